@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hypervisor model: a machine, its frames, its domains and their hypercalls.
+ *
+ * The model has no clock, thread, randomness or I/O of its own: the sequence of calls is its whole
+ * input. It is not thread-safe: whoever embeds it makes one call at a time per machine. Guests, on
+ * the other hand, may write their grant entries and shared pages at any instant, from any thread or
+ * process, as on a real machine; the model uses the hypervisor's own protocol against that.
+ *
+ * Behaviour follows Xen's public headers (xen/grant_table.h, xen/event_channel.h) and the hypervisor
+ * version named by the machine's profile.
+ */
+#ifndef GNTSIM_HV_H
+#define GNTSIM_HV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <gntsim/xen.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct hv;
+
+#define HV_PAGE_SIZE 4096u
+#define HV_INVALID_MFN UINT64_MAX
+
+/* ---- The machine ------------------------------------------------------------------------------ */
+
+/* What differs between hypervisor releases, as data. */
+struct hv_profile {
+    const char *name;                  /* "xen-4.17", "xen-4.23" */
+    bool copy_len0_is_okay;            /* GNTTABOP_copy with len 0 looks at nothing else */
+    bool cache_flush_on_x86;           /* GNTTABOP_cache_flush exists */
+    bool global_virq_needs_handler;    /* bind_virq of a global virq by a stranger: -EBUSY */
+    uint32_t max_grant_frames;         /* default limit of a domain, in frames */
+    uint32_t max_maptrack_frames;      /* default limit of a domain, in frames of 256 handles */
+    bool limits_are_upper_bounds;      /* creation with a larger limit: -EINVAL */
+};
+extern const struct hv_profile hv_profile_xen_4_17;    /* the default, confirmed on a real Xen */
+extern const struct hv_profile hv_profile_xen_4_23;
+
+/* Calls out of the model. Every pointer may be NULL. They must not call back into the model. */
+struct hv_hooks {
+    /* A vCPU of the domain must look at its event channels (evtchn_upcall_pending was raised). */
+    void (*upcall)(void *ctx, domid_t dom);
+    /* A domain was crashed by the hypervisor because of what it did. why: a static string. */
+    void (*crashed)(void *ctx, domid_t dom, const char *why);
+    /* nr frames from mfn on became free: their contents will never be read again (punch a hole). */
+    void (*frames_freed)(void *ctx, uint64_t mfn, uint64_t nr);
+    /* A foreign or own access hit a paged-out gfn: a pager would now be asked to bring it back. */
+    void (*populate)(void *ctx, domid_t dom, uint64_t gfn);
+};
+
+struct hv_config {
+    void *memory;                      /* nr_frames * HV_PAGE_SIZE zeroed bytes, page aligned, MAP_SHARED
+                                        * where guests are processes; stays the caller's */
+    uint64_t nr_frames;                /* frame 0 is never handed out */
+    const struct hv_profile *profile;  /* NULL: hv_profile_xen_4_17 */
+    struct hv_hooks hooks;
+    void *hook_ctx;
+};
+
+/* Returns 0 and *out, or -EINVAL (no memory, fewer than 16 frames) or -ENOMEM. */
+int hv_create(struct hv **out, const struct hv_config *config);
+/* Frees the model (not the memory). NULL is fine. */
+void hv_destroy(struct hv *hv);
+const struct hv_profile *hv_profile(const struct hv *hv);
+
+/* Address of a frame in the hypervisor's mapping of the memory; NULL for a number out of range. */
+void *hv_frame(const struct hv *hv, uint64_t mfn);
+
+/* ---- Domains ---------------------------------------------------------------------------------- */
+
+/*
+ * Where the host mappings of a PV domain's grants go: its address space, which the kernel model or a
+ * test owns. host_addr is what the guest put into GNTTABOP_map_grant_ref (with GNTMAP_contains_pte
+ * the address of a page-table entry). Both return 0, or any negative value for "refused", which the
+ * guest sees as GNTST_general_error. Without these (NULL) the model keeps a plain table
+ * host_addr -> frame of its own: any page-aligned address works, once.
+ */
+struct hv_pv_ops {
+    int (*map)(void *ctx, uint64_t host_addr, uint32_t gntmap_flags, uint64_t mfn);
+    /* new_addr != 0: GNTTABOP_unmap_and_replace; the mapping found at new_addr moves to host_addr. */
+    int (*unmap)(void *ctx, uint64_t host_addr, uint32_t gntmap_flags, uint64_t mfn, uint64_t new_addr);
+};
+
+struct hv_domain_config {
+    bool auto_translated;          /* PVH/HVM; false: PV */
+    bool privileged;               /* control domain: may name other domains */
+    uint64_t nr_pages;             /* memory at start, gfn 0 .. nr_pages-1; max_pages is the same + 1024 */
+    int32_t max_grant_frames;      /* -1: the profile's default */
+    int32_t max_maptrack_frames;   /* -1: the profile's default */
+    uint32_t max_grant_version;    /* 1 or 2; 0: 2 */
+    uint32_t max_evtchn_port;      /* highest permitted port; 0: the ABI's limit */
+    const struct hv_pv_ops *pv_ops;
+    void *pv_ctx;
+};
+/* Defaults: PV, unprivileged, 0 pages. */
+void hv_domain_config_init(struct hv_domain_config *config);
+
+/*
+ * Creates domain id (0 .. DOMID_FIRST_RESERVED-1). -EEXIST: the id is taken (also by a dead domain whose
+ * frames are still mapped elsewhere); -EINVAL: bad id or limits (spec: grant_table_init); -ENOMEM.
+ */
+int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *config);
+/*
+ * Kills a domain: its mappings are released, then its ports closed, then its memory given up (domain_kill).
+ * Frames that others still map keep it as a dead domain until the last unmap. -ESRCH.
+ */
+int hv_domain_destroy(struct hv *hv, domid_t id);
+/* 0 alive, 1 dying or dead but still holding frames, -ESRCH. */
+int hv_domain_state(const struct hv *hv, domid_t id);
+/* The next domain with an id >= from, -1 if none. Walks in ascending order, dead ones included. */
+int hv_domain_next(const struct hv *hv, int from);
+
+/* ---- A domain's memory ------------------------------------------------------------------------ */
+
+/*
+ * Gives the domain a zeroed page at the lowest free gfn (populate_physmap). Returns the gfn, or -ENOMEM (machine or
+ * max_pages), -ESRCH, -EINVAL (dying). *mfn (may be NULL) is the frame behind it.
+ */
+int64_t hv_page_alloc(struct hv *hv, domid_t dom, uint64_t *mfn);
+/* As hv_page_alloc for nr pages with consecutive frames; returns the first gfn, gfns are consecutive too. */
+int64_t hv_page_alloc_run(struct hv *hv, domid_t dom, uint64_t nr, uint64_t *first_mfn);
+/* Takes the page out of the domain (decrease_reservation). A frame mapped by others lives on until
+ * their unmap. -ESRCH, -EINVAL (nothing there), -ENXIO (a grant mapping). */
+int hv_page_free(struct hv *hv, domid_t dom, uint64_t gfn);
+/* Frame behind a gfn. 0, -ESRCH, -ENOENT (hole), -EAGAIN (paged out). */
+int hv_gfn_to_mfn(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *mfn);
+/* The number this domain writes into a grant entry for its own gfn: the gfn itself when auto-translated,
+ * the machine frame when PV. Errors as hv_gfn_to_mfn; a paged-out gfn of a PV domain is still named by
+ * the number it had. */
+int hv_grant_frame_number(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *frame);
+
+/*
+ * Paging, as a control verb. While a page is out, operations of others that need it answer GNTST_eagain. The
+ * model counts it as gone (paged_pages, tot_pages) but keeps frame and contents in place, so that a process
+ * of the domain itself, whose accesses a real pager would serve on the fly, goes on unharmed. Real Xen pages only
+ * auto-translated guests; the verb works on PV domains too, so that the default kernel profile can be tested.
+ * page_out: -EBUSY (referenced by a grant or foreign mapping, not plain RAM, already out), -ESRCH, -ENOENT.
+ * page_in: -ENOENT (not out), -ESRCH.
+ */
+int hv_page_out(struct hv *hv, domid_t dom, uint64_t gfn);
+int hv_page_in(struct hv *hv, domid_t dom, uint64_t gfn);
+
+/*
+ * Extra references that keep a frame from being reused although no mapping is left: whoever serves
+ * mappings to processes holds one while a process may still see the frame. hv_frame_put on the last
+ * reference frees the frame.
+ */
+void hv_frame_get(struct hv *hv, uint64_t mfn);
+void hv_frame_put(struct hv *hv, uint64_t mfn);
+
+/* ---- Hypercalls ------------------------------------------------------------------------------- */
+
+/* How the hypervisor reaches the caller's memory. Both return 0 or -EFAULT, and copy all or nothing. */
+struct hv_guest_memory {
+    int (*copy_from)(void *ctx, void *to, uint64_t from, size_t size);
+    int (*copy_to)(void *ctx, uint64_t to, const void *from, size_t size);
+    void *ctx;
+};
+/* Guest addresses are plain pointers of this process: for embedding and for the kernel model. */
+extern const struct hv_guest_memory hv_plain_memory;
+
+/*
+ * One hypercall of domain caller: op is __HYPERVISOR_grant_table_op or __HYPERVISOR_event_channel_op
+ * (xen/xen.h), args as in registers. Returns what the guest would see in its return register (>= 0 or a
+ * negative Xen errno); -ENOSYS for any other op. -ESRCH if the caller does not exist or is dead.
+ */
+long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5],
+                  const struct hv_guest_memory *mem);
+
+/* The same with plain pointers. */
+long hv_grant_table_op(struct hv *hv, domid_t caller, unsigned cmd, void *array, unsigned count);
+long hv_event_channel_op(struct hv *hv, domid_t caller, unsigned cmd, void *arg);
+
+/* ---- What a guest sees without a hypercall ---------------------------------------------------- */
+
+/* Grant frame i / status frame i as the guest maps it; NULL beyond the present size. */
+void *hv_grant_frame(const struct hv *hv, domid_t dom, unsigned i);
+void *hv_status_frame(const struct hv *hv, domid_t dom, unsigned i);
+/* Machine frame of grant frame i, HV_INVALID_MFN beyond the present size. */
+uint64_t hv_grant_frame_mfn(const struct hv *hv, domid_t dom, unsigned i);
+/* Present number of grant frames, 0 for an unknown domain. */
+unsigned hv_nr_grant_frames(const struct hv *hv, domid_t dom);
+/* The shared info page with the 2-level event bits (struct shared_info, 64-bit layout); NULL if unknown. */
+void *hv_shared_info(const struct hv *hv, domid_t dom);
+
+/* ---- Looking inside --------------------------------------------------------------------------- */
+
+struct hv_domain_info {
+    domid_t id;
+    bool auto_translated, privileged, dying;
+    unsigned grant_version, nr_grant_frames, max_grant_frames, nr_status_frames;
+    unsigned maptrack_limit, max_maptrack_frames, maptrack_in_use;   /* handles, frames, handles */
+    uint64_t tot_pages, max_pages, paged_pages;
+    unsigned nr_ports;               /* event channels not free */
+};
+int hv_domain_info(const struct hv *hv, domid_t dom, struct hv_domain_info *out);   /* 0, -ESRCH */
+
+struct hv_entry_info {
+    uint32_t ref;
+    uint16_t flags, domid;           /* shared entry, as the guest sees it; v2: flags | status */
+    uint64_t frame;
+    unsigned pin_host_write, pin_host_read, pin_dev_write, pin_dev_read;
+    uint16_t pinned_by;              /* valid while a pin is not 0 */
+    uint64_t mfn;                    /* same */
+};
+/* Entry ref. 0, -ESRCH, -EINVAL (ref out of range). */
+int hv_entry_info(const struct hv *hv, domid_t dom, uint32_t ref, struct hv_entry_info *out);
+
+struct hv_mapping_info {
+    uint32_t handle;
+    domid_t granter;
+    uint32_t ref;
+    uint16_t gntmap_flags;
+};
+/* The mapping with the lowest handle >= from: 0, -ESRCH, -ENOENT (no more). */
+int hv_mapping_next(const struct hv *hv, domid_t dom, uint32_t from, struct hv_mapping_info *out);
+
+struct hv_frame_info {
+    uint64_t mfn, gfn;               /* gfn in the owner, UINT64_MAX if none */
+    int owner;                       /* domid, -1 free, -2 the hypervisor's own */
+    uint32_t refs, writable_types;
+    bool allocated;
+};
+int hv_frame_info(const struct hv *hv, uint64_t mfn, struct hv_frame_info *out);     /* 0, -EINVAL */
+uint64_t hv_nr_frames(const struct hv *hv);
+uint64_t hv_nr_free_frames(const struct hv *hv);
+
+struct hv_port_info {
+    uint32_t port;
+    unsigned status;                 /* EVTCHNSTAT_* */
+    domid_t remote_dom;
+    uint32_t remote_port;
+    uint32_t virq;
+    bool pending, masked;
+};
+/* The channel with the lowest port >= from that is not free: 0, -ESRCH, -ENOENT (no more). */
+int hv_port_next(const struct hv *hv, domid_t dom, uint32_t from, struct hv_port_info *out);
+
+/*
+ * Checks every invariant of the machine: pins against maptrack against entry flags against frame references
+ * against p2m, in both directions; status frames; event-channel pairs; nothing owned by nobody. Writes a line
+ * per violation to out (NULL: only counts). Returns the number of violations.
+ */
+unsigned hv_audit(const struct hv *hv, FILE *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

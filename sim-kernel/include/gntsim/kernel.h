@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest-kernel model: one struct kernel is the kernel of one domain, with its grant table, its event
+ * channels and its /dev/xen devices. It reaches the machine through hypercalls and guest-visible frames only.
+ *
+ * Not thread-safe: calls for all kernels of one machine are made one at a time by whoever embeds them. The
+ * one exception is struct user_memory, see there. Nothing in here sleeps: what a real kernel waits for is a
+ * request (struct kreq) or a timer (kernel_run_timers).
+ *
+ * Behaviour follows Linux' drivers/xen and the kernel profile; errors are negative errno values as the
+ * driver would return them.
+ */
+#ifndef GNTSIM_KERNEL_H
+#define GNTSIM_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include <gntsim/hv.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kernel;
+struct file;
+struct vma;
+
+/* ---- Profiles --------------------------------------------------------------------------------- */
+
+/* What to do with GNTST_eagain when a grant is mapped. */
+enum kernel_eagain {
+    KERNEL_EAGAIN_RETRY,      /* retried in the kernel, 1, 2 .. 255 ms apart; then GNTST_bad_page */
+    KERNEL_EAGAIN_TO_USER,    /* mmap fails with EAGAIN and can be repeated on the same offset */
+};
+
+/* What differs between real kernels, as data. One line of doc per field; the table is docs' too. */
+struct kernel_profile {
+    const char *name;               /* "pv", "pvh", "legacy" */
+    const char *describes;          /* one line for people */
+    bool auto_translated;           /* needs a domain created so */
+    enum kernel_eagain map_eagain;
+    bool map_once;                  /* an index can be mmapped once in its life */
+    bool gntalloc_waits_for_peer;   /* model A: pages still mapped by the peer count against the limit and are
+                                     * retried at the next ALLOC/DEALLOC; false, model B: deferred by a timer */
+    bool event_before_unmap;        /* unmap notification: event first, then byte and unmap */
+    bool has_grant_copy;
+    bool notify_checks_port;        /* SET_UNMAP_NOTIFY refuses a port not bound through evtchn */
+    uint32_t gntdev_limit;          /* module parameter at start: pages per request */
+    int32_t gntalloc_limit;         /* module parameter at start: pages in all */
+    uint32_t deferred_per_run;      /* deferred frees looked at per second */
+};
+extern const struct kernel_profile kernel_profile_pv, kernel_profile_pvh, kernel_profile_legacy;
+/* By name, NULL if unknown; kernel_profiles is a NULL-terminated list. */
+const struct kernel_profile *kernel_profile_find(const char *name);
+extern const struct kernel_profile *const kernel_profiles[];
+
+/* ---- Life ------------------------------------------------------------------------------------- */
+
+struct kernel_config {
+    struct hv *hv;
+    domid_t domid;                         /* exists already, see kernel_domain_config */
+    const struct kernel_profile *profile;  /* NULL: kernel_profile_pv */
+    /* Monotonic machine time in nanoseconds; NULL: time stands at 0. */
+    uint64_t (*now)(void *ctx);
+    /* The kernel's next deadline (kernel_next_timer) became earlier than it was. May be NULL. */
+    void (*timer_changed)(void *ctx);
+    void (*log)(void *ctx, const char *line);   /* what a real kernel would print; may be NULL */
+    void *ctx;
+};
+
+/*
+ * Fills config for hv_domain_create so that a kernel of this profile can run in the domain. pv_space is
+ * what the domain's hypercalls and the kernel share to place host mappings; create one per domain before
+ * the domain, hand it to kernel_create, and it is freed by kernel_destroy.
+ */
+struct kernel_pv_space;
+struct kernel_pv_space *kernel_pv_space_create(void);               /* NULL: out of memory */
+void kernel_pv_space_destroy(struct kernel_pv_space *space);         /* only if never given to kernel_create */
+void kernel_domain_config(struct hv_domain_config *config, const struct kernel_profile *profile,
+                          struct kernel_pv_space *space);
+
+/* Boots: sets the grant table up, masks and unmasks what a kernel does. 0, -ENOMEM, -ESRCH. Takes space on success. */
+int kernel_create(struct kernel **out, const struct kernel_config *config, struct kernel_pv_space *space);
+/* The domain is gone (call after hv_domain_destroy, or at the end of the machine): frees everything without
+ * a hypercall, notification or event. Requests in flight are completed with -ENODEV; files must not be used again,
+ * but each must still be closed with kernel_file_close. */
+void kernel_destroy(struct kernel *k);
+/* Call from hv_hooks.upcall's receiver, after the hypercall that caused it has returned: handles pending events. */
+void kernel_upcall(struct kernel *k);
+domid_t kernel_domid(const struct kernel *k);
+const struct kernel_profile *kernel_profile(const struct kernel *k);
+
+/* Deadline of the earliest timer in now()'s unit; UINT64_MAX when none is armed. */
+uint64_t kernel_next_timer(const struct kernel *k);
+/* Runs what is due at now(). */
+void kernel_run_timers(struct kernel *k);
+
+/* Module parameters, as under /sys/module: "xen_gntalloc/limit", "xen_gntdev/limit",
+ * "grant_table/free_per_iteration". -ENOENT, -EINVAL (out of the parameter's range). */
+int kernel_param_get(const struct kernel *k, const char *name, int64_t *value);
+int kernel_param_set(struct kernel *k, const char *name, int64_t value);
+
+/* ---- A caller's memory ------------------------------------------------------------------------ */
+
+/*
+ * The address space of the process that makes a call. Each function returns 0 or -EFAULT and copies all or nothing.
+ * An implementation may let go of the lock that serialises calls while it touches the process's memory (it may fault
+ * without end), so other calls may enter the kernel meanwhile. Drivers therefore keep their structures consistent and
+ * hold no pointer that another call could free across such a call, as real ones do around copy_from_user.
+ */
+struct user_memory_ops {
+    int (*read)(void *ctx, void *to, uint64_t from, size_t size);
+    int (*write)(void *ctx, uint64_t to, const void *from, size_t size);
+    /* The device mapping that covers addr, or starts first above it, if the first mapping of the address space that
+     * ends above addr is one of ours; else NULL. (find_vma and a check of its type.) NULL function: never. */
+    struct vma *(*find_vma)(void *ctx, uint64_t addr);
+};
+struct user_memory {
+    const struct user_memory_ops *ops;
+    void *ctx;
+};
+/* Addresses are plain pointers of this process; find_vma never finds anything. For tests and embedding. */
+extern const struct user_memory user_memory_plain;
+
+/* ---- Devices ---------------------------------------------------------------------------------- */
+
+/* A call that could not be answered at once. Returned instead of a result; done is called later, exactly once, from
+ * kernel_run_timers, kernel_upcall, kernel_cancel or another call. */
+#define KERNEL_PENDING (-529L)     /* the number of EIOCBQUEUED, which user space never sees */
+
+struct kreq {
+    void (*done)(struct kreq *req, long result);
+    void *owner;                   /* the server's own */
+    struct user_memory mem;        /* must stay usable until done */
+    /* the driver's: */
+    void (*cancel)(struct kreq *req);
+    void *driver;
+    struct kreq *next, **pprev;
+};
+/* A signal or interrupt arrived for the caller: completes an interruptible request with -EINTR (or a short result);
+ * does nothing for one that is not interruptible (in-kernel retries are not), or that is complete. */
+void kernel_cancel(struct kreq *req);
+
+/* One open device. Created by kernel_open, freed by kernel_file_close. */
+struct file {
+    const struct chardev *dev;
+    struct kernel *kernel;         /* NULL once the domain is gone: every operation answers -ENODEV */
+    unsigned flags;                /* O_ACCMODE | O_NONBLOCK as opened; the server keeps O_NONBLOCK current */
+    void *priv;                    /* the driver's */
+    /* Readiness changed (POLLIN, POLLERR): set by the server, may be NULL. */
+    void (*wake)(struct file *file);
+    void *owner;                   /* the server's */
+    struct file *next, **pprev;    /* kernel's list of open files */
+};
+
+/* One mmap of a device, from the call until the last of its pages is gone everywhere. */
+struct vma_run {
+    uint64_t mfn;
+    uint64_t nr;                   /* consecutive frames */
+};
+struct vma {
+    /* in: */
+    struct file *file;
+    uint64_t pgoff;                /* offset / 4096 */
+    uint64_t nr_pages;
+    unsigned prot;                 /* PROT_* as asked for */
+    bool shared;                   /* MAP_SHARED and the descriptor may write; a private or demoted one: false */
+    /* out, on success: */
+    struct vma_run *runs;          /* in order, nr_pages in all; owned by the vma */
+    size_t nr_runs;
+    unsigned map_prot;             /* protection to map with (a PV grant mapping is readable even if PROT_NONE) */
+    bool may_write;                /* mprotect may add PROT_WRITE */
+    bool dont_copy;                /* not inherited by fork */
+    /* the driver's: */
+    const struct vma_ops *ops;
+    void *priv;
+    void *owner;                   /* the server's */
+};
+struct vma_ops {
+    /* Pages first .. first+nr-1 left the address space that made the mapping (partial or whole munmap there); called
+     * before close. A driver with a notifier on the address space acts on it, others have NULL. */
+    void (*unmap)(struct vma *vma, uint64_t first, uint64_t nr);
+    /* The last page of the last piece, in the last process, is gone. */
+    void (*close)(struct vma *vma);
+};
+
+struct chardev_ops {
+    int (*open)(struct file *file);
+    /* Last reference gone: descriptor closed and every vma closed. */
+    void (*release)(struct file *file);
+    /* Result >= 0, negative errno (-ENOTTY for an unknown command), or KERNEL_PENDING with req taken. */
+    long (*ioctl)(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req);
+    /* 0, negative errno, or KERNEL_PENDING. VFS checks (length, alignment, access mode) are done. */
+    long (*mmap)(struct file *file, struct vma *vma, struct kreq *req);
+    /* NULL: -EINVAL. buf is the server's memory; a count of 0 answers 0. */
+    long (*read)(struct file *file, void *buf, size_t size, struct kreq *req);
+    long (*write)(struct file *file, const void *buf, size_t size);
+    unsigned (*poll)(struct file *file);        /* NULL: always readable and writable */
+};
+struct chardev {
+    const char *name;              /* file name under /dev/xen */
+    bool stream;                   /* not seekable for reads and writes */
+    const struct chardev_ops *ops;
+};
+extern const struct chardev *const kernel_chardevs[];      /* NULL-terminated */
+const struct chardev *kernel_chardev_find(const char *name);
+
+/* These wrap the ops with what the VFS does, and with the -ENODEV of a dead kernel; call these, not the ops. */
+int kernel_open(struct kernel *k, const struct chardev *dev, unsigned flags, struct file **out);
+void kernel_file_close(struct file *file);
+long kernel_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req);
+long kernel_read(struct file *file, void *buf, size_t size, struct kreq *req);
+long kernel_write(struct file *file, const void *buf, size_t size);
+unsigned kernel_poll(struct file *file);
+/*
+ * offset and length in bytes, mmap_flags as in mmap(2). Checks of the VFS: length 0 EINVAL, offset not aligned EINVAL, no read access
+ * EACCES, MAP_SHARED + PROT_WRITE without write access EACCES, overflow EOVERFLOW. On success (now or at req->done) the server
+ * owns *out, must make the caller's address space look like its runs, and ends it with kernel_vma_close; until then each
+ * vma counts as a reference to the file, so kernel_file_close is called after the last kernel_vma_close. On KERNEL_PENDING
+ * *out is set too, and is freed by the kernel if done reports an error.
+ */
+long kernel_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned mmap_flags,
+                 struct vma **out, struct kreq *req);
+void kernel_vma_unmap(struct vma *vma, uint64_t first, uint64_t nr);
+void kernel_vma_close(struct vma *vma);
+
+/* Checks the kernel's own books against the hypervisor's; as hv_audit. */
+unsigned kernel_audit(const struct kernel *k, FILE *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
