@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The plug point of the library: how a handle reaches its device.
+ *
+ * Each function has the calling convention of the system call it stands for (−1 or MAP_FAILED, and
+ * errno), because that is also the convention of the whole public interface: nothing is converted on
+ * the way out, and what the real library leaves in errno is left there by us too.
+ *
+ * A back end is one file that fills in one const struct gnt_backend; handle.c says which one a new
+ * handle gets. The functions above it (argument layout, retry, undo, logging) know no device.
+ */
+#ifndef GNTSIM_LIBGNTTAB_BACKEND_I_H
+#define GNTSIM_LIBGNTTAB_BACKEND_I_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct xengntdev_handle;
+
+enum gnt_device {
+    GNT_DEVICE_GNTDEV,      /* consumer side, xengnttab_* */
+    GNT_DEVICE_GNTALLOC,    /* producer side, xengntshr_* */
+};
+
+struct gnt_backend {
+    /* Returns a descriptor: what xengnttab_fd() and xengntshr_fd() show. */
+    int (*open)(enum gnt_device device);
+    int (*close)(struct xengntdev_handle *h);
+    int (*ioctl)(struct xengntdev_handle *h, unsigned long cmd, void *arg);
+    /*
+     * The pages that the device keeps at byte offset `index`, shared. Whatever they are made of, a plain
+     * munmap(2) must end them: unsharing needs no handle, and works after xengntshr_close().
+     */
+    void *(*mmap)(struct xengntdev_handle *h, size_t length, int prot, uint64_t index);
+};
+
+/* /dev/xen/gntdev and /dev/xen/gntalloc: a real Xen's, or those that gntsim serves. */
+extern const struct gnt_backend gnt_devfiles;
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The back end of every machine with /dev/xen: plain system calls on the two device files. */
+#include "handle_i.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+/*
+ * gntalloc is left open across exec, as the real library leaves it: what the descriptor could hold on to
+ * was already given up by the end of each share call, and programs may pass it on.
+ */
+static const struct {
+    const char *path;
+    int flags;
+} device_files[] = {
+    [GNT_DEVICE_GNTDEV]   = { "/dev/xen/gntdev",   O_RDWR | O_CLOEXEC },
+    [GNT_DEVICE_GNTALLOC] = { "/dev/xen/gntalloc", O_RDWR },
+};
+
+static int devfile_open(enum gnt_device device)
+{
+    return open(device_files[device].path, device_files[device].flags);
+}
+
+static int devfile_close(struct xengntdev_handle *h)
+{
+    return close(h->fd);
+}
+
+static int devfile_ioctl(struct xengntdev_handle *h, unsigned long cmd, void *arg)
+{
+    return ioctl(h->fd, cmd, arg);
+}
+
+static void *devfile_mmap(struct xengntdev_handle *h, size_t length, int prot, uint64_t index)
+{
+    return mmap(NULL, length, prot, MAP_SHARED, h->fd, (off_t)index);
+}
+
+const struct gnt_backend gnt_devfiles = {
+    .open  = devfile_open,
+    .close = devfile_close,
+    .ioctl = devfile_ioctl,
+    .mmap  = devfile_mmap,
+};

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Life of a handle: memory, logger, registration with libxentoolcore, device. */
+#include "handle_i.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
+static const struct {
+    const char *context;
+    /* The real library lets restrict_all() silence consumers only; producers stay usable. */
+    bool active;
+} sides[] = {
+    [GNT_DEVICE_GNTDEV]   = { "gnttab", true },
+    [GNT_DEVICE_GNTALLOC] = { "gntshr", false },
+};
+
+/* The one place that decides how a new handle reaches its device. */
+static const struct gnt_backend *choose_backend(void)
+{
+    return &gnt_devfiles;
+}
+
+static int restrict_handle(Xentoolcore__Active_Handle *active_handle, domid_t domid)
+{
+    struct xengntdev_handle *h = container_of(active_handle, struct xengntdev_handle, active_handle);
+
+    (void)domid;    /* a grant device cannot be limited to one domain, only taken away */
+    return xentoolcore__restrict_by_dup2_null(h->fd);
+}
+
+struct xengntdev_handle *gnt_handle_open(enum gnt_device device, xentoollog_logger *logger)
+{
+    struct xengntdev_handle *h = malloc(sizeof *h);
+
+    if (!h)
+        return NULL;
+    *h = (struct xengntdev_handle) {
+        .backend = choose_backend(),
+        .fd = -1,
+        .context = sides[device].context,
+        .logger = logger,
+        .active = sides[device].active,
+    };
+
+    /* Before the device is open: a restrict_all() of another thread must not miss it. */
+    if (h->active) {
+        h->active_handle.restrict_callback = restrict_handle;
+        xentoolcore__register_active_handle(&h->active_handle);
+    }
+    if (!h->logger) {
+        h->logger_tofree = (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
+        h->logger = h->logger_tofree;
+        if (!h->logger)
+            goto fail;
+    }
+    h->fd = h->backend->open(device);
+    if (h->fd < 0)
+        goto fail;
+    return h;
+
+fail:
+    gnt_handle_close(h);
+    return NULL;
+}
+
+int gnt_handle_close(struct xengntdev_handle *h)
+{
+    int rc = 0;
+
+    if (!h)
+        return 0;
+    assert(h->backend);
+    if (h->active)
+        xentoolcore__deregister_active_handle(&h->active_handle);
+    if (h->fd >= 0)
+        rc = h->backend->close(h);
+    xtl_logger_destroy(h->logger_tofree);
+    free(h);
+    return rc;
+}
