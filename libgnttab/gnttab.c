@@ -63,10 +63,13 @@ union request_room {
     uint8_t page[GNT_PAGE_SIZE];
 };
 
+/* In whole pages, so that the same number goes to mmap and to munmap. */
 static size_t request_length(uint32_t count)
 {
-    return offsetof(struct ioctl_gntdev_map_grant_ref, refs)
+    size_t length = offsetof(struct ioctl_gntdev_map_grant_ref, refs)
         + (size_t)count * sizeof(struct ioctl_gntdev_grant_ref);
+
+    return (length + GNT_PAGE_SIZE - 1) & ~(size_t)(GNT_PAGE_SIZE - 1);
 }
 
 /* The request filled in, in *room or in new memory; NULL, errno and a log line if there is none. */
