@@ -70,8 +70,8 @@ class Library:
                 name, step = self._unpack("II", at)
                 names.append(self._string(name))
                 at += step
-            self._version_names[index] = names[0]
             if not flags & 1:       # the base node is the library itself
+                self._version_names[index] = names[0]
                 self.version_defs[names[0]] = names[1:]
             offset += following
         offset = self._offset(self.tags[DT_VERNEED]) if DT_VERNEED in self.tags else None

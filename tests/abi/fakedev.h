@@ -12,18 +12,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Sanitizers bring their own malloc, which cannot be made to fail here. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FAKE_MALLOC 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define FAKE_MALLOC 0
-#endif
-#endif
-#ifndef FAKE_MALLOC
-#define FAKE_MALLOC 1
-#endif
-
 enum fake_call { CALL_OPEN, CALL_CLOSE, CALL_IOCTL, CALL_MMAP, CALL_MUNMAP, CALL_MALLOC, CALL_SLEEP, CALL_KINDS };
 
 /* The nth armed call of a case (from 0) returns `result` instead of being carried out. */

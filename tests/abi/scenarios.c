@@ -550,6 +550,7 @@ static void in_child(void (*body)(void *), void *arg)
     pid_t pid;
 
     assert(!pipe(pipe_fds));
+    fflush(stdout);     /* some sanitizers flush in the child as well */
     pid = fork();
     assert(pid >= 0);
     if (!pid) {
@@ -662,7 +663,6 @@ const struct scenario scenarios[] = {
     { "share no page", share, SHARE(2, 0, 1) },
     { "share more pages than the limit", share, SHARE(2, 1025, 1) },
     { "share -1 pages", share, SHARE(2, -1, 1) },
-    { "share -6 pages", share, SHARE(2, -6, 1) },
     { "share -7 pages", share, SHARE(2, -7, 1) },
     { "share INT_MIN pages", share, SHARE(2, INT_MIN, 1) },
     { "share notify: neither", share_notify, NOTIFY(NONE, NONE) },
