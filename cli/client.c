@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "filter.h"
+#include "ns.h"
+#include "wire.h"
+
+int client_connect(const char *dir)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    int fd;
+
+    if ((size_t)snprintf(addr.sun_path, sizeof addr.sun_path, "%s/control", dir) >= sizeof addr.sun_path) {
+        fail("the path %s/control is too long for a socket (%zu bytes at most)", dir, sizeof addr.sun_path - 1);
+        return -1;
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr)) {
+        fail("no machine answers at %s: %s (start one with `gntsim serve --dir %s`)", addr.sun_path, strerror(errno), dir);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+json_object *client_call(int fd, json_object *request, int send_fd, int *fds, int nr_fds)
+{
+    json_object *reply = NULL, *error;
+    struct wire wire;
+    char *line = NULL;
+    int rc;
+
+    for (int i = 0; i < nr_fds; i++)
+        fds[i] = -1;
+    wire_init(&wire, fd);
+    rc = wire_send(fd, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), &send_fd, send_fd >= 0);
+    json_object_put(request);
+    while (!rc && !(line = wire_take_line(&wire))) {
+        rc = wire_receive(&wire);
+        rc = rc > 0 ? 0 : rc ? rc : -ECONNRESET;
+    }
+    if (line)
+        reply = json_tokener_parse(line);
+    free(line);
+    if (!reply) {
+        fail("the machine did not answer: %s", rc ? strerror(-rc) : "not JSON");
+        goto out;
+    }
+    if (json_object_object_get_ex(reply, "error", &error)) {
+        fail("%s", json_object_get_string(error));
+        json_object_put(reply);
+        reply = NULL;
+        goto out;
+    }
+    for (unsigned i = 0; i < wire.nr_fds && (int)i < nr_fds; i++) {
+        fds[i] = wire.fds[i];
+        wire.fds[i] = -1;
+    }
+out:
+    while (wire.nr_fds && wire.fds[wire.nr_fds - 1] < 0)
+        wire.nr_fds--;
+    wire_clear(&wire);
+    return reply;
+}
+
+int client_exec(int fd, int domain, const char *profile, char **argv)
+{
+    json_object *request = json_object_new_object(), *reply;
+    int fds[2], listener, rc;
+
+    json_object_object_add(request, "verb", json_object_new_string("enter"));
+    json_object_object_add(request, "domain", json_object_new_int(domain));
+    if (profile)
+        json_object_object_add(request, "profile", json_object_new_string(profile));
+    reply = client_call(fd, request, -1, fds, 2);
+    if (!reply)
+        return 1;
+    json_object_put(reply);
+    if (fds[0] < 0)
+        return fail("the machine gave no namespace");
+    if (ns_join(fds[1], fds[0]))
+        return 1;
+    listener = filter_install();
+    if (listener == -EBUSY)
+        return fail("this process is already supervised through seccomp (inside another machine or a container manager that does the same): "
+                    "run gntsim outside of it");
+    if (listener < 0)
+        return fail("cannot install the seccomp filter: %s; `gntsim doctor` says what is missing", strerror(-listener));
+    request = json_object_new_object();
+    json_object_object_add(request, "verb", json_object_new_string("supervise"));
+    reply = client_call(fd, request, listener, NULL, 0);
+    if (!reply)
+        return 1;
+    json_object_put(reply);
+    close(listener);
+    execvp(argv[0], argv);
+    rc = errno;
+    fail("cannot execute %s: %s", argv[0], strerror(rc));
+    return rc == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+}

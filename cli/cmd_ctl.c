@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "client.h"
+#include "options.h"
+
+/* ---- Printing for people ---------------------------------------------------------------------- */
+
+/* An array of flat objects as a table, with a column for every key of any row. */
+static void print_table(json_object *rows)
+{
+    json_object *columns = json_object_new_array();
+    size_t nr = json_object_array_length(rows), nr_columns;
+    int *widths;
+
+    for (size_t i = 0; i < nr; i++) {
+        json_object_object_foreach(json_object_array_get_idx(rows, i), key, value) {
+            bool known = false;
+
+            (void)value;
+            for (size_t j = 0; !known && j < json_object_array_length(columns); j++)
+                known = !strcmp(json_object_get_string(json_object_array_get_idx(columns, j)), key);
+            if (!known)
+                json_object_array_add(columns, json_object_new_string(key));
+        }
+    }
+    nr_columns = json_object_array_length(columns);
+    widths = calloc(nr_columns + 1, sizeof *widths);
+    if (!widths)
+        abort();
+    for (int print = 0; print < 2; print++) {
+        for (size_t i = 0; i <= nr && nr_columns; i++) {
+            for (size_t j = 0; j < nr_columns; j++) {
+                const char *text = json_object_get_string(json_object_array_get_idx(columns, j));
+
+                if (i > 0) {
+                    json_object *cell;
+
+                    text = json_object_object_get_ex(json_object_array_get_idx(rows, i - 1), text, &cell)
+                               ? json_object_get_string(cell) : "-";
+                }
+                if (print)
+                    printf("%-*s%s", j + 1 < nr_columns ? widths[j] : 0, text, j + 1 < nr_columns ? "  " : "\n");
+                else if (widths[j] < (int)strlen(text))
+                    widths[j] = (int)strlen(text);
+            }
+        }
+    }
+    free(widths);
+    json_object_put(columns);
+}
+
+static int print_list(json_object *result)
+{
+    if (json_object_array_length(result))
+        print_table(result);
+    else
+        puts("none");
+    return 0;
+}
+
+static int print_parts(json_object *result)
+{
+    json_object_object_foreach(result, key, rows) {
+        printf("%s:\n", key);
+        print_list(rows);
+    }
+    return 0;
+}
+
+static int print_fields(json_object *result)
+{
+    json_object_object_foreach(result, key, value)
+        printf("%-15s %s\n", key, json_object_get_string(value));
+    return 0;
+}
+
+static int print_nothing(json_object *result)
+{
+    (void)result;
+    return 0;
+}
+
+static int audit_status(json_object *result)
+{
+    json_object *violations;
+
+    return json_object_object_get_ex(result, "violations", &violations) && json_object_get_int(violations) == 0 ? 0 : 1;
+}
+
+static int print_audit(json_object *result)
+{
+    json_object *lines, *violations;
+
+    json_object_object_get_ex(result, "lines", &lines);
+    for (size_t i = 0; i < json_object_array_length(lines); i++)
+        puts(json_object_get_string(json_object_array_get_idx(lines, i)));
+    json_object_object_get_ex(result, "violations", &violations);
+    if (audit_status(result))
+        printf("audit: %s violations\n", json_object_get_string(violations));
+    else
+        puts("audit: clean");
+    return audit_status(result);
+}
+
+/* ---- Verbs ------------------------------------------------------------------------------------ */
+
+/* The words of a verb, then its arguments: D a domain id, R a reference, W a word ("what"); lower case: may be left out. */
+static const struct ctl_verb {
+    const char *words, *arguments, *name, *help;
+    int (*print)(json_object *result);
+    bool profile;
+} verbs[] = {
+    { "domain list", "", "domain-list", "domains with their state", print_list },
+    { "domain create", "D", "domain-create", "domain create N [--profile NAME]: a new domain", print_nothing, true },
+    { "domain destroy", "D", "domain-destroy", "domain destroy N: end it as a hypervisor does, without notifications", print_nothing },
+    { "page-out", "DR", "page-out", "page-out N REF: page out what domain N grants with REF", print_nothing },
+    { "page-in", "DR", "page-in", "page-in N REF: bring it back", print_nothing },
+    { "dump", "wd", "dump", "dump [entries|maptrack|frames|ports] [N]: the machine's tables", print_parts },
+    { "stats", "", "stats", "counters", print_fields },
+    { "audit", "", "audit", "check every invariant; exit status 1 if one is violated", print_audit },
+    { "shutdown", "", "shutdown", "end the machine and its programs", print_nothing },
+};
+#define NR_VERBS (sizeof verbs / sizeof *verbs)
+
+static int list_verbs(void)
+{
+    fputs("gntsim: ctl needs a verb:\n", stderr);
+    for (unsigned i = 0; i < NR_VERBS; i++)
+        fprintf(stderr, "  %-15s %s\n", verbs[i].words, verbs[i].help);
+    return EXIT_USAGE;
+}
+
+/* How many of the arguments are the verb's words, 0 if they are another's. */
+static int match(const struct ctl_verb *verb, int argc, char **argv)
+{
+    char words[32], *save, *word;
+    int n = 0;
+
+    snprintf(words, sizeof words, "%s", verb->words);
+    for (word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save), n++)
+        if (n >= argc || strcmp(word, argv[n]))
+            return 0;
+    return n;
+}
+
+/* Adds one argument to the request; 0 or the exit status. */
+static int add_argument(json_object *request, char kind, const char *text)
+{
+    char *end;
+    long long value = strtoll(text, &end, 0);
+
+    switch (kind | 0x20) {
+    case 'd':
+        value = parse_domid(text);
+        if (value < 0)
+            return usage_error("'%s' is not a domain id", text);
+        json_object_object_add(request, "domain", json_object_new_int64(value));
+        return 0;
+    case 'r':
+        if (end == text || *end || value < 0 || value > UINT32_MAX)
+            return usage_error("'%s' is not a grant reference", text);
+        json_object_object_add(request, "ref", json_object_new_int64(value));
+        return 0;
+    default:
+        json_object_object_add(request, "what", json_object_new_string(text));
+        return 0;
+    }
+}
+
+static int build(const struct ctl_verb *verb, const struct options *options, int argc, char **argv, json_object *request)
+{
+    const char *kind = verb->arguments;
+
+    json_object_object_add(request, "verb", json_object_new_string(verb->name));
+    if (options->profile && !verb->profile)
+        return usage_error("--profile means nothing to %s", verb->words);
+    if (options->profile)
+        json_object_object_add(request, "profile", json_object_new_string(options->profile));
+    for (int i = 0; i < argc; i++, kind++) {
+        int rc;
+
+        /* "dump 3": the word is left out */
+        if (*kind == 'w' && parse_domid(argv[i]) >= 0)
+            kind++;
+        if (!*kind)
+            return usage_error("unexpected argument '%s' after %s", argv[i], verb->words);
+        rc = add_argument(request, *kind, argv[i]);
+        if (rc)
+            return rc;
+    }
+    if (*kind && *kind < 'a')
+        return usage_error("%s needs more arguments: %s", verb->words, verb->help);
+    return 0;
+}
+
+static int call(const struct ctl_verb *verb, const struct options *options, json_object *request)
+{
+    json_object *reply, *result;
+    int fd = client_connect(options->dir), rc = 1;
+
+    if (fd < 0) {
+        json_object_put(request);
+        return 1;
+    }
+    reply = client_call(fd, request, -1, NULL, 0);
+    close(fd);
+    if (reply && json_object_object_get_ex(reply, "result", &result)) {
+        if (options->json) {
+            puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));
+            rc = verb->print == print_audit ? audit_status(result) : 0;
+        } else {
+            rc = verb->print(result);
+        }
+    }
+    json_object_put(reply);
+    return rc;
+}
+
+int cmd_ctl(int argc, char **argv)
+{
+    struct options options;
+    int rc = options_parse(&options, OPT_DIR | OPT_JSON | OPT_PROFILE | OPT_ANYWHERE, argc, argv);
+
+    if (rc)
+        return rc - 1;
+    if (!options.dir)
+        return usage_error("ctl needs --dir DIR, the directory of a running machine");
+    if (!options.nr_rest)
+        return list_verbs();
+    for (unsigned i = 0; i < NR_VERBS; i++) {
+        int words = match(&verbs[i], options.nr_rest, options.rest);
+        json_object *request;
+
+        if (!words)
+            continue;
+        request = json_object_new_object();
+        rc = build(&verbs[i], &options, options.nr_rest - words, options.rest + words, request);
+        if (rc) {
+            json_object_put(request);
+            return rc;
+        }
+        return call(&verbs[i], &options, request);
+    }
+    usage_error("unknown verb '%s'", options.rest[0]);
+    return list_verbs();
+}

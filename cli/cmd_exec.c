@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+#include "client.h"
+#include "options.h"
+
+int cmd_exec(int argc, char **argv)
+{
+    struct options options;
+    int rc = options_parse(&options, OPT_DIR | OPT_DOMAIN | OPT_PROFILE, argc, argv), fd;
+
+    if (rc)
+        return rc - 1;
+    if (!options.dir)
+        return usage_error("exec needs --dir DIR, the directory of a running machine");
+    if (!options.nr_rest)
+        return usage_error("exec needs a command: gntsim exec --dir DIR --domain N -- CMD...");
+    fd = client_connect(options.dir);
+    return fd < 0 ? 1 : client_exec(fd, options.domain < 0 ? 0 : options.domain, options.profile, options.rest);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* What the control socket tells of a machine, as JSON. All need the machine's lock; results are the caller's. */
+#ifndef GNTSIM_CLI_CONTROL_DUMP_H
+#define GNTSIM_CLI_CONTROL_DUMP_H
+
+#include <json-c/json.h>
+
+struct domain;
+struct machine;
+
+json_object *dump_domain(struct machine *m, struct domain *d);
+/* what: entries, maptrack, frames or ports, NULL for all; only: one domain, -1 for all. NULL: no such thing. */
+json_object *dump_machine(struct machine *m, const char *what, int only);
+json_object *dump_stats(struct machine *m);
+/* {"violations": n, "lines": [...]} */
+json_object *dump_audit(struct machine *m);
+
+#endif

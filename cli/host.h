@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Hosting a machine in this process: machine and control socket, until told to stop. */
+#ifndef GNTSIM_CLI_HOST_H
+#define GNTSIM_CLI_HOST_H
+
+#include <stdbool.h>
+
+struct host_config {
+    const char *profile;         /* NULL: pv */
+    bool verbose;
+    int listen_fd;               /* control socket to listen on, or -1 */
+    int owner_fd;                /* connected control socket whose end ends the machine, or -1 */
+    void (*ready)(void *ctx);    /* called once when requests are served; may be NULL */
+    void *ctx;
+};
+/* The process must have one thread. SIGINT, SIGTERM and SIGHUP stop the machine. Returns the exit status. */
+int host_machine(const struct host_config *config);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+const struct command commands[] = {
+    { "run", cmd_run, "[--domain N] [--profile NAME] [--verbose] -- CMD...",
+      "Run a command as a process of a domain of a private machine, for as long as it lives" },
+    { "serve", cmd_serve, "--dir DIR [--profile NAME] [--verbose]", "Run a machine that stays, until interrupted or told to shut down" },
+    { "exec", cmd_exec, "--dir DIR [--domain N] [--profile NAME] -- CMD...",
+      "Run a command as a process of a domain (created if new) of the machine at DIR" },
+    { "ctl", cmd_ctl, "--dir DIR [--json] VERB...", "Look into and steer the machine at DIR" },
+    { "doctor", cmd_doctor, "[--json]", "Say what this host allows, which way will be used, and what is missing" },
+    { 0 },
+};
+
+static void message(const char *format, va_list ap)
+{
+    fputs("gntsim: ", stderr);
+    vfprintf(stderr, format, ap);
+    fputc('\n', stderr);
+}
+
+int fail(const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    message(format, ap);
+    va_end(ap);
+    return 1;
+}
+
+int usage_error(const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    message(format, ap);
+    va_end(ap);
+    return EXIT_USAGE;
+}
+
+static void help(FILE *out)
+{
+    fputs("Usage: gntsim VERB [OPTIONS] ...\n\nThe Xen grant-table machine that runs without Xen.\n\nVerbs:\n", out);
+    for (const struct command *command = commands; command->name; command++)
+        fprintf(out, "  %-7s  %s\n", command->name, command->summary);
+    fputs("\n`gntsim VERB --help` explains a verb; the manual page is gntsim(1).\n", out);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        help(stdout);
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        puts("gntsim " GNTSIM_VERSION);
+        return 0;
+    }
+    for (const struct command *command = commands; command->name; command++)
+        if (!strcmp(command->name, argv[1]))
+            return command->run(argc - 1, argv + 1);
+    return usage_error("unknown verb '%s': use run, serve, exec, ctl or doctor; see gntsim --help", argv[1]);
+}

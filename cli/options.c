@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <gntsim/kernel.h>
+
+#include "cli.h"
+
+static const struct option_row {
+    unsigned flag;
+    struct option option;
+    const char *help;
+} rows[] = {
+    { OPT_DIR, { "dir", required_argument, NULL, OPT_DIR }, "  --dir DIR        the machine's directory" },
+    { OPT_DOMAIN, { "domain", required_argument, NULL, OPT_DOMAIN }, "  --domain N       the domain, 0 to 32751 (default 0)" },
+    { OPT_PROFILE, { "profile", required_argument, NULL, OPT_PROFILE }, "  --profile NAME   guest kernel of new domains: pv (default), pvh, legacy" },
+    { OPT_JSON, { "json", no_argument, NULL, OPT_JSON }, "  --json           print JSON" },
+    { OPT_VERBOSE, { "verbose", no_argument, NULL, OPT_VERBOSE }, "  --verbose        print what the guest kernels log" },
+};
+#define NR_ROWS (sizeof rows / sizeof *rows)
+
+int parse_domid(const char *text)
+{
+    char *end;
+    long value;
+
+    errno = 0;
+    value = strtol(text, &end, 10);
+    if (errno || end == text || *end || value < 0 || value >= DOMID_FIRST_RESERVED)
+        return -1;
+    return (int)value;
+}
+
+static void help(unsigned allowed, const char *verb)
+{
+    for (const struct command *command = commands; command->name; command++)
+        if (!strcmp(command->name, verb))
+            printf("Usage: gntsim %s %s\n\n%s.\n\nOptions:\n", verb, command->arguments, command->summary);
+    for (unsigned i = 0; i < NR_ROWS; i++)
+        if (allowed & rows[i].flag)
+            puts(rows[i].help);
+    puts("  --help           this text");
+}
+
+int options_parse(struct options *options, unsigned allowed, int argc, char **argv)
+{
+    struct option longs[NR_ROWS + 2] = { { "help", no_argument, NULL, 'h' } };
+    unsigned n = 1;
+    int c;
+
+    *options = (struct options){ .domain = -1 };
+    for (unsigned i = 0; i < NR_ROWS; i++)
+        if (allowed & rows[i].flag)
+            longs[n++] = rows[i].option;
+    opterr = 0;
+    optind = 0;
+    while ((c = getopt_long(argc, argv, allowed & OPT_ANYWHERE ? ":h" : "+:h", longs, NULL)) != -1) {
+        switch (c) {
+        case 'h':
+            help(allowed, argv[0]);
+            return 1;
+        case OPT_DIR:
+            options->dir = optarg;
+            break;
+        case OPT_DOMAIN:
+            options->domain = parse_domid(optarg);
+            if (options->domain < 0)
+                return usage_error("'%s' is not a domain id (0 to %u)", optarg, DOMID_FIRST_RESERVED - 1) + 1;
+            break;
+        case OPT_PROFILE:
+            options->profile = optarg;
+            if (!kernel_profile_find(optarg))
+                return usage_error("unknown profile '%s': use pv, pvh or legacy", optarg) + 1;
+            break;
+        case OPT_JSON:
+            options->json = true;
+            break;
+        case OPT_VERBOSE:
+            options->verbose = true;
+            break;
+        case ':':
+            return usage_error("option '%s' needs a value; see gntsim %s --help", argv[optind - 1], argv[0]) + 1;
+        default:
+            return usage_error("unknown option '%s'; see gntsim %s --help", argv[optind - 1], argv[0]) + 1;
+        }
+    }
+    options->rest = argv + optind;
+    options->nr_rest = argc - optind;
+    return 0;
+}

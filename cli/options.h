@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The options that several verbs share. */
+#ifndef GNTSIM_CLI_OPTIONS_H
+#define GNTSIM_CLI_OPTIONS_H
+
+#include <stdbool.h>
+
+struct options {
+    const char *dir;             /* --dir DIR */
+    int domain;                  /* --domain N, -1: not given */
+    const char *profile;         /* --profile NAME, NULL: not given */
+    bool json;                   /* --json */
+    bool verbose;                /* --verbose */
+    char **rest;                 /* what follows the options */
+    int nr_rest;
+};
+
+enum {
+    OPT_DIR = 1, OPT_DOMAIN = 2, OPT_PROFILE = 4, OPT_JSON = 8, OPT_VERBOSE = 16,
+    OPT_ANYWHERE = 32,           /* options may also follow other arguments */
+};
+
+/* Parses what allowed names. 0: go on; anything else: the exit status + 1 (after --help, or a message). */
+int options_parse(struct options *options, unsigned allowed, int argc, char **argv);
+/* A domain id from text, -1 if it is none. */
+int parse_domid(const char *text);
+
+#endif

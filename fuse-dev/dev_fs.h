@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The file system with every domain's device files: /<domid>/<device>, and module parameters in
+ * /<domid>.module/<module>/parameters/<name>.
+ *
+ * Each lookup of a device gives a new inode, so that a descriptor's inode number (which the kernel tells about any
+ * process's descriptor) names the open file behind it.
+ */
+#ifndef GNTSIM_FUSE_DEV_DEV_FS_H
+#define GNTSIM_FUSE_DEV_DEV_FS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <gntsim/kernel.h>
+
+struct machine;
+struct dev_fs;
+struct dev_file;
+
+/* Mounts at path. Negative errno after a message. */
+int dev_fs_create(struct dev_fs **out, struct machine *m, const char *path);
+/* Once dev_fs_step is served by another thread: learns what dev_fs_find needs. 0 or negative errno. */
+int dev_fs_learn_dev(struct dev_fs *fs);
+/* Serves one request; false when the file system is unmounted. A loop_step. */
+bool dev_fs_step(void *fs);
+/* Aborts the connection: everybody's requests fail, dev_fs_step returns false. */
+void dev_fs_abort(struct dev_fs *fs);
+/* Closes what aborted clients had open: no release comes for it any more. With the machine's lock, after maps_end_all. */
+void dev_fs_close_all(struct dev_fs *fs);
+void dev_fs_destroy(struct dev_fs *fs);
+
+/* The open device behind descriptor fd of thread tid, with a reference, or NULL. Takes no lock; *is_ours: fd belongs to
+ * this file system. The result needs the machine's lock to be used. */
+struct dev_file *dev_fs_find(struct dev_fs *fs, pid_t tid, int fd, bool *is_ours);
+
+/* With the machine's lock: */
+struct file *dev_file_kernel(struct dev_file *file);
+struct domain *dev_file_domain(struct dev_file *file);
+void dev_file_get(struct dev_file *file);
+/* The last reference closes the file in the kernel model. */
+void dev_file_put(struct dev_file *file);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "maps.h"
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)      /* Linux 5.19 */
+#endif
+
+static int add_rules(scmp_filter_ctx ctx)
+{
+    /* The loader's MAP_PRIVATE | MAP_DENYWRITE maps, by far the most frequent, are never devices. */
+    int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 1,
+                              SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_DENYWRITE | INJECTED_MMAP_FLAG, 0));
+
+    if (!rc)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(munmap), 2,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, ~((1ull << WINDOW_BITS) - 1), WINDOW_START),
+                              SCMP_A2(SCMP_CMP_NE, INJECTED_MAGIC));
+    if (!rc)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mremap), 1, SCMP_A5(SCMP_CMP_NE, INJECTED_MAGIC));
+    if (!rc)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(remap_file_pages), 0);
+    /* _IOC(_IOC_NONE, 'E', nr >= 8, any size): one rule per bit that nr can have. */
+    for (unsigned bit = 8; !rc && bit <= 128; bit *= 2)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, 0xc000ff00u | bit, 'E' << 8 | bit));
+    return rc;
+}
+
+/* libseccomp compiles; it cannot pass the flags we need, so its program is loaded by hand. */
+static int load(int program_fd)
+{
+    struct sock_fprog program;
+    struct stat st;
+    void *code;
+    int rc;
+
+    if (fstat(program_fd, &st))
+        return -errno;
+    code = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, program_fd, 0);
+    if (code == MAP_FAILED)
+        return -errno;
+    program.len = (unsigned short)((size_t)st.st_size / sizeof *program.filter);
+    program.filter = code;
+    rc = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER |
+                      SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
+    if (rc < 0 && errno == EINVAL)
+        rc = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER |
+                          SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
+    return rc < 0 ? -errno : rc;
+}
+
+int filter_install(void)
+{
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+    int fd = -1, rc = -ENOMEM;
+
+    if (!ctx)
+        return rc;
+    /* Programs of another architecture run, without device mappings. */
+    rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
+    if (!rc)
+        rc = add_rules(ctx);
+    if (rc)
+        goto out;
+    fd = memfd_create("gntsim-filter", MFD_CLOEXEC);
+    rc = fd < 0 ? -errno : seccomp_export_bpf(ctx, fd);
+    if (!rc)
+        rc = load(fd);
+out:
+    if (fd >= 0)
+        close(fd);
+    seccomp_release(ctx);
+    return rc;
+}

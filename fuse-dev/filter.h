@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seccomp filter of every program in a domain. It stops the few calls that concern device mappings until the server
+ * (supervisor.h) has answered: mmap of files, munmap within the window of device addresses, any mremap and
+ * remap_file_pages, and the unknown event-channel ioctls, whose ENOSYS a FUSE server cannot deliver. Everything else runs
+ * at full speed. FUSE tells its server nothing of mmap, so this is how one is seen, in whichever thread it comes.
+ */
+#ifndef GNTSIM_FUSE_DEV_FILTER_H
+#define GNTSIM_FUSE_DEV_FILTER_H
+
+/* What the server's own injected calls carry so that they pass. A client that copies it gains nothing: its mmap of
+ * a device then fails with FUSE's own ENODEV. */
+#define INJECTED_MMAP_FLAG 0x40000000u       /* in flags: a bit that means something with MAP_HUGETLB only */
+#define INJECTED_MAGIC     0x676e7473u       /* in munmap's third and mremap's sixth argument, which have none */
+
+/* Installs the filter in the calling process, for it and all it starts. Returns the listener for the server, or
+ * a negative errno: -EBUSY when there is a listener already (a machine within a machine). */
+int filter_install(void);
+
+#endif

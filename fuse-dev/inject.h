@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making another thread execute system calls: a short trace of a thread that waits in a seccomp notification. The sequence
+ * is inject_begin, the answer to the notification, inject_wait, any number of inject_call, inject_end. The calling
+ * thread is the tracer and must make all of these calls.
+ */
+#ifndef GNTSIM_FUSE_DEV_INJECT_H
+#define GNTSIM_FUSE_DEV_INJECT_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+struct inject {
+    pid_t tid;
+    bool gone;                        /* it died meanwhile */
+    bool pinned;
+    struct user_regs_struct regs;     /* as it stopped */
+    uint64_t signal_mask;
+    cpu_set_t their_cpus, our_cpus;
+};
+
+/* Seizes the thread and asks it to stop as soon as its system call is answered. -EPERM: somebody else traces it. */
+int inject_begin(struct inject *inject, pid_t tid);
+/* Waits for the stop. False if the thread is gone. */
+bool inject_wait(struct inject *inject);
+/* Executes one system call in the stopped thread and returns its result; -ESRCH if the thread is gone. */
+long inject_call(struct inject *inject, long nr, const uint64_t args[6]);
+/* Lets the thread go on as if its own system call had returned result. */
+void inject_end(struct inject *inject, long result);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+#include "loops.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define NR_LOOPS 4
+#define STUCK_NS (50 * 1000 * 1000L)
+
+struct loop {
+    struct loops *pool;
+    const char *name;
+    loop_step *step;
+    void *ctx;
+    atomic_uint generation;      /* of the thread that owns the loop */
+    atomic_ulong accesses;       /* odd while the owner touches client memory */
+    unsigned long seen;          /* the guard's: accesses at its last look */
+    bool ended;
+};
+
+struct loops {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;         /* the guard, and loops_join */
+    struct loop loops[NR_LOOPS];
+    unsigned nr;
+    unsigned threads;            /* running, stuck ones included */
+    atomic_bool armed;           /* the guard is looking */
+    bool stop;
+    pthread_t guard;
+};
+
+/* What the current thread runs, if it is one of ours. */
+static _Thread_local struct loop *current_loop;
+static _Thread_local unsigned current_generation;
+
+static int loop_spawn(struct loop *loop);
+
+void loops_access_begin(void)
+{
+    struct loop *loop = current_loop;
+
+    if (!loop || atomic_load(&loop->generation) != current_generation)
+        return;
+    unsigned long n = atomic_load(&loop->accesses);
+
+    atomic_store(&loop->accesses, n + 1 + n % 2);
+    if (!atomic_load(&loop->pool->armed)) {
+        pthread_mutex_lock(&loop->pool->lock);
+        atomic_store(&loop->pool->armed, true);
+        pthread_cond_broadcast(&loop->pool->wake);
+        pthread_mutex_unlock(&loop->pool->lock);
+    }
+}
+
+void loops_access_end(void)
+{
+    struct loop *loop = current_loop;
+
+    if (!loop || atomic_load(&loop->generation) != current_generation)
+        return;
+    unsigned long n = atomic_load(&loop->accesses);
+
+    atomic_store(&loop->accesses, n + n % 2);
+}
+
+/* Gives a loop whose thread has been in one access since the last look to a new thread. True: something moved. */
+static bool guard_look(struct loop *loop)
+{
+    unsigned long now = atomic_load(&loop->accesses);
+    bool moved = now != loop->seen;
+
+    if (!moved && now % 2 && !loop->ended) {
+        /* The stuck thread may return this very moment: whichever generation is current goes on, the
+         * other one exits after its step. Two steps at once are safe, the machine's lock orders them. */
+        atomic_fetch_add(&loop->generation, 1);
+        atomic_store(&loop->accesses, 0);
+        if (loop_spawn(loop))
+            atomic_fetch_sub(&loop->generation, 1);
+        now = atomic_load(&loop->accesses);
+        moved = true;
+    }
+    loop->seen = now;
+    return moved || now % 2;
+}
+
+static void *guard_main(void *arg)
+{
+    struct loops *pool = arg;
+
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->stop) {
+        struct timespec until;
+        bool moved = false;
+
+        if (!atomic_load(&pool->armed)) {
+            pthread_cond_wait(&pool->wake, &pool->lock);
+            for (unsigned i = 0; i < pool->nr; i++)
+                pool->loops[i].seen = atomic_load(&pool->loops[i].accesses);
+            continue;
+        }
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += STUCK_NS;
+        if (until.tv_nsec >= 1000000000L) {
+            until.tv_sec++;
+            until.tv_nsec -= 1000000000L;
+        }
+        while (!pool->stop && pthread_cond_timedwait(&pool->wake, &pool->lock, &until) != ETIMEDOUT)
+            ;
+        for (unsigned i = 0; i < pool->nr; i++)
+            moved |= guard_look(&pool->loops[i]);
+        if (!moved)
+            atomic_store(&pool->armed, false);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+struct spawn {
+    struct loop *loop;
+    unsigned generation;
+};
+
+static void *loop_main(void *arg)
+{
+    struct spawn spawn = *(struct spawn *)arg;
+    struct loop *loop = spawn.loop;
+    struct loops *pool = loop->pool;
+    bool go_on = true;
+
+    free(arg);
+    current_loop = loop;
+    current_generation = spawn.generation;
+    while (go_on && atomic_load(&loop->generation) == spawn.generation)
+        go_on = loop->step(loop->ctx);
+    pthread_mutex_lock(&pool->lock);
+    if (!go_on)
+        loop->ended = true;
+    pool->threads--;
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+/* Called with the pool's lock. */
+static int loop_spawn(struct loop *loop)
+{
+    struct spawn *spawn = malloc(sizeof *spawn);
+    sigset_t all, old;
+    pthread_t thread;
+    int rc;
+
+    if (!spawn)
+        return -ENOMEM;
+    *spawn = (struct spawn){ loop, atomic_load(&loop->generation) };
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(&thread, NULL, loop_main, spawn);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc) {
+        free(spawn);
+        return -rc;
+    }
+    pthread_detach(thread);
+    loop->pool->threads++;
+    return 0;
+}
+
+int loops_create(struct loops **out)
+{
+    struct loops *pool = calloc(1, sizeof *pool);
+    pthread_condattr_t attr;
+    sigset_t all, old;
+    int rc;
+
+    if (!pool)
+        return -ENOMEM;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(&pool->guard, NULL, guard_main, pool);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc) {
+        free(pool);
+        return -rc;
+    }
+    *out = pool;
+    return 0;
+}
+
+int loops_start(struct loops *pool, const char *name, loop_step *step, void *ctx)
+{
+    struct loop *loop;
+    int rc;
+
+    pthread_mutex_lock(&pool->lock);
+    assert(pool->nr < NR_LOOPS);
+    loop = &pool->loops[pool->nr];
+    *loop = (struct loop){ .pool = pool, .name = name, .step = step, .ctx = ctx };
+    rc = loop_spawn(loop);
+    if (!rc)
+        pool->nr++;
+    pthread_mutex_unlock(&pool->lock);
+    return rc;
+}
+
+void loops_join(struct loops *pool)
+{
+    struct timespec until;
+
+    if (!pool)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    pthread_mutex_lock(&pool->lock);
+    while (pool->threads && pthread_cond_timedwait(&pool->wake, &pool->lock, &until) != ETIMEDOUT)
+        ;
+    pool->stop = true;
+    pthread_cond_broadcast(&pool->wake);
+    bool stuck = pool->threads != 0;
+    pthread_mutex_unlock(&pool->lock);
+    pthread_join(pool->guard, NULL);
+    if (stuck)
+        return;      /* a client's memory still holds a thread: it may wake into the pool, so leave it */
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server's loops, and the guard that keeps them going. A client can make an access to its memory wait for ever
+ * (userfaultfd, memory backed by a file system that hangs, or by our own files). The thread that waits has let go of the
+ * machine's lock; the guard notices after a moment and gives its loop to a fresh thread. The stuck thread finishes its request
+ * whenever the access ends, then exits.
+ */
+#ifndef GNTSIM_FUSE_DEV_LOOPS_H
+#define GNTSIM_FUSE_DEV_LOOPS_H
+
+#include <stdbool.h>
+
+struct loops;
+
+/* Does one thing, waiting for it if need be; false ends the loop for good. */
+typedef bool loop_step(void *ctx);
+
+int loops_create(struct loops **out);
+/* Runs step in threads of the pool until it returns false. Returns 0 or a negative errno. */
+int loops_start(struct loops *loops, const char *name, loop_step *step, void *ctx);
+/* Waits until every loop has ended, and for at most a second for threads that are stuck; then frees. */
+void loops_join(struct loops *loops);
+
+/* Around an access to a client's memory, by any thread. */
+void loops_access_begin(void);
+void loops_access_end(void);
+
+#endif

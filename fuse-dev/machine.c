@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dev_fs.h"
+#include "loops.h"
+#include "maps.h"
+#include "ns.h"
+#include "supervisor.h"
+
+#define DEFAULT_FRAMES (1ull << 18)      /* 1 GiB */
+#define PRIVILEGED_DOMAIN 0
+#define NR_WATCHES 4
+
+void machine_log(const struct machine *m, const char *format, ...)
+{
+    char line[512];
+    va_list ap;
+
+    (void)m;
+    va_start(ap, format);
+    vsnprintf(line, sizeof line, format, ap);
+    va_end(ap);
+    fprintf(stderr, "gntsim: %s\n", line);
+}
+
+/* ---- The lock --------------------------------------------------------------------------------- */
+
+void machine_lock(struct machine *m)
+{
+    pthread_mutex_lock(&m->lock);
+    maps_drain(m->maps);
+}
+
+void machine_settle(struct machine *m)
+{
+    /* Handling an upcall may raise others, also for domains passed already. */
+    if (m->settling)
+        return;
+    m->settling = true;
+    while (m->attention) {
+        struct domain *d, *next;
+
+        m->attention = false;
+        for (d = m->domains; d; d = next) {
+            next = d->next;
+            if (d->crashed) {
+                d->crashed = false;
+                machine_domain_destroy(m, d->id, NULL);
+            } else if (d->upcall) {
+                d->upcall = false;
+                m->stats.events++;
+                if (!d->dead)
+                    kernel_upcall(d->kernel);
+            }
+        }
+    }
+    m->settling = false;
+}
+
+static void set_timer(struct machine *m)
+{
+    struct itimerspec when = { .it_value.tv_nsec = 0 };
+    uint64_t next = UINT64_MAX;
+
+    m->timer_dirty = false;
+    for (struct domain *d = m->domains; d; d = d->next) {
+        if (!d->dead && kernel_next_timer(d->kernel) < next)
+            next = kernel_next_timer(d->kernel);
+    }
+    if (next != UINT64_MAX) {
+        if (!next)
+            next = 1;
+        when.it_value = (struct timespec){ (time_t)(next / 1000000000u), (long)(next % 1000000000u) };
+    }
+    timerfd_settime(m->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+void machine_unlock(struct machine *m)
+{
+    machine_settle(m);
+    if (m->timer_dirty)
+        set_timer(m);
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- What the models ask for ------------------------------------------------------------------ */
+
+static struct domain *any_domain(struct machine *m, domid_t id)
+{
+    struct domain *d = m->domains;
+
+    while (d && (d->id < id || (d->id == id && d->dead)))
+        d = d->next;
+    return d && d->id == id ? d : NULL;
+}
+
+static void on_upcall(void *ctx, domid_t id)
+{
+    struct machine *m = ctx;
+    struct domain *d = any_domain(m, id);
+
+    if (d)
+        d->upcall = m->attention = true;
+}
+
+static void on_crash(void *ctx, domid_t id, const char *why)
+{
+    struct machine *m = ctx;
+    struct domain *d = any_domain(m, id);
+
+    machine_log(m, "domain %u was crashed by the hypervisor: %s", id, why);
+    if (d)
+        d->crashed = m->attention = true;
+}
+
+static uint64_t now(void *ctx)
+{
+    struct timespec ts;
+
+    (void)ctx;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void on_timer_changed(void *ctx)
+{
+    struct domain *d = ctx;
+
+    d->machine->timer_dirty = true;
+}
+
+static void on_kernel_log(void *ctx, const char *line)
+{
+    struct domain *d = ctx;
+
+    if (d->machine->verbose)
+        machine_log(d->machine, "domain %u: %s", d->id, line);
+}
+
+/* ---- Domains ---------------------------------------------------------------------------------- */
+
+struct domain *machine_domain(struct machine *m, domid_t id)
+{
+    return any_domain(m, id);
+}
+
+int machine_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, struct domain **out)
+{
+    struct hv_domain_config domain_config;
+    struct kernel_config config;
+    struct kernel_pv_space *space = NULL;
+    struct domain *d = calloc(1, sizeof *d), **link;
+    int rc = -ENOMEM;
+
+    if (!profile)
+        profile = m->profile;
+    if (!d || !(space = kernel_pv_space_create()))
+        goto fail;
+    *d = (struct domain){ .machine = m, .id = id, .profile = profile, .ns_fd = -1 };
+    kernel_domain_config(&domain_config, profile, space);
+    domain_config.privileged = id == PRIVILEGED_DOMAIN;
+    rc = hv_domain_create(m->hv, id, &domain_config);
+    if (rc)
+        goto fail;
+    config = (struct kernel_config){ .hv = m->hv, .domid = id, .profile = profile, .now = now,
+                                     .timer_changed = on_timer_changed, .log = on_kernel_log, .ctx = d };
+    for (link = &m->domains; *link && (*link)->id <= id; link = &(*link)->next)
+        ;
+    d->next = *link;
+    *link = d;
+    rc = kernel_create(&d->kernel, &config, space);
+    if (rc) {
+        *link = d->next;
+        hv_domain_destroy(m->hv, id);
+        goto fail;
+    }
+    if (out)
+        *out = d;
+    return 0;
+
+fail:
+    if (space)
+        kernel_pv_space_destroy(space);
+    free(d);
+    return rc;
+}
+
+static void domain_try_free(struct domain *d)
+{
+    struct domain **link;
+
+    if (!d->dead || d->in_flight)
+        return;
+    if (d->kernel) {
+        struct kernel *k = d->kernel;
+
+        d->kernel = NULL;
+        kernel_destroy(k);
+    }
+    if (d->open_files)
+        return;
+    for (link = &d->machine->domains; *link != d; link = &(*link)->next)
+        ;
+    *link = d->next;
+    if (d->ns_fd >= 0)
+        close(d->ns_fd);
+    free(d);
+}
+
+void domain_enter(struct domain *d)
+{
+    d->in_flight++;
+}
+
+void domain_leave(struct domain *d)
+{
+    assert(d->in_flight);
+    d->in_flight--;
+    domain_try_free(d);
+}
+
+int machine_domain_destroy(struct machine *m, domid_t id, int *ns_fd)
+{
+    struct domain *d = machine_domain(m, id);
+
+    if (ns_fd)
+        *ns_fd = -1;
+    if (!d)
+        return -ESRCH;
+    d->dead = true;
+    hv_domain_destroy(m->hv, id);
+    ns_kill_all(d->ns_fd, false);
+    if (ns_fd && d->ns_fd >= 0)
+        *ns_fd = fcntl(d->ns_fd, F_DUPFD_CLOEXEC, 0);
+    domain_try_free(d);
+    return 0;
+}
+
+/* ---- The main loop ---------------------------------------------------------------------------- */
+
+int machine_watch(struct machine *m, struct watch *watch, unsigned events)
+{
+    struct epoll_event event = { .events = events | EPOLLONESHOT, .data.ptr = watch };
+
+    return epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) ? -errno : 0;
+}
+
+void machine_rearm(struct machine *m, struct watch *watch, unsigned events)
+{
+    struct epoll_event event = { .events = events | EPOLLONESHOT, .data.ptr = watch };
+
+    epoll_ctl(m->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event);
+}
+
+void machine_unwatch(struct machine *m, struct watch *watch)
+{
+    epoll_ctl(m->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+}
+
+static void timer_ready(void *ctx, unsigned events)
+{
+    struct machine *m = ctx;
+    struct domain *d, *next;
+    uint64_t count;
+
+    (void)events;
+    if (read(m->timer_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        return;
+    machine_rearm(m, &m->watches[0], EPOLLIN);
+    machine_lock(m);
+    m->timer_dirty = true;
+    for (d = m->domains; d; d = next) {
+        if (d->dead) {
+            next = d->next;
+            continue;
+        }
+        domain_enter(d);
+        kernel_run_timers(d->kernel);
+        next = d->next;
+        domain_leave(d);
+    }
+    machine_unlock(m);
+}
+
+/*
+ * machine_lock is all there is to do. Whoever makes an operation sees the end of mappings by itself; this is for those that
+ * end while nobody does. In a burst there is no hurry, so the next look is a moment later.
+ */
+static void maps_ready(void *ctx, unsigned events)
+{
+    struct itimerspec soon = { .it_value.tv_nsec = 1000 * 1000 };
+    struct machine *m = ctx;
+
+    (void)events;
+    machine_lock(m);
+    machine_unlock(m);
+    timerfd_settime(m->moment_fd, 0, &soon, NULL);
+}
+
+static void moment_ready(void *ctx, unsigned events)
+{
+    struct machine *m = ctx;
+    uint64_t count;
+
+    (void)events;
+    if (read(m->moment_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        return;
+    machine_rearm(m, &m->watches[1], EPOLLIN);
+    machine_rearm(m, &m->watches[3], EPOLLIN);
+}
+
+static void stop_ready(void *ctx, unsigned events)
+{
+    (void)ctx;
+    (void)events;
+}
+
+static bool main_step(void *ctx)
+{
+    struct machine *m = ctx;
+    struct epoll_event event;
+    struct watch *watch;
+
+    if (atomic_load(&m->stopping))
+        return false;
+    if (epoll_wait(m->epoll_fd, &event, 1, -1) == 1) {
+        watch = event.data.ptr;
+        watch->ready(watch->ctx, event.events);
+    }
+    return !atomic_load(&m->stopping);
+}
+
+void machine_run(struct machine *m)
+{
+    struct pollfd fd = { m->stop_fd, POLLIN, 0 };
+
+    while (!atomic_load(&m->stopping))
+        poll(&fd, 1, -1);
+}
+
+void machine_request_stop(struct machine *m)
+{
+    uint64_t one = 1;
+
+    atomic_store(&m->stopping, true);
+    if (write(m->stop_fd, &one, sizeof one) < 0)
+        assert(errno == EAGAIN);
+}
+
+/* ---- Start and stop --------------------------------------------------------------------------- */
+
+static int start_main_loop(struct machine *m)
+{
+    struct watch *w = calloc(NR_WATCHES, sizeof *w);
+    int rc;
+
+    if (!w)
+        return -ENOMEM;
+    m->watches = w;
+    w[0] = (struct watch){ m->timer_fd, timer_ready, m };
+    w[1] = (struct watch){ maps_inotify_fd(m->maps), maps_ready, m };
+    w[2] = (struct watch){ m->stop_fd, stop_ready, m };
+    w[3] = (struct watch){ m->moment_fd, moment_ready, m };
+    for (unsigned i = 0; i < NR_WATCHES; i++) {
+        rc = machine_watch(m, &w[i], EPOLLIN);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int make_models(struct machine *m)
+{
+    struct hv_config config = { .nr_frames = m->nr_frames,
+                                .hooks = { .upcall = on_upcall, .crashed = on_crash }, .hook_ctx = m };
+    int fd = open(STAGE_MEM, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+    if (fd < 0)
+        return -errno;
+    rc = maps_create(&m->maps, fd, m->nr_frames, &m->memory);
+    if (rc) {
+        close(fd);
+        return rc;
+    }
+    config.memory = m->memory;
+    rc = hv_create(&m->hv, &config);
+    if (!rc)
+        maps_set_hv(m->maps, m->hv);
+    return rc;
+}
+
+/* Programs may hold thousands of mappings open at once. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int machine_start(struct machine *m, const struct machine_config *config)
+{
+    int rc;
+
+    *m = (struct machine){ .nr_frames = config->nr_frames ? config->nr_frames : DEFAULT_FRAMES,
+                           .profile = config->profile ? config->profile : &kernel_profile_pv,
+                           .verbose = config->verbose, .user_ns_fd = -1 };
+    pthread_mutex_init(&m->lock, NULL);
+    raise_file_limit();
+    rc = ns_enter_machine(&m->user_ns_fd);
+    if (rc)
+        return rc;
+    m->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    m->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    m->moment_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    rc = m->epoll_fd < 0 || m->timer_fd < 0 || m->moment_fd < 0 || m->stop_fd < 0 ? -errno : make_models(m);
+    if (!rc)
+        rc = dev_fs_create(&m->fs, m, STAGE_FS);
+    if (!rc)
+        rc = loops_create(&m->loops);
+    if (!rc)
+        rc = loops_start(m->loops, "devices", dev_fs_step, m->fs);
+    if (!rc)
+        rc = dev_fs_learn_dev(m->fs);
+    if (!rc)
+        rc = start_main_loop(m);
+    if (!rc)
+        rc = loops_start(m->loops, "main", main_step, m);
+    if (rc)
+        fprintf(stderr, "gntsim: cannot start the machine: %s\n", strerror(-rc));
+    return rc;
+}
+
+static struct domain *first_living(struct machine *m)
+{
+    struct domain *d = m->domains;
+
+    while (d && d->dead)
+        d = d->next;
+    return d;
+}
+
+void machine_stop(struct machine *m)
+{
+    struct domain *d;
+    int ns_fd;
+
+    /* Programs first, while their requests are still answered. */
+    machine_lock(m);
+    while ((d = first_living(m))) {
+        machine_domain_destroy(m, d->id, &ns_fd);
+        machine_unlock(m);
+        ns_kill_all(ns_fd, true);
+        if (ns_fd >= 0)
+            close(ns_fd);
+        machine_lock(m);
+    }
+    machine_unlock(m);
+    supervisors_stop(m);
+    machine_request_stop(m);
+    dev_fs_abort(m->fs);
+    loops_join(m->loops);
+    machine_lock(m);
+    maps_end_all(m->maps);
+    dev_fs_close_all(m->fs);
+    machine_unlock(m);
+    dev_fs_destroy(m->fs);
+    hv_destroy(m->hv);
+    maps_destroy(m->maps);
+    free(m->watches);
+    close(m->epoll_fd);
+    close(m->timer_fd);
+    close(m->moment_fd);
+    close(m->stop_fd);
+    if (m->user_ns_fd >= 0)
+        close(m->user_ns_fd);
+    pthread_mutex_destroy(&m->lock);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine being served: one hypervisor model, one guest kernel per domain, the memory that programs
+ * map, and the lock under which all of it is used.
+ *
+ * Every operation on the models happens between machine_lock and machine_unlock, so there is one total order
+ * of operations. A thread lets go of the lock only while it touches a client's memory (user_mem.h), because a
+ * client can make that wait for ever.
+ */
+#ifndef GNTSIM_FUSE_DEV_MACHINE_H
+#define GNTSIM_FUSE_DEV_MACHINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <gntsim/hv.h>
+#include <gntsim/kernel.h>
+
+struct maps;
+struct dev_fs;
+struct loops;
+struct supervisor;
+
+/* Counters for people, not for decisions. Under the lock. */
+struct machine_stats {
+    uint64_t fuse_requests;      /* requests served on the device files */
+    uint64_t notifications;      /* mmap, munmap … calls of clients that the server was asked about */
+    uint64_t mappings_made;      /* device mappings completed since the start */
+    uint64_t mmap_eagain;        /* mmap calls that failed with EAGAIN */
+    uint64_t hypercalls;         /* not counted by us: filled in by whoever reads the stats */
+    uint64_t events;             /* upcalls delivered to guest kernels */
+};
+
+struct domain {
+    struct machine *machine;
+    domid_t id;
+    struct kernel *kernel;
+    const struct kernel_profile *profile;
+    int ns_fd;                   /* mount namespace with this domain's /dev/xen, -1 until asked for */
+    unsigned in_flight;          /* threads inside a call that may let go of the lock */
+    unsigned open_files;
+    bool dead;                   /* destroyed, waiting for in_flight and open_files to reach 0 */
+    bool upcall;                 /* the hypervisor asked for attention */
+    bool crashed;                /* the hypervisor crashed it: destroyed at the next unlock */
+    struct domain *next;
+};
+
+struct machine_config {
+    uint64_t nr_frames;          /* 0: 1 GiB worth */
+    const struct kernel_profile *profile;   /* of domains created without one; NULL: pv */
+    bool verbose;
+};
+
+struct machine {
+    pthread_mutex_t lock;
+    struct hv *hv;
+    void *memory;
+    uint64_t nr_frames;
+    const struct kernel_profile *profile;
+    bool verbose;
+    struct domain *domains;      /* ascending id */
+    struct machine_stats stats;
+    struct maps *maps;
+    struct dev_fs *fs;
+    struct loops *loops;
+    struct supervisor *supervisors;
+    int user_ns_fd;              /* the machine's user namespace, -1 when it has the caller's */
+    int epoll_fd;                /* the main loop's */
+    int timer_fd;                /* the kernels' next deadline */
+    int moment_fd;               /* when to look for ended mappings again */
+    int stop_fd;                 /* eventfd: becomes readable when the machine is to stop */
+    bool timer_dirty;            /* a kernel's next deadline changed */
+    bool attention;              /* some domain has upcall or crashed set */
+    bool settling;
+    struct watch *watches;       /* the machine's own */
+    atomic_bool stopping;
+};
+
+/*
+ * Makes the machine: namespaces, memory, models, /dev with the device files, threads. Must be called in a process of its
+ * own that has one thread. Returns 0 or a negative errno after a message on stderr that says what is missing.
+ */
+int machine_start(struct machine *m, const struct machine_config *config);
+/* Ends every domain and its processes, unmounts, joins threads, frees. */
+void machine_stop(struct machine *m);
+/* Waits until machine_request_stop. */
+void machine_run(struct machine *m);
+void machine_request_stop(struct machine *m);
+
+/* Something the main loop waits for: ready is called in it, without the lock, when fd has events (EPOLLIN …). Armed for
+ * one event at a time: machine_rearm waits for the next. The watch belongs to the caller and lives until machine_unwatch. */
+struct watch {
+    int fd;
+    void (*ready)(void *ctx, unsigned events);
+    void *ctx;
+};
+int machine_watch(struct machine *m, struct watch *watch, unsigned events);
+void machine_rearm(struct machine *m, struct watch *watch, unsigned events);
+void machine_unwatch(struct machine *m, struct watch *watch);
+
+/* Takes the lock and takes note of mappings that ended since. */
+void machine_lock(struct machine *m);
+/* Delivers pending upcalls; called by machine_unlock, and before a result of an operation is published. */
+void machine_settle(struct machine *m);
+void machine_unlock(struct machine *m);
+
+/* The following need the lock. */
+
+/* An existing, living domain or NULL. */
+struct domain *machine_domain(struct machine *m, domid_t id);
+/* Creates a domain and boots its kernel. profile NULL: the machine's. Domain 0 is privileged.
+ * -EEXIST, -EINVAL, -ENOMEM. */
+int machine_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, struct domain **out);
+/* Destroys it as a hypervisor does: no notification, no event. -ESRCH. Its processes are sent SIGKILL; whoever must know
+ * them gone calls ns_kill_all(*ns_fd) without the lock and closes *ns_fd (NULL: not wanted; -1: it had none). */
+int machine_domain_destroy(struct machine *m, domid_t id, int *ns_fd);
+/* A thread enters or leaves a call into the domain's kernel that may let go of the lock. */
+void domain_enter(struct domain *d);
+void domain_leave(struct domain *d);
+
+void machine_log(const struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

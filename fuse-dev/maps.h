@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Machine memory as clients map it. The memory is one file of a private tmpfs; each device mapping is made from
+ * a hard link of its own, maps/<id>, which is unlinked at once. When the last piece of the mapping goes (munmap, exit, kill,
+ * the last of several forked children) the kernel closes that link's open file, and inotify names it.
+ */
+#ifndef GNTSIM_FUSE_DEV_MAPS_H
+#define GNTSIM_FUSE_DEV_MAPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <uthash.h>
+
+#include <gntsim/kernel.h>
+
+struct machine;
+struct maps;
+
+/* Where device mappings are placed in a client's address space: a client's munmap of an address in here is
+ * reported to the server (filter.h). Within what every sanitizer's layout allows, below any ordinary mapping. */
+#define WINDOW_START 0x7e8000000000ull
+#define WINDOW_BITS  37                         /* 128 GiB */
+#define WINDOW_END   (WINDOW_START + (1ull << WINDOW_BITS))
+
+/* One completed (or being completed) mmap of a device. */
+struct mapping {
+    uint64_t id;
+    struct vma *vma;
+    pid_t tid;                  /* thread that made it; its address space is the mapping's */
+    uint64_t addr;              /* 0 until placed */
+    uint64_t nr_pages;
+    uint64_t pages_left;        /* in that address space */
+    uint64_t *gone;             /* bitmap of pages that left it; NULL: inline_gone */
+    uint64_t inline_gone;
+    bool shown;                 /* resync's: some process shows it */
+    UT_hash_handle hh;          /* by id */
+};
+
+/* dir_fd: an empty directory on a tmpfs of our own. 0 or negative errno; the memory of nr_frames is mapped at *memory. */
+int maps_create(struct maps **out, int dir_fd, uint64_t nr_frames, void **memory);
+void maps_destroy(struct maps *maps);      /* after maps_end_all */
+/* The model whose frames they are; before the first mapping. */
+void maps_set_hv(struct maps *maps, struct hv *hv);
+/* Readable when a mapping ended. */
+int maps_inotify_fd(const struct maps *maps);
+size_t maps_count(const struct maps *maps);
+
+/* The following need the machine's lock. */
+
+/* Takes note of all mappings that ended: their vmas are closed. */
+void maps_drain(struct maps *maps);
+/* Ends every mapping, whoever still has it: the machine stops. */
+void maps_end_all(struct maps *maps);
+/*
+ * Registers a mapping of vma and opens its link, read-only unless the vma may be written. *link_fd is the caller's: once every
+ * copy of it is closed and nothing is mapped from it, the vma is closed. Negative errno: the vma is still the caller's.
+ */
+int maps_add(struct maps *maps, struct vma *vma, pid_t tid, struct mapping **out, int *link_fd);
+/* An address for nr_pages that was not used before (or long ago). */
+uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages);
+/* The mapping id was placed at addr; false if it has ended meanwhile. */
+bool maps_place(struct maps *maps, uint64_t id, uint64_t addr);
+/* First mapping at or after *cursor (0 to begin) that has pages in [start, end) of tid's address space; NULL if none. */
+struct mapping *maps_find(struct maps *maps, pid_t tid, uint64_t start, uint64_t end, size_t *cursor);
+/* Pages of [start, end) left the mapping's address space. */
+void maps_unmapped(struct maps *maps, struct mapping *mapping, uint64_t start, uint64_t end);
+/* For user_memory_ops.find_vma: what struct user_memory says. */
+struct vma *maps_find_vma(struct maps *maps, pid_t tid, uint64_t addr);
+
+#endif

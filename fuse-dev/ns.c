@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+#include "ns.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HOST_MODULES ".host"      /* under /sys/module: the host's own */
+
+static int complain(const char *format, ...)
+{
+    int error = errno;
+    va_list ap;
+
+    fputs("gntsim: ", stderr);
+    va_start(ap, format);
+    vfprintf(stderr, format, ap);
+    va_end(ap);
+    fprintf(stderr, ": %s\n", strerror(error));
+    return -error;
+}
+
+static int write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (write(fd, text, strlen(text)) < 0)
+        rc = -errno;
+    close(fd);
+    return rc;
+}
+
+/* ---- The machine's namespace ------------------------------------------------------------------ */
+
+static int enter_user_ns(int *user_ns_fd)
+{
+    unsigned uid = geteuid(), gid = getegid();
+    char map[64];
+
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS)) {
+        complain("cannot create a user namespace");
+        fputs("gntsim: `gntsim doctor` says what to change (root: sysctl kernel.unprivileged_userns_clone=1 or "
+              "user.max_user_namespaces=10000)\n", stderr);
+        return -EPERM;
+    }
+    write_file("/proc/self/setgroups", "deny");      /* absent on old kernels, needed on others */
+    snprintf(map, sizeof map, "%u %u 1\n", uid, uid);
+    errno = -write_file("/proc/self/uid_map", map);
+    if (errno)
+        return complain("cannot map user %u", uid);
+    snprintf(map, sizeof map, "%u %u 1\n", gid, gid);
+    errno = -write_file("/proc/self/gid_map", map);
+    if (errno)
+        return complain("cannot map group %u", gid);
+    *user_ns_fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+    return *user_ns_fd < 0 ? complain("cannot open /proc/self/ns/user") : 0;
+}
+
+/* Shows one entry of the host's directory dir_fd in the directory target. Entries that cannot be shown are left out. */
+static void show_entry(int dir_fd, const char *name, const char *target)
+{
+    char from[64 + NAME_MAX], to[PATH_MAX], link[PATH_MAX];
+    struct stat st;
+    ssize_t n;
+    int fd;
+
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+        return;
+    snprintf(from, sizeof from, "/proc/self/fd/%d/%s", dir_fd, name);
+    snprintf(to, sizeof to, "%s/%s", target, name);
+    if (S_ISLNK(st.st_mode)) {
+        n = readlinkat(dir_fd, name, link, sizeof link - 1);
+        if (n > 0) {
+            link[n] = 0;
+            if (symlink(link, to))
+                return;
+        }
+        return;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        if (mkdir(to, st.st_mode & 07777))
+            return;
+    } else {
+        fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0)
+            return;
+        close(fd);
+    }
+    if (mount(from, to, NULL, MS_BIND | (S_ISDIR(st.st_mode) ? MS_REC : 0), NULL)) {
+        if (S_ISDIR(st.st_mode))
+            rmdir(to);
+        else
+            unlink(to);
+    }
+}
+
+/* Covers a directory with a tmpfs. Returns a descriptor of what it covers. */
+static int cover(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    if (mount("gntsim", path, "tmpfs", MS_NOSUID, "mode=0755,size=1m")) {
+        int rc = -errno;
+
+        close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+static int build_dev(void)
+{
+    struct dirent *entry;
+    DIR *dir;
+    int fd = cover("/dev");
+
+    if (fd < 0) {
+        errno = -fd;
+        return complain("cannot mount a tmpfs over /dev");
+    }
+    dir = fdopendir(fd);
+    if (!dir)
+        return complain("cannot read /dev");
+    while ((entry = readdir(dir)))
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && strcmp(entry->d_name, "xen"))
+            show_entry(fd, entry->d_name, "/dev");
+    closedir(dir);
+    if (mkdir("/dev/xen", 0755) || mkdir(STAGE_DIR, 0700) || mkdir(STAGE_MEM, 0700) || mkdir(STAGE_FS, 0755))
+        return complain("cannot make directories in the machine's /dev");
+    if (mount("gntsim-memory", STAGE_MEM, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=100%"))
+        return complain("cannot mount a tmpfs for the machine's memory");
+    return 0;
+}
+
+/* Module parameters are a comfort: without a /sys the machine works all the same. */
+static void build_modules(void)
+{
+    struct dirent *entry;
+    DIR *dir;
+    char from[64];
+    int fd = cover("/sys/module");
+
+    if (fd < 0)
+        return;
+    dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return;
+    }
+    snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
+    if (mkdir("/sys/module/" HOST_MODULES, 0755) ||
+        mount(from, "/sys/module/" HOST_MODULES, NULL, MS_BIND | MS_REC, NULL)) {
+        umount2("/sys/module", MNT_DETACH);
+        closedir(dir);
+        return;
+    }
+    while ((entry = readdir(dir))) {
+        char link[32 + NAME_MAX], to[32 + NAME_MAX];
+
+        if (entry->d_name[0] == '.' || !strcmp(entry->d_name, "xen_gntdev") || !strcmp(entry->d_name, "xen_gntalloc") ||
+            !strcmp(entry->d_name, "grant_table"))
+            continue;
+        snprintf(link, sizeof link, HOST_MODULES "/%s", entry->d_name);
+        snprintf(to, sizeof to, "/sys/module/%s", entry->d_name);
+        if (symlink(link, to))
+            continue;
+    }
+    closedir(dir);
+    if (mkdir("/sys/module/xen_gntdev", 0755) || mkdir("/sys/module/xen_gntalloc", 0755) ||
+        mkdir("/sys/module/grant_table", 0755))
+        return;
+}
+
+int ns_enter_machine(int *user_ns_fd)
+{
+    int rc;
+
+    *user_ns_fd = -1;
+    if (unshare(CLONE_NEWNS)) {
+        if (errno != EPERM)
+            return complain("cannot create a mount namespace");
+        rc = enter_user_ns(user_ns_fd);
+        if (rc)
+            return rc;
+    }
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+        return complain("cannot make the mounts private");
+    rc = build_dev();
+    if (rc)
+        return rc;
+    build_modules();
+    return 0;
+}
+
+/* ---- A domain's namespace --------------------------------------------------------------------- */
+
+static int bind(const char *from_format, domid_t id, const char *module, const char *to)
+{
+    char from[PATH_MAX];
+
+    snprintf(from, sizeof from, from_format, id, module);
+    return mount(from, to, NULL, MS_BIND, NULL) ? -errno : 0;
+}
+
+struct make_domain {
+    domid_t id;
+    int result;
+};
+
+/* A thread can have a mount namespace of its own; it lives on in the descriptor. */
+static void *make_domain(void *arg)
+{
+    static const char *const modules[] = { "xen_gntdev", "xen_gntalloc", "grant_table" };
+    struct make_domain *make = arg;
+    int rc;
+
+    if (unshare(CLONE_FS | CLONE_NEWNS)) {
+        make->result = -errno;
+        return NULL;
+    }
+    rc = bind(STAGE_FS "/%u%s", make->id, "", "/dev/xen");
+    for (unsigned i = 0; !rc && i < sizeof modules / sizeof *modules; i++) {
+        char to[64];
+
+        snprintf(to, sizeof to, "/sys/module/%s", modules[i]);
+        bind(STAGE_FS "/%u.module/%s", make->id, modules[i], to);      /* a comfort, as above */
+    }
+    if (!rc && umount2(STAGE_FS, MNT_DETACH))
+        rc = -errno;
+    if (!rc && umount2(STAGE_MEM, MNT_DETACH))
+        rc = -errno;
+    /* Out of sight, and out of reach: removing a mount point here would detach the machine's mount. */
+    if (!rc && mount("gntsim", STAGE_DIR, "tmpfs", MS_RDONLY, "mode=0000,size=4k"))
+        rc = -errno;
+    if (!rc) {
+        rc = open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        if (rc < 0)
+            rc = -errno;
+    }
+    make->result = rc;
+    return NULL;
+}
+
+int ns_make_domain(domid_t id)
+{
+    struct make_domain make = { .id = id };
+    pthread_t thread;
+    int rc = pthread_create(&thread, NULL, make_domain, &make);
+
+    if (rc)
+        return -rc;
+    pthread_join(thread, NULL);
+    return make.result;
+}
+
+void ns_kill_all(int ns_fd, bool wait)
+{
+    struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
+    struct stat ns, st;
+    bool found = true;
+
+    if (ns_fd < 0 || fstat(ns_fd, &ns))
+        return;
+    /* A killed process needs a moment to go; one that forks meanwhile needs another round. */
+    for (int round = 0; found && round < (wait ? 2000 : 1); round++) {
+        struct dirent *entry;
+        DIR *proc = opendir("/proc");
+
+        if (!proc)
+            return;
+        found = false;
+        while ((entry = readdir(proc))) {
+            char path[300];
+            pid_t pid = atoi(entry->d_name);
+
+            if (pid <= 0 || pid == getpid())
+                continue;
+            snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
+            if (!stat(path, &st) && st.st_ino == ns.st_ino && st.st_dev == ns.st_dev) {
+                kill(pid, SIGKILL);
+                found = true;
+            }
+        }
+        closedir(proc);
+        if (found && wait)
+            nanosleep(&pause, NULL);
+    }
+}
+
+/* ---- Joining ---------------------------------------------------------------------------------- */
+
+int ns_join(int user_ns_fd, int mount_ns_fd)
+{
+    char cwd[PATH_MAX];
+    bool have_cwd = getcwd(cwd, sizeof cwd) != NULL;
+
+    if (user_ns_fd >= 0 && setns(user_ns_fd, CLONE_NEWUSER))
+        return complain("cannot enter the machine's user namespace (was it started by another user?)");
+    if (setns(mount_ns_fd, CLONE_NEWNS))
+        return complain("cannot enter the domain's mount namespace (was the machine started by another user?)");
+    if (have_cwd && chdir(cwd))
+        return complain("cannot return to %s in the domain", cwd);
+    return 0;
+}

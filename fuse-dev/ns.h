@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Namespaces: the machine's own, where its memory and file system are mounted and vanish with it, and one per
+ * domain, in which /dev/xen is that domain's.
+ */
+#ifndef GNTSIM_FUSE_DEV_NS_H
+#define GNTSIM_FUSE_DEV_NS_H
+
+#include <stdbool.h>
+
+#include <gntsim/hv.h>
+
+/* Inside the machine's namespace only: */
+#define STAGE_DIR  "/dev/.gntsim"
+#define STAGE_MEM  STAGE_DIR "/mem"         /* private tmpfs of maps.h */
+#define STAGE_FS   STAGE_DIR "/fs"          /* dev_fs.h is mounted here */
+
+/*
+ * Moves the calling process, which must have one thread, into namespaces of its own and builds a /dev there: the host's
+ * nodes, STAGE_DIR, an empty /dev/xen, and room for module parameters under /sys/module. *user_ns_fd: a descriptor of the new
+ * user namespace, or -1 if none was needed. Negative errno after a message on stderr.
+ */
+int ns_enter_machine(int *user_ns_fd);
+/* Makes a mount namespace with domain id's devices. Descriptor or negative errno. Waits for the file system to answer. */
+int ns_make_domain(domid_t id);
+/* Sends SIGKILL to every process in the mount namespace; with wait until none is left (for some seconds at most). Waiting needs a
+ * served file system: a process in the middle of a request dies when it is answered. */
+void ns_kill_all(int ns_fd, bool wait);
+/* Moves the calling process into a domain's namespaces and back into its working directory. user_ns_fd may be -1.
+ * Negative errno after a message on stderr. */
+int ns_join(int user_ns_fd, int mount_ns_fd);
+
+#endif

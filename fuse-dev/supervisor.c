@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "dev_fs.h"
+#include "filter.h"
+#include "inject.h"
+#include "machine.h"
+#include "maps.h"
+#include "user_mem.h"
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS                      /* Linux 6.6 */
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+struct supervisor {
+    struct machine *machine;
+    int listener;
+    int event_fd;                  /* a pending mmap is decided, or stop */
+    pthread_t thread;
+    struct mmap_call *decided;     /* under the machine's lock */
+    unsigned pending;
+    bool stop, ended;
+    struct supervisor *next;
+};
+
+/* One notified call. */
+struct notice {
+    struct supervisor *supervisor;
+    uint64_t id;
+    pid_t tid;
+    int nr;
+    uint64_t args[6];
+};
+
+/* ---- Answers ---------------------------------------------------------------------------------- */
+
+static void answer(const struct notice *notice, int error, uint32_t flags)
+{
+    struct seccomp_notif_resp resp = { .id = notice->id, .error = error, .flags = flags };
+
+    /* Fails if the thread was killed meanwhile: nothing to be done then. */
+    ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+}
+
+static void answer_error(const struct notice *notice, int error)
+{
+    answer(notice, error, 0);
+}
+
+/* The kernel executes the call as it is. */
+static void answer_continue(const struct notice *notice)
+{
+    answer(notice, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+}
+
+/* Names whoever traces the thread. */
+static void log_traced(const struct notice *notice)
+{
+    char path[48], line[128], name[64] = "?";
+    int tracer = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/status", notice->tid);
+    file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file)) {
+        sscanf(line, "Name: %63[^\n]", name);
+        sscanf(line, "TracerPid: %d", &tracer);
+    }
+    if (file)
+        fclose(file);
+    machine_log(notice->supervisor->machine, "cannot complete an mmap of a Xen device in process %d (%s): it is being traced by "
+                "process %d. The server must trace the calling thread for a moment itself: detach the debugger or strace around the mapping.",
+                notice->tid, name, tracer);
+}
+
+/* Seizes the thread, answers its call and waits until it has stopped behind it. */
+static int stop_thread(struct notice *notice, struct inject *inject)
+{
+    int rc = inject_begin(inject, notice->tid);
+
+    if (rc == -EPERM)
+        log_traced(notice);
+    if (rc)
+        return rc;
+    answer_error(notice, -ENOSYS);
+    return inject_wait(inject) ? 0 : -ESRCH;
+}
+
+/* ---- mmap ------------------------------------------------------------------------------------- */
+
+struct mmap_call {
+    struct kreq kreq;
+    struct user_mem user_mem;
+    struct notice notice;
+    struct dev_file *file;
+    struct vma *vma;
+    long result;
+    struct mmap_call *next;
+};
+
+static long call_mmap(struct inject *inject, uint64_t addr, uint64_t pages, unsigned prot, unsigned flags, int fd,
+                      uint64_t mfn)
+{
+    uint64_t args[6] = { addr, pages * HV_PAGE_SIZE, prot, flags, (uint64_t)fd, fd < 0 ? 0 : mfn * HV_PAGE_SIZE };
+
+    return inject_call(inject, SYS_mmap, args);
+}
+
+static void call_munmap(struct inject *inject, uint64_t addr, uint64_t size)
+{
+    inject_call(inject, SYS_munmap, (uint64_t[6]){ addr, size, INJECTED_MAGIC });
+}
+
+/*
+ * Makes the vma's runs appear in the stopped thread's address space. Returns the address or a negative errno, with nothing
+ * left mapped.
+ */
+static long place_runs(struct mmap_call *call, struct inject *inject, uint64_t addr, int their_fd)
+{
+    const struct vma *vma = call->vma;
+    unsigned theirs = (unsigned)call->notice.args[3];
+    unsigned keep = theirs & (MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE);
+    unsigned fixed = theirs & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+    uint64_t at;
+    long result;
+
+    if (!fixed)
+        fixed = MAP_FIXED_NOREPLACE;
+    if (vma->nr_runs > 1) {
+        result = call_mmap(inject, addr, vma->nr_pages, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
+        if (result < 0)
+            return result;
+        fixed = MAP_FIXED;
+    }
+    at = addr;
+    for (size_t i = 0; i < vma->nr_runs; at += vma->runs[i].nr * HV_PAGE_SIZE, i++) {
+        result = call_mmap(inject, at, vma->runs[i].nr, vma->map_prot, MAP_SHARED | INJECTED_MMAP_FLAG | keep | fixed, their_fd,
+                           vma->runs[i].mfn);
+        if (result < 0) {
+            if (vma->nr_runs > 1)
+                call_munmap(inject, addr, vma->nr_pages * HV_PAGE_SIZE);
+            return result;
+        }
+    }
+    return (long)addr;
+}
+
+/* Executes the success: our_fd is the mapping's link. */
+static void complete(struct mmap_call *call, uint64_t id, uint64_t addr, int our_fd)
+{
+    struct notice *notice = &call->notice;
+    struct machine *m = notice->supervisor->machine;
+    struct seccomp_notif_addfd add = { .id = notice->id, .srcfd = (uint32_t)our_fd, .newfd_flags = O_CLOEXEC };
+    bool chosen = !(notice->args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE));
+    struct inject inject;
+    long result = -ENOMEM;
+    int their_fd, rc = inject_begin(&inject, notice->tid);
+
+    if (rc) {
+        if (rc == -EPERM)
+            log_traced(notice);
+        answer_error(notice, rc == -EPERM ? -EPERM : -ENOMEM);
+        return;
+    }
+    their_fd = ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+    if (their_fd < 0 && errno == EMFILE)
+        machine_log(m, "process %d has no file descriptor left for an mmap of a Xen device", notice->tid);
+    answer_error(notice, -ENOSYS);
+    if (!inject_wait(&inject)) {
+        inject_end(&inject, 0);
+        return;
+    }
+    if (their_fd >= 0) {
+        for (int tries = 0; tries < 100; tries++) {
+            result = place_runs(call, &inject, addr, their_fd);
+            if (result != -EEXIST || !chosen)
+                break;
+            machine_lock(m);
+            addr = maps_window_alloc(m->maps, call->vma->nr_pages);
+            machine_unlock(m);
+        }
+        if (result >= 0) {
+            machine_lock(m);
+            maps_place(m->maps, id, addr);
+            m->stats.mappings_made++;
+            machine_unlock(m);
+            if (call->vma->dont_copy)
+                inject_call(&inject, SYS_madvise, (uint64_t[6]){ addr, call->vma->nr_pages * HV_PAGE_SIZE, MADV_DONTFORK });
+        }
+        inject_call(&inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
+    }
+    inject_end(&inject, result);
+}
+
+/* The kernel model has said yes or no. Frees the call. Without the lock. */
+static void mmap_finish(struct mmap_call *call)
+{
+    struct machine *m = call->notice.supervisor->machine;
+    struct mapping *mapping;
+    uint64_t id, addr;
+    int fd, rc = (int)call->result;
+
+    machine_lock(m);
+    if (!rc) {
+        rc = maps_add(m->maps, call->vma, call->notice.tid, &mapping, &fd);
+        if (rc)
+            kernel_vma_close(call->vma);
+    }
+    if (rc) {
+        if (rc == -EAGAIN)
+            m->stats.mmap_eagain++;
+        dev_file_put(call->file);
+        machine_settle(m);
+        answer_error(&call->notice, rc);
+        machine_unlock(m);
+        free(call);
+        return;
+    }
+    /* The file's reference is the mapping's now, and whatever happens to the thread, the end of the
+     * link's last user ends the mapping. */
+    id = mapping->id;
+    addr = call->notice.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE) ? call->notice.args[0]
+                                                                     : maps_window_alloc(m->maps, call->vma->nr_pages);
+    machine_unlock(m);
+    complete(call, id, addr, fd);
+    close(fd);
+    free(call);
+}
+
+static void mmap_done(struct kreq *kreq, long result)
+{
+    struct mmap_call *call = kreq->owner;
+    struct supervisor *supervisor = call->notice.supervisor;
+    uint64_t one = 1;
+
+    call->result = result;
+    call->next = supervisor->decided;
+    supervisor->decided = call;
+    if (write(supervisor->event_fd, &one, sizeof one) < 0)
+        assert(errno == EAGAIN);
+}
+
+static void handle_mmap(struct notice *notice)
+{
+    struct supervisor *supervisor = notice->supervisor;
+    struct machine *m = supervisor->machine;
+    struct dev_file *file;
+    struct mmap_call *call;
+    bool is_ours;
+    long result;
+
+    file = dev_fs_find(m->fs, notice->tid, (int)notice->args[4], &is_ours);
+    if (!file) {
+        if (is_ours)
+            answer_error(notice, -ENODEV);
+        else
+            answer_continue(notice);
+        return;
+    }
+    call = calloc(1, sizeof *call);
+    if (!call) {
+        machine_lock(m);
+        dev_file_put(file);
+        machine_unlock(m);
+        answer_error(notice, -ENOMEM);
+        return;
+    }
+    call->notice = *notice;
+    call->file = file;
+    call->user_mem = (struct user_mem){ m, notice->tid };
+    call->kreq = (struct kreq){ .done = mmap_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
+    machine_lock(m);
+    m->stats.notifications++;
+    domain_enter(dev_file_domain(file));
+    result = kernel_mmap(dev_file_kernel(file), notice->args[5], notice->args[1], (unsigned)notice->args[2],
+                         (unsigned)notice->args[3], &call->vma, &call->kreq);
+    if (result == KERNEL_PENDING)
+        supervisor->pending++;
+    domain_leave(dev_file_domain(file));
+    machine_unlock(m);
+    if (result == KERNEL_PENDING)
+        return;
+    call->result = result;
+    mmap_finish(call);
+}
+
+static void finish_decided(struct supervisor *supervisor)
+{
+    struct machine *m = supervisor->machine;
+    struct mmap_call *call;
+    uint64_t count;
+
+    if (read(supervisor->event_fd, &count, sizeof count) < 0)
+        return;
+    machine_lock(m);
+    call = supervisor->decided;
+    supervisor->decided = NULL;
+    machine_unlock(m);
+    while (call) {
+        struct mmap_call *next = call->next;
+
+        supervisor->pending--;
+        mmap_finish(call);
+        call = next;
+    }
+}
+
+/* ---- The end of mappings ---------------------------------------------------------------------- */
+
+/* Tells the kernel model that pages left the thread's address space, then what ended altogether. Without the lock. */
+static void pages_left(struct notice *notice, uint64_t start, uint64_t end)
+{
+    struct machine *m = notice->supervisor->machine;
+    struct mapping *mapping;
+    size_t cursor = 0;
+
+    /* Not machine_lock, which would first see the end of mappings whose pages have not been reported. */
+    pthread_mutex_lock(&m->lock);
+    m->stats.notifications++;
+    while ((mapping = maps_find(m->maps, notice->tid, start, end, &cursor)))
+        maps_unmapped(m->maps, mapping, start, end);
+    maps_drain(m->maps);
+    machine_unlock(m);
+}
+
+static void handle_munmap(struct notice *notice)
+{
+    uint64_t start = notice->args[0], size = notice->args[1], end;
+    struct inject inject;
+    long result;
+
+    size = (size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
+    end = start + size;
+    if (start % HV_PAGE_SIZE || !size || end < start || stop_thread(notice, &inject)) {
+        answer_continue(notice);      /* what can be seen of it is seen when it is over */
+        return;
+    }
+    /* When the call returns to the thread, the kernel has closed what it unmapped: the events are there. */
+    result = inject_call(&inject, SYS_munmap, (uint64_t[6]){ start, size, INJECTED_MAGIC });
+    if (!result)
+        pages_left(notice, start, end);
+    inject_end(&inject, result);
+}
+
+/* mremap of device mappings: none may grow, moving a PV grant mapping unmaps it. */
+static void handle_mremap(struct notice *notice)
+{
+    struct machine *m = notice->supervisor->machine;
+    uint64_t start = notice->args[0], old_size = notice->args[1], new_size = notice->args[2];
+    struct mapping *mapping = NULL;
+    struct inject inject;
+    bool ours, dont_copy;
+    uint64_t id = 0, left = start, end;
+    size_t cursor = 0;
+    long result;
+
+    old_size = (old_size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
+    new_size = (new_size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
+    end = start + (old_size ? old_size : HV_PAGE_SIZE);
+    machine_lock(m);
+    if (end > start)
+        mapping = maps_find(m->maps, notice->tid, start, end, &cursor);
+    /* An address of the window without a mapping of this process is one that a fork inherited. */
+    ours = mapping || (start >= WINDOW_START && start < WINDOW_END);
+    dont_copy = mapping && mapping->vma->dont_copy;
+    if (mapping)
+        id = mapping->id;
+    machine_unlock(m);
+    if (!ours) {
+        answer_continue(notice);
+        return;
+    }
+    if (new_size > old_size || start % HV_PAGE_SIZE) {
+        answer_error(notice, start % HV_PAGE_SIZE ? -EINVAL : -EFAULT);
+        return;
+    }
+    if (stop_thread(notice, &inject)) {
+        answer_error(notice, -EFAULT);
+        return;
+    }
+    result = inject_call(&inject, SYS_mremap, (uint64_t[6]){ start, old_size, new_size, notice->args[3], notice->args[4],
+                                                             INJECTED_MAGIC });
+    if (result >= 0) {
+        if ((uint64_t)result == start)
+            left = start + new_size;
+        else if (dont_copy)
+            call_mmap(&inject, (uint64_t)result, new_size / HV_PAGE_SIZE, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+        if ((uint64_t)result != start && !dont_copy && mapping) {
+            machine_lock(m);
+            maps_place(m->maps, id, (uint64_t)result);
+            machine_unlock(m);
+            left = end;
+        }
+        if (left < end)
+            pages_left(notice, left, end);
+    }
+    inject_end(&inject, result);
+}
+
+static void handle_remap_file_pages(struct notice *notice)
+{
+    struct machine *m = notice->supervisor->machine;
+    uint64_t start = notice->args[0], end = start + notice->args[1];
+    size_t cursor = 0;
+    bool ours;
+
+    machine_lock(m);
+    ours = (start >= WINDOW_START && start < WINDOW_END) ||
+           (end > start && maps_find(m->maps, notice->tid, start, end, &cursor));
+    machine_unlock(m);
+    if (ours)
+        answer_error(notice, -EINVAL);
+    else
+        answer_continue(notice);
+}
+
+/* Commands that the evtchn driver does not know: ENOSYS, which FUSE would turn into ENOTTY. */
+static void handle_ioctl(struct notice *notice)
+{
+    struct machine *m = notice->supervisor->machine;
+    struct dev_file *file;
+    bool is_ours, is_evtchn = false;
+
+    file = dev_fs_find(m->fs, notice->tid, (int)notice->args[0], &is_ours);
+    if (file) {
+        machine_lock(m);
+        is_evtchn = !strcmp(dev_file_kernel(file)->dev->name, "evtchn");
+        dev_file_put(file);
+        machine_unlock(m);
+    }
+    if (is_evtchn)
+        answer_error(notice, -ENOSYS);
+    else
+        answer_continue(notice);
+}
+
+static const struct handler {
+    int nr;
+    void (*handle)(struct notice *notice);
+} handlers[] = {
+    { SYS_mmap, handle_mmap },
+    { SYS_munmap, handle_munmap },
+    { SYS_mremap, handle_mremap },
+    { SYS_remap_file_pages, handle_remap_file_pages },
+    { SYS_ioctl, handle_ioctl },
+};
+
+/* ---- The thread ------------------------------------------------------------------------------- */
+
+/* Receives and handles one notification; false when there will be no more. */
+static bool receive(struct supervisor *supervisor)
+{
+    struct seccomp_notif notif;
+    struct notice notice;
+
+    memset(&notif, 0, sizeof notif);
+    if (ioctl(supervisor->listener, SECCOMP_IOCTL_NOTIF_RECV, &notif))
+        return errno == EINTR || errno == ENOENT || errno == EAGAIN;
+    notice = (struct notice){ .supervisor = supervisor, .id = notif.id, .tid = (pid_t)notif.pid, .nr = notif.data.nr };
+    for (unsigned i = 0; i < 6; i++)
+        notice.args[i] = notif.data.args[i];
+    for (unsigned i = 0; i < sizeof handlers / sizeof *handlers; i++) {
+        if (handlers[i].nr == notice.nr) {
+            handlers[i].handle(&notice);
+            return true;
+        }
+    }
+    answer_continue(&notice);
+    return true;
+}
+
+static void *supervisor_main(void *arg)
+{
+    struct supervisor *supervisor = arg;
+    struct machine *m = supervisor->machine;
+    struct pollfd fds[2] = { { supervisor->listener, POLLIN, 0 }, { supervisor->event_fd, POLLIN, 0 } };
+    bool go_on = true;
+
+    while (go_on) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            break;
+        if (fds[1].revents & POLLIN)
+            finish_decided(supervisor);
+        if (fds[0].revents & POLLIN)
+            go_on = receive(supervisor);
+        else if (fds[0].revents & (POLLHUP | POLLERR))
+            fds[0].fd = -1;      /* the last program is gone; decided calls may still come */
+        machine_lock(m);
+        if (supervisor->stop || (fds[0].fd < 0 && !supervisor->pending))
+            go_on = false;
+        machine_unlock(m);
+    }
+    machine_lock(m);
+    supervisor->ended = true;
+    machine_unlock(m);
+    return NULL;
+}
+
+static void supervisor_free(struct supervisor *supervisor)
+{
+    pthread_join(supervisor->thread, NULL);
+    close(supervisor->listener);
+    close(supervisor->event_fd);
+    free(supervisor);
+}
+
+/* Frees those that have ended. With the lock. */
+static void reap(struct machine *m)
+{
+    struct supervisor **link = &m->supervisors;
+
+    while (*link) {
+        struct supervisor *supervisor = *link;
+
+        if (supervisor->ended) {
+            *link = supervisor->next;
+            supervisor_free(supervisor);      /* its thread needs no lock any more */
+        } else {
+            link = &supervisor->next;
+        }
+    }
+}
+
+int supervisor_start(struct machine *m, int listener)
+{
+    struct supervisor *supervisor = calloc(1, sizeof *supervisor);
+    sigset_t all, old;
+    int rc = -ENOMEM;
+
+    if (!supervisor)
+        goto fail;
+    *supervisor = (struct supervisor){ .machine = m, .listener = listener };
+    supervisor->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (supervisor->event_fd < 0) {
+        rc = -errno;
+        goto fail;
+    }
+    /* Wakes us on the processor of the thread that calls, which is about to sleep. Not on old kernels. */
+    ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+    machine_lock(m);
+    reap(m);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = -pthread_create(&supervisor->thread, NULL, supervisor_main, supervisor);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!rc) {
+        supervisor->next = m->supervisors;
+        m->supervisors = supervisor;
+    }
+    machine_unlock(m);
+    if (!rc)
+        return 0;
+    close(supervisor->event_fd);
+fail:
+    close(listener);
+    free(supervisor);
+    return rc;
+}
+
+void supervisors_stop(struct machine *m)
+{
+    struct supervisor *supervisor;
+    uint64_t one = 1;
+
+    machine_lock(m);
+    supervisor = m->supervisors;
+    m->supervisors = NULL;
+    for (struct supervisor *s = supervisor; s; s = s->next) {
+        s->stop = true;
+        if (write(s->event_fd, &one, sizeof one) < 0)
+            assert(errno == EAGAIN);
+    }
+    machine_unlock(m);
+    while (supervisor) {
+        struct supervisor *next = supervisor->next;
+
+        supervisor_free(supervisor);
+        supervisor = next;
+    }
+}

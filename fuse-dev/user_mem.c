@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "user_mem.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+
+#include "loops.h"
+#include "machine.h"
+#include "maps.h"
+
+typedef ssize_t transfer(pid_t, const struct iovec *, unsigned long, const struct iovec *, unsigned long, unsigned long);
+
+static int access_client(struct user_mem *user_mem, transfer *move, void *ours, uint64_t theirs, size_t size)
+{
+    struct machine *m = user_mem->machine;
+    struct iovec local = { ours, size };
+    struct iovec remote = { (void *)(uintptr_t)theirs, size };
+    ssize_t done;
+
+    if (!size)
+        return 0;
+    pthread_mutex_unlock(&m->lock);
+    loops_access_begin();
+    done = move(user_mem->tid, &local, 1, &remote, 1, 0);
+    loops_access_end();
+    machine_lock(m);
+    return done == (ssize_t)size ? 0 : -EFAULT;
+}
+
+static int user_mem_read(void *ctx, void *to, uint64_t from, size_t size)
+{
+    return access_client(ctx, process_vm_readv, to, from, size);
+}
+
+static int user_mem_write(void *ctx, uint64_t to, const void *from, size_t size)
+{
+    return access_client(ctx, process_vm_writev, (void *)from, to, size);
+}
+
+static struct vma *user_mem_find_vma(void *ctx, uint64_t addr)
+{
+    struct user_mem *user_mem = ctx;
+
+    return maps_find_vma(user_mem->machine->maps, user_mem->tid, addr);
+}
+
+static const struct user_memory_ops user_mem_ops = {
+    .read = user_mem_read,
+    .write = user_mem_write,
+    .find_vma = user_mem_find_vma,
+};
+
+struct user_memory user_mem_of(struct user_mem *user_mem)
+{
+    return (struct user_memory){ &user_mem_ops, user_mem };
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* A client's memory as the kernel model reaches it: by process id, with the machine's lock let go meanwhile. */
+#ifndef GNTSIM_FUSE_DEV_USER_MEM_H
+#define GNTSIM_FUSE_DEV_USER_MEM_H
+
+#include <sys/types.h>
+
+#include <gntsim/kernel.h>
+
+struct machine;
+
+struct user_mem {
+    struct machine *machine;
+    pid_t tid;                   /* the calling thread */
+};
+/* mem stays usable as long as *user_mem. */
+struct user_memory user_mem_of(struct user_mem *user_mem);
+
+#endif
