@@ -92,7 +92,8 @@ struct hv_pv_ops {
 struct hv_domain_config {
     bool auto_translated;          /* PVH/HVM; false: PV */
     bool privileged;               /* control domain: may name other domains */
-    uint64_t nr_pages;             /* memory at start, gfn 0 .. nr_pages-1; max_pages is the same + 1024 */
+    uint64_t nr_pages;             /* memory at start, gfn 0 .. nr_pages-1 */
+    uint64_t max_pages;            /* that it can have at once; 0: nr_pages + 1024 */
     int32_t max_grant_frames;      /* -1: the profile's default */
     int32_t max_maptrack_frames;   /* -1: the profile's default */
     uint32_t max_grant_version;    /* 1 or 2; 0: 2 */
