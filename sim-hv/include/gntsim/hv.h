@@ -187,16 +187,18 @@ void *hv_grant_frame(const struct hv *hv, domid_t dom, unsigned i);
 void *hv_status_frame(const struct hv *hv, domid_t dom, unsigned i);
 /* Machine frame of grant frame i, HV_INVALID_MFN beyond the present size. */
 uint64_t hv_grant_frame_mfn(const struct hv *hv, domid_t dom, unsigned i);
+uint64_t hv_status_frame_mfn(const struct hv *hv, domid_t dom, unsigned i);
 /* Present number of grant frames, 0 for an unknown domain. */
 unsigned hv_nr_grant_frames(const struct hv *hv, domid_t dom);
 /* The shared info page with the 2-level event bits (struct shared_info, 64-bit layout); NULL if unknown. */
 void *hv_shared_info(const struct hv *hv, domid_t dom);
+uint64_t hv_shared_info_mfn(const struct hv *hv, domid_t dom);   /* HV_INVALID_MFN if unknown */
 
 /* ---- Looking inside --------------------------------------------------------------------------- */
 
 struct hv_domain_info {
     domid_t id;
-    bool auto_translated, privileged, dying;
+    bool auto_translated, privileged, dying, crashed;
     unsigned grant_version, nr_grant_frames, max_grant_frames, nr_status_frames;
     unsigned maptrack_limit, max_maptrack_frames, maptrack_in_use;   /* handles, frames, handles */
     uint64_t tot_pages, max_pages, paged_pages;
@@ -227,8 +229,9 @@ int hv_mapping_next(const struct hv *hv, domid_t dom, uint32_t from, struct hv_m
 struct hv_frame_info {
     uint64_t mfn, gfn;               /* gfn in the owner, UINT64_MAX if none */
     int owner;                       /* domid, -1 free, -2 the hypervisor's own */
-    uint32_t refs, writable_types;
-    bool allocated;
+    uint32_t refs, writable_types;   /* guests' references, the owner's own one included */
+    uint32_t held;                   /* hv_frame_get: neither a guest's nor in the way of paging and transfer */
+    bool allocated;                  /* the owner's own reference is still there */
 };
 int hv_frame_info(const struct hv *hv, uint64_t mfn, struct hv_frame_info *out);     /* 0, -EINVAL */
 uint64_t hv_nr_frames(const struct hv *hv);
@@ -251,6 +254,9 @@ int hv_port_next(const struct hv *hv, domid_t dom, uint32_t from, struct hv_port
  * per violation to out (NULL: only counts). Returns the number of violations.
  */
 unsigned hv_audit(const struct hv *hv, FILE *out);
+/* The same without what a guest can make untrue by writing into its own shared frames (GTF_reading and GTF_writing
+ * of its entries): whatever guests do, this one finds nothing. */
+unsigned hv_audit_hostile(const struct hv *hv, FILE *out);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Frames: owned by whom they are listed with, referred to as often as counted, free if nobody's. */
+#include <inttypes.h>
+
+#include "audit_i.h"
+
+static void check_xenheap(struct audit *a, const struct domain *d, uint64_t mfn, const char *what)
+{
+    const struct frame *f;
+
+    if (!audit_mfn_okay(a, mfn)) {
+        audit_report(a, "d%u: %s is frame %" PRIu64 ", out of range", d->id, what, mfn);
+        a->broken = true;
+        return;
+    }
+    f = frame_of(a->hv, mfn);
+    if (f->owner != d->id || !(f->flags & FRAME_XENHEAP) || !(f->flags & FRAME_ALLOCATED))
+        audit_report(a, "d%u: %s in frame %" PRIu64 ", which is not the hypervisor's for it (owner d%u)", d->id, what,
+                     mfn, f->owner);
+    if (a->seen[mfn]++)
+        audit_report(a, "d%u: frame %" PRIu64 " of its %s is in use twice", d->id, mfn, what);
+}
+
+void audit_ownership(struct audit *a, const struct domain *d)
+{
+    uint64_t listed = 0, paged = 0;
+    uint32_t mfn, prev = 0;
+
+    check_xenheap(a, d, d->shared_info_mfn, "shared info");
+    for (unsigned i = 0; i < d->gt.nr_frames && !a->broken; i++)
+        check_xenheap(a, d, d->gt.frames[i].mfn, "grant table");
+    for (unsigned i = 0; i < d->gt.nr_status && !a->broken; i++)
+        check_xenheap(a, d, d->gt.status[i].mfn, "status frames");
+    for (mfn = d->pages; mfn && !a->broken; prev = mfn, mfn = frame_of(a->hv, mfn)->next) {
+        const struct frame *f;
+
+        if (!audit_mfn_okay(a, mfn) || a->seen[mfn]) {
+            audit_report(a, "d%u: its page list is broken at frame %u", d->id, mfn);
+            a->broken = true;
+            return;
+        }
+        f = frame_of(a->hv, mfn);
+        a->seen[mfn] = 1;
+        listed++;
+        paged += !!(f->flags & FRAME_PAGED);
+        if (f->owner != d->id || f->prev != prev || f->flags & FRAME_XENHEAP)
+            audit_report(a, "d%u: frame %u in its page list belongs to d%u", d->id, mfn, f->owner);
+        if (domain_dying(d) && f->flags & FRAME_ALLOCATED)
+            audit_report(a, "d%u: frame %u was not given up at its death", d->id, mfn);
+    }
+    if (listed != d->nr_owned || paged != d->paged_pages)
+        audit_report(a, "d%u: owns %" PRIu64 " pages, %" PRIu64 " paged out, but counts %" PRIu64 " and %" PRIu64,
+                     d->id, listed, paged, d->nr_owned, d->paged_pages);
+}
+
+/* From gfns to frames; audit_frames goes the other way. */
+void audit_p2m(struct audit *a, const struct domain *d)
+{
+    struct p2m_entry e;
+
+    for (uint64_t gfn = 0; p2m_next(&d->p2m, &gfn, &e); gfn++) {
+        const struct frame *f;
+
+        if (!audit_mfn_okay(a, e.mfn)) {
+            audit_report(a, "d%u: gfn %#" PRIx64 " shows frame %" PRIu64 ", out of range", d->id, gfn, e.mfn);
+            continue;
+        }
+        f = frame_of(a->hv, e.mfn);
+        if (p2m_is_grant(e.type)) {
+            if (d->guest == &guest_pv)
+                audit_report(a, "d%u: a grant at gfn %#" PRIx64 " of a PV domain", d->id, gfn);
+            continue;
+        }
+        if (f->owner != d->id || f->gfn != gfn || !(f->flags & FRAME_ALLOCATED))
+            audit_report(a, "d%u: gfn %#" PRIx64 " shows frame %" PRIu64 ", which is d%u's at gfn %#" PRIx64, d->id,
+                         gfn, e.mfn, f->owner, f->gfn);
+        if (p2m_is_paging(e.type) != !!(f->flags & FRAME_PAGED))
+            audit_report(a, "d%u: gfn %#" PRIx64 " and frame %" PRIu64 " differ about being paged out", d->id, gfn,
+                         e.mfn);
+    }
+    for (uint64_t gfn = 0; gfn < d->p2m.first_hole && gfn < a->hv->nr_frames; gfn++)
+        if (p2m_get(&d->p2m, gfn).type == P2M_INVALID) {
+            audit_report(a, "d%u: gfn %#" PRIx64 " is a hole below the lowest one", d->id, gfn);
+            break;
+        }
+}
+
+static void check_used(struct audit *a, uint64_t mfn, const struct frame *f)
+{
+    uint32_t refs = a->refs[mfn] + !!(f->flags & FRAME_ALLOCATED);
+    const struct domain *d = domain_lookup(a->hv, f->owner);
+    struct p2m_entry e;
+
+    if (!d) {
+        audit_report(a, "frame %" PRIu64 " is in use and owned by nobody (d%u)", mfn, f->owner);
+        return;
+    }
+    if (!a->seen[mfn])
+        audit_report(a, "d%u: frame %" PRIu64 " says it is its, but it does not know it", d->id, mfn);
+    if (f->refs != refs)
+        audit_report(a, "d%u: frame %" PRIu64 " has %u references, its users make %u", d->id, mfn, f->refs, refs);
+    if (f->types != a->types[mfn])
+        audit_report(a, "d%u: frame %" PRIu64 " is writable for %u, its users make %u", d->id, mfn, f->types,
+                     a->types[mfn]);
+    if (f->gfn == NO_GFN)
+        return;
+    e = p2m_get(&d->p2m, f->gfn);
+    if (e.mfn != mfn || p2m_is_grant(e.type))
+        audit_report(a, "d%u: frame %" PRIu64 " says it is at gfn %#" PRIx64 ", where frame %" PRIu64 " is", d->id, mfn,
+                     f->gfn, e.mfn);
+}
+
+void audit_frames(struct audit *a)
+{
+    const struct hv *hv = a->hv;
+    uint64_t nr_free;
+
+    /* Frames from the top on were never used. */
+    nr_free = hv->nr_frames - hv->pool.top;
+    for (uint64_t mfn = 1; mfn < hv->pool.top; mfn++) {
+        const struct frame *f = frame_of(hv, mfn);
+
+        nr_free += frame_is_free(hv, mfn);
+        if (frame_is_free(hv, mfn) != (f->refs == 0 && f->held == 0))
+            audit_report(a, "frame %" PRIu64 " is %s, but has %u references and is held %u times", mfn,
+                         frame_is_free(hv, mfn) ? "free" : "not free", f->refs, f->held);
+        if (f->refs)
+            check_used(a, mfn, f);
+        else if (f->types || f->owner != NO_OWNER || a->refs[mfn])
+            audit_report(a, "frame %" PRIu64 " has no references, but owner d%u, %u writable, %u users", mfn, f->owner,
+                         f->types, a->refs[mfn]);
+    }
+    if (nr_free != hv->pool.nr_free)
+        audit_report(a, "%" PRIu64 " frames are free, %" PRIu64 " are counted", nr_free, hv->pool.nr_free);
+    if (frame_is_free(hv, 0))
+        audit_report(a, "frame 0 is free");
+}

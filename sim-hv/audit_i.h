@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The audit: each checker recomputes one property from the raw structures and compares. What it recounts is kept in
+ * arrays of its own, never in the model.
+ */
+#ifndef GNTSIM_HV_AUDIT_I_H
+#define GNTSIM_HV_AUDIT_I_H
+
+#include "hv_i.h"
+
+/* Pins of one entry as the handles say it, and one of the handles to name. */
+struct recount {
+    uint16_t host_write, host_read, dev_write, dev_read;
+    domid_t grantee;
+    uint32_t handle;
+};
+
+struct audit {
+    const struct hv *hv;
+    FILE *out;
+    bool trust_guests;          /* also check what a guest can make untrue by writing its own frames */
+    unsigned violations;
+    bool broken;                /* a structure cannot be walked, or there is no memory: the rest would be noise */
+    uint32_t *refs, *types;     /* per frame below pool.top: references that must be there */
+    int32_t *placed;            /* per frame: host mappings by handles, less those found; for one domain at a time */
+    uint8_t *seen;              /* per frame: found through its owner */
+    struct recount **pins;      /* [domid]: per entry, NULL while no handle names that domain */
+};
+
+void audit_report(struct audit *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static inline bool audit_mfn_okay(const struct audit *a, uint64_t mfn)
+{
+    return mfn > 0 && mfn < a->hv->pool.top;
+}
+
+/* audit_frames.c */
+void audit_ownership(struct audit *a, const struct domain *d);
+void audit_p2m(struct audit *a, const struct domain *d);
+void audit_frames(struct audit *a);
+/* audit_grants.c */
+void audit_maptrack(struct audit *a, const struct domain *d);
+void audit_placements(struct audit *a, const struct domain *d);
+void audit_table(struct audit *a, const struct domain *d);
+/* audit_evtchn.c */
+void audit_evtchns(struct audit *a, const struct domain *d);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* A domain's event channels. */
+#ifndef GNTSIM_HV_EVTCHN_I_H
+#define GNTSIM_HV_EVTCHN_I_H
+
+#include <gntsim/hv.h>
+
+#define EVTCHNS_PER_BUCKET 64u
+#define MAX_EVTCHNS_2L 4096u
+
+struct call;
+struct domain;
+
+enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_VIRQ, ECS_IPI };
+
+struct evtchn {
+    uint8_t state;             /* enum evtchn_state */
+    domid_t remote_dom;        /* UNBOUND: who may bind; INTERDOMAIN: whose port the peer is */
+    uint32_t remote_port;
+    uint32_t virq;
+    uint32_t notify_vcpu;
+};
+
+struct evtchns {
+    struct evtchn *buckets[MAX_EVTCHNS_2L / EVTCHNS_PER_BUCKET];
+    unsigned valid;            /* port numbers below this one are valid */
+    unsigned max;              /* port numbers below this one may be allocated */
+    unsigned lowest;           /* no free valid port below this one */
+    unsigned in_use;
+    uint32_t virq_to_port[NR_VIRQS];
+};
+
+static inline bool port_is_valid(const struct evtchns *ev, uint32_t port) { return port < ev->valid; }
+static inline struct evtchn *evtchn(const struct evtchns *ev, uint32_t port)
+{
+    return &ev->buckets[port / EVTCHNS_PER_BUCKET][port % EVTCHNS_PER_BUCKET];
+}
+
+int evtchn_init(struct domain *d, const struct hv_domain_config *config);
+/* Closes every port, highest first. */
+void evtchn_close_all(struct domain *d);
+void evtchn_destroy(struct domain *d);
+/* Raises a virq whose handler is the hardware domain (domain 0). */
+void evtchn_send_global_virq(struct hv *hv, uint32_t virq);
+
+/* evtchn_2l.c: the bits that a guest sees. */
+void evtchn_2l_set_pending(struct domain *d, uint32_t port);
+void evtchn_2l_clear_pending(struct domain *d, uint32_t port);
+void evtchn_2l_unmask(struct domain *d, uint32_t port);
+bool evtchn_2l_is_pending(const struct domain *d, uint32_t port);
+bool evtchn_2l_is_masked(const struct domain *d, uint32_t port);
+
+long evtchn_hypercall(const struct call *call, const uint64_t args[5]);
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Machine frames. Reference counting follows Xen's: the owner's "allocated" reference and one per user; a frame
+ * whose last reference goes returns to the pool, unless a server of mappings still holds it (hv_frame_get).
+ */
+#include "hv_i.h"
+
+static uint64_t words_for(uint64_t bits)
+{
+    return (bits + 63) / 64;
+}
+
+static void pool_add(struct frame_pool *pool, uint64_t mfn)
+{
+    uint64_t word = mfn / 64;
+
+    assert(!(pool->free[word] >> mfn % 64 & 1));
+    pool->free[word] |= UINT64_C(1) << mfn % 64;
+    pool->some[word / 64] |= UINT64_C(1) << word % 64;
+    pool->nr_free++;
+}
+
+static void pool_remove(struct frame_pool *pool, uint64_t mfn)
+{
+    uint64_t word = mfn / 64;
+
+    assert(pool->free[word] >> mfn % 64 & 1);
+    pool->free[word] &= ~(UINT64_C(1) << mfn % 64);
+    if (!pool->free[word])
+        pool->some[word / 64] &= ~(UINT64_C(1) << word % 64);
+    pool->nr_free--;
+    if (mfn >= pool->top)
+        pool->top = mfn + 1;
+}
+
+/* Lowest free frame >= from; 0 when there is none. */
+static uint64_t pool_next(const struct frame_pool *pool, uint64_t from)
+{
+    uint64_t word = from / 64, bits, sum;
+
+    if (word >= pool->words)
+        return 0;
+    bits = pool->free[word] & (UINT64_MAX << from % 64);
+    if (bits)
+        return word * 64 + (unsigned)__builtin_ctzll(bits);
+    word++;
+    for (uint64_t s = word / 64; s < pool->some_words; s++) {
+        sum = pool->some[s];
+        if (s == word / 64)
+            sum &= UINT64_MAX << word % 64;
+        if (sum) {
+            word = s * 64 + (unsigned)__builtin_ctzll(sum);
+            return word * 64 + (unsigned)__builtin_ctzll(pool->free[word]);
+        }
+    }
+    return 0;
+}
+
+/* First frame >= from that is not free (nr_frames if none). */
+static uint64_t pool_next_used(const struct hv *hv, uint64_t from)
+{
+    for (uint64_t word = from / 64; word < hv->pool.words; word++) {
+        uint64_t bits = ~hv->pool.free[word];
+
+        if (word == from / 64)
+            bits &= UINT64_MAX << from % 64;
+        if (bits)
+            return word * 64 + (unsigned)__builtin_ctzll(bits);
+    }
+    return hv->nr_frames;
+}
+
+bool frame_is_free(const struct hv *hv, uint64_t mfn)
+{
+    assert(mfn < hv->nr_frames);
+    return hv->pool.free[mfn / 64] >> mfn % 64 & 1;
+}
+
+int frames_init(struct hv *hv)
+{
+    struct frame_pool *pool = &hv->pool;
+
+    pool->words = words_for(hv->nr_frames);
+    pool->some_words = words_for(pool->words);
+    pool->free = hv_alloc(hv, pool->words, sizeof *pool->free);
+    pool->some = hv_alloc(hv, pool->some_words, sizeof *pool->some);
+    hv->frames = hv_alloc(hv, hv->nr_frames, sizeof *hv->frames);
+    if (!pool->free || !pool->some || !hv->frames)
+        return -ENOMEM;
+    for (uint64_t mfn = 1; mfn < hv->nr_frames; mfn++)
+        pool_add(pool, mfn);
+    pool->top = 1;
+    return 0;
+}
+
+void frames_destroy(struct hv *hv)
+{
+    free(hv->pool.free);
+    free(hv->pool.some);
+    free(hv->frames);
+}
+
+/* A frame that was never handed out still has the zeroes (and no host memory) that the embedder gave it. */
+static void take_from_pool(struct hv *hv, uint64_t mfn)
+{
+    struct frame *f = frame_of(hv, mfn);
+
+    assert(f->refs == 0 && f->held == 0 && f->types == 0);
+    pool_remove(&hv->pool, mfn);
+    if (f->flags & FRAME_DIRTY)
+        memset(frame_data(hv, mfn), 0, HV_PAGE_SIZE);
+    *f = (struct frame){ .refs = 1, .owner = NO_OWNER, .flags = FRAME_DIRTY, .gfn = NO_GFN };
+}
+
+int frame_alloc(struct hv *hv, uint64_t *mfn)
+{
+    return frame_alloc_run(hv, 1, mfn);
+}
+
+int frame_alloc_run(struct hv *hv, uint64_t nr, uint64_t *first)
+{
+    uint64_t start, end;
+
+    assert(nr > 0);
+    frames_flush_freed(hv);
+    for (start = pool_next(&hv->pool, 1); start; start = pool_next(&hv->pool, end)) {
+        end = nr == 1 ? start + 1 : pool_next_used(hv, start);
+        if (end - start >= nr)
+            break;
+    }
+    if (!start)
+        return -ENOMEM;
+    for (uint64_t i = 0; i < nr; i++)
+        take_from_pool(hv, start + i);
+    *first = start;
+    return 0;
+}
+
+void frame_assign(struct domain *d, uint64_t mfn)
+{
+    struct frame *f = frame_of(d->hv, mfn);
+
+    assert(f->owner == NO_OWNER && f->refs == 1);
+    f->owner = d->id;
+    f->flags |= FRAME_ALLOCATED;
+    f->prev = 0;
+    f->next = d->pages;
+    if (d->pages)
+        frame_of(d->hv, d->pages)->prev = (uint32_t)mfn;
+    d->pages = (uint32_t)mfn;
+    d->nr_owned++;
+}
+
+void frame_assign_xenheap(struct domain *d, uint64_t mfn)
+{
+    struct frame *f = frame_of(d->hv, mfn);
+
+    assert(f->owner == NO_OWNER && f->refs == 1);
+    f->owner = d->id;
+    f->flags |= FRAME_ALLOCATED | FRAME_XENHEAP;
+}
+
+void frame_unassign(struct hv *hv, uint64_t mfn)
+{
+    struct frame *f = frame_of(hv, mfn);
+    struct domain *d = domain_lookup(hv, f->owner);
+
+    assert(d && d->nr_owned > 0 && !(f->flags & FRAME_XENHEAP));
+    if (f->prev)
+        frame_of(hv, f->prev)->next = f->next;
+    else
+        d->pages = f->next;
+    if (f->next)
+        frame_of(hv, f->next)->prev = f->prev;
+    d->nr_owned--;
+    if (f->flags & FRAME_PAGED)
+        d->paged_pages--;
+    f->flags &= (uint8_t)~(FRAME_ALLOCATED | FRAME_PAGED);
+    f->next = f->prev = 0;
+    f->owner = NO_OWNER;
+    f->gfn = NO_GFN;
+    if (domain_dying(d))
+        domain_queue_reap(d);
+}
+
+bool frame_get(struct hv *hv, uint64_t mfn, domid_t owner)
+{
+    struct frame *f;
+
+    if (mfn >= hv->nr_frames)
+        return false;
+    f = frame_of(hv, mfn);
+    if (f->refs == 0 || f->owner != owner || f->refs == UINT32_MAX)
+        return false;
+    f->refs++;
+    return true;
+}
+
+static void return_to_pool(struct hv *hv, uint64_t mfn)
+{
+    pool_add(&hv->pool, mfn);
+    if (hv->freed_nr && mfn == hv->freed_first + hv->freed_nr) {
+        hv->freed_nr++;
+        return;
+    }
+    if (hv->freed_nr && mfn + 1 == hv->freed_first) {
+        hv->freed_first--;
+        hv->freed_nr++;
+        return;
+    }
+    frames_flush_freed(hv);
+    hv->freed_first = mfn;
+    hv->freed_nr = 1;
+}
+
+void frames_flush_freed(struct hv *hv)
+{
+    if (hv->freed_nr && hv->hooks.frames_freed)
+        hv->hooks.frames_freed(hv->hook_ctx, hv->freed_first, hv->freed_nr);
+    hv->freed_nr = 0;
+}
+
+void frame_put(struct hv *hv, uint64_t mfn)
+{
+    struct frame *f = frame_of(hv, mfn);
+    struct domain *d;
+
+    assert(f->refs > 0);
+    if (--f->refs) {
+        /* One of the hypervisor's frames of a dead domain may have been all that kept it. */
+        if (f->flags & FRAME_XENHEAP) {
+            d = domain_lookup(hv, f->owner);
+            if (d && domain_dying(d))
+                domain_queue_reap(d);
+        }
+        return;
+    }
+    assert(f->types == 0);
+    if (f->flags & FRAME_XENHEAP) {
+        f->owner = NO_OWNER;
+        f->flags = FRAME_DIRTY;
+        f->gfn = NO_GFN;
+    } else if (f->owner != NO_OWNER) {
+        frame_unassign(hv, mfn);
+    }
+    if (f->held == 0)
+        return_to_pool(hv, mfn);
+}
+
+void frame_drop_allocated(struct hv *hv, uint64_t mfn)
+{
+    struct frame *f = frame_of(hv, mfn);
+
+    if (f->flags & FRAME_ALLOCATED) {
+        f->flags &= (uint8_t)~FRAME_ALLOCATED;
+        frame_put(hv, mfn);
+    }
+}
+
+void frame_get_type(struct hv *hv, uint64_t mfn)
+{
+    struct frame *f = frame_of(hv, mfn);
+
+    assert(f->refs > f->types);
+    f->types++;
+}
+
+void frame_put_type(struct hv *hv, uint64_t mfn)
+{
+    struct frame *f = frame_of(hv, mfn);
+
+    assert(f->types > 0);
+    f->types--;
+}
+
+void hv_frame_get(struct hv *hv, uint64_t mfn)
+{
+    assert(mfn < hv->nr_frames && !frame_is_free(hv, mfn));
+    frame_of(hv, mfn)->held++;
+}
+
+void hv_frame_put(struct hv *hv, uint64_t mfn)
+{
+    struct frame *f;
+
+    assert(mfn < hv->nr_frames);
+    f = frame_of(hv, mfn);
+    assert(f->held > 0);
+    if (--f->held == 0 && f->refs == 0)
+        return_to_pool(hv, mfn);
+    frames_flush_freed(hv);
+}
+
+uint64_t hv_nr_frames(const struct hv *hv)
+{
+    return hv->nr_frames;
+}
+
+uint64_t hv_nr_free_frames(const struct hv *hv)
+{
+    return hv->pool.nr_free;
+}

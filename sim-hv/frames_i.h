@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Machine frames: who owns each, who refers to it, and the pool of free ones. */
+#ifndef GNTSIM_HV_FRAMES_I_H
+#define GNTSIM_HV_FRAMES_I_H
+
+#include <gntsim/hv.h>
+
+struct domain;
+
+#define NO_GFN UINT64_MAX
+#define NO_OWNER DOMID_INVALID
+
+enum {
+    FRAME_ALLOCATED = 1,   /* the owner's own reference is among refs */
+    FRAME_XENHEAP   = 2,   /* the hypervisor's, shared with its owner: grant and status frames, shared info */
+    FRAME_PAGED     = 4,   /* paged out: counted as gone, contents kept */
+    FRAME_DIRTY     = 8,   /* was handed out before: zero it before the next time */
+};
+
+struct frame {
+    uint32_t refs;         /* general references */
+    uint32_t types;        /* references as a writable page */
+    uint32_t held;         /* hv_frame_get: not a guest's reference, only keeps the frame from reuse */
+    uint32_t next, prev;   /* owner's list of pages; 0 ends it (frame 0 is never handed out) */
+    domid_t owner;         /* NO_OWNER: nobody */
+    uint8_t flags;
+    uint64_t gfn;          /* where the owner has it as memory, NO_GFN if nowhere */
+};
+
+/* A set of free frames with a summary bit per word, so that the lowest is found by looking at few words. */
+struct frame_pool {
+    uint64_t *free;        /* bit per frame */
+    uint64_t *some;        /* bit per word of free: not zero */
+    uint64_t words, some_words;
+    uint64_t nr_free;
+    uint64_t top;          /* frames from here on were never used */
+};
+
+int frames_init(struct hv *hv);
+void frames_destroy(struct hv *hv);
+
+/* Zeroed frames with one reference, owned by nobody. -ENOMEM. */
+int frame_alloc(struct hv *hv, uint64_t *mfn);
+int frame_alloc_run(struct hv *hv, uint64_t nr, uint64_t *first);
+/* Makes d the owner: ordinary memory (counted and listed), or one of the hypervisor's frames for d. */
+void frame_assign(struct domain *d, uint64_t mfn);
+void frame_assign_xenheap(struct domain *d, uint64_t mfn);
+/* Takes an ordinary frame from its owner, which keeps nothing of it; refs are the caller's afterwards. */
+void frame_unassign(struct hv *hv, uint64_t mfn);
+/* Takes a reference if owner owns a live frame of that number. */
+bool frame_get(struct hv *hv, uint64_t mfn, domid_t owner);
+void frame_put(struct hv *hv, uint64_t mfn);
+/* Drops the owner's own reference, if it is still there. */
+void frame_drop_allocated(struct hv *hv, uint64_t mfn);
+/* A writable type can be taken unless the frame is paged out; page tables are not modelled. */
+void frame_get_type(struct hv *hv, uint64_t mfn);
+void frame_put_type(struct hv *hv, uint64_t mfn);
+/* Reports what became free since to hooks.frames_freed. */
+void frames_flush_freed(struct hv *hv);
+bool frame_is_free(const struct hv *hv, uint64_t mfn);
+
+#endif

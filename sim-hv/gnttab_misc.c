@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* swap_grant_ref and cache_flush. */
+#include "hv_i.h"
+
+/* Entries are one or two aligned words. */
+static uint64_t *words(void *entry)
+{
+    return entry;
+}
+
+static void swap64(uint64_t *a, uint64_t *b)
+{
+    uint64_t was_a = __atomic_load_n(a, __ATOMIC_RELAXED);
+
+    __atomic_store_n(a, __atomic_load_n(b, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+    __atomic_store_n(b, was_a, __ATOMIC_RELAXED);
+}
+
+static int swap_one(struct domain *d, uint32_t a, uint32_t b)
+{
+    const struct grant_table *gt = &d->gt;
+
+    if (a >= nr_grant_entries(gt) || b >= nr_grant_entries(gt))
+        return GNTST_bad_gntref;
+    if (a == b)
+        return GNTST_okay;
+    if (active_entry(gt, a)->pin || active_entry(gt, b)->pin)
+        return GNTST_eagain;
+    if (gt->version == 1) {
+        swap64(words(shared_v1(gt, a)), words(shared_v1(gt, b)));
+    } else {
+        uint64_t *ea = words(shared_v2(gt, a)), *eb = words(shared_v2(gt, b));
+        uint16_t status_a = __atomic_load_n(status_word(gt, a), __ATOMIC_RELAXED);
+
+        swap64(ea, eb);
+        swap64(ea + 1, eb + 1);
+        __atomic_store_n(status_word(gt, a), __atomic_load_n(status_word(gt, b), __ATOMIC_RELAXED),
+                         __ATOMIC_RELAXED);
+        __atomic_store_n(status_word(gt, b), status_a, __ATOMIC_RELAXED);
+    }
+    return GNTST_okay;
+}
+
+long gnttab_swap_grant_ref(const struct call *c, uint64_t uop, unsigned count)
+{
+    struct gnttab_swap_grant_ref op;
+
+    for (; count; count--, uop += sizeof op) {
+        if (call_from_guest(c, &op, uop, sizeof op))
+            return -EFAULT;
+        op.status = (int16_t)swap_one(c->d, op.ref_a, op.ref_b);
+        if (call_to_guest(c, uop + offsetof(struct gnttab_swap_grant_ref, status), &op.status, sizeof op.status))
+            return -EFAULT;
+    }
+    return 0;
+}
+
+/* Whether d uses that frame of owner's through some entry from first on. */
+static bool granted(const struct domain *d, const struct domain *owner, uint64_t mfn, uint32_t first)
+{
+    for (uint32_t ref = first; ref < nr_grant_entries(&owner->gt); ref++) {
+        const struct active_entry *act = active_entry(&owner->gt, ref);
+
+        if (act->pin && act->domid == d->id && act->mfn == mfn)
+            return true;
+    }
+    return false;
+}
+
+/* There is nothing to flush on one coherent machine, but who may ask for it is the guest's to find out. */
+static int flush_one(const struct call *c, const struct gnttab_cache_flush *op, uint32_t first_ref)
+{
+    uint64_t mfn = op->a.dev_bus_addr / HV_PAGE_SIZE;
+    struct domain *owner;
+
+    if (op->offset >= HV_PAGE_SIZE || op->offset + op->length > (int)HV_PAGE_SIZE ||
+        op->op & ~(uint32_t)(GNTTAB_CACHE_INVAL | GNTTAB_CACHE_CLEAN))
+        return -EINVAL;
+    if (op->length == 0 || op->op == 0)
+        return first_ref ? -EILSEQ : 0;
+    if (mfn >= c->hv->nr_frames)
+        return -EINVAL;
+    owner = domain_lookup(c->hv, frame_of(c->hv, mfn)->owner);
+    if (!owner)
+        return -EPERM;
+    if (owner != c->d && !granted(c->d, owner, mfn, first_ref))
+        return -EINVAL;
+    return 0;
+}
+
+long gnttab_cache_flush(const struct call *c, uint64_t uop, unsigned count)
+{
+    struct gnttab_cache_flush op;
+    uint32_t first_ref = c->opaque;
+    int rc;
+
+    for (; count; count--, uop += sizeof op, first_ref = 0) {
+        if (call_from_guest(c, &op, uop, sizeof op))
+            return -EFAULT;
+        rc = flush_one(c, &op, first_ref);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* GNTTABOP_transfer: a PV domain gives a page away to whom it was asked by. */
+#include "hv_i.h"
+
+/* The page is nobody's already. Makes it e's; on any error it stays nobody's. */
+static int receive(struct domain *e, const struct domain *from, uint32_t ref, uint64_t mfn)
+{
+    uint64_t wanted;
+    int rc;
+
+    if (domain_dying(e) || domain_tot_pages(e) >= e->max_pages)
+        return GNTST_general_error;
+    if (gnttab_prepare_transfer(e, ref, from->id))
+        return GNTST_general_error;
+    frame_assign(e, mfn);
+    wanted = gnttab_transfer_frame(&e->gt, ref);
+    rc = e->guest->place(e, wanted, mfn);
+    /* The receiver is told even when it cannot see the page: it owns it. */
+    gnttab_complete_transfer(&e->gt, ref, e->guest->transferred_number(mfn));
+    return rc ? GNTST_general_error : GNTST_okay;
+}
+
+static int transfer_one(const struct call *c, const struct gnttab_transfer *op)
+{
+    struct domain *e;
+    uint64_t mfn;
+    int status = c->d->guest->steal(c->d, op->mfn, &mfn);
+
+    if (status)
+        return status;
+    /* From here on the sender has lost the page, whatever happens. */
+    e = domain_lookup(c->hv, op->domid);
+    status = e ? receive(e, c->d, op->ref, mfn) : GNTST_bad_domain;
+    if (frame_of(c->hv, mfn)->owner == NO_OWNER)
+        frame_put(c->hv, mfn);
+    return status;
+}
+
+long gnttab_transfer(const struct call *c, uint64_t uop, unsigned count)
+{
+    struct gnttab_transfer op;
+
+    for (; count; count--, uop += sizeof op) {
+        if (call_from_guest(c, &op, uop, sizeof op))
+            return -EFAULT;
+        op.status = (int16_t)transfer_one(c, &op);
+        if (call_to_guest(c, uop + offsetof(struct gnttab_transfer, status), &op.status, sizeof op.status))
+            return -EFAULT;
+    }
+    return 0;
+}

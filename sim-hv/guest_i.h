@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* What differs between PV and auto-translated domains, behind one table of functions. */
+#ifndef GNTSIM_HV_GUEST_I_H
+#define GNTSIM_HV_GUEST_I_H
+
+#include <gntsim/hv.h>
+
+struct domain;
+
+struct guest_ops {
+    /* GNTMAP_* flags that a caller of this kind may not use. */
+    uint32_t refused_map_flags;
+    /* Whether a writable host mapping of this granter's frames by others holds the writable type. */
+    bool granter_keeps_type;
+    /*
+     * The frame that the guest means by a frame number, with a reference taken. own: the caller asks for its own.
+     * GNTST_okay, GNTST_eagain (paged out, now asked for) or GNTST_bad_page.
+     */
+    int (*get_frame)(struct domain *d, uint64_t number, bool own, uint64_t *mfn);
+    /* Puts a frame of rd into / takes it out of d's address space. 0 or a negative errno. */
+    int (*host_map)(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn);
+    int (*host_unmap)(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr);
+    /* The number under which the guest knows a frame of the hypervisor's. */
+    uint64_t (*frame_number)(const struct domain *d, uint64_t mfn);
+    /* Transfer: takes the frame from d (GNTST_*; on okay it is nobody's, with one reference) ... */
+    int (*steal)(struct domain *d, uint64_t number, uint64_t *mfn);
+    /* ... and makes it visible in its new owner at the wanted frame number. 0 or a negative errno. */
+    int (*place)(struct domain *d, uint64_t wanted, uint64_t mfn);
+    /* The number to write into the receiver's entry: HV_INVALID_MFN for none. */
+    uint64_t (*transferred_number)(uint64_t mfn);
+};
+extern const struct guest_ops guest_pv, guest_translated;
+
+/* Host mappings of a PV domain without hv_pv_ops: host_addr -> frame, open addressing. */
+struct hostmap_slot {
+    uint64_t key;          /* host_addr, bit 0: a page-table entry's address (GNTMAP_contains_pte) */
+    uint64_t value;        /* mfn << 2 | read-only << 1 | 1; 0: free */
+};
+struct hostmap {
+    struct hostmap_slot *slots;
+    uint64_t mask;         /* size - 1 */
+    uint64_t used;
+};
+/* -EINVAL: address not usable; -EBUSY: in use; -ENOMEM. */
+int hostmap_map(struct hv *hv, struct hostmap *map, uint64_t host_addr, uint32_t flags, uint64_t mfn);
+/* -ENOENT: no such mapping of that frame with these rights. new_addr: what is there moves to host_addr. */
+int hostmap_unmap(struct hostmap *map, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr);
+void hostmap_destroy(struct hostmap *map);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine, its domains, and a hypercall in progress. */
+#ifndef GNTSIM_HV_I_H
+#define GNTSIM_HV_I_H
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <gntsim/hv.h>
+
+#include "evtchn_i.h"
+#include "frames_i.h"
+#include "gnttab_i.h"
+#include "guest_i.h"
+#include "p2m_i.h"
+
+#define DOMID_DIR_BITS 8
+#define DOMID_DIR_SIZE (1u << DOMID_DIR_BITS)
+#define MAX_FRAMES UINT64_C(0xffffffff)      /* frame numbers are kept in 32 bits */
+
+enum domain_life { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
+
+struct domain {
+    struct hv *hv;
+    domid_t id;
+    enum domain_life life;
+    bool privileged;
+    bool crashed;
+    bool reap_queued;
+    struct domain *next_reap;
+    const struct guest_ops *guest;
+    const struct hv_pv_ops *pv_ops;
+    void *pv_ctx;
+    struct hostmap hostmap;
+
+    struct p2m p2m;
+    uint32_t pages;                 /* list of owned ordinary frames */
+    uint64_t nr_owned;              /* length of that list; tot_pages is this less the paged ones */
+    uint64_t paged_pages, max_pages;
+
+    uint64_t shared_info_mfn;
+    struct shared_info *shared_info;
+    struct evtchns evtchns;
+    struct grant_table gt;
+    struct maptrack maptrack;
+    struct hv_domain_config config;
+};
+
+struct hv {
+    uint8_t *memory;
+    uint64_t nr_frames;
+    const struct hv_profile *profile;
+    struct hv_hooks hooks;
+    void *hook_ctx;
+    struct frame *frames;
+    struct frame_pool pool;
+    uint64_t freed_first, freed_nr;             /* run not yet reported to hooks.frames_freed */
+    struct domain **domains[DOMID_FIRST_RESERVED / DOMID_DIR_SIZE + 1];
+    struct domain *reap;                        /* dead domains that lost a frame: maybe their last */
+    long fail_alloc;                            /* tests: the allocation that fails, counting down; < 0: none */
+};
+
+/* A hypercall being executed. */
+struct call {
+    struct hv *hv;
+    struct domain *d;                           /* caller */
+    const struct hv_guest_memory *mem;
+    uint32_t opaque;                            /* upper bits of the command: where a continuation goes on */
+};
+
+static inline struct domain *domain_lookup(const struct hv *hv, domid_t id)
+{
+    struct domain **dir;
+
+    if (id >= DOMID_FIRST_RESERVED)
+        return NULL;
+    dir = hv->domains[id >> DOMID_DIR_BITS];
+    return dir ? dir[id % DOMID_DIR_SIZE] : NULL;
+}
+/* DOMID_SELF too. */
+static inline struct domain *domain_lookup_any(const struct domain *self, domid_t id)
+{
+    return id == DOMID_SELF ? (struct domain *)self : domain_lookup(self->hv, id);
+}
+static inline bool domain_dying(const struct domain *d) { return d->life != DOMAIN_ALIVE; }
+static inline uint64_t domain_tot_pages(const struct domain *d) { return d->nr_owned - d->paged_pages; }
+/* May d name target in an operation on target's own tables? */
+static inline bool domain_may_control(const struct domain *d, const struct domain *target)
+{
+    return d == target || d->privileged;
+}
+static inline struct frame *frame_of(const struct hv *hv, uint64_t mfn)
+{
+    assert(mfn < hv->nr_frames);
+    return &hv->frames[mfn];
+}
+static inline void *frame_data(const struct hv *hv, uint64_t mfn)
+{
+    assert(mfn < hv->nr_frames);
+    return hv->memory + mfn * HV_PAGE_SIZE;
+}
+
+/* domain.c */
+void domain_crash(struct domain *d, const char *why);
+/* A dead domain lost a reference to one of its frames. */
+void domain_queue_reap(struct domain *d);
+/* Frees the dead domains of which nothing is left. Called at the end of whatever may drop a reference. */
+void hv_reap(struct hv *hv);
+
+/* machine.c: zeroed memory, NULL when there is none; tests make the n-th call fail. */
+void *hv_alloc(struct hv *hv, size_t nr, size_t size);
+/* Makes room for one more element: array of capacity elements grows by doubling. NULL: no memory, array untouched. */
+void *hv_grow(struct hv *hv, void *array, size_t old_nr, size_t new_nr, size_t size);
+
+/* memory.c */
+/* Someone needs a page that is out: asks for it. own: the domain itself. */
+void mem_populate(struct domain *d, uint64_t gfn, bool own);
+
+/* hypercall.c */
+static inline int call_from_guest(const struct call *c, void *to, uint64_t from, size_t size)
+{
+    return c->mem->copy_from(c->mem->ctx, to, from, size) ? -EFAULT : 0;
+}
+static inline int call_to_guest(const struct call *c, uint64_t to, const void *from, size_t size)
+{
+    return c->mem->copy_to(c->mem->ctx, to, from, size) ? -EFAULT : 0;
+}
+/* Whether an array may lie there at all (guest_handle_okay); only a PV caller's address is looked at. */
+bool call_array_okay(const struct call *c, uint64_t addr);
+
+#endif

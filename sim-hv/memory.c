@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* A domain's own memory, seen from the machine's side: populate, release, page out and in. */
+#include "hv_i.h"
+
+int64_t hv_page_alloc(struct hv *hv, domid_t dom, uint64_t *mfn)
+{
+    return hv_page_alloc_run(hv, dom, 1, mfn);
+}
+
+int64_t hv_page_alloc_run(struct hv *hv, domid_t dom, uint64_t nr, uint64_t *first_mfn)
+{
+    struct domain *d = domain_lookup(hv, dom);
+    uint64_t gfn, first, i;
+    int rc = 0;
+
+    if (!d)
+        return -ESRCH;
+    if (domain_dying(d) || nr == 0)
+        return -EINVAL;
+    if (nr > d->max_pages || domain_tot_pages(d) > d->max_pages - nr || nr > hv->pool.nr_free)
+        return -ENOMEM;
+    gfn = p2m_find_hole(&d->p2m, nr);
+    if (frame_alloc_run(hv, nr, &first))
+        return -ENOMEM;
+    for (i = 0; i < nr && !rc; i++)
+        rc = p2m_set(hv, &d->p2m, gfn + i, P2M_RAM_RW, first + i);
+    if (rc) {
+        while (--i > 0)
+            p2m_clear(&d->p2m, gfn + i - 1);
+        for (i = 0; i < nr; i++)
+            frame_put(hv, first + i);
+        frames_flush_freed(hv);
+        return -ENOMEM;
+    }
+    for (i = 0; i < nr; i++) {
+        frame_assign(d, first + i);
+        frame_of(hv, first + i)->gfn = gfn + i;
+    }
+    if (first_mfn)
+        *first_mfn = first;
+    return (int64_t)gfn;
+}
+
+int hv_page_free(struct hv *hv, domid_t dom, uint64_t gfn)
+{
+    struct domain *d = domain_lookup(hv, dom);
+    struct p2m_entry e;
+
+    if (!d)
+        return -ESRCH;
+    e = p2m_get(&d->p2m, gfn);
+    if (e.type == P2M_INVALID)
+        return -EINVAL;
+    if (p2m_is_grant(e.type))
+        return -ENXIO;
+    p2m_clear(&d->p2m, gfn);
+    frame_of(hv, e.mfn)->gfn = NO_GFN;
+    /* One of the hypervisor's frames is only taken out of sight. */
+    if (!(frame_of(hv, e.mfn)->flags & FRAME_XENHEAP))
+        frame_drop_allocated(hv, e.mfn);
+    frames_flush_freed(hv);
+    return 0;
+}
+
+int hv_gfn_to_mfn(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *mfn)
+{
+    const struct domain *d = domain_lookup(hv, dom);
+    struct p2m_entry e;
+
+    if (!d)
+        return -ESRCH;
+    e = p2m_get(&d->p2m, gfn);
+    if (e.type == P2M_INVALID)
+        return -ENOENT;
+    if (p2m_is_paging(e.type))
+        return -EAGAIN;
+    *mfn = e.mfn;
+    return 0;
+}
+
+int hv_grant_frame_number(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *frame)
+{
+    const struct domain *d = domain_lookup(hv, dom);
+    struct p2m_entry e;
+
+    if (!d)
+        return -ESRCH;
+    e = p2m_get(&d->p2m, gfn);
+    if (e.type == P2M_INVALID)
+        return -ENOENT;
+    *frame = d->guest == &guest_pv ? e.mfn : gfn;
+    return 0;
+}
+
+/*
+ * Nominate and evict in one: the same conditions, but the frame stays where it is, so that the domain's own
+ * accesses, which a pager would serve on the fly, go on unharmed.
+ */
+int hv_page_out(struct hv *hv, domid_t dom, uint64_t gfn)
+{
+    struct domain *d = domain_lookup(hv, dom);
+    struct p2m_entry e;
+    struct frame *f;
+
+    if (!d)
+        return -ESRCH;
+    e = p2m_get(&d->p2m, gfn);
+    if (e.type == P2M_INVALID)
+        return -ENOENT;
+    if (!p2m_is_ram(e.type))
+        return -EBUSY;
+    f = frame_of(hv, e.mfn);
+    /* f->held does not count: no guest knows of those references. */
+    if (f->refs != 1 || f->types || f->flags & FRAME_XENHEAP)
+        return -EBUSY;
+    p2m_set(hv, &d->p2m, gfn, P2M_RAM_PAGED, e.mfn);
+    f->flags |= FRAME_PAGED;
+    d->paged_pages++;
+    return 0;
+}
+
+int hv_page_in(struct hv *hv, domid_t dom, uint64_t gfn)
+{
+    struct domain *d = domain_lookup(hv, dom);
+    struct p2m_entry e;
+
+    if (!d)
+        return -ESRCH;
+    e = p2m_get(&d->p2m, gfn);
+    if (!p2m_is_paging(e.type))
+        return -ENOENT;
+    p2m_set(hv, &d->p2m, gfn, P2M_RAM_RW, e.mfn);
+    frame_of(hv, e.mfn)->flags &= (uint8_t)~FRAME_PAGED;
+    assert(d->paged_pages > 0);
+    d->paged_pages--;
+    return 0;
+}
+
+/* A foreign access asks once per page-out; the domain itself would wait, so each of its accesses asks. */
+void mem_populate(struct domain *d, uint64_t gfn, bool own)
+{
+    struct p2m_entry e = p2m_get(&d->p2m, gfn);
+
+    assert(p2m_is_paging(e.type));
+    if (e.type == P2M_RAM_PAGING_IN && !own)
+        return;
+    p2m_set(d->hv, &d->p2m, gfn, P2M_RAM_PAGING_IN, e.mfn);
+    if (d->hv->hooks.populate)
+        d->hv->hooks.populate(d->hv->hook_ctx, d->id, gfn);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "hv_i.h"
+
+/* Entries are packed into one word: frame number above, type in the low byte; 0 is a hole. */
+#define ENTRY(type, mfn) ((mfn) << 8 | (uint64_t)(type))
+#define ENTRY_TYPE(word) ((enum p2m_type)((word) & 0xff))
+#define ENTRY_MFN(word) ((word) >> 8)
+
+struct p2m_node {
+    union {
+        struct p2m_node *child[P2M_FANOUT];
+        uint64_t entry[P2M_FANOUT];
+    };
+};
+
+static unsigned index_at(uint64_t gfn, unsigned level)
+{
+    return gfn >> (level * P2M_BITS) & (P2M_FANOUT - 1);
+}
+
+static uint64_t *find(const struct p2m *p2m, uint64_t gfn)
+{
+    struct p2m_node *node = p2m->root;
+
+    if (gfn >= P2M_MAX_GFN)
+        return NULL;
+    for (unsigned level = P2M_LEVELS - 1; node && level > 0; level--)
+        node = node->child[index_at(gfn, level)];
+    return node ? &node->entry[index_at(gfn, 0)] : NULL;
+}
+
+struct p2m_entry p2m_get(const struct p2m *p2m, uint64_t gfn)
+{
+    const uint64_t *word = find(p2m, gfn);
+
+    if (!word || !*word)
+        return (struct p2m_entry){ .mfn = HV_INVALID_MFN, .type = P2M_INVALID };
+    return (struct p2m_entry){ .mfn = ENTRY_MFN(*word), .type = ENTRY_TYPE(*word) };
+}
+
+static struct p2m_node *new_node(struct hv *hv, struct p2m *p2m)
+{
+    struct p2m_node *node;
+
+    if (p2m->nr_nodes >= p2m->max_nodes)
+        return NULL;
+    node = hv_alloc(hv, 1, sizeof *node);
+    if (node)
+        p2m->nr_nodes++;
+    return node;
+}
+
+int p2m_set(struct hv *hv, struct p2m *p2m, uint64_t gfn, enum p2m_type type, uint64_t mfn)
+{
+    struct p2m_node **link = &p2m->root;
+
+    assert(type != P2M_INVALID && mfn < hv->nr_frames);
+    if (gfn >= P2M_MAX_GFN)
+        return -EINVAL;
+    for (unsigned level = P2M_LEVELS - 1;; level--) {
+        if (!*link)
+            *link = new_node(hv, p2m);
+        if (!*link)
+            return -ENOMEM;
+        if (level == 0)
+            break;
+        link = &(*link)->child[index_at(gfn, level)];
+    }
+    (*link)->entry[index_at(gfn, 0)] = ENTRY(type, mfn);
+    return 0;
+}
+
+void p2m_clear(struct p2m *p2m, uint64_t gfn)
+{
+    uint64_t *word = find(p2m, gfn);
+
+    assert(word && *word);
+    *word = 0;
+    if (gfn < p2m->first_hole)
+        p2m->first_hole = gfn;
+}
+
+uint64_t p2m_find_hole(struct p2m *p2m, uint64_t nr)
+{
+    uint64_t gfn = p2m->first_hole, run = 0, start;
+    const uint64_t *word;
+
+    while ((word = find(p2m, gfn)) && *word)
+        gfn++;
+    p2m->first_hole = start = gfn;
+    for (; run < nr; gfn++) {
+        word = find(p2m, gfn);
+        if (word && *word) {
+            run = 0;
+            start = gfn + 1;
+        } else {
+            run++;
+        }
+    }
+    return start;
+}
+
+/* The first used entry >= gfn below node, whose first gfn is base. */
+static bool next_in(const struct p2m_node *node, unsigned level, uint64_t base, uint64_t *gfn,
+                    struct p2m_entry *entry)
+{
+    uint64_t span = UINT64_C(1) << (level * P2M_BITS), first;
+
+    for (unsigned i = *gfn > base ? (unsigned)((*gfn - base) / span) : 0; i < P2M_FANOUT; i++) {
+        first = base + i * span;
+        if (level > 0) {
+            if (node->child[i] && next_in(node->child[i], level - 1, first, gfn, entry))
+                return true;
+        } else if (node->entry[i]) {
+            *gfn = first;
+            entry->type = ENTRY_TYPE(node->entry[i]);
+            entry->mfn = ENTRY_MFN(node->entry[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool p2m_next(const struct p2m *p2m, uint64_t *gfn, struct p2m_entry *entry)
+{
+    if (!p2m->root || *gfn >= P2M_MAX_GFN)
+        return false;
+    return next_in(p2m->root, P2M_LEVELS - 1, 0, gfn, entry);
+}
+
+static void free_node(struct p2m_node *node, unsigned level)
+{
+    if (!node)
+        return;
+    for (unsigned i = 0; level > 0 && i < P2M_FANOUT; i++)
+        free_node(node->child[i], level - 1);
+    free(node);
+}
+
+void p2m_destroy(struct p2m *p2m)
+{
+    free_node(p2m->root, P2M_LEVELS - 1);
+    *p2m = (struct p2m){ .root = NULL };
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* A domain's physical memory map: gfn -> type and frame. A radix tree, because guests choose gfns freely. */
+#ifndef GNTSIM_HV_P2M_I_H
+#define GNTSIM_HV_P2M_I_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hv;
+
+enum p2m_type {
+    P2M_INVALID = 0,
+    P2M_RAM_RW,
+    P2M_RAM_PAGED,        /* paged out, nobody asked for it yet; the frame is kept (hv_page_out) */
+    P2M_RAM_PAGING_IN,    /* paged out, a pager was asked */
+    P2M_GRANT_MAP_RW,
+    P2M_GRANT_MAP_RO,
+};
+
+#define P2M_LEVELS 4
+#define P2M_BITS 9
+#define P2M_FANOUT (1u << P2M_BITS)
+#define P2M_MAX_GFN (UINT64_C(1) << (P2M_LEVELS * P2M_BITS))   /* 48-bit physical addresses */
+
+struct p2m_entry {
+    uint64_t mfn;
+    enum p2m_type type;
+};
+
+struct p2m_node;
+struct p2m {
+    struct p2m_node *root;
+    uint64_t nr_nodes, max_nodes;   /* as the p2m pool of a real domain: nodes are kept until it dies */
+    uint64_t first_hole;            /* no hole below this gfn */
+};
+
+static inline bool p2m_is_ram(enum p2m_type type) { return type == P2M_RAM_RW; }
+static inline bool p2m_is_paging(enum p2m_type type) { return type == P2M_RAM_PAGED || type == P2M_RAM_PAGING_IN; }
+static inline bool p2m_is_grant(enum p2m_type type) { return type == P2M_GRANT_MAP_RW || type == P2M_GRANT_MAP_RO; }
+
+/* Type P2M_INVALID for anything that is not there. */
+struct p2m_entry p2m_get(const struct p2m *p2m, uint64_t gfn);
+/* -ENOMEM: no node; never when the gfn was set before. -EINVAL: beyond P2M_MAX_GFN. */
+int p2m_set(struct hv *hv, struct p2m *p2m, uint64_t gfn, enum p2m_type type, uint64_t mfn);
+void p2m_clear(struct p2m *p2m, uint64_t gfn);
+/* Lowest gfn from which nr gfns are holes. */
+uint64_t p2m_find_hole(struct p2m *p2m, uint64_t nr);
+/* The first entry with gfn >= *gfn that is not a hole; false at the end. */
+bool p2m_next(const struct p2m *p2m, uint64_t *gfn, struct p2m_entry *entry);
+void p2m_destroy(struct p2m *p2m);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness.h"
+
+static void both_kinds(void (*run)(int kind))
+{
+    for (int kind = PV; kind <= HVM; kind++) {
+        world_up(kind, NULL);
+        run(kind);
+        audit_clean();
+        world_down();
+    }
+}
+
+static void share(int kind)
+{
+    struct gnttab_map_grant_ref op;
+    char *mapped;
+
+    (void)kind;
+    grant(1, 8, 2, 3, 0);
+    op = map_op(2, 1, 8, GNTMAP_host_map, A(1));
+    EQ(op.status, GNTST_okay);
+    EQ(op.handle, 0);
+    audit_clean();
+    EQ(flags_of(1, 8), GTF_permit_access | GTF_reading | GTF_writing);
+    EQ(op.dev_bus_addr, mfn_of(1, 3) * HV_PAGE_SIZE);
+    mapped = hv_frame(w.hv, op.dev_bus_addr / HV_PAGE_SIZE);
+    strcpy(mapped, "hello");
+    OK(!strcmp(page(1, 3), "hello"));
+    EQ(unmap(2, op.handle, A(1)), GNTST_okay);
+    EQ(flags_of(1, 8), GTF_permit_access);
+    EQ(frame(mfn_of(1, 3)).refs, 1);
+}
+
+static void a_granted_page_can_be_mapped_and_unmapped(void)
+{
+    both_kinds(share);
+}
+
+static void talk(int kind)
+{
+    uint32_t p1, p2;
+
+    (void)kind;
+    EQ(evt_alloc(1, DOMID_SELF, 2, &p1), 0);
+    EQ(evt_bind(2, 1, p1, &p2), 0);
+    EQ(evt_port(2, EVTCHNOP_send, p2), 0);
+    OK(evt_pending(1, p1));
+    EQ(w.upcalls[1], 1);
+}
+
+static void an_event_reaches_its_peer(void)
+{
+    both_kinds(talk);
+}
+
+static void copy(int kind)
+{
+    (void)kind;
+    grant(1, 8, 2, 3, GTF_readonly);
+    grant(1, 9, 2, 4, 0);
+    strcpy(page(1, 3), "copied");
+    EQ(copy_refs(2, 1, 8, 1, 9, 7), GNTST_okay);
+    OK(!strcmp(page(1, 4), "copied"));
+    EQ(flags_of(1, 9), GTF_permit_access);
+}
+
+static void a_copy_between_two_grants_moves_bytes(void)
+{
+    both_kinds(copy);
+}
+
+static void die(int kind)
+{
+    uint32_t handle;
+
+    (void)kind;
+    grant(1, 8, 2, 3, 0);
+    grant(1, 9, 2, 4, 0);
+    EQ(map(2, 1, 8, GNTMAP_host_map, A(1), &handle), GNTST_okay);
+    EQ(map(2, 1, 9, GNTMAP_host_map | GNTMAP_readonly, A(2), NULL), GNTST_okay);
+    EQ(hv_domain_destroy(w.hv, 1), 0);
+    EQ(hv_domain_state(w.hv, 1), 1);
+    audit_clean();
+    EQ(unmap(2, handle, A(1)), GNTST_okay);
+    EQ(hv_domain_state(w.hv, 1), 1);
+    EQ(hv_domain_destroy(w.hv, 2), 0);
+    EQ(hv_domain_state(w.hv, 1), -ESRCH);
+    EQ(hv_domain_state(w.hv, 2), -ESRCH);
+}
+
+static void a_dead_granter_stays_until_its_last_page_is_unmapped(void)
+{
+    both_kinds(die);
+}
+
+static void nothing_is_left(int kind)
+{
+    (void)kind;
+    for (domid_t id = 0; id < 4; id++)
+        EQ(hv_domain_destroy(w.hv, id), 0);
+    EQ(hv_nr_free_frames(w.hv), w.nr_frames - 1);
+    EQ(hv_domain_next(w.hv, 0), -1);
+}
+
+static void death_gives_every_frame_back(void)
+{
+    both_kinds(nothing_is_left);
+}
+
+static const struct test_case cases[] = {
+    { "a granted page can be mapped and unmapped", a_granted_page_can_be_mapped_and_unmapped, "" },
+    { "an event reaches its peer", an_event_reaches_its_peer, "" },
+    { "a copy between two grants moves bytes", a_copy_between_two_grants_moves_bytes, "" },
+    { "a dead granter stays until its last page is unmapped", a_dead_granter_stays_until_its_last_page_is_unmapped, "" },
+    { "death gives every frame back", death_gives_every_frame_back, "" },
+    { NULL, NULL, NULL },
+};
+const struct test_suite suite_smoke = { "smoke", cases };
