@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client calls NULL-FILE ROUNDS OPERATIONS   times, in alternating blocks, three null ioctls on NULL-FILE and a map + unmap of one page
+ *                                            with the distribution's library: "MAP-NS NULL-NS" per round
+ * client copy PAGES ROUNDS COPIES            times memcpy to and from PAGES of a mapped grant, and the same on shared tmpfs memory:
+ *                                            "GRANT-BYTES/US PLAIN-BYTES/US" per round
+ *
+ * A process of domain 1 that grants to itself, run by bench/run.
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <xengnttab.h>
+
+#define DOMID 1
+#define PAGE 4096ul
+#define MAX_PAGES 1024
+
+#define must(condition) do { \
+    if (!(condition)) { \
+        fprintf(stderr, "bench client: line %d: %s: %m\n", __LINE__, #condition); \
+        exit(1); \
+    } \
+} while (0)
+
+static double now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+static double null_block(int fd, unsigned operations)
+{
+    double start = now_ns();
+
+    for (unsigned i = 0; i < operations; i++)
+        for (int j = 0; j < 3; j++)
+            must(!ioctl(fd, _IO('n', 0), 0));
+    return (now_ns() - start) / operations;
+}
+
+static double map_block(xengnttab_handle *gnttab, uint32_t ref, unsigned operations)
+{
+    double start = now_ns();
+
+    for (unsigned i = 0; i < operations; i++) {
+        void *page = xengnttab_map_grant_ref(gnttab, DOMID, ref, PROT_READ | PROT_WRITE);
+
+        must(page && !xengnttab_unmap(gnttab, page, 1));
+    }
+    return (now_ns() - start) / operations;
+}
+
+static void calls(const char *path, unsigned rounds, unsigned operations)
+{
+    int fd = open(path, O_RDWR);
+    xengntshr_handle *gntshr = xengntshr_open(NULL, 0);
+    xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
+    uint32_t ref;
+
+    must(fd >= 0 && gntshr && gnttab && xengntshr_share_pages(gntshr, DOMID, 1, &ref, 1));
+    null_block(fd, operations);
+    map_block(gnttab, ref, operations);
+    for (unsigned i = 0; i < rounds; i++) {
+        double null = null_block(fd, operations), map = map_block(gnttab, ref, operations);
+
+        printf("%.0f %.0f\n", map, null);
+    }
+}
+
+static double copy_block(char *there, char *here, size_t size, unsigned copies)
+{
+    double start = now_ns();
+
+    for (unsigned i = 0; i < copies; i++) {
+        memcpy(there, here, size);
+        __asm__ volatile("" : : "r"(there) : "memory");
+        memcpy(here, there, size);
+        __asm__ volatile("" : : "r"(here) : "memory");
+    }
+    return 2.0 * copies * size / ((now_ns() - start) / 1000);
+}
+
+static void copy(unsigned pages, unsigned rounds, unsigned copies)
+{
+    size_t size = pages * PAGE;
+    xengntshr_handle *gntshr = xengntshr_open(NULL, 0);
+    xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
+    uint32_t refs[MAX_PAGES];
+    int fd = memfd_create("plain", MFD_CLOEXEC);
+    char *mapped, *plain, *here = aligned_alloc(PAGE, size);
+
+    must(pages && pages <= MAX_PAGES && here && gntshr && gnttab && fd >= 0 && !ftruncate(fd, size));
+    must(xengntshr_share_pages(gntshr, DOMID, pages, refs, 1));
+    mapped = xengnttab_map_domain_grant_refs(gnttab, pages, DOMID, refs, PROT_READ | PROT_WRITE);
+    plain = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    must(mapped && plain != MAP_FAILED);
+    memset(here, 1, size);
+    copy_block(mapped, here, size, copies);
+    copy_block(plain, here, size, copies);
+    for (unsigned i = 0; i < rounds; i++) {
+        double grant, other;
+
+        /* Which comes first alternates, too. */
+        if (i % 2)
+            other = copy_block(plain, here, size, copies), grant = copy_block(mapped, here, size, copies);
+        else
+            grant = copy_block(mapped, here, size, copies), other = copy_block(plain, here, size, copies);
+        printf("%.0f %.0f\n", grant, other);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    must(argc == 5);
+    if (!strcmp(argv[1], "calls"))
+        calls(argv[2], atoi(argv[3]), atoi(argv[4]));
+    else
+        copy(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
+    return 0;
+}

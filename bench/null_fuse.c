@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * null-fuse DIR               mounts the smallest possible FUSE file system at DIR, prints "ready" and serves it
+ * null-fuse DIR -- CMD...     the same for the life of CMD, whose exit status it returns
+ *
+ * One thread, two files: "null" answers every ioctl at once, "stuck" never answers a read. What the bench measures against, and
+ * what a test uses for memory that cannot be read.
+ */
+#define FUSE_USE_VERSION 312
+
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { INO_ROOT = FUSE_ROOT_ID, INO_NULL, INO_STUCK };
+#define FOR_EVER 3600.0
+
+static int attributes(fuse_ino_t ino, struct stat *st)
+{
+    memset(st, 0, sizeof *st);
+    st->st_ino = ino;
+    st->st_uid = getuid();
+    st->st_gid = getgid();
+    st->st_nlink = 1;
+    st->st_mode = ino == INO_ROOT ? S_IFDIR | 0755 : S_IFREG | 0644;
+    st->st_size = ino == INO_STUCK ? 4096 : 0;
+    return ino >= INO_ROOT && ino <= INO_STUCK ? 0 : ENOENT;
+}
+
+static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct fuse_entry_param entry = { .attr_timeout = FOR_EVER, .entry_timeout = FOR_EVER };
+
+    if (parent == INO_ROOT && !strcmp(name, "null"))
+        entry.ino = INO_NULL;
+    else if (parent == INO_ROOT && !strcmp(name, "stuck"))
+        entry.ino = INO_STUCK;
+    if (!entry.ino || attributes(entry.ino, &entry.attr))
+        fuse_reply_err(req, ENOENT);
+    else
+        fuse_reply_entry(req, &entry);
+}
+
+static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct stat st;
+    int error = attributes(ino, &st);
+
+    (void)fi;
+    if (error)
+        fuse_reply_err(req, error);
+    else
+        fuse_reply_attr(req, &st, FOR_EVER);
+}
+
+static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino;
+    fuse_reply_open(req, fi);
+}
+
+static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    (void)size;
+    (void)off;
+    (void)fi;
+    if (ino != INO_STUCK)
+        fuse_reply_buf(req, NULL, 0);
+    /* else: the reader waits until the file system goes */
+}
+
+static void do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
+                     const void *in, size_t in_size, size_t out_size)
+{
+    (void)ino;
+    (void)cmd;
+    (void)arg;
+    (void)fi;
+    (void)flags;
+    (void)in;
+    (void)in_size;
+    (void)out_size;
+    fuse_reply_ioctl(req, 0, NULL, 0);
+}
+
+static const struct fuse_lowlevel_ops ops = {
+    .lookup = do_lookup,
+    .getattr = do_getattr,
+    .open = do_open,
+    .read = do_read,
+    .ioctl = do_ioctl,
+};
+
+/* CMD beside a server process; the mount lives as long as CMD. */
+static int run(struct fuse_session *session, const char *dir, char **argv)
+{
+    char path[4096];
+    struct stat st;
+    int status;
+    pid_t server = fork(), command;
+
+    if (server < 0)
+        return 1;
+    if (!server)
+        _exit(fuse_session_loop(session) < 0);
+    snprintf(path, sizeof path, "%s/null", dir);
+    if (stat(path, &st))
+        perror(path);
+    command = fork();
+    if (!command) {
+        execvp(argv[0], argv);
+        _exit(127);
+    }
+    if (command < 0 || waitpid(command, &status, 0) < 0)
+        status = 1 << 8;
+    fuse_session_unmount(session);
+    waitpid(server, NULL, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int main(int argc, char **argv)
+{
+    char option[] = "-ofsname=null-fuse", *arguments[] = { argv[0], option, NULL };
+    struct fuse_args args = FUSE_ARGS_INIT(2, arguments);
+    struct fuse_session *session;
+    int status = 1;
+
+    if (argc < 2 || (argc > 2 && (argc < 4 || strcmp(argv[2], "--")))) {
+        fputs("usage: null-fuse DIR [-- CMD...]\n", stderr);
+        return 2;
+    }
+    session = fuse_session_new(&args, &ops, sizeof ops, NULL);
+    if (!session)
+        return 1;
+    if (fuse_session_mount(session, argv[1]))
+        goto destroy;
+    if (argc > 3) {
+        status = run(session, argv[1], argv + 3);
+        goto destroy;
+    }
+    if (fuse_set_signal_handlers(session))
+        goto unmount;
+    puts("ready");
+    fflush(stdout);
+    status = fuse_session_loop(session) < 0;
+    fuse_remove_signal_handlers(session);
+unmount:
+    fuse_session_unmount(session);
+destroy:
+    fuse_session_destroy(session);
+    return status;
+}

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures for the tests of whole processes. What they mean is in harness.py."""
+import functools
+import os
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import harness
+
+COMPILER = os.environ.get("CC", "cc")
+FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-O1", "-g"]
+LIBRARIES = ["-lxengnttab", "-lxenevtchn", "-lxentoollog", "-lxentoolcore"]
+KINDS = {"dynamic": [], "static": ["-static"], "asan": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]}
+
+
+def host_refuses():
+    """Why no machine can be served here, or None."""
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return "/dev/fuse is not open to this user (as root: chmod 0666 /dev/fuse)"
+    return None
+
+
+def pytest_configure(config):
+    harness.become_subreaper()
+
+
+def pytest_collection_modifyitems(items):
+    reason = host_refuses()
+    for item in items:
+        if reason and "needs_no_machine" not in item.keywords:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing(tmp_path, monkeypatch):
+    """Every test leaves no process, no mount and no file behind, and no sanitizer has anything to say."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    for name in ("ASAN", "UBSAN", "TSAN", "LSAN"):
+        old = os.environ.get(name + "_OPTIONS")
+        monkeypatch.setenv(name + "_OPTIONS", (old + ":" if old else "") + "log_path=%s/%s" % (reports, name.lower()))
+    shm = set(os.listdir("/dev/shm"))
+    mounts = harness.mounts()
+    before = set(harness.children())
+
+    yield
+
+    try:
+        harness.eventually(lambda: not set(harness.children()) - before,
+                           lambda: "no process is left: %s" % harness.children(), 10)
+    finally:
+        for pid in set(harness.children()) - before:
+            os.kill(pid, signal.SIGKILL)
+    assert harness.mounts() == mounts
+    assert not [name for name in os.listdir(temporary)], "files are left in TMPDIR"
+    assert not [name for name in set(os.listdir("/dev/shm")) - shm if "gntsim" in name], "files are left in /dev/shm"
+    said = "".join(path.read_text(errors="replace") for path in reports.iterdir())
+    assert not said, said
+
+
+@pytest.fixture(scope="session")
+def compiled():
+    """compiled(NAME, KIND) is the path of NAME.c from this directory, built as an ordinary guest program of the kind dynamic,
+    static or asan."""
+    with tempfile.TemporaryDirectory(prefix="programs.") as directory:
+        @functools.cache
+        def build(name, kind="dynamic"):
+            target = Path(directory) / ("%s-%s" % (name, kind))
+            subprocess.run([COMPILER, *FLAGS, *KINDS[kind], "-o", target, harness.SYSTEM / (name + ".c"), *LIBRARIES], check=True)
+            return str(target)
+
+        os.chmod(directory, 0o755)
+        yield build
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """serve(ARGS...) starts a machine; all are stopped, and must stop well, at the end of the test."""
+    machines = []
+
+    def start(*args):
+        work = tmp_path / ("work%d" % len(machines))
+        work.mkdir()
+        machines.append(harness.Machine(work, *args))
+        return machines[-1]
+
+    yield start
+    for machine in machines:
+        machine.stop()
+
+
+@pytest.fixture
+def machine(serve, compiled):
+    """A machine of the default profile, with .new(DOMAIN) for agents."""
+    machine = serve()
+    machine.new = lambda domain, profile=None, kind="dynamic", **more: machine.agent(domain, compiled("agent", kind), profile, **more)
+    return machine

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of whole processes are made of: the gntsim command, a machine that is served for one test, and agents, that is
+processes of its domains that do what the test says."""
+import ctypes
+import json
+import os
+import selectors
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2]
+GNTSIM = os.environ.get("GNTSIM") or str(SOURCE / "build" / "gntsim")
+SYSTEM = Path(__file__).resolve().parent
+
+# Nothing here waits for a time to pass. This is how long an answer may take before the test gives up.
+PATIENCE = 60
+
+
+def eventually(condition, what, patience=PATIENCE):
+    """Polls until condition() is true and returns its value; fails with `what` if that never happens."""
+    end = time.monotonic() + patience
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, "did not happen within %d s: %s" % (patience, what() if callable(what) else what)
+        time.sleep(0.002)
+
+
+def become_subreaper():
+    """Orphans of the processes that a test starts become our children, so that none can hide."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+
+
+def children():
+    """Every living child of this process, as {pid: command line}."""
+    found = {}
+    for task in Path("/proc/self/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            try:
+                state = Path("/proc/%s/stat" % pid).read_text().rsplit(")", 1)[1].split()[0]
+                if state != "Z":
+                    found[int(pid)] = Path("/proc/%s/cmdline" % pid).read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+    return found
+
+
+def mounts():
+    """Mounts of this namespace that gntsim could have made."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if "gntsim" in line or " - fuse" in line]
+
+
+def gntsim(*args, **more):
+    """Runs gntsim to its end. Text in, text out; never longer than PATIENCE."""
+    more.setdefault("timeout", PATIENCE)
+    more.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.run([GNTSIM, *map(str, args)], capture_output=True, text=True, **more)
+
+
+class Dead(AssertionError):
+    """The agent ended instead of answering."""
+
+
+class Refused(AssertionError):
+    """The agent answered with an error that the test did not expect."""
+
+    def __init__(self, command, error):
+        super().__init__("%s: %s" % (command, error))
+        self.error = error
+
+
+class Agent:
+    """A process of a domain: see agent.c for what it can do. Calling it sends a command and returns the answer's words;
+    .error() expects the command to fail and returns the name of the error."""
+
+    def __init__(self, argv, errors, env=None, patience=PATIENCE):
+        self.patience = patience
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=env, bufsize=0)
+        self.buffer = b""
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.process.stdout, selectors.EVENT_READ)
+
+    def send(self, *words):
+        """Sends a command without waiting for its answer."""
+        try:
+            self.process.stdin.write((" ".join(map(str, words)) + "\n").encode())
+        except BrokenPipeError:
+            raise Dead("the agent has ended") from None
+
+    def answered(self):
+        """True if an answer is there already."""
+        return b"\n" in self.buffer or bool(self.selector.select(0))
+
+    def answer(self):
+        """The line that the agent answers."""
+        end = time.monotonic() + self.patience
+        while b"\n" not in self.buffer:
+            assert self.selector.select(max(0, end - time.monotonic())), "no answer within %d s" % self.patience
+            more = self.process.stdout.read(65536)
+            if not more:
+                raise Dead("the agent ended with %s instead of answering" % self.process.wait())
+            self.buffer += more
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return line.decode().strip()
+
+    def result(self, command="command"):
+        status, _, rest = self.answer().partition(" ")
+        if status != "ok":
+            raise Refused(command, rest)
+        return rest
+
+    def __call__(self, *words):
+        self.send(*words)
+        return self.result(" ".join(map(str, words)))
+
+    def error(self, *words):
+        self.send(*words)
+        line = self.answer()
+        assert line.startswith("err "), "%s succeeded: %s" % (words, line)
+        return line[4:]
+
+    # What nearly every test does.
+
+    def share(self, count, domain, access="rw"):
+        region, *refs = map(int, self("share", count, domain, access).split())
+        return region, refs
+
+    def share_notify(self, domain, offset, port):
+        region, ref = map(int, self("share-notify", domain, offset, port).split())
+        return region, ref
+
+    def map(self, access, domain, *refs):
+        return int(self("map", access, *("%d:%d" % (domain, ref) for ref in refs)))
+
+    def map_notify(self, access, domain, ref, offset, port):
+        return int(self("map-notify", access, domain, ref, offset, port))
+
+    def peek(self, region, offset):
+        return int(self("peek", region, offset))
+
+    def poke(self, region, offset, value):
+        assert int(self("poke", region, offset, value)) == value
+
+    def unbound(self, domain):
+        return int(self("evtchn-unbound", domain))
+
+    def bind(self, domain, port):
+        """Binds, and takes the event that every freshly bound channel has."""
+        local = int(self("evtchn-bind", domain, port))
+        assert self.wait() == local
+        self("evtchn-unmask", local)
+        return local
+
+    def wait(self, milliseconds=PATIENCE * 1000):
+        """The port of the next event, None if there is none in that time."""
+        port = self("wait", milliseconds)
+        return None if port == "none" else int(port)
+
+    def fork(self):
+        child, pid = map(int, self("fork").split())
+        return child, pid
+
+    def open(self, device, mode="rw"):
+        return int(self("open", device, mode))
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def kill(self, sig=signal.SIGKILL):
+        self.process.send_signal(sig)
+        return self.process.wait(PATIENCE)
+
+    def end(self):
+        """Ends it in good order."""
+        self.process.stdin.close()
+        status = self.process.wait(PATIENCE)
+        assert status == 0, "the agent ended with %d" % status
+
+
+class Machine:
+    """`gntsim serve` in a directory of its own, for one test."""
+
+    def __init__(self, work, *args):
+        self.work = Path(work)
+        self.dir = self.work / "machine"
+        self.errors = open(self.work / "stderr", "a+", encoding="utf-8", errors="replace")
+        self.agents = []
+        self.others = []
+        self.stopped = False
+        self.server = subprocess.Popen([GNTSIM, "serve", "--dir", str(self.dir), *map(str, args)], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.server.stdout, selectors.EVENT_READ)
+            assert selector.select(PATIENCE), "gntsim serve printed nothing"
+        self.ready = self.server.stdout.readline()
+        assert self.ready == "gntsim: ready: %s/control\n" % self.dir, self.ready + self.stderr()
+
+    def stderr(self):
+        """What the server and every process wrote there."""
+        return (self.work / "stderr").read_text(errors="replace")
+
+    def exec_argv(self, domain, *command, profile=None):
+        return [GNTSIM, "exec", "--dir", str(self.dir), "--domain", str(domain), *(["--profile", profile] if profile else []),
+                "--", *map(str, command)]
+
+    def exec(self, domain, *command, profile=None, **more):
+        """Runs a command in a domain to its end."""
+        more.setdefault("timeout", PATIENCE)
+        more.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.run(self.exec_argv(domain, *command, profile=profile), capture_output=True, text=True, **more)
+
+    def popen(self, domain, *command, profile=None, **more):
+        process = subprocess.Popen(self.exec_argv(domain, *command, profile=profile), **more)
+        self.others.append(process)
+        return process
+
+    def agent(self, domain, program, profile=None, env=None, prefix=()):
+        agent = Agent(self.exec_argv(domain, *prefix, program, profile=profile), self.errors, env=env)
+        self.agents.append(agent)
+        return agent
+
+    def ctl(self, *words, **more):
+        return gntsim("ctl", "--dir", self.dir, *words, **more)
+
+    def must(self, *words):
+        done = self.ctl(*words)
+        assert done.returncode == 0, "gntsim ctl %s: %s%s" % (" ".join(map(str, words)), done.stdout, done.stderr)
+        return done.stdout
+
+    def json(self, *words):
+        return json.loads(self.must("--json", *words))
+
+    def stats(self):
+        return self.json("stats")
+
+    def audit(self):
+        """Fails unless the audit is clean."""
+        done = self.ctl("audit")
+        assert done.returncode == 0, "audit: " + done.stdout + done.stderr
+
+    def quiet(self):
+        """Waits until no process has anything of the machine any more."""
+        eventually(lambda: not any(self.stats()[key] for key in ("mappings", "open_files")),
+                   lambda: "no mappings and no open files: %s" % self.stats())
+        self.audit()
+
+    def frames_are_back(self, free):
+        """Waits until as many frames are free as there were: a granter's kernel frees some from a timer."""
+        eventually(lambda: self.stats()["frames_free"] >= free, lambda: "%d frames free: %s" % (free, self.stats()))
+
+    def stop(self):
+        """Shuts the machine down and checks that it goes in good order."""
+        for agent in self.agents:
+            if agent.process.poll() is None:
+                agent.process.kill()
+                agent.process.wait()
+            agent.process.stdin.close()
+            agent.process.stdout.close()
+            agent.selector.close()
+        for process in self.others:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        if self.stopped:
+            return
+        self.stopped = True
+        status = self.server.poll()
+        if status is None:
+            self.server.terminate()
+            try:
+                status = self.server.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.server.kill()
+                self.server.wait()
+                status = "no end within %d s" % PATIENCE
+        self.server.stdout.close()
+        self.errors.flush()
+        assert status == 0, "gntsim serve ended with %s:\n%s" % (status, self.stderr())
+        assert not (self.dir / "control").exists(), "the control socket is left"

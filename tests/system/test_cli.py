@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""The command line itself: help, usage errors, doctor."""
+import json
+import re
+import subprocess
+
+import pytest
+
+import harness
+from harness import GNTSIM, gntsim
+
+pytestmark = pytest.mark.needs_no_machine
+
+VERBS = ["run", "serve", "exec", "ctl", "doctor"]
+CTL_VERBS = ["domain list", "domain create", "domain destroy", "page-out", "page-in", "dump", "stats", "audit", "shutdown"]
+
+
+def test_help_names_every_verb():
+    done = gntsim("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    for verb in VERBS:
+        assert re.search(r"^\s+%s\s" % verb, done.stdout, re.M), verb
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb):
+    done = gntsim(verb, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: gntsim %s" % verb)
+
+
+def test_version_is_the_projects():
+    version = re.search(r"version: '([^']+)'", (harness.SOURCE / "meson.build").read_text()).group(1) \
+        if (harness.SOURCE / "meson.build").exists() else r"\d+\.\d+\.\d+"
+    assert re.fullmatch(r"gntsim %s\n" % version, gntsim("--version").stdout)
+
+
+@pytest.mark.parametrize("args,words", [
+    ((), "Usage"),
+    (("frobnicate",), "frobnicate"),
+    (("--frobnicate",), "--frobnicate"),
+    (("run",), "command"),
+    (("run", "--"), "command"),
+    (("run", "--frobnicate", "--", "true"), "--frobnicate"),
+    (("run", "--domain", "--", "true"), "--domain|'--'"),
+    (("run", "--domain", "x", "--", "true"), "'x'"),
+    (("run", "--domain", "-1", "--", "true"), "'-1'"),
+    (("run", "--domain", "32752", "--", "true"), "'32752'"),
+    (("run", "--domain", "1 ", "--", "true"), "'1 '"),
+    (("run", "--profile", "xyz", "--", "true"), "xyz.*pv.*pvh.*legacy"),
+    (("run", "--profile"), "--profile"),
+    (("serve",), "--dir"),
+    (("serve", "--dir"), "--dir"),
+    (("serve", "--dir", "/tmp", "more"), "more"),
+    (("exec", "--", "true"), "--dir"),
+    (("exec", "--dir", "/nonexistent", "--domain", "1"), "command"),
+    (("ctl", "stats"), "--dir"),
+    (("ctl", "--dir", "/nonexistent"), "domain list"),
+    (("ctl", "--dir", "/nonexistent", "frobnicate"), "frobnicate"),
+    (("ctl", "--dir", "/nonexistent", "domain"), "domain"),
+    (("ctl", "--dir", "/nonexistent", "domain", "create"), "domain create"),
+    (("ctl", "--dir", "/nonexistent", "domain", "create", "x"), "'x'"),
+    (("ctl", "--dir", "/nonexistent", "page-out", "1"), "page-out"),
+    (("ctl", "--dir", "/nonexistent", "page-out", "1", "many"), "'many'"),
+    (("ctl", "--dir", "/nonexistent", "stats", "more"), "more"),
+    (("ctl", "--dir", "/nonexistent", "stats", "--frobnicate"), "--frobnicate"),
+    (("doctor", "--frobnicate"), "--frobnicate"),
+])
+def test_a_usage_error_is_status_2_with_a_helpful_line_on_stderr(args, words):
+    done = gntsim(*args)
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    assert re.search(words, done.stderr), done.stderr
+    assert done.stderr.startswith("gntsim: ") or done.stderr.startswith("Usage")
+
+
+def test_ctl_without_a_verb_lists_them_all():
+    text = gntsim("ctl", "--dir", "/nonexistent").stderr
+    for verb in CTL_VERBS:
+        assert verb in text, verb
+
+
+def test_doctor_says_what_the_host_allows_and_which_way_is_used():
+    done = gntsim("doctor")
+    usable = json.loads(gntsim("doctor", "--json").stdout)
+    assert done.returncode == (0 if usable["usable"] else 1)
+    names = [check["name"] for check in usable["checks"]]
+    assert {"fuse", "namespaces", "seccomp", "tracing"} <= set(names)
+    for name in names:
+        assert name in done.stdout
+    assert re.search(r"^way\s", done.stdout, re.M)
+    for check in usable["checks"]:
+        assert check["ok"] or check["remedy"], "what is missing has a remedy"
+
+
+def test_doctor_names_the_remedy_when_dev_fuse_is_closed():
+    """In a user namespace of our own, with something else bound over /dev/fuse."""
+    script = "touch $TMPDIR/closed && chmod 0 $TMPDIR/closed && mount --bind $TMPDIR/closed /dev/fuse && exec setpriv --bounding-set=-all " \
+             "--inh-caps=-all %s doctor" % GNTSIM
+    done = subprocess.run(["unshare", "--user", "--map-current-user", "--mount", "--keep-caps", "sh", "-c", script],
+                          capture_output=True, text=True)
+    subprocess.run(["sh", "-c", "rm -f $TMPDIR/closed"], check=True)
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip("no user namespaces here: " + done.stderr.strip())
+    assert done.returncode == 1, done
+    assert re.search(r"MISSING\s+fuse", done.stdout), done.stdout
+    assert "remedy" in done.stdout

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""A client killed at every system call of its life leaves nothing mapped, nobody stopped and no frame counted. sweep.c says how
+it is killed."""
+import re
+import subprocess
+
+import pytest
+
+from harness import eventually
+
+# Microseconds after the beginning of the call; -1: just before it. A call on a device takes about 30 to 300 of them.
+DELAYS = [-1, 0, 30, 80, 150, 300]
+
+
+def calls_of(machine, *command):
+    done = machine.exec(1, command[0], "0", "-1", *command[1:])
+    assert done.returncode == 0, done.stdout + done.stderr
+    return int(re.fullmatch(r"calls (\d+)\n", done.stdout).group(1))
+
+
+def free_at_once(machine):
+    """Pages that were granted and still mapped when their owner ended are freed from a timer, ten a second by default: for a
+    sweep that is slow."""
+    done = machine.exec(1, "sh", "-c", "echo 100000 > /sys/module/grant_table/parameters/free_per_iteration")
+    assert done.returncode == 0, done.stderr
+
+
+def kill_everywhere(machine, delay, calls, *command):
+    for call in range(1, calls + 1):
+        done = machine.exec(1, command[0], call, delay, *command[1:])
+        assert done.returncode == -9, "call %d of %d: %s %s" % (call, calls, done.returncode, done.stderr)
+        machine.quiet()
+        yield call
+
+
+@pytest.mark.parametrize("delay", DELAYS)
+def test_a_client_killed_at_any_system_call_leaves_nothing(machine, compiled, delay):
+    free_at_once(machine)
+    command = (compiled("sweep"), "churn", 1)
+    calls = calls_of(machine, *command)
+    assert calls > 50, "the sweep does not see the calls"
+    machine.quiet()
+    free = machine.stats()["frames_free"]
+    for _ in kill_everywhere(machine, delay, calls, *command):
+        pass
+    machine.frames_are_back(free)
+    assert calls_of(machine, *command) == calls, "the domain is as good as new"
+
+
+@pytest.mark.parametrize("delay", DELAYS)
+def test_a_mapper_killed_at_any_system_call_always_clears_its_byte(machine, compiled, delay):
+    granter = machine.new(2)
+    shared, refs = granter.share(1, 1)
+    command = (compiled("sweep"), "map", 1, 2, refs[0])
+    calls = calls_of(machine, *command)
+    granter.poke(shared, 1, 99)
+    for call in range(1, calls + 1):
+        done = machine.exec(1, command[0], call, delay, *command[1:])
+        assert done.returncode == -9, "call %d of %d: %s %s" % (call, calls, done.returncode, done.stderr)
+        eventually(lambda: machine.stats()["mappings"] == 1 and machine.stats()["open_files"] == 1,
+                   "only the granter is left after call %d" % call)
+        assert granter.peek(shared, 0) == 0, "call %d" % call
+        machine.audit()
+    assert granter.peek(shared, 1) == 99
+
+
+def test_the_sweep_really_kills_inside_calls(machine, compiled):
+    """The oracle of the sweep itself: a client killed before call N has made N - 1 calls, and they are the devices' too."""
+    done = machine.exec(1, compiled("sweep"), "0", "-1", "churn", "1")
+    assert done.returncode == 0
+    before = machine.stats()["fuse_requests"]
+    machine.exec(1, compiled("sweep"), "1", "-1", "churn", "1")
+    assert machine.stats()["fuse_requests"] == before, "killed before its first call it touched no device"
+    with pytest.raises(subprocess.CalledProcessError):
+        machine.exec(1, compiled("sweep"), "20", "-1", "churn", "1").check_returncode()
+    assert machine.stats()["fuse_requests"] > before

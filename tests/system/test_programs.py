@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Ordinary C programs under `gntsim run`: built against the distribution's packages, dynamic, static and with sanitizers."""
+import signal
+import subprocess
+
+import pytest
+
+import harness
+from harness import gntsim
+
+
+@pytest.mark.parametrize("profile", ["pv", "pvh", "legacy"])
+@pytest.mark.parametrize("kind", ["dynamic", "static", "asan"])
+def test_a_program_that_uses_only_the_libraries_works(compiled, kind, profile):
+    done = gntsim("run", "--domain", 3, "--profile", profile, "--", compiled("churn", kind), 3, 5)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "static", "asan"])
+def test_a_program_that_uses_the_devices_by_hand_works(compiled, kind):
+    done = gntsim("run", "--", compiled("raw", kind), 0)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_the_leak_sanitizer_reports_the_programs_own_leaks_and_only_those(compiled, tmp_path):
+    source = tmp_path / "leak.c"
+    source.write_text("""
+        #include <stdlib.h>
+        #include <sys/mman.h>
+        #include <xengnttab.h>
+        int main(void)
+        {
+            uint32_t ref;
+            xengntshr_handle *gntshr = xengntshr_open(NULL, 0);
+            xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
+            xengntshr_share_pages(gntshr, 0, 1, &ref, 1);
+            char *mapped = xengnttab_map_grant_ref(gnttab, 0, ref, PROT_READ | PROT_WRITE);
+            mapped[0] = 1;
+            *(void *volatile *)mapped = malloc(77);
+            *(void *volatile *)mapped = NULL;
+            return 0;
+        }""")
+    program = tmp_path / "leak"
+    subprocess.run(["cc", "-fsanitize=address", "-g", "-o", program, source, "-lxengnttab"], check=True)
+    done = gntsim("run", "--", "env", "ASAN_OPTIONS=exitcode=23", program)
+    assert done.returncode == 23
+    assert "77 byte(s) leaked" in done.stderr
+
+
+def test_the_address_sanitizer_still_finds_a_stray_write(compiled, tmp_path):
+    source = tmp_path / "stray.c"
+    source.write_text("""
+        #include <stdlib.h>
+        #include <xengnttab.h>
+        int main(void)
+        {
+            uint32_t ref;
+            xengntshr_handle *gntshr = xengntshr_open(NULL, 0);
+            char *shared = xengntshr_share_pages(gntshr, 0, 1, &ref, 1), *heap = malloc(10);
+            shared[0] = 1;
+            heap[10 + shared[1]] = 1;
+            return 0;
+        }""")
+    program = tmp_path / "stray"
+    subprocess.run(["cc", "-fsanitize=address", "-g", "-o", program, source, "-lxengnttab"], check=True)
+    done = gntsim("run", "--", "env", "ASAN_OPTIONS=exitcode=23", program)
+    assert done.returncode == 23
+    assert "heap-buffer-overflow" in done.stderr
+
+
+def test_threads_of_one_process_work_side_by_side(machine, compiled):
+    done = machine.exec(1, compiled("churn"), 1, 20, 8)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    machine.quiet()
+
+
+def test_many_processes_in_many_domains_work_at_once(machine, compiled):
+    running = [machine.popen(domain, compiled("churn"), domain, 20, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+               for domain in range(1, 7) for _ in range(4)]
+    for process in running:
+        out, err = process.communicate(timeout=harness.PATIENCE * 4)
+        assert (process.returncode, out, err) == (0, "done\n", "")
+    machine.quiet()
+    assert machine.stats()["domains"] >= 6
+
+
+def test_forty_processes_killed_at_once_leave_nothing(machine, compiled):
+    running = [machine.popen(domain, compiled("churn"), domain, 1000000, stderr=subprocess.DEVNULL)
+               for domain in range(1, 5) for _ in range(10)]
+    harness.eventually(lambda: machine.stats()["mappings"] > 20, "the processes work")
+    for process in running:
+        process.kill()
+    for process in running:
+        process.wait()
+    machine.quiet()
+    done = machine.exec(1, compiled("churn"), 1, 2)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_stopped_client_does_not_stop_others(machine, compiled, threads):
+    """Stopped at a moment of its own choice: in a call, in a mapping that is being completed, or between."""
+    victim = machine.popen(1, compiled("churn"), 1, 1000000, threads)
+    harness.eventually(lambda: machine.stats()["mappings"] > 0, "the victim works")
+    other = machine.new(2)
+    for _ in range(30):
+        victim.send_signal(signal.SIGSTOP)
+        shared, refs = other.share(2, 2)
+        mapped = other.map("rw", 2, *refs)
+        other.poke(mapped, 0, 1)
+        assert other.peek(shared, 0) == 1
+        other("unmap", mapped)
+        other("unshare", shared)
+        victim.send_signal(signal.SIGCONT)
+    assert victim.poll() is None, "the victim died of it"
+    before = machine.stats()["fuse_requests"]
+    harness.eventually(lambda: machine.stats()["fuse_requests"] > before + 200, "the victim works on")
+    victim.send_signal(signal.SIGSTOP)
+    victim.kill()
+    victim.wait()
+    other.end()
+    machine.quiet()
+
+
+def test_signals_with_handlers_do_not_disturb_a_client(machine, tmp_path):
+    """A program with a timer signal every few hundred microseconds, as a profiler makes them."""
+    source = tmp_path / "timer.c"
+    source.write_text("""
+        #define main churn_main
+        #include "%s/churn.c"
+        #undef main
+        #include <signal.h>
+        #include <sys/time.h>
+        static volatile sig_atomic_t ticks;
+        static void tick(int sig) { ticks++; (void)sig; }
+        int main(int argc, char **argv)
+        {
+            struct sigaction action = { .sa_handler = tick, .sa_flags = SA_RESTART };
+            struct itimerval every = { { 0, 300 }, { 0, 300 } };
+            struct worker w = { .domid = 1, .rounds = 200 };
+            sigaction(SIGALRM, &action, NULL);
+            setitimer(ITIMER_REAL, &every, NULL);
+            work(&w);
+            must(ticks > 50);
+            puts("done");
+            return 0;
+        }""" % harness.SYSTEM)
+    program = tmp_path / "timer"
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-O1", "-o", program, source, "-lxengnttab", "-lxenevtchn"], check=True)
+    done = machine.exec(1, program)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+    machine.quiet()

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""The project as a newcomer meets it: the demo, the bench, and documents that say what is so."""
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import harness
+from harness import GNTSIM, SOURCE, gntsim
+
+BUILD = os.environ.get("GNTSIM_BUILD") or str(SOURCE / "build")
+DOCUMENTS = sorted([SOURCE / "README.md", SOURCE / "CHANGELOG.md", *(SOURCE / "docs").glob("*.md")])
+
+
+def test_the_demo_shows_every_step_and_succeeds():
+    done = subprocess.run([sys.executable, SOURCE / "scenarios" / "demo" / "demo.py", BUILD], capture_output=True, text=True,
+                          timeout=harness.PATIENCE * 2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    for said in ("four pages", "shuffled", "paged out", "killed", "audit: clean", "Done"):
+        assert said in done.stdout, said
+    tries = int(re.search(r"tried\s+(\d+)\s+times", done.stdout).group(1))
+    assert tries >= 5
+
+
+def test_an_interrupted_demo_leaves_nothing():
+    demo = subprocess.Popen([sys.executable, SOURCE / "scenarios" / "demo" / "demo.py", BUILD], stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True, process_group=0)
+    for line in demo.stdout:
+        if line.startswith("3."):
+            break
+    os.killpg(demo.pid, signal.SIGINT)
+    demo.stdout.read()
+    demo.stdout.close()
+    assert demo.wait(harness.PATIENCE) != 0
+
+
+def test_the_bench_runs_and_prints_its_three_ratios():
+    done = subprocess.run([SOURCE / "bench" / "run", "--build", BUILD, "--quick", "--json"], capture_output=True, text=True,
+                          timeout=harness.PATIENCE * 4)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert [row["target"] for row in rows] == [4, 0.95, 150]
+    assert all(row["result"] > 0 or row["unit"] == "ms more" for row in rows)
+
+
+@pytest.mark.needs_no_machine
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_of_a_document_leads_somewhere(document):
+    text = document.read_text()
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        if not re.match(r"[a-z]+:", target):
+            assert (document.parent / target).exists(), "%s: %s" % (document.name, target)
+
+
+@pytest.mark.needs_no_machine
+def test_the_manual_page_and_the_reference_know_every_verb_and_option():
+    manual = (SOURCE / "docs" / "gntsim.1").read_text().replace("\\-", "-").replace("Fl -", "--")
+    reference = (SOURCE / "docs" / "reference.md").read_text()
+    words = set()
+    for verb in ("run", "serve", "exec", "ctl", "doctor"):
+        words |= {verb, *re.findall(r"--[a-z]+", gntsim(verb, "--help").stdout)}
+    for line in gntsim("ctl", "--dir", "/nonexistent").stderr.splitlines()[1:]:
+        words.add(re.match(r"\s+((?:domain )?[a-z-]+)", line).group(1))
+    assert len(words) > 15
+    for text, name in ((manual, "gntsim.1"), (reference, "reference.md")):
+        for word in words:
+            assert word in text, "%s does not say %s" % (name, word)
+
+
+def commands_of(document):
+    """The lines of ```sh blocks whose command is gntsim, with their continuations."""
+    for block in re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.M | re.S):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0] in ("gntsim", "build/gntsim"):
+                yield words
+
+
+@pytest.mark.needs_no_machine
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_gntsim_command_in_a_document_is_understood(document):
+    """Each is tried where there is no machine: it may fail for that, never as a usage error."""
+    for words in commands_of(document):
+        if words[1] in ("run", "serve", "doctor") or "--help" in words:
+            continue            # these would do something: the tutorial's test below does
+        words = [w for w in words[1:] if w not in ("&", "|")]
+        words = ["/nonexistent" if words[i - 1] == "--dir" else w for i, w in enumerate(words)]
+        words = [{"REF": "8", "N": "1", "DIR": "/nonexistent", "$REF": "8"}.get(w, w) for w in words]
+        done = gntsim(*words)
+        assert done.returncode == 1, "%s: %s" % (words, done.stderr)
+        assert "gntsim serve" in done.stderr
+
+
+def test_the_tutorial_works_as_it_is_written(tmp_path):
+    """Runs every ```sh block and every C program of the tutorial, in order, in one shell."""
+    text = (SOURCE / "docs" / "tutorial.md").read_text()
+    script = ["set -e", "PATH=%s:$PATH" % shlex.quote(os.path.dirname(GNTSIM))]
+    for kind, name, body in re.findall(r"^```(sh|c)(?: (\S+))?\n(.*?)^```", text, re.M | re.S):
+        if kind == "c":
+            (tmp_path / name).write_text(body)
+        else:
+            script.append(body)
+    assert len(script) > 4
+    done = subprocess.run(["bash", "-c", "\n".join(script)], cwd=tmp_path, capture_output=True, text=True, timeout=harness.PATIENCE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for expected in re.findall(r"^```text\n(.*?)^```", text, re.M | re.S):
+        for line in expected.splitlines():
+            pattern = re.escape(line.strip()).replace(r"\.\.\.", ".*")
+            assert re.search(r"^\s*%s\s*$" % pattern, done.stdout + done.stderr, re.M), "%r is not in:\n%s" % (line, done.stdout)
