@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""The rules of the tree, as far as a program can check them."""
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("GNTSIM_BUILD", TOP / "build"))
+# Recorded beside a real Xen: these are kept as they were.
+RECORD = TOP / "tests" / "conformance" / "record"
+PARTS = ["sim-hv", "sim-kernel", "fuse-dev", "cli", "libgnttab"]
+
+
+def tree():
+    """Every source file of the project."""
+    for directory, names, files in os.walk(TOP):
+        names[:] = [n for n in names if n not in (".git", "__pycache__", ".pytest_cache") and not n.startswith("build")]
+        for name in files:
+            path = Path(directory) / name
+            if RECORD not in path.parents:
+                yield path
+
+
+def source(*suffixes):
+    return [path for path in tree() if path.suffix in suffixes]
+
+
+def relative(paths):
+    return [str(path.relative_to(TOP)) for path in paths]
+
+
+def test_every_source_file_begins_with_its_licence():
+    bare = [path for path in source(".c", ".h", ".py", ".1", ".7", ".map") + [p for p in tree() if p.name == "meson.build"]
+            if not any("SPDX-License-Identifier: MIT" in line for line in path.read_text().splitlines()[:2])]
+    assert not bare, relative(bare)
+
+
+def test_scripts_begin_with_their_licence_and_can_be_executed():
+    for path in tree():
+        if path.suffix in ("", ".sh") and path.read_bytes()[:2] == b"#!":
+            assert "SPDX-License-Identifier: MIT" in path.read_text().splitlines()[1], path
+            assert os.access(path, os.X_OK), path
+
+
+def test_no_file_names_a_place_of_somebodys_machine():
+    pattern = re.compile(r"/(home/\w|root/|work/|tmp/b-)")
+    found = [path for path in tree() if path.suffix not in (".png",) and pattern.search(path.read_text(errors="replace"))]
+    assert not found, relative(found)
+
+
+def test_no_source_file_is_too_long_to_be_read():
+    long = ["%s: %d" % (path.relative_to(TOP), len(path.read_text().splitlines())) for path in source(".c", ".h")
+            if path.parts[len(TOP.parts)] in PARTS and len(path.read_text().splitlines()) > 900]
+    assert not long, long
+
+
+@pytest.mark.parametrize("part,forbidden", [
+    ("sim-hv", ["kernel.h", "machine.h", "fuse", "json", "sys/socket.h", "pthread.h", "time.h", "fcntl.h", "sys/ioctl.h"]),
+    ("sim-kernel", ["fuse", "json", "sys/socket.h", "pthread.h", "machine.h", "maps.h"]),
+    ("fuse-dev", ["json", "cli.h", "control.h", "_i.h"]),
+    ("libgnttab", ["gntsim/hv.h", "gntsim/kernel.h", "fuse", "json"]),
+])
+def test_calls_go_one_way_only(part, forbidden):
+    """cli -> fuse-dev -> sim-kernel -> sim-hv: no part includes what lies above it, and the models touch nothing of a process."""
+    for path in (TOP / part).rglob("*.[ch]"):
+        for include in re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)', path.read_text(), re.M):
+            for bad in forbidden:
+                assert not (include == bad or include.endswith("/" + bad) or (bad.isalpha() and include.startswith(bad))
+                            or (bad == "_i.h" and include.endswith(bad))), "%s includes %s" % (path.relative_to(TOP), include)
+
+
+@pytest.mark.parametrize("archive", ["sim-hv/libgntsim-hv.a", "sim-kernel/libgntsim-kernel.a"])
+def test_the_models_have_no_writable_globals(archive):
+    path = BUILD / archive
+    if not path.exists():
+        pytest.skip("%s is not built" % archive)
+    lines = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout.splitlines()
+    symbols = [line.split()[-1] for line in lines if re.match(r"^[0-9a-f]+ [bBdDC] ", line)]
+    # What compilers and sanitizers add is theirs; .data.rel.ro holds constants with addresses in them.
+    own = [name for name in symbols if not re.match(r"__|\.L|_?\d|asan|ubsan|\*?\.L|gcov|bar\.", name)]
+    constant = subprocess.run(["objdump", "-t", path], capture_output=True, text=True, check=True).stdout
+    own = [name for name in own if not re.search(r"\.data\.rel\.ro\S*\s+[0-9a-f]+ (\.hidden )?%s$" % re.escape(name), constant, re.M)]
+    assert not own, own
+
+
+def test_every_package_is_listed_once():
+    rows = [line.split() for line in (TOP / "tools" / "packages.txt").read_text().splitlines() if line and line[0] != "#"]
+    assert all(len(row) == 2 for row in rows)
+    names = [row[1] for row in rows]
+    assert len(names) == len(set(names))
+
+
+def test_header_guards_are_named_after_the_area():
+    for path in source(".h"):
+        if path.parts[len(TOP.parts)] in PARTS:
+            guard = re.search(r"^#ifndef (\w+)\n#define \1$", path.read_text(), re.M)
+            assert guard and guard.group(1).endswith("_H"), path.relative_to(TOP)
