@@ -74,7 +74,10 @@ class Machine:
         self.dir = self.temporary.name
         self.server = subprocess.Popen([gntsim, "serve", "--dir", self.dir], stdout=subprocess.PIPE, text=True)
         line = self.server.stdout.readline()
-        check(line.startswith("gntsim: ready"), "the simulator did not start; `%s doctor` says why" % gntsim)
+        if not line.startswith("gntsim: ready"):
+            print("\nThe simulator did not start. What `gntsim doctor` says:\n", flush=True)
+            subprocess.run([gntsim, "doctor"])
+            raise Wrong("this host does not allow it yet, see the remedy above")
 
     def ctl(self, *words):
         done = subprocess.run([self.gntsim, "ctl", "--dir", self.dir, *words], stdout=subprocess.PIPE, text=True)

@@ -59,6 +59,12 @@ def test_a_skipped_test_is_named_with_its_reason(log):
     assert "gcc too old" in text
 
 
+def test_a_file_that_skips_as_a_whole_is_named_with_its_reason(log):
+    status, last, text = summary(log(("a", "SKIP", "1..0 # SKIP no fuse here\n"), ("b", "OK", "")))
+    assert (status, last) == (0, "1 passed, 0 failed, 1 skipped")
+    assert "no fuse here" in text
+
+
 def test_results_that_are_missing_have_failed(tmp_path, log):
     assert summary(tmp_path / "nothing.json")[0] == 1
     assert summary(log())[0] == 1
