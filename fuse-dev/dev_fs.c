@@ -88,7 +88,7 @@ struct dev_fs {
     fuse_ino_t next_ino;
     struct node *nodes;
     struct dev_file *files;
-    struct call *waiting;        /* reads that wait for data, by id */
+    struct call *calls;          /* by id: ioctls in progress, reads that wait */
     uint64_t next_call;
     pthread_mutex_t buffer_lock;
     struct spare *spare;         /* receive buffers not in use */
@@ -500,17 +500,18 @@ static void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     fuse_reply_err(req, 0);
 }
 
-/* A call that the kernel model may answer later. */
+/* An ioctl or read in progress. */
 struct call {
     struct kreq kreq;
     struct user_mem user_mem;
     fuse_req_t req;
     struct dev_fs *fs;
-    struct domain *domain;
-    char *buffer;                /* of a read */
-    uint64_t id;                 /* of a waiting read */
-    bool armed;                  /* it may be answered: nobody needs req any more */
+    struct dev_file *file;
+    uint64_t id;
+    char *buffer;                /* of a read, NULL for an ioctl */
+    bool armed;                  /* a waiting read may be answered: nobody needs req any more */
     bool completed;              /* before it was armed */
+    bool abandoned;              /* an ioctl was answered for its caller's death while it was being executed */
     long result;
     UT_hash_handle hh;
 };
@@ -537,17 +538,29 @@ static void reply_read(fuse_req_t req, const char *buffer, long result)
         fuse_reply_buf(req, buffer, (size_t)result);
 }
 
+static void call_add(struct call *call)
+{
+    call->id = ++call->fs->next_call;
+    HASH_ADD(hh, call->fs->calls, id, sizeof call->id, call);
+}
+
+static void ioctl_end(struct call *call, long result)
+{
+    HASH_DEL(call->fs->calls, call);
+    if (!call->abandoned)
+        reply_ioctl(call->req, result);
+    dev_file_put(call->file);
+    call_free(call);
+}
+
 static void ioctl_done(struct kreq *kreq, long result)
 {
-    struct call *call = kreq->owner;
-
-    reply_ioctl(call->req, result);
-    call_free(call);
+    ioctl_end(kreq->owner, result);
 }
 
 static void waiting_read_end(struct call *call, long result)
 {
-    HASH_DEL(call->fs->waiting, call);
+    HASH_DEL(call->fs->calls, call);
     reply_read(call->req, call->buffer, result);
     call_free(call);
 }
@@ -564,6 +577,47 @@ static void read_done(struct kreq *kreq, long result)
     call->result = result;
 }
 
+/* Whether a thread has SIGKILL pending, as every thread of a dying process has. */
+static bool is_being_killed(pid_t tid)
+{
+    unsigned long long pending = 0;
+    char path[40], line[256];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/status", tid);
+    file = fopen(path, "re");
+    if (!file)
+        return true;
+    while (fgets(line, sizeof line, file) && sscanf(line, "SigPnd: %llx", &pending) != 1)
+        ;
+    fclose(file);
+    return pending >> (SIGKILL - 1) & 1;
+}
+
+/*
+ * The caller got a signal. A waiting read ends. An ioctl goes on, unless the caller is dying: if what holds it up is the
+ * caller's own memory, neither would ever end.
+ *
+ * Called inside a lock of libfuse's, which is why nothing calls into libfuse's interrupt handling with the machine's
+ * lock. The call may have been answered meanwhile, so it is named by number.
+ */
+static void call_interrupted(fuse_req_t req, void *data)
+{
+    struct dev_fs *fs = fuse_req_userdata(req);
+    uint64_t id = (uintptr_t)data;
+    struct call *call;
+
+    machine_lock(fs->machine);
+    HASH_FIND(hh, fs->calls, &id, sizeof id, call);
+    if (call && call->buffer && !call->completed) {
+        kernel_cancel(&call->kreq);
+    } else if (call && !call->buffer && !call->abandoned && is_being_killed(call->user_mem.tid)) {
+        call->abandoned = true;
+        fuse_reply_err(call->req, EINTR);
+    }
+    machine_unlock(fs->machine);
+}
+
 static struct call *call_new(fuse_req_t req, struct dev_file *file, void (*done)(struct kreq *, long))
 {
     struct call *call = calloc(1, sizeof *call);
@@ -572,7 +626,7 @@ static struct call *call_new(fuse_req_t req, struct dev_file *file, void (*done)
         return NULL;
     call->req = req;
     call->fs = fuse_req_userdata(req);
-    call->domain = file->domain;
+    call->file = file;
     call->user_mem = (struct user_mem){ call->fs->machine, fuse_req_ctx(req)->pid };
     call->kreq = (struct kreq){ .done = done, .owner = call, .mem = user_mem_of(&call->user_mem) };
     return call;
@@ -583,6 +637,7 @@ static void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, st
 {
     struct dev_fs *fs = fuse_req_userdata(req);
     struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
+    struct domain *domain;
     struct call *call;
     long result;
 
@@ -598,31 +653,20 @@ static void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, st
         fuse_reply_err(req, ENOMEM);
         return;
     }
+    domain = file->domain;
+    machine_lock(fs->machine);
+    dev_file_get(file);      /* an abandoned call may outlast its caller */
+    call_add(call);
+    machine_unlock(fs->machine);
+    fuse_req_interrupt_func(req, call_interrupted, (void *)(uintptr_t)call->id);
     machine_lock(fs->machine);
     fs->machine->stats.fuse_requests++;
-    domain_enter(file->domain);
-    result = kernel_ioctl(file->file, cmd, (uintptr_t)arg, &call->kreq);
+    domain_enter(domain);
+    result = call->abandoned ? -EINTR : kernel_ioctl(file->file, cmd, (uintptr_t)arg, &call->kreq);
     machine_settle(fs->machine);
-    if (result != KERNEL_PENDING) {
-        reply_ioctl(req, result);
-        call_free(call);
-    }
-    domain_leave(file->domain);
-    machine_unlock(fs->machine);
-}
-
-/* Called inside a lock of libfuse's, which is why nothing calls into libfuse's interrupt handling with the machine's
- * lock. The read may have been answered meanwhile, so it is named by number. */
-static void read_interrupted(fuse_req_t req, void *data)
-{
-    struct dev_fs *fs = fuse_req_userdata(req);
-    uint64_t id = (uintptr_t)data;
-    struct call *call;
-
-    machine_lock(fs->machine);
-    HASH_FIND(hh, fs->waiting, &id, sizeof id, call);
-    if (call && !call->completed)
-        kernel_cancel(&call->kreq);
+    if (result != KERNEL_PENDING)
+        ioctl_end(call, result);
+    domain_leave(domain);
     machine_unlock(fs->machine);
 }
 
@@ -631,7 +675,7 @@ static void wait_for_data(struct call *call)
 {
     struct dev_fs *fs = call->fs;
 
-    fuse_req_interrupt_func(call->req, read_interrupted, (void *)(uintptr_t)call->id);
+    fuse_req_interrupt_func(call->req, call_interrupted, (void *)(uintptr_t)call->id);
     machine_lock(fs->machine);
     call->armed = true;
     if (call->completed)
@@ -670,8 +714,7 @@ static void device_read(fuse_req_t req, size_t size, struct fuse_file_info *fi)
     machine_settle(fs->machine);
     domain_leave(file->domain);
     if (result == KERNEL_PENDING) {
-        call->id = ++fs->next_call;
-        HASH_ADD(hh, fs->waiting, id, sizeof call->id, call);
+        call_add(call);
         machine_unlock(fs->machine);
         wait_for_data(call);
         return;

@@ -312,7 +312,8 @@ int ns_join(int user_ns_fd, int mount_ns_fd)
 
     if (user_ns_fd >= 0 && setns(user_ns_fd, CLONE_NEWUSER))
         return complain("cannot enter the machine's user namespace (was it started by another user?)");
-    if (setns(mount_ns_fd, CLONE_NEWNS))
+    /* A runtime (ThreadSanitizer's) may have started a thread that shares our working directory; setns minds. */
+    if (unshare(CLONE_FS) || setns(mount_ns_fd, CLONE_NEWNS))
         return complain("cannot enter the domain's mount namespace (was the machine started by another user?)");
     if (have_cwd && chdir(cwd))
         return complain("cannot return to %s in the domain", cwd);
