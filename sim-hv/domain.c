@@ -71,11 +71,12 @@ static int give_memory(struct domain *d, uint64_t nr_pages)
 
 int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *config)
 {
+    uint64_t max_pages = config->max_pages ? config->max_pages : config->nr_pages + 1024;
     struct domain *d;
     int rc;
 
     assert(config);
-    if (id >= DOMID_FIRST_RESERVED || config->nr_pages > hv->nr_frames)
+    if (id >= DOMID_FIRST_RESERVED || config->nr_pages > hv->nr_frames || config->nr_pages > max_pages)
         return -EINVAL;
     if (domain_lookup(hv, id))
         return -EEXIST;
@@ -154,6 +155,16 @@ void hv_reap(struct hv *hv)
     frames_flush_freed(hv);
 }
 
+/* The physmap is gone: the hypervisor's frames are in sight nowhere any more. */
+static void forget_placements(struct domain *d)
+{
+    for (unsigned i = 0; i < d->gt.nr_frames; i++)
+        frame_of(d->hv, d->gt.frames[i].mfn)->gfn = NO_GFN;
+    for (unsigned i = 0; i < d->gt.nr_status; i++)
+        frame_of(d->hv, d->gt.status[i].mfn)->gfn = NO_GFN;
+    frame_of(d->hv, d->shared_info_mfn)->gfn = NO_GFN;
+}
+
 int hv_domain_destroy(struct hv *hv, domid_t id)
 {
     struct domain *d = domain_lookup(hv, id);
@@ -167,6 +178,7 @@ int hv_domain_destroy(struct hv *hv, domid_t id)
     evtchn_close_all(d);
     hostmap_destroy(&d->hostmap);
     p2m_destroy(&d->p2m);
+    forget_placements(d);
     release_pages(d);
     d->life = DOMAIN_DEAD;
     evtchn_send_global_virq(hv, VIRQ_DOM_EXC);

@@ -86,6 +86,33 @@ int gnttab_grow(struct domain *d, unsigned nr_frames)
     return rc;
 }
 
+int gnttab_get_shared_frame(struct domain *d, uint64_t idx, uint64_t *mfn)
+{
+    if (idx >= d->gt.max_frames || gnttab_grow(d, (unsigned)idx + 1))
+        return -EINVAL;
+    *mfn = d->gt.frames[idx].mfn;
+    return 0;
+}
+
+int gnttab_get_status_frame(struct domain *d, uint64_t idx, uint64_t *mfn)
+{
+    assert(d->gt.version == 2);
+    /* Grows to as many grant frames as the status frame serves, or not at all. */
+    if (idx >= d->gt.nr_status && (idx >= UINT32_MAX / 8 || (idx + 1) * 8 > d->gt.max_frames ||
+                                   gnttab_grow(d, ((unsigned)idx + 1) * 8)))
+        return -EINVAL;
+    *mfn = d->gt.status[idx].mfn;
+    return 0;
+}
+
+int gnttab_get_frame(struct domain *d, uint64_t idx, uint64_t *mfn)
+{
+    /* In version 1 the bit is not known, and the index beyond every limit. */
+    if (d->gt.version == 2 && idx & XENMAPIDX_grant_table_status)
+        return gnttab_get_status_frame(d, idx & ~(uint64_t)XENMAPIDX_grant_table_status, mfn);
+    return gnttab_get_shared_frame(d, idx, mfn);
+}
+
 /* Whose table the caller means, and whether it may: GNTST_*. */
 static int find_table(const struct call *c, domid_t dom, struct domain **out)
 {

@@ -114,6 +114,10 @@ static inline unsigned maptrack_limit(const struct maptrack *mt)
 int gnttab_init(struct domain *d, const struct hv_domain_config *config);
 void gnttab_destroy(struct domain *d);
 int gnttab_grow(struct domain *d, unsigned nr_frames);
+/* Frame idx of the table, which grows to have it: 0 or -EINVAL. gnttab_get_frame takes XENMAPIDX_grant_table_status. */
+int gnttab_get_shared_frame(struct domain *d, uint64_t idx, uint64_t *mfn);
+int gnttab_get_status_frame(struct domain *d, uint64_t idx, uint64_t *mfn);
+int gnttab_get_frame(struct domain *d, uint64_t idx, uint64_t *mfn);
 /* gnttab_version.c: status frames up to what nr_frames grant frames need. -ENOMEM leaves things as they were. */
 int gnttab_add_status_frames(struct domain *d, unsigned nr_frames);
 void gnttab_drop_status_frames(struct domain *d, unsigned down_to);

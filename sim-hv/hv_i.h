@@ -114,6 +114,9 @@ void *hv_alloc(struct hv *hv, size_t nr, size_t size);
 /* Makes room for one more element: array of capacity elements grows by doubling. NULL: no memory, array untouched. */
 void *hv_grow(struct hv *hv, void *array, size_t old_nr, size_t new_nr, size_t size);
 
+/* physmap.c */
+long memory_hypercall(const struct call *call, const uint64_t args[5]);
+
 /* memory.c */
 /* Someone needs a page that is out: asks for it. own: the domain itself. */
 void mem_populate(struct domain *d, uint64_t gfn, bool own);

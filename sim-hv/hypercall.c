@@ -92,6 +92,7 @@ static const struct {
 } hypercalls[] = {
     { __HYPERVISOR_grant_table_op, grant_table_op },
     { __HYPERVISOR_event_channel_op, evtchn_hypercall },
+    { __HYPERVISOR_memory_op, memory_hypercall },
 };
 
 long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5],

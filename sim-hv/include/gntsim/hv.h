@@ -116,6 +116,18 @@ int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *c
 int hv_domain_destroy(struct hv *hv, domid_t id);
 /* 0 alive, 1 dying or dead but still holding frames, -ESRCH. */
 int hv_domain_state(const struct hv *hv, domid_t id);
+/*
+ * Soft reset: the domain starts over with its memory. All its event channels are closed; its grant table, the mappings
+ * that others made from it and those that it made stay. -ESRCH, -EINVAL (dying).
+ */
+int hv_domain_soft_reset(struct hv *hv, domid_t id);
+/*
+ * Suspend and resume, as a save and restore does it: domain to is created with from's configuration and a copy of its
+ * memory at the same gfns; from is destroyed. So to has other machine frames, a fresh grant table of version 1 and
+ * no handles and no event channels; what others still map of from keeps that as a dead domain.
+ * -ESRCH, -EINVAL (from is dying), and as hv_domain_create; on failure from goes on.
+ */
+int hv_domain_migrate(struct hv *hv, domid_t from, domid_t to);
 /* The next domain with an id >= from, -1 if none. Walks in ascending order, dead ones included. */
 int hv_domain_next(const struct hv *hv, int from);
 
@@ -159,7 +171,9 @@ void hv_frame_put(struct hv *hv, uint64_t mfn);
 
 /* ---- Hypercalls ------------------------------------------------------------------------------- */
 
-/* How the hypervisor reaches the caller's memory. Both return 0 or -EFAULT, and copy all or nothing. */
+/* How the hypervisor reaches the caller's memory. Both return 0 or -EFAULT, and copy all or nothing. They must not call
+ * back into the model. The addresses are the guest's: an array of a PV caller that starts where no guest memory can be
+ * (2^47 up to the end of Xen's own part) is refused with -EFAULT before they are asked. */
 struct hv_guest_memory {
     int (*copy_from)(void *ctx, void *to, uint64_t from, size_t size);
     int (*copy_to)(void *ctx, uint64_t to, const void *from, size_t size);
@@ -169,9 +183,10 @@ struct hv_guest_memory {
 extern const struct hv_guest_memory hv_plain_memory;
 
 /*
- * One hypercall of domain caller: op is __HYPERVISOR_grant_table_op or __HYPERVISOR_event_channel_op
- * (xen/xen.h), args as in registers. Returns what the guest would see in its return register (>= 0 or a
- * negative Xen errno); -ENOSYS for any other op. -ESRCH if the caller does not exist or is dead.
+ * One hypercall of domain caller: op is __HYPERVISOR_grant_table_op, __HYPERVISOR_event_channel_op or, for
+ * XENMEM_add_to_physmap and XENMEM_acquire_resource of grant frames, __HYPERVISOR_memory_op (xen/xen.h), args as in
+ * registers. Returns what the guest would see in its return register (>= 0 or a negative Xen errno); -ENOSYS for any
+ * other op. -ESRCH if the caller does not exist, is dead or was crashed.
  */
 long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5],
                   const struct hv_guest_memory *mem);
