@@ -49,6 +49,9 @@ struct kernel_profile {
     bool event_before_unmap;        /* unmap notification: event first, then byte and unmap */
     bool has_grant_copy;
     bool notify_checks_port;        /* SET_UNMAP_NOTIFY refuses a port not bound through evtchn */
+    bool gntdev_limit_is_total;     /* the limit bounds the pages of all maps of the domain (ENOMEM), not one request's */
+    bool has_bind_static;           /* IOCTL_EVTCHN_BIND_STATIC exists */
+    bool privcmd_restricted;        /* in an unprivileged domain privcmd files are restricted from the start (XSA-482) */
     uint32_t gntdev_limit;          /* module parameter at start: pages per request */
     int32_t gntalloc_limit;         /* module parameter at start: pages in all */
     uint32_t deferred_per_run;      /* deferred frees looked at per second */
@@ -70,6 +73,7 @@ struct kernel_config {
     void (*timer_changed)(void *ctx);
     void (*log)(void *ctx, const char *line);   /* what a real kernel would print; may be NULL */
     void *ctx;
+    unsigned grant_version;                /* boot parameter grant_table.version: 1 or 2; 0: the kernel chooses (1) */
 };
 
 /*
@@ -83,13 +87,18 @@ void kernel_pv_space_destroy(struct kernel_pv_space *space);         /* only if 
 void kernel_domain_config(struct hv_domain_config *config, const struct kernel_profile *profile,
                           struct kernel_pv_space *space);
 
-/* Boots: sets the grant table up, masks and unmasks what a kernel does. 0, -ENOMEM, -ESRCH. Takes space on success. */
+/* Boots: sets the grant table up, masks and unmasks what a kernel does. 0, -ENOMEM, -ESRCH, -EINVAL (the domain is not of
+ * the profile's kind, or a PV kernel without a space). Takes space on success. */
 int kernel_create(struct kernel **out, const struct kernel_config *config, struct kernel_pv_space *space);
 /* The domain is gone (call after hv_domain_destroy, or at the end of the machine): frees everything without
  * a hypercall, notification or event. Requests in flight are completed with -ENODEV; files must not be used again,
  * but each must still be closed with kernel_file_close. */
 void kernel_destroy(struct kernel *k);
-/* Call from hv_hooks.upcall's receiver, after the hypercall that caused it has returned: handles pending events. */
+/*
+ * Handles pending events. The rule for whoever embeds: hv_hooks.upcall only takes note of the domain; after any kernel_*,
+ * gnttab_* or hv_* call that may have raised an upcall has returned, call this for the domains that were noted. A kernel
+ * looks at its own pending events at the end of each call into it, so a domain's events to itself need nothing.
+ */
 void kernel_upcall(struct kernel *k);
 domid_t kernel_domid(const struct kernel *k);
 const struct kernel_profile *kernel_profile(const struct kernel *k);
@@ -136,8 +145,14 @@ struct kreq {
     void (*done)(struct kreq *req, long result);
     void *owner;                   /* the server's own */
     struct user_memory mem;        /* must stay usable until done */
-    /* the driver's: */
-    void (*cancel)(struct kreq *req);
+    /* the kernel's; zero before the call: */
+    struct kernel *kernel;         /* while it is in flight */
+    void (*abort)(struct kreq *req, long why);   /* ends what the driver does for it, completes it with why */
+    bool interruptible;
+    bool in_call;                  /* the call that took it has not returned yet */
+    bool completed;
+    long result;
+    struct vma *vma;               /* of an mmap */
     void *driver;
     struct kreq *next, **pprev;
 };
@@ -162,6 +177,7 @@ struct vma_run {
     uint64_t mfn;
     uint64_t nr;                   /* consecutive frames */
 };
+struct kernel_pin;
 struct vma {
     /* in: */
     struct file *file;
@@ -184,13 +200,15 @@ struct vma_ops {
     /* Pages first .. first+nr-1 left the address space that made the mapping (partial or whole munmap there); called
      * before close. A driver with a notifier on the address space acts on it, others have NULL. */
     void (*unmap)(struct vma *vma, uint64_t first, uint64_t nr);
-    /* The last page of the last piece, in the last process, is gone. */
+    /* The last page of the last piece, in the last process, is gone. Also called when file->kernel is NULL. */
     void (*close)(struct vma *vma);
+    /* Holds the memory behind a page and says in pin how to let go of it, see kernel_vma_pin. 0, -EFAULT. */
+    int (*pin)(struct vma *vma, uint64_t page, struct kernel_pin *pin);
 };
 
 struct chardev_ops {
     int (*open)(struct file *file);
-    /* Last reference gone: descriptor closed and every vma closed. */
+    /* Last reference gone: descriptor closed and every vma closed. Also called when file->kernel is NULL. */
     void (*release)(struct file *file);
     /* Result >= 0, negative errno (-ENOTTY for an unknown command), or KERNEL_PENDING with req taken. */
     long (*ioctl)(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req);
@@ -227,6 +245,18 @@ long kernel_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned p
                  struct vma **out, struct kreq *req);
 void kernel_vma_unmap(struct vma *vma, uint64_t first, uint64_t nr);
 void kernel_vma_close(struct vma *vma);
+
+/*
+ * Direct I/O on a page of a mapping: whoever models it holds the page meanwhile, as get_user_pages does. A grant mapping is
+ * not given back to the hypervisor while a page of it is held, even if it is unmapped; the pin may outlive the vma.
+ * -EFAULT (no such page, or not there any more), -ENOMEM, -ENODEV.
+ */
+int kernel_vma_pin(struct vma *vma, uint64_t page, struct kernel_pin **out);
+void kernel_unpin(struct kernel_pin *pin);
+
+/* The next event for this file (of evtchn) finds its ring full, which cannot be had otherwise: the port is lost from the
+ * ring and stays masked, reads answer EFBIG until IOCTL_EVTCHN_RESET. */
+void kernel_evtchn_lose_next(struct file *file);
 
 /* Checks the kernel's own books against the hypervisor's; as hv_audit. */
 unsigned kernel_audit(const struct kernel *k, FILE *out);

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* The devices, and what the VFS does around their operations. */
+#include <assert.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kernel_i.h"
+
+/* As much address space as a process has. */
+#define TASK_SIZE ((1ull << 47) - PAGE_SIZE)
+
+const struct chardev *const kernel_chardevs[] = {
+    &gntdev_chardev,
+    &gntalloc_chardev,
+    &evtchn_chardev,
+    &privcmd_chardev,
+    NULL,
+};
+
+const struct chardev *kernel_chardev_find(const char *name)
+{
+    for (const struct chardev *const *dev = kernel_chardevs; *dev; dev++)
+        if (!strcmp((*dev)->name, name))
+            return *dev;
+    return NULL;
+}
+
+/* ---- Open and close --------------------------------------------------------------------------- */
+
+static bool may_read(const struct file *file)
+{
+    return (file->flags & O_ACCMODE) != O_WRONLY;
+}
+
+static bool may_write(const struct file *file)
+{
+    return (file->flags & O_ACCMODE) != O_RDONLY;
+}
+
+int kernel_open(struct kernel *k, const struct chardev *dev, unsigned flags, struct file **out)
+{
+    struct file *file = calloc(1, sizeof *file);
+    int rc = -ENOMEM;
+
+    if (!file)
+        return rc;
+    file->dev = dev;
+    file->kernel = k;
+    file->flags = flags & (O_ACCMODE | O_NONBLOCK);
+    kernel_enter(k);
+    rc = dev->ops->open(file);
+    if (rc) {
+        free(file);
+        goto out;
+    }
+    file->next = k->files;
+    file->pprev = &k->files;
+    if (file->next)
+        file->next->pprev = &file->next;
+    k->files = file;
+    *out = file;
+out:
+    kernel_leave(k);
+    return rc;
+}
+
+void kernel_file_close(struct file *file)
+{
+    struct kernel *k = file->kernel;
+
+    if (k)
+        kernel_enter(k);
+    if (file->dev->ops->release)
+        file->dev->ops->release(file);
+    if (file->pprev) {
+        *file->pprev = file->next;
+        if (file->next)
+            file->next->pprev = file->pprev;
+    }
+    free(file);
+    if (k)
+        kernel_leave(k);
+}
+
+/* ---- Calls that may be answered later --------------------------------------------------------- */
+
+static void begin(struct kernel *k, struct kreq *req)
+{
+    assert(req && req->done);
+    req->kernel = NULL;
+    req->abort = NULL;
+    req->interruptible = false;
+    req->in_call = true;
+    req->completed = false;
+    req->vma = NULL;
+    req->driver = NULL;
+    req->next = NULL;
+    req->pprev = NULL;
+    kernel_enter(k);
+}
+
+/* A request that was answered before the call returned is not answered twice. */
+static long end(struct kernel *k, struct kreq *req, long rc)
+{
+    kernel_leave(k);
+    req->in_call = false;
+    return rc == KERNEL_PENDING && req->completed ? req->result : rc;
+}
+
+long kernel_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req)
+{
+    struct kernel *k = file->kernel;
+    long rc = -ENOTTY;
+
+    if (!k)
+        return -ENODEV;
+    begin(k, req);
+    if (file->dev->ops->ioctl)
+        rc = file->dev->ops->ioctl(file, cmd, arg, req);
+    return end(k, req, rc);
+}
+
+long kernel_read(struct file *file, void *buf, size_t size, struct kreq *req)
+{
+    struct kernel *k = file->kernel;
+    long rc;
+
+    if (!k)
+        return -ENODEV;
+    if (!may_read(file))
+        return -EBADF;
+    if (!file->dev->ops->read)
+        return -EINVAL;
+    if (!size)
+        return 0;
+    begin(k, req);
+    rc = file->dev->ops->read(file, buf, size, req);
+    return end(k, req, rc);
+}
+
+long kernel_write(struct file *file, const void *buf, size_t size)
+{
+    struct kernel *k = file->kernel;
+    long rc;
+
+    if (!k)
+        return -ENODEV;
+    if (!may_write(file))
+        return -EBADF;
+    if (!file->dev->ops->write)
+        return -EINVAL;
+    if (!size)
+        return 0;
+    kernel_enter(k);
+    rc = file->dev->ops->write(file, buf, size);
+    kernel_leave(k);
+    return rc;
+}
+
+unsigned kernel_poll(struct file *file)
+{
+    if (!file->kernel)
+        return POLLERR | POLLHUP;
+    if (!file->dev->ops->poll)
+        return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+    return file->dev->ops->poll(file);
+}
+
+/* ---- mmap ------------------------------------------------------------------------------------- */
+
+int vma_set_runs(struct vma *vma, uint64_t (*mfn)(const void *ctx, uint64_t i), const void *ctx)
+{
+    struct vma_run *runs = NULL, *bigger;
+    size_t nr = 0, capacity = 0;
+
+    for (uint64_t i = 0; i < vma->nr_pages; i++) {
+        uint64_t frame = mfn(ctx, i);
+
+        if (nr && runs[nr - 1].mfn + runs[nr - 1].nr == frame) {
+            runs[nr - 1].nr++;
+            continue;
+        }
+        if (nr == capacity) {
+            capacity = capacity ? capacity * 2 : 1;
+            bigger = realloc(runs, capacity * sizeof *runs);
+            if (!bigger) {
+                free(runs);
+                return -ENOMEM;
+            }
+            runs = bigger;
+        }
+        runs[nr++] = (struct vma_run){ frame, 1 };
+    }
+    vma->runs = runs;
+    vma->nr_runs = nr;
+    return 0;
+}
+
+static int check_mmap(const struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned type)
+{
+    if (offset % PAGE_SIZE)
+        return -EINVAL;
+    if (!length)
+        return -EINVAL;
+    if (length > TASK_SIZE)
+        return -ENOMEM;
+    if (offset + ((length + PAGE_SIZE - 1) & PAGE_MASK) < offset)
+        return -EOVERFLOW;
+    if (type != MAP_SHARED && type != MAP_SHARED_VALIDATE && type != MAP_PRIVATE)
+        return -EINVAL;
+    if (type != MAP_PRIVATE && prot & PROT_WRITE && !may_write(file))
+        return -EACCES;
+    if (!may_read(file))
+        return -EACCES;
+    return file->dev->ops->mmap ? 0 : -ENODEV;
+}
+
+long kernel_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned mmap_flags,
+                 struct vma **out, struct kreq *req)
+{
+    struct kernel *k = file->kernel;
+    unsigned type = mmap_flags & MAP_TYPE;
+    struct vma *vma;
+    long rc;
+
+    *out = NULL;
+    if (!k)
+        return -ENODEV;
+    rc = check_mmap(file, offset, length, prot, type);
+    if (rc)
+        return rc;
+    vma = calloc(1, sizeof *vma);
+    if (!vma)
+        return -ENOMEM;
+    vma->file = file;
+    vma->pgoff = offset >> PAGE_SHIFT;
+    vma->nr_pages = (length + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    vma->prot = prot;
+    vma->shared = type != MAP_PRIVATE && may_write(file);
+    begin(k, req);
+    rc = file->dev->ops->mmap(file, vma, req);
+    if (rc == KERNEL_PENDING)
+        req->vma = vma;
+    rc = end(k, req, rc);
+    if (rc == 0 || rc == KERNEL_PENDING) {
+        *out = vma;
+        return rc;
+    }
+    free(vma->runs);
+    free(vma);
+    return rc;
+}
+
+void kernel_vma_unmap(struct vma *vma, uint64_t first, uint64_t nr)
+{
+    struct kernel *k = vma->file->kernel;
+
+    assert(first <= vma->nr_pages && nr <= vma->nr_pages - first);
+    if (!k || !vma->ops->unmap || !nr)
+        return;
+    kernel_enter(k);
+    vma->ops->unmap(vma, first, nr);
+    kernel_leave(k);
+}
+
+void kernel_vma_close(struct vma *vma)
+{
+    struct kernel *k = vma->file->kernel;
+
+    if (k)
+        kernel_enter(k);
+    vma->ops->close(vma);
+    free(vma->runs);
+    free(vma);
+    if (k)
+        kernel_leave(k);
+}
+
+int kernel_vma_pin(struct vma *vma, uint64_t page, struct kernel_pin **out)
+{
+    struct kernel *k = vma->file->kernel;
+    struct kernel_pin *pin;
+    int rc;
+
+    if (!k)
+        return -ENODEV;
+    if (page >= vma->nr_pages)
+        return -EFAULT;
+    pin = calloc(1, sizeof *pin);
+    if (!pin)
+        return -ENOMEM;
+    pin->k = k;
+    pin->page = page;
+    rc = vma->ops->pin(vma, page, pin);
+    if (rc) {
+        free(pin);
+        return rc;
+    }
+    pin->next = k->pins;
+    pin->pprev = &k->pins;
+    if (pin->next)
+        pin->next->pprev = &pin->next;
+    k->pins = pin;
+    *out = pin;
+    return 0;
+}
+
+void kernel_unpin(struct kernel_pin *pin)
+{
+    pin->unpin(pin);
+    if (pin->k) {
+        *pin->pprev = pin->next;
+        if (pin->next)
+            pin->next->pprev = pin->pprev;
+    }
+    free(pin);
+}

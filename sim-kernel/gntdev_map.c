@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* gntdev's maps: mmap, unmapping, unmap notifications, and the end of a map. */
+#include "gntdev_i.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <xen/sys/gntdev.h>
+
+/* ---- Life of a map ---------------------------------------------------------------------------- */
+
+struct gntdev_map *gntdev_map_alloc(struct kernel *k, uint32_t count, int *rc)
+{
+    struct gntdev_map *map;
+
+    *rc = -ENOMEM;
+    if (count > MAX_SLOTS - slots_in_use(&k->slots))
+        return NULL;
+    map = calloc(1, sizeof *map);
+    if (!map)
+        return NULL;
+    map->grants = malloc(count * sizeof *map->grants);
+    if (!map->grants) {
+        free(map);
+        return NULL;
+    }
+    if (k->profile->gntdev_limit_is_total && k->gntdev.nr_pages + count > k->gntdev.limit) {
+        gntdev_map_discard(map);
+        return NULL;
+    }
+    map->k = k;
+    map->count = count;
+    *rc = 0;
+    return map;
+}
+
+void gntdev_map_discard(struct gntdev_map *map)
+{
+    assert(!map->users && !map->live_grants);
+    if (map->pages) {
+        gnttab_free_pages(map->k, map->pages);
+        map->k->gntdev.nr_pages -= map->count;
+        *map->pprev = map->next;
+        if (map->next)
+            map->next->pprev = map->pprev;
+    }
+    free(map->grants);
+    free(map);
+}
+
+int gntdev_map_commit(struct gntdev_map *map)
+{
+    struct kernel *k = map->k;
+    int rc = gnttab_alloc_pages(k, map->count, &map->pages);
+
+    if (rc)
+        return rc;
+    k->gntdev.nr_pages += map->count;
+    map->next = k->gntdev.maps;
+    map->pprev = &k->gntdev.maps;
+    if (map->next)
+        map->next->pprev = &map->next;
+    k->gntdev.maps = map;
+    return 0;
+}
+
+/* ---- Unmap notification ----------------------------------------------------------------------- */
+
+static void clear_byte(struct gntdev_map *map, uint64_t first, uint64_t nr)
+{
+    uint64_t page = map->notify.addr >> PAGE_SHIFT;
+    unsigned char *data;
+
+    if (!(map->notify.flags & UNMAP_NOTIFY_CLEAR_BYTE) || page < first || page >= first + nr)
+        return;
+    map->notify.flags &= ~(unsigned)UNMAP_NOTIFY_CLEAR_BYTE;
+    data = gnttab_page_data(map->k, map->pages, (unsigned)page);
+    if (!data)
+        return;
+    /* The notification was set before an mmap that turned out to be read-only. A real kernel would fault here. */
+    if (map->flags & GNTMAP_readonly) {
+        kernel_log(map->k, "gntdev: no byte cleared in a read-only mapping");
+        return;
+    }
+    __atomic_store_n(&data[map->notify.addr & ~PAGE_MASK], 0, __ATOMIC_SEQ_CST);
+}
+
+static void send_event(struct gntdev_map *map)
+{
+    if (!(map->notify.flags & UNMAP_NOTIFY_SEND_EVENT))
+        return;
+    map->notify.flags &= ~(unsigned)UNMAP_NOTIFY_SEND_EVENT;
+    event_notify(map->k, map->notify.port);
+    if (map->notify.holds_port)
+        event_put(map->k, map->notify.port);
+    map->notify.holds_port = false;
+}
+
+int gntdev_notify_set(struct gntdev_map *map, unsigned action, uint64_t addr, evtchn_port_t port, bool holds_port)
+{
+    if (action & UNMAP_NOTIFY_CLEAR_BYTE && map->flags & GNTMAP_readonly)
+        return -EINVAL;
+    if (map->notify.holds_port)
+        event_put(map->k, map->notify.port);
+    map->notify.flags = action;
+    map->notify.addr = addr;
+    map->notify.port = port;
+    map->notify.holds_port = holds_port;
+    return 0;
+}
+
+/* ---- Unmapping -------------------------------------------------------------------------------- */
+
+struct unmap_run {
+    struct gnttab_unmap unmap;
+    struct gntdev_map *map;
+};
+
+static void settle_handle(struct gntdev_map *map, grant_handle_t *handle, int16_t status)
+{
+    if (*handle == INVALID_GRANT_HANDLE)
+        return;
+    if (status != GNTST_okay && !map->k->dead)
+        kernel_log(map->k, "gntdev: unmapping handle %u failed with %d", *handle, status);
+    *handle = INVALID_GRANT_HANDLE;
+    map->live_grants--;
+}
+
+static void unmap_done(struct gnttab_unmap *u, int result)
+{
+    struct unmap_run *run = u->owner;
+    struct gntdev_map *map = run->map;
+
+    for (unsigned i = 0; i < u->nr; i++) {
+        struct gntdev_grant *grant = &map->grants[u->first + i];
+
+        settle_handle(map, &grant->handle, result ? GNTST_general_error : u->ops[i].status);
+        if (u->kops)
+            settle_handle(map, &grant->khandle, result ? GNTST_general_error : u->kops[i].status);
+    }
+    free(u->ops);
+    free(u->kops);
+    free(run);
+    gntdev_map_put(map);
+}
+
+static void fill_unmap(struct gntdev_map *map, struct gnttab_unmap *u)
+{
+    for (unsigned i = 0; i < u->nr; i++) {
+        const struct gntdev_grant *grant = &map->grants[u->first + i];
+        uint64_t addr = gnttab_page_addr(map->k, map->pages, u->first + i);
+
+        u->ops[i] = (struct gnttab_unmap_grant_ref){
+            .host_addr = u->kops ? gnttab_page_pte(map->pages, u->first + i) : addr,
+            .handle = grant->handle,
+        };
+        if (u->kops)
+            u->kops[i] = (struct gnttab_unmap_grant_ref){ .host_addr = addr, .handle = grant->khandle };
+    }
+}
+
+static struct unmap_run *unmap_run_alloc(struct gntdev_map *map, unsigned nr)
+{
+    struct unmap_run *run = calloc(1, sizeof *run);
+
+    if (!run)
+        return NULL;
+    run->map = map;
+    run->unmap.ops = calloc(nr, sizeof *run->unmap.ops);
+    if (map->k->space)
+        run->unmap.kops = calloc(nr, sizeof *run->unmap.kops);
+    if (run->unmap.ops && (run->unmap.kops || !map->k->space))
+        return run;
+    free(run->unmap.ops);
+    free(run->unmap.kops);
+    free(run);
+    return NULL;
+}
+
+static void unmap_run(struct gntdev_map *map, unsigned first, unsigned nr)
+{
+    struct unmap_run *run = unmap_run_alloc(map, nr);
+
+    if (!run) {
+        /* A real kernel has these records since the map was made. Smaller ones may be had; a single one must. */
+        if (nr == 1)
+            abort();
+        unmap_run(map, first, nr / 2);
+        unmap_run(map, first + nr / 2, nr - nr / 2);
+        return;
+    }
+    clear_byte(map, first, nr);
+    run->unmap = (struct gnttab_unmap){ .k = map->k, .ops = run->unmap.ops, .kops = run->unmap.kops, .pages = map->pages,
+                                        .first = first, .nr = nr, .done = unmap_done, .owner = run };
+    fill_unmap(map, &run->unmap);
+    map->users++;
+    gnttab_unmap_refs_async(&run->unmap);
+}
+
+void gntdev_unmap_pages(struct gntdev_map *map, uint64_t first, uint64_t nr)
+{
+    uint64_t end = first + nr;
+
+    assert(end <= map->count);
+    if (!map->live_grants)
+        return;
+    while (first < end) {
+        uint64_t run = 0;
+
+        while (first < end && map->grants[first].removed)
+            first++;
+        while (first + run < end && !map->grants[first + run].removed) {
+            map->grants[first + run].removed = true;
+            run++;
+        }
+        if (run)
+            unmap_run(map, (unsigned)first, (unsigned)run);
+        first += run;
+    }
+}
+
+void gntdev_map_put(struct gntdev_map *map)
+{
+    assert(map->users);
+    if (--map->users)
+        return;
+    if (!map->releasing) {
+        /* On a PV domain everything was unmapped when the vma went; elsewhere that happens now, and may take time. */
+        map->releasing = true;
+        if (map->k->profile->event_before_unmap)
+            send_event(map);
+        map->users = 1;
+        gntdev_unmap_pages(map, 0, map->count);
+        if (--map->users)
+            return;
+    }
+    send_event(map);
+    gntdev_map_discard(map);
+}
+
+void gntdev_destroy(struct kernel *k)
+{
+    assert(k->dead);
+    while (k->gntdev.maps) {
+        struct gntdev_map *map = k->gntdev.maps;
+
+        map->users = 0;
+        map->live_grants = 0;
+        gntdev_map_discard(map);
+    }
+}

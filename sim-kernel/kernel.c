@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* Life of a guest kernel: boot, calls into it, module parameters, the end. */
+#include "kernel_i.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Pages that a domain can have at once: what its drivers ask for is bounded by their own limits. */
+#define DOMAIN_MAX_PAGES (1u << 20)
+
+void kernel_domain_config(struct hv_domain_config *config, const struct kernel_profile *profile,
+                          struct kernel_pv_space *space)
+{
+    hv_domain_config_init(config);
+    config->auto_translated = profile->auto_translated;
+    config->nr_pages = 0;
+    config->max_pages = DOMAIN_MAX_PAGES;
+    if (!profile->auto_translated) {
+        assert(space);
+        config->pv_ops = &pv_space_ops;
+        config->pv_ctx = space;
+    }
+}
+
+int kernel_create(struct kernel **out, const struct kernel_config *config, struct kernel_pv_space *space)
+{
+    struct hv_domain_info info;
+    struct kernel *k;
+    int rc;
+
+    *out = NULL;
+    if (hv_domain_info(config->hv, config->domid, &info) || info.dying)
+        return -ESRCH;
+    k = calloc(1, sizeof *k);
+    if (!k)
+        return -ENOMEM;
+    k->hv = config->hv;
+    k->domid = config->domid;
+    k->profile = config->profile ? config->profile : &kernel_profile_pv;
+    k->config = *config;
+    k->privileged = info.privileged;
+    k->last_completed = &k->completed;
+    k->gntdev.limit = k->profile->gntdev_limit;
+    k->gntalloc.limit = k->profile->gntalloc_limit;
+    k->gntalloc.last = &k->gntalloc.first;
+    /* A guest knows how much memory it can have, and that beyond it are only holes. */
+    k->first_slot_gfn = info.max_pages;
+    rc = -EINVAL;
+    if (k->profile->auto_translated != info.auto_translated || (!info.auto_translated && !space))
+        goto fail;
+    if (!info.auto_translated)
+        k->space = space;
+    rc = events_init(k);
+    if (rc)
+        goto fail;
+    rc = kernel_gnttab_init(k);
+    if (rc)
+        goto fail_events;
+    if (info.auto_translated)
+        kernel_pv_space_destroy(space);
+    *out = k;
+    return 0;
+
+fail_events:
+    events_destroy(k);
+fail:
+    free(k);
+    return rc;
+}
+
+static void kernel_free(struct kernel *k)
+{
+    assert(k->dead && !k->active && !k->requests && !k->completed);
+    kernel_pv_space_destroy(k->space);
+    free(k->slots.free);
+    free(k);
+}
+
+void kernel_destroy(struct kernel *k)
+{
+    kernel_enter(k);
+    k->dead = true;
+    gnttab_abort(k);
+    while (k->requests)
+        k->requests->abort(k->requests, -ENODEV);
+    for (struct kernel_pin *pin = k->pins; pin; pin = pin->next)
+        pin->k = NULL;
+    gntdev_destroy(k);
+    gntalloc_destroy(k);
+    bounce_pages_free(k);
+    events_destroy(k);
+    kernel_gnttab_destroy(k);
+    while (k->timers)
+        ktimer_cancel(k->timers);
+    while (k->files) {
+        struct file *file = k->files;
+
+        k->files = file->next;
+        if (k->files)
+            k->files->pprev = &k->files;
+        file->next = NULL;
+        file->pprev = NULL;
+        file->kernel = NULL;
+        if (file->wake)
+            file->wake(file);
+    }
+    kernel_leave(k);
+}
+
+/* ---- Calls ------------------------------------------------------------------------------------ */
+
+void kernel_enter(struct kernel *k)
+{
+    k->active++;
+    k->depth++;
+}
+
+/* Reports requests that have ended. Whoever is told may call into the kernel again. */
+static void report_completed(struct kernel *k)
+{
+    unsigned depth = k->depth;
+    struct kreq *req;
+
+    k->depth = 0;
+    while ((req = k->completed)) {
+        struct vma *vma = req->vma;
+        long result = req->result;
+
+        k->completed = req->next;
+        if (!k->completed)
+            k->last_completed = &k->completed;
+        req->next = NULL;
+        req->kernel = NULL;
+        req->done(req, result);
+        if (vma && result < 0) {
+            free(vma->runs);
+            free(vma);
+        }
+    }
+    k->depth = depth;
+}
+
+static void settle(struct kernel *k)
+{
+    while (!k->dead && events_pending(k))
+        events_upcall(k);
+    report_completed(k);
+}
+
+void kernel_leave(struct kernel *k)
+{
+    assert(k->active && k->depth);
+    if (k->depth == 1)
+        settle(k);
+    k->depth--;
+    k->active--;
+    if (k->dead && !k->active)
+        kernel_free(k);
+}
+
+void kernel_upcall(struct kernel *k)
+{
+    kernel_enter(k);
+    kernel_leave(k);
+}
+
+domid_t kernel_domid(const struct kernel *k)
+{
+    return k->domid;
+}
+
+const struct kernel_profile *kernel_profile(const struct kernel *k)
+{
+    return k->profile;
+}
+
+void kernel_log(const struct kernel *k, const char *format, ...)
+{
+    char line[256];
+    va_list ap;
+
+    if (!k->config.log)
+        return;
+    va_start(ap, format);
+    vsnprintf(line, sizeof line, format, ap);
+    va_end(ap);
+    k->config.log(k->config.ctx, line);
+}
+
+long kernel_grant_table_op(struct kernel *k, unsigned cmd, void *array, unsigned count)
+{
+    return k->dead ? -ENODEV : hv_grant_table_op(k->hv, k->domid, cmd, array, count);
+}
+
+long kernel_event_channel_op(struct kernel *k, unsigned cmd, void *arg)
+{
+    return k->dead ? -ENODEV : hv_event_channel_op(k->hv, k->domid, cmd, arg);
+}
+
+/* ---- Time ------------------------------------------------------------------------------------- */
+
+uint64_t kernel_now(const struct kernel *k)
+{
+    return k->config.now ? k->config.now(k->config.ctx) : 0;
+}
+
+static void unlink_timer(struct ktimer *timer)
+{
+    *timer->pprev = timer->next;
+    if (timer->next)
+        timer->next->pprev = timer->pprev;
+    timer->next = NULL;
+    timer->pprev = NULL;
+}
+
+void ktimer_set(struct kernel *k, struct ktimer *timer, uint64_t delay_ns, void (*fn)(struct ktimer *))
+{
+    struct ktimer **p = &k->timers;
+
+    ktimer_cancel(timer);
+    timer->deadline = kernel_now(k) + delay_ns;
+    timer->fn = fn;
+    /* Timers of one deadline run in the order in which they were set. */
+    while (*p && (*p)->deadline <= timer->deadline)
+        p = &(*p)->next;
+    timer->next = *p;
+    timer->pprev = p;
+    *p = timer;
+    if (timer->next)
+        timer->next->pprev = &timer->next;
+    if (k->timers == timer && k->config.timer_changed)
+        k->config.timer_changed(k->config.ctx);
+}
+
+void ktimer_cancel(struct ktimer *timer)
+{
+    if (timer->pprev)
+        unlink_timer(timer);
+}
+
+uint64_t kernel_next_timer(const struct kernel *k)
+{
+    return k->timers ? k->timers->deadline : UINT64_MAX;
+}
+
+void kernel_run_timers(struct kernel *k)
+{
+    uint64_t now = kernel_now(k);
+
+    kernel_enter(k);
+    while (!k->dead && k->timers && k->timers->deadline <= now) {
+        struct ktimer *timer = k->timers;
+
+        unlink_timer(timer);
+        timer->fn(timer);
+    }
+    kernel_leave(k);
+}
+
+/* ---- Module parameters ------------------------------------------------------------------------ */
+
+static int64_t get_gntalloc_limit(const struct kernel *k)
+{
+    return k->gntalloc.limit;
+}
+
+static void set_gntalloc_limit(struct kernel *k, int64_t value)
+{
+    k->gntalloc.limit = (int32_t)value;
+}
+
+static int64_t get_gntdev_limit(const struct kernel *k)
+{
+    return k->gntdev.limit;
+}
+
+static void set_gntdev_limit(struct kernel *k, int64_t value)
+{
+    k->gntdev.limit = (uint32_t)value;
+}
+
+static int64_t get_free_per_iteration(const struct kernel *k)
+{
+    return k->gnttab.free_per_iteration;
+}
+
+static void set_free_per_iteration(struct kernel *k, int64_t value)
+{
+    k->gnttab.free_per_iteration = (uint32_t)value;
+}
+
+static const struct param {
+    const char *name;
+    int64_t min, max;
+    int64_t (*get)(const struct kernel *k);
+    void (*set)(struct kernel *k, int64_t value);
+} params[] = {
+    { "xen_gntalloc/limit", INT32_MIN, INT32_MAX, get_gntalloc_limit, set_gntalloc_limit },
+    { "xen_gntdev/limit", 0, UINT32_MAX, get_gntdev_limit, set_gntdev_limit },
+    { "grant_table/free_per_iteration", 0, UINT32_MAX, get_free_per_iteration, set_free_per_iteration },
+};
+
+static const struct param *param_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof params / sizeof *params; i++)
+        if (!strcmp(params[i].name, name))
+            return &params[i];
+    return NULL;
+}
+
+int kernel_param_get(const struct kernel *k, const char *name, int64_t *value)
+{
+    const struct param *param = param_find(name);
+
+    if (!param)
+        return -ENOENT;
+    *value = param->get(k);
+    return 0;
+}
+
+int kernel_param_set(struct kernel *k, const char *name, int64_t value)
+{
+    const struct param *param = param_find(name);
+
+    if (!param)
+        return -ENOENT;
+    if (value < param->min || value > param->max)
+        return -EINVAL;
+    param->set(k, value);
+    return 0;
+}

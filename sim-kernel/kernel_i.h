@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the guest kernel share: its state, hypercalls, time, requests and the caller's memory. */
+#ifndef GNTSIM_KERNEL_KERNEL_I_H
+#define GNTSIM_KERNEL_KERNEL_I_H
+
+#include <errno.h>
+
+#include <gntsim/gnttab.h>
+#include <gntsim/kernel.h>
+
+#include "events_i.h"
+#include "gnttab_i.h"
+#include "pv_space_i.h"
+
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
+#define PAGE_SIZE HV_PAGE_SIZE
+#define PAGE_SHIFT 12
+#define PAGE_MASK (~(uint64_t)(PAGE_SIZE - 1))
+#define NSEC_PER_MSEC 1000000ull
+#define NSEC_PER_SEC 1000000000ull
+/* The largest block a kernel allocates in one piece: what a request may make it allocate for itself. */
+#define KMALLOC_MAX (4u << 20)
+
+struct gntdev_map;
+struct gntalloc_gref;
+
+/* gntalloc: what all its files share. */
+struct gntalloc {
+    struct gntalloc_gref *first, **last;    /* every page, in the order of allocation */
+    struct gntalloc_gref *dead;             /* nobody uses them; to be deleted by the next cleanup, oldest first */
+    uint64_t nr;                            /* pages counted against the limit */
+    uint64_t next_seq;
+    int32_t limit;
+};
+
+/* gntdev: what all its files share. */
+struct gntdev {
+    struct gntdev_map *maps;
+    uint64_t nr_pages;                      /* in all maps */
+    uint32_t limit;
+};
+
+struct kernel {
+    struct hv *hv;
+    domid_t domid;
+    const struct kernel_profile *profile;
+    struct kernel_config config;
+    bool privileged;
+    bool dead;                              /* the domain is gone: no hypercalls */
+    unsigned active;                        /* calls into this kernel that have not returned; keeps the struct */
+    unsigned depth;                         /* of the call that runs now */
+    struct ktimer *timers;                  /* earliest first */
+    struct file *files;
+    struct kreq *requests;                  /* in flight */
+    struct kreq *completed, **last_completed;
+    struct kernel_pin *pins;
+    uint64_t nr_pages;                      /* struct kernel_page with memory */
+    struct kernel_page *bounce;             /* spare pages for grant copy */
+    unsigned nr_bounce;
+    struct gnttab gnttab;
+    struct kernel_pv_space *space;          /* PV only */
+    struct slots slots;                     /* places to map grants at */
+    uint64_t first_slot_gfn;                /* auto-translated: the gfn of slot 0 */
+    struct events events;
+    struct gntdev gntdev;
+    struct gntalloc gntalloc;
+};
+
+/* ---- Life of a call --------------------------------------------------------------------------- */
+
+/* Around everything the outside calls: after the outermost call pending events are handled and finished requests are
+ * reported. kernel_leave may free k. */
+void kernel_enter(struct kernel *k);
+void kernel_leave(struct kernel *k);
+
+__attribute__((format(printf, 2, 3)))
+void kernel_log(const struct kernel *k, const char *format, ...);
+
+/* ---- Hypercalls ------------------------------------------------------------------------------- */
+
+/* -ENODEV once the domain is gone. */
+long kernel_grant_table_op(struct kernel *k, unsigned cmd, void *array, unsigned count);
+long kernel_event_channel_op(struct kernel *k, unsigned cmd, void *arg);
+
+/* ---- Time ------------------------------------------------------------------------------------- */
+
+uint64_t kernel_now(const struct kernel *k);
+/* Arms, or moves, a timer. */
+void ktimer_set(struct kernel *k, struct ktimer *timer, uint64_t delay_ns, void (*fn)(struct ktimer *));
+void ktimer_cancel(struct ktimer *timer);
+
+/* ---- Requests --------------------------------------------------------------------------------- */
+
+/* The call will be answered later by kreq_complete; abort may be NULL if whatever holds it completes it by itself. */
+long kreq_pend(struct kernel *k, struct kreq *req, bool interruptible, void (*abort)(struct kreq *, long), void *driver);
+void kreq_complete(struct kreq *req, long result);
+
+/* ---- The caller's memory ---------------------------------------------------------------------- */
+
+/*
+ * 0, -EFAULT, or -ENODEV if the domain went away meanwhile. Other calls may come in between, so whatever pointer could be
+ * freed by one must be looked up again, and to and from must not be machine memory.
+ */
+int user_read(struct kernel *k, const struct kreq *req, void *to, uint64_t from, size_t size);
+/* *vma as user_memory_ops.find_vma answers. 0, -ENODEV. */
+int user_find_vma(struct kernel *k, const struct kreq *req, uint64_t addr, struct vma **vma);
+int user_write(struct kernel *k, const struct kreq *req, uint64_t to, const void *from, size_t size);
+
+/* ---- Pages ------------------------------------------------------------------------------------ */
+
+struct kernel_page {
+    uint64_t gfn, mfn;
+    uint64_t frame;                         /* names it in a grant entry */
+    unsigned refs;
+    struct kernel_page *next;               /* in a list of spare pages */
+};
+/* A page whose contents do not matter. */
+struct kernel_page *bounce_page_get(struct kernel *k);
+void bounce_page_put(struct kernel *k, struct kernel_page *page);
+void bounce_pages_free(struct kernel *k);
+
+/* ---- Devices ---------------------------------------------------------------------------------- */
+
+extern const struct chardev gntdev_chardev, gntalloc_chardev, evtchn_chardev, privcmd_chardev;
+
+void gntdev_destroy(struct kernel *k);
+void gntalloc_destroy(struct kernel *k);
+
+/* Turns frames into the vma's runs; mfn(ctx, i) is the frame of page i. 0, -ENOMEM. */
+int vma_set_runs(struct vma *vma, uint64_t (*mfn)(const void *ctx, uint64_t i), const void *ctx);
+
+struct kernel_pin {
+    struct kernel *k;                       /* NULL: the domain is gone */
+    void (*unpin)(struct kernel_pin *pin);
+    void *obj;
+    uint64_t page;
+    struct kernel_pin *next, **pprev;
+};
+
+/* ---- Audit ------------------------------------------------------------------------------------ */
+
+struct audit {
+    const struct kernel *k;
+    FILE *out;
+    unsigned violations;
+};
+__attribute__((format(printf, 2, 3)))
+void audit_fail(struct audit *audit, const char *format, ...);
+void gnttab_audit(struct audit *audit);
+void events_audit(struct audit *audit);
+void gntdev_audit(struct audit *audit);
+void gntalloc_audit(struct audit *audit);
+
+#endif

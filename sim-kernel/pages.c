@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel's page allocator: pages of the domain's own memory, taken from the machine when needed. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel_i.h"
+
+/* Spare pages kept for the next grant copy. */
+#define MAX_BOUNCE 64
+
+static struct kernel_page *page_new(struct kernel *k, uint64_t gfn, uint64_t mfn)
+{
+    struct kernel_page *page = calloc(1, sizeof *page);
+
+    if (!page)
+        return NULL;
+    *page = (struct kernel_page){ .gfn = gfn, .mfn = mfn, .refs = 1 };
+    if (hv_grant_frame_number(k->hv, k->domid, gfn, &page->frame)) {
+        free(page);
+        return NULL;
+    }
+    k->nr_pages++;
+    return page;
+}
+
+struct kernel_page *kernel_page_alloc(struct kernel *k)
+{
+    struct kernel_page *page = NULL;
+    int64_t gfn;
+    uint64_t mfn;
+
+    if (k->dead)
+        return NULL;
+    gfn = hv_page_alloc(k->hv, k->domid, &mfn);
+    if (gfn < 0)
+        return NULL;
+    page = page_new(k, (uint64_t)gfn, mfn);
+    if (!page)
+        hv_page_free(k->hv, k->domid, (uint64_t)gfn);
+    return page;
+}
+
+static int alloc_run(struct kernel *k, uint64_t nr, struct kernel_page **pages)
+{
+    uint64_t mfn;
+    int64_t gfn = hv_page_alloc_run(k->hv, k->domid, nr, &mfn);
+    uint64_t done;
+
+    if (gfn < 0)
+        return -ENOMEM;
+    for (done = 0; done < nr; done++) {
+        pages[done] = page_new(k, (uint64_t)gfn + done, mfn + done);
+        if (!pages[done])
+            goto fail;
+    }
+    return 0;
+
+fail:
+    for (uint64_t i = done; i < nr; i++)
+        hv_page_free(k->hv, k->domid, (uint64_t)gfn + i);
+    while (done)
+        kernel_page_put(k, pages[--done]);
+    return -ENOMEM;
+}
+
+int kernel_pages_alloc(struct kernel *k, uint64_t nr, struct kernel_page **pages)
+{
+    uint64_t done = 0;
+
+    if (k->dead)
+        return -ENOMEM;
+    /* One run of frames is mapped into a process in one piece. */
+    if (nr > 1 && !alloc_run(k, nr, pages))
+        return 0;
+    while (done < nr) {
+        pages[done] = kernel_page_alloc(k);
+        if (!pages[done])
+            goto fail;
+        done++;
+    }
+    return 0;
+
+fail:
+    while (done)
+        kernel_page_put(k, pages[--done]);
+    return -ENOMEM;
+}
+
+void kernel_page_get(struct kernel_page *page)
+{
+    assert(page->refs);
+    page->refs++;
+}
+
+void kernel_page_put(struct kernel *k, struct kernel_page *page)
+{
+    assert(page->refs);
+    if (--page->refs)
+        return;
+    if (!k) {
+        free(page);
+        return;
+    }
+    /* On an auto-translated domain a grant mapped by the granter itself takes the page out of its old place. */
+    if (!k->dead && hv_page_free(k->hv, k->domid, page->gfn))
+        kernel_log(k, "page at gfn %#llx is gone", (unsigned long long)page->gfn);
+    k->nr_pages--;
+    free(page);
+}
+
+void *kernel_page_address(struct kernel *k, const struct kernel_page *page)
+{
+    return hv_frame(k->hv, page->mfn);
+}
+
+uint64_t kernel_page_mfn(const struct kernel_page *page)
+{
+    return page->mfn;
+}
+
+uint64_t kernel_page_frame(const struct kernel_page *page)
+{
+    return page->frame;
+}
+
+/* ---- Spare pages ------------------------------------------------------------------------------ */
+
+struct kernel_page *bounce_page_get(struct kernel *k)
+{
+    struct kernel_page *page = k->bounce;
+
+    if (!page)
+        return kernel_page_alloc(k);
+    k->bounce = page->next;
+    k->nr_bounce--;
+    page->next = NULL;
+    return page;
+}
+
+void bounce_page_put(struct kernel *k, struct kernel_page *page)
+{
+    if (k->dead || k->nr_bounce == MAX_BOUNCE) {
+        kernel_page_put(k, page);
+        return;
+    }
+    page->next = k->bounce;
+    k->bounce = page;
+    k->nr_bounce++;
+}
+
+void bounce_pages_free(struct kernel *k)
+{
+    while (k->bounce) {
+        struct kernel_page *page = k->bounce;
+
+        k->bounce = page->next;
+        k->nr_bounce--;
+        kernel_page_put(k, page);
+    }
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /dev/xen/privcmd: hypercalls for processes, and what device models and memory mappers ask first. Mapping other domains'
+ * memory is not offered: mmap answers ENODEV, so the ioctls that would fill such a mapping find none.
+ */
+#include "privcmd_i.h"
+
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include <xen/sys/privcmd.h>
+
+/* Module parameters dm_op_max_nr_bufs and dm_op_buf_max_size. */
+#define DM_OP_MAX_BUFS 16u
+#define DM_OP_MAX_BUF_SIZE 4096u
+
+#define IRQFD_CMD _IOC(_IOC_WRITE, 'P', 8, 24)
+#define IOEVENTFD_CMD _IOC(_IOC_WRITE, 'P', 9, 48)
+#define PCIDEV_GET_GSI_CMD _IOC(_IOC_NONE, 'P', 10, 8)
+
+/* Nobody restricted the file; the domain that nobody is. */
+#define UNRESTRICTED DOMID_INVALID
+#define NO_TARGET ((domid_t)0x7fff)
+
+struct privcmd_file {
+    domid_t domid;
+};
+
+static bool is_denied(const struct file *file, domid_t domid)
+{
+    const struct privcmd_file *priv = file->priv;
+
+    return priv->domid != UNRESTRICTED && priv->domid != domid;
+}
+
+static long ioctl_hypercall(struct file *file, uint64_t arg, struct kreq *req)
+{
+    const struct privcmd_file *priv = file->priv;
+    privcmd_hypercall_t call;
+    int rc;
+
+    if (priv->domid != UNRESTRICTED)
+        return -EPERM;
+    rc = user_read(file->kernel, req, &call, arg, sizeof call);
+    return rc ? rc : privcmd_hypercall(file->kernel, req, call.op, (const uint64_t *)call.arg);
+}
+
+static long ioctl_restrict(struct file *file, uint64_t arg, struct kreq *req)
+{
+    struct privcmd_file *priv = file->priv;
+    domid_t domid;
+    int rc = user_read(file->kernel, req, &domid, arg, sizeof domid);
+
+    if (rc)
+        return rc;
+    if (priv->domid == UNRESTRICTED)
+        priv->domid = domid;
+    return priv->domid == domid ? 0 : -EINVAL;
+}
+
+static long ioctl_dm_op(struct file *file, uint64_t arg, struct kreq *req)
+{
+    struct kernel *k = file->kernel;
+    privcmd_dm_op_buf_t bufs[DM_OP_MAX_BUFS];
+    privcmd_dm_op_t op;
+    int rc = user_read(k, req, &op, arg, sizeof op);
+
+    if (rc)
+        return rc;
+    if (is_denied(file, op.dom))
+        return -EPERM;
+    /* How libxendevicemodel finds out that the ioctl exists. */
+    if (op.num == 0)
+        return 0;
+    if (op.num > DM_OP_MAX_BUFS)
+        return -E2BIG;
+    rc = user_read(k, req, bufs, (uintptr_t)op.ubufs, op.num * sizeof *bufs);
+    if (rc)
+        return rc;
+    for (unsigned i = 0; i < op.num; i++)
+        if (bufs[i].size > DM_OP_MAX_BUF_SIZE)
+            return -E2BIG;
+    return -EOPNOTSUPP;
+}
+
+/* ---- Mapping other domains' memory ------------------------------------------------------------ */
+
+static long ioctl_mmap(struct file *file, uint64_t arg, struct kreq *req)
+{
+    privcmd_mmap_t op;
+    int rc;
+
+    if (file->kernel->profile->auto_translated)
+        return -ENOSYS;
+    rc = user_read(file->kernel, req, &op, arg, sizeof op);
+    if (rc)
+        return rc;
+    if (is_denied(file, op.dom))
+        return -EPERM;
+    return op.num == 0 ? 0 : -EINVAL;
+}
+
+static long ioctl_mmapbatch(struct file *file, uint64_t arg, struct kreq *req)
+{
+    privcmd_mmapbatch_t op;
+    int rc = user_read(file->kernel, req, &op, arg, sizeof op);
+
+    if (rc)
+        return rc;
+    return is_denied(file, op.dom) ? -EPERM : -EINVAL;
+}
+
+static long ioctl_mmapbatch_v2(struct file *file, uint64_t arg, struct kreq *req)
+{
+    privcmd_mmapbatch_v2_t op;
+    int rc = user_read(file->kernel, req, &op, arg, sizeof op);
+
+    if (rc)
+        return rc;
+    return is_denied(file, op.dom) ? -EPERM : -EINVAL;
+}
+
+static long ioctl_mmap_resource(struct file *file, uint64_t arg, struct kreq *req)
+{
+    privcmd_mmap_resource_t op;
+    int rc = user_read(file->kernel, req, &op, arg, sizeof op);
+
+    if (rc)
+        return rc;
+    if (is_denied(file, op.dom))
+        return -EPERM;
+    /* Both 0 asks the hypervisor for a resource's size, a memory operation that it does not have. */
+    return !op.addr && !op.num ? -ENOSYS : -EINVAL;
+}
+
+static long ioctl_no_eventfd(struct file *file, uint64_t arg, struct kreq *req)
+{
+    (void)file;
+    (void)arg;
+    (void)req;
+    return -EOPNOTSUPP;
+}
+
+static long ioctl_pcidev_get_gsi(struct file *file, uint64_t arg, struct kreq *req)
+{
+    uint64_t op;
+    int rc = user_read(file->kernel, req, &op, arg, sizeof op);
+
+    return rc ? rc : -EINVAL;
+}
+
+static const struct {
+    unsigned cmd;
+    long (*fn)(struct file *file, uint64_t arg, struct kreq *req);
+} ioctls[] = {
+    { IOCTL_PRIVCMD_HYPERCALL, ioctl_hypercall },
+    { IOCTL_PRIVCMD_MMAP, ioctl_mmap },
+    { IOCTL_PRIVCMD_MMAPBATCH, ioctl_mmapbatch },
+    { IOCTL_PRIVCMD_MMAPBATCH_V2, ioctl_mmapbatch_v2 },
+    { IOCTL_PRIVCMD_DM_OP, ioctl_dm_op },
+    { IOCTL_PRIVCMD_RESTRICT, ioctl_restrict },
+    { IOCTL_PRIVCMD_MMAP_RESOURCE, ioctl_mmap_resource },
+    { IRQFD_CMD, ioctl_no_eventfd },
+    { IOEVENTFD_CMD, ioctl_no_eventfd },
+    { PCIDEV_GET_GSI_CMD, ioctl_pcidev_get_gsi },
+};
+
+static long privcmd_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req)
+{
+    for (size_t i = 0; i < sizeof ioctls / sizeof *ioctls; i++)
+        if (ioctls[i].cmd == cmd)
+            return ioctls[i].fn(file, arg, req);
+    return -ENOTTY;
+}
+
+static int privcmd_open(struct file *file)
+{
+    struct privcmd_file *priv = calloc(1, sizeof *priv);
+
+    if (!priv)
+        return -ENOMEM;
+    /* Only the initial domain's processes may do what they like; others may serve one target, and there is none. */
+    priv->domid = file->kernel->profile->privcmd_restricted && !file->kernel->privileged ? NO_TARGET : UNRESTRICTED;
+    file->priv = priv;
+    return 0;
+}
+
+static void privcmd_release(struct file *file)
+{
+    free(file->priv);
+}
+
+static const struct chardev_ops privcmd_ops = {
+    .open = privcmd_open,
+    .release = privcmd_release,
+    .ioctl = privcmd_ioctl,
+};
+
+const struct chardev privcmd_chardev = { .name = "privcmd", .ops = &privcmd_ops };

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process's hypercall, with its arguments in the process's memory. The hypervisor model runs an operation in one go, but
+ * a process's memory can make anybody wait who touches it. So the arguments are fetched first, a piece of a long array at
+ * a time (as a real hypervisor continues a preempted operation); the operation sees only what was fetched, and faults
+ * beyond it; then the results are delivered.
+ */
+#include "privcmd_i.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Elements of an array per piece. */
+#define PIECE 64u
+#define MAX_ELEMENT 40u
+/* Frame numbers that an operation may list: more than a grant table can have. */
+#define MAX_LIST 16384u
+
+/* A part of the caller's memory as the hypervisor sees it. */
+struct window {
+    uint64_t addr;
+    size_t readable, writable;       /* bytes from addr on */
+    unsigned char *data;
+    size_t dirty_from, dirty_to;
+};
+
+struct call_memory {
+    struct window args, list;
+};
+
+/* ---- What the hypervisor sees ----------------------------------------------------------------- */
+
+static bool contains(const struct window *w, size_t limit, uint64_t addr, size_t size)
+{
+    return addr >= w->addr && addr - w->addr <= limit && size <= limit - (addr - w->addr);
+}
+
+static int copy_from(void *ctx, void *to, uint64_t from, size_t size)
+{
+    const struct call_memory *m = ctx;
+
+    if (!contains(&m->args, m->args.readable, from, size))
+        return -EFAULT;
+    memcpy(to, m->args.data + (from - m->args.addr), size);
+    return 0;
+}
+
+static int copy_to(void *ctx, uint64_t to, const void *from, size_t size)
+{
+    struct call_memory *m = ctx;
+    struct window *w = contains(&m->args, m->args.writable, to, size) ? &m->args : &m->list;
+    size_t at;
+
+    if (!contains(w, w->writable, to, size))
+        return -EFAULT;
+    at = to - w->addr;
+    memcpy(w->data + at, from, size);
+    if (w->dirty_from == w->dirty_to) {
+        w->dirty_from = at;
+        w->dirty_to = at + size;
+        return 0;
+    }
+    if (at < w->dirty_from)
+        w->dirty_from = at;
+    if (at + size > w->dirty_to)
+        w->dirty_to = at + size;
+    return 0;
+}
+
+/* ---- Fetching and delivering ------------------------------------------------------------------ */
+
+/* Reads nr elements, or as many as can be read; then sees how many of those can be written. -ENODEV or 0. */
+static int fetch(struct kernel *k, const struct kreq *req, struct window *w, size_t size, size_t nr)
+{
+    size_t done = 0;
+    int rc = user_read(k, req, w->data, w->addr, size * nr);
+
+    if (!rc)
+        done = nr;
+    for (rc = rc == -EFAULT ? 0 : rc; !rc && done < nr; done += !rc)
+        rc = user_read(k, req, w->data + done * size, w->addr + done * size, size);
+    if (rc == -ENODEV)
+        return rc;
+    w->readable = done * size;
+    rc = user_write(k, req, w->addr, w->data, w->readable);
+    if (!rc)
+        w->writable = w->readable;
+    for (rc = rc == -EFAULT ? 0 : rc; !rc && w->writable < w->readable; w->writable += rc ? 0 : size)
+        rc = user_write(k, req, w->addr + w->writable, w->data + w->writable, size);
+    return rc == -ENODEV ? rc : 0;
+}
+
+/* Sees how much of a list of results can be written, page by page. */
+static int probe_list(struct kernel *k, const struct kreq *req, struct window *w, size_t size)
+{
+    unsigned char byte;
+    int rc = 0;
+
+    while (!rc && w->writable < size) {
+        uint64_t at = w->addr + w->writable;
+        size_t piece = PAGE_SIZE - (at & ~PAGE_MASK);
+
+        rc = user_read(k, req, &byte, at, 1);
+        if (!rc)
+            rc = user_write(k, req, at, &byte, 1);
+        if (!rc)
+            w->writable += piece < size - w->writable ? piece : size - w->writable;
+    }
+    return rc == -ENODEV ? rc : 0;
+}
+
+static int deliver(struct kernel *k, const struct kreq *req, const struct window *w)
+{
+    if (w->dirty_from == w->dirty_to)
+        return 0;
+    return user_write(k, req, w->addr + w->dirty_from, w->data + w->dirty_from, w->dirty_to - w->dirty_from);
+}
+
+/* ---- Operations ------------------------------------------------------------------------------- */
+
+struct op_shape {
+    unsigned size;                   /* of the argument, or of an element of the array */
+    bool array;
+    /* Where the operation will put a list of frames: bytes, 0 for none. */
+    size_t (*list)(const void *arg, uint64_t *addr);
+};
+
+static size_t list_size(uint32_t nr_frames)
+{
+    return (nr_frames < MAX_LIST ? nr_frames : MAX_LIST) * sizeof(uint64_t);
+}
+
+static size_t setup_table_list(const void *arg, uint64_t *addr)
+{
+    const struct gnttab_setup_table *op = arg;
+
+    *addr = (uintptr_t)op->frame_list.p;
+    return list_size(op->nr_frames);
+}
+
+static size_t status_frames_list(const void *arg, uint64_t *addr)
+{
+    const struct gnttab_get_status_frames *op = arg;
+
+    *addr = (uintptr_t)op->frame_list.p;
+    return list_size(op->nr_frames);
+}
+
+static const struct op_shape grant_table_ops[] = {
+    [GNTTABOP_map_grant_ref] = { sizeof(struct gnttab_map_grant_ref), true, NULL },
+    [GNTTABOP_unmap_grant_ref] = { sizeof(struct gnttab_unmap_grant_ref), true, NULL },
+    [GNTTABOP_setup_table] = { sizeof(struct gnttab_setup_table), false, setup_table_list },
+    [GNTTABOP_dump_table] = { sizeof(struct gnttab_dump_table), false, NULL },
+    [GNTTABOP_transfer] = { sizeof(struct gnttab_transfer), true, NULL },
+    [GNTTABOP_copy] = { sizeof(struct gnttab_copy), true, NULL },
+    [GNTTABOP_query_size] = { sizeof(struct gnttab_query_size), false, NULL },
+    [GNTTABOP_unmap_and_replace] = { sizeof(struct gnttab_unmap_and_replace), true, NULL },
+    [GNTTABOP_set_version] = { sizeof(struct gnttab_set_version), false, NULL },
+    [GNTTABOP_get_status_frames] = { sizeof(struct gnttab_get_status_frames), false, status_frames_list },
+    [GNTTABOP_get_version] = { sizeof(struct gnttab_get_version), false, NULL },
+    [GNTTABOP_swap_grant_ref] = { sizeof(struct gnttab_swap_grant_ref), true, NULL },
+    [GNTTABOP_cache_flush] = { sizeof(struct gnttab_cache_flush), true, NULL },
+};
+
+static const struct op_shape event_channel_ops[] = {
+    [EVTCHNOP_bind_interdomain] = { sizeof(struct evtchn_bind_interdomain), false, NULL },
+    [EVTCHNOP_bind_virq] = { sizeof(struct evtchn_bind_virq), false, NULL },
+    [EVTCHNOP_bind_pirq] = { sizeof(struct evtchn_bind_pirq), false, NULL },
+    [EVTCHNOP_close] = { sizeof(struct evtchn_close), false, NULL },
+    [EVTCHNOP_send] = { sizeof(struct evtchn_send), false, NULL },
+    [EVTCHNOP_status] = { sizeof(struct evtchn_status), false, NULL },
+    [EVTCHNOP_alloc_unbound] = { sizeof(struct evtchn_alloc_unbound), false, NULL },
+    [EVTCHNOP_bind_ipi] = { sizeof(struct evtchn_bind_ipi), false, NULL },
+    [EVTCHNOP_bind_vcpu] = { sizeof(struct evtchn_bind_vcpu), false, NULL },
+    [EVTCHNOP_unmask] = { sizeof(struct evtchn_unmask), false, NULL },
+    [EVTCHNOP_reset] = { sizeof(struct evtchn_reset), false, NULL },
+    [EVTCHNOP_init_control] = { sizeof(struct evtchn_init_control), false, NULL },
+    [EVTCHNOP_expand_array] = { sizeof(struct evtchn_expand_array), false, NULL },
+    [EVTCHNOP_set_priority] = { sizeof(struct evtchn_set_priority), false, NULL },
+};
+
+#define NR(table) (sizeof(table) / sizeof *(table))
+
+static const struct op_shape *shape_of(uint64_t op, uint64_t cmd)
+{
+    if (op == __HYPERVISOR_grant_table_op && (cmd & 0xfff) < NR(grant_table_ops))
+        return &grant_table_ops[cmd & 0xfff];
+    if (op == __HYPERVISOR_event_channel_op && cmd < NR(event_channel_ops))
+        return &event_channel_ops[cmd];
+    return NULL;
+}
+
+/* One hypercall on nr elements at args[1]. */
+static long call_once(struct kernel *k, const struct kreq *req, uint64_t op, const uint64_t args[5],
+                      const struct op_shape *shape, size_t nr)
+{
+    _Alignas(8) unsigned char data[PIECE * MAX_ELEMENT];
+    struct call_memory m = { .args = { .addr = args[1], .data = data } };
+    struct hv_guest_memory mem = { copy_from, copy_to, &m };
+    size_t list = 0;
+    long rc, flushed;
+
+    assert(!shape || shape->size * nr <= sizeof data);
+    rc = shape && nr ? fetch(k, req, &m.args, shape->size, nr) : 0;
+    if (rc)
+        return rc;
+    if (shape && shape->list && m.args.readable)
+        list = shape->list(data, &m.list.addr);
+    if (list) {
+        m.list.data = malloc(list);
+        if (!m.list.data)
+            return -ENOMEM;
+        rc = probe_list(k, req, &m.list, list);
+    }
+    if (!rc)
+        rc = hv_hypercall(k->hv, k->domid, (unsigned)op, args, &mem);
+    flushed = k->dead ? -ENODEV : deliver(k, req, &m.list);
+    if (!flushed)
+        flushed = deliver(k, req, &m.args);
+    free(m.list.data);
+    return flushed ? flushed : rc;
+}
+
+long privcmd_hypercall(struct kernel *k, const struct kreq *req, uint64_t op, const uint64_t args[5])
+{
+    const struct op_shape *shape = shape_of(op, args[0]);
+    uint64_t piece[5] = { args[0], args[1], args[2], args[3], args[4] };
+    uint64_t left;
+    long rc;
+
+    if (op > UINT32_MAX)
+        return -ENOSYS;
+    left = op == __HYPERVISOR_grant_table_op && shape && shape->array ? (uint32_t)args[2] : 1;
+    if (left > INT32_MAX)
+        left = 0;            /* refused as a whole: nothing to fetch */
+    do {
+        size_t nr = left < PIECE ? left : PIECE;
+
+        if (left > PIECE)
+            piece[2] = PIECE;
+        else if (shape && shape->array)
+            piece[2] = left ? left : args[2];
+        rc = call_once(k, req, op, piece, shape, nr);
+        left -= nr;
+        piece[1] += shape ? shape->size * nr : 0;
+    } while (!rc && left);
+    /* A version change wipes the table that the kernel believes to be its own. */
+    if (op == __HYPERVISOR_grant_table_op && (args[0] & 0xfff) == GNTTABOP_set_version && rc != -ENODEV)
+        gnttab_reload_version(k);
+    return rc;
+}

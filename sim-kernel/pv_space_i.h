@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* Places where grants can be mapped, and what a PV domain has mapped at them. */
+#ifndef GNTSIM_KERNEL_PV_SPACE_I_H
+#define GNTSIM_KERNEL_PV_SPACE_I_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <gntsim/kernel.h>
+
+/* So many pages of address space a kernel has for grants (16 GiB worth). */
+#define MAX_SLOTS (4u << 20)
+
+/* Numbers 0 .. MAX_SLOTS-1, handed out one by one. */
+struct slots {
+    uint32_t *free;              /* a stack */
+    uint32_t nr_free, capacity;  /* capacity >= next: giving back never needs memory */
+    uint32_t next;               /* never handed out so far */
+};
+/* 0, -ENOMEM. */
+int slots_get(struct slots *slots, uint32_t *out);
+void slots_put(struct slots *slots, uint32_t slot);
+uint32_t slots_in_use(const struct slots *slots);
+
+/* Machine address of the user page-table entry, and linear address of the kernel's page, that belong to a slot. */
+uint64_t pv_space_pte(uint32_t slot);
+uint64_t pv_space_page(uint32_t slot);
+/* Lets grants be mapped at a slot's two places. 0, -ENOMEM. */
+int pv_space_register(struct kernel_pv_space *space, uint32_t slot);
+/* They hold nothing any more from the kernel's point of view. */
+void pv_space_unregister(struct kernel_pv_space *space, uint32_t slot);
+/* Frame mapped there, HV_INVALID_MFN if none. */
+uint64_t pv_space_pte_mfn(const struct kernel_pv_space *space, uint32_t slot);
+uint64_t pv_space_page_mfn(const struct kernel_pv_space *space, uint32_t slot);
+
+extern const struct hv_pv_ops pv_space_ops;
+
+#endif

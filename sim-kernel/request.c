@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls that are answered later, and the memory of those who make calls. */
+#include "kernel_i.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void unlink_request(struct kreq *req)
+{
+    *req->pprev = req->next;
+    if (req->next)
+        req->next->pprev = req->pprev;
+    req->next = NULL;
+    req->pprev = NULL;
+}
+
+long kreq_pend(struct kernel *k, struct kreq *req, bool interruptible, void (*abort)(struct kreq *, long), void *driver)
+{
+    struct kreq **last = &k->requests;
+
+    assert(!req->kernel && !k->dead);
+    assert(!interruptible || abort);
+    while (*last)
+        last = &(*last)->next;
+    req->kernel = k;
+    req->interruptible = interruptible;
+    req->abort = abort;
+    req->driver = driver;
+    req->next = NULL;
+    req->pprev = last;
+    *last = req;
+    return KERNEL_PENDING;
+}
+
+void kreq_complete(struct kreq *req, long result)
+{
+    struct kernel *k = req->kernel;
+
+    assert(k && req->pprev);
+    unlink_request(req);
+    req->interruptible = false;
+    req->result = result;
+    if (req->in_call) {
+        req->completed = true;
+        req->kernel = NULL;
+        return;
+    }
+    *k->last_completed = req;
+    k->last_completed = &req->next;
+}
+
+void kernel_cancel(struct kreq *req)
+{
+    struct kernel *k = req->kernel;
+
+    if (!k || !req->interruptible)
+        return;
+    kernel_enter(k);
+    req->abort(req, -EINTR);
+    kernel_leave(k);
+}
+
+/*
+ * Whatever waits for the end of a call would wait for this process's memory, so it is done first; and calls that come in
+ * between are outermost calls of their own.
+ */
+static unsigned step_out(struct kernel *k)
+{
+    unsigned depth;
+
+    kernel_enter(k);
+    depth = k->depth;
+    k->depth = 1;
+    kernel_leave(k);
+    k->depth = 0;
+    return depth - 1;
+}
+
+static int step_in(struct kernel *k, unsigned depth, int rc)
+{
+    k->depth = depth;
+    if (k->dead)
+        return -ENODEV;
+    return rc ? -EFAULT : 0;
+}
+
+int user_read(struct kernel *k, const struct kreq *req, void *to, uint64_t from, size_t size)
+{
+    unsigned depth = step_out(k);
+
+    return step_in(k, depth, req->mem.ops->read(req->mem.ctx, to, from, size));
+}
+
+int user_write(struct kernel *k, const struct kreq *req, uint64_t to, const void *from, size_t size)
+{
+    unsigned depth = step_out(k);
+
+    return step_in(k, depth, req->mem.ops->write(req->mem.ctx, to, from, size));
+}
+
+int user_find_vma(struct kernel *k, const struct kreq *req, uint64_t addr, struct vma **vma)
+{
+    unsigned depth = step_out(k);
+
+    *vma = req->mem.ops->find_vma ? req->mem.ops->find_vma(req->mem.ctx, addr) : NULL;
+    return step_in(k, depth, 0);
+}
+
+/* ---- A caller in this very process ------------------------------------------------------------ */
+
+/* Below is the page that holds NULL, above nothing that a program can have. */
+#define USER_START 4096u
+#define USER_END (1ull << 47)
+
+static bool is_user(uint64_t addr, size_t size)
+{
+    return addr >= USER_START && addr < USER_END && size <= USER_END - addr;
+}
+
+static int plain_read(void *ctx, void *to, uint64_t from, size_t size)
+{
+    (void)ctx;
+    if (!is_user(from, size))
+        return -EFAULT;
+    memcpy(to, (const void *)(uintptr_t)from, size);
+    return 0;
+}
+
+static int plain_write(void *ctx, uint64_t to, const void *from, size_t size)
+{
+    (void)ctx;
+    if (!is_user(to, size))
+        return -EFAULT;
+    memcpy((void *)(uintptr_t)to, from, size);
+    return 0;
+}
+
+static const struct user_memory_ops plain_ops = {
+    .read = plain_read,
+    .write = plain_write,
+};
+
+const struct user_memory user_memory_plain = { &plain_ops, NULL };
