@@ -7,11 +7,15 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <gntsim/xen.h>
+#include <xen/sys/privcmd.h>
 
 #include "maps.h"
 
@@ -37,6 +41,9 @@ static int add_rules(scmp_filter_ctx ctx)
     for (unsigned bit = 8; !rc && bit <= 128; bit *= 2)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1,
                               SCMP_A1(SCMP_CMP_MASKED_EQ, 0xc000ff00u | bit, 'E' << 8 | bit));
+    if (!rc)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1, 
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, IOCTL_PRIVCMD_HYPERCALL));
     return rc;
 }
 

@@ -2,8 +2,8 @@
 /*
  * The seccomp filter of every program in a domain. It stops the few calls that concern device mappings until the server
  * (supervisor.h) has answered: mmap of files, munmap within the window of device addresses, any mremap and
- * remap_file_pages, and the unknown event-channel ioctls, whose ENOSYS a FUSE server cannot deliver. Everything else runs
- * at full speed. FUSE tells its server nothing of mmap, so this is how one is seen, in whichever thread it comes.
+ * remap_file_pages, and those ioctls that can fail with ENOSYS, which a FUSE server cannot deliver: hypercalls, and commands
+ * that evtchn does not know. Everything else runs at full speed. FUSE tells its server nothing of mmap, so this is how one is seen, in whichever thread it comes.
  */
 #ifndef GNTSIM_FUSE_DEV_FILTER_H
 #define GNTSIM_FUSE_DEV_FILTER_H

@@ -34,7 +34,7 @@ struct supervisor {
     int listener;
     int event_fd;                  /* a pending mmap is decided, or stop */
     pthread_t thread;
-    struct mmap_call *decided;     /* under the machine's lock */
+    struct call *decided;     /* under the machine's lock */
     unsigned pending;
     bool stop, ended;
     struct supervisor *next;
@@ -51,9 +51,9 @@ struct notice {
 
 /* ---- Answers ---------------------------------------------------------------------------------- */
 
-static void answer(const struct notice *notice, int error, uint32_t flags)
+static void answer(const struct notice *notice, int error, int64_t value, uint32_t flags)
 {
-    struct seccomp_notif_resp resp = { .id = notice->id, .error = error, .flags = flags };
+    struct seccomp_notif_resp resp = { .id = notice->id, .error = error, .val = value, .flags = flags };
 
     /* Fails if the thread was killed meanwhile: nothing to be done then. */
     ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
@@ -61,13 +61,13 @@ static void answer(const struct notice *notice, int error, uint32_t flags)
 
 static void answer_error(const struct notice *notice, int error)
 {
-    answer(notice, error, 0);
+    answer(notice, error, 0, 0);
 }
 
 /* The kernel executes the call as it is. */
 static void answer_continue(const struct notice *notice)
 {
-    answer(notice, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+    answer(notice, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
 /* Names whoever traces the thread. */
@@ -103,17 +103,90 @@ static int stop_thread(struct notice *notice, struct inject *inject)
     return inject_wait(inject) ? 0 : -ESRCH;
 }
 
-/* ---- mmap ------------------------------------------------------------------------------------- */
+/* ---- Calls that the kernel model decides ------------------------------------------------------ */
 
-struct mmap_call {
+struct call {
     struct kreq kreq;
     struct user_mem user_mem;
     struct notice notice;
     struct dev_file *file;
-    struct vma *vma;
+    void (*finish)(struct call *call);       /* answers and frees it; without the lock */
+    struct vma *vma;                         /* of an mmap */
     long result;
-    struct mmap_call *next;
+    struct call *next;
 };
+
+/* Called by the kernel model, with the lock: the supervisor's own thread answers. */
+static void call_done(struct kreq *kreq, long result)
+{
+    struct call *call = kreq->owner;
+    struct supervisor *supervisor = call->notice.supervisor;
+    uint64_t one = 1;
+
+    call->result = result;
+    call->next = supervisor->decided;
+    supervisor->decided = call;
+    if (write(supervisor->event_fd, &one, sizeof one) < 0)
+        assert(errno == EAGAIN);
+}
+
+/* Has the kernel model decide about a notified call on file (a reference, taken); finish answers it, now or later. */
+static void call_start(struct notice *notice, struct dev_file *file, long (*start)(struct call *call),
+                       void (*finish)(struct call *call))
+{
+    struct supervisor *supervisor = notice->supervisor;
+    struct machine *m = supervisor->machine;
+    struct domain *d = dev_file_domain(file);
+    struct call *call = calloc(1, sizeof *call);
+
+    if (!call) {
+        machine_lock(m);
+        dev_file_put(file);
+        machine_unlock(m);
+        answer_error(notice, -ENOMEM);
+        return;
+    }
+    call->notice = *notice;
+    call->file = file;
+    call->finish = finish;
+    call->user_mem = (struct user_mem){ m, notice->tid };
+    call->kreq = (struct kreq){ .done = call_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
+    machine_lock(m);
+    m->stats.notifications++;
+    domain_enter(d);
+    call->result = start(call);
+    if (call->result == KERNEL_PENDING) {
+        supervisor->pending++;
+        call = NULL;
+    }
+    domain_leave(d);
+    machine_unlock(m);
+    if (call)
+        call->finish(call);
+}
+
+static void finish_decided(struct supervisor *supervisor)
+{
+    struct machine *m = supervisor->machine;
+    struct call *call;
+    uint64_t count;
+
+    if (read(supervisor->event_fd, &count, sizeof count) < 0)
+        return;
+    machine_lock(m);
+    call = supervisor->decided;
+    supervisor->decided = NULL;
+    machine_unlock(m);
+    while (call) {
+        struct call *next = call->next;
+
+        supervisor->pending--;
+        call->finish(call);
+        call = next;
+    }
+}
+
+/* ---- mmap ------------------------------------------------------------------------------------- */
 
 static long call_mmap(struct inject *inject, uint64_t addr, uint64_t pages, unsigned prot, unsigned flags, int fd,
                       uint64_t mfn)
@@ -132,7 +205,7 @@ static void call_munmap(struct inject *inject, uint64_t addr, uint64_t size)
  * Makes the vma's runs appear in the stopped thread's address space. Returns the address or a negative errno, with nothing
  * left mapped.
  */
-static long place_runs(struct mmap_call *call, struct inject *inject, uint64_t addr, int their_fd)
+static long place_runs(struct call *call, struct inject *inject, uint64_t addr, int their_fd)
 {
     const struct vma *vma = call->vma;
     unsigned theirs = (unsigned)call->notice.args[3];
@@ -163,7 +236,7 @@ static long place_runs(struct mmap_call *call, struct inject *inject, uint64_t a
 }
 
 /* Executes the success: our_fd is the mapping's link. */
-static void complete(struct mmap_call *call, uint64_t id, uint64_t addr, int our_fd)
+static void complete(struct call *call, uint64_t id, uint64_t addr, int our_fd)
 {
     struct notice *notice = &call->notice;
     struct machine *m = notice->supervisor->machine;
@@ -210,7 +283,7 @@ static void complete(struct mmap_call *call, uint64_t id, uint64_t addr, int our
 }
 
 /* The kernel model has said yes or no. Frees the call. Without the lock. */
-static void mmap_finish(struct mmap_call *call)
+static void mmap_finish(struct call *call)
 {
     struct machine *m = call->notice.supervisor->machine;
     struct mapping *mapping;
@@ -244,82 +317,24 @@ static void mmap_finish(struct mmap_call *call)
     free(call);
 }
 
-static void mmap_done(struct kreq *kreq, long result)
+static long mmap_start(struct call *call)
 {
-    struct mmap_call *call = kreq->owner;
-    struct supervisor *supervisor = call->notice.supervisor;
-    uint64_t one = 1;
+    const uint64_t *args = call->notice.args;
 
-    call->result = result;
-    call->next = supervisor->decided;
-    supervisor->decided = call;
-    if (write(supervisor->event_fd, &one, sizeof one) < 0)
-        assert(errno == EAGAIN);
+    return kernel_mmap(dev_file_kernel(call->file), args[5], args[1], (unsigned)args[2], (unsigned)args[3], &call->vma, &call->kreq);
 }
 
 static void handle_mmap(struct notice *notice)
 {
-    struct supervisor *supervisor = notice->supervisor;
-    struct machine *m = supervisor->machine;
-    struct dev_file *file;
-    struct mmap_call *call;
     bool is_ours;
-    long result;
+    struct dev_file *file = dev_fs_find(notice->supervisor->machine->fs, notice->tid, (int)notice->args[4], &is_ours);
 
-    file = dev_fs_find(m->fs, notice->tid, (int)notice->args[4], &is_ours);
-    if (!file) {
-        if (is_ours)
-            answer_error(notice, -ENODEV);
-        else
-            answer_continue(notice);
-        return;
-    }
-    call = calloc(1, sizeof *call);
-    if (!call) {
-        machine_lock(m);
-        dev_file_put(file);
-        machine_unlock(m);
-        answer_error(notice, -ENOMEM);
-        return;
-    }
-    call->notice = *notice;
-    call->file = file;
-    call->user_mem = (struct user_mem){ m, notice->tid };
-    call->kreq = (struct kreq){ .done = mmap_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
-    machine_lock(m);
-    m->stats.notifications++;
-    domain_enter(dev_file_domain(file));
-    result = kernel_mmap(dev_file_kernel(file), notice->args[5], notice->args[1], (unsigned)notice->args[2],
-                         (unsigned)notice->args[3], &call->vma, &call->kreq);
-    if (result == KERNEL_PENDING)
-        supervisor->pending++;
-    domain_leave(dev_file_domain(file));
-    machine_unlock(m);
-    if (result == KERNEL_PENDING)
-        return;
-    call->result = result;
-    mmap_finish(call);
-}
-
-static void finish_decided(struct supervisor *supervisor)
-{
-    struct machine *m = supervisor->machine;
-    struct mmap_call *call;
-    uint64_t count;
-
-    if (read(supervisor->event_fd, &count, sizeof count) < 0)
-        return;
-    machine_lock(m);
-    call = supervisor->decided;
-    supervisor->decided = NULL;
-    machine_unlock(m);
-    while (call) {
-        struct mmap_call *next = call->next;
-
-        supervisor->pending--;
-        mmap_finish(call);
-        call = next;
-    }
+    if (file)
+        call_start(notice, file, mmap_start, mmap_finish);
+    else if (is_ours)
+        answer_error(notice, -ENODEV);
+    else
+        answer_continue(notice);
 }
 
 /* ---- The end of mappings ---------------------------------------------------------------------- */
@@ -432,25 +447,37 @@ static void handle_remap_file_pages(struct notice *notice)
         answer_continue(notice);
 }
 
-/* Commands that the evtchn driver does not know: ENOSYS, which FUSE would turn into ENOTTY. */
+/* ---- ioctl ------------------------------------------------------------------------------------ */
+
+static long ioctl_start(struct call *call)
+{
+    return kernel_ioctl(dev_file_kernel(call->file), (unsigned)call->notice.args[1], call->notice.args[2], &call->kreq);
+}
+
+static void ioctl_finish(struct call *call)
+{
+    struct machine *m = call->notice.supervisor->machine;
+
+    machine_lock(m);
+    dev_file_put(call->file);
+    machine_unlock(m);
+    answer(&call->notice, call->result < 0 ? (int)call->result : 0, call->result < 0 ? 0 : call->result, 0);
+    free(call);
+}
+
+/* Commands that can answer ENOSYS, which FUSE would turn into ENOTTY (filter.c says which). */
 static void handle_ioctl(struct notice *notice)
 {
-    struct machine *m = notice->supervisor->machine;
-    struct dev_file *file;
-    bool is_ours, is_evtchn = false;
+    bool is_ours;
+    struct dev_file *file = dev_fs_find(notice->supervisor->machine->fs, notice->tid, (int)notice->args[0], &is_ours);
 
-    file = dev_fs_find(m->fs, notice->tid, (int)notice->args[0], &is_ours);
-    if (file) {
-        machine_lock(m);
-        is_evtchn = !strcmp(dev_file_kernel(file)->dev->name, "evtchn");
-        dev_file_put(file);
-        machine_unlock(m);
-    }
-    if (is_evtchn)
-        answer_error(notice, -ENOSYS);
+    if (file)
+        call_start(notice, file, ioctl_start, ioctl_finish);
     else
         answer_continue(notice);
 }
+
+/* ---- The thread ------------------------------------------------------------------------------- */
 
 static const struct handler {
     int nr;
@@ -462,8 +489,6 @@ static const struct handler {
     { SYS_remap_file_pages, handle_remap_file_pages },
     { SYS_ioctl, handle_ioctl },
 };
-
-/* ---- The thread ------------------------------------------------------------------------------- */
 
 /* Receives and handles one notification; false when there will be no more. */
 static bool receive(struct supervisor *supervisor)
