@@ -14,6 +14,7 @@
 /* A listening socket at DIR/control, -1 after a message. One left by a machine that was killed is replaced. */
 static int listen_at(const char *dir, struct sockaddr_un *addr)
 {
+    struct stat st;
     int fd, probe;
 
     *addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
@@ -31,7 +32,7 @@ static int listen_at(const char *dir, struct sockaddr_un *addr)
         fail("a machine is running at %s already (end it with `gntsim ctl --dir %s shutdown`)", dir, dir);
         return -1;
     }
-    if (errno == ECONNREFUSED)
+    if (errno == ECONNREFUSED && !lstat(addr->sun_path, &st) && S_ISSOCK(st.st_mode))
         unlink(addr->sun_path);
     if (probe >= 0)
         close(probe);

@@ -184,6 +184,7 @@ json_object *dump_stats(struct machine *m)
     add_int(object, "notifications", m->stats.notifications);
     add_int(object, "mappings_made", m->stats.mappings_made);
     add_int(object, "mmap_eagain", m->stats.mmap_eagain);
+    add_int(object, "hypercalls", hv_nr_hypercalls(m->hv));
     add_int(object, "events", m->stats.events);
     return object;
 }

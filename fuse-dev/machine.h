@@ -29,7 +29,6 @@ struct machine_stats {
     uint64_t notifications;      /* mmap, munmap … calls of clients that the server was asked about */
     uint64_t mappings_made;      /* device mappings completed since the start */
     uint64_t mmap_eagain;        /* mmap calls that failed with EAGAIN */
-    uint64_t hypercalls;         /* not counted by us: filled in by whoever reads the stats */
     uint64_t events;             /* upcalls delivered to guest kernels */
 };
 

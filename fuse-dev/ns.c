@@ -138,7 +138,8 @@ static int build_dev(void)
     if (!dir)
         return complain("cannot read /dev");
     while ((entry = readdir(dir)))
-        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && strcmp(entry->d_name, "xen"))
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && strcmp(entry->d_name, "xen") &&
+            strcmp(entry->d_name, STAGE_NAME))
             show_entry(fd, entry->d_name, "/dev");
     closedir(dir);
     if (mkdir("/dev/xen", 0755) || mkdir(STAGE_DIR, 0700) || mkdir(STAGE_MEM, 0700) || mkdir(STAGE_FS, 0755))

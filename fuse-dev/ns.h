@@ -11,7 +11,8 @@
 #include <gntsim/hv.h>
 
 /* Inside the machine's namespace only: */
-#define STAGE_DIR  "/dev/.gntsim"
+#define STAGE_NAME ".gntsim"
+#define STAGE_DIR  "/dev/" STAGE_NAME
 #define STAGE_MEM  STAGE_DIR "/mem"         /* private tmpfs of maps.h */
 #define STAGE_FS   STAGE_DIR "/fs"          /* dev_fs.h is mounted here */
 

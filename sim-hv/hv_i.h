@@ -54,12 +54,15 @@ struct hv {
     const struct hv_profile *profile;
     struct hv_hooks hooks;
     void *hook_ctx;
+    uint64_t nr_hypercalls;
     struct frame *frames;
     struct frame_pool pool;
     uint64_t freed_first, freed_nr;             /* run not yet reported to hooks.frames_freed */
     struct domain **domains[DOMID_FIRST_RESERVED / DOMID_DIR_SIZE + 1];
     struct domain *reap;                        /* dead domains that lost a frame: maybe their last */
     long fail_alloc;                            /* tests: the allocation that fails, counting down; < 0: none */
+    void (*race)(void *ctx);                    /* tests: a guest acts between our look at its entry and our write */
+    void *race_ctx;
 };
 
 /* A hypercall being executed. */

@@ -101,6 +101,7 @@ long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t arg
     struct call call = { .hv = hv, .d = domain_lookup(hv, caller), .mem = mem };
     long rc = -ENOSYS;
 
+    hv->nr_hypercalls++;
     if (!call.d || domain_dying(call.d) || call.d->crashed)
         return -ESRCH;
     for (size_t i = 0; i < sizeof hypercalls / sizeof *hypercalls; i++)
@@ -111,6 +112,11 @@ long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t arg
     if (hv->reap || hv->freed_nr)
         hv_reap(hv);
     return rc;
+}
+
+uint64_t hv_nr_hypercalls(const struct hv *hv)
+{
+    return hv->nr_hypercalls;
 }
 
 long hv_grant_table_op(struct hv *hv, domid_t caller, unsigned cmd, void *array, unsigned count)

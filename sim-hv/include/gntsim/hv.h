@@ -251,6 +251,7 @@ struct hv_frame_info {
 int hv_frame_info(const struct hv *hv, uint64_t mfn, struct hv_frame_info *out);     /* 0, -EINVAL */
 uint64_t hv_nr_frames(const struct hv *hv);
 uint64_t hv_nr_free_frames(const struct hv *hv);
+uint64_t hv_nr_hypercalls(const struct hv *hv);     /* made so far, refused ones included */
 
 struct hv_port_info {
     uint32_t port;
