@@ -25,6 +25,7 @@ def host_refuses():
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "needs_no_machine: runs where no machine can be served, too")
     harness.become_subreaper()
 
 

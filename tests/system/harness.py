@@ -243,10 +243,10 @@ class Machine:
         done = self.ctl("audit")
         assert done.returncode == 0, "audit: " + done.stdout + done.stderr
 
-    def quiet(self):
-        """Waits until no process has anything of the machine any more."""
-        eventually(lambda: not any(self.stats()[key] for key in ("mappings", "open_files")),
-                   lambda: "no mappings and no open files: %s" % self.stats())
+    def quiet(self, open_files=0):
+        """Waits until nothing is mapped and so many device files are open. Then the books must be right."""
+        eventually(lambda: (self.stats()["mappings"], self.stats()["open_files"]) == (0, open_files),
+                   lambda: "no mappings, %d open files: %s" % (open_files, self.stats()))
         self.audit()
 
     def frames_are_back(self, free):

@@ -84,7 +84,7 @@ def test_doctor_says_what_the_host_allows_and_which_way_is_used():
     done = gntsim("doctor")
     usable = json.loads(gntsim("doctor", "--json").stdout)
     assert done.returncode == (0 if usable["usable"] else 1)
-    names = [check["name"] for check in usable["checks"]]
+    names = [check["check"] for check in usable["checks"]]
     assert {"fuse", "namespaces", "seccomp", "tracing"} <= set(names)
     for name in names:
         assert name in done.stdout
