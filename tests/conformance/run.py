@@ -59,6 +59,8 @@ class Run(threading.Thread):
                 self.machine.quiet()
             finally:
                 self.machine.stop()
+            said = [l for l in self.machine.stderr().splitlines() if "Sanitizer" in l or "runtime error" in l]
+            assert not said, "\n".join(said)
         except Exception:
             self.broken = traceback.format_exc()
 
@@ -142,8 +144,8 @@ class Tap:
         self.count += 1
         self.failed += not good
         print(f"{'ok' if good else 'not ok'} {self.count} - {name}")
-        for detail in details:
-            print("#   " + detail)
+        for detail in details:      # where meson shows them when the test fails
+            print(f"{name}: {detail}", file=sys.stderr)
 
     def run(self, run, listed):
         """One line for each program; the number of equal observations."""
@@ -156,7 +158,7 @@ class Tap:
             equal += n
             self.line(not unlisted and not gone, f"{run.name}: {name}, {n} of {len(golden)} lines equal"
                       + (f", {len(found)} listed in differences.txt" if found and not unlisted else ""),
-                      [f"differs: {d.recorded}\n#   gntsim:  {d.printed}" for d in unlisted]
+                      [f"{d.recorded} on a real Xen, but: {d.printed}" for d in unlisted]
                       + [f"equal now, take it off differences.txt: {d.text()}" for d in gone])
         self.line(not printed, f"{run.name}: nothing else was printed", [l for ls in printed.values() for l in ls])
         self.line(not run.broken, f"{run.name}: the machine ends with a clean audit", (run.broken or "").splitlines())
