@@ -36,12 +36,18 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.fixture
+def place():
+    """A directory with a short name: the path of a socket may have 107 bytes only."""
+    with tempfile.TemporaryDirectory(prefix="t.") as directory:
+        yield Path(directory)
+
+
 @pytest.fixture(autouse=True)
-def leaves_nothing(tmp_path, monkeypatch):
+def leaves_nothing(place, monkeypatch):
     """Every test leaves no process, no mount and no file behind, and no sanitizer has anything to say."""
-    temporary = tmp_path / "tmp"
+    temporary, reports = place / "tmp", place / "reports"
     temporary.mkdir()
-    reports = tmp_path / "reports"
     reports.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     for name in ("ASAN", "UBSAN", "TSAN", "LSAN"):
@@ -60,7 +66,7 @@ def leaves_nothing(tmp_path, monkeypatch):
         for pid in set(harness.children()) - before:
             os.kill(pid, signal.SIGKILL)
     assert harness.mounts() == mounts
-    assert not [name for name in os.listdir(temporary)], "files are left in TMPDIR"
+    assert not os.listdir(temporary), "files are left in TMPDIR"
     assert not [name for name in set(os.listdir("/dev/shm")) - shm if "gntsim" in name], "files are left in /dev/shm"
     said = "".join(path.read_text(errors="replace") for path in reports.iterdir())
     assert not said, said
@@ -82,12 +88,12 @@ def compiled():
 
 
 @pytest.fixture
-def serve(tmp_path):
+def serve(place):
     """serve(ARGS...) starts a machine; all are stopped, and must stop well, at the end of the test."""
     machines = []
 
     def start(*args):
-        work = tmp_path / ("work%d" % len(machines))
+        work = place / ("m%d" % len(machines))
         work.mkdir()
         machines.append(harness.Machine(work, *args))
         return machines[-1]
