@@ -654,10 +654,10 @@ static void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, st
         return;
     }
     domain = file->domain;
-    machine_lock(fs->machine);
+    pthread_mutex_lock(&fs->machine->lock);
     dev_file_get(file);      /* an abandoned call may outlast its caller */
     call_add(call);
-    machine_unlock(fs->machine);
+    pthread_mutex_unlock(&fs->machine->lock);
     fuse_req_interrupt_func(req, call_interrupted, (void *)(uintptr_t)call->id);
     machine_lock(fs->machine);
     fs->machine->stats.fuse_requests++;

@@ -355,6 +355,23 @@ static void pages_left(struct notice *notice, uint64_t start, uint64_t end)
     machine_unlock(m);
 }
 
+/* Whether [start, end) holds nothing but mappings that no fork can have copied: whose pages go nowhere else. */
+static bool is_only_here(struct notice *notice, uint64_t start, uint64_t end)
+{
+    struct machine *m = notice->supervisor->machine;
+    struct mapping *mapping;
+    bool some = false, all = true;
+    size_t cursor = 0;
+
+    machine_lock(m);
+    while ((mapping = maps_find(m->maps, notice->tid, start, end, &cursor))) {
+        some = true;
+        all &= mapping->vma->dont_copy;
+    }
+    machine_unlock(m);
+    return some && all;
+}
+
 static void handle_munmap(struct notice *notice)
 {
     uint64_t start = notice->args[0], size = notice->args[1], end;
@@ -363,11 +380,22 @@ static void handle_munmap(struct notice *notice)
 
     size = (size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
     end = start + size;
-    if (start % HV_PAGE_SIZE || !size || end < start || stop_thread(notice, &inject)) {
-        answer_continue(notice);      /* what can be seen of it is seen when it is over */
+    if (start % HV_PAGE_SIZE || !size || end < start) {
+        answer_continue(notice);
         return;
     }
-    /* When the call returns to the thread, the kernel has closed what it unmapped: the events are there. */
+    if (is_only_here(notice, start, end)) {
+        /* Ends here and now, so it may as well end a moment before the kernel does it. The frames are not reused before. */
+        pages_left(notice, start, end);
+        answer_continue(notice);
+        return;
+    }
+    /* Whether the mapping ends depends on forked children: known when the call is over, and to be known before it returns. The
+     * kernel closes what it unmapped before the thread stops behind the call. */
+    if (stop_thread(notice, &inject)) {
+        answer_continue(notice);
+        return;
+    }
     result = inject_call(&inject, SYS_munmap, (uint64_t[6]){ start, size, INJECTED_MAGIC });
     if (!result)
         pages_left(notice, start, end);

@@ -23,7 +23,7 @@ static int access_client(struct user_mem *user_mem, transfer *move, void *ours, 
     loops_access_begin();
     done = move(user_mem->tid, &local, 1, &remote, 1, 0);
     loops_access_end();
-    machine_lock(m);
+    pthread_mutex_lock(&m->lock);      /* the operation has begun: what ended meanwhile is for the next one */
     return done == (ssize_t)size ? 0 : -EFAULT;
 }
 
