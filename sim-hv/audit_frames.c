@@ -126,9 +126,9 @@ void audit_frames(struct audit *a)
                          frame_is_free(hv, mfn) ? "free" : "not free", f->refs, f->held);
         if (f->refs)
             check_used(a, mfn, f);
-        else if (f->types || f->owner != NO_OWNER || a->refs[mfn])
-            audit_report(a, "frame %" PRIu64 " has no references, but owner d%u, %u writable, %u users", mfn, f->owner,
-                         f->types, a->refs[mfn]);
+        else if (f->types || f->flags & ~FRAME_DIRTY || a->refs[mfn] || a->seen[mfn])
+            audit_report(a, "frame %" PRIu64 " has no references, but flags %#x, %u writable, %u users%s", mfn, f->flags,
+                         f->types, a->refs[mfn], a->seen[mfn] ? ", and an owner" : "");
     }
     if (nr_free != hv->pool.nr_free)
         audit_report(a, "%" PRIu64 " frames are free, %" PRIu64 " are counted", nr_free, hv->pool.nr_free);

@@ -115,8 +115,8 @@ static void check_and_clear(struct audit *a, const struct domain *d, uint64_t mf
         return;
     }
     if (a->placed[mfn] < 0)
-        audit_report(a, "d%u: frame %" PRIu64 " is mapped %s at %#" PRIx64 " without a handle", d->id, mfn,
-                     readonly ? "read-only" : "writable", addr);
+        audit_report(a, "d%u: frame %" PRIu64 " is mapped %d times without a handle, maybe the one %s at %#" PRIx64, d->id,
+                     mfn, -a->placed[mfn], readonly ? "read-only" : "writable", addr);
     if (a->placed[mfn] <= 0)
         a->placed[mfn] = 0;
 }
@@ -177,9 +177,11 @@ void audit_table(struct audit *a, const struct domain *d)
     unsigned status = gt->version == 2 ? status_frames_for(gt->nr_frames) : 0;
 
     if ((gt->version != 1 && gt->version != 2) || gt->version > gt->max_version || gt->nr_frames < 1 ||
-        gt->nr_frames > gt->max_frames)
+        gt->nr_frames > gt->max_frames) {
         audit_report(a, "d%u: grant table of version %u (at most %u) with %u frames (at most %u)", d->id, gt->version,
                      gt->max_version, gt->nr_frames, gt->max_frames);
+        return;
+    }
     if (gt->nr_status != status) {
         audit_report(a, "d%u: %u status frames instead of %u", d->id, gt->nr_status, status);
         return;

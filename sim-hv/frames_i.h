@@ -22,7 +22,7 @@ struct frame {
     uint32_t types;        /* references as a writable page */
     uint32_t held;         /* hv_frame_get: not a guest's reference, only keeps the frame from reuse */
     uint32_t next, prev;   /* owner's list of pages; 0 ends it (frame 0 is never handed out) */
-    domid_t owner;         /* NO_OWNER: nobody */
+    domid_t owner;         /* NO_OWNER: nobody; means nothing without references */
     uint8_t flags;
     uint64_t gfn;          /* where the owner has it as memory, NO_GFN if nowhere */
 };

@@ -35,7 +35,7 @@ static uint16_t *status_location(const struct grant_table *gt, uint32_t ref)
 
 static union header read_header(const struct grant_table *gt, uint32_t ref)
 {
-    return (union header){ .word = __atomic_load_n(header_word(gt, ref), __ATOMIC_ACQUIRE) };
+    return (union header){ .word = __atomic_load_n(header_word(gt, ref), __ATOMIC_SEQ_CST) };
 }
 
 uint16_t gnttab_header_flags(const struct grant_table *gt, uint32_t ref)
@@ -43,67 +43,86 @@ uint16_t gnttab_header_flags(const struct grant_table *gt, uint32_t ref)
     return read_header(gt, ref).flags;
 }
 
-static bool permits(union header h, uint16_t mask, uint16_t type, domid_t ldom)
+static void guest_may_act(const struct hv *hv)
 {
-    return (h.flags & mask) == type && h.domid == ldom;
+    if (hv->race)
+        hv->race(hv->race_ctx);
 }
 
-static int set_status_v1(struct grant_table *gt, uint32_t ref, bool pinned, bool readonly, bool map, domid_t ldom)
+/* What somebody wants with an entry. */
+struct access {
+    bool pinned, readonly, map;
+    domid_t ldom;
+};
+
+/* Whether the header grants it; a pinned entry's type and domid were looked at when it was pinned. */
+static bool permits(union header h, uint16_t mask, uint16_t type, struct access want)
 {
-    uint16_t mask = GTF_type_mask | (map ? GTF_sub_page : 0);
-    union header old = read_header(gt, ref), new;
+    return (h.flags & mask) == type && h.domid == want.ldom;
+}
+
+static uint16_t mask_for(struct access want)
+{
+    return GTF_type_mask | (want.map ? GTF_sub_page : 0);
+}
+
+static bool is_refused_write(union header h, struct access want)
+{
+    return !want.readonly && h.flags & GTF_readonly;
+}
+
+static int set_status_v1(struct domain *rd, uint32_t ref, struct access want)
+{
+    uint32_t *word = header_word(&rd->gt, ref);
+    union header old = read_header(&rd->gt, ref), new;
 
     for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-        if (!pinned && !permits(old, mask, GTF_permit_access, ldom))
+        if (!want.pinned && !permits(old, mask_for(want), GTF_permit_access, want))
             return GNTST_general_error;
-        if (!readonly && old.flags & GTF_readonly)
+        if (is_refused_write(old, want))
             return GNTST_general_error;
         new = old;
-        new.flags |= readonly ? GTF_reading : GTF_reading | GTF_writing;
-        if (__atomic_compare_exchange_n(header_word(gt, ref), &old.word, new.word, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_ACQUIRE))
+        new.flags |= want.readonly ? GTF_reading : GTF_reading | GTF_writing;
+        guest_may_act(rd->hv);
+        if (__atomic_compare_exchange_n(word, &old.word, new.word, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             return GNTST_okay;
     }
     return GNTST_general_error;
 }
 
-static int set_status_v2(struct grant_table *gt, uint32_t ref, bool pinned, bool readonly, bool map, domid_t ldom)
+static bool permits_v2(union header h, struct access want)
 {
-    uint16_t mask = GTF_type_mask | (map ? GTF_sub_page : 0);
-    uint16_t bits = readonly ? GTF_reading : GTF_reading | GTF_writing;
-    grant_status_t *status = status_word(gt, ref);
-    union header h = read_header(gt, ref);
-    bool permitted = permits(h, mask, GTF_permit_access, ldom) ||
-                     (!map && permits(h, GTF_type_mask, GTF_transitive, ldom));
+    return want.pinned || permits(h, mask_for(want), GTF_permit_access, want) ||
+           (!want.map && permits(h, GTF_type_mask, GTF_transitive, want));
+}
 
-    if (!pinned && !permitted)
+static int set_status_v2(struct domain *rd, uint32_t ref, struct access want)
+{
+    const uint16_t both = GTF_reading | GTF_writing;
+    grant_status_t *status = status_word(&rd->gt, ref);
+    union header h = read_header(&rd->gt, ref);
+
+    if (!permits_v2(h, want) || is_refused_write(h, want))
         return GNTST_general_error;
-    if (!readonly && h.flags & GTF_readonly)
-        return GNTST_general_error;
-    /* The guest revokes by clearing the flags and then looking here: one of the two sees the other. */
-    __atomic_fetch_or(status, bits, __ATOMIC_SEQ_CST);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    h = read_header(gt, ref);
-    permitted = permits(h, mask, GTF_permit_access, ldom) ||
-                (!map && permits(h, GTF_type_mask, GTF_transitive, ldom));
-    if (!pinned && (!permitted || (!readonly && h.flags & GTF_readonly))) {
-        __atomic_fetch_and(status, (uint16_t)~(GTF_reading | GTF_writing), __ATOMIC_SEQ_CST);
-        return GNTST_general_error;
-    }
-    if (pinned && !readonly && h.flags & GTF_readonly) {
-        __atomic_fetch_and(status, (uint16_t)~GTF_writing, __ATOMIC_SEQ_CST);
-        return GNTST_general_error;
-    }
-    return GNTST_okay;
+    /*
+     * The guest revokes by clearing the flags and then, after a barrier, looking here. Our write and the read below are
+     * sequentially consistent, so one of the two sees the other.
+     */
+    __atomic_fetch_or(status, want.readonly ? GTF_reading : both, __ATOMIC_SEQ_CST);
+    guest_may_act(rd->hv);
+    h = read_header(&rd->gt, ref);
+    if (permits_v2(h, want) && !is_refused_write(h, want))
+        return GNTST_okay;
+    __atomic_fetch_and(status, (uint16_t)~(want.pinned ? GTF_writing : both), __ATOMIC_SEQ_CST);
+    return GNTST_general_error;
 }
 
 int gnttab_set_status(struct domain *rd, uint32_t ref, const struct active_entry *act, bool readonly, bool map,
                       domid_t ldom)
 {
-    struct grant_table *gt = &rd->gt;
+    struct access want = { .pinned = act->pin != 0, .readonly = readonly, .map = map, .ldom = ldom };
 
-    return gt->version == 1 ? set_status_v1(gt, ref, act->pin != 0, readonly, map, ldom)
-                            : set_status_v2(gt, ref, act->pin != 0, readonly, map, ldom);
+    return rd->gt.version == 1 ? set_status_v1(rd, ref, want) : set_status_v2(rd, ref, want);
 }
 
 void gnttab_reduce_status(struct domain *rd, uint32_t ref, const struct active_entry *act, bool readonly)
@@ -151,6 +170,7 @@ int gnttab_prepare_transfer(struct domain *rd, uint32_t ref, domid_t from)
             return -EINVAL;
         new = old;
         new.flags |= GTF_transfer_committed;
+        guest_may_act(rd->hv);
         if (__atomic_compare_exchange_n(header_word(gt, ref), &old.word, new.word, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_ACQUIRE))
             return 0;

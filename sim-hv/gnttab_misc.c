@@ -71,6 +71,7 @@ static bool granted(const struct domain *d, const struct domain *owner, uint64_t
 static int flush_one(const struct call *c, const struct gnttab_cache_flush *op, uint32_t first_ref)
 {
     uint64_t mfn = op->a.dev_bus_addr / HV_PAGE_SIZE;
+    const struct frame *f;
     struct domain *owner;
 
     if (op->offset >= HV_PAGE_SIZE || op->offset + op->length > (int)HV_PAGE_SIZE ||
@@ -80,7 +81,8 @@ static int flush_one(const struct call *c, const struct gnttab_cache_flush *op, 
         return first_ref ? -EILSEQ : 0;
     if (mfn >= c->hv->nr_frames)
         return -EINVAL;
-    owner = domain_lookup(c->hv, frame_of(c->hv, mfn)->owner);
+    f = frame_of(c->hv, mfn);
+    owner = f->refs ? domain_lookup(c->hv, f->owner) : NULL;
     if (!owner)
         return -EPERM;
     if (owner != c->d && !granted(c->d, owner, mfn, first_ref))

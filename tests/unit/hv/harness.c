@@ -3,6 +3,8 @@
 
 #include <sys/mman.h>
 
+#include "hv_i.h"
+
 struct world w;
 
 void eq_(long long actual, long long expected, const char *what, const char *file, unsigned line)
@@ -377,4 +379,49 @@ long event_op_in(domid_t caller, unsigned cmd, uint64_t addr, struct window *win
     const uint64_t args[5] = { cmd, addr };
 
     return hv_hypercall(w.hv, caller, __HYPERVISOR_event_channel_op, args, &mem);
+}
+
+void race(void (*act)(void *ctx), void *ctx)
+{
+    w.hv->race = act;
+    w.hv->race_ctx = ctx;
+}
+
+static void up_audit_down(int kind, unsigned version, void (*run)(int), void (*run2)(int, unsigned), void (*run0)(void))
+{
+    world_up(kind, NULL);
+    for (domid_t id = 0; version == 2 && id < 4; id++)
+        EQ(set_version(id, 2, NULL), 0);
+    if (run)
+        run(kind);
+    if (run2)
+        run2(kind, version);
+    if (run0)
+        run0();
+    race(NULL, NULL);
+    audit_hostile_clean();
+    world_down();
+}
+
+void on_kinds(void (*run)(int kind))
+{
+    for (int kind = PV; kind <= HVM; kind++)
+        up_audit_down(kind, 1, run, NULL, NULL);
+}
+
+void on_kinds_and_versions(void (*run)(int kind, unsigned version))
+{
+    for (int kind = PV; kind <= HVM; kind++)
+        for (unsigned version = 1; version <= 2; version++)
+            up_audit_down(kind, version, NULL, run, NULL);
+}
+
+void on_pv(void (*run)(void))
+{
+    up_audit_down(PV, 1, NULL, NULL, run);
+}
+
+void on_hvm(void (*run)(void))
+{
+    up_audit_down(HVM, 1, NULL, NULL, run);
 }

@@ -23,9 +23,10 @@ struct test_suite {
     const char *name;
     const struct test_case *cases;    /* ends with a NULL name */
 };
+
 extern const struct test_suite suite_smoke, suite_map, suite_unmap, suite_copy, suite_table, suite_version,
-    suite_transfer, suite_misc, suite_evtchn, suite_life, suite_memory, suite_audit, suite_faults, suite_rows,
-    suite_physmap, suite_golden;
+    suite_transfer, suite_misc, suite_evtchn, suite_life, suite_memory, suite_physmap, suite_audit, suite_faults,
+    suite_golden, suite_rows;
 
 enum { PV = 0, HVM = 1 };
 
@@ -98,6 +99,24 @@ struct window {
 struct hv_guest_memory window_memory(struct window *win);
 long grant_op_in(domid_t caller, unsigned cmd, uint64_t addr, unsigned count, struct window *win);
 long event_op_in(domid_t caller, unsigned cmd, uint64_t addr, struct window *win);
+
+/* Lets the guest act between the model's look at an entry and its write to it; NULL: not any more. */
+void race(void (*act)(void *ctx), void *ctx);
+
+/* A test that runs on a machine of PV domains and on one of auto-translated ones, with version 1 or both. */
+void on_kinds(void (*run)(int kind));
+void on_kinds_and_versions(void (*run)(int kind, unsigned version));
+#define TEST_ON(name, which, ...)                                  \
+    static void name##_(__VA_ARGS__);                              \
+    static void name(void) { which(name##_); }                     \
+    static void name##_(__VA_ARGS__)
+#define TEST_KINDS(name) TEST_ON(name, on_kinds, __attribute__((unused)) int kind)
+#define TEST_VERSIONS(name)                                        \
+    TEST_ON(name, on_kinds_and_versions, __attribute__((unused)) int kind, __attribute__((unused)) unsigned version)
+void on_pv(void (*run)(void));
+void on_hvm(void (*run)(void));
+#define TEST_PV(name) TEST_ON(name, on_pv, void)
+#define TEST_HVM(name) TEST_ON(name, on_hvm, void)
 
 #define EQ(actual, expected) \
     eq_((long long)(actual), (long long)(expected), #actual " == " #expected, __FILE__, __LINE__)

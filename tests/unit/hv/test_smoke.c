@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "harness.h"
 
-static void both_kinds(void (*run)(int kind))
-{
-    for (int kind = PV; kind <= HVM; kind++) {
-        world_up(kind, NULL);
-        run(kind);
-        audit_clean();
-        world_down();
-    }
-}
-
-static void share(int kind)
+TEST_KINDS(a_granted_page_can_be_mapped_and_unmapped)
 {
     struct gnttab_map_grant_ref op;
     char *mapped;
 
-    (void)kind;
     grant(1, 8, 2, 3, 0);
     op = map_op(2, 1, 8, GNTMAP_host_map, A(1));
     EQ(op.status, GNTST_okay);
@@ -32,16 +21,10 @@ static void share(int kind)
     EQ(frame(mfn_of(1, 3)).refs, 1);
 }
 
-static void a_granted_page_can_be_mapped_and_unmapped(void)
-{
-    both_kinds(share);
-}
-
-static void talk(int kind)
+TEST_KINDS(an_event_reaches_its_peer)
 {
     uint32_t p1, p2;
 
-    (void)kind;
     EQ(evt_alloc(1, DOMID_SELF, 2, &p1), 0);
     EQ(evt_bind(2, 1, p1, &p2), 0);
     EQ(evt_port(2, EVTCHNOP_send, p2), 0);
@@ -49,14 +32,8 @@ static void talk(int kind)
     EQ(w.upcalls[1], 1);
 }
 
-static void an_event_reaches_its_peer(void)
+TEST_KINDS(a_copy_between_two_grants_moves_bytes)
 {
-    both_kinds(talk);
-}
-
-static void copy(int kind)
-{
-    (void)kind;
     grant(1, 8, 2, 3, GTF_readonly);
     grant(1, 9, 2, 4, 0);
     strcpy(page(1, 3), "copied");
@@ -65,16 +42,10 @@ static void copy(int kind)
     EQ(flags_of(1, 9), GTF_permit_access);
 }
 
-static void a_copy_between_two_grants_moves_bytes(void)
-{
-    both_kinds(copy);
-}
-
-static void die(int kind)
+TEST_KINDS(a_dead_granter_stays_until_its_last_page_is_unmapped)
 {
     uint32_t handle;
 
-    (void)kind;
     grant(1, 8, 2, 3, 0);
     grant(1, 9, 2, 4, 0);
     EQ(map(2, 1, 8, GNTMAP_host_map, A(1), &handle), GNTST_okay);
@@ -89,23 +60,12 @@ static void die(int kind)
     EQ(hv_domain_state(w.hv, 2), -ESRCH);
 }
 
-static void a_dead_granter_stays_until_its_last_page_is_unmapped(void)
+TEST_KINDS(death_gives_every_frame_back)
 {
-    both_kinds(die);
-}
-
-static void nothing_is_left(int kind)
-{
-    (void)kind;
     for (domid_t id = 0; id < 4; id++)
         EQ(hv_domain_destroy(w.hv, id), 0);
     EQ(hv_nr_free_frames(w.hv), w.nr_frames - 1);
     EQ(hv_domain_next(w.hv, 0), -1);
-}
-
-static void death_gives_every_frame_back(void)
-{
-    both_kinds(nothing_is_left);
 }
 
 static const struct test_case cases[] = {

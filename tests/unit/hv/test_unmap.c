@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/* GNTTABOP_unmap_grant_ref and unmap_and_replace: parts, passes, batches, handles. */
+#include "harness.h"
+
+#include "hv_i.h"
+
+#define HOST GNTMAP_host_map
+#define DEV GNTMAP_device_map
+#define RO GNTMAP_readonly
+
+TEST_KINDS(a_handle_that_is_not_in_use_is_bad)
+{
+    uint32_t handle;
+
+    EQ(unmap(2, 0, A(1)), GNTST_bad_handle);                    /* no frame of handles yet */
+    grant(1, 8, 2, 3, 0);
+    EQ(map(2, 1, 8, HOST, A(1), &handle), GNTST_okay);
+    EQ(unmap(2, handle + 1, A(1)), GNTST_bad_handle);           /* free */
+    EQ(unmap(2, 256, A(1)), GNTST_bad_handle);                  /* beyond the limit */
+    EQ(unmap(2, UINT32_MAX, A(1)), GNTST_bad_handle);
+    EQ(unmap(3, handle, A(1)), GNTST_bad_handle);               /* another domain's */
+    EQ(replace(2, 256, A(1), A(2)), GNTST_bad_handle);
+    EQ(unmap(2, handle, A(1)), GNTST_okay);
+    EQ(unmap(2, handle, A(1)), GNTST_bad_handle);
+    audit_clean();
+}
+
+TEST_PV(a_wrong_bus_address_undoes_nothing)
+{
+    uint64_t bus;
+    uint32_t handle;
+
+    grant(1, 8, 2, 3, 0);
+    EQ(map_dev(2, 1, 8, HOST, &handle, &bus), GNTST_okay);
+    EQ(unmap_parts(2, handle, A(900) + 8 * 4096, bus + 4096), GNTST_bad_dev_addr);
+    EQ(unmap_parts(2, handle, A(900) + 8 * 4096, bus + 1), GNTST_bad_dev_addr);
+    EQ(unmap_parts(2, handle, 0, bus | UINT64_C(1) << 63), GNTST_bad_dev_addr);
+    EQ(entry(1, 8).pin_host_write, 1);
+    EQ(entry(1, 8).pin_dev_write, 1);
+    audit_clean();
+    EQ(unmap_parts(2, handle, A(900) + 8 * 4096, bus), GNTST_okay);
+}
+
+TEST_PV(parts_go_one_by_one)
+{
+    uint64_t bus, addr = A(900) + 8 * 4096, mfn = mfn_of(1, 3);
+    uint32_t handle;
+
+    grant(1, 8, 2, 3, 0);
+    for (int order = 0; order < 2; order++) {
+        EQ(map_dev(2, 1, 8, HOST, &handle, &bus), GNTST_okay);
+        /* No address at all: nothing is done, ten times over. */
+        for (int i = 0; i < 10; i++)
+            EQ(unmap_parts(2, handle, 0, 0), GNTST_okay);
+        EQ(frame(mfn).refs, 3);
+        EQ(unmap_parts(2, handle, order ? addr : 0, order ? 0 : bus), GNTST_okay);
+        EQ(frame(mfn).refs, 2);
+        EQ(frame(mfn).writable_types, 1);
+        EQ(flags_of(1, 8), GTF_permit_access | GTF_reading | GTF_writing);
+        audit_clean();
+        /* What is gone already is ignored, right or wrong. */
+        EQ(unmap_parts(2, handle, order ? A(77) : 0, order ? 0 : bus + 5), GNTST_okay);
+        EQ(frame(mfn).refs, 2);
+        EQ(unmap_parts(2, handle, order ? 0 : addr, order ? bus : 0), GNTST_okay);
+        EQ(frame(mfn).refs, 1);
+        EQ(flags_of(1, 8), GTF_permit_access);
+        EQ(unmap_parts(2, handle, addr, bus), GNTST_bad_handle);
+        audit_clean();
+    }
+}
+
+TEST_PV(addresses_of_parts_that_are_not_there_are_ignored)
+{
+    uint64_t bus;
+    uint32_t handle;
+
+    grant(1, 8, 2, 3, 0);
+    EQ(map(2, 1, 8, HOST, A(1), &handle), GNTST_okay);
+    EQ(unmap_parts(2, handle, 0, 12345), GNTST_okay);
+    EQ(entry(1, 8).pin_host_write, 1);
+    EQ(unmap_parts(2, handle, A(1), 12345), GNTST_okay);
+    EQ(entry(1, 8).pin_host_write, 0);
+    EQ(map_dev(2, 1, 8, 0, &handle, &bus), GNTST_okay);
+    EQ(unmap_parts(2, handle, A(1), 0), GNTST_okay);
+    EQ(entry(1, 8).pin_dev_write, 1);
+    EQ(unmap_parts(2, handle, A(1), bus), GNTST_okay);
+    EQ(entry(1, 8).pin_dev_write, 0);
+}
+
+TEST_KINDS(a_mapping_must_be_where_it_is_said_to_be)
+{
+    uint32_t h1, h2;
+
+    grant(1, 8, 2, 3, 0);
+    grant(1, 9, 2, 4, 0);
+    EQ(map(2, 1, 8, HOST, A(1), &h1), GNTST_okay);
+    EQ(map(2, 1, 9, HOST, A(2), &h2), GNTST_okay);
+    EQ(unmap(2, h1, A(3)), GNTST_general_error);                /* nothing there */
+    EQ(unmap(2, h1, A(2)), GNTST_general_error);                /* another frame */
+    EQ(unmap(2, h1, UINT64_MAX - 4095), GNTST_general_error);
+    EQ(unmap(3, h1, A(1)), GNTST_bad_handle);
+    if (kind == HVM)
+        EQ(unmap(2, h1, 3 * 4096), GNTST_general_error);        /* memory */
+    audit_clean();
+    EQ(unmap(2, h1, A(1)), GNTST_okay);                         /* the handle stayed valid */
+    EQ(unmap(2, h2, A(2)), GNTST_okay);
+}
+
+TEST_KINDS(handles_of_the_same_frame_may_change_addresses)
+{
+    uint32_t h1, h2;
+
+    grant(1, 8, 2, 3, 0);
+    EQ(map(2, 1, 8, HOST, A(1), &h1), GNTST_okay);
+    EQ(map(2, 1, 8, HOST, A(2), &h2), GNTST_okay);
+    EQ(unmap(2, h1, A(2)), GNTST_okay);
+    audit_clean();
+    EQ(unmap(2, h2, A(1)), GNTST_okay);
+}
+
+TEST_PV(a_pv_mapping_must_have_the_same_rights)
+{
+    uint32_t rw, ro, pte;
+
+    grant(1, 8, 2, 3, 0);
+    EQ(map(2, 1, 8, HOST, A(1), &rw), GNTST_okay);
+    EQ(map(2, 1, 8, HOST | RO, A(2), &ro), GNTST_okay);
+    EQ(map(2, 1, 8, HOST | GNTMAP_contains_pte, A(1), &pte), GNTST_okay);    /* the number of a page-table entry */
+    EQ(unmap(2, rw, A(2)), GNTST_general_error);
+    EQ(unmap(2, ro, A(1)), GNTST_general_error);
+    EQ(unmap(2, pte, A(2)), GNTST_general_error);
+    EQ(unmap(2, pte, A(1)), GNTST_okay);
+    EQ(unmap(2, rw, A(1)), GNTST_okay);
+    EQ(unmap(2, ro, A(2)), GNTST_okay);
+}
+
+/* ---- Batches ---------------------------------------------------------------------------------- */
+
+struct observer {
+    unsigned writes;
+    uint16_t seen;
+    unsigned at;
+};
+
+/* What the entry of the first element shows while a later element's status is written. */
+static int observe(void *ctx, uint64_t to, const void *from, size_t size)
+{
+    struct observer *o = ctx;
+
+    memcpy((void *)(uintptr_t)to, from, size);
+    if (++o->writes == o->at)
+        o->seen = flags_of(1, 8);
+    return 0;
+}
+
+static int read_all(void *ctx, void *to, uint64_t from, size_t size)
+{
+    (void)ctx;
+    memcpy(to, (const void *)(uintptr_t)from, size);
+    return 0;
+}
+
+TEST_KINDS(entries_stay_in_use_until_32_elements_are_through)
+{
+    struct gnttab_unmap_grant_ref ops[33];
+    struct observer o = { .at = 32 };
+    struct hv_guest_memory mem = { .copy_from = read_all, .copy_to = observe, .ctx = &o };
+    const uint64_t args[5] = { GNTTABOP_unmap_grant_ref, (uintptr_t)ops, 33 };
+
+    for (int round = 0; round < 2; round++) {
+        o = (struct observer){ .at = round ? 33 : 32 };
+        for (uint32_t i = 0; i < 33; i++) {
+            grant(1, 8 + i, 2, 3, 0);
+            ops[i] = (struct gnttab_unmap_grant_ref){ .host_addr = A(1 + i) };
+            EQ(map(2, 1, 8 + i, HOST, A(1 + i), &ops[i].handle), GNTST_okay);
+        }
+        EQ(hv_hypercall(w.hv, 2, __HYPERVISOR_grant_table_op, args, &mem), 0);
+        EQ(o.seen, GTF_permit_access | (round ? 0 : GTF_reading | GTF_writing));
+        for (int i = 0; i < 33; i++)
+            EQ(ops[i].status, GNTST_okay);
+        EQ(flags_of(1, 8 + 32), GTF_permit_access);
+        audit_clean();
+    }
+}
+
+TEST_KINDS(the_same_handle_twice_is_bad_the_second_time)
+{
+    struct gnttab_unmap_grant_ref ops[3];
+    uint32_t handle;
+
+    grant(1, 8, 2, 3, 0);
+    EQ(map(2, 1, 8, HOST, A(1), &handle), GNTST_okay);
+    for (int i = 0; i < 3; i++)
+        ops[i] = (struct gnttab_unmap_grant_ref){ .host_addr = A(1), .handle = i == 1 ? 0x70000000 : handle };
+    EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_unmap_grant_ref, ops, 3), 0);
+    EQ(ops[0].status, GNTST_okay);
+    EQ(ops[1].status, GNTST_bad_handle);
+    EQ(ops[2].status, GNTST_bad_handle);
+    EQ(frame(mfn_of(1, 3)).refs, 1);
+    audit_clean();
+}
+
+TEST_KINDS(a_fault_in_the_middle_does_not_keep_the_others_from_ending)
+{
+    struct gnttab_unmap_grant_ref ops[4];
+    struct window win = { .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 4), .fail_write_after = 2 };
+
+    for (uint32_t i = 0; i < 4; i++) {
+        grant(1, 8 + i, 2, 3, 0);
+        ops[i] = (struct gnttab_unmap_grant_ref){ .host_addr = A(1 + i), .status = 77 };
+        EQ(map(2, 1, 8 + i, HOST, A(1 + i), &ops[i].handle), GNTST_okay);
+    }
+    EQ(grant_op_in(2, GNTTABOP_unmap_grant_ref, (uintptr_t)ops, 4, &win), -EFAULT);
+    EQ(ops[0].status, GNTST_okay);
+    EQ(ops[1].status, 77);
+    EQ(flags_of(1, 8), GTF_permit_access);
+    EQ(flags_of(1, 9), GTF_permit_access);                     /* unmapped, though its status was not written */
+    EQ(flags_of(1, 10), GTF_permit_access | GTF_reading | GTF_writing);
+    audit_clean();
+    /* A fault on reading the third. */
+    win = (struct window){ .from = (uintptr_t)(ops + 2), .to = (uintptr_t)(ops + 3) };
+    EQ(grant_op_in(2, GNTTABOP_unmap_grant_ref, (uintptr_t)(ops + 2), 2, &win), -EFAULT);
+    EQ(ops[2].status, GNTST_okay);
+    EQ(flags_of(1, 10), GTF_permit_access);
+    EQ(flags_of(1, 11), GTF_permit_access | GTF_reading | GTF_writing);
+    audit_clean();
+}
+
+/* ---- unmap_and_replace ------------------------------------------------------------------------ */
+
+TEST_HVM(an_auto_translated_domain_has_nothing_to_replace_with)
+{
+    uint32_t handle;
+
+    grant(1, 8, 2, 3, 0);
+    EQ(map(2, 1, 8, HOST, A(1), &handle), GNTST_okay);
+    EQ(replace(2, handle + 1, A(1), A(2)), GNTST_bad_handle);   /* handles are looked at first */
+    EQ(replace(2, handle, A(1), A(2)), GNTST_general_error);
+    EQ(entry(1, 8).pin_host_write, 1);
+    EQ(replace(2, handle, A(1), 0), GNTST_okay);
+    EQ(entry(1, 8).pin_host_write, 0);
+}
+
+TEST_PV(the_mapping_at_the_new_address_moves)
+{
+    uint32_t h1, h2, pte;
+
+    grant(1, 8, 2, 3, 0);
+    grant(1, 9, 2, 4, 0);
+    EQ(map(2, 1, 8, HOST, A(1), &h1), GNTST_okay);
+    EQ(map(2, 1, 9, HOST, A(2), &h2), GNTST_okay);
+    EQ(replace(2, h1, A(1), A(2)), GNTST_okay);
+    audit_clean();
+    EQ(unmap(2, h2, A(2)), GNTST_general_error);                /* empty now */
+    EQ(unmap(2, h2, A(1)), GNTST_okay);
+    /* Nothing at the new address: nothing moves. */
+    EQ(map(2, 1, 8, HOST, A(1), &h1), GNTST_okay);
+    EQ(replace(2, h1, A(3), A(2)), GNTST_general_error);
+    EQ(replace(2, h1, A(1), A(1)), GNTST_general_error);
+    EQ(replace(2, h1, A(1), A(2) + 1), GNTST_general_error);
+    EQ(replace(2, h1, A(1), A(2)), GNTST_okay);
+    EQ(entry(1, 8).pin_host_write, 0);
+    /* A page-table entry cannot be replaced. */
+    EQ(map(2, 1, 8, HOST | GNTMAP_contains_pte, A(1), &pte), GNTST_okay);
+    EQ(replace(2, pte, A(1), A(2)), GNTST_general_error);
+    EQ(replace(2, pte, A(1), 0), GNTST_okay);
+    audit_clean();
+}
+
+TEST_PV(replacing_leaves_the_device_part)
+{
+    uint64_t bus;
+    uint32_t handle;
+
+    grant(1, 8, 2, 3, 0);
+    EQ(map_dev(2, 1, 8, HOST, &handle, &bus), GNTST_okay);
+    EQ(replace(2, handle, A(900) + 8 * 4096, bus), GNTST_okay);
+    EQ(entry(1, 8).pin_dev_write, 1);
+    EQ(entry(1, 8).pin_host_write, 0);
+    audit_clean();
+    EQ(unmap_parts(2, handle, 0, bus), GNTST_okay);
+}
+
+/* ---- Handles ---------------------------------------------------------------------------------- */
+
+static uint32_t map_at(uint32_t i)
+{
+    uint32_t handle = 0;
+
+    EQ(map(2, 1, 8 + i % 64, HOST | (i / 64 % 2 ? RO : 0), A(10 + i), &handle), GNTST_okay);
+    return handle;
+}
+
+static void grant_64(void)
+{
+    for (uint32_t i = 0; i < 64; i++)
+        grant(1, 8 + i, 2, 3, 0);
+}
+
+TEST_KINDS(handles_come_in_xens_order)
+{
+    uint32_t i;
+
+    grant_64();
+    for (i = 0; i < 255; i++)
+        EQ(map_at(i), i);
+    EQ(info(2).maptrack_limit, 256);
+    EQ(map_at(i++), 256);                                       /* 255 stays: it is the end of the list */
+    EQ(info(2).maptrack_limit, 512);
+    for (; i < 511; i++)
+        EQ(map_at(i), i + 1);
+    EQ(map_at(i), 512);                                         /* 255 is still the end */
+    EQ(info(2).maptrack_in_use, 512);
+    audit_clean();
+}
+
+TEST_KINDS(a_freed_handle_goes_to_the_end_of_the_line)
+{
+    uint32_t i;
+
+    grant_64();
+    EQ(map_at(0), 0);
+    EQ(unmap(2, 0, A(10)), GNTST_okay);
+    EQ(map_at(0), 1);
+    EQ(unmap(2, 1, A(10)), GNTST_okay);
+    for (i = 2; i < 256; i++)
+        EQ(map_at(i), i);
+    EQ(map_at(i++), 0);                                         /* reused at last; 1 is the end now */
+    EQ(map_at(i++), 256);
+    /* A stale number hits whoever has it now. */
+    EQ(unmap(2, 0, A(10 + 256)), GNTST_okay);
+    audit_clean();
+}
+
+TEST_KINDS(a_domain_limited_to_one_frame_has_255_mappings)
+{
+    struct hv_domain_config config;
+    uint32_t handle;
+
+    hv_domain_config_init(&config);
+    config.auto_translated = kind == HVM;
+    config.max_maptrack_frames = 1;
+    EQ(hv_domain_destroy(w.hv, 2), 0);
+    EQ(add_domain_with(2, &config), 0);
+    grant_64();
+    for (uint32_t i = 0; i < 255; i++)
+        EQ(map_at(i), i);
+    EQ(map(2, 1, 8, HOST, A(500), NULL), GNTST_no_space);
+    EQ(info(2).maptrack_in_use, 255);
+    EQ(unmap(2, 7, A(17)), GNTST_okay);
+    EQ(map(2, 1, 8, HOST, A(500), &handle), GNTST_okay);
+    EQ(handle, 255);                                            /* 7 is the end now */
+    EQ(map(2, 1, 8, HOST, A(501), NULL), GNTST_no_space);
+    audit_clean();
+}
+
+static const struct test_case cases[] = {
+    { "a handle that is not in use is bad", a_handle_that_is_not_in_use_is_bad, "ops:2.1/1 ops:2.1/2 life:2.3/bad" },
+    { "a wrong bus address undoes nothing", a_wrong_bus_address_undoes_nothing, "ops:2.1/7" },
+    { "parts go one by one", parts_go_one_by_one,
+      "ops:2.1/8 ops:2.1/9 ops:2.1/10 ops:2.1/11 ops:2.1/13 ops:2.1/zero ops:2.3 life:2.4/partial" },
+    { "addresses of parts that are not there are ignored", addresses_of_parts_that_are_not_there_are_ignored,
+      "ops:2.1/ignored" },
+    { "a mapping must be where it is said to be", a_mapping_must_be_where_it_is_said_to_be, "ops:2.1/8 ops:2.2/hvm" },
+    { "handles of the same frame may change addresses", handles_of_the_same_frame_may_change_addresses,
+      "ops:2.2/hvm life:2.4/holds" },
+    { "a PV mapping must have the same rights", a_pv_mapping_must_have_the_same_rights, "ops:2.2/pv" },
+    { "entries stay in use until 32 elements are through", entries_stay_in_use_until_32_elements_are_through,
+      "ops:2.4/chunk" },
+    { "the same handle twice is bad the second time", the_same_handle_twice_is_bad_the_second_time,
+      "ops:2.4/twice ops:0.4/return" },
+    { "a fault in the middle does not keep the others from ending",
+      a_fault_in_the_middle_does_not_keep_the_others_from_ending, "ops:2.4/fault ops:0.4/fault" },
+    { "an auto-translated domain has nothing to replace with", an_auto_translated_domain_has_nothing_to_replace_with,
+      "ops:8/hvm" },
+    { "the mapping at the new address moves", the_mapping_at_the_new_address_moves, "ops:8/pv" },
+    { "replacing leaves the device part", replacing_leaves_the_device_part, "ops:8/device" },
+    { "handles come in Xen's order", handles_come_in_xens_order,
+      "life:2.1/fifo life:2.2/1 life:2.2/2 life:2.3/first-255 life:2.3/256 life:2.3/257 life:2.3/512 ent:2/per-frame" },
+    { "a freed handle goes to the end of the line", a_freed_handle_goes_to_the_end_of_the_line,
+      "life:2.1/tail life:2.3/reuse life:2.3/stale life:2.3/limit" },
+    { "a domain limited to one frame has 255 mappings", a_domain_limited_to_one_frame_has_255_mappings,
+      "life:2.1/sentinel life:2.2/4 life:2.3/max life:2.3/one-frame life:2.3/exhausted" },
+    { NULL, NULL, NULL },
+};
+const struct test_suite suite_unmap = { "unmap", cases };
