@@ -14,9 +14,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <gntsim/xen.h>
-#include <xen/sys/privcmd.h>
-
 #include "maps.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
@@ -25,6 +22,7 @@
 
 static int add_rules(scmp_filter_ctx ctx)
 {
+    static const unsigned char types[] = { 'G', 'E', 'P' };
     /* The loader's MAP_PRIVATE | MAP_DENYWRITE maps, by far the most frequent, are never devices. */
     int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 1,
                               SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_DENYWRITE | INJECTED_MMAP_FLAG, 0));
@@ -37,13 +35,10 @@ static int add_rules(scmp_filter_ctx ctx)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mremap), 1, SCMP_A5(SCMP_CMP_NE, INJECTED_MAGIC));
     if (!rc)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(remap_file_pages), 0);
-    /* _IOC(_IOC_NONE, 'E', nr >= 8, any size): one rule per bit that nr can have. */
-    for (unsigned bit = 8; !rc && bit <= 128; bit *= 2)
+    /* The Xen devices' commands are all _IOC_NONE, of three types. */
+    for (unsigned i = 0; !rc && i < sizeof types; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1,
-                              SCMP_A1(SCMP_CMP_MASKED_EQ, 0xc000ff00u | bit, 'E' << 8 | bit));
-    if (!rc)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1, 
-                              SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, IOCTL_PRIVCMD_HYPERCALL));
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, _IOC(3u, 0xff, 0, 0), (unsigned)types[i] << _IOC_TYPESHIFT));
     return rc;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The seccomp filter of every program in a domain. It stops the few calls that concern device mappings until the server
- * (supervisor.h) has answered: mmap of files, munmap within the window of device addresses, any mremap and
- * remap_file_pages, and those ioctls that can fail with ENOSYS, which a FUSE server cannot deliver: hypercalls, and commands
- * that evtchn does not know. Everything else runs at full speed. FUSE tells its server nothing of mmap, so this is how one is seen, in whichever thread it comes.
+ * The seccomp filter of every program in a domain. It stops the calls that the server answers (supervisor.h): the Xen devices'
+ * ioctls, mmap of files, munmap within the window of device addresses, any mremap and remap_file_pages. Everything else
+ * runs at full speed. FUSE tells its server nothing of mmap, turns an ENOSYS into ENOTTY, and wakes its server wherever the
+ * scheduler likes; a notification does none of that, and its caller can be killed while it waits.
  */
 #ifndef GNTSIM_FUSE_DEV_FILTER_H
 #define GNTSIM_FUSE_DEV_FILTER_H

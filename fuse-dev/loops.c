@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "loops.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,26 +8,26 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define NR_LOOPS 4
 #define STUCK_NS (50 * 1000 * 1000L)
 
 struct loop {
     struct loops *pool;
-    const char *name;
     loop_step *step;
+    loop_ended *when_ended;
     void *ctx;
+    unsigned threads;            /* in it, stuck ones included */
     atomic_uint generation;      /* of the thread that owns the loop */
     atomic_ulong accesses;       /* odd while the owner touches client memory */
     unsigned long seen;          /* the guard's: accesses at its last look */
     bool ended;
+    struct loop *next, **pprev;
 };
 
 struct loops {
     pthread_mutex_t lock;
     pthread_cond_t wake;         /* the guard, and loops_join */
-    struct loop loops[NR_LOOPS];
-    unsigned nr;
-    unsigned threads;            /* running, stuck ones included */
+    struct loop *loops;
+    unsigned threads;            /* of all loops, until their when_ended has returned */
     atomic_bool armed;           /* the guard is looking */
     bool stop;
     pthread_t guard;
@@ -99,8 +98,8 @@ static void *guard_main(void *arg)
 
         if (!atomic_load(&pool->armed)) {
             pthread_cond_wait(&pool->wake, &pool->lock);
-            for (unsigned i = 0; i < pool->nr; i++)
-                pool->loops[i].seen = atomic_load(&pool->loops[i].accesses);
+            for (struct loop *loop = pool->loops; loop; loop = loop->next)
+                loop->seen = atomic_load(&loop->accesses);
             continue;
         }
         clock_gettime(CLOCK_MONOTONIC, &until);
@@ -111,13 +110,28 @@ static void *guard_main(void *arg)
         }
         while (!pool->stop && pthread_cond_timedwait(&pool->wake, &pool->lock, &until) != ETIMEDOUT)
             ;
-        for (unsigned i = 0; i < pool->nr; i++)
-            moved |= guard_look(&pool->loops[i]);
+        for (struct loop *loop = pool->loops; loop; loop = loop->next)
+            moved |= guard_look(loop);
         if (!moved)
             atomic_store(&pool->armed, false);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
+}
+
+/* With the pool's lock, which is let go of meanwhile. */
+static void loop_remove(struct loop *loop)
+{
+    struct loops *pool = loop->pool;
+
+    *loop->pprev = loop->next;
+    if (loop->next)
+        loop->next->pprev = loop->pprev;
+    pthread_mutex_unlock(&pool->lock);
+    if (loop->when_ended)
+        loop->when_ended(loop->ctx);
+    free(loop);
+    pthread_mutex_lock(&pool->lock);
 }
 
 struct spawn {
@@ -140,6 +154,8 @@ static void *loop_main(void *arg)
     pthread_mutex_lock(&pool->lock);
     if (!go_on)
         loop->ended = true;
+    if (!--loop->threads && loop->ended)
+        loop_remove(loop);
     pool->threads--;
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
@@ -166,6 +182,7 @@ static int loop_spawn(struct loop *loop)
         return -rc;
     }
     pthread_detach(thread);
+    loop->threads++;
     loop->pool->threads++;
     return 0;
 }
@@ -196,19 +213,26 @@ int loops_create(struct loops **out)
     return 0;
 }
 
-int loops_start(struct loops *pool, const char *name, loop_step *step, void *ctx)
+int loops_start(struct loops *pool, loop_step *step, loop_ended *ended, void *ctx)
 {
-    struct loop *loop;
+    struct loop *loop = calloc(1, sizeof *loop);
     int rc;
 
+    if (!loop)
+        return -ENOMEM;
+    *loop = (struct loop){ .pool = pool, .step = step, .when_ended = ended, .ctx = ctx };
     pthread_mutex_lock(&pool->lock);
-    assert(pool->nr < NR_LOOPS);
-    loop = &pool->loops[pool->nr];
-    *loop = (struct loop){ .pool = pool, .name = name, .step = step, .ctx = ctx };
     rc = loop_spawn(loop);
-    if (!rc)
-        pool->nr++;
+    if (!rc) {
+        loop->next = pool->loops;
+        loop->pprev = &pool->loops;
+        if (loop->next)
+            loop->next->pprev = &loop->next;
+        pool->loops = loop;
+    }
     pthread_mutex_unlock(&pool->lock);
+    if (rc)
+        free(loop);
     return rc;
 }
 

@@ -12,12 +12,15 @@
 
 struct loops;
 
-/* Does one thing, waiting for it if need be; false ends the loop for good. */
+/* Does one thing, waiting for it if need be; false ends the loop for good. What makes it return false must last: after a
+ * change of threads two of them may be in it for a while, and each is asked. */
 typedef bool loop_step(void *ctx);
+/* The loop has ended and no thread is in it any more. */
+typedef void loop_ended(void *ctx);
 
 int loops_create(struct loops **out);
-/* Runs step in threads of the pool until it returns false. Returns 0 or a negative errno. */
-int loops_start(struct loops *loops, const char *name, loop_step *step, void *ctx);
+/* Runs step in threads of the pool until it returns false, then ended (may be NULL). Returns 0 or a negative errno. */
+int loops_start(struct loops *loops, loop_step *step, loop_ended *ended, void *ctx);
 /* Waits until every loop has ended, and for at most a second for threads that are stuck; then frees. */
 void loops_join(struct loops *loops);
 

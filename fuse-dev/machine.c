@@ -438,13 +438,13 @@ int machine_start(struct machine *m, const struct machine_config *config)
     if (!rc)
         rc = loops_create(&m->loops);
     if (!rc)
-        rc = loops_start(m->loops, "devices", dev_fs_step, m->fs);
+        rc = loops_start(m->loops, dev_fs_step, NULL, m->fs);
     if (!rc)
         rc = dev_fs_learn_dev(m->fs);
     if (!rc)
         rc = start_main_loop(m);
     if (!rc)
-        rc = loops_start(m->loops, "main", main_step, m);
+        rc = loops_start(m->loops, main_step, NULL, m);
     if (rc)
         fprintf(stderr, "gntsim: cannot start the machine: %s\n", strerror(-rc));
     return rc;

@@ -6,8 +6,7 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "dev_fs.h"
 #include "filter.h"
 #include "inject.h"
+#include "loops.h"
 #include "machine.h"
 #include "maps.h"
 #include "user_mem.h"
@@ -33,11 +33,10 @@ struct supervisor {
     struct machine *machine;
     int listener;
     int event_fd;                  /* a pending mmap is decided, or stop */
-    pthread_t thread;
-    struct call *decided;     /* under the machine's lock */
+    struct call *decided;          /* under the machine's lock, as pending */
     unsigned pending;
-    bool stop, ended;
-    struct supervisor *next;
+    atomic_bool stop, hung_up;
+    struct supervisor *next, **pprev;
 };
 
 /* One notified call. */
@@ -151,10 +150,12 @@ static void call_start(struct notice *notice, struct dev_file *file, long (*star
     call->finish = finish;
     call->user_mem = (struct user_mem){ m, notice->tid };
     call->kreq = (struct kreq){ .done = call_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
+    dev_fs_catch_up(m->fs);
     machine_lock(m);
     m->stats.notifications++;
     domain_enter(d);
     call->result = start(call);
+    machine_settle(m);
     if (call->result == KERNEL_PENDING) {
         supervisor->pending++;
         call = NULL;
@@ -176,11 +177,12 @@ static void finish_decided(struct supervisor *supervisor)
     machine_lock(m);
     call = supervisor->decided;
     supervisor->decided = NULL;
+    for (struct call *c = call; c; c = c->next)
+        supervisor->pending--;
     machine_unlock(m);
     while (call) {
         struct call *next = call->next;
 
-        supervisor->pending--;
         call->finish(call);
         call = next;
     }
@@ -235,7 +237,7 @@ static long place_runs(struct call *call, struct inject *inject, uint64_t addr, 
     return (long)addr;
 }
 
-/* Executes the success: our_fd is the mapping's link. */
+/* Executes the success: our_fd is the mapping's link, closed here. */
 static void complete(struct call *call, uint64_t id, uint64_t addr, int our_fd)
 {
     struct notice *notice = &call->notice;
@@ -249,6 +251,7 @@ static void complete(struct call *call, uint64_t id, uint64_t addr, int our_fd)
     if (rc) {
         if (rc == -EPERM)
             log_traced(notice);
+        close(our_fd);
         answer_error(notice, rc == -EPERM ? -EPERM : -ENOMEM);
         return;
     }
@@ -257,6 +260,7 @@ static void complete(struct call *call, uint64_t id, uint64_t addr, int our_fd)
         machine_log(m, "process %d has no file descriptor left for an mmap of a Xen device", notice->tid);
     answer_error(notice, -ENOSYS);
     if (!inject_wait(&inject)) {
+        close(our_fd);
         inject_end(&inject, 0);
         return;
     }
@@ -279,6 +283,11 @@ static void complete(struct call *call, uint64_t id, uint64_t addr, int our_fd)
         }
         inject_call(&inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
     }
+    /*
+     * Theirs is the same open file as ours. It kept the mapping, and with it the vma, from ending until here; once the
+     * thread runs again only its own use may count, or an end of the mapping would be seen late.
+     */
+    close(our_fd);
     inject_end(&inject, result);
 }
 
@@ -313,7 +322,6 @@ static void mmap_finish(struct call *call)
                                                                      : maps_window_alloc(m->maps, call->vma->nr_pages);
     machine_unlock(m);
     complete(call, id, addr, fd);
-    close(fd);
     free(call);
 }
 
@@ -493,7 +501,6 @@ static void ioctl_finish(struct call *call)
     free(call);
 }
 
-/* Commands that can answer ENOSYS, which FUSE would turn into ENOTTY (filter.c says which). */
 static void handle_ioctl(struct notice *notice)
 {
     bool is_ours;
@@ -540,112 +547,84 @@ static bool receive(struct supervisor *supervisor)
     return true;
 }
 
-static void *supervisor_main(void *arg)
+/* A loop_step: waits for a notification or a decision and deals with it. */
+static bool supervisor_step(void *ctx)
 {
-    struct supervisor *supervisor = arg;
+    struct supervisor *supervisor = ctx;
     struct machine *m = supervisor->machine;
     struct pollfd fds[2] = { { supervisor->listener, POLLIN, 0 }, { supervisor->event_fd, POLLIN, 0 } };
     bool go_on = true;
 
-    while (go_on) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            break;
-        if (fds[1].revents & POLLIN)
-            finish_decided(supervisor);
-        if (fds[0].revents & POLLIN)
-            go_on = receive(supervisor);
-        else if (fds[0].revents & (POLLHUP | POLLERR))
-            fds[0].fd = -1;      /* the last program is gone; decided calls may still come */
+    /* Once the last program is gone only decisions can come, for calls nobody waits for any more. */
+    if (supervisor->hung_up)
+        fds[0].fd = -1;
+    if (poll(fds, 2, -1) < 0)
+        return errno == EINTR;
+    if (fds[1].revents & POLLIN)
+        finish_decided(supervisor);
+    if (fds[0].revents & POLLIN)
+        go_on = receive(supervisor);
+    else if (fds[0].revents & (POLLHUP | POLLERR))
+        supervisor->hung_up = true;
+    if (supervisor->hung_up || supervisor->stop) {
         machine_lock(m);
-        if (supervisor->stop || (fds[0].fd < 0 && !supervisor->pending))
-            go_on = false;
+        go_on = !supervisor->stop && supervisor->pending;
         machine_unlock(m);
     }
-    machine_lock(m);
-    supervisor->ended = true;
-    machine_unlock(m);
-    return NULL;
+    return go_on;
 }
 
-static void supervisor_free(struct supervisor *supervisor)
+static void supervisor_ended(void *ctx)
 {
-    pthread_join(supervisor->thread, NULL);
+    struct supervisor *supervisor = ctx;
+    struct machine *m = supervisor->machine;
+
+    machine_lock(m);
+    *supervisor->pprev = supervisor->next;
+    if (supervisor->next)
+        supervisor->next->pprev = supervisor->pprev;
+    machine_unlock(m);
     close(supervisor->listener);
     close(supervisor->event_fd);
     free(supervisor);
 }
 
-/* Frees those that have ended. With the lock. */
-static void reap(struct machine *m)
-{
-    struct supervisor **link = &m->supervisors;
-
-    while (*link) {
-        struct supervisor *supervisor = *link;
-
-        if (supervisor->ended) {
-            *link = supervisor->next;
-            supervisor_free(supervisor);      /* its thread needs no lock any more */
-        } else {
-            link = &supervisor->next;
-        }
-    }
-}
-
 int supervisor_start(struct machine *m, int listener)
 {
     struct supervisor *supervisor = calloc(1, sizeof *supervisor);
-    sigset_t all, old;
-    int rc = -ENOMEM;
+    int rc;
 
-    if (!supervisor)
-        goto fail;
-    *supervisor = (struct supervisor){ .machine = m, .listener = listener };
-    supervisor->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (supervisor->event_fd < 0) {
-        rc = -errno;
-        goto fail;
+    if (!supervisor) {
+        close(listener);
+        return -ENOMEM;
     }
+    supervisor->machine = m;
+    supervisor->listener = listener;
+    supervisor->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     /* Wakes us on the processor of the thread that calls, which is about to sleep. Not on old kernels. */
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     machine_lock(m);
-    reap(m);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = -pthread_create(&supervisor->thread, NULL, supervisor_main, supervisor);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (!rc) {
-        supervisor->next = m->supervisors;
-        m->supervisors = supervisor;
-    }
+    supervisor->next = m->supervisors;
+    supervisor->pprev = &m->supervisors;
+    if (supervisor->next)
+        supervisor->next->pprev = &supervisor->next;
+    m->supervisors = supervisor;
     machine_unlock(m);
-    if (!rc)
-        return 0;
-    close(supervisor->event_fd);
-fail:
-    close(listener);
-    free(supervisor);
+    rc = supervisor->event_fd < 0 ? -errno : loops_start(m->loops, supervisor_step, supervisor_ended, supervisor);
+    if (rc)
+        supervisor_ended(supervisor);
     return rc;
 }
 
 void supervisors_stop(struct machine *m)
 {
-    struct supervisor *supervisor;
     uint64_t one = 1;
 
     machine_lock(m);
-    supervisor = m->supervisors;
-    m->supervisors = NULL;
-    for (struct supervisor *s = supervisor; s; s = s->next) {
-        s->stop = true;
+    for (struct supervisor *s = m->supervisors; s; s = s->next) {
+        atomic_store(&s->stop, true);
         if (write(s->event_fd, &one, sizeof one) < 0)
             assert(errno == EAGAIN);
     }
     machine_unlock(m);
-    while (supervisor) {
-        struct supervisor *next = supervisor->next;
-
-        supervisor_free(supervisor);
-        supervisor = next;
-    }
 }

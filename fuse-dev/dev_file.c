@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* Open devices: what arrives over FUSE for them. Their ioctls and mmaps arrive elsewhere (supervisor.c). */
+#include "dev_fs_i.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MAX_TRANSFER (128 * 1024)
+
+/* ---- References ------------------------------------------------------------------------------- */
+
+struct file *dev_file_kernel(struct dev_file *file)
+{
+    return file->file;
+}
+
+struct domain *dev_file_domain(struct dev_file *file)
+{
+    return file->domain;
+}
+
+void dev_file_get(struct dev_file *file)
+{
+    file->refs++;
+}
+
+void dev_file_settled(struct dev_file *file)
+{
+    if (file->flushed)
+        atomic_fetch_sub(&file->fs->nr_flushed, 1);
+    file->flushed = false;
+}
+
+void dev_file_put(struct dev_file *file)
+{
+    struct domain *d = file->domain;
+
+    if (--file->refs)
+        return;
+    dev_file_settled(file);
+    if (file->poll)
+        fuse_pollhandle_destroy(file->poll);
+    if (file->node)
+        file->node->file = NULL;
+    *file->pprev = file->next;
+    if (file->next)
+        file->next->pprev = file->pprev;
+    kernel_file_close(file->file);
+    free(file);
+    d->open_files--;
+    domain_enter(d);     /* lets a dead domain go if this was the last */
+    domain_leave(d);
+}
+
+static void dev_file_wake(struct file *kernel_file)
+{
+    struct dev_file *file = kernel_file->owner;
+
+    if (!file->poll)
+        return;
+    fuse_lowlevel_notify_poll(file->poll);
+    fuse_pollhandle_destroy(file->poll);
+    file->poll = NULL;
+}
+
+/* ---- Open and close --------------------------------------------------------------------------- */
+
+void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct dev_fs *fs = fuse_req_userdata(req);
+    struct dev_file *file;
+    struct node *node;
+    struct domain *d;
+    int rc = -ENOMEM;
+
+    fi->direct_io = 1;
+    if (ino_kind(ino) == KIND_PARAMETER) {
+        fuse_reply_open(req, fi);
+        return;
+    }
+    if (ino_kind(ino) != KIND_DEVICE) {
+        fuse_reply_err(req, EISDIR);
+        return;
+    }
+    file = calloc(1, sizeof *file);
+    machine_lock(fs->machine);
+    if (!file)
+        goto out;
+    HASH_FIND(hh, fs->nodes, &ino, sizeof ino, node);
+    rc = -ENODEV;
+    d = node ? machine_domain(fs->machine, node->domid) : NULL;
+    if (!d)
+        goto out;
+    rc = -ESTALE;        /* a second open of one inode: the VFS looks the name up again */
+    if (node->file)
+        goto out;
+    rc = kernel_open(d->kernel, node->dev, (unsigned)fi->flags, &file->file);
+    if (rc)
+        goto out;
+    file->fs = fs;
+    file->domain = d;
+    file->node = node;
+    file->refs = 1;
+    file->file->owner = file;
+    file->file->wake = dev_file_wake;
+    node->file = file;
+    file->next = fs->files;
+    file->pprev = &fs->files;
+    if (file->next)
+        file->next->pprev = &file->next;
+    fs->files = file;
+    d->open_files++;
+    fi->fh = (uintptr_t)file;
+    fi->nonseekable = 1;
+    fs->machine->stats.fuse_requests++;
+out:
+    machine_unlock(fs->machine);
+    if (rc) {
+        free(file);
+        fuse_reply_err(req, -rc);
+        return;
+    }
+    if (fuse_reply_open(req, fi)) {      /* the caller was killed meanwhile: no release will come */
+        machine_lock(fs->machine);
+        dev_file_put(file);
+        machine_unlock(fs->machine);
+    }
+}
+
+/* Each close of a descriptor; the last one's release follows by itself, later. */
+void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct dev_fs *fs = fuse_req_userdata(req);
+    struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
+
+    if (ino_kind(ino) == KIND_DEVICE) {
+        machine_lock(fs->machine);
+        if (!file->flushed)
+            atomic_fetch_add(&fs->nr_flushed, 1);
+        file->flushed = true;
+        machine_unlock(fs->machine);
+    }
+    fuse_reply_err(req, 0);
+}
+
+void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct dev_fs *fs = fuse_req_userdata(req);
+    struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
+
+    if (ino_kind(ino) == KIND_DEVICE) {
+        machine_lock(fs->machine);
+        dev_file_settled(file);
+        dev_file_put(file);
+        machine_unlock(fs->machine);
+    }
+    fuse_reply_err(req, 0);
+}
+
+/*
+ * The programs of a domain have the Xen devices' commands answered through their filter; what comes here is another type of
+ * command, which the devices do not know, or a program of another architecture, which they do not serve.
+ */
+void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
+              const void *in_buf, size_t in_size, size_t out_size)
+{
+    (void)ino;
+    (void)cmd;
+    (void)arg;
+    (void)fi;
+    (void)flags;
+    (void)in_buf;
+    (void)in_size;
+    (void)out_size;
+    fuse_reply_err(req, ENOTTY);
+}
+
+/* ---- Reads ------------------------------------------------------------------------------------ */
+
+/* A read that waits for data. */
+struct waiting {
+    struct kreq kreq;
+    fuse_req_t req;
+    struct dev_fs *fs;
+    uint64_t id;
+    bool armed;                  /* it may be answered: nobody needs req any more */
+    bool completed;              /* before it was armed */
+    long result;
+    char *buffer;
+    UT_hash_handle hh;
+};
+
+static void reply_read(fuse_req_t req, const char *buffer, long result)
+{
+    if (result < 0)
+        fuse_reply_err(req, (int)-result);
+    else
+        fuse_reply_buf(req, buffer, (size_t)result);
+}
+
+static void waiting_end(struct waiting *read, long result)
+{
+    HASH_DEL(read->fs->waiting, read);
+    reply_read(read->req, read->buffer, result);
+    free(read->buffer);
+    free(read);
+}
+
+static void read_done(struct kreq *kreq, long result)
+{
+    struct waiting *read = kreq->owner;
+
+    if (read->armed) {
+        waiting_end(read, result);
+        return;
+    }
+    read->completed = true;
+    read->result = result;
+}
+
+/*
+ * The reader got a signal. Called inside a lock of libfuse's, which is why nothing calls into libfuse's interrupt handling with
+ * the machine's lock. The read may have been answered meanwhile, so it is named by number.
+ */
+static void read_interrupted(fuse_req_t req, void *data)
+{
+    struct dev_fs *fs = fuse_req_userdata(req);
+    uint64_t id = (uintptr_t)data;
+    struct waiting *read;
+
+    machine_lock(fs->machine);
+    HASH_FIND(hh, fs->waiting, &id, sizeof id, read);
+    if (read && !read->completed)
+        kernel_cancel(&read->kreq);
+    machine_unlock(fs->machine);
+}
+
+/* From here on an interrupt can end the read, or data. */
+static void wait_for_data(struct waiting *read)
+{
+    struct dev_fs *fs = read->fs;
+
+    fuse_req_interrupt_func(read->req, read_interrupted, (void *)(uintptr_t)read->id);
+    machine_lock(fs->machine);
+    read->armed = true;
+    if (read->completed)
+        waiting_end(read, read->result);
+    machine_unlock(fs->machine);
+}
+
+/* A page fault of one of our own threads on a client's private mapping of a device would come here, too. */
+static bool is_own_thread(pid_t tid)
+{
+    return syscall(SYS_tgkill, getpid(), tid, 0) == 0;
+}
+
+static void device_read(fuse_req_t req, size_t size, struct fuse_file_info *fi)
+{
+    struct dev_fs *fs = fuse_req_userdata(req);
+    struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
+    struct waiting *read;
+    long result;
+
+    if (is_own_thread(fuse_req_ctx(req)->pid)) {
+        fuse_reply_err(req, EIO);
+        return;
+    }
+    if (size > MAX_TRANSFER)
+        size = MAX_TRANSFER;
+    read = calloc(1, sizeof *read);
+    if (!read || !(read->buffer = malloc(size + 1))) {
+        free(read);
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    read->req = req;
+    read->fs = fs;
+    read->kreq = (struct kreq){ .done = read_done, .owner = read };
+    machine_lock(fs->machine);
+    fs->machine->stats.fuse_requests++;
+    file->file->flags = (file->file->flags & ~(unsigned)O_NONBLOCK) | ((unsigned)fi->flags & O_NONBLOCK);
+    result = kernel_read(file->file, read->buffer, size, &read->kreq);
+    machine_settle(fs->machine);
+    if (result == KERNEL_PENDING) {
+        read->id = ++fs->next_waiting;
+        HASH_ADD(hh, fs->waiting, id, sizeof read->id, read);
+        machine_unlock(fs->machine);
+        wait_for_data(read);
+        return;
+    }
+    reply_read(req, read->buffer, result);
+    machine_unlock(fs->machine);
+    free(read->buffer);
+    free(read);
+}
+
+void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    if (ino_kind(ino) == KIND_PARAMETER)
+        param_read(req, ino, size, off);
+    else
+        device_read(req, size, fi);
+}
+
+/* ---- Writes and poll -------------------------------------------------------------------------- */
+
+void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    struct dev_fs *fs = fuse_req_userdata(req);
+    struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
+    long result;
+
+    (void)off;
+    if (ino_kind(ino) == KIND_PARAMETER) {
+        param_write(req, ino, buf, size);
+        return;
+    }
+    machine_lock(fs->machine);
+    fs->machine->stats.fuse_requests++;
+    result = kernel_write(file->file, buf, size);
+    machine_settle(fs->machine);
+    if (result < 0)
+        fuse_reply_err(req, (int)-result);
+    else
+        fuse_reply_write(req, (size_t)result);
+    machine_unlock(fs->machine);
+}
+
+void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
+{
+    struct dev_fs *fs = fuse_req_userdata(req);
+    struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
+    unsigned events = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+
+    machine_lock(fs->machine);
+    if (ino_kind(ino) == KIND_DEVICE) {
+        fs->machine->stats.fuse_requests++;
+        if (ph) {
+            if (file->poll)
+                fuse_pollhandle_destroy(file->poll);
+            file->poll = ph;
+            ph = NULL;
+        }
+        events = kernel_poll(file->file);
+    }
+    machine_unlock(fs->machine);
+    if (ph)
+        fuse_pollhandle_destroy(ph);
+    fuse_reply_poll(req, events);
+}

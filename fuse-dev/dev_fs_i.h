@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of dev_fs share: names (dev_names.c), open devices (dev_file.c), life and loop (dev_fs.c). */
+#ifndef GNTSIM_FUSE_DEV_DEV_FS_I_H
+#define GNTSIM_FUSE_DEV_DEV_FS_I_H
+
+#define FUSE_USE_VERSION 35
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "dev_fs.h"
+#include "machine.h"
+
+/* Directories and parameters have computed inode numbers: kind << 40 | domid << 8 | index. Devices count up from DEVICE_INO. */
+enum kind { KIND_ROOT, KIND_DOMAIN, KIND_MODULES, KIND_MODULE, KIND_PARAMETERS, KIND_PARAMETER, KIND_DEVICE };
+#define DEVICE_INO (1ull << 48)
+
+static inline enum kind ino_kind(fuse_ino_t ino)
+{
+    if (ino == FUSE_ROOT_ID)
+        return KIND_ROOT;
+    return ino >= DEVICE_INO ? KIND_DEVICE : (enum kind)(ino >> 40);
+}
+
+/* A device file as looked up; dev_file once it is open. */
+struct node {
+    fuse_ino_t ino;
+    uint64_t lookups;
+    domid_t domid;
+    const struct chardev *dev;
+    struct dev_file *file;
+    UT_hash_handle hh;
+};
+
+struct dev_file {
+    struct dev_fs *fs;
+    struct domain *domain;
+    struct file *file;
+    struct node *node;           /* NULL once forgotten */
+    unsigned refs;               /* the descriptor's, one per mapping, one per call in progress */
+    bool flushed;                /* a descriptor was closed: the release may be under way */
+    struct fuse_pollhandle *poll;
+    struct dev_file *next, **pprev;
+};
+
+struct dev_fs {
+    struct machine *machine;
+    struct fuse_session *session;
+    char *path;
+    dev_t dev;
+    fuse_ino_t next_ino;
+    struct node *nodes;          /* devices, by ino */
+    struct dev_file *files;
+    atomic_uint nr_flushed;      /* files with flushed set */
+    struct waiting *waiting;     /* reads that wait for data, by id */
+    uint64_t next_waiting;
+    pthread_mutex_t buffer_lock;
+    struct spare *spare;         /* receive buffers not in use */
+};
+
+/* dev_names.c. All reply. */
+void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups);
+void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
+void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void param_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off);
+void param_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size);
+
+/* dev_file.c. No release of the file is under way, or it has come. */
+void dev_file_settled(struct dev_file *file);
+/* All reply. */
+void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
+              const void *in_buf, size_t in_size, size_t out_size);
+void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi);
+void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph);
+
+#endif
