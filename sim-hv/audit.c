@@ -24,13 +24,15 @@ static bool audit_begin(struct audit *a)
     a->types = calloc(top, sizeof *a->types);
     a->placed = calloc(top, sizeof *a->placed);
     a->seen = calloc(top, sizeof *a->seen);
-    a->pins = calloc(DOMID_FIRST_RESERVED, sizeof *a->pins);
+    for (int id = 0; (id = hv_domain_next(a->hv, id)) >= 0; id++)
+        a->nr_pins = (unsigned)id + 1;
+    a->pins = calloc(a->nr_pins + 1, sizeof *a->pins);
     return a->refs && a->types && a->placed && a->seen && a->pins;
 }
 
 static void audit_end(struct audit *a)
 {
-    for (unsigned id = 0; a->pins && id < DOMID_FIRST_RESERVED; id++)
+    for (unsigned id = 0; a->pins && id < a->nr_pins; id++)
         free(a->pins[id]);
     free(a->pins);
     free(a->refs);

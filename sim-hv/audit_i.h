@@ -25,6 +25,7 @@ struct audit {
     int32_t *placed;            /* per frame: host mappings by handles, less those found; for one domain at a time */
     uint8_t *seen;              /* per frame: found through its owner */
     struct recount **pins;      /* [domid]: per entry, NULL while no handle names that domain */
+    unsigned nr_pins;           /* one more than the highest domid there is */
 };
 
 void audit_report(struct audit *a, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -3,11 +3,12 @@
 #include <CUnit/Basic.h>
 
 #include "harness.h"
+#include "rows.h"
 
 static const struct test_suite *const suites[] = {
     &suite_smoke, &suite_map, &suite_unmap, &suite_copy, &suite_table, &suite_version, &suite_transfer, &suite_misc,
     &suite_evtchn, &suite_memory, &suite_life, &suite_physmap,
-    &suite_audit, &suite_faults,
+    &suite_audit, &suite_faults, &suite_golden, &suite_rows,
 };
 #define NR_SUITES (sizeof suites / sizeof *suites)
 
@@ -34,6 +35,7 @@ int main(int argc, char **argv)
         list();
         return 0;
     }
+    rows_use(suites, NR_SUITES);
     if (CU_initialize_registry())
         return 1;
     for (size_t s = 0; s < NR_SUITES; s++) {

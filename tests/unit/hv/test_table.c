@@ -508,7 +508,7 @@ static const struct test_case cases[] = {
     { "only what the operation returns is written", only_what_the_operation_returns_is_written,
       "ops:0.4/map ops:0.4/status-only ops:0.4/query_size ops:0.4/set_version ops:0.4/get_version" },
     { "limits of old hypervisors are upper bounds", limits_of_old_hypervisors_are_upper_bounds,
-      "ent:2-create/version0 ent:2-create/version3 ent:2-create/default ent:2-create/frames0 ent:2-create/bounds "
+      "ops:9/3 ent:2-create/version3 ent:2-create/default ent:2-create/frames0 ent:2-create/bounds "
       "ent:2/initial-frames ent:2/initial-version ent:2/default-frames ent:2/default-maptrack ent:2/max-version "
       "life:1/table life:1/vcpu life:1/failure" },
     { "entries have the public layout", entries_have_the_public_layout,
