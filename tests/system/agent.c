@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -402,12 +404,18 @@ static void do_ioctl_at(struct agent *a)
     ok_or_errno(a, ioctl(number(a, 1), number(a, 2), (void *)number(a, 3)));
 }
 
-/* mmap FD OFFSET PAGES PROT shared|private */
+/* mmap FD OFFSET PAGES PROT shared|private|fixed: fixed is shared, and over memory of the process. */
 static void do_mmap(struct agent *a)
 {
-    void *p = mmap(NULL, number(a, 3) * PAGE, prot_of(word(a, 4)), !strcmp(word(a, 5), "private") ? MAP_PRIVATE : MAP_SHARED,
-                   number(a, 1), number(a, 2));
+    unsigned long size = number(a, 3) * PAGE;
+    int flags = !strcmp(word(a, 5), "private") ? MAP_PRIVATE : MAP_SHARED;
+    void *p = NULL;
 
+    if (!strcmp(word(a, 5), "fixed")) {
+        p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        flags |= MAP_FIXED;
+    }
+    p = mmap(p, size, prot_of(word(a, 4)), flags, number(a, 1), number(a, 2));
     reply_region(a, p, number(a, 3), NULL, 0);
 }
 
@@ -484,6 +492,19 @@ static void do_exit(struct agent *a)
     _exit(0);
 }
 
+/* As a program that holds secrets: nobody else of this user may look into it. */
+static void do_undumpable(struct agent *a)
+{
+    ok_or_errno(a, prctl(PR_SET_DUMPABLE, 0));
+}
+
+static void do_no_files(struct agent *a)
+{
+    struct rlimit limit = { 0, 0 };
+
+    ok_or_errno(a, setrlimit(RLIMIT_NOFILE, &limit));
+}
+
 static void do_pid(struct agent *a)
 {
     reply(a, "ok %d", getpid());
@@ -519,12 +540,14 @@ static const struct command {
     { "open", do_open },                    /* DEVICE [r|w|rw|nb] -> FD */
     { "ioctl", do_ioctl },                  /* FD CMD HEX -> RESULT HEX */
     { "ioctl-at", do_ioctl_at },            /* FD CMD ADDRESS -> RESULT */
-    { "mmap", do_mmap },                    /* FD OFFSET PAGES PROT shared|private -> REGION */
+    { "mmap", do_mmap },                    /* FD OFFSET PAGES PROT shared|private|fixed -> REGION */
     { "read", do_read_write },              /* FD SIZE -> RESULT */
     { "write", do_read_write },             /* FD SIZE -> RESULT */
     { "fork", do_fork },                    /* -> CHILD PID */
     { "child", do_child },                  /* CHILD COMMAND... */
     { "exec", do_exec },                    /* COMMAND... */
+    { "undumpable", do_undumpable },
+    { "no-files", do_no_files },            /* not one descriptor more */
     { "exit", do_exit },
     { "pid", do_pid },
 };

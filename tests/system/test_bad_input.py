@@ -38,6 +38,13 @@ def test_an_unknown_ioctl_is_ENOTTY(machine, device):
         assert agent.error("ioctl", fd, cmd, "00" * 32) == "ENOTTY"
 
 
+def test_an_unknown_ioctl_of_evtchn_is_ENOSYS_as_in_linux(machine):
+    agent = machine.new(1)
+    fd = agent.open("evtchn")
+    for cmd in (command(99, 4, "E"), command(8, 4, "E"), command(255, 0, "E")):
+        assert agent.error("ioctl", fd, cmd, "00" * 32) == "ENOSYS"
+
+
 def test_set_max_grants_is_ENOTTY_as_in_every_kernel_of_today(machine):
     agent = machine.new(1)
     assert agent.error("ioctl", agent.open("gntdev"), SET_MAX, packed("I", 10)) == "ENOTTY"
@@ -231,6 +238,48 @@ def test_moved_and_split_mappings_are_still_known(machine):
     harness.eventually(lambda: machine.stats()["mappings"] == 1, "the shared pages are gone")
     agent("unmap", mapped)
     machine.audit()
+
+
+def test_a_mapping_at_an_address_of_the_programs_choice_is_known_like_any_other(machine):
+    agent = machine.new(1)
+    shared, refs = agent.share(2, 1)
+    fd = agent.open("gntdev")
+    agent("ioctl", fd, MAP, packed("IIQIIII", 2, 0, 0, 1, refs[1], 1, refs[0]))
+    mapped = int(agent("mmap", fd, 0, 2, "rw", "fixed"))
+    agent.poke(mapped, PAGE, 5)
+    assert agent.peek(shared, 0) == 5
+    agent("munmap", mapped, 0)
+    harness.eventually(lambda: machine.stats()["mappings"] == 1, "the mapping is gone")
+    agent("ioctl", fd, UNMAP, packed("QII", 0, 2, 0))
+    machine.audit()
+    assert all(row["host_write"] == 0 for row in machine.json("dump", "entries", 1)["entries"])
+
+
+def test_a_program_that_nobody_may_look_into_works_all_the_same(machine):
+    """prctl(PR_SET_DUMPABLE, 0), as programs with secrets do."""
+    agent = machine.new(1)
+    agent("undumpable")
+    shared, refs = agent.share(1, 1)
+    mapped = agent.map("rw", 1, *refs)
+    agent.poke(mapped, 0, 5)
+    assert agent.peek(shared, 0) == 5
+    agent("unmap", mapped)
+
+
+def test_a_mapping_needs_no_free_descriptor(machine):
+    agent = machine.new(1)
+    shared, refs = agent.share(1, 1)
+    agent("unmap", agent.map("rw", 1, *refs))
+    agent("no-files")
+    mapped = agent.map("rw", 1, *refs)
+    agent.poke(mapped, 0, 5)
+    assert agent.peek(shared, 0) == 5
+
+
+def test_a_hostile_thread_gets_no_hold_of_the_machines_memory(machine, compiled):
+    """While a mapping is completed nothing must show up in the process that leads to frames which nobody granted it."""
+    done = machine.exec(1, compiled("spy"), 1, 500)
+    assert (done.returncode, done.stdout) == (0, "caught 0\n"), done.stderr
 
 
 def test_random_bytes_as_arguments_do_no_harm(machine):

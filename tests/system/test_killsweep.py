@@ -33,8 +33,9 @@ def kill_everywhere(machine, delay, calls, *command):
         yield call
 
 
-@pytest.mark.parametrize("delay", DELAYS)
-def test_a_client_killed_at_any_system_call_leaves_nothing(machine, compiled, delay):
+@pytest.mark.parametrize("profile,delay", [*(("pv", delay) for delay in DELAYS), *((p, d) for p in ("pvh", "legacy") for d in (-1, 80))])
+def test_a_client_killed_at_any_system_call_leaves_nothing(machine, compiled, profile, delay):
+    machine.must("domain", "create", 1, "--profile", profile)
     free_at_once(machine)
     command = (compiled("sweep"), "churn", 1)
     calls = calls_of(machine, *command)

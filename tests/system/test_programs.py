@@ -128,6 +128,37 @@ def test_a_stopped_client_does_not_stop_others(machine, compiled, threads):
     machine.quiet()
 
 
+@pytest.mark.parametrize("last", ["execlp(\"true\", \"true\", NULL)", "exit(0)", "abort()"], ids=["exec", "exit", "abort"])
+def test_a_thread_ends_the_process_while_others_map(machine, tmp_path, last):
+    """Threads vanish in the middle of mappings that are being completed; nothing of them is left."""
+    source = tmp_path / "ends.c"
+    source.write_text("""
+        #define main churn_main
+        #include "%s/churn.c"
+        #undef main
+        #include <time.h>
+        #include <unistd.h>
+        int main(int argc, char **argv)
+        {
+            struct worker workers[6];
+            unsigned spin = atoi(argv[1]);
+            for (unsigned i = 0; i < 6; i++) {
+                workers[i] = (struct worker){ .domid = 1, .rounds = 1000000, .number = i };
+                must(!pthread_create(&workers[i].thread, NULL, work, &workers[i]));
+            }
+            nanosleep(&(struct timespec){ .tv_nsec = spin * 1000 }, NULL);
+            %s;
+            return 1;
+        }""" % (harness.SYSTEM, last))
+    program = tmp_path / "ends"
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-O1", "-o", program, source, "-lxengnttab", "-lxenevtchn"], check=True)
+    expected = -signal.SIGABRT if last == "abort()" else 0
+    for moment in range(0, 20000, 731):         # microseconds after the threads began, any will do
+        done = machine.exec(1, "sh", "-c", "ulimit -c 0; exec %s %d" % (program, moment))
+        assert done.returncode == expected, (moment, done.stderr)
+    machine.quiet()
+
+
 def test_signals_with_handlers_do_not_disturb_a_client(machine, tmp_path):
     """A program with a timer signal every few hundred microseconds, as a profiler makes them."""
     source = tmp_path / "timer.c"
