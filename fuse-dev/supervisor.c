@@ -273,16 +273,16 @@ static void complete(struct call *call, uint64_t id, uint64_t addr, int our_fd)
             addr = maps_window_alloc(m->maps, call->vma->nr_pages);
             machine_unlock(m);
         }
-        if (result >= 0) {
-            machine_lock(m);
-            maps_place(m->maps, id, addr);
-            m->stats.mappings_made++;
-            machine_unlock(m);
-            if (call->vma->dont_copy)
-                inject_call(&inject, SYS_madvise, (uint64_t[6]){ addr, call->vma->nr_pages * HV_PAGE_SIZE, MADV_DONTFORK });
-        }
+        if (result >= 0 && call->vma->dont_copy)
+            inject_call(&inject, SYS_madvise, (uint64_t[6]){ addr, call->vma->nr_pages * HV_PAGE_SIZE, MADV_DONTFORK });
         inject_call(&inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
     }
+    machine_lock(m);
+    if (result >= 0) {
+        maps_place(m->maps, id, addr);
+        m->stats.mappings_made++;
+    }
+    machine_unlock(m);
     /*
      * Theirs is the same open file as ours. It kept the mapping, and with it the vma, from ending until here; once the
      * thread runs again only its own use may count, or an end of the mapping would be seen late.
