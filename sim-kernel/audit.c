@@ -73,21 +73,27 @@ void gnttab_audit(struct audit *audit)
     audit_deferred(audit);
 }
 
-static void audit_handle(struct audit *audit, const struct gntdev_map *map, uint32_t i, grant_handle_t handle,
+/* False only if the hypervisor knows it as something else, or not at all. */
+static bool audit_handle(struct audit *audit, const struct gntdev_map *map, uint32_t i, grant_handle_t handle,
                          uint64_t *live)
 {
     const struct gntdev_grant *grant = &map->grants[i];
     struct hv_mapping_info info;
 
     if (handle == INVALID_GRANT_HANDLE)
-        return;
+        return true;
     (*live)++;
-    if (hv_mapping_next(audit->k->hv, audit->k->domid, handle, &info) || info.handle != handle)
+    if (hv_mapping_next(audit->k->hv, audit->k->domid, handle, &info) || info.handle != handle) {
         audit_fail(audit, "gntdev page %u of map %#llx has handle %u, which the hypervisor does not know", i,
                    (unsigned long long)map->index, handle);
-    else if (info.granter != grant->domid || info.ref != grant->ref)
+        return false;
+    }
+    if (info.granter != grant->domid || info.ref != grant->ref) {
         audit_fail(audit, "gntdev page %u of map %#llx: handle %u is of reference %u of domain %u", i,
                    (unsigned long long)map->index, handle, info.ref, info.granter);
+        return false;
+    }
+    return true;
 }
 
 void gntdev_audit(struct audit *audit)
@@ -100,9 +106,10 @@ void gntdev_audit(struct audit *audit)
 
         nr_pages += map->count;
         for (uint32_t i = 0; i < map->count; i++) {
-            audit_handle(audit, map, i, map->grants[i].handle, &live);
+            bool known = audit_handle(audit, map, i, map->grants[i].handle, &live);
+
             audit_handle(audit, map, i, map->grants[i].khandle, &live);
-            if (k->space && map->grants[i].handle != INVALID_GRANT_HANDLE &&
+            if (k->space && known && map->grants[i].handle != INVALID_GRANT_HANDLE &&
                 map->pages->mfn[i] != HV_INVALID_MFN &&
                 pv_space_pte_mfn(k->space, map->pages->slot[i]) != map->pages->mfn[i])
                 audit_fail(audit, "gntdev page %u of map %#llx: another frame is mapped there", i,

@@ -14,8 +14,8 @@
 /* Elements of an array per piece. */
 #define PIECE 64u
 #define MAX_ELEMENT 40u
-/* Frame numbers that an operation may list: more than a grant table can have. */
-#define MAX_LIST 16384u
+/* More frame numbers than this no operation lists, whatever a domain was created with. */
+#define MAX_LIST 65536u
 
 /* A part of the caller's memory as the hypervisor sees it. */
 struct window {
@@ -123,28 +123,36 @@ struct op_shape {
     unsigned size;                   /* of the argument, or of an element of the array */
     bool array;
     /* Where the operation will put a list of frames: bytes, 0 for none. */
-    size_t (*list)(const void *arg, uint64_t *addr);
+    size_t (*list)(struct kernel *k, const void *arg, uint64_t *addr);
 };
 
-static size_t list_size(uint32_t nr_frames)
+/* Only what the hypervisor is going to write is looked at: nothing, if more frames are asked for than there can be. */
+static size_t list_size(struct kernel *k, domid_t dom, uint32_t nr_frames, unsigned frames_per_entry)
 {
-    return (nr_frames < MAX_LIST ? nr_frames : MAX_LIST) * sizeof(uint64_t);
+    struct gnttab_query_size query = { .dom = dom };
+
+    if (kernel_grant_table_op(k, GNTTABOP_query_size, &query, 1) || query.status != GNTST_okay)
+        return 0;
+    if (nr_frames > (query.max_nr_frames + frames_per_entry - 1) / frames_per_entry || nr_frames > MAX_LIST)
+        return 0;
+    return nr_frames * sizeof(uint64_t);
 }
 
-static size_t setup_table_list(const void *arg, uint64_t *addr)
+static size_t setup_table_list(struct kernel *k, const void *arg, uint64_t *addr)
 {
     const struct gnttab_setup_table *op = arg;
 
     *addr = (uintptr_t)op->frame_list.p;
-    return list_size(op->nr_frames);
+    return list_size(k, op->dom, op->nr_frames, 1);
 }
 
-static size_t status_frames_list(const void *arg, uint64_t *addr)
+/* A status frame is enough for the entries of eight grant frames. */
+static size_t status_frames_list(struct kernel *k, const void *arg, uint64_t *addr)
 {
     const struct gnttab_get_status_frames *op = arg;
 
     *addr = (uintptr_t)op->frame_list.p;
-    return list_size(op->nr_frames);
+    return list_size(k, op->dom, op->nr_frames, 8);
 }
 
 static const struct op_shape grant_table_ops[] = {
@@ -206,7 +214,7 @@ static long call_once(struct kernel *k, const struct kreq *req, uint64_t op, con
     if (rc)
         return rc;
     if (shape && shape->list && m.args.readable)
-        list = shape->list(data, &m.list.addr);
+        list = shape->list(k, data, &m.list.addr);
     if (list) {
         m.list.data = malloc(list);
         if (!m.list.data)

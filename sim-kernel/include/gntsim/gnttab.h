@@ -4,8 +4,8 @@
  * block front- or backend). gntdev and gntalloc are written on it. Names and rules are those of Linux' grant-table.c.
  *
  * The rules of kernel.h hold: one call at a time per machine, negative errno, nothing sleeps. What a real kernel waits
- * for ends in a callback, and at kernel_destroy every callback that is still owed is called with -ENODEV. Between
- * kernel_destroy and the death of struct kernel (which is the end of that call) these functions reach no hypervisor.
+ * for ends in a callback. kernel_destroy calls every callback that is still owed with -ENODEV; in there a driver gives back
+ * its pages and references for the last time (no hypercall is made any more), afterwards the kernel is gone.
  */
 #ifndef GNTSIM_GNTTAB_H
 #define GNTSIM_GNTTAB_H
@@ -59,7 +59,7 @@ int gnttab_alloc_grant_reference_seq(struct kernel *k, unsigned count, grant_ref
 void gnttab_free_grant_reference_seq(struct kernel *k, grant_ref_t first, unsigned count);
 
 /* fn runs once, as soon as count references are free: possibly inside this call. A record in the queue is not queued
- * twice. fn may request again. */
+ * twice. fn may request again (it runs at a later free then). */
 struct gnttab_free_callback {
     struct gnttab_free_callback *next;
     void (*fn)(void *arg);

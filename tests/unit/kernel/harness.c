@@ -3,6 +3,13 @@
 
 struct world w;
 struct proc p;
+static const struct kernel_profile *suite_profile;
+
+void use_profile(const char *name)
+{
+    suite_profile = kernel_profile_find(name);
+    w = (struct world){ .profile = suite_profile };
+}
 
 void eq_(long long actual, long long expected, const char *what, const char *file, unsigned line)
 {
@@ -86,17 +93,14 @@ void boot(domid_t id, const struct kernel_profile *profile)
 
 void world_up_with(const struct kernel_profile *profile)
 {
-    const struct kernel_profile *listed = w.profile;
-
     world_empty(profile, 16384);
-    (void)listed;
     boot(0, profile);
     boot(1, profile);
 }
 
 void world_up(void)
 {
-    world_up_with(w.profile);
+    world_up_with(suite_profile);
 }
 
 void audit_clean(void)
@@ -119,8 +123,6 @@ void destroy_domain(domid_t id)
 
 void world_down(void)
 {
-    const struct kernel_profile *profile = w.profile;
-
     settle();
     audit_clean();
     EQ(w.open_files, 0);
@@ -130,7 +132,7 @@ void world_down(void)
             destroy_domain(id);
     hv_destroy(w.hv);
     munmap(w.memory, w.nr_frames * PAGE);
-    w = (struct world){ .profile = profile };
+    w = (struct world){ .profile = suite_profile };
 }
 
 void settle(void)
@@ -197,7 +199,7 @@ void proc_hole(const void *from, size_t size, int allowed)
 
 static bool may_access(uint64_t addr, size_t size, int how)
 {
-    if (addr < PAGE || addr > UINT64_MAX - size || addr + size > 1ull << 47)
+    if (addr < 0x10000 || addr > UINT64_MAX - size || addr + size > 1ull << 47)
         return false;
     for (size_t i = 0; i < sizeof p.holes / sizeof *p.holes; i++)
         if (addr < p.holes[i].to && addr + size > p.holes[i].from && !(p.holes[i].allowed & how))
@@ -243,6 +245,8 @@ static struct vma *proc_find_vma(void *ctx, uint64_t addr)
     uint64_t lowest = UINT64_MAX;
 
     (void)ctx;
+    if (p.in_find_vma)
+        p.in_find_vma();
     for (size_t i = 0; i < sizeof p.vmas / sizeof *p.vmas; i++) {
         const struct vma *vma = p.vmas[i].vma;
 
@@ -324,6 +328,16 @@ long do_ioctl(struct file *file, unsigned long cmd, void *arg)
 
     MUST(rc != KERNEL_PENDING);
     OK(!call.done);
+    return rc;
+}
+
+long start_read(struct file *file, void *buf, size_t size, struct call *call)
+{
+    long rc;
+
+    call_init(call);
+    rc = kernel_read(file, buf, size, &call->req);
+    settle();
     return rc;
 }
 
@@ -487,9 +501,8 @@ uint32_t take_event(struct file *evtchn)
     long rc;
 
     settle();
-    call_init(&call);
     evtchn->flags |= O_NONBLOCK;
-    rc = kernel_read(evtchn, &port, sizeof port, &call.req);
+    rc = start_read(evtchn, &port, sizeof port, &call);
     evtchn->flags = flags;
     OK(rc == sizeof port || rc == -EAGAIN);
     return rc == sizeof port ? port : 0;
@@ -545,4 +558,28 @@ struct hv_domain_info info(domid_t id)
 
     MUST(hv_domain_info(w.hv, id, &out) == 0);
     return out;
+}
+
+static struct hv_frame_info frame_behind(const struct vma *vma, uint64_t page)
+{
+    uint64_t offset = (uint64_t)((const char *)(uintptr_t)at(vma, page, 0) - (const char *)w.memory);
+    struct hv_frame_info frame;
+
+    MUST(hv_frame_info(w.hv, offset / PAGE, &frame) == 0);
+    MUST(frame.owner >= 0);
+    return frame;
+}
+
+void page_out(const struct vma *vma, uint64_t page)
+{
+    struct hv_frame_info frame = frame_behind(vma, page);
+
+    EQ(hv_page_out(w.hv, (domid_t)frame.owner, frame.gfn), 0);
+}
+
+void page_in(const struct vma *vma, uint64_t page)
+{
+    struct hv_frame_info frame = frame_behind(vma, page);
+
+    EQ(hv_page_in(w.hv, (domid_t)frame.owner, frame.gfn), 0);
 }

@@ -42,6 +42,7 @@ struct test_suite {
 #define PAGE 4096u
 #define MS 1000000ull
 #define RW (PROT_READ | PROT_WRITE)
+#define IS_PV (!w.profile->auto_translated)
 
 #define EQ(actual, expected) \
     eq_((long long)(actual), (long long)(expected), #actual " == " #expected, __FILE__, __LINE__)
@@ -53,7 +54,7 @@ void eq_(long long actual, long long expected, const char *what, const char *fil
 
 #define NR_DOMAINS 4
 struct world {
-    const struct kernel_profile *profile;      /* of the suite that runs */
+    const struct kernel_profile *profile;      /* the suite's, or the one that the test asked for */
     struct hv *hv;
     void *memory;
     uint64_t nr_frames;
@@ -66,6 +67,8 @@ struct world {
 };
 extern struct world w;
 
+/* Of the suite that runs from now on. */
+void use_profile(const char *name);
 /* A machine with domains 0 (privileged) and 1 that run the suite's profile. */
 void world_up(void);
 void world_up_with(const struct kernel_profile *profile);
@@ -95,6 +98,7 @@ struct proc {
     void *during_arg;
     unsigned at;
     struct { uint64_t addr; struct vma *vma; } vmas[4];
+    void (*in_find_vma)(void);
 };
 extern struct proc p;
 void proc_reset(void);
@@ -118,6 +122,7 @@ long do_ioctl(struct file *file, unsigned long cmd, void *arg);
 long start_ioctl(struct file *file, unsigned long cmd, void *arg, struct call *call);
 long do_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned flags, struct vma **vma);
 long start_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned flags, struct call *call);
+long start_read(struct file *file, void *buf, size_t size, struct call *call);
 /* A whole, or a part of a, mapping leaves the address space. */
 void do_munmap(struct vma *vma);
 void do_munmap_part(struct vma *vma, uint64_t first, uint64_t nr);
@@ -153,9 +158,13 @@ uint16_t entry_flags(domid_t id, uint32_t ref);
 bool in_use(domid_t id, uint32_t ref);         /* reading or writing */
 struct hv_domain_info info(domid_t id);
 
-extern const struct test_suite suite_smoke, suite_life, suite_gnttab, suite_gnttab_map, suite_events, suite_evtchn, suite_gntdev,
-    suite_gntdev_mmap, suite_gntdev_mmap_pv, suite_gntdev_mmap_pvh, suite_gntdev_legacy, suite_copy, suite_gntalloc,
-    suite_gntalloc_legacy, suite_notify, suite_notify_pv, suite_notify_pvh, suite_privcmd, suite_privcmd_legacy,
-    suite_hostile, suite_probes;
+/* The machine page behind a page of a mapping goes out, or comes back. */
+void page_out(const struct vma *vma, uint64_t page);
+void page_in(const struct vma *vma, uint64_t page);
+
+extern const struct test_suite suite_smoke, suite_life, suite_life_retry, suite_vfs, suite_gnttab, suite_gnttab_version, suite_gnttab_map, suite_evtchn,
+    suite_evtchn_static, suite_gntdev, suite_gntdev_mmap, suite_gntdev_pv, suite_gntdev_pvh, suite_gntdev_legacy,
+    suite_copy, suite_gntalloc, suite_gntalloc_deferred, suite_gntalloc_legacy, suite_notify, suite_notify_pv, suite_notify_pvh, suite_privcmd,
+    suite_hostile, suite_fuzz;
 
 #endif

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* Random calls from two domains, the same ones for the same seed; after each run nothing is left behind. */
+#include "harness.h"
+
+#define NR_FILES 6
+#define NR_VMAS 24
+#define NR_PINS 4
+
+static struct file *gntdev[2][NR_FILES], *gntalloc[2][NR_FILES], *evtchn[2];
+static struct {
+    struct vma *vma;
+    bool pending;
+    struct call call;
+    struct file *file;
+} maps[NR_VMAS];
+static struct kernel_pin *pins[NR_PINS];
+static uint64_t state;
+static uint8_t buffer[2 * PAGE] __attribute__((aligned(4096)));
+
+static uint32_t rnd(uint32_t below)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)(state >> 33) % below;
+}
+
+/* Mostly a sensible number, sometimes any. */
+static uint32_t number(uint32_t sensible)
+{
+    return rnd(20) ? rnd(sensible) : rnd(2) ? UINT32_MAX - rnd(3) : (uint32_t)state;
+}
+
+static void toggle_file(struct file **slot, unsigned dom, const char *name)
+{
+    if (*slot) {
+        close_dev(*slot);
+        *slot = NULL;
+    } else {
+        *slot = open_as((domid_t)dom, name, rnd(8) ? O_RDWR : O_RDONLY);
+    }
+}
+
+static struct file *some_file(unsigned dom, bool alloc)
+{
+    struct file **slot = &(alloc ? gntalloc : gntdev)[dom][rnd(NR_FILES)];
+
+    if (!*slot || !rnd(30))
+        toggle_file(slot, dom, alloc ? "gntalloc" : "gntdev");
+    return *slot;
+}
+
+static void step_alloc(unsigned dom)
+{
+    struct file *f = some_file(dom, true);
+    uint64_t index;
+
+    if (!f)
+        return;
+    switch (rnd(4)) {
+    case 0:
+        alloc_grefs(f, (domid_t)(rnd(10) ? 1 - dom : dom), rnd(3), rnd(5), &index, NULL);
+        break;
+    case 1:
+        dealloc(f, rnd(16) * PAGE, rnd(4));
+        break;
+    case 2:
+        set_notify(f, rnd(16) * PAGE + rnd(PAGE), rnd(5), number(8));
+        break;
+    default:
+        break;
+    }
+}
+
+static void step_map(unsigned dom)
+{
+    struct file *f = some_file(dom, false);
+    uint32_t refs[4];
+    uint64_t index;
+
+    if (!f)
+        return;
+    for (unsigned i = 0; i < 4; i++)
+        refs[i] = 8 + number(12);
+    switch (rnd(4)) {
+    case 0:
+    case 1:
+        map_refs(f, (domid_t)(rnd(10) ? 1 - dom : dom), refs, rnd(4), &index);
+        break;
+    case 2:
+        unmap_index(f, rnd(12) * PAGE, rnd(4));
+        break;
+    default:
+        set_notify(f, rnd(12) * PAGE + rnd(PAGE), rnd(5), number(8));
+    }
+}
+
+static void step_mmap(unsigned dom)
+{
+    struct file *f = some_file(dom, rnd(2));
+    unsigned i = rnd(NR_VMAS);
+    long rc;
+
+    if (maps[i].vma && !maps[i].pending) {
+        uint64_t first = rnd((uint32_t)maps[i].vma->nr_pages);
+
+        if (rnd(3)) {
+            do_munmap(maps[i].vma);
+            maps[i].vma = NULL;
+        } else {
+            do_munmap_part(maps[i].vma, first, rnd((uint32_t)(maps[i].vma->nr_pages - first) + 1));
+        }
+        return;
+    }
+    if (!f || maps[i].pending)
+        return;
+    rc = start_mmap(f, rnd(14) * PAGE, (1 + rnd(4)) * PAGE, rnd(4) ? RW : PROT_READ, rnd(8) ? MAP_SHARED : MAP_PRIVATE,
+                    &maps[i].call);
+    maps[i].vma = maps[i].call.vma;
+    maps[i].file = f;
+    maps[i].pending = rc == KERNEL_PENDING;
+}
+
+/* Mappings whose mmap was answered later. */
+static void collect(void)
+{
+    for (unsigned i = 0; i < NR_VMAS; i++) {
+        if (!maps[i].pending || !maps[i].call.done)
+            continue;
+        maps[i].pending = false;
+        if (maps[i].call.result) {
+            maps[i].vma = NULL;
+            close_dev(maps[i].file);
+        }
+    }
+}
+
+static void step_events(unsigned dom)
+{
+    uint32_t port = number(8), remote[2] = { rnd(2), number(8) };
+
+    switch (rnd(6)) {
+    case 0:
+        do_ioctl(evtchn[dom], IOCTL_EVTCHN_BIND_UNBOUND_PORT, remote);
+        break;
+    case 1:
+        do_ioctl(evtchn[dom], IOCTL_EVTCHN_BIND_INTERDOMAIN, remote);
+        break;
+    case 2:
+        do_ioctl(evtchn[dom], IOCTL_EVTCHN_UNBIND, &port);
+        break;
+    case 3:
+        do_ioctl(evtchn[dom], IOCTL_EVTCHN_NOTIFY, &port);
+        break;
+    case 4:
+        port = take_event(evtchn[dom]);
+        if (port && rnd(4))
+            ack_event(evtchn[dom], port);
+        break;
+    default:
+        ack_event(evtchn[dom], port);
+    }
+}
+
+static void step_paging(void)
+{
+    domid_t dom = (domid_t)rnd(2);
+    uint64_t gfn = rnd(24);
+
+    if (rnd(2))
+        hv_page_out(w.hv, dom, gfn);
+    else
+        hv_page_in(w.hv, dom, gfn);
+}
+
+static void step_pins(void)
+{
+    unsigned i = rnd(NR_PINS), m = rnd(NR_VMAS);
+
+    if (pins[i]) {
+        kernel_unpin(pins[i]);
+        pins[i] = NULL;
+    } else if (maps[m].vma && !maps[m].pending && kernel_vma_pin(maps[m].vma, rnd(3), &pins[i])) {
+        pins[i] = NULL;
+    }
+}
+
+static void step_copy(unsigned dom)
+{
+    static struct ioctl_gntdev_grant_copy_segment segs[20];
+    struct ioctl_gntdev_grant_copy op = { rnd(20), segs };
+    struct file *f = some_file(dom, false);
+    static struct call call;
+    long rc;
+
+    if (!f)
+        return;
+    for (unsigned i = 0; i < op.count; i++) {
+        segs[i] = (struct ioctl_gntdev_grant_copy_segment){ .len = (uint16_t)rnd(PAGE), .flags = (uint16_t)(1 + rnd(3)) };
+        if (segs[i].flags & GNTCOPY_source_gref) {
+            segs[i].source.foreign.ref = 8 + number(12);
+            segs[i].source.foreign.domid = (domid_t)rnd(2);
+        } else {
+            segs[i].source.virt = buffer + rnd(PAGE);
+        }
+        if (segs[i].flags & GNTCOPY_dest_gref) {
+            segs[i].dest.foreign.ref = 8 + number(12);
+            segs[i].dest.foreign.domid = (domid_t)rnd(2);
+        } else {
+            segs[i].dest.virt = buffer + rnd(PAGE);
+        }
+    }
+    rc = start_ioctl(f, IOCTL_GNTDEV_GRANT_COPY, &op, &call);
+    while (rc == KERNEL_PENDING && !call.done)
+        advance(32640 * MS);
+}
+
+static void run(uint64_t seed, unsigned steps, bool whole_domain_dies)
+{
+    world_up();
+    state = seed;
+    memset(gntdev, 0, sizeof gntdev);
+    memset(gntalloc, 0, sizeof gntalloc);
+    memset(maps, 0, sizeof maps);
+    memset(pins, 0, sizeof pins);
+    for (unsigned dom = 0; dom < 2; dom++)
+        evtchn[dom] = open_dev((domid_t)dom, "evtchn");
+    for (unsigned step = 0; step < steps; step++) {
+        unsigned dom = rnd(2);
+
+        switch (rnd(12)) {
+        case 0: case 1: step_alloc(dom); break;
+        case 2: case 3: case 4: step_map(dom); break;
+        case 5: case 6: case 7: step_mmap(dom); break;
+        case 8: step_events(dom); break;
+        case 9: step_paging(); break;
+        case 10: step_pins(); break;
+        default: rnd(3) ? advance(rnd(1500) * MS) : step_copy(dom);
+        }
+        collect();
+        if (step % 64 == 0)
+            audit_clean();
+    }
+    if (whole_domain_dies) {
+        destroy_domain(1);
+        collect();
+    }
+    /* Everybody lets go, then time passes. */
+    for (unsigned i = 0; i < NR_PINS; i++)
+        if (pins[i])
+            kernel_unpin(pins[i]);
+    advance(100000 * MS);
+    collect();
+    for (unsigned i = 0; i < NR_VMAS; i++) {
+        OK(!maps[i].pending);
+        if (maps[i].vma)
+            do_munmap(maps[i].vma);
+    }
+    for (unsigned dom = 0; dom < 2; dom++) {
+        for (unsigned i = 0; i < NR_FILES; i++) {
+            if (gntdev[dom][i])
+                close_dev(gntdev[dom][i]);
+            if (gntalloc[dom][i])
+                close_dev(gntalloc[dom][i]);
+        }
+        close_dev(evtchn[dom]);
+    }
+    advance(100000 * MS);
+    if (w.profile->gntalloc_waits_for_peer) {
+        /* Such a kernel gives up busy pages at the next call only. */
+        for (unsigned dom = 0; dom < 2; dom++) {
+            struct file *f = w.k[dom] ? open_dev((domid_t)dom, "gntalloc") : NULL;
+
+            if (f) {
+                dealloc(f, 0, 1);
+                close_dev(f);
+            }
+        }
+    }
+    for (unsigned dom = 0; dom < 2; dom++) {
+        if (!w.k[dom])
+            continue;
+        EQ(info((domid_t)dom).maptrack_in_use, 0);
+        EQ(info((domid_t)dom).nr_ports, 0);
+        EQ(gnttab_nr_deferred(w.k[dom]), 0);
+    }
+    world_down();
+}
+
+static void random_calls(void)
+{
+    for (uint64_t seed = 1; seed <= 12; seed++)
+        run(seed * 0x9e3779b97f4a7c15, 1500, false);
+}
+
+static void random_calls_until_a_domain_dies(void)
+{
+    for (uint64_t seed = 101; seed <= 112; seed++)
+        run(seed * 0x9e3779b97f4a7c15, 600, true);
+}
+
+static const struct test_case cases[] = {
+    { "random calls of two domains keep all books right and leave nothing behind", random_calls },
+    { "random calls and then the end of one domain leave nothing behind in the other", random_calls_until_a_domain_dies },
+    { NULL, NULL },
+};
+const struct test_suite suite_fuzz = { "fuzz", "pv pvh legacy", cases };
