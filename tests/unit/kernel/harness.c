@@ -293,12 +293,12 @@ struct file *open_as(domid_t id, const char *name, unsigned flags)
 
 static void file_get(struct file *file)
 {
-    file->owner = (char *)file->owner + 1;
+    file->owner = (void *)((uintptr_t)file->owner + 1);
 }
 
 static void file_put(struct file *file)
 {
-    file->owner = (char *)file->owner - 1;
+    file->owner = (void *)((uintptr_t)file->owner - 1);
     if (file->owner)
         return;
     kernel_file_close(file);
