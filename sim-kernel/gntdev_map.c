@@ -128,11 +128,8 @@ static void settle_handle(struct gntdev_map *map, grant_handle_t *handle, int16_
     map->live_grants--;
 }
 
-static void unmap_done(struct gnttab_unmap *u, int result)
+static void settle_unmap(struct gntdev_map *map, const struct gnttab_unmap *u, int result)
 {
-    struct unmap_run *run = u->owner;
-    struct gntdev_map *map = run->map;
-
     for (unsigned i = 0; i < u->nr; i++) {
         struct gntdev_grant *grant = &map->grants[u->first + i];
 
@@ -140,9 +137,22 @@ static void unmap_done(struct gnttab_unmap *u, int result)
         if (u->kops)
             settle_handle(map, &grant->khandle, result ? GNTST_general_error : u->kops[i].status);
     }
-    free(u->ops);
-    free(u->kops);
+}
+
+static void unmap_run_free(struct unmap_run *run)
+{
+    free(run->unmap.ops);
+    free(run->unmap.kops);
     free(run);
+}
+
+static void unmap_done(struct gnttab_unmap *u, int result)
+{
+    struct unmap_run *run = u->owner;
+    struct gntdev_map *map = run->map;
+
+    settle_unmap(map, u, result);
+    unmap_run_free(run);
     gntdev_map_put(map);
 }
 
@@ -173,25 +183,31 @@ static struct unmap_run *unmap_run_alloc(struct gntdev_map *map, unsigned nr)
         run->unmap.kops = calloc(nr, sizeof *run->unmap.kops);
     if (run->unmap.ops && (run->unmap.kops || !map->k->space))
         return run;
-    free(run->unmap.ops);
-    free(run->unmap.kops);
-    free(run);
+    unmap_run_free(run);
     return NULL;
+}
+
+/* A real kernel has the records for unmapping since the map was made. Without memory for them it is done one by one, and
+ * nobody is waited for. */
+static void unmap_one(struct gntdev_map *map, unsigned page)
+{
+    struct gnttab_unmap_grant_ref op, kop;
+    struct gnttab_unmap u = { .ops = &op, .kops = map->k->space ? &kop : NULL, .first = page, .nr = 1 };
+
+    fill_unmap(map, &u);
+    settle_unmap(map, &u, gnttab_unmap_refs(map->k, u.ops, u.kops, map->pages, page, 1));
 }
 
 static void unmap_run(struct gntdev_map *map, unsigned first, unsigned nr)
 {
     struct unmap_run *run = unmap_run_alloc(map, nr);
 
+    clear_byte(map, first, nr);
     if (!run) {
-        /* A real kernel has these records since the map was made. Smaller ones may be had; a single one must. */
-        if (nr == 1)
-            abort();
-        unmap_run(map, first, nr / 2);
-        unmap_run(map, first + nr / 2, nr - nr / 2);
+        for (unsigned i = 0; i < nr; i++)
+            unmap_one(map, first + i);
         return;
     }
-    clear_byte(map, first, nr);
     run->unmap = (struct gnttab_unmap){ .k = map->k, .ops = run->unmap.ops, .kops = run->unmap.kops, .pages = map->pages,
                                         .first = first, .nr = nr, .done = unmap_done, .owner = run };
     fill_unmap(map, &run->unmap);

@@ -123,6 +123,8 @@ static void defer(struct kernel *k, grant_ref_t ref, struct kernel_page *page)
 
     if (!entry) {
         kernel_log(k, "grant table: leaking g.e. %#x", ref);
+        if (page)
+            page_leak(k, page);
         return;
     }
     *entry = (struct gnttab_deferred){ .ref = ref, .page = page, .held_mfn = HV_INVALID_MFN, .warn_delay = WARN_AFTER };

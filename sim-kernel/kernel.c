@@ -89,7 +89,7 @@ void kernel_destroy(struct kernel *k)
         pin->k = NULL;
     gntdev_destroy(k);
     gntalloc_destroy(k);
-    bounce_pages_free(k);
+    pages_destroy(k);
     events_destroy(k);
     kernel_gnttab_destroy(k);
     while (k->timers)

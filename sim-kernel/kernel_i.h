@@ -58,6 +58,7 @@ struct kernel {
     uint64_t nr_pages;                      /* struct kernel_page with memory */
     struct kernel_page *bounce;             /* spare pages for grant copy */
     unsigned nr_bounce;
+    struct kernel_page *leaked;             /* nobody will ever give them back */
     struct gnttab gnttab;
     struct kernel_pv_space *space;          /* PV only */
     struct slots slots;                     /* places to map grants at */
@@ -113,12 +114,16 @@ struct kernel_page {
     uint64_t gfn, mfn;
     uint64_t frame;                         /* names it in a grant entry */
     unsigned refs;
-    struct kernel_page *next;               /* in a list of spare pages */
+    bool leaked;
+    struct kernel_page *next;               /* in a list of spare or leaked pages */
 };
 /* A page whose contents do not matter. */
 struct kernel_page *bounce_page_get(struct kernel *k);
 void bounce_page_put(struct kernel *k, struct kernel_page *page);
-void bounce_pages_free(struct kernel *k);
+/* The page stays granted for ever. */
+void page_leak(struct kernel *k, struct kernel_page *page);
+/* At the end: spare pages, and what became of leaked ones. */
+void pages_destroy(struct kernel *k);
 
 /* ---- Devices ---------------------------------------------------------------------------------- */
 

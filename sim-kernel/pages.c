@@ -149,8 +149,24 @@ void bounce_page_put(struct kernel *k, struct kernel_page *page)
     k->nr_bounce++;
 }
 
-void bounce_pages_free(struct kernel *k)
+void page_leak(struct kernel *k, struct kernel_page *page)
 {
+    if (page->leaked)
+        return;
+    page->leaked = true;
+    page->next = k->leaked;
+    k->leaked = page;
+}
+
+void pages_destroy(struct kernel *k)
+{
+    assert(k->dead);
+    while (k->leaked) {
+        struct kernel_page *page = k->leaked;
+
+        k->leaked = page->next;
+        free(page);
+    }
     while (k->bounce) {
         struct kernel_page *page = k->bounce;
 
