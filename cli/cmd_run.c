@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -68,7 +69,7 @@ int cmd_run(int argc, char **argv)
     machine = fork();
     if (!machine) {
         close(sockets[0]);
-        _exit(be_machine(sockets[1], &options));
+        exit(be_machine(sockets[1], &options));
     }
     close(sockets[1]);
     child = machine < 0 ? -1 : fork();

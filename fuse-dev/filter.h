@@ -8,10 +8,10 @@
 #ifndef GNTSIM_FUSE_DEV_FILTER_H
 #define GNTSIM_FUSE_DEV_FILTER_H
 
-/* What the server's own injected calls carry so that they pass. A client that copies it gains nothing: its mmap of
- * a device then fails with FUSE's own ENODEV. */
+/* What the server's own injected calls carry so that they pass. A client that copies it gains nothing: its mmap of a device
+ * then fails with FUSE's own ENODEV, and the end of a mapping is seen all the same, a little later. */
 #define INJECTED_MMAP_FLAG 0x40000000u       /* in flags: a bit that means something with MAP_HUGETLB only */
-#define INJECTED_MAGIC     0x676e7473u       /* in munmap's third and mremap's sixth argument, which have none */
+#define INJECTED_MAGIC     0x676e7473u       /* in munmap's third argument, which it does not have */
 
 /* Installs the filter in the calling process, for it and all it starts. Returns the listener for the server, or
  * a negative errno: -EBUSY when there is a listener already (a machine within a machine). */

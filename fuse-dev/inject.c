@@ -41,6 +41,18 @@ static void unpin(struct inject *inject)
     inject->pinned = false;
 }
 
+/* The thread is dying: collects it, or it would stay a traced zombie of ours and an execve of its process would wait for it. */
+static void collect(struct inject *inject)
+{
+    int status;
+    pid_t rc;
+
+    inject->gone = true;
+    do
+        rc = waitpid(inject->tid, &status, __WALL);
+    while ((rc < 0 && errno == EINTR) || (rc == inject->tid && WIFSTOPPED(status)));
+}
+
 int inject_begin(struct inject *inject, pid_t tid)
 {
     int rc;
@@ -51,7 +63,7 @@ int inject_begin(struct inject *inject, pid_t tid)
     pin(inject);
     if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL)) {
         rc = -errno;
-        inject->gone = true;
+        collect(inject);
         unpin(inject);
         return rc;
     }
@@ -74,7 +86,8 @@ static bool wait_stop(struct inject *inject, int *status)
 
 bool inject_wait(struct inject *inject)
 {
-    uint64_t all = ~0ull;
+    /* Not SIGTRAP: the kernel sends it for each step, and resets the handler of one that is blocked. */
+    uint64_t all = ~(1ull << (SIGTRAP - 1));
     int status;
 
     if (!wait_stop(inject, &status))
@@ -83,7 +96,7 @@ bool inject_wait(struct inject *inject)
     if (ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) ||
         ptrace(PTRACE_GETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask) ||
         ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &all))
-        inject->gone = true;
+        collect(inject);
     return !inject->gone;
 }
 
@@ -104,26 +117,30 @@ long inject_call(struct inject *inject, long nr, const uint64_t args[6])
     regs.r10 = args[3];
     regs.r8 = args[4];
     regs.r9 = args[5];
-    if (ptrace(PTRACE_SETREGS, inject->tid, NULL, &regs))
-        inject->gone = true;
-    while (!inject->gone) {
-        if (ptrace(PTRACE_SINGLESTEP, inject->tid, NULL, NULL)) {
-            inject->gone = true;
-            break;
+    if (ptrace(PTRACE_SETREGS, inject->tid, NULL, &regs)) {
+        collect(inject);
+        return -ESRCH;
+    }
+    for (;;) {
+        /* A SIGSTOP of somebody's cannot be masked. Its stop may come before the step, or after it and before the step's
+         * own, which must not be left behind: it would kill the thread later. */
+        bool stepped = regs.rip == inject->regs.rip;
+
+        if (ptrace(stepped ? PTRACE_CONT : PTRACE_SINGLESTEP, inject->tid, NULL, NULL)) {
+            collect(inject);
+            return -ESRCH;
         }
         if (!wait_stop(inject, &status))
-            break;
-        /* A SIGSTOP of somebody's cannot be masked and stops the thread before or after the step: see which. */
+            return -ESRCH;
         if (ptrace(PTRACE_GETREGS, inject->tid, NULL, &regs)) {
-            inject->gone = true;
-            break;
+            collect(inject);
+            return -ESRCH;
         }
-        if (regs.rip == inject->regs.rip)
+        if (status >> 8 == SIGTRAP && regs.rip == inject->regs.rip)
             return (long)regs.rax;
         if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS)
             return -EFAULT;      /* the client took away its own code */
     }
-    return -ESRCH;
 }
 
 void inject_end(struct inject *inject, long result)
@@ -133,7 +150,8 @@ void inject_end(struct inject *inject, long result)
         inject->regs.orig_rax = (unsigned long long)-1;      /* not to be restarted */
         ptrace(PTRACE_SETREGS, inject->tid, NULL, &inject->regs);
         ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask);
-        ptrace(PTRACE_DETACH, inject->tid, NULL, NULL);
+        if (ptrace(PTRACE_DETACH, inject->tid, NULL, NULL))
+            collect(inject);
     }
     unpin(inject);      /* after it was woken here: otherwise it would be sent to another, idle processor */
 }

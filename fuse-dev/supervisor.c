@@ -69,7 +69,7 @@ static void answer_continue(const struct notice *notice)
     answer(notice, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
-/* Names whoever traces the thread. */
+/* Names whoever traces the thread, if somebody does: one that is exiting cannot be seized either. */
 static void log_traced(const struct notice *notice)
 {
     char path[48], line[128], name[64] = "?";
@@ -84,6 +84,8 @@ static void log_traced(const struct notice *notice)
     }
     if (file)
         fclose(file);
+    if (!tracer)
+        return;
     machine_log(notice->supervisor->machine, "cannot complete an mmap of a Xen device in process %d (%s): it is being traced by "
                 "process %d. The server must trace the calling thread for a moment itself: detach the debugger or strace around the mapping.",
                 notice->tid, name, tracer);
@@ -410,58 +412,45 @@ static void handle_munmap(struct notice *notice)
     inject_end(&inject, result);
 }
 
-/* mremap of device mappings: none may grow, moving a PV grant mapping unmaps it. */
+/* mremap of device mappings: shrinking is a munmap of the tail, and neither growing nor moving is possible. (A real PV kernel
+ * unmaps the grants of a mapping that moves; an auto-translated one lets it move.) */
 static void handle_mremap(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
-    uint64_t start = notice->args[0], old_size = notice->args[1], new_size = notice->args[2];
-    struct mapping *mapping = NULL;
+    uint64_t start = notice->args[0], old_size = notice->args[1], new_size = notice->args[2], end;
     struct inject inject;
-    bool ours, dont_copy;
-    uint64_t id = 0, left = start, end;
     size_t cursor = 0;
+    bool ours;
     long result;
 
     old_size = (old_size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
     new_size = (new_size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
     end = start + (old_size ? old_size : HV_PAGE_SIZE);
     machine_lock(m);
-    if (end > start)
-        mapping = maps_find(m->maps, notice->tid, start, end, &cursor);
     /* An address of the window without a mapping of this process is one that a fork inherited. */
-    ours = mapping || (start >= WINDOW_START && start < WINDOW_END);
-    dont_copy = mapping && mapping->vma->dont_copy;
-    if (mapping)
-        id = mapping->id;
+    ours = (start >= WINDOW_START && start < WINDOW_END) ||
+           (end > start && maps_find(m->maps, notice->tid, start, end, &cursor));
     machine_unlock(m);
     if (!ours) {
         answer_continue(notice);
         return;
     }
-    if (new_size > old_size || start % HV_PAGE_SIZE) {
-        answer_error(notice, start % HV_PAGE_SIZE ? -EINVAL : -EFAULT);
+    if (start % HV_PAGE_SIZE || !new_size) {
+        answer_error(notice, -EINVAL);
         return;
     }
-    if (stop_thread(notice, &inject)) {
+    if (new_size > old_size || notice->args[3] & MREMAP_FIXED || stop_thread(notice, &inject)) {
         answer_error(notice, -EFAULT);
         return;
     }
-    result = inject_call(&inject, SYS_mremap, (uint64_t[6]){ start, old_size, new_size, notice->args[3], notice->args[4],
-                                                             INJECTED_MAGIC });
-    if (result >= 0) {
-        if ((uint64_t)result == start)
-            left = start + new_size;
-        else if (dont_copy)
-            call_mmap(&inject, (uint64_t)result, new_size / HV_PAGE_SIZE, PROT_NONE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-        if ((uint64_t)result != start && !dont_copy && mapping) {
-            machine_lock(m);
-            maps_place(m->maps, id, (uint64_t)result);
-            machine_unlock(m);
-            left = end;
-        }
-        if (left < end)
-            pages_left(notice, left, end);
+    result = (long)start;
+    if (new_size < old_size) {
+        long rc = inject_call(&inject, SYS_munmap, (uint64_t[6]){ start + new_size, old_size - new_size, INJECTED_MAGIC });
+
+        if (rc)
+            result = rc;
+        else
+            pages_left(notice, start + new_size, end);
     }
     inject_end(&inject, result);
 }
