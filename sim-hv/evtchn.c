@@ -384,7 +384,7 @@ static const struct evtchn_op_desc {
 #undef OP
 };
 
-long evtchn_hypercall(const struct call *c, const uint64_t args[5])
+long evtchn_hypercall(struct call *c, const uint64_t args[5])
 {
     unsigned cmd = (unsigned)args[0];
     union {

@@ -160,22 +160,19 @@ void gnttab_read_frame(const struct grant_table *gt, uint32_t ref, struct grant_
 int gnttab_prepare_transfer(struct domain *rd, uint32_t ref, domid_t from)
 {
     const struct grant_table *gt = &rd->gt;
-    union header old, new;
+    union header offer = { .flags = GTF_accept_transfer, .domid = from }, committed = offer;
 
     if (ref >= nr_grant_entries(gt))
         return -EINVAL;
-    old = read_header(gt, ref);
-    for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-        if (old.flags != GTF_accept_transfer || old.domid != from)
-            return -EINVAL;
-        new = old;
-        new.flags |= GTF_transfer_committed;
-        guest_may_act(rd->hv);
-        if (__atomic_compare_exchange_n(header_word(gt, ref), &old.word, new.word, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_ACQUIRE))
-            return 0;
-    }
-    return -EINVAL;
+    if (read_header(gt, ref).word != offer.word)
+        return -EINVAL;
+    committed.flags |= GTF_transfer_committed;
+    guest_may_act(rd->hv);
+    /* The offer is the whole word: an exchange that fails has seen another one, and need not be tried again. */
+    if (!__atomic_compare_exchange_n(header_word(gt, ref), &offer.word, committed.word, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE))
+        return -EINVAL;
+    return 0;
 }
 
 uint64_t gnttab_transfer_frame(const struct grant_table *gt, uint32_t ref)

@@ -161,6 +161,22 @@ give_back:
     return status;
 }
 
+/*
+ * The whole element goes back. In our own memory its inputs are there already, and storing the outputs one by one saves
+ * the processor from reading back what it has just written in other sizes, which costs more than all the rest.
+ */
+static int write_back(const struct call *c, uint64_t uop, const struct gnttab_map_grant_ref *op)
+{
+    char *out = (char *)(uintptr_t)uop;
+
+    if (!c->plain)
+        return call_to_guest(c, uop, op, sizeof *op);
+    memcpy(out + offsetof(struct gnttab_map_grant_ref, status), &op->status, sizeof op->status);
+    memcpy(out + offsetof(struct gnttab_map_grant_ref, handle), &op->handle, sizeof op->handle);
+    memcpy(out + offsetof(struct gnttab_map_grant_ref, dev_bus_addr), &op->dev_bus_addr, sizeof op->dev_bus_addr);
+    return 0;
+}
+
 long gnttab_map_grant_ref(const struct call *c, uint64_t uop, unsigned count)
 {
     struct gnttab_map_grant_ref op;
@@ -169,7 +185,7 @@ long gnttab_map_grant_ref(const struct call *c, uint64_t uop, unsigned count)
         if (call_from_guest(c, &op, uop, sizeof op))
             return -EFAULT;
         op.status = (int16_t)map_one(c->d, &op);
-        if (call_to_guest(c, uop, &op, sizeof op))
+        if (write_back(c, uop, &op))
             return -EFAULT;
     }
     return 0;

@@ -100,19 +100,35 @@ static int save_reserved(const struct grant_table *gt, grant_entry_v1_t saved[])
     return 0;
 }
 
+/* Guests may be writing there, however wrongly: word by word, so that this is no worse than any other race of theirs. */
+static void wipe(void *frame)
+{
+    uint64_t *words = frame;
+
+    for (size_t i = 0; i < HV_PAGE_SIZE / sizeof *words; i++)
+        __atomic_store_n(&words[i], 0, __ATOMIC_RELAXED);
+}
+
+static void store16(uint16_t *p, uint16_t value)
+{
+    __atomic_store_n(p, value, __ATOMIC_RELAXED);
+}
+
 static void restore_reserved(const struct grant_table *gt, const grant_entry_v1_t saved[])
 {
     const uint16_t in_status = GTF_reading | GTF_writing;
 
     for (uint32_t ref = 0; ref < GNTTAB_NR_RESERVED_ENTRIES; ref++) {
         if (gt->version == 1) {
-            *shared_v1(gt, ref) = saved[ref];
+            __atomic_store_n(&shared_v1(gt, ref)->frame, saved[ref].frame, __ATOMIC_RELAXED);
+            store16(&shared_v1(gt, ref)->domid, saved[ref].domid);
+            __atomic_store_n(&shared_v1(gt, ref)->flags, saved[ref].flags, __ATOMIC_RELEASE);
             continue;
         }
-        *status_word(gt, ref) = saved[ref].flags & in_status;
-        shared_v2(gt, ref)->hdr.flags = saved[ref].flags & (uint16_t)~in_status;
-        shared_v2(gt, ref)->hdr.domid = saved[ref].domid;
-        shared_v2(gt, ref)->full_page.frame = saved[ref].frame;
+        store16(status_word(gt, ref), saved[ref].flags & in_status);
+        __atomic_store_n(&shared_v2(gt, ref)->full_page.frame, (uint64_t)saved[ref].frame, __ATOMIC_RELAXED);
+        store16(&shared_v2(gt, ref)->hdr.domid, saved[ref].domid);
+        __atomic_store_n(&shared_v2(gt, ref)->hdr.flags, (uint16_t)(saved[ref].flags & ~in_status), __ATOMIC_RELEASE);
     }
 }
 
@@ -137,7 +153,7 @@ static int change_version(struct domain *d, unsigned version)
     if (rc)
         return rc;
     for (unsigned i = 0; i < gt->nr_frames; i++)
-        memset(gt->frames[i].shared, 0, HV_PAGE_SIZE);
+        wipe(gt->frames[i].shared);
     gt->version = version;
     restore_reserved(gt, saved);
     return 0;

@@ -29,7 +29,7 @@ const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from, .
  */
 bool call_array_okay(const struct call *c, uint64_t addr)
 {
-    if (c->d->guest != &guest_pv || c->mem->copy_from == plain_copy_from)
+    if (c->d->guest != &guest_pv || c->plain)
         return true;
     return addr < UINT64_C(1) << 47 || addr >= HYPERVISOR_VIRT_END;
 }
@@ -62,12 +62,11 @@ static const struct gnttab_op gnttab_ops[] = {
 #define NR_GNTTAB_OPS (sizeof gnttab_ops / sizeof *gnttab_ops)
 #define GNTTABOP_CMD_MASK 0xfffu
 
-static long grant_table_op(const struct call *call, const uint64_t args[5])
+static long grant_table_op(struct call *call, const uint64_t args[5])
 {
     unsigned cmd = (unsigned)args[0] & GNTTABOP_CMD_MASK, count = (unsigned)args[2];
     unsigned high = (unsigned)args[0] & ~GNTTABOP_CMD_MASK;
     const struct gnttab_op *op;
-    struct call c = *call;
 
     if ((int)count < 0)
         return -EINVAL;
@@ -82,13 +81,13 @@ static long grant_table_op(const struct call *call, const uint64_t args[5])
         return -EINVAL;
     if (op->kind == ARRAY && !call_array_okay(call, args[1]))
         return -EFAULT;
-    c.opaque = high;
-    return op->handler(&c, args[1], count);
+    call->opaque = high;
+    return op->handler(call, args[1], count);
 }
 
 static const struct {
     unsigned nr;
-    long (*handler)(const struct call *call, const uint64_t args[5]);
+    long (*handler)(struct call *call, const uint64_t args[5]);
 } hypercalls[] = {
     { __HYPERVISOR_grant_table_op, grant_table_op },
     { __HYPERVISOR_event_channel_op, evtchn_hypercall },
@@ -98,7 +97,8 @@ static const struct {
 long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5],
                   const struct hv_guest_memory *mem)
 {
-    struct call call = { .hv = hv, .d = domain_lookup(hv, caller), .mem = mem };
+    struct call call = { .hv = hv, .d = domain_lookup(hv, caller), .mem = mem,
+                         .plain = mem->copy_from == plain_copy_from && mem->copy_to == plain_copy_to };
     long rc = -ENOSYS;
 
     hv->nr_hypercalls++;

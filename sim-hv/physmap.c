@@ -131,7 +131,7 @@ static long acquire_resource(const struct call *c, uint64_t arg, uint64_t start)
                          sizeof op.nr_frames);
 }
 
-long memory_hypercall(const struct call *c, const uint64_t args[5])
+long memory_hypercall(struct call *c, const uint64_t args[5])
 {
     unsigned cmd = (unsigned)args[0] & MEMOP_CMD_MASK;
     uint64_t start = args[0] >> MEMOP_EXTENT_SHIFT;

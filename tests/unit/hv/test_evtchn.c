@@ -127,6 +127,7 @@ static void ports_up_to(uint32_t highest, uint32_t last)
     EQ(evt_alloc(5, DOMID_SELF, 2, NULL), -ENOSPC);
     EQ(evt_bind(5, 1, 9999, NULL), -ENOSPC);         /* the local port is allocated first */
     EQ(evt_virq(5, VIRQ_DEBUG, 0, NULL), -ENOSPC);
+    EQ(op(5, EVTCHNOP_bind_ipi, &(struct evtchn_bind_ipi){ .vcpu = 0 }), -ENOSPC);
     EQ(evt_alloc(1, 5, 2, NULL), -ENOSPC);           /* before permission */
     EQ(evt_port(5, EVTCHNOP_close, 3), 0);
     EQ(evt_alloc(1, 5, 2, NULL), -EPERM);

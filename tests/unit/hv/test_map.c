@@ -603,6 +603,39 @@ TEST_KINDS(a_frame_that_is_not_the_granters_is_never_mapped)
     EQ(unmap(2, handle, A(1)), GNTST_okay);
 }
 
+TEST_KINDS(a_fault_on_writing_leaves_the_mapping)
+{
+    struct gnttab_map_grant_ref ops[2] = {
+        { .host_addr = A(1), .flags = HOST, .ref = 8, .dom = 1, .status = 77 },
+        { .host_addr = A(2), .flags = HOST, .ref = 8, .dom = 1, .status = 77 },
+    };
+    struct window win = { .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 2), .fail_write_after = 2 };
+    struct hv_mapping_info m;
+
+    grant(1, 8, 2, 3, 0);
+    EQ(grant_op_in(2, GNTTABOP_map_grant_ref, (uintptr_t)ops, 2, &win), -EFAULT);
+    EQ(ops[0].status, GNTST_okay);
+    EQ(ops[1].status, 77);
+    EQ(entry(1, 8).pin_host_write, 2);
+    EQ(hv_mapping_next(w.hv, 2, 1, &m), 0);
+    EQ(m.ref, 8);
+    audit_clean();
+}
+
+TEST_HVM(a_domain_crashes_once)
+{
+    struct gnttab_map_grant_ref ops[3];
+
+    grant(1, 8, 2, 3, 0);
+    for (int i = 0; i < 3; i++)
+        ops[i] = (struct gnttab_map_grant_ref){ .host_addr = A(1), .flags = HOST, .ref = 8, .dom = 1 };
+    EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_map_grant_ref, ops, 3), 0);
+    EQ(ops[0].status, GNTST_okay);
+    EQ(ops[2].status, GNTST_general_error);
+    EQ(w.crashes, 1);
+    audit_clean();
+}
+
 /* ---- Through hv_pv_ops ------------------------------------------------------------------------ */
 
 struct space {
@@ -710,6 +743,8 @@ static const struct test_case cases[] = {
     { "a gfn that cannot exist is refused", a_gfn_that_cannot_exist_is_refused, "ops:1.4/i" },
     { "a frame that is not the granter's is never mapped", a_frame_that_is_not_the_granters_is_never_mapped,
       "ops:1.1/12 ops:1.1/14" },
+    { "a fault on writing leaves the mapping", a_fault_on_writing_leaves_the_mapping, "ops:0.4/fault" },
+    { "a domain crashes once", a_domain_crashes_once, "" },
     { "a PV domain's own address space is asked", a_pv_domains_own_address_space_is_asked, "ops:1.4/pv life:4/pv" },
     { NULL, NULL, NULL },
 };

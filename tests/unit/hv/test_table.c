@@ -120,7 +120,10 @@ TEST_KINDS(dead_and_unknown_domains_do_not_call)
     struct gnttab_query_size op = { .dom = DOMID_SELF };
     const uint64_t args[5] = { GNTTABOP_query_size, (uintptr_t)&op, 1 };
 
+    uint64_t before = hv_nr_hypercalls(w.hv);
+
     EQ(raw(999, GNTTABOP_query_size, &op, 1), -ESRCH);
+    EQ(hv_nr_hypercalls(w.hv), before + 1);
     EQ(raw(DOMID_SELF, GNTTABOP_query_size, &op, 1), -ESRCH);
     EQ(hv_hypercall(w.hv, 1, 63, args, &hv_plain_memory), -ENOSYS);
     EQ(hv_hypercall(w.hv, 1, 0, args, &hv_plain_memory), -ENOSYS);
