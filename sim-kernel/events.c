@@ -165,6 +165,13 @@ int event_bind(struct kernel *k, struct event_handler *handler, evtchn_port_t po
     return 0;
 }
 
+struct event_handler *event_handlers(const struct kernel *k, evtchn_port_t port)
+{
+    const struct event_port *p = port_of(k, port);
+
+    return p ? p->handlers : NULL;
+}
+
 void event_unbind(struct kernel *k, struct event_handler *handler)
 {
     struct event_port *p = port_of(k, handler->port);

@@ -36,6 +36,8 @@ bool events_pending(const struct kernel *k);
 
 /* Adds a handler to a port and unmasks it. -ENOMEM, -EINVAL (no such port number). */
 int event_bind(struct kernel *k, struct event_handler *handler, evtchn_port_t port, bool is_static);
+/* The first of a port's handlers. */
+struct event_handler *event_handlers(const struct kernel *k, evtchn_port_t port);
 /* Removes it; the port is closed when nobody has a reference any more. */
 void event_unbind(struct kernel *k, struct event_handler *handler);
 /* The event is dealt with: the next one may come (now, if there was one meanwhile). */

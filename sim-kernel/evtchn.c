@@ -133,9 +133,11 @@ static struct user_port **find_link(struct evtchn_file *u, evtchn_port_t port)
 
 static struct user_port *find_port(struct evtchn_file *u, evtchn_port_t port)
 {
-    struct user_port *p = *find_link(u, port);
-
-    return p && p->handler.port == port ? p : NULL;
+    /* A port seldom has more than one listener, a file may have thousands of ports. */
+    for (struct event_handler *h = event_handlers(u->file->kernel, port); h; h = h->next)
+        if (h->fn == evtchn_interrupt && container_of(h, struct user_port, handler)->file == u)
+            return container_of(h, struct user_port, handler);
+    return NULL;
 }
 
 static void unbind_port(struct evtchn_file *u, struct user_port *p)

@@ -95,12 +95,18 @@ static bool delete_gref(struct kernel *k, struct gntalloc_gref *gref)
 /* Puts a page without users among the dead, which are in the order of allocation. */
 static void bury(struct kernel *k, struct gntalloc_gref *gref)
 {
-    struct gntalloc_gref **link = &k->gntalloc.dead;
+    struct gntalloc *g = &k->gntalloc;
+    struct gntalloc_gref **link = &g->dead;
 
+    /* Whole ranges die in order. */
+    if (g->last_dead && g->last_dead->seq < gref->seq)
+        link = &g->last_dead->next_dead;
     while (*link && (*link)->seq < gref->seq)
         link = &(*link)->next_dead;
     gref->next_dead = *link;
     *link = gref;
+    if (!gref->next_dead)
+        g->last_dead = gref;
 }
 
 /* Deletes whatever nobody uses, as far as the peers let it. */
@@ -108,12 +114,15 @@ static void cleanup(struct kernel *k)
 {
     struct gntalloc_gref **link = &k->gntalloc.dead, *gref, *next;
 
+    k->gntalloc.last_dead = NULL;
     while ((gref = *link)) {
         next = gref->next_dead;
-        if (delete_gref(k, gref))
+        if (delete_gref(k, gref)) {
             *link = next;
-        else
-            link = &gref->next_dead;
+            continue;
+        }
+        k->gntalloc.last_dead = gref;
+        link = &gref->next_dead;
     }
 }
 
@@ -131,7 +140,7 @@ void gntalloc_destroy(struct kernel *k)
         kernel_page_put(k, k->gntalloc.first->page);
         gref_free(k, k->gntalloc.first);
     }
-    k->gntalloc.dead = NULL;
+    k->gntalloc.dead = k->gntalloc.last_dead = NULL;
 }
 
 /* ---- A file's pages --------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@ struct copy_piece {
     uint64_t local;                  /* address of the piece in the caller's memory */
     struct kernel_page *page;        /* NULL: foreign to foreign */
     bool to_local;
+    bool unchecked;                  /* whether the caller can write there is seen when it is written */
 };
 
 /* An ioctl in progress. */
@@ -72,10 +73,29 @@ static int copy_out(struct copy *c, unsigned i)
 {
     const struct gnttab_copy *op = &c->ops[i];
     const unsigned char *from = kernel_page_address(c->k, c->pieces[i].page);
+    int rc;
 
     memcpy(c->buffer, from + op->dest.offset, op->len);
+    rc = user_write(c->k, c->req, c->pieces[i].local, c->buffer, op->len);
     /* The caller may have unmapped the page since it was looked at; a real kernel still holds it and copies into it. */
-    return user_write(c->k, c->req, c->pieces[i].local, c->buffer, op->len) == -ENODEV ? -ENODEV : 0;
+    return rc == -EFAULT && !c->pieces[i].unchecked ? 0 : rc;
+}
+
+/* Can the caller write there? It will be overwritten anyhow. */
+static int check_writable(struct copy *c, uint64_t addr)
+{
+    unsigned char byte;
+    int rc = user_read(c->k, c->req, &byte, addr, sizeof byte);
+
+    return rc ? rc : user_write(c->k, c->req, addr, &byte, sizeof byte);
+}
+
+/* What the hypervisor says counts only where the caller can write. */
+static int check_failed(struct copy *c, unsigned i)
+{
+    int rc = c->pieces[i].unchecked ? check_writable(c, c->pieces[i].local) : 0;
+
+    return rc ? rc : report_status(c, c->pieces[i].status, c->ops[i].status);
 }
 
 /* All operations of the batch have their final status. */
@@ -86,7 +106,7 @@ static long finish_batch(struct copy *c, long rc)
             rc = copy_out(c, i);
     for (unsigned i = 0; !rc && i < c->nr; i++)
         if (c->ops[i].status != GNTST_okay)
-            rc = report_status(c, c->pieces[i].status, c->ops[i].status);
+            rc = check_failed(c, i);
     free_pieces(c);
     return rc;
 }
@@ -120,24 +140,20 @@ static long run_batch(struct copy *c)
 
 /* ---- Queueing --------------------------------------------------------------------------------- */
 
-/* Can the caller write there? It will be overwritten anyhow. */
-static int check_writable(struct copy *c, uint64_t addr)
-{
-    unsigned char byte;
-    int rc = user_read(c->k, c->req, &byte, addr, sizeof byte);
-
-    return rc ? rc : user_write(c->k, c->req, addr, &byte, sizeof byte);
-}
-
 /* Makes the local side of an operation: len bytes at most, within one page of the caller. */
 static int queue_local(struct copy *c, uint64_t addr, bool to_local, size_t *len, struct copy_piece *piece)
 {
     size_t room = PAGE_SIZE - (addr & ~PAGE_MASK);
-    int rc;
+    int rc = 0;
 
     if (*len > room)
         *len = room;
-    rc = to_local ? check_writable(c, addr) : user_read(c->k, c->req, c->buffer, addr, *len);
+    /* A fault keeps all operations of a batch from being run. If this is the only one, it may as well be seen later. */
+    piece->unchecked = to_local && !c->nr && !c->left && c->done + *len == c->seg.len;
+    if (!to_local)
+        rc = user_read(c->k, c->req, c->buffer, addr, *len);
+    else if (!piece->unchecked)
+        rc = check_writable(c, addr);
     if (rc)
         return rc;
     piece->page = bounce_page_get(c->k);

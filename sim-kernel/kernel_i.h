@@ -28,7 +28,8 @@ struct gntalloc_gref;
 /* gntalloc: what all its files share. */
 struct gntalloc {
     struct gntalloc_gref *first, **last;    /* every page, in the order of allocation */
-    struct gntalloc_gref *dead;             /* nobody uses them; to be deleted by the next cleanup, oldest first */
+    /* Nobody uses these; to be deleted by the next cleanup, oldest first. */
+    struct gntalloc_gref *dead, *last_dead;
     uint64_t nr;                            /* pages counted against the limit */
     uint64_t next_seq;
     int32_t limit;

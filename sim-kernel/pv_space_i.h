@@ -8,8 +8,9 @@
 
 #include <gntsim/kernel.h>
 
-/* So many pages of address space a kernel has for grants (16 GiB worth). */
-#define MAX_SLOTS (4u << 20)
+/* So many pages of address space a kernel has for grants: what old kernels allowed all maps together, and several times what
+ * the hypervisor has handles for by default. */
+#define MAX_SLOTS (1u << 20)
 
 /* Numbers 0 .. MAX_SLOTS-1, handed out one by one. */
 struct slots {

@@ -177,6 +177,11 @@ static void local_faults(void)
     proc_reset();
     one(g2l(0, refs[0], 0, NULL, 8), -EFAULT, 0);
     one(g2l(0, refs[0], 0, (void *)(UINTPTR_MAX - 100), 8), -EFAULT, 0);
+    /* Whatever the hypervisor says about the grant, the caller's fault comes first. */
+    proc_hole(local, PAGE, PROT_READ);
+    one(g2l(0, 5000, 0, local, 8), -EFAULT, 0);
+    proc_reset();
+    one(g2l(0, 5000, 0, local, 8), 0, GNTST_bad_gntref);
     /* The second of two pages is not there: nothing of the batch is run. */
     memset(local, 0x22, sizeof local);
     proc_hole(local + PAGE, PAGE, 0);
@@ -378,12 +383,15 @@ static void destination_unmapped_meanwhile(void)
 {
     up();
     v[0] = g2l(0, refs[0], 0, local, 8);
-    /* Accesses: the ioctl's structure, the segment, its status, a look at the destination (2), the data. */
-    p.at = 6;
+    v[1] = g2l(0, refs[0], 0, local + PAGE, 8);
+    /* Accesses: the ioctl's structure, per segment itself, its status and a look at the destination (2), the data. */
+    p.at = 10;
     p.during = unmap_local;
-    EQ(copy(1), 0);
+    EQ(copy(2), 0);
     EQ(v[0].status, 0);
+    EQ(v[1].status, 0);
     EQ(local[1], 0);
+    EQ(local[PAGE + 1], 7);
     down();
 }
 

@@ -336,6 +336,15 @@ static void an_event_that_arrives_within_the_call(void)
     EQ(rc, 4);
     EQ(got, b);
     OK(!call.done);
+    EQ(kernel_write(e0, &b, 4), 4);
+    /* The ring is empty when the read begins, and the kernel has not noticed yet that the event is pending. */
+    EQ(hv_event_channel_op(w.hv, 0, EVTCHNOP_send, &(struct evtchn_send){ a }), 0);
+    w.upcall[0] = false;
+    got = 0;
+    rc = start_read(e0, &got, 4, &call);
+    EQ(rc, 4);
+    EQ(got, b);
+    OK(!call.done);
     down();
 }
 

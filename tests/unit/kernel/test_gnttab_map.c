@@ -417,9 +417,9 @@ static void address_space_runs_out(void)
     struct gnttab_pages *all, *more;
 
     world_up();
-    EQ(gnttab_alloc_pages(w.k[0], (4u << 20) + 1, &more), -ENOMEM);
+    EQ(gnttab_alloc_pages(w.k[0], (1u << 20) + 1, &more), -ENOMEM);
     EQ(gnttab_alloc_pages(w.k[0], UINT32_MAX, &more), -ENOMEM);
-    EQ(gnttab_alloc_pages(w.k[0], 4u << 20, &all), 0);
+    EQ(gnttab_alloc_pages(w.k[0], 1u << 20, &all), 0);
     EQ(gnttab_alloc_pages(w.k[0], 1, &more), -ENOMEM);
     gnttab_free_pages(w.k[0], all);
     EQ(gnttab_alloc_pages(w.k[0], 1, &more), 0);

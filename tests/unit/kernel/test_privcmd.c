@@ -77,6 +77,35 @@ static void single_operations(void)
     down();
 }
 
+static void status_frames(void)
+{
+    uint64_t frames[2] = { 1, 2 };
+    struct gnttab_set_version set = { .version = 2 };
+    struct gnttab_get_status_frames op = { .nr_frames = 1, .dom = DOMID_SELF, .status = 77 };
+
+    up();
+    set_xen_guest_handle(op.frame_list, frames);
+    EQ(gnttab_op(GNTTABOP_get_status_frames, &op, 1), 0);
+    EQ(op.status, GNTST_general_error);
+    EQ(gnttab_op(GNTTABOP_set_version, &set, 1), 0);
+    EQ(set.version, 2);
+    op.nr_frames = 1000;
+    EQ(gnttab_op(GNTTABOP_get_status_frames, &op, 1), 0);
+    EQ(op.status, GNTST_general_error);
+    op.nr_frames = 1;
+    EQ(gnttab_op(GNTTABOP_get_status_frames, &op, 1), 0);
+    EQ(op.status, 0);
+    if (IS_PV)
+        EQ(frames[0], hv_status_frame_mfn(w.hv, 0, 0));
+    EQ(frames[1], 2);
+    /* Another domain's, which does not exist. */
+    op.dom = 9;
+    op.status = 77;
+    EQ(gnttab_op(GNTTABOP_get_status_frames, &op, 1), 0);
+    EQ(op.status, GNTST_bad_domain);
+    down();
+}
+
 static void lists_that_fault(void)
 {
     static uint64_t frames[1024] __attribute__((aligned(4096)));
@@ -408,6 +437,7 @@ static void destroyed_in_the_middle(void)
 
 static const struct test_case cases[] = {
     { "a process issues single grant-table operations and gets the hypervisor's results", single_operations },
+    { "a process asks for its domain's status frames", status_frames },
     { "a list of results that faults is bad_virt_addr", lists_that_fault },
     { "long arrays are processed in pieces, and stop at the element that faults", long_arrays },
     { "a process maps through a hypercall only what needs no address", mapping_by_hypercall },
