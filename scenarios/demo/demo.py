@@ -95,10 +95,12 @@ class Machine:
         for program in self.programs:
             if program.process.poll() is None:
                 program.process.kill()
-                program.process.wait()
-        if self.server.poll() is None:
-            self.server.terminate()
-            self.server.wait()
+        self.server.terminate()
+        try:
+            for process in (*(program.process for program in self.programs), self.server):
+                process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.server.kill()
         self.temporary.cleanup()
 
 
