@@ -82,6 +82,7 @@ void *hv_frame(const struct hv *hv, uint64_t mfn);
  * the address of a page-table entry). Both return 0, or any negative value for "refused", which the
  * guest sees as GNTST_general_error. Without these (NULL) the model keeps a plain table
  * host_addr -> frame of its own: any page-aligned address works, once.
+ * They must not call back into the model. Nothing is unmapped when the domain dies: its address space goes as a whole.
  */
 struct hv_pv_ops {
     int (*map)(void *ctx, uint64_t host_addr, uint32_t gntmap_flags, uint64_t mfn);
@@ -124,7 +125,7 @@ int hv_domain_soft_reset(struct hv *hv, domid_t id);
 /*
  * Suspend and resume, as a save and restore does it: domain to is created with from's configuration and a copy of its
  * memory at the same gfns; from is destroyed. So to has other machine frames, a fresh grant table of version 1 and
- * no handles and no event channels; what others still map of from keeps that as a dead domain.
+ * no handles and no event channels; what others still map of from keeps that as a dead domain. pv_ops and pv_ctx are from's.
  * -ESRCH, -EINVAL (from is dying), and as hv_domain_create; on failure from goes on.
  */
 int hv_domain_migrate(struct hv *hv, domid_t from, domid_t to);

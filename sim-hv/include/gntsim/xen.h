@@ -3,6 +3,8 @@
 #ifndef GNTSIM_XEN_H
 #define GNTSIM_XEN_H
 
+#include <stdint.h>
+
 #ifndef __XEN_INTERFACE_VERSION__
 #define __XEN_INTERFACE_VERSION__ 0x00040e00
 #endif

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""The libraries as somebody else's build sees them, and the pages of docs/ that speak of them."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("GNTSIM_BUILD", TOP / "build"))
+CC = os.environ.get("GNTSIM_CC", "cc").split()
+SANITIZE = os.environ.get("GNTSIM_SANITIZE", "none")
+EXAMPLE = TOP / "docs" / "examples" / "embed.c"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """An installation in a directory of its own, and the environment in which pkg-config sees nothing else of ours."""
+    root = tmp_path_factory.mktemp("installed")
+    subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--tags", "devel", "--destdir", root],
+                   check=True, stdout=subprocess.DEVNULL)
+    found = sorted(root.rglob("gntsim-*.pc"))
+    assert [path.name for path in found] == ["gntsim-hv.pc", "gntsim-kernel.pc"]
+    environment = dict(os.environ, PKG_CONFIG_LIBDIR=str(found[0].parent), PKG_CONFIG_SYSROOT_DIR=str(root))
+    environment.pop("PKG_CONFIG_PATH", None)
+    return environment
+
+
+def pkg_config(package, environment):
+    return subprocess.run(["pkg-config", "--static", "--cflags", "--libs", package], check=True, env=environment,
+                          capture_output=True, text=True).stdout.split()
+
+
+def build_and_run(source, program, package, environment):
+    sanitize = [] if SANITIZE == "none" else ["-fsanitize=" + SANITIZE]
+    subprocess.run([*CC, "-std=gnu11", "-Wall", "-Werror", *sanitize, "-o", program, source, *pkg_config(package, environment)],
+                   check=True)
+    subprocess.run([program], check=True)
+
+
+def test_the_example_runs_against_an_installed_copy(installed, tmp_path):
+    build_and_run(EXAMPLE, tmp_path / "embed", "gntsim-hv", installed)
+
+
+def test_a_program_with_a_kernel_builds_against_an_installed_copy(installed, tmp_path):
+    source = tmp_path / "kernel.c"
+    source.write_text("""
+        #include <stdio.h>
+        #include <gntsim/gnttab.h>
+        #include <gntsim/kernel.h>
+        int main(void)
+        {
+            return kernel_profile_find("pv") != &kernel_profile_pv || kernel_profile_find("none") != NULL;
+        }
+        """)
+    build_and_run(source, tmp_path / "kernel", "gntsim-kernel", installed)
+
+
+@pytest.mark.parametrize("header", ["hv.h", "xen.h", "kernel.h", "gnttab.h"])
+def test_each_installed_header_compiles_alone(installed, tmp_path, header):
+    source = tmp_path / "alone.c"
+    source.write_text("#include <gntsim/%s>\nint nothing;\n" % header)
+    subprocess.run([*CC, "-std=gnu11", "-Wall", "-Wextra", "-Wstrict-prototypes", "-Werror", "-c", "-o", tmp_path / "alone.o", source,
+                    *[flag for flag in pkg_config("gntsim-kernel", installed) if flag.startswith("-I")]], check=True)
+
+
+def test_no_installed_file_names_this_build(installed):
+    for path in Path(installed["PKG_CONFIG_LIBDIR"]).glob("gntsim-*.pc"):
+        assert str(BUILD) not in path.read_text() and str(TOP) not in path.read_text(), path.name
+
+
+def test_the_guide_quotes_the_example_as_it_is():
+    guide = (TOP / "docs" / "embedding.md").read_text()
+    assert "```c\n" + EXAMPLE.read_text() + "```" in guide
+
+
+def test_the_example_is_short_enough_to_be_read():
+    assert len(EXAMPLE.read_text().splitlines()) <= 50
+
+
+def test_the_guide_names_only_functions_that_exist():
+    import re
+
+    headers = "".join(path.read_text() for part in ("sim-hv", "sim-kernel") for path in (TOP / part / "include").rglob("*.h"))
+    named = set(re.findall(r"`((?:hv|kernel)_\w+)", (TOP / "docs" / "embedding.md").read_text()))
+    assert len(named) > 10
+    unknown = sorted(name for name in named if not re.search(r"\b%s\b" % name, headers))
+    assert not unknown, unknown
+
+
+def test_what_is_modelled_is_what_the_rows_say():
+    """docs/modelled.md is generated: docs/update-modelled writes it again."""
+    written = (TOP / "docs" / "modelled.md").read_text()
+    generated = subprocess.run([sys.executable, TOP / "docs" / "update-modelled", "--print"], check=True, capture_output=True,
+                               text=True).stdout
+    assert written == generated, "run docs/update-modelled and commit docs/modelled.md"
