@@ -71,8 +71,7 @@ int gnttab_grow(struct domain *d, unsigned nr_frames)
 
     if (nr_frames <= old)
         return 0;
-    if (nr_frames > gt->max_frames)
-        return -ENOMEM;
+    assert(nr_frames <= gt->max_frames);
     frames = hv_grow(d->hv, gt->frames, old, nr_frames, sizeof *frames);
     if (!frames)
         return -ENOMEM;

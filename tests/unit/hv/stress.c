@@ -121,6 +121,15 @@ static void do_copy(unsigned r)
     status_is_known(op.status, "copy");
 }
 
+/* Whoever owns the page now; memory does not run out. */
+static void give_up(uint64_t mfn)
+{
+    struct hv_frame_info info;
+
+    if (!hv_frame_info(hv, mfn, &info) && info.owner > 0 && info.gfn != UINT64_MAX)
+        hv_page_free(hv, (domid_t)info.owner, info.gfn);
+}
+
 static void do_other(unsigned r)
 {
     domid_t id = (domid_t)(1 + r % DOMAINS);
@@ -143,6 +152,7 @@ static void do_other(unsigned r)
         if (hv_page_alloc(hv, id, &transfer.mfn) >= 0) {
             hv_grant_table_op(hv, id, GNTTABOP_transfer, &transfer, 1);
             status_is_known(transfer.status, "transfer");
+            give_up(transfer.mfn);
         }
         break;
     default:

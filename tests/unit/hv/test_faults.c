@@ -74,6 +74,32 @@ TEST_KINDS(any_allocation_may_fail)
     OK(n > 10 && all);
 }
 
+TEST_KINDS(a_migration_that_fails_leaves_the_domain_as_it_was)
+{
+    bool done = false;
+
+    grant(1, 8, 2, 3, 0);
+    EQ(map(2, 1, 8, GNTMAP_host_map, A(1), NULL), GNTST_okay);
+    for (long n = 0; n < 100 && !done; n++) {
+        uint64_t before = hv_nr_free_frames(w.hv);
+        int rc;
+
+        w.hv->fail_alloc = n;
+        rc = hv_domain_migrate(w.hv, 1, 1000);
+        w.hv->fail_alloc = -1;
+        done = rc == 0;
+        audit_clean();
+        if (done)
+            break;
+        EQ(rc, -ENOMEM);
+        EQ(hv_domain_state(w.hv, 1), 0);
+        EQ(hv_domain_state(w.hv, 1000), -ESRCH);
+        EQ(hv_nr_free_frames(w.hv), before);
+    }
+    OK(done);
+    EQ(hv_domain_state(w.hv, 1000), 0);
+}
+
 /* The machine has exactly so many frames left. */
 static void create_with_frames(int kind, uint64_t left, int expected)
 {
@@ -114,6 +140,7 @@ TEST_KINDS(a_page_without_a_place_in_the_physmap_is_given_back)
 
 static const struct test_case cases[] = {
     { "any allocation may fail", any_allocation_may_fail, "ops:1.1/5 evt:2/nomem ent:2-create/nomem ent:2.1/nomem" },
+    { "a migration that fails leaves the domain as it was", a_migration_that_fails_leaves_the_domain_as_it_was, "" },
     { "a domain is created whole or not at all", a_domain_is_created_whole_or_not_at_all, "life:1/failure" },
     { "a page without a place in the physmap is given back", a_page_without_a_place_in_the_physmap_is_given_back, "" },
     { NULL, NULL, NULL },

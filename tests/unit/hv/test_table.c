@@ -137,6 +137,25 @@ TEST_KINDS(dead_and_unknown_domains_do_not_call)
     EQ(op.status, GNTST_okay);
 }
 
+/* Plain memory wrapped into an accessor of one's own is an accessor like any other. */
+TEST_KINDS(plain_memory_can_be_built_upon)
+{
+    struct hv_guest_memory mem = { .copy_from = hv_plain_memory.copy_from, .copy_to = window_memory(NULL).copy_to };
+    struct gnttab_query_size op = { .dom = DOMID_SELF, .status = 77 };
+    struct window win = { .from = (uintptr_t)&op, .to = (uintptr_t)(&op + 1) };
+    const uint64_t args[5] = { GNTTABOP_query_size, (uintptr_t)&op, 1 };
+
+    mem.ctx = &win;
+    EQ(hv_hypercall(w.hv, 1, __HYPERVISOR_grant_table_op, args, &mem), 0);
+    EQ(op.status, GNTST_okay);
+    EQ(win.writes, 1);
+    mem = (struct hv_guest_memory){ .copy_from = window_memory(NULL).copy_from, .copy_to = hv_plain_memory.copy_to, .ctx = &win };
+    op.status = 77;
+    EQ(hv_hypercall(w.hv, 1, __HYPERVISOR_grant_table_op, args, &mem), 0);
+    EQ(op.status, GNTST_okay);
+    EQ(hv_plain_memory.copy_to(NULL, 0, &op, 1), -EFAULT);
+}
+
 /* ---- Who may ask about whom ------------------------------------------------------------------- */
 
 struct who {
@@ -492,6 +511,7 @@ static const struct test_case cases[] = {
       "ops:3/2 ops:7/fault ops:9/1 ops:10/fault ops:11/get_version-fault ops:5.2/1" },
     { "an array of a PV domain must not lie in Xen's part", an_array_of_a_pv_domain_must_not_lie_in_xens_part, "ops:0.3/4" },
     { "dead and unknown domains do not call", dead_and_unknown_domains_do_not_call, "ops:12/caller ops:12/info" },
+    { "plain memory can be built upon", plain_memory_can_be_built_upon, "" },
     { "a size is told to the domain and its controller", a_size_is_told_to_the_domain_and_its_controller,
       "ops:7/order ops:0.5/setup ops:0.4/query_size ent:2/frames ent:2.2/query" },
     { "a version is told to the domain and its controller", a_version_is_told_to_the_domain_and_its_controller,
