@@ -51,7 +51,7 @@ int kernel_open(struct kernel *k, const struct chardev *dev, unsigned flags, str
     file->kernel = k;
     file->flags = flags & (O_ACCMODE | O_NONBLOCK);
     kernel_enter(k);
-    rc = dev->ops->open(file);
+    rc = k->dead ? -ENODEV : dev->ops->open(file);
     if (rc) {
         free(file);
         goto out;
@@ -118,7 +118,9 @@ long kernel_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct kreq *re
     if (!k)
         return -ENODEV;
     begin(k, req);
-    if (file->dev->ops->ioctl)
+    if (k->dead)
+        rc = -ENODEV;
+    else if (file->dev->ops->ioctl)
         rc = file->dev->ops->ioctl(file, cmd, arg, req);
     return end(k, req, rc);
 }
@@ -137,7 +139,7 @@ long kernel_read(struct file *file, void *buf, size_t size, struct kreq *req)
     if (!size)
         return 0;
     begin(k, req);
-    rc = file->dev->ops->read(file, buf, size, req);
+    rc = k->dead ? -ENODEV : file->dev->ops->read(file, buf, size, req);
     return end(k, req, rc);
 }
 
@@ -155,7 +157,7 @@ long kernel_write(struct file *file, const void *buf, size_t size)
     if (!size)
         return 0;
     kernel_enter(k);
-    rc = file->dev->ops->write(file, buf, size);
+    rc = k->dead ? -ENODEV : file->dev->ops->write(file, buf, size);
     kernel_leave(k);
     return rc;
 }
@@ -241,7 +243,7 @@ long kernel_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned p
     vma->prot = prot;
     vma->shared = type != MAP_PRIVATE && may_write(file);
     begin(k, req);
-    rc = file->dev->ops->mmap(file, vma, req);
+    rc = k->dead ? -ENODEV : file->dev->ops->mmap(file, vma, req);
     if (rc == KERNEL_PENDING)
         req->vma = vma;
     rc = end(k, req, rc);
@@ -285,7 +287,7 @@ int kernel_vma_pin(struct vma *vma, uint64_t page, struct kernel_pin **out)
     struct kernel_pin *pin;
     int rc;
 
-    if (!k)
+    if (!k || k->dead)
         return -ENODEV;
     if (page >= vma->nr_pages)
         return -EFAULT;

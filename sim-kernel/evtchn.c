@@ -368,7 +368,8 @@ static void evtchn_release(struct file *file)
     struct evtchn_file *u = file->priv;
     struct user_port *p;
 
-    assert(!u->waiters);
+    while (u->waiters)
+        u->waiters->req->abort(u->waiters->req, -EBADF);
     while (file->kernel && u->ports)
         unbind_port(u, u->ports);
     while ((p = u->ports)) {

@@ -67,7 +67,7 @@ static void fire_notification(struct kernel *k, struct gntalloc_gref *gref)
     unsigned flags = gref->notify.flags;
 
     gref->notify.flags = 0;
-    if (flags & UNMAP_NOTIFY_CLEAR_BYTE)
+    if (flags & UNMAP_NOTIFY_CLEAR_BYTE && !k->dead)
         __atomic_store_n((unsigned char *)kernel_page_address(k, gref->page) + gref->notify.pgoff, 0, __ATOMIC_SEQ_CST);
     if (flags & UNMAP_NOTIFY_SEND_EVENT)
         event_notify(k, gref->notify.port);

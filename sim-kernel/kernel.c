@@ -72,7 +72,7 @@ fail:
 
 static void kernel_free(struct kernel *k)
 {
-    assert(k->dead && !k->active && !k->requests && !k->completed);
+    assert(k->dead && k->destroyed && !k->active && !k->requests && !k->completed);
     kernel_pv_space_destroy(k->space);
     free(k->slots.free);
     free(k);
@@ -81,7 +81,9 @@ static void kernel_free(struct kernel *k)
 void kernel_destroy(struct kernel *k)
 {
     kernel_enter(k);
+    assert(!k->destroyed);
     k->dead = true;
+    k->destroyed = true;
     gnttab_abort(k);
     while (k->requests)
         k->requests->abort(k->requests, -ENODEV);
@@ -111,8 +113,16 @@ void kernel_destroy(struct kernel *k)
 
 /* ---- Calls ------------------------------------------------------------------------------------ */
 
+void kernel_notice_death(struct kernel *k)
+{
+    if (!k->dead && hv_domain_state(k->hv, k->domid))
+        k->dead = true;
+}
+
 void kernel_enter(struct kernel *k)
 {
+    if (!k->depth)
+        kernel_notice_death(k);
     k->active++;
     k->depth++;
 }
@@ -156,7 +166,7 @@ void kernel_leave(struct kernel *k)
         settle(k);
     k->depth--;
     k->active--;
-    if (k->dead && !k->active)
+    if (k->destroyed && !k->active)
         kernel_free(k);
 }
 
@@ -242,7 +252,7 @@ void ktimer_cancel(struct ktimer *timer)
 
 uint64_t kernel_next_timer(const struct kernel *k)
 {
-    return k->timers ? k->timers->deadline : UINT64_MAX;
+    return k->timers && !k->dead ? k->timers->deadline : UINT64_MAX;
 }
 
 void kernel_run_timers(struct kernel *k)

@@ -48,7 +48,8 @@ struct kernel {
     const struct kernel_profile *profile;
     struct kernel_config config;
     bool privileged;
-    bool dead;                              /* the domain is gone: no hypercalls */
+    bool dead;                              /* the domain is gone: no hypercalls, none of its memory */
+    bool destroyed;                         /* kernel_destroy was called: freed when no call is active */
     unsigned active;                        /* calls into this kernel that have not returned; keeps the struct */
     unsigned depth;                         /* of the call that runs now */
     struct ktimer *timers;                  /* earliest first */
@@ -74,6 +75,8 @@ struct kernel {
 /* Around everything the outside calls: after the outermost call pending events are handled and finished requests are
  * reported. kernel_leave may free k. */
 void kernel_enter(struct kernel *k);
+/* Whoever destroyed the domain may not have come to destroy its kernel yet. */
+void kernel_notice_death(struct kernel *k);
 void kernel_leave(struct kernel *k);
 
 __attribute__((format(printf, 2, 3)))

@@ -79,6 +79,7 @@ static unsigned step_out(struct kernel *k)
 static int step_in(struct kernel *k, unsigned depth, int rc)
 {
     k->depth = depth;
+    kernel_notice_death(k);
     if (k->dead)
         return -ENODEV;
     return rc ? -EFAULT : 0;

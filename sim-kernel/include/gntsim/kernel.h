@@ -90,9 +90,14 @@ void kernel_domain_config(struct hv_domain_config *config, const struct kernel_p
 /* Boots: sets the grant table up, masks and unmasks what a kernel does. 0, -ENOMEM, -ESRCH, -EINVAL (the domain is not of
  * the profile's kind, or a PV kernel without a space). Takes space on success. */
 int kernel_create(struct kernel **out, const struct kernel_config *config, struct kernel_pv_space *space);
-/* The domain is gone (call after hv_domain_destroy, or at the end of the machine): frees everything without
+/*
+ * The domain is gone (call right after hv_domain_destroy, or at the end of the machine): frees everything without
  * a hypercall, notification or event. Requests in flight are completed with -ENODEV; files must not be used again,
- * but each must still be closed with kernel_file_close. */
+ * but each must still be closed with kernel_file_close.
+ * It may be called while other calls into this kernel are held up in user_memory: each ends with -ENODEV when it goes on, and
+ * the last one frees struct kernel. Between hv_domain_destroy and this call the kernel notices that its domain is gone and does
+ * nothing any more, but no domain may be created under the same id meanwhile: it would be taken for the old one.
+ */
 void kernel_destroy(struct kernel *k);
 /*
  * Handles pending events. The rule for whoever embeds: hv_hooks.upcall only takes note of the domain; after any kernel_*,

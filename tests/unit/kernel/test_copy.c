@@ -416,6 +416,27 @@ static void domain_destroyed_meanwhile(void)
     }
 }
 
+static void kill_domain(void *arg)
+{
+    (void)arg;
+    EQ(hv_domain_destroy(w.hv, 1), 0);
+}
+
+static void domain_destroyed_before_its_kernel(void)
+{
+    for (unsigned access = 1; access <= 8; access++) {
+        up();
+        for (unsigned i = 0; i < 2; i++)
+            v[i] = i ? l2g(local, 0, refs[0], 0, 8) : g2l(0, refs[0], 0, local, 8);
+        p.at = access;
+        p.during = kill_domain;
+        EQ(copy(2), -ENODEV);
+        kernel_destroy(w.k[1]);
+        w.k[1] = NULL;
+        down();
+    }
+}
+
 static void no_memory(void)
 {
     struct kernel_page *taken[64];
@@ -452,6 +473,7 @@ static const struct test_case cases[] = {
     { "a grant that stays paged out has the status bad_page in the end", paged_out_for_good },
     { "a destination that is unmapped in between loses the data, as with a pinned page", destination_unmapped_meanwhile },
     { "a domain destroyed in the middle of a copy is ENODEV at any access", domain_destroyed_meanwhile },
+    { "a domain destroyed in the middle, and its kernel only later, is ENODEV, too", domain_destroyed_before_its_kernel },
     { "without a page to copy through the ioctl is ENOMEM", no_memory },
     { NULL, NULL },
 };

@@ -211,6 +211,68 @@ static void destroyed_in_flight(void)
     world_down();
 }
 
+/* The domain is destroyed, its kernel not yet. */
+static void between_the_two_deaths(void)
+{
+    struct file *a, *g, *e, *v, *other;
+    struct vma *pages, *busy, *map, *theirs;
+    uint32_t refs[2], buf[8] = { 1, 1 };
+    struct call call;
+    volatile uint8_t *was_ours;
+    unsigned reused = 0;
+    uint64_t index;
+    long rc;
+
+    world_up();
+    a = open_dev(0, "gntalloc");
+    g = open_dev(0, "gntdev");
+    e = open_dev(0, "evtchn");
+    v = open_dev(0, "privcmd");
+    other = open_dev(1, "gntalloc");
+    EQ(alloc_grefs(a, 0, 1, 2, &index, refs), 0);
+    EQ(do_mmap(a, index, PAGE, RW, MAP_SHARED, &pages), 0);
+    EQ(do_mmap(a, index + PAGE, PAGE, RW, MAP_SHARED, &busy), 0);
+    EQ(set_notify(a, index + 7, UNMAP_NOTIFY_CLEAR_BYTE, 0), 0);
+    map = map_grants(g, 0, refs + 1, 1, RW, &rc);
+    MUST(map != NULL);
+    EQ(set_notify(g, index_of(map) + 7, UNMAP_NOTIFY_CLEAR_BYTE, 0), 0);
+    was_ours = at(pages, 0, 7);
+    EQ(hv_domain_destroy(w.hv, 0), 0);
+    /* Its frames are somebody else's by now. */
+    theirs = share(other, 2, 64, (uint32_t[64]){ 0 });
+    for (unsigned i = 0; i < 64; i++) {
+        *at(theirs, i, 7) = 0xff;
+        reused += at(theirs, i, 7) == was_ours;
+    }
+    EQ(reused, 1);
+    EQ(do_ioctl(a, IOCTL_GNTALLOC_ALLOC_GREF, buf), -ENODEV);
+    EQ(do_ioctl(g, IOCTL_GNTDEV_MAP_GRANT_REF, buf), -ENODEV);
+    EQ(do_ioctl(e, IOCTL_EVTCHN_BIND_UNBOUND_PORT, buf), -ENODEV);
+    EQ(do_ioctl(v, IOCTL_PRIVCMD_RESTRICT, buf), -ENODEV);
+    EQ(do_mmap(a, index, PAGE, RW, MAP_SHARED, &(struct vma *){ NULL }), -ENODEV);
+    EQ(start_read(e, buf, 4, &call), -ENODEV);
+    EQ(kernel_write(e, buf, 4), -ENODEV);
+    EQ(kernel_open(w.k[0], kernel_chardev_find("gntdev"), O_RDWR, &(struct file *){ NULL }), -ENODEV);
+    EQ(kernel_vma_pin(pages, 0, &(struct kernel_pin *){ NULL }), -ENODEV);
+    EQ(kernel_next_timer(w.k[0]), UINT64_MAX);
+    kernel_run_timers(w.k[0]);
+    kernel_upcall(w.k[0]);
+    do_munmap(map);
+    do_munmap(busy);
+    do_munmap(pages);
+    close_dev(a);
+    close_dev(g);
+    for (unsigned i = 0; i < 64; i++)
+        EQ(*at(theirs, i, 7), 0xff);
+    kernel_destroy(w.k[0]);
+    w.k[0] = NULL;
+    close_dev(e);
+    close_dev(v);
+    do_munmap(theirs);
+    close_dev(other);
+    world_down();
+}
+
 static void destroyed_with_deferred(void)
 {
     struct file *a, *g;
@@ -240,6 +302,7 @@ static const struct test_case cases[] = {
     { "devices are found by name", devices_by_name },
     { "a domain's end completes its reads and leaves its files closable and its peers' mappings intact",
       everything_open_at_the_end },
+    { "a kernel whose domain is gone does nothing and answers ENODEV until it is destroyed", between_the_two_deaths },
     { "a domain's end gives up grants that waited for their peers", destroyed_with_deferred },
     { NULL, NULL },
 };
