@@ -166,6 +166,9 @@ static void check_flags(struct audit *a, const struct domain *d, uint32_t ref, u
     /* The bits mean something else there. */
     if (!pin && d->gt.version == 1 && (type == GTF_accept_transfer || type == GTF_invalid))
         return;
+    /* And a change of version takes them along, to where they look like ours, in the entries that it keeps. */
+    if (!pin && ref < GNTTAB_NR_RESERVED_ENTRIES)
+        return;
     if ((flags & (GTF_reading | GTF_writing)) != want)
         audit_report(a, "d%u: reference %u has flags %#x, but pins %08x", d->id, ref, flags, pin);
 }

@@ -107,6 +107,19 @@ TEST_KINDS(going_to_version_2_splits_the_flags_of_reserved_entries)
     EQ(*status2(1, 1), GTF_reading);
 }
 
+TEST_KINDS(a_completed_transfer_that_changes_version_is_no_fault)
+{
+    v1(1, 1)->flags = GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed;
+    audit_clean();
+    EQ(set_version(1, 2, NULL), 0);
+    EQ(*status2(1, 1), GTF_reading);       /* the same bit */
+    audit_clean();
+    grant(1, 1, 2, 3, 0);
+    audit_clean();
+    EQ(set_version(1, 1, NULL), 0);
+    audit_clean();
+}
+
 TEST_KINDS(going_back_keeps_only_what_version_1_can_say)
 {
     EQ(set_version(1, 2, NULL), 0);
@@ -292,6 +305,8 @@ static const struct test_case cases[] = {
     { "everything but the reserved entries is wiped", everything_but_the_reserved_entries_is_wiped,
       "ops:9/wiped ops:9/halves ent:6.1/2 ent:6.1/3 ent:6.1/5 ent:6.2/6 ent:3/eight" },
     { "going to version 2 splits the flags of reserved entries", going_to_version_2_splits_the_flags_of_reserved_entries,
+      "ent:6.1/4" },
+    { "a completed transfer that changes version is no fault", a_completed_transfer_that_changes_version_is_no_fault,
       "ent:6.1/4" },
     { "going back keeps only what version 1 can say", going_back_keeps_only_what_version_1_can_say, "ent:6.2/4" },
     { "reserved entries that version 1 cannot say are out of range",
