@@ -41,6 +41,7 @@ static const struct {
     { "table", do_table, 4 }, { "version", do_version, 5 }, { "flush", do_cache_flush, 2 }, { "evtchn", do_evtchn, 10 },
     { "physmap", do_physmap, 6 }, { "page", do_page, 8 }, { "hold", do_hold, 4 }, { "domain", do_domain, 5 },
     { "look", do_look, 2 }, { "bytes", do_guest_bytes, 3 }, { "race", do_arm_race, 3 }, { "raw", do_raw_call, 3 },
+    { "transitive", do_transitive, 6 }, { "status", do_status_frame, 3 },
 };
 
 static void step(struct fuzz *f)

@@ -36,16 +36,22 @@ static void check_map(const struct fuzz *f, domid_t caller, const struct gnttab_
 void do_map(struct fuzz *f)
 {
     struct gnttab_map_grant_ref ops[MOST] = { 0 };
-    domid_t caller = pick_own(f);
     unsigned n = pick_count(f, MOST);
     uint64_t at = pick_address(f, n * sizeof *ops);
     struct hv_entry_info before = { 0 };
     const struct domain *granter;
-    bool known;
+    domid_t caller, to;
+    bool known, alike = u8(&f->in) % 2;
 
+    pick_granted(f, &ops[0].dom, &ops[0].ref, &caller);
     for (unsigned i = 0; i < n; i++) {
-        ops[i].dom = pick_domid(f);
-        ops[i].ref = pick_ref(f, ops[i].dom);
+        if (i && alike) {
+            ops[i] = ops[i - 1];
+            ops[i].host_addr += HV_PAGE_SIZE;
+            continue;
+        }
+        if (i)
+            pick_granted(f, &ops[i].dom, &ops[i].ref, &to);
         ops[i].flags = pick_map_flags(f);
         ops[i].host_addr = pick_host_addr(f, caller);
         ops[i].status = NOT_WRITTEN;
@@ -98,7 +104,7 @@ void do_unmap(struct fuzz *f)
         if (how % 4 == 0 && hv_mapping_next(f->hv, caller, ops[i].handle, &m) == 0 &&
             hv_entry_info(f->hv, m.granter, m.ref, &e) == 0)
             ops[i].dev_bus_addr = e.mfn * HV_PAGE_SIZE;
-        else if (how % 16 == 1)
+        else if (how % 8 == 1)
             ops[i].dev_bus_addr = u16(&f->in) * (uint64_t)HV_PAGE_SIZE;
         ops[i].status = NOT_WRITTEN;
     }
@@ -127,26 +133,67 @@ void do_replace(struct fuzz *f)
 
 static bool pick_copy_side(struct fuzz *f, domid_t caller, struct gnttab_copy_ptr *side)
 {
-    bool gref = u8(&f->in) % 4;
     static const uint16_t offsets[] = { 0, 0, 0, 1, 96, 512, 4095, 4096 };
+    bool gref = u8(&f->in) % 4;
+    domid_t to;
+    uint32_t ref;
 
-    side->domid = pick_domid(f);
+    side->domid = DOMID_SELF;
     if (gref) {
-        side->u.ref = pick_ref(f, real_domid(caller, side->domid));
+        pick_granted(f, &side->domid, &ref, &to);
+        side->u.ref = ref;
     } else {
-        if (u8(&f->in) % 8)
-            side->domid = DOMID_SELF;
+        if (u8(&f->in) % 8 == 7)
+            side->domid = pick_domid(f);
         side->u.gmfn = pick_frame(f, real_domid(caller, side->domid));
     }
     side->offset = offsets[u8(&f->in) % 8];
     return gref;
 }
 
+static bool is_table(const struct fuzz *f, domid_t dom, uint64_t number)
+{
+    const struct domain *d = domain_lookup(f->hv, dom);
+
+    if (d && d->guest == &guest_translated && hv_gfn_to_mfn(f->hv, dom, number, &number))
+        return false;
+    return number < f->nr_frames && frame_of(f->hv, number)->flags & FRAME_XENHEAP;
+}
+
+static bool leads_to_table(const struct fuzz *f, domid_t dom, uint32_t ref, bool may_trans)
+{
+    const struct domain *d = domain_lookup(f->hv, dom);
+    struct hv_entry_info e;
+
+    if (!d || hv_entry_info(f->hv, dom, ref, &e))
+        return false;
+    if (d->gt.version == 2 && (e.flags & GTF_type_mask) == GTF_transitive)
+        return may_trans && leads_to_table(f, shared_v2(&d->gt, ref)->transitive.trans_domid,
+                                           shared_v2(&d->gt, ref)->transitive.gref, false);
+    return is_table(f, dom, e.frame);
+}
+
+void note_copies(struct fuzz *f, domid_t caller, const struct gnttab_copy *ops, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        domid_t dom = real_domid(caller, ops[i].dest.domid);
+
+        if (ops[i].flags & GNTCOPY_dest_gref)
+            f->hostile |= leads_to_table(f, dom, ops[i].dest.u.ref, true);
+        else
+            f->hostile |= is_table(f, dom, ops[i].dest.u.gmfn);
+        fuzz_note(f, "  flags %#x: d%u %#llx to d%u %#llx, %u bytes: %d", ops[i].flags, ops[i].source.domid,
+                  (unsigned long long)ops[i].source.u.gmfn, ops[i].dest.domid, (unsigned long long)ops[i].dest.u.gmfn,
+                  ops[i].len, ops[i].status);
+    }
+}
+
 void do_copy(struct fuzz *f)
 {
     static const uint16_t lengths[] = { 1, 64, 4096, 0, 512, 3000, 4097, 65535 };
     struct gnttab_copy ops[MOST] = { 0 };
-    domid_t caller = pick_own(f);
+    uint8_t b = u8(&f->in);
+    domid_t caller = b < 192 ? f->granted[b % NR_GRANTED].to % NR_DOMS : b % NR_DOMS;
     unsigned n = pick_count(f, MOST);
     uint64_t at = pick_address(f, n * sizeof *ops);
 
@@ -168,10 +215,7 @@ void do_copy(struct fuzz *f)
     put_args(f, at, ops, n * sizeof *ops);
     grant_op(f, caller, GNTTABOP_copy, at, n);
     get_args(f, at, ops, n * sizeof *ops);
-    for (unsigned i = 0; i < n; i++)
-        fuzz_note(f, "  flags %#x: d%u %#llx to d%u %#llx, %u bytes: %d", ops[i].flags, ops[i].source.domid,
-                  (unsigned long long)ops[i].source.u.gmfn, ops[i].dest.domid, (unsigned long long)ops[i].dest.u.gmfn,
-                  ops[i].len, ops[i].status);
+    note_copies(f, caller, ops, n);
 }
 
 void do_transfer(struct fuzz *f)
@@ -299,7 +343,8 @@ void do_raw_call(struct fuzz *f)
 
         put_args(f, at + i, &byte, 1);
     }
-    /* The victim makes no calls: it could grant something. */
+    /* The victim makes no calls: it could grant something. A copy could go over a table. */
+    f->hostile |= op == __HYPERVISOR_grant_table_op && (cmd & 0xfff) == GNTTABOP_copy;
     if (caller != VICTIM)
         call(f, caller, op, cmd, at, b % 8 ? b % 5 : u32(&f->in));
 }

@@ -177,13 +177,20 @@ void do_grant(struct fuzz *f)
     uint64_t frame = (flags & GTF_type_mask) == GTF_transitive ? u8(&f->in) : pick_frame(f, dom);
 
     write_entry(f, dom, ref, flags, to, frame);
+    f->granted[f->next_granted].dom = dom;
+    f->granted[f->next_granted].ref = ref;
+    f->granted[f->next_granted].to = to;
+    f->next_granted = (f->next_granted + 1) % NR_GRANTED;
 }
 
 void do_revoke(struct fuzz *f)
 {
-    domid_t dom = pick_own(f);
+    domid_t dom, to;
+    uint32_t ref;
 
-    write_entry(f, dom, pick_ref(f, dom), 0, 0, 0);
+    pick_granted(f, &dom, &ref, &to);
+    if (dom < NR_DOMS)
+        write_entry(f, dom, ref, 0, 0, 0);
 }
 
 /* Anything anywhere in what the guest shares with the hypervisor, and in its own pages. */
@@ -217,10 +224,11 @@ void do_guest_bytes(struct fuzz *f)
 
 void do_arm_race(struct fuzz *f)
 {
-    f->race.dom = pick_own(f);
-    f->race.ref = pick_ref(f, f->race.dom);
+    domid_t to;
+
+    pick_granted(f, &f->race.dom, &f->race.ref, &to);
     f->race.flags = pick_entry_flags(f);
-    f->race.to = pick_domid(f);
+    f->race.to = u8(&f->in) % 4 ? to : pick_domid(f);
     f->races_left = u8(&f->in) % 8 + 1;
     fuzz_note(f, "d%u will write entry %u %u times: flags %#x for d%u", f->race.dom, f->race.ref, f->races_left, f->race.flags,
               f->race.to);
@@ -234,7 +242,7 @@ void act_in_race(void *ctx)
     uint16_t *flags;
     domid_t *to;
 
-    if (!f->races_left || !d || domain_dying(d) || f->race.ref >= nr_grant_entries(&d->gt))
+    if (!f->races_left || f->race.dom >= NR_DOMS || !d || domain_dying(d) || f->race.ref >= nr_grant_entries(&d->gt))
         return;
     f->races_left--;
     f->hostile = true;

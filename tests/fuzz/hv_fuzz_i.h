@@ -22,6 +22,7 @@
 #define MAX_HELD 6u
 #define NR_HANDLES 16u         /* recent handles remembered per domain */
 #define PV_SLOTS 24u
+#define NR_GRANTED 8u
 #define MAX_STEPS 400u
 
 /* The bytes. Reading past the end gives zeroes. */
@@ -56,6 +57,8 @@ struct fuzz {
     uint32_t handles[NR_DOMS][NR_HANDLES];
     uint64_t handle_addr[NR_DOMS][NR_HANDLES];
     unsigned next_handle[NR_DOMS];
+    struct { domid_t dom, to; uint32_t ref; } granted[NR_GRANTED];     /* the last ones written */
+    unsigned next_granted;
     uint64_t held[MAX_HELD];
     unsigned nr_held;
     bool hostile;              /* a guest broke its own flags: the audit may not trust them any more */
@@ -75,6 +78,8 @@ domid_t pick_own(struct fuzz *f);                       /* one of the fuzzed dom
 domid_t pick_domid(struct fuzz *f);                     /* what an operation names */
 domid_t real_domid(domid_t caller, domid_t named);      /* DOMID_SELF resolved */
 uint32_t pick_ref(struct fuzz *f, domid_t dom);
+/* A reference that was granted lately, mostly; then *to is who may use it. */
+void pick_granted(struct fuzz *f, domid_t *dom, uint32_t *ref, domid_t *to);
 uint64_t pick_gfn(struct fuzz *f);
 uint64_t pick_frame(struct fuzz *f, domid_t dom);       /* as dom would write it */
 uint64_t pick_host_addr(struct fuzz *f, domid_t dom);
@@ -109,6 +114,13 @@ void do_table(struct fuzz *f);
 void do_version(struct fuzz *f);
 void do_cache_flush(struct fuzz *f);
 void do_raw_call(struct fuzz *f);
+
+/* After copies: a guest that had its own table overwritten has broken its flags by itself. */
+void note_copies(struct fuzz *f, domid_t caller, const struct gnttab_copy *ops, unsigned n);
+
+/* hv_fuzz_chain.c: what single steps hardly ever add up to. */
+void do_transitive(struct fuzz *f);
+void do_status_frame(struct fuzz *f);
 
 /* hv_fuzz_life.c */
 void do_evtchn(struct fuzz *f);

@@ -69,6 +69,21 @@ uint32_t pick_ref(struct fuzz *f, domid_t dom)
     return u32(&f->in);
 }
 
+void pick_granted(struct fuzz *f, domid_t *dom, uint32_t *ref, domid_t *to)
+{
+    uint8_t b = u8(&f->in), i = b % NR_GRANTED;
+
+    if (b < 192) {
+        *dom = f->granted[i].dom;
+        *ref = f->granted[i].ref;
+        *to = f->granted[i].to % NR_DOMS;
+        return;
+    }
+    *dom = pick_domid(f);
+    *to = pick_own(f);
+    *ref = pick_ref(f, real_domid(*to, *dom));
+}
+
 uint64_t pick_gfn(struct fuzz *f)
 {
     uint8_t b = u8(&f->in);
@@ -105,6 +120,8 @@ uint64_t pick_host_addr(struct fuzz *f, domid_t dom)
     uint8_t b = u8(&f->in);
     uint64_t page = (translated ? 32 : 0x100) + b % 16;
 
+    if (b >= 160 && b < 208)
+        page += u8(&f->in);
     if (b < 208)
         return page * HV_PAGE_SIZE;
     if (b < 224)
