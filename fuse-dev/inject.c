@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define SYSCALL_INSN_SIZE 2
 #define KERNEL_SIGSET_SIZE 8
@@ -48,9 +50,13 @@ static void collect(struct inject *inject)
     pid_t rc;
 
     inject->gone = true;
-    do
+    for (;;) {
         rc = waitpid(inject->tid, &status, __WALL);
-    while ((rc < 0 && errno == EINTR) || (rc == inject->tid && WIFSTOPPED(status)));
+        if (rc == inject->tid && WIFSTOPPED(status))
+            ptrace(PTRACE_CONT, inject->tid, NULL, NULL);
+        else if (rc >= 0 || errno != EINTR)
+            break;
+    }
 }
 
 int inject_begin(struct inject *inject, pid_t tid)
@@ -100,13 +106,12 @@ bool inject_wait(struct inject *inject)
     return !inject->gone;
 }
 
-long inject_call(struct inject *inject, long nr, const uint64_t args[6])
+bool inject_call_begin(struct inject *inject, long nr, const uint64_t args[6])
 {
     struct user_regs_struct regs = inject->regs;
-    int status;
 
     if (inject->gone)
-        return -ESRCH;
+        return false;
     /* The thread came through a syscall instruction: step over it again. */
     regs.rip -= SYSCALL_INSN_SIZE;
     regs.orig_rax = (unsigned long long)-1;
@@ -117,30 +122,114 @@ long inject_call(struct inject *inject, long nr, const uint64_t args[6])
     regs.r10 = args[3];
     regs.r8 = args[4];
     regs.r9 = args[5];
-    if (ptrace(PTRACE_SETREGS, inject->tid, NULL, &regs)) {
+    if (ptrace(PTRACE_SETREGS, inject->tid, NULL, &regs) || ptrace(PTRACE_SINGLESTEP, inject->tid, NULL, NULL))
         collect(inject);
-        return -ESRCH;
-    }
-    for (;;) {
-        /* A SIGSTOP of somebody's cannot be masked. Its stop may come before the step, or after it and before the step's
-         * own, which must not be left behind: it would kill the thread later. */
-        bool stepped = regs.rip == inject->regs.rip;
+    return !inject->gone;
+}
 
-        if (ptrace(stepped ? PTRACE_CONT : PTRACE_SINGLESTEP, inject->tid, NULL, NULL)) {
-            collect(inject);
-            return -ESRCH;
-        }
+long inject_call_end(struct inject *inject)
+{
+    struct user_regs_struct regs;
+    int status;
+
+    while (!inject->gone) {
         if (!wait_stop(inject, &status))
-            return -ESRCH;
+            break;
         if (ptrace(PTRACE_GETREGS, inject->tid, NULL, &regs)) {
             collect(inject);
-            return -ESRCH;
+            break;
         }
         if (status >> 8 == SIGTRAP && regs.rip == inject->regs.rip)
             return (long)regs.rax;
         if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS)
             return -EFAULT;      /* the client took away its own code */
+        /* A SIGSTOP of somebody's cannot be masked. Its stop may come before the step, or after it and before the step's
+         * own, which must not be left behind: it would kill the thread later. A further step collects it. */
+        if (ptrace(PTRACE_SINGLESTEP, inject->tid, NULL, NULL))
+            collect(inject);
     }
+    return -ESRCH;
+}
+
+long inject_call(struct inject *inject, long nr, const uint64_t args[6])
+{
+    return inject_call_begin(inject, nr, args) ? inject_call_end(inject) : -ESRCH;
+}
+
+/* ---- A stand-in ------------------------------------------------------------------------------- */
+
+/* The process is dying, and we may be tracing a new thread of it that we do not know by number. */
+static void collect_all(struct inject *inject)
+{
+    int status;
+    pid_t rc;
+
+    inject->gone = true;
+    while ((rc = waitpid(-1, &status, __WALL | __WNOTHREAD)) > 0 || errno == EINTR)
+        if (rc > 0 && WIFSTOPPED(status))
+            ptrace(PTRACE_CONT, rc, NULL, NULL);
+}
+
+int inject_stand_in(struct inject *inject, struct inject *stand_in)
+{
+    /* Shares all that makes it a thread of the process, but not the descriptors. It never uses its (our thread's) stack. */
+    const uint64_t args[6] = { CLONE_VM | CLONE_SIGHAND | CLONE_THREAD };
+    int status;
+    long tid;
+
+    *stand_in = (struct inject){ .gone = true };
+    if (ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_TRACECLONE)) {
+        collect(inject);
+        return -ESRCH;
+    }
+    tid = inject_call(inject, SYS_clone, args);
+    if (!inject->gone)
+        ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, 0);
+    if (tid < 0 && !inject->gone)
+        return (int)tid;
+    /* The number above is that of the client's namespace. The only other thread that we trace is the new one. */
+    do
+        stand_in->tid = tid < 0 ? -1 : waitpid(-1, &status, __WALL | __WNOTHREAD);
+    while (stand_in->tid < 0 && tid >= 0 && errno == EINTR);
+    if (stand_in->tid < 0 || stand_in->tid == inject->tid || !WIFSTOPPED(status)) {
+        collect_all(inject);
+        return -ESRCH;
+    }
+    stand_in->gone = false;
+    if (ptrace(PTRACE_GETREGS, stand_in->tid, NULL, &stand_in->regs)) {
+        collect(stand_in);
+        return -ESRCH;
+    }
+    return 0;
+}
+
+bool inject_is_waiting(struct inject *inject)
+{
+    struct user_regs_struct regs;
+    int status;
+
+    if (inject->gone || waitpid(inject->tid, &status, __WALL | WNOHANG) != inject->tid)
+        return !inject->gone;
+    if (!WIFSTOPPED(status)) {
+        inject->gone = true;
+        return false;
+    }
+    /* Somebody's SIGSTOP came before the call: on with it. */
+    if (ptrace(PTRACE_GETREGS, inject->tid, NULL, &regs)) {
+        collect(inject);
+        return false;
+    }
+    if (regs.rip == inject->regs.rip)
+        return false;      /* the call is over */
+    if (ptrace(PTRACE_SINGLESTEP, inject->tid, NULL, NULL))
+        collect(inject);
+    return !inject->gone;
+}
+
+void inject_dismiss(struct inject *stand_in)
+{
+    if (inject_call_begin(stand_in, SYS_exit, (uint64_t[6]){ 0 }))
+        collect(stand_in);
 }
 
 void inject_end(struct inject *inject, long result)

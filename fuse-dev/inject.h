@@ -28,6 +28,18 @@ int inject_begin(struct inject *inject, pid_t tid);
 bool inject_wait(struct inject *inject);
 /* Executes one system call in the stopped thread and returns its result; -ESRCH if the thread is gone. */
 long inject_call(struct inject *inject, long nr, const uint64_t args[6]);
+/* The two halves of inject_call, for a call that the tracer has to answer in between. False, -ESRCH: the thread is gone. */
+bool inject_call_begin(struct inject *inject, long nr, const uint64_t args[6]);
+long inject_call_end(struct inject *inject);
+/*
+ * Has the stopped thread start another one that shares its address space but has descriptors of its own (a copy of
+ * the thread's): what is lent to it, no other thread can see. It runs nothing but what inject_call makes it, until
+ * inject_dismiss, which must follow a 0. Negative errno: the clone's.
+ */
+int inject_stand_in(struct inject *inject, struct inject *stand_in);
+void inject_dismiss(struct inject *stand_in);
+/* After inject_call_begin: whether the thread is on its way into the call or in it; without waiting. */
+bool inject_is_waiting(struct inject *inject);
 /* Lets the thread go on as if its own system call had returned result. */
 void inject_end(struct inject *inject, long result);
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor.h"
+#include "supervisor_i.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,25 +28,6 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
-struct supervisor {
-    struct machine *machine;
-    int listener;
-    int event_fd;                  /* a pending mmap is decided, or stop */
-    struct call *decided;          /* under the machine's lock, as pending */
-    unsigned pending;
-    atomic_bool stop, hung_up;
-    struct supervisor *next, **pprev;
-};
-
-/* One notified call. */
-struct notice {
-    struct supervisor *supervisor;
-    uint64_t id;
-    pid_t tid;
-    int nr;
-    uint64_t args[6];
-};
-
 /* ---- Answers ---------------------------------------------------------------------------------- */
 
 static void answer(const struct notice *notice, int error, int64_t value, uint32_t flags)
@@ -58,7 +38,7 @@ static void answer(const struct notice *notice, int error, int64_t value, uint32
     ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
 }
 
-static void answer_error(const struct notice *notice, int error)
+void answer_error(const struct notice *notice, int error)
 {
     answer(notice, error, 0, 0);
 }
@@ -69,8 +49,7 @@ static void answer_continue(const struct notice *notice)
     answer(notice, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
-/* Names whoever traces the thread, if somebody does: one that is exiting cannot be seized either. */
-static void log_traced(const struct notice *notice)
+void log_traced(const struct notice *notice)
 {
     char path[48], line[128], name[64] = "?";
     int tracer = 0;
@@ -192,107 +171,6 @@ static void finish_decided(struct supervisor *supervisor)
 
 /* ---- mmap ------------------------------------------------------------------------------------- */
 
-static long call_mmap(struct inject *inject, uint64_t addr, uint64_t pages, unsigned prot, unsigned flags, int fd,
-                      uint64_t mfn)
-{
-    uint64_t args[6] = { addr, pages * HV_PAGE_SIZE, prot, flags, (uint64_t)fd, fd < 0 ? 0 : mfn * HV_PAGE_SIZE };
-
-    return inject_call(inject, SYS_mmap, args);
-}
-
-static void call_munmap(struct inject *inject, uint64_t addr, uint64_t size)
-{
-    inject_call(inject, SYS_munmap, (uint64_t[6]){ addr, size, INJECTED_MAGIC });
-}
-
-/*
- * Makes the vma's runs appear in the stopped thread's address space. Returns the address or a negative errno, with nothing
- * left mapped.
- */
-static long place_runs(struct call *call, struct inject *inject, uint64_t addr, int their_fd)
-{
-    const struct vma *vma = call->vma;
-    unsigned theirs = (unsigned)call->notice.args[3];
-    unsigned keep = theirs & (MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE);
-    unsigned fixed = theirs & (MAP_FIXED | MAP_FIXED_NOREPLACE);
-    uint64_t at;
-    long result;
-
-    if (!fixed)
-        fixed = MAP_FIXED_NOREPLACE;
-    if (vma->nr_runs > 1) {
-        result = call_mmap(inject, addr, vma->nr_pages, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
-        if (result < 0)
-            return result;
-        fixed = MAP_FIXED;
-    }
-    at = addr;
-    for (size_t i = 0; i < vma->nr_runs; at += vma->runs[i].nr * HV_PAGE_SIZE, i++) {
-        result = call_mmap(inject, at, vma->runs[i].nr, vma->map_prot, MAP_SHARED | INJECTED_MMAP_FLAG | keep | fixed, their_fd,
-                           vma->runs[i].mfn);
-        if (result < 0) {
-            if (vma->nr_runs > 1)
-                call_munmap(inject, addr, vma->nr_pages * HV_PAGE_SIZE);
-            return result;
-        }
-    }
-    return (long)addr;
-}
-
-/* Executes the success: our_fd is the mapping's link, closed here. */
-static void complete(struct call *call, uint64_t id, uint64_t addr, int our_fd)
-{
-    struct notice *notice = &call->notice;
-    struct machine *m = notice->supervisor->machine;
-    struct seccomp_notif_addfd add = { .id = notice->id, .srcfd = (uint32_t)our_fd, .newfd_flags = O_CLOEXEC };
-    bool chosen = !(notice->args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE));
-    struct inject inject;
-    long result = -ENOMEM;
-    int their_fd, rc = inject_begin(&inject, notice->tid);
-
-    if (rc) {
-        if (rc == -EPERM)
-            log_traced(notice);
-        close(our_fd);
-        answer_error(notice, rc == -EPERM ? -EPERM : -ENOMEM);
-        return;
-    }
-    their_fd = ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-    if (their_fd < 0 && errno == EMFILE)
-        machine_log(m, "process %d has no file descriptor left for an mmap of a Xen device", notice->tid);
-    answer_error(notice, -ENOSYS);
-    if (!inject_wait(&inject)) {
-        close(our_fd);
-        inject_end(&inject, 0);
-        return;
-    }
-    if (their_fd >= 0) {
-        for (int tries = 0; tries < 100; tries++) {
-            result = place_runs(call, &inject, addr, their_fd);
-            if (result != -EEXIST || !chosen)
-                break;
-            machine_lock(m);
-            addr = maps_window_alloc(m->maps, call->vma->nr_pages);
-            machine_unlock(m);
-        }
-        if (result >= 0 && call->vma->dont_copy)
-            inject_call(&inject, SYS_madvise, (uint64_t[6]){ addr, call->vma->nr_pages * HV_PAGE_SIZE, MADV_DONTFORK });
-        inject_call(&inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
-    }
-    machine_lock(m);
-    if (result >= 0) {
-        maps_place(m->maps, id, addr);
-        m->stats.mappings_made++;
-    }
-    machine_unlock(m);
-    /*
-     * Theirs is the same open file as ours. It kept the mapping, and with it the vma, from ending until here; once the
-     * thread runs again only its own use may count, or an end of the mapping would be seen late.
-     */
-    close(our_fd);
-    inject_end(&inject, result);
-}
-
 /* The kernel model has said yes or no. Frees the call. Without the lock. */
 static void mmap_finish(struct call *call)
 {
@@ -323,7 +201,7 @@ static void mmap_finish(struct call *call)
     addr = call->notice.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE) ? call->notice.args[0]
                                                                      : maps_window_alloc(m->maps, call->vma->nr_pages);
     machine_unlock(m);
-    complete(call, id, addr, fd);
+    place_mapping(&call->notice, call->vma, id, addr, fd);
     free(call);
 }
 
@@ -412,24 +290,42 @@ static void handle_munmap(struct notice *notice)
     inject_end(&inject, result);
 }
 
-/* mremap of device mappings: shrinking is a munmap of the tail, and neither growing nor moving is possible. (A real PV kernel
- * unmaps the grants of a mapping that moves; an auto-translated one lets it move.) */
+/* An mremap that is allowed, executed by the stopped thread. The filter reports it again. */
+static long inject_mremap(struct notice *notice, struct inject *inject)
+{
+    struct notice again;
+
+    if (!inject_call_begin(inject, SYS_mremap, notice->args) || !receive_from(notice->supervisor, inject, &again))
+        return -ESRCH;
+    answer_continue(&again);
+    return inject_call_end(inject);
+}
+
+/*
+ * mremap of device mappings. None may grow. One that is not inherited by fork, a PV kernel's, may not move: a real one's grants
+ * are unmapped by it, which leaves the process nothing to use.
+ */
 static void handle_mremap(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
-    uint64_t start = notice->args[0], old_size = notice->args[1], new_size = notice->args[2], end;
+    uint64_t start = notice->args[0], old_size = notice->args[1], new_size = notice->args[2], id = 0, end;
+    bool ours, may_move;
+    struct mapping *mapping = NULL;
     struct inject inject;
     size_t cursor = 0;
-    bool ours;
     long result;
 
     old_size = (old_size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
     new_size = (new_size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
     end = start + (old_size ? old_size : HV_PAGE_SIZE);
     machine_lock(m);
+    if (end > start)
+        mapping = maps_find(m->maps, notice->tid, start, end, &cursor);
     /* An address of the window without a mapping of this process is one that a fork inherited. */
-    ours = (start >= WINDOW_START && start < WINDOW_END) ||
-           (end > start && maps_find(m->maps, notice->tid, start, end, &cursor));
+    ours = mapping || (start >= WINDOW_START && start < WINDOW_END);
+    may_move = !mapping || !mapping->vma->dont_copy;
+    if (mapping && mapping->addr == start)
+        id = mapping->id;
     machine_unlock(m);
     if (!ours) {
         answer_continue(notice);
@@ -439,18 +335,19 @@ static void handle_mremap(struct notice *notice)
         answer_error(notice, -EINVAL);
         return;
     }
-    if (new_size > old_size || notice->args[3] & MREMAP_FIXED || stop_thread(notice, &inject)) {
+    if (new_size > old_size || (notice->args[3] & MREMAP_FIXED && !may_move) || stop_thread(notice, &inject)) {
         answer_error(notice, -EFAULT);
         return;
     }
-    result = (long)start;
-    if (new_size < old_size) {
-        long rc = inject_call(&inject, SYS_munmap, (uint64_t[6]){ start + new_size, old_size - new_size, INJECTED_MAGIC });
-
-        if (rc)
-            result = rc;
-        else
-            pages_left(notice, start + new_size, end);
+    result = inject_mremap(notice, &inject);
+    if (result >= 0) {
+        if ((uint64_t)result != start && id) {
+            machine_lock(m);
+            maps_place(m->maps, id, (uint64_t)result);
+            machine_unlock(m);
+        }
+        if (new_size < old_size)
+            pages_left(notice, (uint64_t)result + new_size, (uint64_t)result + old_size);
     }
     inject_end(&inject, result);
 }
@@ -514,25 +411,77 @@ static const struct handler {
     { SYS_ioctl, handle_ioctl },
 };
 
-/* Receives and handles one notification; false when there will be no more. */
-static bool receive(struct supervisor *supervisor)
+/* Receives one notification; false: there will be no more. *got: there was one. */
+static bool receive(struct supervisor *supervisor, struct notice *notice, bool *got)
 {
     struct seccomp_notif notif;
-    struct notice notice;
 
     memset(&notif, 0, sizeof notif);
-    if (ioctl(supervisor->listener, SECCOMP_IOCTL_NOTIF_RECV, &notif))
+    *got = !ioctl(supervisor->listener, SECCOMP_IOCTL_NOTIF_RECV, &notif);
+    if (!*got)
         return errno == EINTR || errno == ENOENT || errno == EAGAIN;
-    notice = (struct notice){ .supervisor = supervisor, .id = notif.id, .tid = (pid_t)notif.pid, .nr = notif.data.nr };
+    *notice = (struct notice){ .supervisor = supervisor, .id = notif.id, .tid = (pid_t)notif.pid, .nr = notif.data.nr };
     for (unsigned i = 0; i < 6; i++)
-        notice.args[i] = notif.data.args[i];
+        notice->args[i] = notif.data.args[i];
+    return true;
+}
+
+static void handle(struct notice *notice)
+{
     for (unsigned i = 0; i < sizeof handlers / sizeof *handlers; i++) {
-        if (handlers[i].nr == notice.nr) {
-            handlers[i].handle(&notice);
-            return true;
+        if (handlers[i].nr == notice->nr) {
+            handlers[i].handle(notice);
+            return;
         }
     }
-    answer_continue(&notice);
+    answer_continue(notice);
+}
+
+bool receive_from(struct supervisor *supervisor, struct inject *inject, struct notice *notice)
+{
+    struct pollfd fd = { supervisor->listener, POLLIN, 0 };
+    struct notice **end, *other;
+    bool got;
+
+    while (inject_is_waiting(inject)) {
+        /* The time limit is for a thread that dies, or is stopped, before its call. */
+        if (poll(&fd, 1, 10) <= 0)
+            continue;
+        if (!receive(supervisor, notice, &got))
+            return false;
+        if (!got)
+            continue;
+        if (notice->tid == inject->tid)
+            return true;
+        other = malloc(sizeof *other);
+        if (!other) {
+            answer_error(notice, -ENOMEM);
+            continue;
+        }
+        *other = *notice;
+        machine_lock(supervisor->machine);
+        for (end = &supervisor->backlog; *end; end = &(*end)->next)
+            ;
+        *end = other;
+        machine_unlock(supervisor->machine);
+    }
+    return false;
+}
+
+static bool handle_backlog(struct supervisor *supervisor)
+{
+    struct notice *notice;
+
+    machine_lock(supervisor->machine);
+    notice = supervisor->backlog;
+    if (notice)
+        supervisor->backlog = notice->next;
+    machine_unlock(supervisor->machine);
+    if (!notice)
+        return false;
+    notice->next = NULL;
+    handle(notice);
+    free(notice);
     return true;
 }
 
@@ -542,8 +491,11 @@ static bool supervisor_step(void *ctx)
     struct supervisor *supervisor = ctx;
     struct machine *m = supervisor->machine;
     struct pollfd fds[2] = { { supervisor->listener, POLLIN, 0 }, { supervisor->event_fd, POLLIN, 0 } };
-    bool go_on = true;
+    bool go_on = true, got;
+    struct notice notice;
 
+    if (supervisor->backlog && handle_backlog(supervisor))
+        return true;
     /* Once the last program is gone only decisions can come, for calls nobody waits for any more. */
     if (supervisor->hung_up)
         fds[0].fd = -1;
@@ -551,10 +503,13 @@ static bool supervisor_step(void *ctx)
         return errno == EINTR;
     if (fds[1].revents & POLLIN)
         finish_decided(supervisor);
-    if (fds[0].revents & POLLIN)
-        go_on = receive(supervisor);
-    else if (fds[0].revents & (POLLHUP | POLLERR))
+    if (fds[0].revents & POLLIN) {
+        go_on = receive(supervisor, &notice, &got);
+        if (got)
+            handle(&notice);
+    } else if (fds[0].revents & (POLLHUP | POLLERR)) {
         supervisor->hung_up = true;
+    }
     if (supervisor->hung_up || supervisor->stop) {
         machine_lock(m);
         go_on = !supervisor->stop && supervisor->pending;
@@ -567,7 +522,12 @@ static void supervisor_ended(void *ctx)
 {
     struct supervisor *supervisor = ctx;
     struct machine *m = supervisor->machine;
+    struct notice *notice;
 
+    while ((notice = supervisor->backlog)) {
+        supervisor->backlog = notice->next;
+        free(notice);
+    }
     machine_lock(m);
     *supervisor->pprev = supervisor->next;
     if (supervisor->next)

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Completing an mmap: the thread that called it, stopped behind its call, is made to map the machine's memory.
+ *
+ * It maps from a descriptor that is lent to it for the moment. The descriptor leads to all of the memory, so no other thread may
+ * get hold of it: a process with several threads gets a stand-in with descriptors of its own, which does the mapping in
+ * the shared address space. So does one that has no descriptor left, as a real mmap needs none.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "filter.h"
+#include "machine.h"
+#include "maps.h"
+#include "supervisor_i.h"
+
+struct placing {
+    struct notice *notice;
+    const struct vma *vma;
+    uint64_t addr;
+    int our_fd;
+};
+
+static long call_mmap(struct inject *inject, uint64_t addr, uint64_t pages, unsigned prot, unsigned flags, int fd,
+                      uint64_t mfn)
+{
+    uint64_t args[6] = { addr, pages * HV_PAGE_SIZE, prot, flags, (uint64_t)fd, fd < 0 ? 0 : mfn * HV_PAGE_SIZE };
+
+    return inject_call(inject, SYS_mmap, args);
+}
+
+/* Makes the vma's runs appear at addr. Returns addr or a negative errno, with nothing left mapped. */
+static long place_runs(struct placing *placing, struct inject *inject, int their_fd)
+{
+    const struct vma *vma = placing->vma;
+    unsigned theirs = (unsigned)placing->notice->args[3];
+    unsigned keep = theirs & (MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE);
+    unsigned fixed = theirs & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+    uint64_t addr = placing->addr, at = addr;
+    long result;
+
+    if (!fixed)
+        fixed = MAP_FIXED_NOREPLACE;
+    if (vma->nr_runs > 1) {
+        result = call_mmap(inject, addr, vma->nr_pages, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
+        if (result < 0)
+            return result;
+        fixed = MAP_FIXED;
+    }
+    for (size_t i = 0; i < vma->nr_runs; at += vma->runs[i].nr * HV_PAGE_SIZE, i++) {
+        result = call_mmap(inject, at, vma->runs[i].nr, vma->map_prot, MAP_SHARED | INJECTED_MMAP_FLAG | keep | fixed, their_fd,
+                           vma->runs[i].mfn);
+        if (result < 0) {
+            if (vma->nr_runs > 1)
+                inject_call(inject, SYS_munmap, (uint64_t[6]){ addr, vma->nr_pages * HV_PAGE_SIZE, INJECTED_MAGIC });
+            return result;
+        }
+    }
+    return (long)addr;
+}
+
+/* The whole placing, by a thread that has the descriptor. */
+static long place(struct placing *placing, struct inject *inject, int their_fd)
+{
+    struct machine *m = placing->notice->supervisor->machine;
+    bool chosen = !(placing->notice->args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE));
+    uint64_t size = placing->vma->nr_pages * HV_PAGE_SIZE;
+    long result;
+
+    for (int tries = 0; tries < 100; tries++) {
+        result = place_runs(placing, inject, their_fd);
+        if (result != -EEXIST || !chosen)
+            break;
+        machine_lock(m);
+        placing->addr = maps_window_alloc(m->maps, placing->vma->nr_pages);
+        machine_unlock(m);
+    }
+    if (result >= 0 && placing->vma->dont_copy)
+        inject_call(inject, SYS_madvise, (uint64_t[6]){ placing->addr, size, MADV_DONTFORK });
+    return result;
+}
+
+static int lend(const struct notice *notice, int our_fd)
+{
+    struct seccomp_notif_addfd add = { .id = notice->id, .srcfd = (uint32_t)our_fd, .newfd_flags = O_CLOEXEC };
+    int fd = ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* Placing through a stand-in: the descriptor is lent to it while it waits in a call that the filter reports. */
+static long place_by_stand_in(struct placing *placing, struct inject *inject)
+{
+    static const uint64_t nothing[6];
+    struct inject stand_in;
+    struct notice notice;
+    long result = inject_stand_in(inject, &stand_in);
+    int fd;
+
+    if (result)
+        return -ENOMEM;
+    /* Its copy of the device's descriptor makes room if there is none. */
+    inject_call(&stand_in, SYS_close, (uint64_t[6]){ placing->notice->args[4] });
+    result = -ENOMEM;
+    if (inject_call_begin(&stand_in, SYS_remap_file_pages, nothing) &&
+        receive_from(placing->notice->supervisor, &stand_in, &notice)) {
+        fd = lend(&notice, placing->our_fd);
+        answer_error(&notice, -ENOSYS);
+        inject_call_end(&stand_in);
+        if (fd >= 0)
+            result = place(placing, &stand_in, fd);
+    }
+    inject_dismiss(&stand_in);
+    return result;
+}
+
+/* A process with one thread and nobody who shares its descriptors, as far as its own list of threads tells. */
+static bool is_alone(pid_t tid)
+{
+    struct stat st;
+    char path[32];
+
+    snprintf(path, sizeof path, "/proc/%d/task", tid);
+    return !stat(path, &st) && st.st_nlink == 3;
+}
+
+void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, uint64_t addr, int our_fd)
+{
+    struct placing placing = { .notice = notice, .vma = vma, .addr = addr, .our_fd = our_fd };
+    struct machine *m = notice->supervisor->machine;
+    struct inject inject;
+    int their_fd = -1, rc = inject_begin(&inject, notice->tid);
+    long result;
+
+    if (rc) {
+        if (rc == -EPERM)
+            log_traced(notice);
+        close(our_fd);
+        answer_error(notice, rc == -EPERM ? -EPERM : -ENOMEM);
+        return;
+    }
+    if (is_alone(notice->tid))
+        their_fd = lend(notice, our_fd);
+    answer_error(notice, -ENOSYS);
+    if (!inject_wait(&inject)) {
+        close(our_fd);
+        inject_end(&inject, 0);
+        return;
+    }
+    if (their_fd >= 0) {
+        result = place(&placing, &inject, their_fd);
+        inject_call(&inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
+    } else {
+        result = place_by_stand_in(&placing, &inject);
+    }
+    machine_lock(m);
+    if (result >= 0) {
+        maps_place(m->maps, id, placing.addr);
+        m->stats.mappings_made++;
+    }
+    machine_unlock(m);
+    /*
+     * Theirs is the same open file as ours. It kept the mapping, and with it the vma, from ending until here; once the
+     * thread runs again only its own use may count, or an end of the mapping would be seen late.
+     */
+    close(our_fd);
+    inject_end(&inject, result);
+}

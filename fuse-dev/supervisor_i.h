@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* What the answering of notifications (supervisor.c) and the completing of an mmap (place.c) share. */
+#ifndef GNTSIM_FUSE_DEV_SUPERVISOR_I_H
+#define GNTSIM_FUSE_DEV_SUPERVISOR_I_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "inject.h"
+#include "supervisor.h"
+
+struct vma;
+
+struct supervisor {
+    struct machine *machine;
+    int listener;
+    int event_fd;                  /* a pending call is decided, or stop */
+    struct call *decided;          /* under the machine's lock, as the next two */
+    unsigned pending;
+    struct notice *backlog;        /* received while another one was being answered; oldest first */
+    atomic_bool stop, hung_up;
+    struct supervisor *next, **pprev;
+};
+
+/* One notified call. */
+struct notice {
+    struct supervisor *supervisor;
+    uint64_t id;
+    pid_t tid;
+    int nr;
+    uint64_t args[6];
+    struct notice *next;           /* in the backlog */
+};
+
+/* Ends the caller's wait with a negative errno, or a value. Nothing happens if the caller was killed meanwhile. */
+void answer_error(const struct notice *notice, int error);
+/* Says on stderr who traces the caller, if somebody does: one that is exiting cannot be seized either. */
+void log_traced(const struct notice *notice);
+/* Waits for the notice of thread inject, which is in a call that causes one; those of others go to the backlog. False: it is gone. */
+bool receive_from(struct supervisor *supervisor, struct inject *inject, struct notice *notice);
+
+/* place.c: makes vma appear at addr in the address space of the notice's caller and answers the call. id: its mapping; our_fd: the
+ * mapping's link, closed here. Without the machine's lock. */
+void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, uint64_t addr, int our_fd);
+
+#endif
