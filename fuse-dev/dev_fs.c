@@ -13,6 +13,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#define PIDFD_OF_A_THREAD O_EXCL      /* PIDFD_THREAD, Linux 6.9 */
+
 /* Releases are background requests; none may wait behind a limit while a later request overtakes it. */
 static void fs_init(void *userdata, struct fuse_conn_info *conn)
 {
@@ -38,6 +40,22 @@ static const struct fuse_lowlevel_ops fs_ops = {
 
 /* ---- For the supervisors ---------------------------------------------------------------------- */
 
+/* The descriptor itself, for a process whose /proc entries an ordinary user's server may not read. */
+static int stat_descriptor(pid_t tid, int fd, struct statx *stx)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, tid, PIDFD_OF_A_THREAD), copy, rc;
+
+    if (pidfd < 0)
+        pidfd = (int)syscall(SYS_pidfd_open, tid, 0);
+    copy = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+    rc = copy < 0 ? -1 : (int)syscall(SYS_statx, copy, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, stx);
+    if (copy >= 0)
+        close(copy);
+    if (pidfd >= 0)
+        close(pidfd);
+    return rc;
+}
+
 struct dev_file *dev_fs_find(struct dev_fs *fs, pid_t tid, int fd, bool *is_ours)
 {
     struct dev_file *file = NULL;
@@ -49,8 +67,10 @@ struct dev_file *dev_fs_find(struct dev_fs *fs, pid_t tid, int fd, bool *is_ours
     *is_ours = false;
     snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, fd);
     /* DONT_SYNC: the answer must not need ourselves. */
-    if (syscall(SYS_statx, AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, &stx) ||
-        makedev(stx.stx_dev_major, stx.stx_dev_minor) != fs->dev)
+    if (syscall(SYS_statx, AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, &stx) &&
+        (errno != EACCES || stat_descriptor(tid, fd, &stx)))
+        return NULL;
+    if (makedev(stx.stx_dev_major, stx.stx_dev_minor) != fs->dev)
         return NULL;
     *is_ours = true;
     ino = stx.stx_ino;
