@@ -201,6 +201,8 @@ static bool may_access(uint64_t addr, size_t size, int how)
 {
     if (addr < 0x10000 || addr > UINT64_MAX - size || addr + size > 1ull << 47)
         return false;
+    if (p.only_to && (addr < p.only_from || addr + size > p.only_to))
+        return false;
     for (size_t i = 0; i < sizeof p.holes / sizeof *p.holes; i++)
         if (addr < p.holes[i].to && addr + size > p.holes[i].from && !(p.holes[i].allowed & how))
             return false;

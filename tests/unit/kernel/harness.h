@@ -93,6 +93,7 @@ struct proc {
         uint64_t from, to;
         int allowed;                           /* PROT_READ, PROT_WRITE */
     } holes[4];
+    uint64_t only_from, only_to;               /* if set, nothing else is there */
     unsigned reads, writes;
     void (*during)(void *arg);                 /* runs once, within the at-th access from now on */
     void *during_arg;
@@ -161,6 +162,11 @@ struct hv_domain_info info(domid_t id);
 /* The machine page behind a page of a mapping goes out, or comes back. */
 void page_out(const struct vma *vma, uint64_t page);
 void page_in(const struct vma *vma, uint64_t page);
+
+/* Random calls; the numbers come from a seed, or from bytes (then until they are used up). */
+void fuzz_seed(uint64_t seed);
+void fuzz_bytes(const uint8_t *data, size_t size);
+void fuzz_run(unsigned steps, bool whole_domain_dies);
 
 extern const struct test_suite suite_smoke, suite_life, suite_life_retry, suite_vfs, suite_gnttab, suite_gnttab_version, suite_gnttab_map, suite_evtchn,
     suite_evtchn_static, suite_gntdev, suite_gntdev_mmap, suite_gntdev_pv, suite_gntdev_pvh, suite_gntdev_legacy,

@@ -15,10 +15,37 @@ static struct {
 } maps[NR_VMAS];
 static struct kernel_pin *pins[NR_PINS];
 static uint64_t state;
+static const uint8_t *bytes, *bytes_end;
 static uint8_t buffer[2 * PAGE] __attribute__((aligned(4096)));
+
+void fuzz_seed(uint64_t seed)
+{
+    state = seed;
+    bytes = bytes_end = NULL;
+}
+
+void fuzz_bytes(const uint8_t *data, size_t size)
+{
+    state = 1;
+    bytes = data;
+    bytes_end = data + size;
+}
+
+static bool used_up(void)
+{
+    return bytes && bytes == bytes_end;
+}
 
 static uint32_t rnd(uint32_t below)
 {
+    if (bytes) {
+        uint32_t value = bytes < bytes_end ? *bytes++ : 0;
+
+        if (below > 256 && bytes < bytes_end)
+            value |= (uint32_t)*bytes++ << 8;
+        state = state << 8 ^ value;
+        return value % below;
+    }
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;
@@ -215,26 +242,69 @@ static void step_copy(unsigned dom)
         advance(32640 * MS);
 }
 
-static void run(uint64_t seed, unsigned steps, bool whole_domain_dies)
+/* Any command with any bytes, of which some are small numbers and some are addresses in the buffer itself. */
+static void step_raw(unsigned dom)
+{
+    static const unsigned long cmds[] = {
+        IOCTL_GNTDEV_MAP_GRANT_REF, IOCTL_GNTDEV_UNMAP_GRANT_REF, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR,
+        IOCTL_GNTDEV_SET_UNMAP_NOTIFY, IOCTL_GNTDEV_GRANT_COPY, IOCTL_GNTALLOC_ALLOC_GREF, IOCTL_GNTALLOC_DEALLOC_GREF,
+        IOCTL_EVTCHN_BIND_VIRQ, IOCTL_EVTCHN_BIND_INTERDOMAIN, IOCTL_EVTCHN_BIND_UNBOUND_PORT, IOCTL_EVTCHN_UNBIND,
+        IOCTL_EVTCHN_NOTIFY, IOCTL_EVTCHN_RESET, IOCTL_PRIVCMD_HYPERCALL, IOCTL_PRIVCMD_DM_OP, IOCTL_PRIVCMD_MMAPBATCH_V2,
+    };
+    static const char *const devs[] = { "gntdev", "gntalloc", "evtchn", "privcmd" };
+    static struct call call;
+    uint64_t *words = (uint64_t *)(void *)buffer;
+    unsigned long cmd = cmds[rnd(16)];
+    bool privcmd = (cmd >> 8 & 0xff) == 'P';
+    struct file *f;
+    long rc;
+
+    for (unsigned i = 0; i < 16; i++) {
+        switch (rnd(4)) {
+        case 0: words[i] = rnd(8); break;
+        case 1: words[i] = (uint64_t)rnd(8) << 32 | rnd(8); break;
+        case 2: words[i] = (uintptr_t)buffer + rnd(2 * PAGE); break;
+        default: words[i] = state;
+        }
+    }
+    /* Hypercalls that change nothing that the kernel counts on: queries and copies. */
+    if (cmd == IOCTL_PRIVCMD_HYPERCALL) {
+        static const uint64_t harmless[] = { GNTTABOP_query_size, GNTTABOP_get_version, GNTTABOP_copy, GNTTABOP_setup_table, 99 };
+
+        words[0] = rnd(4) ? __HYPERVISOR_grant_table_op : 40 + rnd(20);
+        words[1] = harmless[rnd(5)];
+        words[3] = rnd(3);
+    }
+    f = open_dev((domid_t)dom, privcmd ? "privcmd" : devs[rnd(3)]);
+    p.only_from = (uintptr_t)buffer;
+    p.only_to = (uintptr_t)buffer + sizeof buffer;
+    rc = start_ioctl(f, cmd, buffer + 8 * rnd(3), &call);
+    while (rc == KERNEL_PENDING && !call.done)
+        advance(32640 * MS);
+    p.only_to = 0;
+    close_dev(f);
+}
+
+void fuzz_run(unsigned steps, bool whole_domain_dies)
 {
     world_up();
-    state = seed;
     memset(gntdev, 0, sizeof gntdev);
     memset(gntalloc, 0, sizeof gntalloc);
     memset(maps, 0, sizeof maps);
     memset(pins, 0, sizeof pins);
     for (unsigned dom = 0; dom < 2; dom++)
         evtchn[dom] = open_dev((domid_t)dom, "evtchn");
-    for (unsigned step = 0; step < steps; step++) {
+    for (unsigned step = 0; step < steps && !used_up(); step++) {
         unsigned dom = rnd(2);
 
-        switch (rnd(12)) {
+        switch (rnd(13)) {
         case 0: case 1: step_alloc(dom); break;
         case 2: case 3: case 4: step_map(dom); break;
         case 5: case 6: case 7: step_mmap(dom); break;
         case 8: step_events(dom); break;
         case 9: step_paging(); break;
         case 10: step_pins(); break;
+        case 11: step_raw(dom); break;
         default: rnd(3) ? advance(rnd(1500) * MS) : step_copy(dom);
         }
         collect();
@@ -289,14 +359,18 @@ static void run(uint64_t seed, unsigned steps, bool whole_domain_dies)
 
 static void random_calls(void)
 {
-    for (uint64_t seed = 1; seed <= 12; seed++)
-        run(seed * 0x9e3779b97f4a7c15, 1500, false);
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        fuzz_seed(seed * 0x9e3779b97f4a7c15);
+        fuzz_run(1500, false);
+    }
 }
 
 static void random_calls_until_a_domain_dies(void)
 {
-    for (uint64_t seed = 101; seed <= 112; seed++)
-        run(seed * 0x9e3779b97f4a7c15, 600, true);
+    for (uint64_t seed = 101; seed <= 112; seed++) {
+        fuzz_seed(seed * 0x9e3779b97f4a7c15);
+        fuzz_run(600, true);
+    }
 }
 
 static const struct test_case cases[] = {
