@@ -56,11 +56,16 @@ void do_transitive(struct fuzz *f)
         f->race.flags = u8(&f->in) % 2 ? GTF_permit_access : GTF_transitive;
         f->race.to = b & 32 ? outer : caller;
         f->races_left = u8(&f->in) % 4;
+        f->race.moves = f->races_left > 1;
+        /* Another frame, or another reference of another domain: the same bytes. */
+        if (f->race.moves)
+            f->race.frame = u8(&f->in) % 2 ? pick_frame(f, f->race.dom) : inner | (uint64_t)pick_ref(f, inner) << 32;
     }
     put_args(f, ARENA_BASE, ops, n * sizeof *ops);
+    note_targets(f, caller, ops, n);
     call(f, caller, __HYPERVISOR_grant_table_op, GNTTABOP_copy, ARENA_BASE, n);
     get_args(f, ARENA_BASE, ops, n * sizeof *ops);
-    note_copies(f, caller, ops, n);
+    note_copies(f, ops, n);
 }
 
 /* A status frame appears among a translated domain's pages, is granted and mapped from there, and has to go with version 2. */
@@ -90,4 +95,37 @@ void do_status_frame(struct fuzz *f)
         set_version(f, dom, 1);
     if (b & 4)
         fuzz_note(f, "d%u frees gfn %#llx: %d", dom, (unsigned long long)gfn, hv_page_free(f->hv, dom, gfn));
+}
+
+/* Both ends of a channel, a few events through it, and what each end says of it. */
+void do_channel(struct fuzz *f)
+{
+    domid_t a = pick_own(f), b = pick_own(f);
+    uint8_t how = u8(&f->in);
+    struct evtchn_alloc_unbound alloc = { .dom = DOMID_SELF, .remote_dom = b };
+    struct evtchn_bind_interdomain bind = { .remote_dom = a };
+    struct evtchn_status status = { .dom = DOMID_SELF };
+    uint32_t port;
+
+    put_args(f, ARENA_BASE, &alloc, sizeof alloc);
+    call(f, a, __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, ARENA_BASE, 0);
+    get_args(f, ARENA_BASE, &alloc, sizeof alloc);
+    bind.remote_port = alloc.port;
+    put_args(f, ARENA_BASE, &bind, sizeof bind);
+    call(f, b, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_interdomain, ARENA_BASE, 0);
+    get_args(f, ARENA_BASE, &bind, sizeof bind);
+    for (unsigned i = 0; i < (how & 3u); i++) {
+        bool first = how >> (2 + i) & 1;
+
+        port = first ? alloc.port : bind.local_port;
+        put_args(f, ARENA_BASE, &port, sizeof port);
+        call(f, first ? a : b, __HYPERVISOR_event_channel_op, how & 32 ? EVTCHNOP_unmask : EVTCHNOP_send, ARENA_BASE, 0);
+    }
+    status.port = bind.local_port;
+    put_args(f, ARENA_BASE, &status, sizeof status);
+    call(f, b, __HYPERVISOR_event_channel_op, EVTCHNOP_status, ARENA_BASE, 0);
+    if (how & 64) {
+        put_args(f, ARENA_BASE, &alloc.port, sizeof alloc.port);
+        call(f, a, __HYPERVISOR_event_channel_op, EVTCHNOP_close, ARENA_BASE, 0);
+    }
 }

@@ -167,13 +167,15 @@ static bool leads_to_table(const struct fuzz *f, domid_t dom, uint32_t ref, bool
 
     if (!d || hv_entry_info(f->hv, dom, ref, &e))
         return false;
+    if (active_entry(&d->gt, ref)->pin)
+        return frame_of(f->hv, e.mfn)->flags & FRAME_XENHEAP;
     if (d->gt.version == 2 && (e.flags & GTF_type_mask) == GTF_transitive)
         return may_trans && leads_to_table(f, shared_v2(&d->gt, ref)->transitive.trans_domid,
                                            shared_v2(&d->gt, ref)->transitive.gref, false);
     return is_table(f, dom, e.frame);
 }
 
-void note_copies(struct fuzz *f, domid_t caller, const struct gnttab_copy *ops, unsigned n)
+void note_targets(struct fuzz *f, domid_t caller, const struct gnttab_copy *ops, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         domid_t dom = real_domid(caller, ops[i].dest.domid);
@@ -182,10 +184,15 @@ void note_copies(struct fuzz *f, domid_t caller, const struct gnttab_copy *ops, 
             f->hostile |= leads_to_table(f, dom, ops[i].dest.u.ref, true);
         else
             f->hostile |= is_table(f, dom, ops[i].dest.u.gmfn);
+    }
+}
+
+void note_copies(const struct fuzz *f, const struct gnttab_copy *ops, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
         fuzz_note(f, "  flags %#x: d%u %#llx to d%u %#llx, %u bytes: %d", ops[i].flags, ops[i].source.domid,
                   (unsigned long long)ops[i].source.u.gmfn, ops[i].dest.domid, (unsigned long long)ops[i].dest.u.gmfn,
                   ops[i].len, ops[i].status);
-    }
 }
 
 void do_copy(struct fuzz *f)
@@ -213,9 +220,10 @@ void do_copy(struct fuzz *f)
         ops[i].status = NOT_WRITTEN;
     }
     put_args(f, at, ops, n * sizeof *ops);
+    note_targets(f, caller, ops, n);
     grant_op(f, caller, GNTTABOP_copy, at, n);
     get_args(f, at, ops, n * sizeof *ops);
-    note_copies(f, caller, ops, n);
+    note_copies(f, ops, n);
 }
 
 void do_transfer(struct fuzz *f)

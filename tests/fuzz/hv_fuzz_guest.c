@@ -230,6 +230,9 @@ void do_arm_race(struct fuzz *f)
     f->race.flags = pick_entry_flags(f);
     f->race.to = u8(&f->in) % 4 ? to : pick_domid(f);
     f->races_left = u8(&f->in) % 8 + 1;
+    f->race.moves = f->races_left > 4;
+    if (f->race.moves)
+        f->race.frame = pick_frame(f, f->race.dom);
     fuzz_note(f, "d%u will write entry %u %u times: flags %#x for d%u", f->race.dom, f->race.ref, f->races_left, f->race.flags,
               f->race.to);
 }
@@ -249,5 +252,9 @@ void act_in_race(void *ctx)
     flags = d->gt.version == 1 ? &shared_v1(&d->gt, f->race.ref)->flags : &shared_v2(&d->gt, f->race.ref)->hdr.flags;
     to = d->gt.version == 1 ? &shared_v1(&d->gt, f->race.ref)->domid : &shared_v2(&d->gt, f->race.ref)->hdr.domid;
     __atomic_store_n(to, f->race.to, __ATOMIC_SEQ_CST);
+    if (f->race.moves && d->gt.version == 1)
+        __atomic_store_n(&shared_v1(&d->gt, f->race.ref)->frame, (uint32_t)f->race.frame, __ATOMIC_SEQ_CST);
+    else if (f->race.moves)
+        __atomic_store_n(&shared_v2(&d->gt, f->race.ref)->full_page.frame, f->race.frame, __ATOMIC_SEQ_CST);
     __atomic_store_n(flags, (uint16_t)(f->race.flags ^ (f->races_left % 2 ? GTF_PWT : 0)), __ATOMIC_SEQ_CST);
 }

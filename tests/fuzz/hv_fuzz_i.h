@@ -64,7 +64,7 @@ struct fuzz {
     bool hostile;              /* a guest broke its own flags: the audit may not trust them any more */
 
     unsigned races_left;       /* how often a guest acts in the middle of the next hypercall */
-    struct { domid_t dom; uint32_t ref; uint16_t flags; domid_t to; } race;
+    struct { domid_t dom; uint32_t ref; uint16_t flags; domid_t to; bool moves; uint64_t frame; } race;
 };
 
 /* The whole life of one machine. Aborts, after saying why and how to repeat it, when the model is wrong. */
@@ -115,12 +115,14 @@ void do_version(struct fuzz *f);
 void do_cache_flush(struct fuzz *f);
 void do_raw_call(struct fuzz *f);
 
-/* After copies: a guest that had its own table overwritten has broken its flags by itself. */
-void note_copies(struct fuzz *f, domid_t caller, const struct gnttab_copy *ops, unsigned n);
+/* Before copies: a guest that lets its own table be overwritten breaks its flags by itself. */
+void note_targets(struct fuzz *f, domid_t caller, const struct gnttab_copy *ops, unsigned n);
+void note_copies(const struct fuzz *f, const struct gnttab_copy *ops, unsigned n);
 
 /* hv_fuzz_chain.c: what single steps hardly ever add up to. */
 void do_transitive(struct fuzz *f);
 void do_status_frame(struct fuzz *f);
+void do_channel(struct fuzz *f);
 
 /* hv_fuzz_life.c */
 void do_evtchn(struct fuzz *f);

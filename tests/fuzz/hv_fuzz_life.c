@@ -27,9 +27,15 @@ void do_evtchn(struct fuzz *f)
         uint64_t words[8];
     } op = { .words = { 0 } };
     domid_t caller = pick_own(f);
-    unsigned cmd = u8(&f->in) % 16;
-    uint64_t at = pick_address(f, sizeof op);
+    uint8_t b = u8(&f->in);
+    unsigned cmd = b % 16;
+    uint64_t at;
 
+    if (b >= 224) {
+        do_channel(f);
+        return;
+    }
+    at = pick_address(f, sizeof op);
     switch (cmd) {
     case EVTCHNOP_alloc_unbound:
         op.alloc_unbound.dom = u8(&f->in) % 4 ? DOMID_SELF : pick_domid(f);
