@@ -205,15 +205,7 @@ static void domain_try_free(struct domain *d)
 {
     struct domain **link;
 
-    if (!d->dead || d->in_flight)
-        return;
-    if (d->kernel) {
-        struct kernel *k = d->kernel;
-
-        d->kernel = NULL;
-        kernel_destroy(k);
-    }
-    if (d->open_files)
+    if (!d->dead || d->in_flight || d->open_files)
         return;
     for (link = &d->machine->domains; *link != d; link = &(*link)->next)
         ;
@@ -245,6 +237,8 @@ int machine_domain_destroy(struct machine *m, domid_t id, int *ns_fd)
         return -ESRCH;
     d->dead = true;
     hv_domain_destroy(m->hv, id);
+    kernel_destroy(d->kernel);      /* now: a domain of the same id may come; calls that are held up end with ENODEV */
+    d->kernel = NULL;
     ns_kill_all(d->ns_fd, false);
     if (ns_fd && d->ns_fd >= 0)
         *ns_fd = fcntl(d->ns_fd, F_DUPFD_CLOEXEC, 0);

@@ -35,7 +35,7 @@ struct machine_stats {
 struct domain {
     struct machine *machine;
     domid_t id;
-    struct kernel *kernel;
+    struct kernel *kernel;       /* NULL once dead */
     const struct kernel_profile *profile;
     int ns_fd;                   /* mount namespace with this domain's /dev/xen, -1 until asked for */
     unsigned in_flight;          /* threads inside a call that may let go of the lock */

@@ -40,12 +40,12 @@ def test_an_interrupted_demo_leaves_nothing():
     assert demo.wait(harness.PATIENCE) != 0
 
 
-def test_the_bench_runs_and_prints_its_three_ratios():
+def test_the_bench_runs_and_prints_its_ratios():
     done = subprocess.run([SOURCE / "bench" / "run", "--build", BUILD, "--quick", "--json"], capture_output=True, text=True,
                           timeout=harness.PATIENCE * 4)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads(done.stdout)["rows"]
-    assert [row["target"] for row in rows] == [4, 0.95, 150]
+    assert [row["target"] for row in rows] == [4, None, 0.95, 150]
     assert all(row["result"] > 0 or row["unit"] == "ms more" for row in rows)
 
 
