@@ -177,6 +177,28 @@ def test_unsharing_a_page_that_is_still_mapped_leaves_the_peer_its_page(machine)
     machine.frames_are_back(free)
 
 
+@pytest.mark.parametrize("granters", ["pv", "pvh", "legacy"])
+@pytest.mark.parametrize("mappers", ["pv", "pvh", "legacy"])
+def test_sharing_and_mapping_again_and_again_costs_no_memory(machine, granters, mappers):
+    granter, mapper = machine.new(1, granters), machine.new(2, mappers)
+
+    def once():
+        shared, refs = granter.share(4, 2)
+        mapped = mapper.map("rw", 1, *refs)
+        mapper.poke(mapped, 0, 1)
+        mapper("unmap", mapped)
+        granter("unshare", shared)
+
+    once()
+    machine.quiet(open_files=2)
+    free = machine.stats()["frames_free"]
+    for _ in range(40):
+        once()
+    machine.frames_are_back(free)
+    assert sum(d["maptrack_in_use"] for d in machine.json("domain", "list")) == 0
+    machine.audit()
+
+
 def test_a_page_that_comes_back_into_use_holds_nothing_of_its_last_owner(machine):
     agent = machine.new(1)
     for _ in range(5):
