@@ -152,10 +152,33 @@ static void build(struct fuzz *f)
     f->hv->race_ctx = f;
 }
 
+/* Whoever mapped something, and still knows where, can unmap it. */
+static void unmap_all(struct fuzz *f)
+{
+    for (domid_t dom = 0; dom < NR_DOMS; dom++) {
+        struct hv_mapping_info m = { .handle = 0 };
+        struct hv_domain_info d;
+
+        if (hv_domain_info(f->hv, dom, &d) || d.dying || d.crashed || f->lost[dom])
+            continue;
+        for (uint32_t from = 0; hv_mapping_next(f->hv, dom, from, &m) == 0; from = m.handle + 1) {
+            struct gnttab_unmap_grant_ref op = { .handle = m.handle, .host_addr = f->addr_of[dom][m.handle] };
+
+            if (!(m.gntmap_flags & GNTMAP_host_map))
+                continue;
+            if (hv_grant_table_op(f->hv, dom, GNTTABOP_unmap_grant_ref, &op, 1) || op.status != GNTST_okay)
+                fuzz_fail(f, "d%u cannot unmap handle %u from %#llx: %d", dom, m.handle, (unsigned long long)op.host_addr,
+                          op.status);
+        }
+    }
+    check(f);
+}
+
 /* When all domains are gone, so is everything else. */
 static void tear_down(struct fuzz *f)
 {
     f->what = "end";
+    unmap_all(f);
     for (int id = 0; (id = hv_domain_next(f->hv, id)) >= 0; id++)
         hv_domain_destroy(f->hv, (domid_t)id);
     if (hv_domain_next(f->hv, 0) >= 0)

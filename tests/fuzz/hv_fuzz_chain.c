@@ -87,7 +87,9 @@ void do_status_frame(struct fuzz *f)
         put_args(f, ARENA_BASE, &map, sizeof map);
         call(f, other, __HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, ARENA_BASE, 1);
         get_args(f, ARENA_BASE, &map, sizeof map);
-        if (map.status == GNTST_okay)
+        if (f->copies_left == 0)
+            f->lost[other] = true;
+        else if (map.status == GNTST_okay)
             remember_handle(f, other, map.handle, map.host_addr);
         /* A pin would keep the version: it has no say in the reserved entries. */
     }
@@ -128,4 +130,6 @@ void do_channel(struct fuzz *f)
         put_args(f, ARENA_BASE, &alloc.port, sizeof alloc.port);
         call(f, a, __HYPERVISOR_event_channel_op, EVTCHNOP_close, ARENA_BASE, 0);
     }
+    if (how & 128)
+        fuzz_note(f, "d%u is destroyed: %d", how & 16 ? a : b, hv_domain_destroy(f->hv, how & 16 ? a : b));
 }

@@ -59,7 +59,9 @@ void do_map(struct fuzz *f)
     put_args(f, at, ops, n * sizeof *ops);
     known = n == 1 && !f->races_left && hv_entry_info(f->hv, ops[0].dom, ops[0].ref, &before) == 0;
     granter = domain_lookup(f->hv, ops[0].dom);
-    grant_op(f, caller, GNTTABOP_map_grant_ref, at, n);
+    /* What was mapped when the result could not be written is known to nobody. */
+    if (grant_op(f, caller, GNTTABOP_map_grant_ref, at, n))
+        f->lost[caller] = true;
     get_args(f, at, ops, n * sizeof *ops);
     for (unsigned i = 0; i < n; i++) {
         fuzz_note(f, "  reference %u of d%u flags %#x at %#llx: %d", ops[i].ref, ops[i].dom, ops[i].flags,
@@ -128,6 +130,7 @@ void do_replace(struct fuzz *f)
         ops[i].new_addr = u8(&f->in) % 4 ? pick_host_addr(f, caller) : 0;
     }
     put_args(f, at, ops, n * sizeof *ops);
+    f->lost[caller] = true;
     grant_op(f, caller, GNTTABOP_unmap_and_replace, at, n);
 }
 
@@ -229,6 +232,7 @@ void do_copy(struct fuzz *f)
 void do_transfer(struct fuzz *f)
 {
     struct gnttab_transfer ops[4] = { 0 };
+    struct hv_entry_info e;
     domid_t caller = pick_own(f);
     unsigned n = pick_count(f, 4);
     uint64_t at = pick_address(f, n * sizeof *ops);
@@ -237,6 +241,9 @@ void do_transfer(struct fuzz *f)
         ops[i].domid = pick_domid(f);
         ops[i].ref = pick_ref(f, ops[i].domid);
         ops[i].mfn = pick_frame(f, caller);
+        /* One that is granted, and perhaps mapped. */
+        if (hv_entry_info(f->hv, caller, i + 8, &e) == 0 && u8(&f->in) % 4 == 0)
+            ops[i].mfn = e.frame;
         /* Asked for, so that it can succeed. */
         if (u8(&f->in) % 2 && ops[i].domid < NR_DOMS)
             write_entry(f, ops[i].domid, ops[i].ref, GTF_accept_transfer, caller, pick_gfn(f));
@@ -353,6 +360,8 @@ void do_raw_call(struct fuzz *f)
     }
     /* The victim makes no calls: it could grant something. A copy could go over a table. */
     f->hostile |= op == __HYPERVISOR_grant_table_op && (cmd & 0xfff) == GNTTABOP_copy;
+    if (caller < NR_DOMS)
+        f->lost[caller] |= op == __HYPERVISOR_grant_table_op;
     if (caller != VICTIM)
         call(f, caller, op, cmd, at, b % 8 ? b % 5 : u32(&f->in));
 }

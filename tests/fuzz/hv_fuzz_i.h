@@ -23,6 +23,7 @@
 #define NR_HANDLES 16u         /* recent handles remembered per domain */
 #define PV_SLOTS 24u
 #define NR_GRANTED 8u
+#define MAX_HANDLES 768u       /* three frames of maptrack are the most that a domain gets here */
 #define MAX_STEPS 400u
 
 /* The bytes. Reading past the end gives zeroes. */
@@ -57,6 +58,8 @@ struct fuzz {
     uint32_t handles[NR_DOMS][NR_HANDLES];
     uint64_t handle_addr[NR_DOMS][NR_HANDLES];
     unsigned next_handle[NR_DOMS];
+    uint64_t addr_of[NR_DOMS][MAX_HANDLES];
+    bool lost[NR_DOMS];        /* it does not know any more what is mapped where */
     struct { domid_t dom, to; uint32_t ref; } granted[NR_GRANTED];     /* the last ones written */
     unsigned next_granted;
     uint64_t held[MAX_HELD];

@@ -195,7 +195,7 @@ int create_domain(struct fuzz *f, domid_t dom)
     int rc;
 
     if (hv_domain_state(f->hv, dom) == -ESRCH)
-        f->pv[dom] = (struct pv_space){ .addr = { 0 } };
+        f->pv[dom] = (struct pv_space){ .addr = { 0 } }, f->lost[dom] = false;
     rc = hv_domain_create(f->hv, dom, &f->config[dom]);
     fuzz_note(f, "d%u is created (%s%s, %llu pages): %d", dom, f->config[dom].auto_translated ? "auto-translated" : "PV",
               f->config[dom].privileged ? ", privileged" : "", (unsigned long long)f->config[dom].nr_pages, rc);
@@ -213,6 +213,8 @@ static void migrate(struct fuzz *f, domid_t dom)
         return;
     if (hv_domain_state(f->hv, to) == -ESRCH)
         f->config[to] = f->config[dom];
+    if (hv_domain_state(f->hv, to) == -ESRCH)
+        f->lost[to] = false;
     rc = hv_domain_migrate(f->hv, dom, to);
     if (rc)
         f->config[to] = config;

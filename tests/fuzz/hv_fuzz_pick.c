@@ -205,4 +205,7 @@ void remember_handle(struct fuzz *f, domid_t dom, uint32_t handle, uint64_t addr
 
     f->handles[dom][slot] = handle;
     f->handle_addr[dom][slot] = addr;
+    if (handle >= MAX_HANDLES)
+        fuzz_fail(f, "d%u got handle %u", dom, handle);
+    f->addr_of[dom][handle] = addr;
 }
