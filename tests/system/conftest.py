@@ -27,6 +27,10 @@ def host_refuses():
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_no_machine: runs where no machine can be served, too")
     harness.become_subreaper()
+    # Whoever started us in the background or under nohup may have had these ignored, and programs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for sig in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(sig, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):
