@@ -201,7 +201,8 @@ int ns_enter_machine(int *user_ns_fd)
             return rc;
     }
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-        return complain("cannot make the mounts private");
+        return complain(errno == EINVAL ? "this is a chroot, whose root is not a mount: run gntsim outside of it, or in a container"
+                                        : "cannot make the mounts private");
     rc = build_dev();
     if (rc)
         return rc;
