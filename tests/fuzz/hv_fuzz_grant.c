@@ -111,11 +111,16 @@ void do_unmap(struct fuzz *f)
         ops[i].status = NOT_WRITTEN;
     }
     put_args(f, at, ops, n * sizeof *ops);
-    grant_op(f, caller, GNTTABOP_unmap_grant_ref, at, n);
+    if (grant_op(f, caller, GNTTABOP_unmap_grant_ref, at, n))
+        f->lost[caller] = true;
     get_args(f, at, ops, n * sizeof *ops);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         fuzz_note(f, "  handle %u at %#llx bus %#llx: %d", ops[i].handle, (unsigned long long)ops[i].host_addr,
                   (unsigned long long)ops[i].dev_bus_addr, ops[i].status);
+        /* Two mappings of one frame: a handle can take away what another one stands for. */
+        if (ops[i].status == GNTST_okay && ops[i].host_addr && ops[i].host_addr != f->addr_of[caller][ops[i].handle])
+            f->lost[caller] = true;
+    }
 }
 
 void do_replace(struct fuzz *f)
