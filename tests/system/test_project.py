@@ -41,6 +41,8 @@ def test_an_interrupted_demo_leaves_nothing():
 
 
 def test_the_bench_runs_and_prints_its_ratios():
+    if not harness.can_unmount():
+        pytest.skip("fusermount3 cannot unmount without /etc/mtab (as root: ln -s /proc/self/mounts /etc/mtab)")
     done = subprocess.run([SOURCE / "bench" / "run", "--build", BUILD, "--quick", "--json"], capture_output=True, text=True,
                           timeout=harness.PATIENCE * 4)
     assert done.returncode == 0, done.stdout + done.stderr
