@@ -59,6 +59,13 @@ def test_a_skipped_test_is_named_with_its_reason(log):
     assert "gcc too old" in text
 
 
+def test_skips_with_the_same_reason_are_told_once(log):
+    path = log(("a", "OK", "1..4\nok 1 - x # SKIP no fuse\nok 2 - y # SKIP no fuse\nok 3 - z # SKIP no net\nok 4 - w\n"))
+    status, last, text = summary(path)
+    assert (status, last) == (0, "1 passed, 0 failed, 3 skipped")
+    assert text.count("no fuse") == 1 and "and 1 more" in text and text.count("no net") == 1
+
+
 def test_a_file_that_skips_as_a_whole_is_named_with_its_reason(log):
     status, last, text = summary(log(("a", "SKIP", "1..0 # SKIP no fuse here\n"), ("b", "OK", "")))
     assert (status, last) == (0, "1 passed, 0 failed, 1 skipped")
