@@ -11,6 +11,9 @@
 
 #define SYSCALL_INSN_SIZE 2
 #define KERNEL_SIGSET_SIZE 8
+/* The kernel's own; a program never sees them. */
+#define ERESTARTSYS    512
+#define ERESTARTNOINTR 513
 
 /*
  * Every stop is two context switches. On one processor they are direct hand-overs, on two each is a wake-up of an idle
@@ -153,7 +156,16 @@ long inject_call_end(struct inject *inject)
 
 long inject_call(struct inject *inject, long nr, const uint64_t args[6])
 {
-    return inject_call_begin(inject, nr, args) ? inject_call_end(inject) : -ESRCH;
+    long result = -ESRCH;
+
+    /* A group stop under way makes clone and others ask for a restart, which nobody but us can give. Its stop passes with the
+     * next step. */
+    for (int tries = 0; tries < 100; tries++) {
+        result = inject_call_begin(inject, nr, args) ? inject_call_end(inject) : -ESRCH;
+        if (result != -ERESTARTNOINTR && result != -ERESTARTSYS)
+            break;
+    }
+    return result;
 }
 
 /* ---- A stand-in ------------------------------------------------------------------------------- */
