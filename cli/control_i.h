@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* What the control socket's verbs share: the request being answered, its arguments, and the tables of verbs. */
+#ifndef GNTSIM_CLI_CONTROL_I_H
+#define GNTSIM_CLI_CONTROL_I_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <gntsim/hv.h>
+
+#include "wire.h"
+
+struct machine;
+
+/* A request being answered. Handlers return the result (owned by the caller) or NULL with error set. */
+struct request {
+    struct machine *machine;
+    struct wire *wire;           /* the connection, for descriptors that came with the request */
+    json_object *args;
+    char error[256];
+    int fds[WIRE_MAX_FDS];       /* to be sent with the reply */
+    unsigned nr_fds;
+};
+
+/* Sets the error; NULL, to be returned. */
+json_object *control_refuse(struct request *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
+json_object *control_no_domain(struct request *request, domid_t id);
+/* An empty result. */
+json_object *control_done(void);
+/* An integer argument; absent: missing, unless that is less than min. False after setting the error. */
+bool control_int(struct request *request, const char *key, int64_t missing, int64_t min, int64_t max, int64_t *out);
+/* The argument "domain". */
+bool control_domid(struct request *request, domid_t *out);
+
+/* Called with the machine's lock. A table ends with a name of NULL. */
+struct verb {
+    const char *name;
+    json_object *(*handle)(struct request *request);
+};
+extern const struct verb control_machine_verbs[];
+
+#endif

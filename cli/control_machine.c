@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs about the machine as a whole: domains, paging, tables, and what exec needs. */
+#include "control_i.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control_dump.h"
+#include "machine.h"
+#include "ns.h"
+#include "supervisor.h"
+
+static bool get_profile(struct request *request, const struct kernel_profile **out)
+{
+    json_object *value;
+
+    *out = NULL;
+    if (!json_object_object_get_ex(request->args, "profile", &value))
+        return true;
+    *out = kernel_profile_find(json_object_get_string(value));
+    if (!*out)
+        control_refuse(request, "unknown profile '%s': use pv, pvh or legacy", json_object_get_string(value));
+    return *out != NULL;
+}
+
+static json_object *verb_domain_list(struct request *request)
+{
+    json_object *list = json_object_new_array();
+
+    for (struct domain *d = request->machine->domains; d; d = d->next)
+        json_object_array_add(list, dump_domain(request->machine, d));
+    return list;
+}
+
+static json_object *create_error(struct request *request, domid_t id, int rc)
+{
+    if (rc == -EEXIST)
+        return control_refuse(request, "domain %u exists already, or is dead and its frames are still mapped by others", id);
+    return control_refuse(request, "cannot create domain %u: %s", id, strerror(-rc));
+}
+
+static json_object *verb_domain_create(struct request *request)
+{
+    const struct kernel_profile *profile;
+    domid_t id;
+    int rc;
+
+    if (!control_domid(request, &id) || !get_profile(request, &profile))
+        return NULL;
+    rc = machine_domain(request->machine, id) ? -EEXIST : machine_domain_create(request->machine, id, profile, NULL);
+    return rc ? create_error(request, id, rc) : control_done();
+}
+
+static json_object *verb_domain_destroy(struct request *request)
+{
+    struct machine *m = request->machine;
+    domid_t id;
+    int ns_fd;
+
+    if (!control_domid(request, &id))
+        return NULL;
+    if (machine_domain_destroy(m, id, &ns_fd))
+        return control_no_domain(request, id);
+    /* Its processes can only die while their requests are answered. */
+    machine_unlock(m);
+    ns_kill_all(ns_fd, true);
+    if (ns_fd >= 0)
+        close(ns_fd);
+    machine_lock(m);
+    return control_done();
+}
+
+/* The gfn behind a granted reference: what a person can name of a page. */
+static int ref_to_gfn(struct machine *m, domid_t id, uint32_t ref, uint64_t *gfn)
+{
+    struct hv_domain_info domain;
+    struct hv_entry_info entry;
+    struct hv_frame_info frame;
+    int rc = hv_entry_info(m->hv, id, ref, &entry);
+
+    if (!rc)
+        rc = hv_domain_info(m->hv, id, &domain);
+    if (rc)
+        return rc;
+    if ((entry.flags & GTF_type_mask) != GTF_permit_access)
+        return -EINVAL;
+    *gfn = entry.frame;
+    if (domain.auto_translated)
+        return 0;
+    rc = hv_frame_info(m->hv, entry.frame, &frame);
+    if (!rc && frame.owner != id)
+        rc = -EINVAL;
+    *gfn = frame.gfn;
+    return rc;
+}
+
+static json_object *page_verb(struct request *request, int (*move)(struct hv *, domid_t, uint64_t), const char *what)
+{
+    struct machine *m = request->machine;
+    uint64_t gfn;
+    int64_t ref;
+    domid_t id;
+    int rc;
+
+    if (!control_domid(request, &id) || !control_int(request, "ref", -1, 0, UINT32_MAX, &ref))
+        return NULL;
+    if (!machine_domain(m, id))
+        return control_no_domain(request, id);
+    rc = ref_to_gfn(m, id, (uint32_t)ref, &gfn);
+    if (rc)
+        return control_refuse(request, "domain %u grants nothing with reference %lld (see dump entries)", id, (long long)ref);
+    rc = move(m->hv, id, gfn);
+    if (rc == -EBUSY)
+        return control_refuse(request, "the page behind reference %lld of domain %u cannot be paged out: it is mapped by a grant, "
+                      "or out already", (long long)ref, id);
+    if (rc == -ENOENT)
+        return control_refuse(request, "the page behind reference %lld of domain %u is not paged out", (long long)ref, id);
+    if (rc)
+        return control_refuse(request, "cannot %s: %s", what, strerror(-rc));
+    return control_done();
+}
+
+static json_object *verb_page_out(struct request *request)
+{
+    return page_verb(request, hv_page_out, "page out");
+}
+
+static json_object *verb_page_in(struct request *request)
+{
+    return page_verb(request, hv_page_in, "page in");
+}
+
+static json_object *verb_dump(struct request *request)
+{
+    json_object *what;
+    int64_t only;
+
+    if (!control_int(request, "domain", -1, -1, DOMID_FIRST_RESERVED - 1, &only))
+        return NULL;
+    if (only >= 0 && !machine_domain(request->machine, (domid_t)only))
+        return control_no_domain(request, (domid_t)only);
+    if (!json_object_object_get_ex(request->args, "what", &what))
+        what = NULL;
+    json_object *result = dump_machine(request->machine, what ? json_object_get_string(what) : NULL, (int)only);
+    return result ? result : control_refuse(request, "cannot dump '%s': use entries, maptrack, frames or ports", json_object_get_string(what));
+}
+
+static json_object *verb_stats(struct request *request)
+{
+    return dump_stats(request->machine);
+}
+
+static json_object *verb_audit(struct request *request)
+{
+    return dump_audit(request->machine);
+}
+
+static json_object *verb_shutdown(struct request *request)
+{
+    machine_request_stop(request->machine);
+    return control_done();
+}
+
+/* The domain's mount namespace, made when first asked for. Lets go of the lock: the file system must answer meanwhile. */
+static int make_namespace(struct machine *m, struct domain *d)
+{
+    int fd, rc = 0;
+
+    if (d->ns_fd >= 0)
+        return 0;
+    domain_enter(d);
+    machine_unlock(m);
+    fd = ns_make_domain(d->id);
+    machine_lock(m);
+    if (fd < 0)
+        rc = fd;
+    else if (d->dead)
+        rc = -ESRCH;
+    if (!rc && d->ns_fd < 0)
+        d->ns_fd = fd;
+    else if (fd >= 0)
+        close(fd);      /* refused, or somebody else was faster */
+    domain_leave(d);
+    return rc;
+}
+
+static json_object *verb_enter(struct request *request)
+{
+    struct machine *m = request->machine;
+    const struct kernel_profile *profile;
+    struct domain *d;
+    domid_t id;
+    int rc;
+
+    if (!control_domid(request, &id) || !get_profile(request, &profile))
+        return NULL;
+    d = machine_domain(m, id);
+    if (!d) {
+        rc = machine_domain_create(m, id, profile, &d);
+        if (rc)
+            return create_error(request, id, rc);
+    } else if (profile && d->profile != profile) {
+        return control_refuse(request, "domain %u exists with profile %s; a profile is chosen when a domain is created", id, d->profile->name);
+    }
+    rc = make_namespace(m, d);
+    if (rc)
+        return control_refuse(request, "cannot make a namespace for domain %u: %s", id, strerror(-rc));
+    request->fds[request->nr_fds++] = d->ns_fd;
+    if (m->user_ns_fd >= 0)
+        request->fds[request->nr_fds++] = m->user_ns_fd;
+    return control_done();
+}
+
+static json_object *verb_supervise(struct request *request)
+{
+    struct wire *wire = request->wire;
+    int rc;
+
+    if (!wire->nr_fds)
+        return control_refuse(request, "no listener came with the request");
+    machine_unlock(request->machine);
+    rc = supervisor_start(request->machine, wire->fds[--wire->nr_fds]);
+    machine_lock(request->machine);
+    return rc ? control_refuse(request, "cannot supervise: %s", strerror(-rc)) : control_done();
+}
+
+const struct verb control_machine_verbs[] = {
+    { "domain-list", verb_domain_list },
+    { "domain-create", verb_domain_create },
+    { "domain-destroy", verb_domain_destroy },
+    { "page-out", verb_page_out },
+    { "page-in", verb_page_in },
+    { "dump", verb_dump },
+    { "stats", verb_stats },
+    { "audit", verb_audit },
+    { "shutdown", verb_shutdown },
+    { "enter", verb_enter },
+    { "supervise", verb_supervise },
+    { NULL, NULL },
+};
