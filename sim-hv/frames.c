@@ -183,19 +183,6 @@ void frame_unassign(struct hv *hv, uint64_t mfn)
         domain_queue_reap(d);
 }
 
-bool frame_get(struct hv *hv, uint64_t mfn, domid_t owner)
-{
-    struct frame *f;
-
-    if (mfn >= hv->nr_frames)
-        return false;
-    f = frame_of(hv, mfn);
-    if (f->refs == 0 || f->owner != owner || f->refs == UINT32_MAX)
-        return false;
-    f->refs++;
-    return true;
-}
-
 static void return_to_pool(struct hv *hv, uint64_t mfn)
 {
     pool_add(&hv->pool, mfn);
@@ -220,13 +207,13 @@ void frames_flush_freed(struct hv *hv)
     hv->freed_nr = 0;
 }
 
-void frame_put(struct hv *hv, uint64_t mfn)
+/* The last reference went, or one to a frame of the hypervisor's. */
+void frame_was_put(struct hv *hv, uint64_t mfn)
 {
     struct frame *f = frame_of(hv, mfn);
     struct domain *d;
 
-    assert(f->refs > 0);
-    if (--f->refs) {
+    if (f->refs) {
         /* One of the hypervisor's frames of a dead domain may have been all that kept it. */
         if (f->flags & FRAME_XENHEAP) {
             d = domain_lookup(hv, f->owner);
@@ -255,22 +242,6 @@ void frame_drop_allocated(struct hv *hv, uint64_t mfn)
         f->flags &= (uint8_t)~FRAME_ALLOCATED;
         frame_put(hv, mfn);
     }
-}
-
-void frame_get_type(struct hv *hv, uint64_t mfn)
-{
-    struct frame *f = frame_of(hv, mfn);
-
-    assert(f->refs > f->types);
-    f->types++;
-}
-
-void frame_put_type(struct hv *hv, uint64_t mfn)
-{
-    struct frame *f = frame_of(hv, mfn);
-
-    assert(f->types > 0);
-    f->types--;
 }
 
 void hv_frame_get(struct hv *hv, uint64_t mfn)

@@ -47,14 +47,10 @@ void frame_assign(struct domain *d, uint64_t mfn);
 void frame_assign_xenheap(struct domain *d, uint64_t mfn);
 /* Takes an ordinary frame from its owner, which keeps nothing of it; refs are the caller's afterwards. */
 void frame_unassign(struct hv *hv, uint64_t mfn);
-/* Takes a reference if owner owns a live frame of that number. */
-bool frame_get(struct hv *hv, uint64_t mfn, domid_t owner);
-void frame_put(struct hv *hv, uint64_t mfn);
+/* frame_put, frame_get and the types are in hv_i.h: inline, every mapping and copy needs them. This is frame_put's rest. */
+void frame_was_put(struct hv *hv, uint64_t mfn);
 /* Drops the owner's own reference, if it is still there. */
 void frame_drop_allocated(struct hv *hv, uint64_t mfn);
-/* A writable type can be taken unless the frame is paged out; page tables are not modelled. */
-void frame_get_type(struct hv *hv, uint64_t mfn);
-void frame_put_type(struct hv *hv, uint64_t mfn);
 /* Reports what became free since to hooks.frames_freed. */
 void frames_flush_freed(struct hv *hv);
 bool frame_is_free(const struct hv *hv, uint64_t mfn);

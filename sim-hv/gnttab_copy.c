@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* GNTTABOP_copy: frames and references on either side, sub-pages, one level of transitivity. */
-#include "hv_i.h"
+#include "gnttab_entry_i.h"
 
 /* What an acquired grant allows. A reference to the frame is held beside the pin. */
 struct acquired {
@@ -18,35 +18,36 @@ static uint32_t pin_for(bool readonly)
     return readonly ? PIN_HOST_READ : PIN_HOST_WRITE;
 }
 
-static void release_grant(struct domain *rd, uint32_t ref, bool readonly)
+static void release_grant(const struct entry *e, bool readonly)
 {
-    struct active_entry *act = active_entry(&rd->gt, ref);
-    domid_t trans_domid = rd->gt.version == 1 ? rd->id : act->trans_domid;
-    struct domain *td;
+    struct domain *rd = e->rd, *td;
+    domid_t trans_domid = rd->gt.version == 1 ? rd->id : e->act->trans_domid;
+    struct entry inner;
 
-    act->pin -= pin_for(readonly);
-    gnttab_reduce_status(rd, ref, act, readonly);
-    if (!act->pin && act->is_sub_page)
+    e->act->pin -= pin_for(readonly);
+    reduce_status(e, readonly);
+    if (!e->act->pin && e->act->is_sub_page)
         rd->gt.nr_v2_ops--;
     if (trans_domid == rd->id)
         return;
     /* Bounded: acquiring allows one level. */
     td = domain_lookup(rd->hv, trans_domid);
-    assert(td);
-    release_grant(td, act->trans_ref, readonly);
+    assert(td && e->act->trans_ref < nr_grant_entries(&td->gt));
+    inner = entry_at(td, e->act->trans_ref);
+    release_grant(&inner, readonly);
 }
 
-static int acquire_grant(struct domain *rd, uint32_t ref, domid_t ldom, bool readonly, bool may_trans,
-                         struct acquired *out);
+static int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, bool may_trans, struct acquired *out);
 
 /* The entry says that another domain's grant to rd is passed on. */
-static int acquire_transitive(struct domain *rd, uint32_t ref, struct active_entry *act, domid_t ldom,
-                              bool readonly, bool may_trans, struct acquired *inner)
+static int acquire_transitive(const struct entry *e, domid_t ldom, bool readonly, bool may_trans, struct acquired *inner)
 {
-    const grant_entry_v2_t *shared = shared_v2(&rd->gt, ref);
+    const grant_entry_v2_t *shared = (void *)e->header;
     domid_t trans_domid = __atomic_load_n(&shared->transitive.trans_domid, __ATOMIC_RELAXED);
     uint32_t trans_ref = __atomic_load_n(&shared->transitive.gref, __ATOMIC_RELAXED);
-    struct domain *td;
+    struct active_entry *act = e->act;
+    struct domain *rd = e->rd, *td;
+    struct entry from;
     int status;
 
     if (!may_trans || trans_domid == rd->id)
@@ -54,7 +55,10 @@ static int acquire_transitive(struct domain *rd, uint32_t ref, struct active_ent
     td = domain_lookup(rd->hv, trans_domid);
     if (!td)
         return GNTST_general_error;
-    status = acquire_grant(td, trans_ref, rd->id, readonly, false, inner);
+    if (trans_ref >= nr_grant_entries(&td->gt))
+        return GNTST_bad_gntref;
+    from = entry_at(td, trans_ref);
+    status = acquire_grant(&from, rd->id, readonly, false, inner);
     if (status)
         return status;
     if (!act->pin) {
@@ -76,19 +80,20 @@ static int acquire_transitive(struct domain *rd, uint32_t ref, struct active_ent
      * The entry is in use as something else. Xen restarts the hypercall at this element until the guest changes that;
      * nobody else runs while we do, so it would never end.
      */
-    release_grant(td, trans_ref, readonly);
+    release_grant(&from, readonly);
     frame_put(rd->hv, inner->mfn);
     return GNTST_general_error;
 }
 
 /* First pin, or first write pin, of an entry that names a frame. */
-static int acquire_frame(struct domain *rd, uint32_t ref, struct active_entry *act, domid_t ldom,
-                         struct acquired *out)
+static int acquire_frame(const struct entry *e, domid_t ldom, struct acquired *out)
 {
+    struct active_entry *act = e->act;
     struct grant_frame_ref granted;
+    struct domain *rd = e->rd;
     int status;
 
-    gnttab_read_frame(&rd->gt, ref, &granted);
+    read_frame(e, &granted);
     status = rd->guest->get_frame(rd, granted.frame, false, &out->mfn);
     if (status)
         return status;
@@ -98,14 +103,14 @@ static int acquire_frame(struct domain *rd, uint32_t ref, struct active_entry *a
         act->start = granted.start;
         act->length = granted.length;
         act->trans_domid = rd->id;
-        act->trans_ref = ref;
+        act->trans_ref = e->ref;
         act->is_sub_page = granted.is_sub_page;
         if (act->is_sub_page)
             rd->gt.nr_v2_ops++;
         return GNTST_okay;
     }
     /* What the guest changed since the first pin must not mix with what was recorded then. */
-    if (act->mfn != out->mfn || act->trans_domid != rd->id || act->trans_ref != ref ||
+    if (act->mfn != out->mfn || act->trans_domid != rd->id || act->trans_ref != e->ref ||
         (act->is_sub_page && (!granted.is_sub_page || !same_range(act, granted.start, granted.length)))) {
         frame_put(rd->hv, out->mfn);
         return GNTST_general_error;
@@ -114,35 +119,32 @@ static int acquire_frame(struct domain *rd, uint32_t ref, struct active_entry *a
 }
 
 /* Pins the entry for ldom and takes a reference to its frame, or does neither. */
-static int acquire_grant(struct domain *rd, uint32_t ref, domid_t ldom, bool readonly, bool may_trans,
-                         struct acquired *out)
+static int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, bool may_trans, struct acquired *out)
 {
-    struct active_entry *act;
+    struct active_entry *act = e->act;
+    struct domain *rd = e->rd;
     bool need_status, transitive;
     int status;
 
-    if (ref >= nr_grant_entries(&rd->gt))
-        return GNTST_bad_gntref;
-    act = active_entry(&rd->gt, ref);
     if (act->pin && (act->domid != ldom || act->pin & PIN_OVERFLOW(pin_for(readonly))))
         return GNTST_general_error;
     need_status = !act->pin || (!readonly && !(act->pin & PIN_WRITE_MASK));
-    transitive = rd->gt.version == 2 && (gnttab_header_flags(&rd->gt, ref) & GTF_type_mask) == GTF_transitive;
+    transitive = rd->gt.version == 2 && (read_header(e->header).flags & GTF_type_mask) == GTF_transitive;
     if (need_status) {
-        status = gnttab_set_status(rd, ref, act, readonly, false, ldom);
+        status = set_status(e, readonly, false, ldom);
         if (status)
             return status;
     }
     if (transitive)
-        status = acquire_transitive(rd, ref, act, ldom, readonly, may_trans, out);
+        status = acquire_transitive(e, ldom, readonly, may_trans, out);
     else if (need_status)
-        status = acquire_frame(rd, ref, act, ldom, out);
+        status = acquire_frame(e, ldom, out);
     else if (!domain_dying(rd) && frame_get(rd->hv, act->mfn, rd->id))
         status = GNTST_okay;
     else
         status = GNTST_bad_domain;
     if (status) {
-        gnttab_reduce_status(rd, ref, act, readonly);
+        reduce_status(e, readonly);
         return status;
     }
     act->pin += pin_for(readonly);
@@ -154,6 +156,7 @@ static int acquire_grant(struct domain *rd, uint32_t ref, domid_t ldom, bool rea
 struct copy_side {
     struct domain *d;
     uint64_t number;           /* reference or frame number */
+    struct entry e;            /* of a reference */
     struct acquired got;
     bool readonly;
     bool is_gref;
@@ -168,7 +171,7 @@ static void side_release(struct copy_side *s)
         return;
     hv = s->d->hv;
     if (s->is_gref)
-        release_grant(s->d, (uint32_t)s->number, s->readonly);
+        release_grant(&s->e, s->readonly);
     if (!s->readonly)
         frame_put_type(hv, s->got.mfn);
     frame_put(hv, s->got.mfn);
@@ -198,7 +201,10 @@ static int side_claim(const struct call *c, struct copy_side *s, struct domain *
     s->number = number;
     s->is_gref = is_gref;
     if (is_gref) {
-        status = acquire_grant(d, (uint32_t)number, c->d->id, s->readonly, true, &s->got);
+        if (number >= nr_grant_entries(&d->gt))
+            return GNTST_bad_gntref;
+        s->e = entry_at(d, (uint32_t)number);
+        status = acquire_grant(&s->e, c->d->id, s->readonly, true, &s->got);
     } else {
         status = d->guest->get_frame(d, number, true, &s->got.mfn);
         s->got.start = 0;

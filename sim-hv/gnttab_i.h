@@ -109,6 +109,15 @@ static inline unsigned maptrack_limit(const struct maptrack *mt)
 {
     return mt->nr_frames * MAPTRACK_PER_FRAME;
 }
+/* A handle that was taken goes to the end of the free ones. */
+static inline void maptrack_give(struct maptrack *mt, uint32_t handle)
+{
+    assert(handle < maptrack_limit(mt) && mt->in_use > 0);
+    *maptrack_entry(mt, handle) = (struct maptrack_entry){ .ref = NO_HANDLE };
+    maptrack_entry(mt, mt->tail)->ref = handle;
+    mt->tail = handle;
+    mt->in_use--;
+}
 
 /* gnttab.c: the table itself. */
 int gnttab_init(struct domain *d, const struct hv_domain_config *config);
@@ -125,13 +134,9 @@ void gnttab_drop_status_frames(struct domain *d, unsigned down_to);
 /* maptrack.c */
 int maptrack_init(struct domain *d, const struct hv_domain_config *config);
 void maptrack_destroy(struct domain *d);
-uint32_t maptrack_take(struct domain *d);                /* NO_HANDLE: none left */
-void maptrack_give(struct domain *d, uint32_t handle);
+uint32_t maptrack_add_frame(struct domain *d);           /* maptrack_take's last resort */
 
-/*
- * gnttab_entry.c: the protocol with the guest that owns the entry. All return a GNTST_* status.
- * Statuses are positive-or-zero-free: GNTST_okay or negative.
- */
+/* gnttab_entry.c: the protocol with the guest that owns the entry; the rest of it is in gnttab_entry_i.h. */
 /* What of a shared entry names its frame, read once. */
 struct grant_frame_ref {
     uint64_t frame;
@@ -139,11 +144,6 @@ struct grant_frame_ref {
     bool is_sub_page;
 };
 uint16_t gnttab_header_flags(const struct grant_table *gt, uint32_t ref);
-int gnttab_set_status(struct domain *rd, uint32_t ref, const struct active_entry *act, bool readonly, bool map,
-                      domid_t ldom);
-/* After a pin was lowered: clears what is no longer true in the entry. */
-void gnttab_reduce_status(struct domain *rd, uint32_t ref, const struct active_entry *act, bool readonly);
-void gnttab_read_frame(const struct grant_table *gt, uint32_t ref, struct grant_frame_ref *out);
 /* accept_transfer -> committed: 0 or -EINVAL. */
 int gnttab_prepare_transfer(struct domain *rd, uint32_t ref, domid_t from);
 uint64_t gnttab_transfer_frame(const struct grant_table *gt, uint32_t ref);

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* map_grant_ref, unmap_grant_ref, unmap_and_replace, and what becomes of mappings when their maker dies. */
-#include "hv_i.h"
+#include "gnttab_entry_i.h"
 
 #define UNMAP_BATCH 32u      /* elements between two TLB flushes */
 #define MAP_PARTS (GNTMAP_device_map | GNTMAP_host_map)
 
 static uint32_t pins_for(uint32_t flags)
 {
-    uint32_t pins = 0;
+    static const uint32_t pins[8] = {
+        [GNTMAP_device_map] = PIN_DEV_WRITE,
+        [GNTMAP_device_map | GNTMAP_readonly] = PIN_DEV_READ,
+        [GNTMAP_host_map] = PIN_HOST_WRITE,
+        [GNTMAP_host_map | GNTMAP_readonly] = PIN_HOST_READ,
+        [MAP_PARTS] = PIN_DEV_WRITE + PIN_HOST_WRITE,
+        [MAP_PARTS | GNTMAP_readonly] = PIN_DEV_READ + PIN_HOST_READ,
+    };
 
-    if (flags & GNTMAP_device_map)
-        pins += flags & GNTMAP_readonly ? PIN_DEV_READ : PIN_DEV_WRITE;
-    if (flags & GNTMAP_host_map)
-        pins += flags & GNTMAP_readonly ? PIN_HOST_READ : PIN_HOST_WRITE;
-    return pins;
+    static_assert((MAP_PARTS | GNTMAP_readonly) == 7, "an index");
+    return pins[flags & (MAP_PARTS | GNTMAP_readonly)];
 }
 
 /* Whether the host part of such a mapping holds the frame's writable type. */
@@ -23,23 +27,23 @@ static bool host_part_types(const struct domain *ld, const struct domain *rd, ui
 }
 
 /* First pin: what is granted becomes active. Takes a reference to the frame. */
-static int activate(struct domain *rd, uint32_t ref, struct active_entry *act, domid_t ldom)
+static int activate(const struct entry *e, domid_t ldom)
 {
     struct grant_frame_ref granted;
     uint64_t mfn;
     int status;
 
-    gnttab_read_frame(&rd->gt, ref, &granted);
-    status = rd->guest->get_frame(rd, granted.frame, false, &mfn);
+    read_frame(e, &granted);
+    status = e->rd->guest->get_frame(e->rd, granted.frame, false, &mfn);
     if (status)
         return status;
-    act->mfn = (uint32_t)mfn;
-    act->domid = ldom;
-    act->start = 0;
-    act->length = HV_PAGE_SIZE;
-    act->is_sub_page = false;
-    act->trans_domid = rd->id;
-    act->trans_ref = ref;
+    e->act->mfn = (uint32_t)mfn;
+    e->act->domid = ldom;
+    e->act->start = 0;
+    e->act->length = HV_PAGE_SIZE;
+    e->act->is_sub_page = false;
+    e->act->trans_domid = e->rd->id;
+    e->act->trans_ref = e->ref;
     return GNTST_okay;
 }
 
@@ -76,48 +80,55 @@ static void drop_frame(struct domain *ld, struct domain *rd, uint32_t flags, uin
     }
 }
 
-/* Pins the entry and takes the references; *mfn is what the mapping will show. */
-static int pin_for_map(struct domain *ld, struct domain *rd, const struct gnttab_map_grant_ref *op, uint32_t pins,
-                       uint64_t *mfn)
+/* Pins the entry and takes the references; its mfn is what the mapping will show. */
+static int pin_for_map(struct domain *ld, const struct entry *e, uint32_t flags, uint32_t pins)
 {
-    bool readonly = op->flags & GNTMAP_readonly, first;
-    struct active_entry *act;
+    bool readonly = flags & GNTMAP_readonly, first = e->act->pin == 0;
+    const struct active_entry *act = e->act;
     int status;
 
-    if (op->ref >= nr_grant_entries(&rd->gt))
-        return GNTST_bad_gntref;
-    act = active_entry(&rd->gt, op->ref);
-    first = act->pin == 0;
     if (!first && (act->domid != ld->id || act->pin & PIN_OVERFLOW(pins) || act->is_sub_page))
         return GNTST_general_error;
     if (first || (!readonly && !(act->pin & PIN_WRITE_MASK))) {
-        status = gnttab_set_status(rd, op->ref, act, readonly, true, ld->id);
+        status = set_status(e, readonly, true, ld->id);
         if (status)
             return status;
     }
     if (first) {
-        status = activate(rd, op->ref, act, ld->id);
+        status = activate(e, ld->id);
         if (status) {
-            gnttab_reduce_status(rd, op->ref, act, readonly);
+            reduce_status(e, readonly);
             return status;
         }
     }
-    *mfn = act->mfn;
-    if (take_frame(ld, rd, op->flags, *mfn, first)) {
-        gnttab_reduce_status(rd, op->ref, act, readonly);
+    if (take_frame(ld, e->rd, flags, act->mfn, first)) {
+        reduce_status(e, readonly);
         return GNTST_general_error;
     }
-    act->pin += pins;
+    e->act->pin += pins;
     return GNTST_okay;
 }
 
-static void unpin(struct domain *ld, struct domain *rd, uint32_t ref, uint32_t parts, uint64_t mfn)
+static void unpin(struct domain *ld, const struct entry *e, uint32_t parts)
 {
-    struct active_entry *act = active_entry(&rd->gt, ref);
+    drop_frame(ld, e->rd, parts, e->act->mfn);
+    e->act->pin -= pins_for(parts);
+    reduce_status(e, parts & GNTMAP_readonly);
+}
 
-    drop_frame(ld, rd, parts, mfn);
-    act->pin -= pins_for(parts);
-    gnttab_reduce_status(rd, ref, act, parts & GNTMAP_readonly);
+/* NO_HANDLE: none left. */
+static uint32_t maptrack_take(struct domain *d)
+{
+    struct maptrack *mt = &d->maptrack;
+    uint32_t handle = mt->head;
+
+    if (handle != mt->tail)
+        mt->head = maptrack_entry(mt, handle)->ref;
+    else
+        handle = maptrack_add_frame(d);
+    if (handle != NO_HANDLE)
+        mt->in_use++;
+    return handle;
 }
 
 /* On success op has handle and bus address. */
@@ -126,8 +137,8 @@ static int map_one(struct domain *ld, struct gnttab_map_grant_ref *op)
     uint32_t pins = pins_for(op->flags), handle;
     struct maptrack_entry *track;
     struct domain *rd;
-    uint64_t mfn = 0;
-    int status;
+    struct entry e;
+    int status = GNTST_bad_gntref;
 
     if (!pins)
         return GNTST_bad_gntref;
@@ -140,11 +151,14 @@ static int map_one(struct domain *ld, struct gnttab_map_grant_ref *op)
     if (handle == NO_HANDLE)
         return GNTST_no_space;
 
-    status = pin_for_map(ld, rd, op, pins, &mfn);
+    if (op->ref >= nr_grant_entries(&rd->gt))
+        goto give_back;
+    e = entry_at(rd, op->ref);
+    status = pin_for_map(ld, &e, op->flags, pins);
     if (status)
         goto give_back;
-    if (op->flags & GNTMAP_host_map && ld->guest->host_map(ld, op->host_addr, op->flags, mfn)) {
-        unpin(ld, rd, op->ref, op->flags, mfn);
+    if (op->flags & GNTMAP_host_map && ld->guest->host_map(ld, op->host_addr, op->flags, e.act->mfn)) {
+        unpin(ld, &e, op->flags);
         status = GNTST_general_error;
         goto give_back;
     }
@@ -153,12 +167,26 @@ static int map_one(struct domain *ld, struct gnttab_map_grant_ref *op)
     track->ref = op->ref;
     track->flags = (uint16_t)op->flags;
     op->handle = handle;
-    op->dev_bus_addr = mfn * HV_PAGE_SIZE;
+    op->dev_bus_addr = (uint64_t)e.act->mfn * HV_PAGE_SIZE;
     return GNTST_okay;
 
 give_back:
-    maptrack_give(ld, handle);
+    maptrack_give(&ld->maptrack, handle);
     return status;
+}
+
+/* Field by field from our own memory: see write_back. */
+static int read_element(const struct call *c, uint64_t uop, struct gnttab_map_grant_ref *op)
+{
+    const char *in = (const char *)(uintptr_t)uop;
+
+    if (!c->plain || !in)
+        return call_from_guest(c, op, uop, sizeof *op);
+    memcpy(&op->host_addr, in + offsetof(struct gnttab_map_grant_ref, host_addr), sizeof op->host_addr);
+    memcpy(&op->flags, in + offsetof(struct gnttab_map_grant_ref, flags), sizeof op->flags);
+    memcpy(&op->ref, in + offsetof(struct gnttab_map_grant_ref, ref), sizeof op->ref);
+    memcpy(&op->dom, in + offsetof(struct gnttab_map_grant_ref, dom), sizeof op->dom);
+    return 0;
 }
 
 /*
@@ -182,7 +210,7 @@ long gnttab_map_grant_ref(const struct call *c, uint64_t uop, unsigned count)
     struct gnttab_map_grant_ref op;
 
     for (; count; count--, uop += sizeof op) {
-        if (call_from_guest(c, &op, uop, sizeof op))
+        if (read_element(c, uop, &op))
             return -EFAULT;
         op.status = (int16_t)map_one(c->d, &op);
         if (write_back(c, uop, &op))
@@ -193,19 +221,17 @@ long gnttab_map_grant_ref(const struct call *c, uint64_t uop, unsigned count)
 
 /* One element of an unmap between its two passes. */
 struct unmap {
-    uint64_t host_addr, dev_bus_addr, new_addr;
-    uint32_t handle;
+    struct entry e;
     uint32_t done;           /* parts removed, with GNTMAP_readonly */
-    uint32_t ref;
-    struct domain *rd;
-    uint64_t mfn;
 };
 
 /* First pass: everything that can fail. */
-static int unmap_one(struct domain *ld, struct unmap *op)
+static int unmap_one(struct domain *ld, const struct gnttab_unmap_grant_ref *op, uint64_t new_addr, struct unmap *out)
 {
     struct maptrack_entry *track;
+    struct domain *rd;
     uint32_t flags;
+    uint64_t mfn;
 
     if (op->handle >= maptrack_limit(&ld->maptrack))
         return GNTST_bad_handle;
@@ -214,24 +240,24 @@ static int unmap_one(struct domain *ld, struct unmap *op)
     if (!flags)
         return GNTST_bad_handle;
     /* The mapping's frame keeps the granter, its pin the granter's version: neither of the two can fail here. */
-    op->rd = domain_lookup(ld->hv, track->domid);
-    assert(op->rd && track->ref < nr_grant_entries(&op->rd->gt));
-    op->ref = track->ref;
-    op->mfn = active_entry(&op->rd->gt, op->ref)->mfn;
-    if (op->dev_bus_addr && flags & GNTMAP_device_map && op->dev_bus_addr != op->mfn * HV_PAGE_SIZE)
+    rd = domain_lookup(ld->hv, track->domid);
+    assert(rd && track->ref < nr_grant_entries(&rd->gt));
+    out->e = entry_at(rd, track->ref);
+    mfn = out->e.act->mfn;
+    if (op->dev_bus_addr && flags & GNTMAP_device_map && op->dev_bus_addr != mfn * HV_PAGE_SIZE)
         return GNTST_bad_dev_addr;
     if (op->host_addr && flags & GNTMAP_host_map) {
-        if (ld->guest->host_unmap(ld, op->host_addr, flags, op->mfn, op->new_addr))
+        if (ld->guest->host_unmap(ld, op->host_addr, flags, mfn, new_addr))
             return GNTST_general_error;
         track->flags &= (uint16_t)~GNTMAP_host_map;
-        op->done |= GNTMAP_host_map | (flags & GNTMAP_readonly);
+        out->done |= GNTMAP_host_map | (flags & GNTMAP_readonly);
     }
     if (op->dev_bus_addr && flags & GNTMAP_device_map) {
         track->flags &= (uint16_t)~GNTMAP_device_map;
-        op->done |= GNTMAP_device_map | (flags & GNTMAP_readonly);
+        out->done |= GNTMAP_device_map | (flags & GNTMAP_readonly);
     }
     if (!(track->flags & MAP_PARTS))
-        maptrack_give(ld, op->handle);
+        maptrack_give(&ld->maptrack, op->handle);
     return GNTST_okay;
 }
 
@@ -239,7 +265,7 @@ static int unmap_one(struct domain *ld, struct unmap *op)
 static void unmap_complete(struct domain *ld, const struct unmap *op)
 {
     if (op->done)
-        unpin(ld, op->rd, op->ref, op->done, op->mfn);
+        unpin(ld, &op->e, op->done);
 }
 
 /* Both operations have the same layout but for what the second address is. */
@@ -254,6 +280,7 @@ static long unmap_batches(const struct call *c, uint64_t uop, unsigned count, bo
 {
     struct unmap batch[UNMAP_BATCH];
     struct gnttab_unmap_grant_ref op;
+    uint64_t new_addr = 0;
     int16_t status;
     long rc = 0;
 
@@ -265,10 +292,12 @@ static long unmap_batches(const struct call *c, uint64_t uop, unsigned count, bo
                 rc = -EFAULT;
                 break;
             }
-            batch[n] = (struct unmap){ .host_addr = op.host_addr, .handle = op.handle,
-                                       .dev_bus_addr = replace ? 0 : op.dev_bus_addr,
-                                       .new_addr = replace ? op.dev_bus_addr : 0 };
-            status = (int16_t)unmap_one(c->d, &batch[n++]);
+            if (replace) {
+                new_addr = op.dev_bus_addr;
+                op.dev_bus_addr = 0;
+            }
+            batch[n].done = 0;
+            status = (int16_t)unmap_one(c->d, &op, new_addr, &batch[n++]);
             rc = call_to_guest(c, uop + offsetof(struct gnttab_unmap_grant_ref, status), &status, sizeof status);
         }
         for (unsigned i = 0; i < n; i++)
@@ -299,13 +328,14 @@ void gnttab_release_mappings(struct domain *d)
     for (uint32_t handle = maptrack_limit(mt); handle-- > 0;) {
         struct maptrack_entry *track = maptrack_entry(mt, handle);
         struct domain *rd;
+        struct entry e;
 
         if (!track->flags)
             continue;
         rd = domain_lookup(d->hv, track->domid);
-        assert(rd);
-        unpin(d, rd, track->ref, track->flags & (MAP_PARTS | GNTMAP_readonly),
-              active_entry(&rd->gt, track->ref)->mfn);
+        assert(rd && track->ref < nr_grant_entries(&rd->gt));
+        e = entry_at(rd, track->ref);
+        unpin(d, &e, track->flags & (MAP_PARTS | GNTMAP_readonly));
         track->flags = 0;
         mt->in_use--;
     }

@@ -107,6 +107,43 @@ static inline void *frame_data(const struct hv *hv, uint64_t mfn)
     return hv->memory + mfn * HV_PAGE_SIZE;
 }
 
+/* Takes a reference if owner owns a live frame of that number. */
+static inline bool frame_get(struct hv *hv, uint64_t mfn, domid_t owner)
+{
+    struct frame *f;
+
+    if (mfn >= hv->nr_frames)
+        return false;
+    f = frame_of(hv, mfn);
+    if (f->refs == 0 || f->owner != owner || f->refs == UINT32_MAX)
+        return false;
+    f->refs++;
+    return true;
+}
+static inline void frame_put(struct hv *hv, uint64_t mfn)
+{
+    struct frame *f = frame_of(hv, mfn);
+
+    assert(f->refs > 0);
+    if (--f->refs == 0 || f->flags & FRAME_XENHEAP)
+        frame_was_put(hv, mfn);
+}
+/* A writable type can be taken unless the frame is paged out; page tables are not modelled. */
+static inline void frame_get_type(struct hv *hv, uint64_t mfn)
+{
+    struct frame *f = frame_of(hv, mfn);
+
+    assert(f->refs > f->types);
+    f->types++;
+}
+static inline void frame_put_type(struct hv *hv, uint64_t mfn)
+{
+    struct frame *f = frame_of(hv, mfn);
+
+    assert(f->types > 0);
+    f->types--;
+}
+
 /* domain.c */
 void domain_crash(struct domain *d, const char *why);
 /* A dead domain lost a reference to one of its frames. */

@@ -28,7 +28,7 @@ void maptrack_destroy(struct domain *d)
 }
 
 /* A new frame: its first entry is the result, the others go before what is in the list. */
-static uint32_t add_frame(struct domain *d)
+uint32_t maptrack_add_frame(struct domain *d)
 {
     struct maptrack *mt = &d->maptrack;
     uint32_t first = maptrack_limit(mt);
@@ -54,30 +54,4 @@ static uint32_t add_frame(struct domain *d)
     if (mt->tail == NO_HANDLE)
         mt->tail = first + MAPTRACK_PER_FRAME - 1;
     return first;
-}
-
-uint32_t maptrack_take(struct domain *d)
-{
-    struct maptrack *mt = &d->maptrack;
-    uint32_t handle = mt->head;
-
-    if (mt->head != mt->tail)
-        mt->head = maptrack_entry(mt, handle)->ref;
-    else
-        handle = add_frame(d);
-    if (handle != NO_HANDLE)
-        mt->in_use++;
-    return handle;
-}
-
-void maptrack_give(struct domain *d, uint32_t handle)
-{
-    struct maptrack *mt = &d->maptrack;
-    struct maptrack_entry *e = maptrack_entry(mt, handle);
-
-    assert(handle < maptrack_limit(mt) && mt->in_use > 0);
-    *e = (struct maptrack_entry){ .ref = NO_HANDLE };
-    maptrack_entry(mt, mt->tail)->ref = handle;
-    mt->tail = handle;
-    mt->in_use--;
 }
