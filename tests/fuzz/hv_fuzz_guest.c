@@ -127,8 +127,15 @@ static void write_v1(grant_entry_v1_t *e, uint16_t flags, domid_t to, uint64_t f
     __atomic_store_n(&e->flags, (uint16_t)(flags & ~IN_USE), __ATOMIC_SEQ_CST);
 }
 
-static void write_v2(grant_entry_v2_t *e, uint16_t flags, domid_t to, uint64_t frame)
+/* A reserved entry keeps its type while it is in use: a change of version forgets that of one which is no access grant. */
+static void write_v2(grant_entry_v2_t *e, bool keeps_type, uint16_t flags, domid_t to, uint64_t frame)
 {
+    uint16_t old = load16(&e->hdr.flags);
+
+    if (keeps_type) {
+        __atomic_store_n(&e->hdr.flags, (uint16_t)((old & ~GTF_readonly) | (flags & GTF_readonly)), __ATOMIC_SEQ_CST);
+        return;
+    }
     if ((flags & GTF_type_mask) == GTF_transitive) {
         __atomic_store_n(&e->transitive.trans_domid, (domid_t)(frame % 5), __ATOMIC_SEQ_CST);
         __atomic_store_n(&e->transitive.gref, (uint32_t)(frame / 5 % 20), __ATOMIC_SEQ_CST);
@@ -153,7 +160,8 @@ void write_entry(struct fuzz *f, domid_t dom, uint32_t ref, uint16_t flags, domi
     if (d->gt.version == 1)
         write_v1(shared_v1(&d->gt, ref), flags, to, frame);
     else
-        write_v2(shared_v2(&d->gt, ref), flags, to, frame);
+        write_v2(shared_v2(&d->gt, ref), ref < GNTTAB_NR_RESERVED_ENTRIES && load16(status_word(&d->gt, ref)) & IN_USE,
+                 flags, to, frame);
 }
 
 static uint16_t pick_entry_flags(struct fuzz *f)
