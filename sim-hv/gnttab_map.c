@@ -131,8 +131,18 @@ static uint32_t maptrack_take(struct domain *d)
     return handle;
 }
 
-/* On success op has handle and bus address. */
-static int map_one(struct domain *ld, struct gnttab_map_grant_ref *op)
+struct map_in {
+    uint64_t host_addr;
+    uint32_t flags, ref;
+    domid_t dom;
+};
+struct map_out {
+    uint64_t dev_bus_addr;
+    uint32_t handle;
+};
+
+/* out: on success only. */
+static inline __attribute__((always_inline)) int map_one(struct domain *ld, const struct map_in *op, struct map_out *out)
 {
     uint32_t pins = pins_for(op->flags), handle;
     struct maptrack_entry *track;
@@ -166,8 +176,8 @@ static int map_one(struct domain *ld, struct gnttab_map_grant_ref *op)
     track->domid = op->dom;
     track->ref = op->ref;
     track->flags = (uint16_t)op->flags;
-    op->handle = handle;
-    op->dev_bus_addr = (uint64_t)e.act->mfn * HV_PAGE_SIZE;
+    out->handle = handle;
+    out->dev_bus_addr = (uint64_t)e.act->mfn * HV_PAGE_SIZE;
     return GNTST_okay;
 
 give_back:
@@ -175,49 +185,66 @@ give_back:
     return status;
 }
 
-/* Field by field from our own memory: see write_back. */
-static int read_element(const struct call *c, uint64_t uop, struct gnttab_map_grant_ref *op)
-{
-    const char *in = (const char *)(uintptr_t)uop;
+/*
+ * In our own memory an element is read and written field by field, as callers do: what was just stored in other sizes
+ * the processor hands over late, which costs as much as all the rest.
+ */
+#define FIELD_AT(addr, type, field) ((char *)(uintptr_t)(addr) + offsetof(type, field))
+#define LOAD_FIELD(var, addr, type, field) memcpy(&(var), FIELD_AT(addr, type, field), sizeof(var))
+#define STORE_FIELD(addr, type, field, var) memcpy(FIELD_AT(addr, type, field), &(var), sizeof(var))
 
-    if (!c->plain || !in)
-        return call_from_guest(c, op, uop, sizeof *op);
-    memcpy(&op->host_addr, in + offsetof(struct gnttab_map_grant_ref, host_addr), sizeof op->host_addr);
-    memcpy(&op->flags, in + offsetof(struct gnttab_map_grant_ref, flags), sizeof op->flags);
-    memcpy(&op->ref, in + offsetof(struct gnttab_map_grant_ref, ref), sizeof op->ref);
-    memcpy(&op->dom, in + offsetof(struct gnttab_map_grant_ref, dom), sizeof op->dom);
+static int map_plain(const struct call *c, uint64_t uop)
+{
+    struct map_in in;
+    struct map_out out = { .handle = NO_HANDLE };
+    int16_t status;
+
+    if (!uop)
+        return -EFAULT;
+    LOAD_FIELD(in.host_addr, uop, struct gnttab_map_grant_ref, host_addr);
+    LOAD_FIELD(in.flags, uop, struct gnttab_map_grant_ref, flags);
+    LOAD_FIELD(in.ref, uop, struct gnttab_map_grant_ref, ref);
+    LOAD_FIELD(in.dom, uop, struct gnttab_map_grant_ref, dom);
+    status = (int16_t)map_one(c->d, &in, &out);
+    STORE_FIELD(uop, struct gnttab_map_grant_ref, status, status);
+    if (status == GNTST_okay) {
+        STORE_FIELD(uop, struct gnttab_map_grant_ref, handle, out.handle);
+        STORE_FIELD(uop, struct gnttab_map_grant_ref, dev_bus_addr, out.dev_bus_addr);
+    }
     return 0;
 }
 
-/*
- * The whole element goes back. In our own memory its inputs are there already, and storing the outputs one by one saves
- * the processor from reading back what it has just written in other sizes, which costs more than all the rest.
- */
-static int write_back(const struct call *c, uint64_t uop, const struct gnttab_map_grant_ref *op)
+/* The whole element goes back. */
+static int map_guest(const struct call *c, uint64_t uop)
 {
-    char *out = (char *)(uintptr_t)uop;
+    struct gnttab_map_grant_ref op;
+    struct map_out out = { .handle = NO_HANDLE };
+    struct map_in in;
 
-    if (!c->plain)
-        return call_to_guest(c, uop, op, sizeof *op);
-    memcpy(out + offsetof(struct gnttab_map_grant_ref, status), &op->status, sizeof op->status);
-    memcpy(out + offsetof(struct gnttab_map_grant_ref, handle), &op->handle, sizeof op->handle);
-    memcpy(out + offsetof(struct gnttab_map_grant_ref, dev_bus_addr), &op->dev_bus_addr, sizeof op->dev_bus_addr);
-    return 0;
+    if (call_from_guest(c, &op, uop, sizeof op))
+        return -EFAULT;
+    in = (struct map_in){ .host_addr = op.host_addr, .flags = op.flags, .ref = op.ref, .dom = op.dom };
+    op.status = (int16_t)map_one(c->d, &in, &out);
+    if (op.status == GNTST_okay) {
+        op.handle = out.handle;
+        op.dev_bus_addr = out.dev_bus_addr;
+    }
+    return call_to_guest(c, uop, &op, sizeof op);
 }
 
 long gnttab_map_grant_ref(const struct call *c, uint64_t uop, unsigned count)
 {
-    struct gnttab_map_grant_ref op;
+    long rc = 0;
 
-    for (; count; count--, uop += sizeof op) {
-        if (read_element(c, uop, &op))
-            return -EFAULT;
-        op.status = (int16_t)map_one(c->d, &op);
-        if (write_back(c, uop, &op))
-            return -EFAULT;
-    }
-    return 0;
+    for (; count && !rc; count--, uop += sizeof(struct gnttab_map_grant_ref))
+        rc = c->plain ? map_plain(c, uop) : map_guest(c, uop);
+    return rc;
 }
+
+struct unmap_in {
+    uint64_t host_addr, dev_bus_addr;
+    uint32_t handle;
+};
 
 /* One element of an unmap between its two passes. */
 struct unmap {
@@ -226,7 +253,7 @@ struct unmap {
 };
 
 /* First pass: everything that can fail. */
-static int unmap_one(struct domain *ld, const struct gnttab_unmap_grant_ref *op, uint64_t new_addr, struct unmap *out)
+static int unmap_one(struct domain *ld, const struct unmap_in *op, uint64_t new_addr, struct unmap *out)
 {
     struct maptrack_entry *track;
     struct domain *rd;
@@ -276,10 +303,27 @@ static_assert(sizeof(struct gnttab_unmap_and_replace) == sizeof(struct gnttab_un
               offsetof(struct gnttab_unmap_and_replace, status) == offsetof(struct gnttab_unmap_grant_ref, status),
               "one loop reads both");
 
+static int read_unmap(const struct call *c, uint64_t uop, struct unmap_in *in)
+{
+    struct gnttab_unmap_grant_ref op;
+
+    if (c->plain && uop) {
+        LOAD_FIELD(in->host_addr, uop, struct gnttab_unmap_grant_ref, host_addr);
+        LOAD_FIELD(in->dev_bus_addr, uop, struct gnttab_unmap_grant_ref, dev_bus_addr);
+        LOAD_FIELD(in->handle, uop, struct gnttab_unmap_grant_ref, handle);
+        return 0;
+    }
+    if (call_from_guest(c, &op, uop, sizeof op))
+        return -EFAULT;
+    *in = (struct unmap_in){ .host_addr = op.host_addr, .dev_bus_addr = op.dev_bus_addr, .handle = op.handle };
+    return 0;
+}
+
 static long unmap_batches(const struct call *c, uint64_t uop, unsigned count, bool replace)
 {
     struct unmap batch[UNMAP_BATCH];
-    struct gnttab_unmap_grant_ref op;
+    const size_t size = sizeof(struct gnttab_unmap_grant_ref);
+    struct unmap_in op;
     uint64_t new_addr = 0;
     int16_t status;
     long rc = 0;
@@ -287,8 +331,8 @@ static long unmap_batches(const struct call *c, uint64_t uop, unsigned count, bo
     while (count && !rc) {
         unsigned n = 0;
 
-        for (; count && n < UNMAP_BATCH && !rc; count--, uop += sizeof op) {
-            if (call_from_guest(c, &op, uop, sizeof op)) {
+        for (; count && n < UNMAP_BATCH && !rc; count--, uop += size) {
+            if (read_unmap(c, uop, &op)) {
                 rc = -EFAULT;
                 break;
             }
