@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gntsim/gnttab.h>
+
 #include "machine.h"
 #include "maps.h"
 
@@ -43,6 +45,8 @@ json_object *dump_domain(struct machine *m, struct domain *d)
     add_int(object, "pages", info.tot_pages);
     add_int(object, "paged_out", info.paged_pages);
     add_int(object, "ports", info.nr_ports);
+    if (!d->dead)
+        add_int(object, "deferred", gnttab_nr_deferred(d->kernel));
     return object;
 }
 

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "actor.h"
 #include "dev_fs.h"
 #include "loops.h"
 #include "maps.h"
@@ -237,6 +238,8 @@ int machine_domain_destroy(struct machine *m, domid_t id, int *ns_fd)
         return -ESRCH;
     d->dead = true;
     hv_domain_destroy(m->hv, id);
+    actor_destroy(d->actor);
+    d->actor = NULL;
     kernel_destroy(d->kernel);      /* now: a domain of the same id may come; calls that are held up end with ENODEV */
     d->kernel = NULL;
     ns_kill_all(d->ns_fd, false);

@@ -18,6 +18,7 @@
 #include <gntsim/hv.h>
 #include <gntsim/kernel.h>
 
+struct actor;
 struct maps;
 struct dev_fs;
 struct loops;
@@ -37,6 +38,7 @@ struct domain {
     domid_t id;
     struct kernel *kernel;       /* NULL once dead */
     const struct kernel_profile *profile;
+    struct actor *actor;         /* NULL until a test acts as this kernel */
     int ns_fd;                   /* mount namespace with this domain's /dev/xen, -1 until asked for */
     unsigned in_flight;          /* threads inside a call that may let go of the lock */
     unsigned open_files;

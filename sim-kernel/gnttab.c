@@ -383,3 +383,13 @@ void gnttab_reload_version(struct kernel *k)
     if (need > t->max_frames || set_nr_frames(k, need))
         set_backed(t, t->nr_frames * per < t->nr_refs ? t->nr_frames * per : t->nr_refs);
 }
+
+int gnttab_request_version(struct kernel *k, unsigned version)
+{
+    struct gnttab_set_version set = { .version = version };
+    long rc = kernel_grant_table_op(k, GNTTABOP_set_version, &set, 1);
+
+    if (rc != -ENODEV)
+        gnttab_reload_version(k);
+    return rc ? (int)rc : (int)k->gnttab.version;
+}

@@ -71,6 +71,10 @@ void gnttab_request_free_callback(struct kernel *k, struct gnttab_free_callback 
                                   uint16_t count);
 void gnttab_cancel_free_callback(struct kernel *k, struct gnttab_free_callback *callback);
 
+/* Changes the layout of the table, as a kernel does at boot and after a resume: every entry but the reserved ones is gone.
+ * The version that the table has now, or the hypercall's error (-EBUSY: a grant is in use). */
+int gnttab_request_version(struct kernel *k, unsigned version);
+
 /* ---- Granting and ending access --------------------------------------------------------------- */
 
 /* Allocates a reference and fills its entry. The reference or -ENOSPC. */

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Arguments that the verbs of guest actors and of adversaries share. Each sets the request's error when it fails. */
+#ifndef GNTSIM_CLI_CONTROL_GUEST_H
+#define GNTSIM_CLI_CONTROL_GUEST_H
+
+#include "actor.h"
+#include "control_i.h"
+
+/* Xen's word for a status. */
+const char *gntst_name(int16_t status);
+/* The actor of the domain named. NULL. */
+struct actor *guest_actor(struct request *request);
+/* Absent: false. */
+bool guest_bool(struct request *request, const char *key, bool *out);
+/* 0 .. max, not to be left out. */
+bool guest_number(struct request *request, const char *key, int64_t max, int64_t *out);
+/* "page", "mapping" or "ref", and "offset" (absent: 0). */
+bool guest_place(struct request *request, struct actor_place *place);
+json_object *guest_place_error(struct request *request, const struct actor_place *place, int rc);
+
+#endif
