@@ -165,14 +165,9 @@ static void forget_placements(struct domain *d)
     frame_of(d->hv, d->shared_info_mfn)->gfn = NO_GFN;
 }
 
-int hv_domain_destroy(struct hv *hv, domid_t id)
+void domain_kill(struct domain *d)
 {
-    struct domain *d = domain_lookup(hv, id);
-
-    if (!d)
-        return -ESRCH;
-    if (domain_dying(d))
-        return 0;
+    assert(!domain_dying(d));
     d->life = DOMAIN_DYING;
     gnttab_release_mappings(d);
     evtchn_close_all(d);
@@ -181,8 +176,19 @@ int hv_domain_destroy(struct hv *hv, domid_t id)
     forget_placements(d);
     release_pages(d);
     d->life = DOMAIN_DEAD;
-    evtchn_send_global_virq(hv, VIRQ_DOM_EXC);
+    evtchn_send_global_virq(d->hv, VIRQ_DOM_EXC);
     domain_queue_reap(d);
+}
+
+int hv_domain_destroy(struct hv *hv, domid_t id)
+{
+    struct domain *d = domain_lookup(hv, id);
+
+    if (!d)
+        return -ESRCH;
+    if (domain_dying(d))
+        return 0;
+    domain_kill(d);
     hv_reap(hv);
     return 0;
 }
@@ -194,6 +200,7 @@ void hv_destroy(struct hv *hv)
     if (!hv)
         return;
     hv->hooks = (struct hv_hooks){ .upcall = NULL };
+    hv->hooked = false;
     for (id = 0; (id = hv_domain_next(hv, id)) >= 0; id++)
         hv_domain_destroy(hv, (domid_t)id);
     assert(hv_domain_next(hv, 0) < 0);

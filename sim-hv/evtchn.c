@@ -402,6 +402,7 @@ long evtchn_hypercall(struct call *c, const uint64_t args[5])
     if (call_from_guest(c, &arg, args[1], op->size))
         return -EFAULT;
     rc = op->handler(c, &arg);
+    hook_call_done(c, &arg, op->size, rc);
     /* A fault here does not undo anything: the port stays. */
     if (!rc && op->copy_back && call_to_guest(c, args[1], &arg, op->size))
         rc = -EFAULT;

@@ -154,6 +154,7 @@ static int setup_table(const struct call *c, const struct gnttab_setup_table *op
 long gnttab_setup_table(const struct call *c, uint64_t uop, unsigned count)
 {
     struct gnttab_setup_table op;
+    int decided;
 
     assert(count == 1);
     (void)count;
@@ -161,7 +162,12 @@ long gnttab_setup_table(const struct call *c, uint64_t uop, unsigned count)
         return -EFAULT;
     if (!call_array_okay(c, (uintptr_t)op.frame_list.p))
         return -EFAULT;
-    op.status = (int16_t)setup_table(c, &op);
+    decided = hook_element(c, 1, &op, &op.status);
+    if (decided < 0)
+        return decided;
+    if (!decided)
+        op.status = (int16_t)setup_table(c, &op);
+    hook_element_done(c, op.status);
     return call_to_guest(c, uop + offsetof(struct gnttab_setup_table, status), &op.status, sizeof op.status);
 }
 
@@ -180,6 +186,7 @@ static int get_status_frames(const struct call *c, const struct gnttab_get_statu
 long gnttab_get_status_frames(const struct call *c, uint64_t uop, unsigned count)
 {
     struct gnttab_get_status_frames op;
+    int decided;
 
     assert(count == 1);
     (void)count;
@@ -187,7 +194,12 @@ long gnttab_get_status_frames(const struct call *c, uint64_t uop, unsigned count
         return -EFAULT;
     if (!call_array_okay(c, (uintptr_t)op.frame_list.p))
         return -EFAULT;
-    op.status = (int16_t)get_status_frames(c, &op);
+    decided = hook_element(c, 1, &op, &op.status);
+    if (decided < 0)
+        return decided;
+    if (!decided)
+        op.status = (int16_t)get_status_frames(c, &op);
+    hook_element_done(c, op.status);
     return call_to_guest(c, uop + offsetof(struct gnttab_get_status_frames, status), &op.status, sizeof op.status);
 }
 
@@ -195,16 +207,22 @@ long gnttab_query_size(const struct call *c, uint64_t uop, unsigned count)
 {
     struct gnttab_query_size op;
     struct domain *d;
+    int decided;
 
     assert(count == 1);
     (void)count;
     if (call_from_guest(c, &op, uop, sizeof op))
         return -EFAULT;
-    op.status = (int16_t)find_table(c, op.dom, &d);
-    if (op.status == GNTST_okay) {
+    decided = hook_element(c, 1, &op, &op.status);
+    if (decided < 0)
+        return decided;
+    if (!decided)
+        op.status = (int16_t)find_table(c, op.dom, &d);
+    if (!decided && op.status == GNTST_okay) {
         op.nr_frames = d->gt.nr_frames;
         op.max_nr_frames = d->gt.max_frames;
     }
+    hook_element_done(c, op.status);
     return call_to_guest(c, uop, &op, sizeof op);
 }
 

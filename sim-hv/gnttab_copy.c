@@ -259,6 +259,7 @@ long gnttab_copy(const struct call *c, uint64_t uop, unsigned count)
 {
     struct copy_side src = { .readonly = true }, dst = { .readonly = false };
     struct gnttab_copy op;
+    int decided;
     long rc = 0;
 
     for (; count && !rc; count--, uop += sizeof op) {
@@ -266,7 +267,14 @@ long gnttab_copy(const struct call *c, uint64_t uop, unsigned count)
             rc = -EFAULT;
             break;
         }
-        op.status = (int16_t)copy_one(c, &op, &src, &dst);
+        decided = hook_element(c, count, &op, &op.status);
+        if (decided < 0) {
+            rc = decided;
+            break;
+        }
+        if (!decided)
+            op.status = (int16_t)copy_one(c, &op, &src, &dst);
+        hook_element_done(c, op.status);
         if (op.status != GNTST_okay) {
             side_release(&src);
             side_release(&dst);

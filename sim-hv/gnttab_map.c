@@ -215,29 +215,36 @@ static int map_plain(const struct call *c, uint64_t uop)
 }
 
 /* The whole element goes back. */
-static int map_guest(const struct call *c, uint64_t uop)
+static int map_guest(const struct call *c, uint64_t uop, unsigned left)
 {
     struct gnttab_map_grant_ref op;
     struct map_out out = { .handle = NO_HANDLE };
     struct map_in in;
+    int decided;
 
     if (call_from_guest(c, &op, uop, sizeof op))
         return -EFAULT;
     in = (struct map_in){ .host_addr = op.host_addr, .flags = op.flags, .ref = op.ref, .dom = op.dom };
-    op.status = (int16_t)map_one(c->d, &in, &out);
-    if (op.status == GNTST_okay) {
+    decided = hook_element(c, left, &op, &op.status);
+    if (decided < 0)
+        return decided;
+    if (!decided)
+        op.status = (int16_t)map_one(c->d, &in, &out);
+    if (!decided && op.status == GNTST_okay) {
         op.handle = out.handle;
         op.dev_bus_addr = out.dev_bus_addr;
     }
+    hook_element_done(c, op.status);
     return call_to_guest(c, uop, &op, sizeof op);
 }
 
 long gnttab_map_grant_ref(const struct call *c, uint64_t uop, unsigned count)
 {
+    bool plain = c->plain && !c->hv->hooked;
     long rc = 0;
 
     for (; count && !rc; count--, uop += sizeof(struct gnttab_map_grant_ref))
-        rc = c->plain ? map_plain(c, uop) : map_guest(c, uop);
+        rc = plain ? map_plain(c, uop) : map_guest(c, uop, count);
     return rc;
 }
 
@@ -319,13 +326,25 @@ static int read_unmap(const struct call *c, uint64_t uop, struct unmap_in *in)
     return 0;
 }
 
+/* What the hooks are shown is put together only if there are some. */
+static int hook_unmap(const struct call *c, unsigned left, const struct unmap_in *in, struct gnttab_unmap_grant_ref *seen,
+                      int16_t *status)
+{
+    if (__builtin_expect(!c->hv->hooked, 1))
+        return 0;
+    *seen = (struct gnttab_unmap_grant_ref){ .host_addr = in->host_addr, .dev_bus_addr = in->dev_bus_addr, .handle = in->handle };
+    return hook_inject_element(c, left, seen, status);
+}
+
 static long unmap_batches(const struct call *c, uint64_t uop, unsigned count, bool replace)
 {
     struct unmap batch[UNMAP_BATCH];
     const size_t size = sizeof(struct gnttab_unmap_grant_ref);
     struct unmap_in op;
+    struct gnttab_unmap_grant_ref seen;
     uint64_t new_addr = 0;
     int16_t status;
+    int decided;
     long rc = 0;
 
     while (count && !rc) {
@@ -336,12 +355,19 @@ static long unmap_batches(const struct call *c, uint64_t uop, unsigned count, bo
                 rc = -EFAULT;
                 break;
             }
+            decided = hook_unmap(c, count, &op, &seen, &status);
+            if (decided < 0) {
+                rc = decided;
+                break;
+            }
             if (replace) {
                 new_addr = op.dev_bus_addr;
                 op.dev_bus_addr = 0;
             }
             batch[n].done = 0;
-            status = (int16_t)unmap_one(c->d, &op, new_addr, &batch[n++]);
+            if (!decided)
+                status = (int16_t)unmap_one(c->d, &op, new_addr, &batch[n++]);
+            hook_element_done(c, status);
             rc = call_to_guest(c, uop + offsetof(struct gnttab_unmap_grant_ref, status), &status, sizeof status);
         }
         for (unsigned i = 0; i < n; i++)

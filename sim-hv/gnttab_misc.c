@@ -44,11 +44,17 @@ static int swap_one(struct domain *d, uint32_t a, uint32_t b)
 long gnttab_swap_grant_ref(const struct call *c, uint64_t uop, unsigned count)
 {
     struct gnttab_swap_grant_ref op;
+    int decided;
 
     for (; count; count--, uop += sizeof op) {
         if (call_from_guest(c, &op, uop, sizeof op))
             return -EFAULT;
-        op.status = (int16_t)swap_one(c->d, op.ref_a, op.ref_b);
+        decided = hook_element(c, count, &op, &op.status);
+        if (decided < 0)
+            return decided;
+        if (!decided)
+            op.status = (int16_t)swap_one(c->d, op.ref_a, op.ref_b);
+        hook_element_done(c, op.status);
         if (call_to_guest(c, uop + offsetof(struct gnttab_swap_grant_ref, status), &op.status, sizeof op.status))
             return -EFAULT;
     }

@@ -39,11 +39,17 @@ static int transfer_one(const struct call *c, const struct gnttab_transfer *op)
 long gnttab_transfer(const struct call *c, uint64_t uop, unsigned count)
 {
     struct gnttab_transfer op;
+    int decided;
 
     for (; count; count--, uop += sizeof op) {
         if (call_from_guest(c, &op, uop, sizeof op))
             return -EFAULT;
-        op.status = (int16_t)transfer_one(c, &op);
+        decided = hook_element(c, count, &op, &op.status);
+        if (decided < 0)
+            return decided;
+        if (!decided)
+            op.status = (int16_t)transfer_one(c, &op);
+        hook_element_done(c, op.status);
         if (call_to_guest(c, uop + offsetof(struct gnttab_transfer, status), &op.status, sizeof op.status))
             return -EFAULT;
     }

@@ -56,6 +56,8 @@ struct hv {
     struct hv_hooks hooks;
     void *hook_ctx;
     uint64_t nr_hypercalls;
+    bool hooked;                                /* hooks.inject or hooks.trace is there */
+    struct hv_point point;                      /* the present element, for them */
     struct frame *frames;
     struct frame_pool pool;
     uint64_t freed_first, freed_nr;             /* run not yet reported to hooks.frames_freed */
@@ -73,6 +75,9 @@ struct call {
     const struct hv_guest_memory *mem;
     bool plain;                                 /* mem is this process's own: no call is needed */
     uint32_t opaque;                            /* upper bits of the command: where a continuation goes on */
+    unsigned op, cmd;                           /* for the hooks, as count */
+    uint32_t count;
+    bool traced;                                /* the operation has told its result itself, with its argument */
 };
 
 static inline struct domain *domain_lookup(const struct hv *hv, domid_t id)
@@ -146,6 +151,8 @@ static inline void frame_put_type(struct hv *hv, uint64_t mfn)
 
 /* domain.c */
 void domain_crash(struct domain *d, const char *why);
+/* Kills a living domain; hv_reap frees what is left of it. */
+void domain_kill(struct domain *d);
 /* A dead domain lost a reference to one of its frames. */
 void domain_queue_reap(struct domain *d);
 /* Frees the dead domains of which nothing is left. Called at the end of whatever may drop a reference. */
@@ -157,11 +164,39 @@ void *hv_alloc(struct hv *hv, size_t nr, size_t size);
 void *hv_grow(struct hv *hv, void *array, size_t old_nr, size_t new_nr, size_t size);
 
 /* physmap.c */
+#define MEMOP_EXTENT_SHIFT 6         /* above the command: where a continuation goes on */
+#define MEMOP_CMD_MASK ((1u << MEMOP_EXTENT_SHIFT) - 1)
 long memory_hypercall(struct call *call, const uint64_t args[5]);
 
 /* memory.c */
 /* Someone needs a page that is out: asks for it. own: the domain itself. */
 void mem_populate(struct domain *d, uint64_t gfn, bool own);
+
+/* hooks.c: the points of a hypercall. left: elements of the array that are left, the present one included. */
+/* 0: go on; 1: the element is not executed, *status is decided; negative: the hypercall ends with it. */
+int hook_inject_element(const struct call *c, uint32_t left, const void *arg, int16_t *status);
+void hook_trace_element(const struct call *c, int16_t status);
+/* Around a whole hypercall of known commands. */
+long hook_inject_call(const struct call *c);
+void hook_trace_call(const struct call *c, const void *arg, size_t size, long rc);
+
+static inline int hook_element(const struct call *c, uint32_t left, const void *arg, int16_t *status)
+{
+    return __builtin_expect(c->hv->hooked, 0) ? hook_inject_element(c, left, arg, status) : 0;
+}
+static inline void hook_element_done(const struct call *c, int16_t status)
+{
+    if (__builtin_expect(c->hv->hooked, 0))
+        hook_trace_element(c, status);
+}
+/* The operation knows its argument. */
+static inline void hook_call_done(struct call *c, const void *arg, size_t size, long rc)
+{
+    if (__builtin_expect(c->hv->hooked, 0)) {
+        hook_trace_call(c, arg, size, rc);
+        c->traced = true;
+    }
+}
 
 /* hypercall.c */
 static inline int call_from_guest(const struct call *c, void *to, uint64_t from, size_t size)

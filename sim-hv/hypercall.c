@@ -94,6 +94,22 @@ static const struct {
     { __HYPERVISOR_memory_op, memory_hypercall },
 };
 
+static long hooked_hypercall(struct call *call, long (*handler)(struct call *, const uint64_t *), unsigned op,
+                             const uint64_t args[5])
+{
+    long rc;
+
+    call->op = op;
+    call->cmd = (unsigned)args[0] & (op == __HYPERVISOR_memory_op ? MEMOP_CMD_MASK : GNTTABOP_CMD_MASK);
+    call->count = op == __HYPERVISOR_grant_table_op ? (uint32_t)args[2] : 0;
+    rc = hook_inject_call(call);
+    if (!rc)
+        rc = handler(call, args);
+    if (!call->traced)
+        hook_trace_call(call, NULL, 0, rc);
+    return rc;
+}
+
 long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5],
                   const struct hv_guest_memory *mem)
 {
@@ -106,7 +122,8 @@ long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t arg
         return -ESRCH;
     for (size_t i = 0; i < sizeof hypercalls / sizeof *hypercalls; i++)
         if (hypercalls[i].nr == op) {
-            rc = hypercalls[i].handler(&call, args);
+            rc = __builtin_expect(hv->hooked, 0) ? hooked_hypercall(&call, hypercalls[i].handler, op, args)
+                                                 : hypercalls[i].handler(&call, args);
             break;
         }
     if (hv->reap || hv->freed_nr)

@@ -59,6 +59,7 @@ int hv_create(struct hv **out, const struct hv_config *config)
     hv->profile = config->profile ? config->profile : &hv_profile_xen_4_17;
     hv->hooks = config->hooks;
     hv->hook_ctx = config->hook_ctx;
+    hv_set_trace(hv, config->hooks.trace);
     hv->fail_alloc = -1;
     rc = frames_init(hv);
     if (rc) {

@@ -5,9 +5,6 @@
  */
 #include "hv_i.h"
 
-#define MEMOP_EXTENT_SHIFT 6         /* above the command: where a continuation goes on */
-#define MEMOP_CMD_MASK ((1u << MEMOP_EXTENT_SHIFT) - 1)
-
 /* Makes mfn, one of the hypervisor's frames of d, appear at gfn and nowhere else. */
 static int place_frame(struct domain *d, uint64_t gfn, uint64_t mfn)
 {

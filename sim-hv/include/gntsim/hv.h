@@ -44,6 +44,35 @@ struct hv_profile {
 extern const struct hv_profile hv_profile_xen_4_17;    /* the default, confirmed on a real Xen */
 extern const struct hv_profile hv_profile_xen_4_23;
 
+/*
+ * A point that a hypercall passes: the hypercall itself, before anything of it is looked at, or one element of its array (the
+ * only one of an operation that takes a single structure with a status). Event channel, memory and version operations have no
+ * elements.
+ */
+struct hv_point {
+    domid_t caller;
+    bool element;
+    unsigned op, cmd;                  /* __HYPERVISOR_* and its command (GNTTABOP_*, EVTCHNOP_*, XENMEM_*) */
+    uint32_t index, count;             /* of the element; the hypercall: 0 and the count as given */
+    const void *arg;                   /* the element as read (in trace: as it was answered), in the layout of the public headers;
+                                        * the argument of a finished event channel operation; else NULL */
+    size_t size;                       /* of it */
+    /* What the element says, where the operation has such a thing: */
+    domid_t peer;                      /* DOMID_INVALID: none */
+    uint32_t ref;                      /* UINT32_MAX: none */
+    bool writable;
+};
+
+/* What inject may answer. */
+enum hv_verdict {
+    HV_GO_ON,
+    HV_STATUS,                         /* an element: it is not executed, its status is *value (GNTST_*) */
+    HV_ERRNO,                          /* the hypercall ends here with *value (negative); elements before stay done */
+    HV_PAGE_OUT,                       /* an element: the page that it names in the other domain is paged out first, if it can be */
+    HV_DESTROY,                        /* domain *value is destroyed first; if it is the caller, the call ends with -ESRCH and it
+                                        * is reported as crashed */
+};
+
 /* Calls out of the model. Every pointer may be NULL. They must not call back into the model. */
 struct hv_hooks {
     /* A vCPU of the domain must look at its event channels (evtchn_upcall_pending was raised). */
@@ -54,6 +83,11 @@ struct hv_hooks {
     void (*frames_freed)(void *ctx, uint64_t mfn, uint64_t nr);
     /* A foreign or own access hit a paged-out gfn: a pager would now be asked to bring it back. */
     void (*populate)(void *ctx, domid_t dom, uint64_t gfn);
+    /* Faults: asked at every point. */
+    enum hv_verdict (*inject)(void *ctx, const struct hv_point *point, long *value);
+    /* Trace: told after every point but those of hypercalls that only carry out elements and end well. result: a GNTST_*
+     * of an element, what a hypercall returns. */
+    void (*trace)(void *ctx, const struct hv_point *point, long result);
 };
 
 struct hv_config {
@@ -70,6 +104,9 @@ int hv_create(struct hv **out, const struct hv_config *config);
 /* Frees the model (not the memory). NULL is fine. */
 void hv_destroy(struct hv *hv);
 const struct hv_profile *hv_profile(const struct hv *hv);
+/* Changes the hooks inject and trace; NULL is off, and costs nothing to speak of. Between calls only. */
+void hv_set_inject(struct hv *hv, enum hv_verdict (*inject)(void *ctx, const struct hv_point *point, long *value));
+void hv_set_trace(struct hv *hv, void (*trace)(void *ctx, const struct hv_point *point, long result));
 
 /* Address of a frame in the hypervisor's mapping of the memory; NULL for a number out of range. */
 void *hv_frame(const struct hv *hv, uint64_t mfn);
