@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that act as a driver inside a domain's kernel: fuse-dev/actor.h over the control socket. */
+/* The verbs that act as a driver inside a domain's kernel: machine/actor.h over the control socket. */
 #include "control_guest.h"
 
 #include <errno.h>

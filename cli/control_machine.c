@@ -56,17 +56,13 @@ static json_object *verb_domain_destroy(struct request *request)
 {
     struct machine *m = request->machine;
     domid_t id;
-    int ns_fd;
 
     if (!control_domid(request, &id))
         return NULL;
-    if (machine_domain_destroy(m, id, &ns_fd))
+    if (machine_domain_destroy(m, id))
         return control_no_domain(request, id);
-    /* Its processes can only die while their requests are answered. */
     machine_unlock(m);
-    ns_kill_all(ns_fd, true);
-    if (ns_fd >= 0)
-        close(ns_fd);
+    machine_wait_killed(m);
     machine_lock(m);
     return control_done();
 }

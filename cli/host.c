@@ -9,6 +9,7 @@
 
 #include "cli.h"
 #include "control.h"
+#include "fuse_way.h"
 #include "machine.h"
 
 static void signal_ready(void *ctx, unsigned events)
@@ -22,6 +23,7 @@ int host_machine(const struct host_config *config)
     struct machine_config machine_config = {
         .profile = config->profile ? kernel_profile_find(config->profile) : NULL,
         .verbose = config->verbose,
+        .ways = { &fuse_way },
     };
     struct control *control = NULL;
     struct machine machine;

@@ -4,7 +4,7 @@ import os
 import sys
 from collections import Counter
 
-PARTS = ["sim-hv", "sim-kernel", "fuse-dev", "libgnttab", "cli"]
+PARTS = ["sim-hv", "sim-kernel", "machine", "fuse-dev", "sock-dev", "libgnttab", "cli"]
 
 
 def main():

@@ -36,6 +36,11 @@ void dev_file_settled(struct dev_file *file)
     file->flushed = false;
 }
 
+void dev_file_mapping_ended(struct file *kernel_file)
+{
+    dev_file_put(kernel_file->owner);
+}
+
 void dev_file_put(struct dev_file *file)
 {
     struct domain *d = file->domain;

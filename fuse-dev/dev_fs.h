@@ -43,5 +43,7 @@ struct domain *dev_file_domain(struct dev_file *file);
 void dev_file_get(struct dev_file *file);
 /* The last reference closes the file in the kernel model. */
 void dev_file_put(struct dev_file *file);
+/* For maps_add: gives the mapping's reference back. */
+void dev_file_mapping_ended(struct file *kernel_file);
 
 #endif

@@ -181,7 +181,7 @@ static void mmap_finish(struct call *call)
 
     machine_lock(m);
     if (!rc) {
-        rc = maps_add(m->maps, call->vma, call->notice.tid, &mapping, &fd);
+        rc = maps_add(m->maps, call->vma, call->notice.tid, dev_file_mapping_ended, &mapping, &fd);
         if (rc)
             kernel_vma_close(call->vma);
     }

@@ -11,7 +11,7 @@ TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("GNTSIM_BUILD", TOP / "build"))
 # Recorded beside a real Xen: these are kept as they were.
 RECORD = TOP / "tests" / "conformance" / "record"
-PARTS = ["sim-hv", "sim-kernel", "fuse-dev", "cli", "libgnttab"]
+PARTS = ["sim-hv", "sim-kernel", "machine", "fuse-dev", "sock-dev", "cli", "libgnttab"]
 
 
 def tree():
@@ -60,11 +60,13 @@ def test_no_source_file_is_too_long_to_be_read():
 @pytest.mark.parametrize("part,forbidden", [
     ("sim-hv", ["kernel.h", "machine.h", "fuse", "json", "sys/socket.h", "pthread.h", "time.h", "fcntl.h", "sys/ioctl.h"]),
     ("sim-kernel", ["fuse", "json", "sys/socket.h", "pthread.h", "machine.h", "maps.h"]),
-    ("fuse-dev", ["json", "cli.h", "control.h", "_i.h"]),
+    ("machine", ["fuse", "dev_fs.h", "sock.h", "json", "cli.h", "control.h", "_i.h"]),
+    ("fuse-dev", ["json", "cli.h", "control.h", "sock_way.h", "_i.h"]),
+    ("sock-dev", ["fuse", "dev_fs.h", "ns.h", "json", "cli.h", "control.h", "_i.h"]),
     ("libgnttab", ["gntsim/hv.h", "gntsim/kernel.h", "fuse", "json"]),
 ])
 def test_calls_go_one_way_only(part, forbidden):
-    """cli -> fuse-dev -> sim-kernel -> sim-hv: no part includes what lies above it, and the models touch nothing of a process."""
+    """cli -> fuse-dev, sock-dev -> machine -> sim-kernel -> sim-hv: no part includes what lies above it, and the models touch nothing of a process."""
     for path in (TOP / part).rglob("*.[ch]"):
         for include in re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)', path.read_text(), re.M):
             for bad in forbidden:

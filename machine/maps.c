@@ -17,7 +17,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "dev_fs.h"
 
 struct maps {
     struct hv *hv;
@@ -174,7 +173,7 @@ static void hold_frames(struct maps *maps, const struct vma *vma, void (*hold)(s
             hold(maps->hv, vma->runs[i].mfn + j);
 }
 
-int maps_add(struct maps *maps, struct vma *vma, pid_t tid, struct mapping **out, int *link_fd)
+int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct file *file), struct mapping **out, int *link_fd)
 {
     struct mapping *mapping = calloc(1, sizeof *mapping);
     char name[24];
@@ -182,7 +181,7 @@ int maps_add(struct maps *maps, struct vma *vma, pid_t tid, struct mapping **out
 
     if (!mapping)
         return -ENOMEM;
-    *mapping = (struct mapping){ .id = maps->next_id, .vma = vma, .tid = tid,
+    *mapping = (struct mapping){ .id = maps->next_id, .vma = vma, .tid = tid, .ended = ended,
                                  .nr_pages = vma->nr_pages, .pages_left = vma->nr_pages };
     if (vma->nr_pages > 64) {
         mapping->gone = calloc((vma->nr_pages + 63) / 64, sizeof *mapping->gone);
@@ -300,7 +299,7 @@ void maps_unmapped(struct maps *maps, struct mapping *mapping, uint64_t start, u
 /* The last piece is gone everywhere. */
 static void mapping_end(struct maps *maps, struct mapping *mapping)
 {
-    struct dev_file *file;
+    struct file *file = mapping->vma->file;
 
     if (mapping->pages_left) {
         uint64_t addr = mapping->addr;
@@ -309,10 +308,9 @@ static void mapping_end(struct maps *maps, struct mapping *mapping)
     }
     index_remove(maps, mapping);
     HASH_DEL(maps->by_id, mapping);
-    file = mapping->vma->file->owner;
     hold_frames(maps, mapping->vma, hv_frame_put);
     kernel_vma_close(mapping->vma);
-    dev_file_put(file);
+    mapping->ended(file);
     free(mapping->gone);
     free(mapping);
 }

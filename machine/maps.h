@@ -4,8 +4,8 @@
  * a hard link of its own, maps/<id>, which is unlinked at once. When the last piece of the mapping goes (munmap, exit, kill,
  * the last of several forked children) the kernel closes that link's open file, and inotify names it.
  */
-#ifndef GNTSIM_FUSE_DEV_MAPS_H
-#define GNTSIM_FUSE_DEV_MAPS_H
+#ifndef GNTSIM_MACHINE_MAPS_H
+#define GNTSIM_MACHINE_MAPS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,6 +34,7 @@ struct mapping {
     uint64_t pages_left;        /* in that address space */
     uint64_t *gone;             /* bitmap of pages that left it; NULL: inline_gone */
     uint64_t inline_gone;
+    void (*ended)(struct file *file);   /* gives the file's reference back */
     bool shown;                 /* resync's: some process shows it */
     UT_hash_handle hh;          /* by id */
 };
@@ -55,9 +56,10 @@ void maps_drain(struct maps *maps);
 void maps_end_all(struct maps *maps);
 /*
  * Registers a mapping of vma and opens its link, read-only unless the vma may be written. *link_fd is the caller's: once every
- * copy of it is closed and nothing is mapped from it, the vma is closed. Negative errno: the vma is still the caller's.
+ * copy of it is closed and nothing is mapped from it, the vma is closed and ended called with its file. Negative errno: the vma is
+ * still the caller's.
  */
-int maps_add(struct maps *maps, struct vma *vma, pid_t tid, struct mapping **out, int *link_fd);
+int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct file *file), struct mapping **out, int *link_fd);
 /* An address for nr_pages that was not used before (or long ago). */
 uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages);
 /* The mapping id was placed at addr; false if it has ended meanwhile. */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine being served: one hypervisor model, one guest kernel per domain, the memory that programs
- * map, and the lock under which all of it is used.
+ * map, and the lock under which all of it is used. How its devices reach programs is the business of ways
+ * (fuse-dev, sock-dev).
  *
  * Every operation on the models happens between machine_lock and machine_unlock, so there is one total order
  * of operations. A thread lets go of the lock only while it touches a client's memory (user_mem.h), because a
  * client can make that wait for ever.
  */
-#ifndef GNTSIM_FUSE_DEV_MACHINE_H
-#define GNTSIM_FUSE_DEV_MACHINE_H
+#ifndef GNTSIM_MACHINE_MACHINE_H
+#define GNTSIM_MACHINE_MACHINE_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,9 +21,12 @@
 
 struct actor;
 struct maps;
-struct dev_fs;
 struct loops;
+/* The state of the ways. */
+struct dev_fs;
 struct supervisor;
+struct killed_ns;
+struct sock_server;
 
 /* Counters for people, not for decisions. Under the lock. */
 struct machine_stats {
@@ -39,7 +43,7 @@ struct domain {
     struct kernel *kernel;       /* NULL once dead */
     const struct kernel_profile *profile;
     struct actor *actor;         /* NULL until a test acts as this kernel */
-    int ns_fd;                   /* mount namespace with this domain's /dev/xen, -1 until asked for */
+    int ns_fd;                   /* fuse-dev's: mount namespace with this domain's /dev/xen, -1 until asked for */
     unsigned in_flight;          /* threads inside a call that may let go of the lock */
     unsigned open_files;
     bool dead;                   /* destroyed, waiting for in_flight and open_files to reach 0 */
@@ -48,10 +52,32 @@ struct domain {
     struct domain *next;
 };
 
+/* How programs reach the devices of a machine. A function that a way does not need is NULL. */
+struct machine_way {
+    /* Before the models, in a process with one thread. *memory_fd: a directory for the memory (maps.h), to be set by the way if it
+     * is still -1. Negative errno after a message. */
+    int (*prepare)(struct machine *m, int *memory_fd);
+    /* The models and the loops are there. */
+    int (*start)(struct machine *m);
+    /* With the lock: the domain was destroyed; its programs get SIGKILL. */
+    void (*kill)(struct domain *d);
+    /* Without: waits until those that were sent SIGKILL are gone (for some seconds at most). */
+    void (*wait_killed)(struct machine *m);
+    /* With the lock: the last that is heard of a domain. */
+    void (*forget)(struct domain *d);
+    /* The programs are gone. Ends whatever its loops wait for. */
+    void (*stop)(struct machine *m);
+    /* With the lock, after the loops and the mappings ended: closes the files that are still open. */
+    void (*close_all)(struct machine *m);
+    void (*destroy)(struct machine *m);
+};
+#define MACHINE_MAX_WAYS 2
+
 struct machine_config {
     uint64_t nr_frames;          /* 0: 1 GiB worth */
     const struct kernel_profile *profile;   /* of domains created without one; NULL: pv */
     bool verbose;
+    const struct machine_way *ways[MACHINE_MAX_WAYS + 1];   /* ends with NULL; the first that offers one gives the place for memory */
 };
 
 struct machine {
@@ -64,10 +90,14 @@ struct machine {
     struct domain *domains;      /* ascending id */
     struct machine_stats stats;
     struct maps *maps;
-    struct dev_fs *fs;
     struct loops *loops;
+    const struct machine_way *ways[MACHINE_MAX_WAYS + 1];
+    unsigned nr_ways;            /* that were prepared */
+    struct dev_fs *fs;           /* fuse-dev's, as the next three */
     struct supervisor *supervisors;
+    struct killed_ns *killed;    /* namespaces of destroyed domains whose processes have been sent SIGKILL */
     int user_ns_fd;              /* the machine's user namespace, -1 when it has the caller's */
+    struct sock_server *sock;    /* sock-dev's */
     int epoll_fd;                /* the main loop's */
     int timer_fd;                /* the kernels' next deadline */
     int moment_fd;               /* when to look for ended mappings again */
@@ -80,11 +110,11 @@ struct machine {
 };
 
 /*
- * Makes the machine: namespaces, memory, models, /dev with the device files, threads. Must be called in a process of its
+ * Makes the machine: memory, models, threads, and what its ways need. Must be called in a process of its
  * own that has one thread. Returns 0 or a negative errno after a message on stderr that says what is missing.
  */
 int machine_start(struct machine *m, const struct machine_config *config);
-/* Ends every domain and its processes, unmounts, joins threads, frees. */
+/* Ends every domain and its processes, joins threads, frees. */
 void machine_stop(struct machine *m);
 /* Waits until machine_request_stop. */
 void machine_run(struct machine *m);
@@ -115,8 +145,9 @@ struct domain *machine_domain(struct machine *m, domid_t id);
  * -EEXIST, -EINVAL, -ENOMEM. */
 int machine_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, struct domain **out);
 /* Destroys it as a hypervisor does: no notification, no event. -ESRCH. Its processes are sent SIGKILL; whoever must know
- * them gone calls ns_kill_all(*ns_fd) without the lock and closes *ns_fd (NULL: not wanted; -1: it had none). */
-int machine_domain_destroy(struct machine *m, domid_t id, int *ns_fd);
+ * them gone calls machine_wait_killed, without the lock: they can only die while their requests are answered. */
+int machine_domain_destroy(struct machine *m, domid_t id);
+void machine_wait_killed(struct machine *m);
 /* A thread enters or leaves a call into the domain's kernel that may let go of the lock. */
 void domain_enter(struct domain *d);
 void domain_leave(struct domain *d);

@@ -5,8 +5,8 @@
  * machine's lock; the guard notices after a moment and gives its loop to a fresh thread. The stuck thread finishes its request
  * whenever the access ends, then exits.
  */
-#ifndef GNTSIM_FUSE_DEV_LOOPS_H
-#define GNTSIM_FUSE_DEV_LOOPS_H
+#ifndef GNTSIM_MACHINE_LOOPS_H
+#define GNTSIM_MACHINE_LOOPS_H
 
 #include <stdbool.h>
 

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,11 +17,8 @@
 #include <unistd.h>
 
 #include "actor.h"
-#include "dev_fs.h"
 #include "loops.h"
 #include "maps.h"
-#include "ns.h"
-#include "supervisor.h"
 
 #define DEFAULT_FRAMES (1ull << 18)      /* 1 GiB */
 #define PRIVILEGED_DOMAIN 0
@@ -62,7 +58,7 @@ void machine_settle(struct machine *m)
             next = d->next;
             if (d->crashed) {
                 d->crashed = false;
-                machine_domain_destroy(m, d->id, NULL);
+                machine_domain_destroy(m, d->id);
             } else if (d->upcall) {
                 d->upcall = false;
                 m->stats.events++;
@@ -211,8 +207,9 @@ static void domain_try_free(struct domain *d)
     for (link = &d->machine->domains; *link != d; link = &(*link)->next)
         ;
     *link = d->next;
-    if (d->ns_fd >= 0)
-        close(d->ns_fd);
+    for (unsigned i = 0; i < d->machine->nr_ways; i++)
+        if (d->machine->ways[i]->forget)
+            d->machine->ways[i]->forget(d);
     free(d);
 }
 
@@ -228,12 +225,10 @@ void domain_leave(struct domain *d)
     domain_try_free(d);
 }
 
-int machine_domain_destroy(struct machine *m, domid_t id, int *ns_fd)
+int machine_domain_destroy(struct machine *m, domid_t id)
 {
     struct domain *d = machine_domain(m, id);
 
-    if (ns_fd)
-        *ns_fd = -1;
     if (!d)
         return -ESRCH;
     d->dead = true;
@@ -242,11 +237,18 @@ int machine_domain_destroy(struct machine *m, domid_t id, int *ns_fd)
     d->actor = NULL;
     kernel_destroy(d->kernel);      /* now: a domain of the same id may come; calls that are held up end with ENODEV */
     d->kernel = NULL;
-    ns_kill_all(d->ns_fd, false);
-    if (ns_fd && d->ns_fd >= 0)
-        *ns_fd = fcntl(d->ns_fd, F_DUPFD_CLOEXEC, 0);
+    for (unsigned i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->kill)
+            m->ways[i]->kill(d);
     domain_try_free(d);
     return 0;
+}
+
+void machine_wait_killed(struct machine *m)
+{
+    for (unsigned i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->wait_killed)
+            m->ways[i]->wait_killed(m);
 }
 
 /* ---- The main loop ---------------------------------------------------------------------------- */
@@ -382,17 +384,37 @@ static int start_main_loop(struct machine *m)
     return 0;
 }
 
-static int make_models(struct machine *m)
+static int prepare_ways(struct machine *m, int *memory_fd)
+{
+    int rc = 0;
+
+    while (!rc && m->ways[m->nr_ways]) {
+        const struct machine_way *way = m->ways[m->nr_ways++];
+
+        if (way->prepare)
+            rc = way->prepare(m, memory_fd);
+    }
+    return rc;
+}
+
+static int start_ways(struct machine *m)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; !rc && i < m->nr_ways; i++)
+        if (m->ways[i]->start)
+            rc = m->ways[i]->start(m);
+    return rc;
+}
+
+static int make_models(struct machine *m, int memory_fd)
 {
     struct hv_config config = { .nr_frames = m->nr_frames,
                                 .hooks = { .upcall = on_upcall, .crashed = on_crash }, .hook_ctx = m };
-    int fd = open(STAGE_MEM, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+    int rc = maps_create(&m->maps, memory_fd, m->nr_frames, &m->memory);
 
-    if (fd < 0)
-        return -errno;
-    rc = maps_create(&m->maps, fd, m->nr_frames, &m->memory);
     if (rc) {
-        close(fd);
+        close(memory_fd);
         return rc;
     }
     config.memory = m->memory;
@@ -415,29 +437,27 @@ static void raise_file_limit(void)
 
 int machine_start(struct machine *m, const struct machine_config *config)
 {
-    int rc;
+    int memory_fd = -1, rc;
 
     *m = (struct machine){ .nr_frames = config->nr_frames ? config->nr_frames : DEFAULT_FRAMES,
                            .profile = config->profile ? config->profile : &kernel_profile_pv,
                            .verbose = config->verbose, .user_ns_fd = -1 };
     pthread_mutex_init(&m->lock, NULL);
+    memcpy(m->ways, config->ways, sizeof m->ways);
     raise_file_limit();
-    rc = ns_enter_machine(&m->user_ns_fd);
+    rc = prepare_ways(m, &memory_fd);
     if (rc)
         return rc;
+    assert(memory_fd >= 0);
     m->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     m->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     m->moment_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    rc = m->epoll_fd < 0 || m->timer_fd < 0 || m->moment_fd < 0 || m->stop_fd < 0 ? -errno : make_models(m);
-    if (!rc)
-        rc = dev_fs_create(&m->fs, m, STAGE_FS);
+    rc = m->epoll_fd < 0 || m->timer_fd < 0 || m->moment_fd < 0 || m->stop_fd < 0 ? -errno : make_models(m, memory_fd);
     if (!rc)
         rc = loops_create(&m->loops);
     if (!rc)
-        rc = loops_start(m->loops, dev_fs_step, NULL, m->fs);
-    if (!rc)
-        rc = dev_fs_learn_dev(m->fs);
+        rc = start_ways(m);
     if (!rc)
         rc = start_main_loop(m);
     if (!rc)
@@ -459,28 +479,31 @@ static struct domain *first_living(struct machine *m)
 void machine_stop(struct machine *m)
 {
     struct domain *d;
-    int ns_fd;
+    unsigned i;
 
     /* Programs first, while their requests are still answered. */
     machine_lock(m);
     while ((d = first_living(m))) {
-        machine_domain_destroy(m, d->id, &ns_fd);
+        machine_domain_destroy(m, d->id);
         machine_unlock(m);
-        ns_kill_all(ns_fd, true);
-        if (ns_fd >= 0)
-            close(ns_fd);
+        machine_wait_killed(m);
         machine_lock(m);
     }
     machine_unlock(m);
-    supervisors_stop(m);
     machine_request_stop(m);
-    dev_fs_abort(m->fs);
+    for (i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->stop)
+            m->ways[i]->stop(m);
     loops_join(m->loops);
     machine_lock(m);
     maps_end_all(m->maps);
-    dev_fs_close_all(m->fs);
+    for (i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->close_all)
+            m->ways[i]->close_all(m);
     machine_unlock(m);
-    dev_fs_destroy(m->fs);
+    for (i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->destroy)
+            m->ways[i]->destroy(m);
     hv_destroy(m->hv);
     maps_destroy(m->maps);
     free(m->watches);
@@ -488,7 +511,5 @@ void machine_stop(struct machine *m)
     close(m->timer_fd);
     close(m->moment_fd);
     close(m->stop_fd);
-    if (m->user_ns_fd >= 0)
-        close(m->user_ns_fd);
     pthread_mutex_destroy(&m->lock);
 }

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include "fuse_way.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dev_fs.h"
+#include "loops.h"
+#include "ns.h"
+#include "supervisor.h"
+
+struct killed_ns {
+    int fd;
+    struct killed_ns *next;
+};
+
+static int fuse_prepare(struct machine *m, int *memory_fd)
+{
+    int rc = ns_enter_machine(&m->user_ns_fd);
+
+    if (rc)
+        return rc;
+    *memory_fd = open(STAGE_MEM, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *memory_fd < 0 ? -errno : 0;
+}
+
+static int fuse_start(struct machine *m)
+{
+    int rc = dev_fs_create(&m->fs, m, STAGE_FS);
+
+    if (!rc)
+        rc = loops_start(m->loops, dev_fs_step, NULL, m->fs);
+    if (!rc)
+        rc = dev_fs_learn_dev(m->fs);
+    return rc;
+}
+
+static void fuse_kill(struct domain *d)
+{
+    struct killed_ns *killed;
+
+    if (d->ns_fd < 0)
+        return;
+    ns_kill_all(d->ns_fd, false);
+    killed = malloc(sizeof *killed);
+    if (!killed)
+        return;
+    killed->fd = d->ns_fd;
+    killed->next = d->machine->killed;
+    d->machine->killed = killed;
+    d->ns_fd = -1;
+}
+
+static void fuse_wait_killed(struct machine *m)
+{
+    struct killed_ns *killed, *next;
+
+    machine_lock(m);
+    killed = m->killed;
+    m->killed = NULL;
+    machine_unlock(m);
+    for (; killed; killed = next) {
+        next = killed->next;
+        ns_kill_all(killed->fd, true);
+        close(killed->fd);
+        free(killed);
+    }
+}
+
+static void fuse_forget(struct domain *d)
+{
+    if (d->ns_fd >= 0)
+        close(d->ns_fd);
+}
+
+static void fuse_stop(struct machine *m)
+{
+    supervisors_stop(m);
+    dev_fs_abort(m->fs);
+}
+
+static void fuse_close_all(struct machine *m)
+{
+    dev_fs_close_all(m->fs);
+}
+
+static void fuse_destroy(struct machine *m)
+{
+    dev_fs_destroy(m->fs);
+    if (m->user_ns_fd >= 0)
+        close(m->user_ns_fd);
+    fuse_wait_killed(m);      /* of domains that were crashed, which nobody waited for */
+}
+
+const struct machine_way fuse_way = {
+    .prepare = fuse_prepare,
+    .start = fuse_start,
+    .kill = fuse_kill,
+    .wait_killed = fuse_wait_killed,
+    .forget = fuse_forget,
+    .stop = fuse_stop,
+    .close_all = fuse_close_all,
+    .destroy = fuse_destroy,
+};
