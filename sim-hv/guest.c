@@ -21,14 +21,14 @@ static int pv_host_map(struct domain *d, uint64_t host_addr, uint32_t flags, uin
 {
     if (d->pv_ops)
         return d->pv_ops->map(d->pv_ctx, host_addr, flags, mfn) < 0 ? -EINVAL : 0;
-    return hostmap_map(d->hv, &d->hostmap, host_addr, flags, mfn);
+    return hostmap_map(d, host_addr, flags, mfn);
 }
 
 static int pv_host_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr)
 {
     if (d->pv_ops)
         return d->pv_ops->unmap(d->pv_ctx, host_addr, flags, mfn, new_addr) < 0 ? -EINVAL : 0;
-    return hostmap_unmap(&d->hostmap, host_addr, flags, mfn, new_addr);
+    return hostmap_unmap(d, host_addr, flags, mfn, new_addr);
 }
 
 static uint64_t pv_frame_number(const struct domain *d, uint64_t mfn)

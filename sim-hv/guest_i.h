@@ -39,12 +39,12 @@ struct hostmap_slot {
 struct hostmap {
     struct hostmap_slot *slots;
     uint64_t mask;         /* size - 1 */
-    uint64_t used;
+    uint64_t used, most;   /* beyond most it grows */
 };
 /* -EINVAL: address not usable; -EBUSY: in use; -ENOMEM. */
-int hostmap_map(struct hv *hv, struct hostmap *map, uint64_t host_addr, uint32_t flags, uint64_t mfn);
+int hostmap_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn);
 /* -ENOENT: no such mapping of that frame with these rights. new_addr: what is there moves to host_addr. */
-int hostmap_unmap(struct hostmap *map, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr);
+int hostmap_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr);
 void hostmap_destroy(struct hostmap *map);
 
 #endif

@@ -3,36 +3,59 @@
 #include "hv_i.h"
 
 #define HOSTMAP_MIN 64u
+#define BLOCK_BITS 3     /* so many neighbouring pages, or entries of a page table, are neighbours here: two cache lines */
 
-static uint64_t slot_of(const struct hostmap *map, uint64_t key)
+static uint64_t home_of(const struct hostmap *map, uint64_t key)
 {
-    return (key * UINT64_C(0x9e3779b97f4a7c15)) >> 20 & map->mask;
+    uint64_t unit = key & 1 ? key >> 3 : key / HV_PAGE_SIZE, block = unit >> BLOCK_BITS;
+
+    block = (block * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
+    return (block << BLOCK_BITS | (unit & ((1u << BLOCK_BITS) - 1))) & map->mask;
 }
 
 /* The slot that holds key, or the free one where it would go. There is always a free one. */
 static struct hostmap_slot *find(const struct hostmap *map, uint64_t key)
 {
-    uint64_t i = slot_of(map, key);
+    uint64_t i = home_of(map, key);
 
     while (map->slots[i].value && map->slots[i].key != key)
         i = (i + 1) & map->mask;
     return &map->slots[i];
 }
 
+static uint64_t distance(const struct hostmap *map, uint64_t i)
+{
+    return (i - home_of(map, map->slots[i].key)) & map->mask;
+}
+
+/* Whoever is farther from home stays, the other moves on: then what follows a slot at its home never belongs before it. */
+static void place(struct hostmap *map, struct hostmap_slot item)
+{
+    uint64_t i = home_of(map, item.key);
+    struct hostmap_slot other;
+
+    for (uint64_t far = 0; map->slots[i].value; i = (i + 1) & map->mask, far++) {
+        if (distance(map, i) >= far)
+            continue;
+        far = distance(map, i);
+        other = map->slots[i];
+        map->slots[i] = item;
+        item = other;
+    }
+    map->slots[i] = item;
+}
+
 static int make_room(struct hv *hv, struct hostmap *map)
 {
-    uint64_t size = map->slots ? map->mask + 1 : 0;
-    struct hostmap bigger;
+    uint64_t size = map->slots ? (map->mask + 1) * 2 : HOSTMAP_MIN;
+    struct hostmap bigger = { .slots = hv_alloc(hv, size, sizeof *map->slots), .mask = size - 1, .used = map->used,
+                              .most = size / 3 * 2 };
 
-    if ((map->used + 1) * 3 <= size * 2)
-        return 0;
-    size = size ? size * 2 : HOSTMAP_MIN;
-    bigger = (struct hostmap){ .slots = hv_alloc(hv, size, sizeof *map->slots), .mask = size - 1, .used = map->used };
     if (!bigger.slots)
         return -ENOMEM;
     for (uint64_t i = 0; map->slots && i <= map->mask; i++)
         if (map->slots[i].value)
-            *find(&bigger, map->slots[i].key) = map->slots[i];
+            place(&bigger, map->slots[i]);
     free(map->slots);
     *map = bigger;
     return 0;
@@ -45,48 +68,49 @@ static uint64_t key_of(uint64_t host_addr, uint32_t flags)
 
 static uint64_t value_of(uint64_t mfn, uint32_t flags)
 {
-    return mfn << 2 | (flags & GNTMAP_readonly ? 2 : 0) | 1;
+    static_assert(GNTMAP_readonly == 4, "shifted to 2");
+    return mfn << 2 | (flags & GNTMAP_readonly) >> 1 | 1;
 }
 
-int hostmap_map(struct hv *hv, struct hostmap *map, uint64_t host_addr, uint32_t flags, uint64_t mfn)
+int hostmap_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn)
 {
-    uint64_t align = flags & GNTMAP_contains_pte ? sizeof(uint64_t) : HV_PAGE_SIZE;
+    uint64_t key = key_of(host_addr, flags);
+    struct hostmap *map = &d->hostmap;
     struct hostmap_slot *slot;
 
     /* A page table's content cannot be overwritten here, so an address is good for one mapping at a time. */
-    if (host_addr % align)
+    if (host_addr & (flags & GNTMAP_contains_pte ? sizeof(uint64_t) - 1 : HV_PAGE_SIZE - 1))
         return -EINVAL;
-    if (make_room(hv, map))
+    if (map->used >= map->most && make_room(d->hv, map))
         return -ENOMEM;
-    slot = find(map, key_of(host_addr, flags));
+    slot = find(map, key);
     if (slot->value)
         return -EBUSY;
-    *slot = (struct hostmap_slot){ .key = key_of(host_addr, flags), .value = value_of(mfn, flags) };
+    if (slot == &map->slots[home_of(map, key)]) {
+        slot->key = key;
+        slot->value = value_of(mfn, flags);
+    } else {
+        place(map, (struct hostmap_slot){ .key = key, .value = value_of(mfn, flags) });
+    }
     map->used++;
     return 0;
 }
 
-/* Later entries of the same probe sequence move up, so that no tombstones are needed. */
+/* What follows and is not at home moves up, so that no tombstones are needed. */
 static void remove_slot(struct hostmap *map, struct hostmap_slot *slot)
 {
-    uint64_t hole = (uint64_t)(slot - map->slots);
+    uint64_t hole = (uint64_t)(slot - map->slots), next = (hole + 1) & map->mask;
 
-    for (uint64_t i = (hole + 1) & map->mask; map->slots[i].value; i = (i + 1) & map->mask) {
-        uint64_t home = slot_of(map, map->slots[i].key);
-
-        if (((i - home) & map->mask) >= ((i - hole) & map->mask)) {
-            map->slots[hole] = map->slots[i];
-            hole = i;
-        }
-    }
+    for (; map->slots[next].value && distance(map, next); hole = next, next = (next + 1) & map->mask)
+        map->slots[hole] = map->slots[next];
     map->slots[hole].value = 0;
     map->used--;
 }
 
-int hostmap_unmap(struct hostmap *map, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr)
+int hostmap_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr)
 {
+    struct hostmap *map = &d->hostmap;
     struct hostmap_slot *slot, *other;
-    uint64_t moved;
 
     /* A real hypervisor takes new_addr's entry away first and loses it when the rest fails; here nothing changes then. */
     if (new_addr && (flags & GNTMAP_contains_pte || new_addr % HV_PAGE_SIZE || new_addr == host_addr))
@@ -99,10 +123,8 @@ int hostmap_unmap(struct hostmap *map, uint64_t host_addr, uint32_t flags, uint6
     if (new_addr) {
         other = find(map, key_of(new_addr, 0));
         if (other->value) {
-            moved = other->value;
-            slot->value = moved;
-            remove_slot(map, other);
-            return 0;
+            slot->value = other->value;
+            slot = other;
         }
     }
     remove_slot(map, slot);

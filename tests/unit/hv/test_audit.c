@@ -222,15 +222,15 @@ TEST_PV(host_mappings_are_compared_with_handles)
 {
     uint64_t mfn = prepare();
 
-    EQ(hostmap_unmap(&dom(2)->hostmap, A(1), HOST, mfn, 0), 0);
+    EQ(hostmap_unmap(dom(2), A(1), HOST, mfn, 0), 0);
     found("d2: handle 0 (reference 8 of d1, frame ");
-    EQ(hostmap_map(w.hv, &dom(2)->hostmap, A(1), HOST, mfn), 0);
-    EQ(hostmap_map(w.hv, &dom(2)->hostmap, A(2), HOST, mfn), 0);
+    EQ(hostmap_map(dom(2), A(1), HOST, mfn), 0);
+    EQ(hostmap_map(dom(2), A(2), HOST, mfn), 0);
     found("is mapped 1 times without a handle, maybe the one writable at 0x");
-    EQ(hostmap_unmap(&dom(2)->hostmap, A(2), HOST, mfn, 0), 0);
-    EQ(hostmap_map(w.hv, &dom(2)->hostmap, A(2), HOST, w.nr_frames), 0);
+    EQ(hostmap_unmap(dom(2), A(2), HOST, mfn, 0), 0);
+    EQ(hostmap_map(dom(2), A(2), HOST, w.nr_frames), 0);
     found("is mapped at 0x200000, out of range");
-    EQ(hostmap_unmap(&dom(2)->hostmap, A(2), HOST, w.nr_frames, 0), 0);
+    EQ(hostmap_unmap(dom(2), A(2), HOST, w.nr_frames, 0), 0);
     p2m_set(w.hv, &dom(2)->p2m, 0x99, P2M_GRANT_MAP_RW, mfn);
     found("d2: a grant at gfn 0x99 of a PV domain");
     p2m_clear(&dom(2)->p2m, 0x99);

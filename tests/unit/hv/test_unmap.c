@@ -123,7 +123,7 @@ TEST_PV(a_pv_mapping_must_have_the_same_rights)
     uint32_t rw, ro, pte;
 
     grant(1, 8, 2, 3, 0);
-    EQ(hostmap_unmap(&domain_lookup(w.hv, 2)->hostmap, A(1), HOST, 5, 0), -ENOENT);     /* nothing mapped at all */
+    EQ(hostmap_unmap(domain_lookup(w.hv, 2), A(1), HOST, 5, 0), -ENOENT);     /* nothing mapped at all */
     EQ(map(2, 1, 8, HOST, A(1), &rw), GNTST_okay);
     EQ(map(2, 1, 8, HOST | RO, A(2), &ro), GNTST_okay);
     EQ(map(2, 1, 8, HOST | GNTMAP_contains_pte, A(1), &pte), GNTST_okay);    /* the number of a page-table entry */
