@@ -24,6 +24,7 @@
 
 #include <xenevtchn.h>
 #include <xengnttab.h>
+#include <xentoolcore.h>
 #include <xen/grant_table.h>
 #include <xen/sys/gntdev.h>
 
@@ -228,6 +229,112 @@ static void do_copy(struct agent *a)
         reply(a, "ok %s", text);
 }
 
+/* copy-pair DOM REF REF TEXT: the text into two pages by one call; the two statuses. */
+static void do_copy_pair(struct agent *a)
+{
+    xengnttab_grant_copy_segment_t segments[2] = { 0 };
+    char text[256];
+
+    snprintf(text, sizeof text, "%s", word(a, 4));
+    for (unsigned i = 0; i < 2; i++) {
+        segments[i].flags = GNTCOPY_dest_gref;
+        segments[i].source.virt = text;
+        segments[i].dest.foreign.domid = number(a, 1);
+        segments[i].dest.foreign.ref = number(a, 2 + i);
+        segments[i].len = strlen(text);
+    }
+    if (need_gnttab(a) || xengnttab_grant_copy(a->gnttab, 2, segments))
+        ok_or_errno(a, -1);
+    else
+        reply(a, "ok %d %d", segments[0].status, segments[1].status);
+}
+
+/* map-one PROT DOM REF and map-domain PROT DOM REF...: the library's other two ways to say it. */
+static void do_map_others(struct agent *a)
+{
+    uint32_t refs[MAX_WORDS];
+    unsigned n = 0;
+    void *addr = NULL;
+
+    for (int i = 3; i < a->nr_words; i++)
+        refs[n++] = number(a, i);
+    if (!need_gnttab(a))
+        addr = strcmp(a->words[0], "map-one")
+            ? xengnttab_map_domain_grant_refs(a->gnttab, n, number(a, 2), refs, prot_of(word(a, 1)))
+            : xengnttab_map_grant_ref(a->gnttab, number(a, 2), refs[0], prot_of(word(a, 1)));
+    reply_region(a, addr, n, NULL, 0);
+}
+
+static void do_unmap_at(struct agent *a)
+{
+    ok_or_errno(a, need_gnttab(a) ? -1 : xengnttab_unmap(a->gnttab, (void *)number(a, 1), number(a, 2)));
+}
+
+static void do_unshare_count(struct agent *a)
+{
+    ok_or_errno(a, xengntshr_unshare(a->gntshr, region(a, 1)->addr, number(a, 2)));
+}
+
+static void do_set_max(struct agent *a)
+{
+    ok_or_errno(a, need_gnttab(a) ? -1 : xengnttab_set_max_grants(a->gnttab, number(a, 1)));
+}
+
+/* The errors of the four dma-buf functions, for a count of references. */
+static void do_dmabuf(struct agent *a)
+{
+    uint32_t refs[1] = { 8 }, fd;
+    int rc[4], error[4];
+    unsigned count = number(a, 1);
+
+    if (need_gnttab(a)) {
+        ok_or_errno(a, -1);
+        return;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        errno = 0;
+        rc[i] = i == 0 ? xengnttab_dmabuf_exp_from_refs(a->gnttab, 1, 0, count, refs, &fd)
+              : i == 1 ? xengnttab_dmabuf_exp_wait_released(a->gnttab, 99, 1)
+              : i == 2 ? xengnttab_dmabuf_imp_to_refs(a->gnttab, 1, 99, count, refs)
+              : xengnttab_dmabuf_imp_release(a->gnttab, 99);
+        error[i] = errno;
+    }
+    fprintf(a->out, "ok");
+    for (unsigned i = 0; i < 4; i++)
+        fprintf(a->out, " %s", rc[i] ? strerrorname_np(error[i]) : "0");
+    reply(a, "");
+}
+
+static void do_restrict_all(struct agent *a)
+{
+    ok_or_errno(a, xentoolcore_restrict_all(number(a, 1)));
+}
+
+/* The descriptor of a handle, which is opened if it is not; cloexec FD: whether that goes at an exec. */
+static void do_handle(struct agent *a)
+{
+    const char *name = word(a, 1);
+
+    if (!strcmp(name, "gnttab"))
+        ok_or_errno(a, need_gnttab(a) ? -1 : xengnttab_fd(a->gnttab));
+    else if (!strcmp(name, "gntshr"))
+        ok_or_errno(a, need_gntshr(a) ? -1 : xengntshr_fd(a->gntshr));
+    else
+        ok_or_errno(a, need_evtchn(a) ? -1 : xenevtchn_fd(a->evtchn));
+}
+
+static void do_cloexec(struct agent *a)
+{
+    int flags = fcntl(number(a, 1), F_GETFD);
+
+    ok_or_errno(a, flags < 0 ? flags : !!(flags & FD_CLOEXEC));
+}
+
+static void do_close_null(struct agent *a)
+{
+    reply(a, "ok %d %d %d", xengnttab_close(NULL), xengntshr_close(NULL), xenevtchn_close(NULL));
+}
+
 static void do_close(struct agent *a)
 {
     int rc = 0;
@@ -254,6 +361,10 @@ static void do_evtchn(struct agent *a)
         rc = xenevtchn_bind_unbound_port(a->evtchn, number(a, 1));
     else if (!strcmp(verb, "bind"))
         rc = xenevtchn_bind_interdomain(a->evtchn, number(a, 1), number(a, 2));
+    else if (!strcmp(verb, "virq"))
+        rc = xenevtchn_bind_virq(a->evtchn, number(a, 1));
+    else if (!strcmp(verb, "restrict"))
+        rc = xenevtchn_restrict(a->evtchn, number(a, 1));
     else if (!strcmp(verb, "notify"))
         rc = xenevtchn_notify(a->evtchn, number(a, 1));
     else if (!strcmp(verb, "unbind"))
@@ -261,6 +372,32 @@ static void do_evtchn(struct agent *a)
     else if (!strcmp(verb, "unmask"))
         rc = xenevtchn_unmask(a->evtchn, number(a, 1));
     ok_or_errno(a, rc);
+}
+
+/* evtchn-open FLAGS: of a handle that is closed again; whether its descriptor is close-on-exec. */
+static void do_evtchn_open(struct agent *a)
+{
+    xenevtchn_handle *handle = xenevtchn_open(NULL, number(a, 1));
+
+    if (handle)
+        reply(a, "ok %d", fcntl(xenevtchn_fd(handle), F_GETFD) & FD_CLOEXEC);
+    else
+        ok_or_errno(a, -1);
+    xenevtchn_close(handle);
+}
+
+static void do_evtchn_fdopen(struct agent *a)
+{
+    xenevtchn_handle *handle = xenevtchn_fdopen(NULL, number(a, 1), number(a, 2));
+
+    ok_or_errno(a, handle ? 0 : -1);
+    xenevtchn_close(handle);
+}
+
+/* Waits for as long as it takes. */
+static void do_pending(struct agent *a)
+{
+    ok_or_errno(a, need_evtchn(a) ? -1 : xenevtchn_pending(a->evtchn));
 }
 
 /* Waits for an event, at most so many milliseconds: its port, or "none". The port stays masked. */
@@ -522,12 +659,28 @@ static const struct command {
     { "unmap", do_unmap },                  /* REGION [COUNT] */
     { "copy", do_copy },                    /* DOM REF OFFSET TEXT */
     { "copy-back", do_copy },               /* DOM REF OFFSET LENGTH -> TEXT */
+    { "copy-pair", do_copy_pair },          /* DOM REF REF TEXT -> STATUS STATUS */
+    { "map-one", do_map_others },           /* PROT DOM REF -> REGION */
+    { "map-domain", do_map_others },        /* PROT DOM REF... -> REGION */
+    { "unmap-at", do_unmap_at },            /* ADDRESS COUNT */
+    { "unshare-count", do_unshare_count },  /* REGION COUNT */
+    { "set-max", do_set_max },              /* COUNT */
+    { "dmabuf", do_dmabuf },                /* COUNT -> ERROR ERROR ERROR ERROR */
+    { "restrict-all", do_restrict_all },    /* DOM */
+    { "handle", do_handle },                /* gnttab|gntshr|evtchn -> FD */
+    { "cloexec", do_cloexec },              /* FD -> 0|1 */
+    { "close-null", do_close_null },        /* -> RESULT RESULT RESULT */
     { "close", do_close },                  /* gnttab|gntshr|evtchn|FD */
     { "evtchn-unbound", do_evtchn },        /* DOM -> PORT */
     { "evtchn-bind", do_evtchn },           /* DOM PORT -> PORT */
     { "evtchn-notify", do_evtchn },         /* PORT */
     { "evtchn-unbind", do_evtchn },         /* PORT */
     { "evtchn-unmask", do_evtchn },         /* PORT */
+    { "evtchn-virq", do_evtchn },           /* VIRQ -> PORT */
+    { "evtchn-restrict", do_evtchn },       /* DOM */
+    { "evtchn-open", do_evtchn_open },      /* FLAGS -> CLOEXEC */
+    { "evtchn-fdopen", do_evtchn_fdopen },  /* FD FLAGS */
+    { "pending", do_pending },              /* -> PORT */
     { "wait", do_wait },                    /* MILLISECONDS -> PORT|none */
     { "peek", do_peek_poke },               /* REGION OFFSET -> BYTE */
     { "poke", do_peek_poke },               /* REGION OFFSET BYTE */

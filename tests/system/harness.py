@@ -209,9 +209,9 @@ class Machine:
         """What the server and every process wrote there."""
         return (self.work / "stderr").read_text(errors="replace")
 
-    def exec_argv(self, domain, *command, profile=None):
+    def exec_argv(self, domain, *command, profile=None, options=()):
         return [GNTSIM, "exec", "--dir", str(self.dir), "--domain", str(domain), *(["--profile", profile] if profile else []),
-                "--", *map(str, command)]
+                *options, "--", *map(str, command)]
 
     def exec(self, domain, *command, profile=None, **more):
         """Runs a command in a domain to its end."""
@@ -224,8 +224,8 @@ class Machine:
         self.others.append(process)
         return process
 
-    def agent(self, domain, program, profile=None, env=None, prefix=()):
-        agent = Agent(self.exec_argv(domain, *prefix, program, profile=profile), self.errors, env=env)
+    def agent(self, domain, program, profile=None, env=None, prefix=(), options=()):
+        agent = Agent(self.exec_argv(domain, *prefix, program, profile=profile, options=options), self.errors, env=env)
         self.agents.append(agent)
         return agent
 
