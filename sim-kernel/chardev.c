@@ -40,9 +40,23 @@ static bool may_write(const struct file *file)
     return (file->flags & O_ACCMODE) != O_RDONLY;
 }
 
+/* A call that is not a request: 0, or what it fails with. */
+static int may_go_on(struct kernel *k, struct kernel_point *point)
+{
+    struct kernel_verdict verdict;
+
+    if (k->dead)
+        return -ENODEV;
+    verdict = point_inject(k, point);
+    if (k->dead)
+        return -ENODEV;
+    return verdict.action == KERNEL_FAIL ? (int)verdict.value : 0;
+}
+
 int kernel_open(struct kernel *k, const struct chardev *dev, unsigned flags, struct file **out)
 {
     struct file *file = calloc(1, sizeof *file);
+    struct kernel_point point;
     int rc = -ENOMEM;
 
     if (!file)
@@ -50,8 +64,13 @@ int kernel_open(struct kernel *k, const struct chardev *dev, unsigned flags, str
     file->dev = dev;
     file->kernel = k;
     file->flags = flags & (O_ACCMODE | O_NONBLOCK);
+    file->id = ++k->last_file;
+    point = (struct kernel_point){ .op = KERNEL_OPEN, .dev = dev, .file = file->id, .args = { flags } };
     kernel_enter(k);
-    rc = k->dead ? -ENODEV : dev->ops->open(file);
+    point_enter(k, &point);
+    rc = may_go_on(k, &point);
+    if (!rc)
+        rc = dev->ops->open(file);
     if (rc) {
         free(file);
         goto out;
@@ -63,16 +82,21 @@ int kernel_open(struct kernel *k, const struct chardev *dev, unsigned flags, str
     k->files = file;
     *out = file;
 out:
+    point_done(k, &point, rc);
     kernel_leave(k);
     return rc;
 }
 
 void kernel_file_close(struct file *file)
 {
+    struct kernel_point point = { .op = KERNEL_RELEASE, .dev = file->dev, .file = file->id };
     struct kernel *k = file->kernel;
 
-    if (k)
+    if (k) {
         kernel_enter(k);
+        point_enter(k, &point);
+        point_inject(k, &point);
+    }
     if (file->dev->ops->release)
         file->dev->ops->release(file);
     if (file->pprev) {
@@ -81,14 +105,18 @@ void kernel_file_close(struct file *file)
             file->next->pprev = file->pprev;
     }
     free(file);
-    if (k)
+    if (k) {
+        point_done(k, &point, 0);
         kernel_leave(k);
+    }
 }
 
 /* ---- Calls that may be answered later --------------------------------------------------------- */
 
-static void begin(struct kernel *k, struct kreq *req)
+static void begin(struct file *file, struct kreq *req, enum kernel_op op)
 {
+    struct kernel *k = file->kernel;
+
     assert(req && req->done);
     req->kernel = NULL;
     req->abort = NULL;
@@ -99,12 +127,59 @@ static void begin(struct kernel *k, struct kreq *req)
     req->driver = NULL;
     req->next = NULL;
     req->pprev = NULL;
+    req->file = file;
+    req->buf = NULL;
+    req->point = (struct kernel_point){ .op = op, .dev = file->dev, .file = file->id };
     kernel_enter(k);
+}
+
+long kreq_call_driver(struct kreq *req)
+{
+    const uint64_t *args = req->point.args;
+    struct file *file = req->file;
+    const struct chardev_ops *ops = file->dev->ops;
+
+    if (!file->kernel || file->kernel->dead)
+        return -ENODEV;
+    switch (req->point.op) {
+    case KERNEL_IOCTL:
+        return ops->ioctl ? ops->ioctl(file, (unsigned)args[0], args[1], req) : -ENOTTY;
+    case KERNEL_MMAP:
+        return ops->mmap(file, req->vma, req);
+    default:
+        return ops->read(file, req->buf, args[0], req);
+    }
+}
+
+static long go(struct kernel *k, struct kreq *req)
+{
+    struct kernel_verdict verdict;
+    long rc;
+
+    if (k->dead)
+        return -ENODEV;
+    point_enter(k, &req->point);
+    verdict = point_inject(k, &req->point);
+    if (verdict.action == KERNEL_FAIL)
+        rc = verdict.value;
+    else if (verdict.action == KERNEL_HOLD && !k->dead)
+        rc = hold_before(k, req, &verdict);
+    else
+        rc = kreq_call_driver(req);
+    if (rc != KERNEL_PENDING && req->point.hold)
+        rc = hold_answer(k, req, rc);
+    return rc;
 }
 
 /* A request that was answered before the call returned is not answered twice. */
 static long end(struct kernel *k, struct kreq *req, long rc)
 {
+    if (rc == KERNEL_PENDING && req->completed)
+        rc = req->result;
+    if (k->current == &req->point)
+        k->current = NULL;
+    if (rc != KERNEL_PENDING && req->point.call)
+        point_done(k, &req->point, rc);
     kernel_leave(k);
     req->in_call = false;
     return rc == KERNEL_PENDING && req->completed ? req->result : rc;
@@ -113,22 +188,18 @@ static long end(struct kernel *k, struct kreq *req, long rc)
 long kernel_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req)
 {
     struct kernel *k = file->kernel;
-    long rc = -ENOTTY;
 
     if (!k)
         return -ENODEV;
-    begin(k, req);
-    if (k->dead)
-        rc = -ENODEV;
-    else if (file->dev->ops->ioctl)
-        rc = file->dev->ops->ioctl(file, cmd, arg, req);
-    return end(k, req, rc);
+    begin(file, req, KERNEL_IOCTL);
+    req->point.args[0] = cmd;
+    req->point.args[1] = arg;
+    return end(k, req, go(k, req));
 }
 
 long kernel_read(struct file *file, void *buf, size_t size, struct kreq *req)
 {
     struct kernel *k = file->kernel;
-    long rc;
 
     if (!k)
         return -ENODEV;
@@ -138,13 +209,15 @@ long kernel_read(struct file *file, void *buf, size_t size, struct kreq *req)
         return -EINVAL;
     if (!size)
         return 0;
-    begin(k, req);
-    rc = k->dead ? -ENODEV : file->dev->ops->read(file, buf, size, req);
-    return end(k, req, rc);
+    begin(file, req, KERNEL_READ);
+    req->point.args[0] = size;
+    req->buf = buf;
+    return end(k, req, go(k, req));
 }
 
 long kernel_write(struct file *file, const void *buf, size_t size)
 {
+    struct kernel_point point = { .op = KERNEL_WRITE, .dev = file->dev, .file = file->id, .args = { size }, .data = buf, .size = size };
     struct kernel *k = file->kernel;
     long rc;
 
@@ -157,18 +230,32 @@ long kernel_write(struct file *file, const void *buf, size_t size)
     if (!size)
         return 0;
     kernel_enter(k);
-    rc = k->dead ? -ENODEV : file->dev->ops->write(file, buf, size);
+    point_enter(k, &point);
+    rc = may_go_on(k, &point);
+    if (!rc)
+        rc = file->dev->ops->write(file, buf, size);
+    point_done(k, &point, rc);
     kernel_leave(k);
     return rc;
 }
 
 unsigned kernel_poll(struct file *file)
 {
-    if (!file->kernel)
+    struct kernel_point point = { .op = KERNEL_POLL, .dev = file->dev, .file = file->id };
+    unsigned events = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+    struct kernel *k = file->kernel;
+
+    if (!k)
         return POLLERR | POLLHUP;
-    if (!file->dev->ops->poll)
-        return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
-    return file->dev->ops->poll(file);
+    kernel_enter(k);
+    point_enter(k, &point);
+    if (may_go_on(k, &point))
+        events = POLLERR;
+    else if (file->dev->ops->poll)
+        events = file->dev->ops->poll(file);
+    point_done(k, &point, events);
+    kernel_leave(k);
+    return events;
 }
 
 /* ---- mmap ------------------------------------------------------------------------------------- */
@@ -242,10 +329,14 @@ long kernel_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned p
     vma->nr_pages = (length + PAGE_SIZE - 1) >> PAGE_SHIFT;
     vma->prot = prot;
     vma->shared = type != MAP_PRIVATE && may_write(file);
-    begin(k, req);
-    rc = k->dead ? -ENODEV : file->dev->ops->mmap(file, vma, req);
-    if (rc == KERNEL_PENDING)
-        req->vma = vma;
+    vma->id = ++k->last_vma;
+    begin(file, req, KERNEL_MMAP);
+    req->vma = vma;
+    req->point.vma = vma->id;
+    memcpy(req->point.args, (uint64_t[]){ offset, length, prot, mmap_flags }, sizeof req->point.args);
+    rc = go(k, req);
+    if (rc != KERNEL_PENDING)
+        req->vma = NULL;
     rc = end(k, req, rc);
     if (rc == 0 || rc == KERNEL_PENDING) {
         *out = vma;
@@ -258,27 +349,38 @@ long kernel_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned p
 
 void kernel_vma_unmap(struct vma *vma, uint64_t first, uint64_t nr)
 {
+    struct kernel_point point = { .op = KERNEL_MUNMAP, .dev = vma->file->dev, .file = vma->file->id, .vma = vma->id,
+                                  .args = { first, nr } };
     struct kernel *k = vma->file->kernel;
 
     assert(first <= vma->nr_pages && nr <= vma->nr_pages - first);
-    if (!k || !vma->ops->unmap || !nr)
+    if (!k || !nr)
         return;
     kernel_enter(k);
-    vma->ops->unmap(vma, first, nr);
+    point_enter(k, &point);
+    point_inject(k, &point);
+    if (vma->ops->unmap && vma->file->kernel)
+        vma->ops->unmap(vma, first, nr);
+    point_done(k, &point, 0);
     kernel_leave(k);
 }
 
 void kernel_vma_close(struct vma *vma)
 {
+    struct kernel_point point = { .op = KERNEL_VMA_CLOSE, .dev = vma->file->dev, .file = vma->file->id, .vma = vma->id };
     struct kernel *k = vma->file->kernel;
 
-    if (k)
+    if (k) {
         kernel_enter(k);
+        point_enter(k, &point);
+    }
     vma->ops->close(vma);
     free(vma->runs);
     free(vma);
-    if (k)
+    if (k) {
+        point_done(k, &point, 0);
         kernel_leave(k);
+    }
 }
 
 int kernel_vma_pin(struct vma *vma, uint64_t page, struct kernel_pin **out)

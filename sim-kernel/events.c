@@ -63,18 +63,39 @@ static struct event_port *port_of(const struct kernel *k, evtchn_port_t port)
 
 /* ---- The upcall ------------------------------------------------------------------------------- */
 
-static void handle_port(struct kernel *k, evtchn_port_t port)
+static void call_handlers(struct kernel *k, evtchn_port_t port)
 {
     struct event_port *p = port_of(k, port);
     struct event_handler *handler, *next;
 
-    if (!p || !p->handlers)
-        return;
-    p->eoi_pending = true;
-    for (handler = p->handlers; handler; handler = next) {
+    for (handler = p ? p->handlers : NULL; handler; handler = next) {
         next = handler->next;
         handler->fn(handler);
     }
+}
+
+static void handle_port(struct kernel *k, evtchn_port_t port)
+{
+    struct event_port *p = port_of(k, port);
+    struct kernel_verdict verdict;
+
+    if (!p || !p->handlers)
+        return;
+    p->eoi_pending = true;
+    verdict = point_passed(k, KERNEL_EVENT, port, 0);
+    if (k->dead)
+        return;
+    if (verdict.action == KERNEL_LATE) {
+        late_event(k, port, verdict.ns, call_handlers);
+        return;
+    }
+    if (verdict.action == KERNEL_DROP) {
+        event_eoi(k, port);      /* as if it had never come */
+        return;
+    }
+    call_handlers(k, port);
+    if (verdict.action == KERNEL_DOUBLE)
+        call_handlers(k, port);
 }
 
 static void handle_word(struct kernel *k, struct shared_info *shared, unsigned word)
@@ -230,6 +251,19 @@ void event_notify(struct kernel *k, evtchn_port_t port)
     struct evtchn_send send = { .port = port };
 
     (void)kernel_event_channel_op(k, EVTCHNOP_send, &send);
+}
+
+void event_notify_as(struct kernel *k, evtchn_port_t port, const struct kernel_verdict *verdict)
+{
+    if (verdict->action == KERNEL_DROP)
+        return;
+    if (verdict->action == KERNEL_LATE) {
+        late_event(k, port, verdict->ns, event_notify);
+        return;
+    }
+    event_notify(k, port);
+    if (verdict->action == KERNEL_DOUBLE)
+        event_notify(k, port);
 }
 
 /* ---- Audit ------------------------------------------------------------------------------------ */

@@ -47,5 +47,7 @@ int event_get(struct kernel *k, evtchn_port_t port);
 void event_put(struct kernel *k, evtchn_port_t port);
 /* Sends; errors are nobody's business. */
 void event_notify(struct kernel *k, evtchn_port_t port);
+/* As a hook wants it. */
+void event_notify_as(struct kernel *k, evtchn_port_t port, const struct kernel_verdict *verdict);
 
 #endif

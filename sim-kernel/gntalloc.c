@@ -64,13 +64,18 @@ static void gref_free(struct kernel *k, struct gntalloc_gref *gref)
 
 static void fire_notification(struct kernel *k, struct gntalloc_gref *gref)
 {
+    struct kernel_verdict verdict = { .action = KERNEL_GO_ON };
     unsigned flags = gref->notify.flags;
 
+    if (flags)
+        verdict = point_passed(k, KERNEL_NOTIFY, flags, gref->notify.port);
     gref->notify.flags = 0;
+    if (verdict.action == KERNEL_DROP)
+        flags = 0;
     if (flags & UNMAP_NOTIFY_CLEAR_BYTE && !k->dead)
         __atomic_store_n((unsigned char *)kernel_page_address(k, gref->page) + gref->notify.pgoff, 0, __ATOMIC_SEQ_CST);
     if (flags & UNMAP_NOTIFY_SEND_EVENT)
-        event_notify(k, gref->notify.port);
+        event_notify_as(k, gref->notify.port, &verdict);
     if (gref->notify.holds_port)
         event_put(k, gref->notify.port);
     gref->notify.holds_port = false;

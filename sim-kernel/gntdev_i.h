@@ -32,6 +32,8 @@ struct gntdev_map {
         uint64_t addr;                   /* byte, from the start of the map */
         evtchn_port_t port;
         bool holds_port;
+        bool asked;                      /* hooks have been, with this verdict: */
+        struct kernel_verdict verdict;
     } notify;
     struct gntdev_grant *grants;
     struct gnttab_pages *pages;

@@ -68,12 +68,23 @@ int gntdev_map_commit(struct gntdev_map *map)
 
 /* ---- Unmap notification ----------------------------------------------------------------------- */
 
+/* Byte and event are one notification, though they may be far apart. */
+static const struct kernel_verdict *notify_verdict(struct gntdev_map *map)
+{
+    if (!map->notify.asked)
+        map->notify.verdict = point_passed(map->k, KERNEL_NOTIFY, map->notify.flags, map->notify.port);
+    map->notify.asked = true;
+    return &map->notify.verdict;
+}
+
 static void clear_byte(struct gntdev_map *map, uint64_t first, uint64_t nr)
 {
     uint64_t page = map->notify.addr >> PAGE_SHIFT;
     unsigned char *data;
 
     if (!(map->notify.flags & UNMAP_NOTIFY_CLEAR_BYTE) || page < first || page >= first + nr)
+        return;
+    if (notify_verdict(map)->action == KERNEL_DROP)
         return;
     map->notify.flags &= ~(unsigned)UNMAP_NOTIFY_CLEAR_BYTE;
     data = gnttab_page_data(map->k, map->pages, (unsigned)page);
@@ -91,8 +102,9 @@ static void send_event(struct gntdev_map *map)
 {
     if (!(map->notify.flags & UNMAP_NOTIFY_SEND_EVENT))
         return;
+    notify_verdict(map);
     map->notify.flags &= ~(unsigned)UNMAP_NOTIFY_SEND_EVENT;
-    event_notify(map->k, map->notify.port);
+    event_notify_as(map->k, map->notify.port, &map->notify.verdict);
     if (map->notify.holds_port)
         event_put(map->k, map->notify.port);
     map->notify.holds_port = false;
@@ -107,6 +119,7 @@ int gntdev_notify_set(struct gntdev_map *map, unsigned action, uint64_t addr, ev
     map->notify.flags = action;
     map->notify.addr = addr;
     map->notify.port = port;
+    map->notify.asked = false;
     map->notify.holds_port = holds_port;
     return 0;
 }

@@ -78,7 +78,14 @@ static void handle_deferred(struct ktimer *timer)
     struct gnttab *t = &k->gnttab;
     struct gnttab_deferred *entry, *first_busy = NULL;
     uint64_t budget = t->free_per_iteration ? t->free_per_iteration : UINT64_MAX;
+    struct kernel_verdict verdict = point_passed(k, KERNEL_DEFER, t->nr_deferred, 0);
 
+    if (k->dead)
+        return;
+    if (verdict.action == KERNEL_DROP || verdict.action == KERNEL_LATE) {
+        ktimer_set(k, timer, verdict.action == KERNEL_LATE ? verdict.ns : NSEC_PER_SEC, handle_deferred);
+        return;
+    }
     while (budget-- && t->deferred && t->deferred != first_busy) {
         entry = take_deferred(t);
         if (grant_entry_end(k, entry->ref)) {

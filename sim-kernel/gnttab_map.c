@@ -307,12 +307,14 @@ static void unmap_timer(struct ktimer *timer)
 
 void gnttab_unmap_refs_async(struct gnttab_unmap *u)
 {
+    struct kernel_verdict verdict = point_passed(u->k, KERNEL_UNMAP, u->first, u->nr);
     struct gnttab *t = &u->k->gnttab;
+    bool late = verdict.action == KERNEL_LATE;
 
     u->age = 0;
     u->pprev = NULL;
     u->timer = (struct ktimer){ .pprev = NULL };
-    if (u->k->dead || !is_held(u)) {
+    if (u->k->dead || (!late && !is_held(u))) {
         u->done(u, gnttab_unmap_refs(u->k, u->ops, u->kops, u->pages, u->first, u->nr));
         return;
     }
@@ -321,7 +323,7 @@ void gnttab_unmap_refs_async(struct gnttab_unmap *u)
     if (u->next)
         u->next->pprev = &u->next;
     t->unmaps = u;
-    ktimer_set(u->k, &u->timer, UNMAP_DELAY_MS * NSEC_PER_MSEC, unmap_timer);
+    ktimer_set(u->k, &u->timer, late ? verdict.ns : UNMAP_DELAY_MS * NSEC_PER_MSEC, unmap_timer);
 }
 
 void gnttab_abort(struct kernel *k)

@@ -93,6 +93,7 @@ void kernel_destroy(struct kernel *k)
     gntalloc_destroy(k);
     pages_destroy(k);
     events_destroy(k);
+    hooks_destroy(k);
     kernel_gnttab_destroy(k);
     while (k->timers)
         ktimer_cancel(k->timers);
@@ -143,6 +144,8 @@ static void report_completed(struct kernel *k)
             k->last_completed = &k->completed;
         req->next = NULL;
         req->kernel = NULL;
+        if (req->point.call)
+            point_done(k, &req->point, result);
         req->done(req, result);
         if (vma && result < 0) {
             free(vma->runs);
@@ -332,12 +335,15 @@ int kernel_param_get(const struct kernel *k, const char *name, int64_t *value)
 
 int kernel_param_set(struct kernel *k, const char *name, int64_t value)
 {
+    struct kernel_point point = { .op = KERNEL_PARAM, .args = { (uint64_t)value }, .data = name, .size = strlen(name) };
     const struct param *param = param_find(name);
 
     if (!param)
         return -ENOENT;
     if (value < param->min || value > param->max)
         return -EINVAL;
+    point_enter(k, &point);
     param->set(k, value);
+    point_done(k, &point, 0);
     return 0;
 }

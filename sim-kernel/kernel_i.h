@@ -68,6 +68,10 @@ struct kernel {
     struct events events;
     struct gntdev gntdev;
     struct gntalloc gntalloc;
+    uint64_t last_file, last_vma, last_call;
+    struct kernel_point *current;           /* the device call that runs now; only with hooks */
+    struct held *held;                      /* calls that a hook keeps from going on */
+    struct late *late;                      /* events that a hook makes come later */
 };
 
 /* ---- Life of a call --------------------------------------------------------------------------- */
@@ -100,6 +104,28 @@ void ktimer_cancel(struct ktimer *timer);
 /* The call will be answered later by kreq_complete; abort may be NULL if whatever holds it completes it by itself. */
 long kreq_pend(struct kernel *k, struct kreq *req, bool interruptible, void (*abort)(struct kreq *, long), void *driver);
 void kreq_complete(struct kreq *req, long result);
+/* A request in flight is taken back, as if its call were about to ask the driver. */
+void kreq_restart(struct kreq *req);
+/* As kreq_pend for what ends at once, whatever became of the kernel. */
+void kreq_adopt(struct kernel *k, struct kreq *req);
+
+/* ---- Hooks ------------------------------------------------------------------------------------ */
+
+/* A call from outside begins: gets its number and is told. */
+void point_enter(struct kernel *k, struct kernel_point *point);
+void point_done(struct kernel *k, struct kernel_point *point, long result);
+struct kernel_verdict point_inject(struct kernel *k, struct kernel_point *point);
+/* Something in the kernel itself: asks and tells. */
+struct kernel_verdict point_passed(struct kernel *k, enum kernel_op op, uint64_t arg0, uint64_t arg1);
+/* The driver's own answer to a request, whose point says what it is. */
+long kreq_call_driver(struct kreq *req);
+/* The request waits before the driver is asked, or with the driver's answer. KERNEL_PENDING, or result (of the driver) when
+ * there is no memory. */
+long hold_before(struct kernel *k, struct kreq *req, const struct kernel_verdict *verdict);
+long hold_answer(struct kernel *k, struct kreq *req, long result);
+/* An event that is late: sent, or delivered, ns from now; at once without memory. */
+void late_event(struct kernel *k, evtchn_port_t port, uint64_t ns, void (*fn)(struct kernel *, evtchn_port_t));
+void hooks_destroy(struct kernel *k);
 
 /* ---- The caller's memory ---------------------------------------------------------------------- */
 

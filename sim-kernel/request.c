@@ -14,6 +14,27 @@ static void unlink_request(struct kreq *req)
     req->pprev = NULL;
 }
 
+void kreq_restart(struct kreq *req)
+{
+    unlink_request(req);
+    req->kernel = NULL;
+    req->abort = NULL;
+    req->interruptible = false;
+    req->driver = NULL;
+    req->in_call = true;
+    req->completed = false;
+}
+
+void kreq_adopt(struct kernel *k, struct kreq *req)
+{
+    req->kernel = k;
+    req->next = k->requests;
+    req->pprev = &k->requests;
+    if (req->next)
+        req->next->pprev = &req->next;
+    k->requests = req;
+}
+
 long kreq_pend(struct kernel *k, struct kreq *req, bool interruptible, void (*abort)(struct kreq *, long), void *driver)
 {
     struct kreq **last = &k->requests;
@@ -51,12 +72,15 @@ void kreq_complete(struct kreq *req, long result)
 
 void kernel_cancel(struct kreq *req)
 {
+    struct kernel_point point = { .op = KERNEL_CANCEL, .args = { req->point.call } };
     struct kernel *k = req->kernel;
 
     if (!k || !req->interruptible)
         return;
     kernel_enter(k);
+    point_enter(k, &point);
     req->abort(req, -EINTR);
+    point_done(k, &point, 0);
     kernel_leave(k);
 }
 
@@ -64,47 +88,68 @@ void kernel_cancel(struct kreq *req)
  * Whatever waits for the end of a call would wait for this process's memory, so it is done first; and calls that come in
  * between are outermost calls of their own.
  */
-static unsigned step_out(struct kernel *k)
-{
+struct stepped {
     unsigned depth;
+    struct kernel_point *current;
+};
+
+static struct stepped step_out(struct kernel *k)
+{
+    struct stepped was;
 
     kernel_enter(k);
-    depth = k->depth;
+    was = (struct stepped){ k->depth - 1, k->current };
     k->depth = 1;
     kernel_leave(k);
     k->depth = 0;
-    return depth - 1;
+    k->current = NULL;
+    return was;
 }
 
-static int step_in(struct kernel *k, unsigned depth, int rc)
+static int step_in(struct kernel *k, struct stepped was, int rc)
 {
-    k->depth = depth;
+    k->depth = was.depth;
+    k->current = was.current;
     kernel_notice_death(k);
     if (k->dead)
         return -ENODEV;
     return rc ? -EFAULT : 0;
 }
 
+static void tell(struct kernel *k, const struct kreq *req, enum kernel_user op, const void *data, size_t size,
+                 const struct vma *vma, int rc)
+{
+    const struct kernel_hooks *hooks = k->config.hooks;
+
+    if (hooks && hooks->user)
+        hooks->user(k->config.ctx, &req->point, op, data, size, vma, rc);
+}
+
 int user_read(struct kernel *k, const struct kreq *req, void *to, uint64_t from, size_t size)
 {
-    unsigned depth = step_out(k);
+    struct stepped was = step_out(k);
+    int rc = req->mem.ops->read(req->mem.ctx, to, from, size);
 
-    return step_in(k, depth, req->mem.ops->read(req->mem.ctx, to, from, size));
+    tell(k, req, KERNEL_USER_READ, to, size, NULL, rc);
+    return step_in(k, was, rc);
 }
 
 int user_write(struct kernel *k, const struct kreq *req, uint64_t to, const void *from, size_t size)
 {
-    unsigned depth = step_out(k);
+    struct stepped was = step_out(k);
+    int rc = req->mem.ops->write(req->mem.ctx, to, from, size);
 
-    return step_in(k, depth, req->mem.ops->write(req->mem.ctx, to, from, size));
+    tell(k, req, KERNEL_USER_WRITE, from, size, NULL, rc);
+    return step_in(k, was, rc);
 }
 
 int user_find_vma(struct kernel *k, const struct kreq *req, uint64_t addr, struct vma **vma)
 {
-    unsigned depth = step_out(k);
+    struct stepped was = step_out(k);
 
     *vma = req->mem.ops->find_vma ? req->mem.ops->find_vma(req->mem.ctx, addr) : NULL;
-    return step_in(k, depth, 0);
+    tell(k, req, KERNEL_USER_FIND_VMA, NULL, 0, *vma, 0);
+    return step_in(k, was, 0);
 }
 
 /* ---- A caller in this very process ------------------------------------------------------------ */

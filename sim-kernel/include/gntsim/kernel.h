@@ -61,6 +61,83 @@ extern const struct kernel_profile kernel_profile_pv, kernel_profile_pvh, kernel
 const struct kernel_profile *kernel_profile_find(const char *name);
 extern const struct kernel_profile *const kernel_profiles[];
 
+/* ---- Faults and trace ------------------------------------------------------------------------- */
+
+/* What happens in a kernel. In brackets: args of its point. */
+enum kernel_op {
+    /* Calls of device files. These can fail: */
+    KERNEL_OPEN,         /* [flags] */
+    KERNEL_IOCTL,        /* [command, argument] */
+    KERNEL_MMAP,         /* [offset, length, prot, flags] */
+    KERNEL_READ,         /* [size] */
+    KERNEL_WRITE,        /* [size]; data: what is written */
+    KERNEL_POLL,
+    /* these cannot: */
+    KERNEL_RELEASE,
+    KERNEL_MUNMAP,       /* [first page, pages]: kernel_vma_unmap */
+    KERNEL_VMA_CLOSE,
+    KERNEL_CANCEL,       /* [call] */
+    KERNEL_PARAM,        /* [value]; data: the name */
+    /* In the kernel itself: */
+    KERNEL_UNMAP,        /* [first page, pages]: a map's grants are given back */
+    KERNEL_NOTIFY,       /* [UNMAP_NOTIFY_*, port]: an unmap notification is due */
+    KERNEL_EVENT,        /* [port]: an event is delivered to who is bound */
+    KERNEL_DEFER,        /* [waiting]: the tick that ends deferred grants */
+    KERNEL_NR_OPS,
+};
+
+struct kernel_point {
+    enum kernel_op op;
+    struct kernel *kernel;
+    uint64_t call;                         /* number of the device call in this kernel; 0 in the kernel itself */
+    const struct chardev *dev;             /* of the file, if there is one */
+    uint64_t file, vma;                    /* numbers in this kernel; 0: none */
+    uint64_t args[4];
+    const void *data;
+    size_t size;
+    int64_t tag;                           /* the hooks' own, 0 at first: who calls */
+    /* the kernel's: */
+    bool hold;
+    uint64_t hold_token, hold_ns;
+};
+
+enum kernel_action {
+    KERNEL_GO_ON,
+    KERNEL_FAIL,         /* a call that can fail: answered with value, the driver is not asked */
+    KERNEL_HOLD,         /* ioctl, mmap, read: begins ns later, or with ns 0 when kernel_resume is called with the token */
+    KERNEL_DROP,         /* notify, event: does not happen; defer: nothing is done this time */
+    KERNEL_DOUBLE,       /* notify, event: happens twice */
+    KERNEL_LATE,         /* notify (its event only), event, defer, unmap: happens ns later */
+};
+struct kernel_verdict {
+    enum kernel_action action;
+    long value;
+    uint64_t ns, token;
+};
+
+enum kernel_user { KERNEL_USER_READ, KERNEL_USER_WRITE, KERNEL_USER_FIND_VMA };
+
+/* Calls out of the model, with the kernel's ctx. Every pointer may be NULL. inject may destroy other domains and their
+ * kernels; none may otherwise call back. */
+struct kernel_hooks {
+    /* Asked before each of the above but KERNEL_VMA_CLOSE, KERNEL_CANCEL and KERNEL_PARAM, after enter. */
+    struct kernel_verdict (*inject)(void *ctx, struct kernel_point *point);
+    /* A call of a device file (or what else the outside does) begins, and what came of it, maybe much later. What happens in the
+     * kernel itself has only done, before its consequences; result is the action chosen. */
+    void (*enter)(void *ctx, struct kernel_point *point);
+    void (*done)(void *ctx, const struct kernel_point *point, long result);
+    /* A call has reached its caller's memory; data is what was read or is written. vma: what was found. */
+    void (*user)(void *ctx, const struct kernel_point *point, enum kernel_user op, const void *data, size_t size,
+                 const struct vma *vma, int rc);
+};
+/* The device call that is running now, NULL if none is: for hooks of the hypervisor. */
+struct kernel_point *kernel_current(const struct kernel *k);
+/* The running call, if it is one that can wait, is answered ns later than it ends, or with ns 0 when kernel_resume is called with
+ * the token. False: it cannot wait. */
+bool kernel_hold_answer(struct kernel *k, uint64_t token, uint64_t ns);
+/* Lets a held call go on. -ENOENT. */
+int kernel_resume(struct kernel *k, uint64_t token);
+
 /* ---- Life ------------------------------------------------------------------------------------- */
 
 struct kernel_config {
@@ -74,6 +151,7 @@ struct kernel_config {
     void (*log)(void *ctx, const char *line);   /* what a real kernel would print; may be NULL */
     void *ctx;
     unsigned grant_version;                /* boot parameter grant_table.version: 1 or 2; 0: the kernel chooses (1) */
+    const struct kernel_hooks *hooks;      /* NULL: none, which costs nothing to speak of */
 };
 
 /*
@@ -158,6 +236,9 @@ struct kreq {
     bool completed;
     long result;
     struct vma *vma;               /* of an mmap */
+    struct file *file;
+    void *buf;                     /* of a read */
+    struct kernel_point point;
     void *driver;
     struct kreq *next, **pprev;
 };
@@ -169,6 +250,7 @@ void kernel_cancel(struct kreq *req);
 struct file {
     const struct chardev *dev;
     struct kernel *kernel;         /* NULL once the domain is gone: every operation answers -ENODEV */
+    uint64_t id;                   /* number in this kernel */
     unsigned flags;                /* O_ACCMODE | O_NONBLOCK as opened; the server keeps O_NONBLOCK current */
     void *priv;                    /* the driver's */
     /* Readiness changed (POLLIN, POLLERR): set by the server, may be NULL. */
@@ -186,6 +268,7 @@ struct kernel_pin;
 struct vma {
     /* in: */
     struct file *file;
+    uint64_t id;                   /* number in this kernel */
     uint64_t pgoff;                /* offset / 4096 */
     uint64_t nr_pages;
     unsigned prot;                 /* PROT_* as asked for */
