@@ -44,7 +44,7 @@ static void audit_end(struct audit *a)
 static unsigned audit(const struct hv *hv, FILE *out, bool trust_guests)
 {
     static void (*const checkers[])(struct audit *, const struct domain *) = {
-        audit_ownership, audit_p2m, audit_maptrack, audit_placements, audit_table, audit_evtchns,
+        audit_ownership, audit_p2m, audit_foreign, audit_maptrack, audit_placements, audit_table, audit_evtchns,
     };
     struct audit a = { .hv = hv, .out = out, .trust_guests = trust_guests };
 

@@ -85,6 +85,25 @@ void audit_p2m(struct audit *a, const struct domain *d)
         }
 }
 
+/* What d maps of others without a grant. */
+void audit_foreign(struct audit *a, const struct domain *d)
+{
+    uint32_t found = 0;
+    bool writable;
+    uint64_t mfn;
+
+    for (int at = -1; (at = foreign_next(d, (uint32_t)(at + 1), &mfn, &writable)) >= 0; found++) {
+        if (!audit_mfn_okay(a, mfn)) {
+            audit_report(a, "d%u: foreign mapping %d of frame %" PRIu64 ", out of range", d->id, at, mfn);
+            continue;
+        }
+        a->refs[mfn]++;
+        a->types[mfn] += writable;
+    }
+    if (found != d->foreign.in_use)
+        audit_report(a, "d%u: %u foreign mappings, %u are counted", d->id, found, d->foreign.in_use);
+}
+
 static void check_used(struct audit *a, uint64_t mfn, const struct frame *f)
 {
     uint32_t refs = a->refs[mfn] + !!(f->flags & FRAME_ALLOCATED);

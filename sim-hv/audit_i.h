@@ -38,6 +38,7 @@ static inline bool audit_mfn_okay(const struct audit *a, uint64_t mfn)
 /* audit_frames.c */
 void audit_ownership(struct audit *a, const struct domain *d);
 void audit_p2m(struct audit *a, const struct domain *d);
+void audit_foreign(struct audit *a, const struct domain *d);
 void audit_frames(struct audit *a);
 /* audit_grants.c */
 void audit_maptrack(struct audit *a, const struct domain *d);

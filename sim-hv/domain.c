@@ -170,6 +170,7 @@ void domain_kill(struct domain *d)
     assert(!domain_dying(d));
     d->life = DOMAIN_DYING;
     gnttab_release_mappings(d);
+    foreign_release_all(d);
     evtchn_close_all(d);
     hostmap_destroy(&d->hostmap);
     p2m_destroy(&d->p2m);

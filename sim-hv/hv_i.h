@@ -45,6 +45,10 @@ struct domain {
     uint64_t shared_info_mfn;
     struct shared_info *shared_info;
     struct evtchns evtchns;
+    struct foreign_maps {
+        struct foreign_map *maps;   /* by handle */
+        uint32_t capacity, in_use, free;
+    } foreign;
     struct domain *next_reap;
     struct hv_domain_config config;
 };
@@ -112,6 +116,18 @@ static inline void *frame_data(const struct hv *hv, uint64_t mfn)
     return hv->memory + mfn * HV_PAGE_SIZE;
 }
 
+/* Looked up again and again, as the elements of a batch do. Start with DOMID_INVALID, which nobody has. */
+struct last_domain {
+    domid_t id;
+    struct domain *d;
+};
+#define NO_DOMAIN_YET { .id = DOMID_INVALID }
+static inline struct domain *domain_lookup_again(const struct hv *hv, struct last_domain *last, domid_t id)
+{
+    if (id != last->id)
+        *last = (struct last_domain){ .id = id, .d = domain_lookup(hv, id) };
+    return last->d;
+}
 /* Takes a reference if owner owns a live frame of that number. */
 static inline bool frame_get(struct hv *hv, uint64_t mfn, domid_t owner)
 {
@@ -133,20 +149,20 @@ static inline void frame_put(struct hv *hv, uint64_t mfn)
     if (--f->refs == 0 || f->flags & FRAME_XENHEAP)
         frame_was_put(hv, mfn);
 }
-/* A writable type can be taken unless the frame is paged out; page tables are not modelled. */
-static inline void frame_get_type(struct hv *hv, uint64_t mfn)
+/* So many of the references are as a writable page. Always possible unless it is paged out: page tables are not modelled. */
+static inline void frame_get_types(struct hv *hv, uint64_t mfn, unsigned nr)
 {
     struct frame *f = frame_of(hv, mfn);
 
-    assert(f->refs > f->types);
-    f->types++;
+    assert(f->refs - f->types >= nr);
+    f->types += nr;
 }
-static inline void frame_put_type(struct hv *hv, uint64_t mfn)
+static inline void frame_put_types(struct hv *hv, uint64_t mfn, unsigned nr)
 {
     struct frame *f = frame_of(hv, mfn);
 
-    assert(f->types > 0);
-    f->types--;
+    assert(f->types >= nr);
+    f->types -= nr;
 }
 
 /* domain.c */
@@ -171,6 +187,11 @@ long memory_hypercall(struct call *call, const uint64_t args[5]);
 /* memory.c */
 /* Someone needs a page that is out: asks for it. own: the domain itself. */
 void mem_populate(struct domain *d, uint64_t gfn, bool own);
+
+/* foreign.c: its domain dies. */
+void foreign_release_all(struct domain *d);
+/* The handle >= from of a mapping, -1: no more. */
+int foreign_next(const struct domain *d, uint32_t from, uint64_t *mfn, bool *writable);
 
 /* hooks.c: the points of a hypercall. left: elements of the array that are left, the present one included. */
 /* 0: go on; 1: the element is not executed, *status is decided; negative: the hypercall ends with it. */

@@ -207,6 +207,18 @@ int hv_page_in(struct hv *hv, domid_t dom, uint64_t gfn);
 void hv_frame_get(struct hv *hv, uint64_t mfn);
 void hv_frame_put(struct hv *hv, uint64_t mfn);
 
+/*
+ * A mapping of a frame of dom without a grant, as a control domain has them in its address space: a reference of its own until
+ * hv_foreign_unmap or the caller's end. frame is what dom calls it itself (a gfn if auto-translated, else the machine frame);
+ * with HV_FOREIGN_MFN always the machine frame, which may be one of the hypervisor's for dom, as XENMEM_acquire_resource names them.
+ * Returns a handle, or -ESRCH, -EPERM (only the domain itself and a privileged one may), -ENOENT (paged out: the pager was asked),
+ * -EINVAL (no such frame of dom), -ENOMEM. *mfn is the frame.
+ */
+#define HV_FOREIGN_WRITE 1u
+#define HV_FOREIGN_MFN   2u
+int64_t hv_foreign_map(struct hv *hv, domid_t caller, domid_t dom, uint64_t frame, unsigned flags, uint64_t *mfn);
+void hv_foreign_unmap(struct hv *hv, domid_t caller, uint32_t handle);
+
 /* ---- Hypercalls ------------------------------------------------------------------------------- */
 
 /* How the hypervisor reaches the caller's memory. Both return 0 or -EFAULT, and copy all or nothing. They must not call
