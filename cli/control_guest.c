@@ -87,7 +87,7 @@ bool guest_place(struct request *request, struct actor_place *place)
 
 /* ---- Errors ----------------------------------------------------------------------------------- */
 
-static json_object *no_object(struct request *request, const char *what)
+json_object *guest_no_object(struct request *request, const char *what)
 {
     json_object *value = json_object_object_get(request->args, what);
 
@@ -95,7 +95,7 @@ static json_object *no_object(struct request *request, const char *what)
                           what, json_object_get_string(value));
 }
 
-static json_object *failed(struct request *request, const char *what, long rc)
+json_object *guest_failed(struct request *request, const char *what, long rc)
 {
     return control_refuse(request, "%s: %s", what, strerror((int)-rc));
 }
@@ -106,7 +106,7 @@ json_object *guest_place_error(struct request *request, const struct actor_place
 
     switch (rc) {
     case -ENOENT:
-        return no_object(request, names[place->kind]);
+        return guest_no_object(request, names[place->kind]);
     case -ERANGE:
         return control_refuse(request, "that is not within the %s (or more than %u bytes at once)", names[place->kind], ACTOR_MAX_ACCESS);
     case -EACCES:
@@ -114,11 +114,11 @@ json_object *guest_place_error(struct request *request, const struct actor_place
     case -EAGAIN:
         return control_refuse(request, "nothing is mapped in mapping %lld (now)", (long long)place->id);
     default:
-        return failed(request, "cannot access guest memory", rc);
+        return guest_failed(request, "cannot access guest memory", rc);
     }
 }
 
-static json_object *number(const char *key, int64_t value)
+json_object *guest_value(const char *key, int64_t value)
 {
     json_object *object = json_object_new_object();
 
@@ -144,7 +144,7 @@ static json_object *verb_page(struct request *request)
     if (!actor || !control_int(request, "count", 1, 1, ACTOR_MAX_BATCH, &count))
         return NULL;
     page = actor_page_alloc(actor, (unsigned)count);
-    return page < 0 ? failed(request, "cannot allocate guest pages", page) : number("page", page);
+    return page < 0 ? guest_failed(request, "cannot allocate guest pages", page) : guest_value("page", page);
 }
 
 static json_object *verb_page_free(struct request *request)
@@ -160,7 +160,7 @@ static json_object *verb_page_free(struct request *request)
     if (rc == -EBUSY)
         return control_refuse(request, "page %lld is granted: end its grants first (guest-end), or say \"force\" to act as a buggy "
                               "kernel", (long long)page);
-    return rc ? no_object(request, "page") : control_done();
+    return rc ? guest_no_object(request, "page") : control_done();
 }
 
 static json_object *verb_grant(struct request *request)
@@ -185,10 +185,10 @@ static json_object *verb_grant(struct request *request)
             actor_end_deferred(actor, (grant_ref_t)json_object_get_int64(json_object_array_get_idx(refs, i)));
         json_object_put(refs);
         if (ref == -ENOENT)
-            return no_object(request, "page");
-        return failed(request, "cannot grant", ref);
+            return guest_no_object(request, "page");
+        return guest_failed(request, "cannot grant", ref);
     }
-    result = number("ref", json_object_get_int64(json_object_array_get_idx(refs, 0)));
+    result = guest_value("ref", json_object_get_int64(json_object_array_get_idx(refs, 0)));
     json_object_object_add(result, "refs", refs);
     return result;
 }
@@ -241,11 +241,11 @@ static json_object *verb_entry(struct request *request)
         if (!guest_number(request, "page", INT64_MAX, &page))
             return NULL;
         if (actor_page_frame(actor, page, &new.frame))
-            return no_object(request, "page");
+            return guest_no_object(request, "page");
     }
     if (has(request, "flags") || has(request, "to") || has(request, "frame") || has(request, "page"))
         actor_entry_write(actor, (grant_ref_t)ref, &new);
-    result = number("flags", old.flags);
+    result = guest_value("flags", old.flags);
     json_object_object_add(result, "to", json_object_new_int(old.to));
     json_object_object_add(result, "frame", json_object_new_uint64(old.frame));
     return result;
@@ -260,7 +260,7 @@ static json_object *verb_version(struct request *request)
     if (!actor || !guest_number(request, "version", INT32_MAX, &version))
         return NULL;
     rc = actor_set_version(actor, (unsigned)version);
-    return rc < 0 ? failed(request, "cannot change the grant table's version", rc) : number("version", rc);
+    return rc < 0 ? guest_failed(request, "cannot change the grant table's version", rc) : guest_value("version", rc);
 }
 
 /* ---- Memory ----------------------------------------------------------------------------------- */
@@ -408,7 +408,7 @@ static json_object *verb_map(struct request *request)
         return NULL;
     rc = actor_map(actor, (domid_t)granter, refs, nr, readonly, &mapping);
     free(refs);
-    return rc ? failed(request, "cannot map", rc) : mapping_object(&mapping);
+    return rc ? guest_failed(request, "cannot map", rc) : mapping_object(&mapping);
 }
 
 static json_object *verb_mapping(struct request *request)
@@ -419,7 +419,7 @@ static json_object *verb_mapping(struct request *request)
 
     if (!actor || !guest_number(request, "mapping", INT64_MAX, &id))
         return NULL;
-    return actor_mapping(actor, id, &mapping) ? no_object(request, "mapping") : mapping_object(&mapping);
+    return actor_mapping(actor, id, &mapping) ? guest_no_object(request, "mapping") : mapping_object(&mapping);
 }
 
 static json_object *verb_unmap(struct request *request)
@@ -433,10 +433,10 @@ static json_object *verb_unmap(struct request *request)
         return NULL;
     rc = actor_unmap(actor, id, &status);
     if (rc == -ENOENT)
-        return no_object(request, "mapping");
+        return guest_no_object(request, "mapping");
     if (rc == -EBUSY)
         return control_refuse(request, "mapping %lld is still being made: its kernel retries (see guest-mapping)", (long long)id);
-    return rc ? failed(request, "cannot unmap", rc) : status_object(status);
+    return rc ? guest_failed(request, "cannot unmap", rc) : status_object(status);
 }
 
 /* {"page": P, "offset": O} or {"domain": D, "ref": R, "offset": O} */
@@ -482,74 +482,7 @@ static json_object *verb_copy(struct request *request)
     if (rc == -ENOENT)
         return control_refuse(request, "there is no such page: %s to %s", json_object_get_string(json_object_object_get(request->args,
                               "source")), json_object_get_string(json_object_object_get(request->args, "dest")));
-    return rc ? failed(request, "cannot copy", rc) : status_object(status);
-}
-
-/* ---- Events ----------------------------------------------------------------------------------- */
-
-static json_object *verb_event_alloc(struct request *request)
-{
-    struct actor *actor = guest_actor(request);
-    int64_t remote, port;
-
-    if (!actor || !guest_number(request, "remote", UINT16_MAX, &remote))
-        return NULL;
-    port = actor_event_alloc(actor, (domid_t)remote);
-    return port < 0 ? failed(request, "cannot allocate an event channel", port) : number("port", port);
-}
-
-static json_object *verb_event_bind(struct request *request)
-{
-    struct actor *actor = guest_actor(request);
-    int64_t remote, remote_port, port;
-
-    if (!actor || !guest_number(request, "remote", UINT16_MAX, &remote) || !guest_number(request, "port", UINT32_MAX, &remote_port))
-        return NULL;
-    port = actor_event_bind(actor, (domid_t)remote, (evtchn_port_t)remote_port);
-    return port < 0 ? failed(request, "cannot bind that event channel", port) : number("port", port);
-}
-
-static json_object *verb_event_send(struct request *request)
-{
-    struct actor *actor = guest_actor(request);
-    int64_t port;
-    int rc;
-
-    if (!actor || !guest_number(request, "port", UINT32_MAX, &port))
-        return NULL;
-    rc = actor_event_send(actor, (evtchn_port_t)port);
-    return rc ? failed(request, "cannot send", rc) : control_done();
-}
-
-static json_object *verb_event_pending(struct request *request)
-{
-    struct actor *actor = guest_actor(request);
-    json_object *result;
-    int64_t port;
-    int rc;
-
-    if (!actor || !guest_number(request, "port", UINT32_MAX, &port))
-        return NULL;
-    rc = actor_event_pending(actor, (evtchn_port_t)port);
-    if (rc < 0)
-        return no_object(request, "port");
-    result = json_object_new_object();
-    json_object_object_add(result, "pending", json_object_new_boolean(rc));
-    return result;
-}
-
-static json_object *verb_event_close(struct request *request)
-{
-    struct actor *actor = guest_actor(request);
-    int64_t port;
-    int rc;
-
-    if (!actor || !guest_number(request, "port", UINT32_MAX, &port))
-        return NULL;
-    rc = actor_event_close(actor, (evtchn_port_t)port);
-    if (rc == -ENOENT)
-        return no_object(request, "port");
-    return rc ? failed(request, "cannot close", rc) : control_done();
+    return rc ? guest_failed(request, "cannot copy", rc) : status_object(status);
 }
 
 const struct verb control_guest_verbs[] = {
@@ -566,10 +499,5 @@ const struct verb control_guest_verbs[] = {
     { "guest-mapping", verb_mapping },
     { "guest-unmap", verb_unmap },
     { "guest-copy", verb_copy },
-    { "guest-event-alloc", verb_event_alloc },
-    { "guest-event-bind", verb_event_bind },
-    { "guest-event-send", verb_event_send },
-    { "guest-event-pending", verb_event_pending },
-    { "guest-event-close", verb_event_close },
     { NULL, NULL },
 };

@@ -10,6 +10,10 @@
 const char *gntst_name(int16_t status);
 /* The actor of the domain named. NULL. */
 struct actor *guest_actor(struct request *request);
+/* Answers. */
+json_object *guest_no_object(struct request *request, const char *what);
+json_object *guest_failed(struct request *request, const char *what, long rc);
+json_object *guest_value(const char *key, int64_t value);
 /* Absent: false. */
 bool guest_bool(struct request *request, const char *key, bool *out);
 /* 0 .. max, not to be left out. */

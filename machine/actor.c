@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "actor_i.h"
+#include "adversary.h"
 #include "machine.h"
 
 /* ---- Tables of objects ------------------------------------------------------------------------ */
@@ -58,6 +59,11 @@ domid_t actor_domid(const struct actor *a)
     return a->d->id;
 }
 
+struct kernel *actor_kernel(struct actor *a)
+{
+    return a->k;
+}
+
 static void *first(void *table)
 {
     return table ? *(void **)table : NULL;
@@ -72,6 +78,7 @@ void actor_destroy(struct actor *a)
     if (!a)
         return;
     kernel_upcall(a->k);       /* it notices that its domain is gone */
+    adversaries_end(a->d->machine, a);
     while ((grant = first(a->grants))) {
         actor_remove(&a->grants, &grant->object);
         if (grant->page)

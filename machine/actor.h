@@ -129,6 +129,7 @@ int actor_set_version(struct actor *a, unsigned version);
 struct machine;
 struct machine *actor_machine(struct actor *a);
 domid_t actor_domid(const struct actor *a);
+struct kernel *actor_kernel(struct actor *a);
 /* References that the actor granted and ended lately: the i-th before the last. False: not that many are remembered. */
 bool actor_stale_ref(const struct actor *a, unsigned i, grant_ref_t *ref);
 

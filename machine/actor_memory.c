@@ -187,6 +187,7 @@ int actor_entry_write(struct actor *a, grant_ref_t ref, const struct actor_entry
 
     if (!at)
         return -EINVAL;
+    a->d->hostile = true;
     if (version == 2) {
         __atomic_store_n(&v2->hdr.domid, entry->to, __ATOMIC_RELAXED);
         __atomic_store_n(&v2->full_page.frame, entry->frame, __ATOMIC_RELAXED);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "actor.h"
+#include "adversary.h"
 #include "loops.h"
 #include "maps.h"
 
@@ -50,6 +51,7 @@ void machine_settle(struct machine *m)
     if (m->settling)
         return;
     m->settling = true;
+    adversaries_settle(m);
     while (m->attention) {
         struct domain *d, *next;
 

@@ -20,6 +20,7 @@
 #include <gntsim/kernel.h>
 
 struct actor;
+struct adversary;
 struct maps;
 struct loops;
 /* The state of the ways. */
@@ -47,6 +48,7 @@ struct domain {
     unsigned in_flight;          /* threads inside a call that may let go of the lock */
     unsigned open_files;
     bool dead;                   /* destroyed, waiting for in_flight and open_files to reach 0 */
+    bool hostile;                /* somebody wrote its grant table past its kernel */
     bool upcall;                 /* the hypervisor asked for attention */
     bool crashed;                /* the hypervisor crashed it: destroyed at the next unlock */
     struct domain *next;
@@ -89,6 +91,9 @@ struct machine {
     bool verbose;
     struct domain *domains;      /* ascending id */
     struct machine_stats stats;
+    struct adversary *adversaries;
+    int64_t next_adversary;
+    bool adversary_at_work;
     struct maps *maps;
     struct loops *loops;
     const struct machine_way *ways[MACHINE_MAX_WAYS + 1];

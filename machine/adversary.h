@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hostile guests: a domain that does to its peers what they must survive. Each step is drawn from the adversary's own seed, so
+ * the same seed and the same operations give the same attack. Steps are made when a test asks for them, in the background
+ * (one before each operation of the machine), or, which nobody can repeat, by a thread that never rests.
+ *
+ * All calls need the machine's lock.
+ */
+#ifndef GNTSIM_MACHINE_ADVERSARY_H
+#define GNTSIM_MACHINE_ADVERSARY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "actor.h"
+
+struct adversary;
+struct machine;
+
+enum adversary_kind {
+    ADVERSARY_REWRITE,           /* changes its grant entries, in use or not, and puts them right again */
+    ADVERSARY_FLIP,              /* changes words of a shared page, and puts them right again */
+    ADVERSARY_STALE,             /* writes references that are no good any more where the peer looks for one */
+    ADVERSARY_GUESS,             /* maps references of the peer that nobody told it */
+    ADVERSARY_FLOOD,             /* sends events */
+    ADVERSARY_NR_KINDS,
+};
+extern const char *const adversary_kinds[ADVERSARY_NR_KINDS];
+
+#define ADVERSARY_MAX_VALUES 16u
+
+struct adversary_config {
+    enum adversary_kind kind;
+    uint64_t seed;
+    struct actor_place place;    /* FLIP, STALE: the first word */
+    uint32_t words;              /* FLIP, STALE: how many words of 32 bits from there on */
+    uint32_t values[ADVERSARY_MAX_VALUES];   /* FLIP: what to write; nr_values 0: anything */
+    unsigned nr_values;
+    domid_t granter;             /* GUESS */
+    grant_ref_t first, last;     /* REWRITE: of its own table; GUESS: of the granter's */
+    evtchn_port_t port;          /* FLOOD */
+    uint32_t burst;              /* FLOOD: events in a step */
+    uint64_t background;         /* steps to make by itself, UINT64_MAX: without end */
+    bool thread;                 /* FLIP: by a thread */
+};
+
+struct adversary_info {
+    int64_t id;
+    domid_t domain;
+    enum adversary_kind kind;
+    uint64_t steps, hits;        /* made; and of them those that found something to do */
+};
+
+/* 0 and *id; -ENOMEM, -EAGAIN (no thread), or what is wrong with the place, see actor_mfn. */
+int adversary_start(struct actor *a, const struct adversary_config *config, int64_t *id);
+/* -ENOENT, -EBUSY (a thread makes them). */
+int adversary_step(struct machine *m, int64_t id, uint64_t n, struct adversary_info *info);
+/* Puts right what it changed last. -ENOENT. */
+int adversary_stop(struct machine *m, int64_t id, struct adversary_info *info);
+/* The one with the lowest id >= from. -ENOENT. */
+int adversary_next(struct machine *m, int64_t from, struct adversary_info *info);
+
+/* A hypercall, or an element of its batch, is about to be done: called within it. Whoever has the hook hv_hooks.inject calls
+ * this there; adversary.c takes the hook while nobody else has. */
+void adversaries_point(struct machine *m);
+/* What they may not do within a hypercall. */
+void adversaries_settle(struct machine *m);
+/* The domain is gone as far as the hypervisor is concerned. */
+void adversaries_end(struct machine *m, const struct actor *of);
+
+#endif
