@@ -96,8 +96,8 @@ static void walk_placements(struct audit *a, const struct domain *d, void (*visi
         if (p2m_is_grant(e.type))
             visit(a, d, e.mfn, gfn * HV_PAGE_SIZE, e.type == P2M_GRANT_MAP_RO);
     for (uint64_t i = 0; d->hostmap.slots && i <= d->hostmap.mask; i++)
-        if (d->hostmap.slots[i].value)
-            visit(a, d, d->hostmap.slots[i].value >> 2, d->hostmap.slots[i].key, d->hostmap.slots[i].value & 2);
+        if (d->hostmap.slots[i].state)
+            visit(a, d, d->hostmap.slots[i].mfn, d->hostmap.slots[i].key, d->hostmap.slots[i].state & SLOT_READONLY);
 }
 
 static void subtract(struct audit *a, const struct domain *d, uint64_t mfn, uint64_t addr, bool readonly)

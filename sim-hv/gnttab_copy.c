@@ -32,7 +32,7 @@ static void release_grant(const struct entry *e, bool readonly)
         return;
     /* Bounded: acquiring allows one level. */
     td = domain_lookup(rd->hv, trans_domid);
-    assert(td && e->act->trans_ref < nr_grant_entries(&td->gt));
+    assert(td && grant_ref_okay(&td->gt, e->act->trans_ref));
     inner = entry_at(td, e->act->trans_ref);
     release_grant(&inner, readonly);
 }
@@ -55,7 +55,7 @@ static int acquire_transitive(const struct entry *e, domid_t ldom, bool readonly
     td = domain_lookup(rd->hv, trans_domid);
     if (!td)
         return GNTST_general_error;
-    if (trans_ref >= nr_grant_entries(&td->gt))
+    if (!grant_ref_okay(&td->gt, trans_ref))
         return GNTST_bad_gntref;
     from = entry_at(td, trans_ref);
     status = acquire_grant(&from, rd->id, readonly, false, inner);
@@ -89,12 +89,10 @@ static int acquire_transitive(const struct entry *e, domid_t ldom, bool readonly
 static int acquire_frame(const struct entry *e, domid_t ldom, struct acquired *out)
 {
     struct active_entry *act = e->act;
-    struct grant_frame_ref granted;
+    struct grant_frame_ref granted = read_frame(e);
     struct domain *rd = e->rd;
-    int status;
+    int status = domain_get_frame(rd, granted.frame, false, &out->mfn);
 
-    read_frame(e, &granted);
-    status = rd->guest->get_frame(rd, granted.frame, false, &out->mfn);
     if (status)
         return status;
     if (!act->pin) {
@@ -173,7 +171,7 @@ static void side_release(struct copy_side *s)
     if (s->is_gref)
         release_grant(&s->e, s->readonly);
     if (!s->readonly)
-        frame_put_type(hv, s->got.mfn);
+        frame_put_types(hv, s->got.mfn, 1);
     frame_put(hv, s->got.mfn);
     s->held = false;
 }
@@ -201,19 +199,19 @@ static int side_claim(const struct call *c, struct copy_side *s, struct domain *
     s->number = number;
     s->is_gref = is_gref;
     if (is_gref) {
-        if (number >= nr_grant_entries(&d->gt))
+        if (number > UINT32_MAX || !grant_ref_okay(&d->gt, (uint32_t)number))
             return GNTST_bad_gntref;
         s->e = entry_at(d, (uint32_t)number);
         status = acquire_grant(&s->e, c->d->id, s->readonly, true, &s->got);
     } else {
-        status = d->guest->get_frame(d, number, true, &s->got.mfn);
+        status = domain_get_frame(d, number, true, &s->got.mfn);
         s->got.start = 0;
         s->got.length = HV_PAGE_SIZE;
     }
     if (status)
         return status;
     if (!s->readonly)
-        frame_get_type(c->hv, s->got.mfn);
+        frame_get_types(c->hv, s->got.mfn, 1);
     s->held = true;
     return GNTST_okay;
 }

@@ -18,11 +18,11 @@ static bool permits_v2(union header h, struct access want)
            (!want.map && permits(h, GTF_type_mask, GTF_transitive, want));
 }
 
-int gnttab_set_status_v2(const struct entry *e, struct access want)
+int gnttab_set_status_v2(struct entry e, struct access want)
 {
     const uint16_t both = GTF_reading | GTF_writing;
-    grant_status_t *status = status_word(&e->rd->gt, e->ref);
-    union header h = read_header(e->header);
+    grant_status_t *status = status_word(&e.rd->gt, e.ref);
+    union header h = read_header(e.header);
 
     if (!permits_v2(h, want) || is_refused_write(h, want))
         return GNTST_general_error;
@@ -31,24 +31,26 @@ int gnttab_set_status_v2(const struct entry *e, struct access want)
      * sequentially consistent, so one of the two sees the other.
      */
     __atomic_fetch_or(status, want.readonly ? GTF_reading : both, __ATOMIC_SEQ_CST);
-    guest_may_act(e->rd->hv);
-    h = read_header(e->header);
+    guest_may_act(e.rd->hv);
+    h = read_header(e.header);
     if (permits_v2(h, want) && !is_refused_write(h, want))
         return GNTST_okay;
     __atomic_fetch_and(status, (uint16_t)~(want.pinned ? GTF_writing : both), __ATOMIC_SEQ_CST);
     return GNTST_general_error;
 }
 
-void gnttab_read_frame_v2(const struct entry *e, struct grant_frame_ref *out)
+struct grant_frame_ref gnttab_read_frame_v2(struct entry e)
 {
-    const grant_entry_v2_t *v2 = (void *)e->header;
+    const grant_entry_v2_t *v2 = (void *)e.header;
+    struct grant_frame_ref ref = { .start = 0, .length = HV_PAGE_SIZE };
 
-    out->frame = __atomic_load_n(&v2->full_page.frame, __ATOMIC_RELAXED);
-    if (read_header(e->header).flags & GTF_sub_page) {
-        out->is_sub_page = true;
-        out->start = __atomic_load_n(&v2->sub_page.page_off, __ATOMIC_RELAXED);
-        out->length = __atomic_load_n(&v2->sub_page.length, __ATOMIC_RELAXED);
+    ref.frame = __atomic_load_n(&v2->full_page.frame, __ATOMIC_RELAXED);
+    if (read_header(e.header).flags & GTF_sub_page) {
+        ref.is_sub_page = true;
+        ref.start = __atomic_load_n(&v2->sub_page.page_off, __ATOMIC_RELAXED);
+        ref.length = __atomic_load_n(&v2->sub_page.length, __ATOMIC_RELAXED);
     }
+    return ref;
 }
 
 int gnttab_prepare_transfer(struct domain *rd, uint32_t ref, domid_t from)

@@ -2,7 +2,7 @@
 /*
  * The protocol on shared entries. The guest that owns them may write them at any instant, so each field is read
  * once, {flags, domid} are taken and exchanged as one word, and no loop depends on the guest holding still.
- * What every mapping and copy needs is inline: a call would cost as much as what it does. All return a GNTST_* status.
+ * What returns an int returns a GNTST_* status.
  */
 #ifndef GNTSIM_HV_GNTTAB_ENTRY_I_H
 #define GNTSIM_HV_GNTTAB_ENTRY_I_H
@@ -28,7 +28,7 @@ struct entry {
     uint32_t *header;
     struct active_entry *act;
 };
-static inline struct entry entry_at(struct domain *rd, uint32_t ref)
+HOT struct entry entry_at(struct domain *rd, uint32_t ref)
 {
     const struct grant_table *gt = &rd->gt;
 
@@ -36,12 +36,12 @@ static inline struct entry entry_at(struct domain *rd, uint32_t ref)
                            .header = gt->version == 1 ? (void *)shared_v1(gt, ref) : (void *)shared_v2(gt, ref) };
 }
 
-static inline union header read_header(const uint32_t *word)
+HOT union header read_header(const uint32_t *word)
 {
     return (union header){ .word = __atomic_load_n(word, __ATOMIC_SEQ_CST) };
 }
 
-static inline void guest_may_act(const struct hv *hv)
+HOT void guest_may_act(const struct hv *hv)
 {
     if (hv->race)
         hv->race(hv->race_ctx);
@@ -54,53 +54,54 @@ struct access {
 };
 
 /* Whether the header grants it; a pinned entry's type and domid were looked at when it was pinned. */
-static inline bool permits(union header h, uint16_t mask, uint16_t type, struct access want)
+HOT bool permits(union header h, uint16_t mask, uint16_t type, struct access want)
 {
     return (h.flags & mask) == type && h.domid == want.ldom;
 }
 
-static inline uint16_t mask_for(struct access want)
+HOT uint16_t mask_for(struct access want)
 {
     return GTF_type_mask | (want.map ? GTF_sub_page : 0);
 }
 
-static inline bool is_refused_write(union header h, struct access want)
+HOT bool is_refused_write(union header h, struct access want)
 {
     return !want.readonly && h.flags & GTF_readonly;
 }
 
-static inline int set_status_v1(const struct entry *e, struct access want)
+HOT int set_status_v1(const struct entry *e, struct access want)
 {
-    union header old = read_header(e->header), new;
+    const uint32_t set = want.readonly ? GTF_reading : GTF_reading | GTF_writing;    /* flags are the lower half */
+    uint32_t old = read_header(e->header).word;
 
     for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-        if (!want.pinned && !permits(old, mask_for(want), GTF_permit_access, want))
+        union header seen = { .word = old };
+
+        if (!want.pinned && !permits(seen, mask_for(want), GTF_permit_access, want))
             return GNTST_general_error;
-        if (is_refused_write(old, want))
+        if (is_refused_write(seen, want))
             return GNTST_general_error;
-        new = old;
-        new.flags |= want.readonly ? GTF_reading : GTF_reading | GTF_writing;
         guest_may_act(e->rd->hv);
-        if (__atomic_compare_exchange_n(e->header, &old.word, new.word, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        if (__atomic_compare_exchange_n(e->header, &old, old | set, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             return GNTST_okay;
     }
     return GNTST_general_error;
 }
 
 /* gnttab_entry.c */
-int gnttab_set_status_v2(const struct entry *e, struct access want);
-void gnttab_read_frame_v2(const struct entry *e, struct grant_frame_ref *out);
+int gnttab_set_status_v2(struct entry e, struct access want);
+struct grant_frame_ref gnttab_read_frame_v2(struct entry e);
 
 /* Before the first pin, or the first one for writing. */
-static inline int set_status(const struct entry *e, bool readonly, bool map, domid_t ldom)
+HOT int set_status(const struct entry *e, bool readonly, bool map, domid_t ldom)
 {
     struct access want = { .pinned = e->act->pin != 0, .readonly = readonly, .map = map, .ldom = ldom };
 
-    return e->rd->gt.version == 1 ? set_status_v1(e, want) : gnttab_set_status_v2(e, want);
+    return e->rd->gt.version == 1 ? set_status_v1(e, want) : gnttab_set_status_v2(*e, want);
 }
 
 /* After a pin was lowered, or when one is not to be: clears what is not true in the entry. */
-static inline void reduce_status(const struct entry *e, bool readonly)
+HOT void reduce_status(const struct entry *e, bool readonly)
 {
     uint16_t clear = 0, *where;
 
@@ -114,13 +115,12 @@ static inline void reduce_status(const struct entry *e, bool readonly)
     __atomic_fetch_and(where, (uint16_t)~clear, __ATOMIC_RELEASE);
 }
 
-static inline void read_frame(const struct entry *e, struct grant_frame_ref *out)
+HOT struct grant_frame_ref read_frame(const struct entry *e)
 {
-    *out = (struct grant_frame_ref){ .start = 0, .length = HV_PAGE_SIZE };
-    if (e->rd->gt.version == 1)
-        out->frame = __atomic_load_n(&((grant_entry_v1_t *)(void *)e->header)->frame, __ATOMIC_RELAXED);
-    else
-        gnttab_read_frame_v2(e, out);
+    if (e->rd->gt.version != 1)
+        return gnttab_read_frame_v2(*e);
+    return (struct grant_frame_ref){ .start = 0, .length = HV_PAGE_SIZE,
+        .frame = __atomic_load_n(&((grant_entry_v1_t *)(void *)e->header)->frame, __ATOMIC_RELAXED) };
 }
 
 #endif

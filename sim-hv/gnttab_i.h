@@ -80,6 +80,10 @@ static inline uint64_t nr_grant_entries(const struct grant_table *gt)
 {
     return (uint64_t)gt->nr_frames * entries_per_frame(gt);
 }
+static inline bool grant_ref_okay(const struct grant_table *gt, uint32_t ref)
+{
+    return (gt->version == 1 ? ref / V1_PER_FRAME : ref / V2_PER_FRAME) < gt->nr_frames;
+}
 static inline unsigned status_frames_for(unsigned grant_frames)
 {
     return (grant_frames + 7) / 8;

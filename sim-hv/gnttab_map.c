@@ -20,21 +20,26 @@ static uint32_t pins_for(uint32_t flags)
     return pins[flags & (MAP_PARTS | GNTMAP_readonly)];
 }
 
-/* Whether the host part of such a mapping holds the frame's writable type. */
-static bool host_part_types(const struct domain *ld, const struct domain *rd, uint32_t flags)
+/* How many references such a mapping holds, and how many of them as a writable page. */
+static unsigned refs_of(uint32_t flags)
 {
-    return !(flags & GNTMAP_readonly) && (ld == rd || rd->guest->granter_keeps_type);
+    return !!(flags & GNTMAP_device_map) + !!(flags & GNTMAP_host_map);
+}
+
+static unsigned types_of(const struct domain *ld, const struct domain *rd, uint32_t flags)
+{
+    if (flags & GNTMAP_readonly)
+        return 0;
+    return !!(flags & GNTMAP_device_map) + (flags & GNTMAP_host_map && (ld == rd || rd->guest->granter_keeps_type));
 }
 
 /* First pin: what is granted becomes active. Takes a reference to the frame. */
-static int activate(const struct entry *e, domid_t ldom)
+HOT int activate(const struct entry *e, domid_t ldom)
 {
-    struct grant_frame_ref granted;
+    struct grant_frame_ref granted = read_frame(e);
     uint64_t mfn;
-    int status;
+    int status = domain_get_frame(e->rd, granted.frame, false, &mfn);
 
-    read_frame(e, &granted);
-    status = e->rd->guest->get_frame(e->rd, granted.frame, false, &mfn);
     if (status)
         return status;
     e->act->mfn = (uint32_t)mfn;
@@ -48,40 +53,30 @@ static int activate(const struct entry *e, domid_t ldom)
 }
 
 /* References of one mapping, the first of which may already be held. 0 or -EBUSY with nothing held. */
-static int take_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn, bool have_one)
+HOT int take_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn, bool have_one)
 {
-    struct hv *hv = ld->hv;
+    unsigned have = have_one;
 
-    if (!have_one && !frame_get(hv, mfn, rd->id))
-        return -EBUSY;
-    if ((flags & MAP_PARTS) == MAP_PARTS && !frame_get(hv, mfn, rd->id)) {
-        frame_put(hv, mfn);
-        return -EBUSY;
-    }
-    if (flags & GNTMAP_device_map && !(flags & GNTMAP_readonly))
-        frame_get_type(hv, mfn);
-    if (flags & GNTMAP_host_map && host_part_types(ld, rd, flags))
-        frame_get_type(hv, mfn);
+    for (; have < refs_of(flags); have++)
+        if (!frame_get(ld->hv, mfn, rd->id)) {
+            while (have--)
+                frame_put(ld->hv, mfn);
+            return -EBUSY;
+        }
+    frame_get_types(ld->hv, mfn, types_of(ld, rd, flags));
     return 0;
 }
 
 /* The references of the parts in flags. */
-static void drop_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn)
+HOT void drop_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn)
 {
-    if (flags & GNTMAP_device_map) {
-        if (!(flags & GNTMAP_readonly))
-            frame_put_type(ld->hv, mfn);
+    frame_put_types(ld->hv, mfn, types_of(ld, rd, flags));
+    for (unsigned refs = refs_of(flags); refs; refs--)
         frame_put(ld->hv, mfn);
-    }
-    if (flags & GNTMAP_host_map) {
-        if (host_part_types(ld, rd, flags))
-            frame_put_type(ld->hv, mfn);
-        frame_put(ld->hv, mfn);
-    }
 }
 
 /* Pins the entry and takes the references; its mfn is what the mapping will show. */
-static int pin_for_map(struct domain *ld, const struct entry *e, uint32_t flags, uint32_t pins)
+HOT int pin_for_map(struct domain *ld, const struct entry *e, uint32_t flags, uint32_t pins)
 {
     bool readonly = flags & GNTMAP_readonly, first = e->act->pin == 0;
     const struct active_entry *act = e->act;
@@ -109,7 +104,7 @@ static int pin_for_map(struct domain *ld, const struct entry *e, uint32_t flags,
     return GNTST_okay;
 }
 
-static void unpin(struct domain *ld, const struct entry *e, uint32_t parts)
+HOT void unpin(struct domain *ld, const struct entry *e, uint32_t parts)
 {
     drop_frame(ld, e->rd, parts, e->act->mfn);
     e->act->pin -= pins_for(parts);
@@ -117,7 +112,7 @@ static void unpin(struct domain *ld, const struct entry *e, uint32_t parts)
 }
 
 /* NO_HANDLE: none left. */
-static uint32_t maptrack_take(struct domain *d)
+HOT uint32_t maptrack_take(struct domain *d)
 {
     struct maptrack *mt = &d->maptrack;
     uint32_t handle = mt->head;
@@ -142,7 +137,7 @@ struct map_out {
 };
 
 /* out: on success only. */
-static inline __attribute__((always_inline)) int map_one(struct domain *ld, const struct map_in *op, struct map_out *out)
+HOT int map_one(struct domain *ld, const struct map_in *op, struct map_out *out, struct last_domain *last)
 {
     uint32_t pins = pins_for(op->flags), handle;
     struct maptrack_entry *track;
@@ -154,14 +149,14 @@ static inline __attribute__((always_inline)) int map_one(struct domain *ld, cons
         return GNTST_bad_gntref;
     if (op->flags & ld->guest->refused_map_flags)
         return GNTST_general_error;
-    rd = domain_lookup(ld->hv, op->dom);
+    rd = domain_lookup_again(ld->hv, last, op->dom);
     if (!rd)
         return GNTST_bad_domain;
     handle = maptrack_take(ld);
     if (handle == NO_HANDLE)
         return GNTST_no_space;
 
-    if (op->ref >= nr_grant_entries(&rd->gt))
+    if (!grant_ref_okay(&rd->gt, op->ref))
         goto give_back;
     e = entry_at(rd, op->ref);
     status = pin_for_map(ld, &e, op->flags, pins);
@@ -193,7 +188,7 @@ give_back:
 #define LOAD_FIELD(var, addr, type, field) memcpy(&(var), FIELD_AT(addr, type, field), sizeof(var))
 #define STORE_FIELD(addr, type, field, var) memcpy(FIELD_AT(addr, type, field), &(var), sizeof(var))
 
-static int map_plain(const struct call *c, uint64_t uop)
+HOT int map_plain(const struct call *c, uint64_t uop, struct last_domain *last)
 {
     struct map_in in;
     struct map_out out = { .handle = NO_HANDLE };
@@ -205,7 +200,7 @@ static int map_plain(const struct call *c, uint64_t uop)
     LOAD_FIELD(in.flags, uop, struct gnttab_map_grant_ref, flags);
     LOAD_FIELD(in.ref, uop, struct gnttab_map_grant_ref, ref);
     LOAD_FIELD(in.dom, uop, struct gnttab_map_grant_ref, dom);
-    status = (int16_t)map_one(c->d, &in, &out);
+    status = (int16_t)map_one(c->d, &in, &out, last);
     STORE_FIELD(uop, struct gnttab_map_grant_ref, status, status);
     if (status == GNTST_okay) {
         STORE_FIELD(uop, struct gnttab_map_grant_ref, handle, out.handle);
@@ -215,10 +210,11 @@ static int map_plain(const struct call *c, uint64_t uop)
 }
 
 /* The whole element goes back. */
-static int map_guest(const struct call *c, uint64_t uop, unsigned left)
+static __attribute__((noinline)) int map_guest(const struct call *c, uint64_t uop, unsigned left)
 {
     struct gnttab_map_grant_ref op;
     struct map_out out = { .handle = NO_HANDLE };
+    struct last_domain last = NO_DOMAIN_YET;
     struct map_in in;
     int decided;
 
@@ -229,7 +225,7 @@ static int map_guest(const struct call *c, uint64_t uop, unsigned left)
     if (decided < 0)
         return decided;
     if (!decided)
-        op.status = (int16_t)map_one(c->d, &in, &out);
+        op.status = (int16_t)map_one(c->d, &in, &out, &last);
     if (!decided && op.status == GNTST_okay) {
         op.handle = out.handle;
         op.dev_bus_addr = out.dev_bus_addr;
@@ -241,10 +237,11 @@ static int map_guest(const struct call *c, uint64_t uop, unsigned left)
 long gnttab_map_grant_ref(const struct call *c, uint64_t uop, unsigned count)
 {
     bool plain = c->plain && !c->hv->hooked;
+    struct last_domain last = NO_DOMAIN_YET;
     long rc = 0;
 
     for (; count && !rc; count--, uop += sizeof(struct gnttab_map_grant_ref))
-        rc = plain ? map_plain(c, uop) : map_guest(c, uop, count);
+        rc = plain ? map_plain(c, uop, &last) : map_guest(c, uop, count);
     return rc;
 }
 
@@ -260,7 +257,8 @@ struct unmap {
 };
 
 /* First pass: everything that can fail. */
-static int unmap_one(struct domain *ld, const struct unmap_in *op, uint64_t new_addr, struct unmap *out)
+HOT int unmap_one(struct domain *ld, const struct unmap_in *op, uint64_t new_addr, struct unmap *out,
+                     struct last_domain *last)
 {
     struct maptrack_entry *track;
     struct domain *rd;
@@ -274,8 +272,8 @@ static int unmap_one(struct domain *ld, const struct unmap_in *op, uint64_t new_
     if (!flags)
         return GNTST_bad_handle;
     /* The mapping's frame keeps the granter, its pin the granter's version: neither of the two can fail here. */
-    rd = domain_lookup(ld->hv, track->domid);
-    assert(rd && track->ref < nr_grant_entries(&rd->gt));
+    rd = domain_lookup_again(ld->hv, last, track->domid);
+    assert(rd && grant_ref_okay(&rd->gt, track->ref));
     out->e = entry_at(rd, track->ref);
     mfn = out->e.act->mfn;
     if (op->dev_bus_addr && flags & GNTMAP_device_map && op->dev_bus_addr != mfn * HV_PAGE_SIZE)
@@ -338,6 +336,7 @@ static int hook_unmap(const struct call *c, unsigned left, const struct unmap_in
 
 static long unmap_batches(const struct call *c, uint64_t uop, unsigned count, bool replace)
 {
+    struct last_domain last = NO_DOMAIN_YET;
     struct unmap batch[UNMAP_BATCH];
     const size_t size = sizeof(struct gnttab_unmap_grant_ref);
     struct unmap_in op;
@@ -366,7 +365,7 @@ static long unmap_batches(const struct call *c, uint64_t uop, unsigned count, bo
             }
             batch[n].done = 0;
             if (!decided)
-                status = (int16_t)unmap_one(c->d, &op, new_addr, &batch[n++]);
+                status = (int16_t)unmap_one(c->d, &op, new_addr, &batch[n++], &last);
             hook_element_done(c, status);
             rc = call_to_guest(c, uop + offsetof(struct gnttab_unmap_grant_ref, status), &status, sizeof status);
         }
@@ -403,7 +402,7 @@ void gnttab_release_mappings(struct domain *d)
         if (!track->flags)
             continue;
         rd = domain_lookup(d->hv, track->domid);
-        assert(rd && track->ref < nr_grant_entries(&rd->gt));
+        assert(rd && grant_ref_okay(&rd->gt, track->ref));
         e = entry_at(rd, track->ref);
         unpin(d, &e, track->flags & (MAP_PARTS | GNTMAP_readonly));
         track->flags = 0;

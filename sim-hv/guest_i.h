@@ -32,9 +32,11 @@ struct guest_ops {
 extern const struct guest_ops guest_pv, guest_translated;
 
 /* Host mappings of a PV domain without hv_pv_ops: host_addr -> frame, open addressing. */
+enum { SLOT_USED = 1u, SLOT_READONLY = 2u, SLOT_DISPLACED = 4u /* not where its key would have it */ };
 struct hostmap_slot {
     uint64_t key;          /* host_addr, bit 0: a page-table entry's address (GNTMAP_contains_pte) */
-    uint64_t value;        /* mfn << 2 | read-only << 1 | 1; 0: free */
+    uint32_t mfn;
+    uint32_t state;        /* SLOT_*; 0: free */
 };
 struct hostmap {
     struct hostmap_slot *slots;

@@ -13,14 +13,25 @@ static uint64_t home_of(const struct hostmap *map, uint64_t key)
     return (block << BLOCK_BITS | (unit & ((1u << BLOCK_BITS) - 1))) & map->mask;
 }
 
-/* The slot that holds key, or the free one where it would go. There is always a free one. */
+static uint64_t key_of(uint64_t host_addr, uint32_t flags)
+{
+    return host_addr | !!(flags & GNTMAP_contains_pte);
+}
+
+static uint32_t state_of(uint32_t flags)
+{
+    return SLOT_USED | (flags & GNTMAP_readonly ? SLOT_READONLY : 0);
+}
+
+/* NULL: not there. */
 static struct hostmap_slot *find(const struct hostmap *map, uint64_t key)
 {
     uint64_t i = home_of(map, key);
 
-    while (map->slots[i].value && map->slots[i].key != key)
-        i = (i + 1) & map->mask;
-    return &map->slots[i];
+    for (; map->slots[i].state; i = (i + 1) & map->mask)
+        if (map->slots[i].key == key)
+            return &map->slots[i];
+    return NULL;
 }
 
 static uint64_t distance(const struct hostmap *map, uint64_t i)
@@ -28,21 +39,30 @@ static uint64_t distance(const struct hostmap *map, uint64_t i)
     return (i - home_of(map, map->slots[i].key)) & map->mask;
 }
 
+static void put_at(struct hostmap *map, uint64_t i, struct hostmap_slot item)
+{
+    item.state &= ~SLOT_DISPLACED;
+    if (home_of(map, item.key) != i)
+        item.state |= SLOT_DISPLACED;
+    map->slots[i] = item;
+}
+
 /* Whoever is farther from home stays, the other moves on: then what follows a slot at its home never belongs before it. */
 static void place(struct hostmap *map, struct hostmap_slot item)
 {
-    uint64_t i = home_of(map, item.key);
-    struct hostmap_slot other;
+    uint64_t i = home_of(map, item.key), far = 0;
 
-    for (uint64_t far = 0; map->slots[i].value; i = (i + 1) & map->mask, far++) {
-        if (distance(map, i) >= far)
-            continue;
-        far = distance(map, i);
-        other = map->slots[i];
-        map->slots[i] = item;
-        item = other;
+    for (; map->slots[i].state; i = (i + 1) & map->mask, far++) {
+        struct hostmap_slot other = map->slots[i];
+        uint64_t others = distance(map, i);
+
+        if (others < far) {
+            put_at(map, i, item);
+            item = other;
+            far = others;
+        }
     }
-    map->slots[i] = item;
+    put_at(map, i, item);
 }
 
 static int make_room(struct hv *hv, struct hostmap *map)
@@ -54,43 +74,33 @@ static int make_room(struct hv *hv, struct hostmap *map)
     if (!bigger.slots)
         return -ENOMEM;
     for (uint64_t i = 0; map->slots && i <= map->mask; i++)
-        if (map->slots[i].value)
+        if (map->slots[i].state)
             place(&bigger, map->slots[i]);
     free(map->slots);
     *map = bigger;
     return 0;
 }
 
-static uint64_t key_of(uint64_t host_addr, uint32_t flags)
-{
-    return host_addr | !!(flags & GNTMAP_contains_pte);
-}
-
-static uint64_t value_of(uint64_t mfn, uint32_t flags)
-{
-    static_assert(GNTMAP_readonly == 4, "shifted to 2");
-    return mfn << 2 | (flags & GNTMAP_readonly) >> 1 | 1;
-}
-
 int hostmap_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn)
 {
     uint64_t key = key_of(host_addr, flags);
     struct hostmap *map = &d->hostmap;
-    struct hostmap_slot *slot;
+    struct hostmap_slot *home;
 
     /* A page table's content cannot be overwritten here, so an address is good for one mapping at a time. */
     if (host_addr & (flags & GNTMAP_contains_pte ? sizeof(uint64_t) - 1 : HV_PAGE_SIZE - 1))
         return -EINVAL;
     if (map->used >= map->most && make_room(d->hv, map))
         return -ENOMEM;
-    slot = find(map, key);
-    if (slot->value)
+    home = &map->slots[home_of(map, key)];
+    if (!home->state) {
+        home->key = key;
+        home->mfn = (uint32_t)mfn;
+        home->state = state_of(flags);
+    } else if (find(map, key)) {
         return -EBUSY;
-    if (slot == &map->slots[home_of(map, key)]) {
-        slot->key = key;
-        slot->value = value_of(mfn, flags);
     } else {
-        place(map, (struct hostmap_slot){ .key = key, .value = value_of(mfn, flags) });
+        place(map, (struct hostmap_slot){ .key = key, .mfn = (uint32_t)mfn, .state = state_of(flags) });
     }
     map->used++;
     return 0;
@@ -101,9 +111,9 @@ static void remove_slot(struct hostmap *map, struct hostmap_slot *slot)
 {
     uint64_t hole = (uint64_t)(slot - map->slots), next = (hole + 1) & map->mask;
 
-    for (; map->slots[next].value && distance(map, next); hole = next, next = (next + 1) & map->mask)
-        map->slots[hole] = map->slots[next];
-    map->slots[hole].value = 0;
+    for (; map->slots[next].state & SLOT_DISPLACED; hole = next, next = (next + 1) & map->mask)
+        put_at(map, hole, map->slots[next]);
+    map->slots[hole].state = 0;
     map->used--;
 }
 
@@ -118,14 +128,13 @@ int hostmap_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t
     if (!map->slots)
         return -ENOENT;
     slot = find(map, key_of(host_addr, flags));
-    if (slot->value != value_of(mfn, flags))
+    if (!slot || slot->mfn != mfn || (slot->state & ~SLOT_DISPLACED) != state_of(flags))
         return -ENOENT;
-    if (new_addr) {
-        other = find(map, key_of(new_addr, 0));
-        if (other->value) {
-            slot->value = other->value;
-            slot = other;
-        }
+    other = new_addr ? find(map, key_of(new_addr, 0)) : NULL;
+    if (other) {
+        slot->mfn = other->mfn;
+        slot->state = (slot->state & SLOT_DISPLACED) | (other->state & ~SLOT_DISPLACED);
+        slot = other;
     }
     remove_slot(map, slot);
     return 0;

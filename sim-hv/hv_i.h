@@ -18,6 +18,8 @@
 
 #define DOMID_DIR_BITS 8
 #define DOMID_DIR_SIZE (1u << DOMID_DIR_BITS)
+/* What every mapping and copy goes through: a call would cost as much as what it does. */
+#define HOT static inline __attribute__((always_inline))
 #define MAX_FRAMES UINT64_C(0xffffffff)      /* frame numbers are kept in 32 bits */
 
 enum domain_life { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
@@ -148,6 +150,17 @@ static inline void frame_put(struct hv *hv, uint64_t mfn)
     assert(f->refs > 0);
     if (--f->refs == 0 || f->flags & FRAME_XENHEAP)
         frame_was_put(hv, mfn);
+}
+/* As guest->get_frame; most are a PV domain's, whose numbers are the machine's: without a call. */
+static inline int domain_get_frame(struct domain *d, uint64_t number, bool own, uint64_t *mfn)
+{
+    if (d->guest == &guest_pv && frame_get(d->hv, number, d->id)) {
+        *mfn = number;
+        if (!(frame_of(d->hv, number)->flags & FRAME_PAGED))
+            return GNTST_okay;
+        frame_put(d->hv, number);
+    }
+    return d->guest->get_frame(d, number, own, mfn);
 }
 /* So many of the references are as a writable page. Always possible unless it is paged out: page tables are not modelled. */
 static inline void frame_get_types(struct hv *hv, uint64_t mfn, unsigned nr)
