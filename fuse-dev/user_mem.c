@@ -44,10 +44,18 @@ static struct vma *user_mem_find_vma(void *ctx, uint64_t addr)
     return maps_find_vma(user_mem->machine->maps, user_mem->tid, addr);
 }
 
+static struct vma *user_mem_vma_at(void *ctx, uint64_t addr, uint64_t *page)
+{
+    struct user_mem *user_mem = ctx;
+
+    return maps_vma_at(user_mem->machine->maps, user_mem->tid, addr, page);
+}
+
 static const struct user_memory_ops user_mem_ops = {
     .read = user_mem_read,
     .write = user_mem_write,
     .find_vma = user_mem_find_vma,
+    .vma_at = user_mem_vma_at,
 };
 
 struct user_memory user_mem_of(struct user_mem *user_mem)

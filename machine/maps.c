@@ -373,6 +373,17 @@ struct vma *maps_find_vma(struct maps *maps, pid_t tid, uint64_t addr)
     return find_in_proc(maps, tid, addr);
 }
 
+struct vma *maps_vma_at(struct maps *maps, pid_t tid, uint64_t addr, uint64_t *page)
+{
+    size_t cursor = 0;
+    struct mapping *mapping = addr + 1 ? maps_find(maps, tid, addr, addr + 1, &cursor) : NULL;
+
+    if (!mapping)
+        return NULL;
+    *page = (addr - mapping->addr) / HV_PAGE_SIZE;
+    return gone_bits(mapping)[*page / 64] >> (*page % 64) & 1 ? NULL : mapping->vma;
+}
+
 /* ---- Seeing the end --------------------------------------------------------------------------- */
 
 /* Events were lost: every mapping that no process shows any more has ended. */

@@ -70,5 +70,7 @@ struct mapping *maps_find(struct maps *maps, pid_t tid, uint64_t start, uint64_t
 void maps_unmapped(struct maps *maps, struct mapping *mapping, uint64_t start, uint64_t end);
 /* For user_memory_ops.find_vma: what struct user_memory says. */
 struct vma *maps_find_vma(struct maps *maps, pid_t tid, uint64_t addr);
+/* The same for vma_at. */
+struct vma *maps_vma_at(struct maps *maps, pid_t tid, uint64_t addr, uint64_t *page);
 
 #endif

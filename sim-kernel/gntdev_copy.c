@@ -21,7 +21,7 @@ _Static_assert(sizeof(struct ioctl_gntdev_grant_copy_segment) == 24, "ioctl stru
 struct copy_piece {
     uint64_t status;                 /* address of the segment's status */
     uint64_t local;                  /* address of the piece in the caller's memory */
-    struct kernel_page *page;        /* NULL: foreign to foreign */
+    struct kernel_page *page;        /* NULL: foreign to foreign, or a granted frame that is named itself */
     bool to_local;
     bool unchecked;                  /* whether the caller can write there is seen when it is written */
 };
@@ -140,21 +140,43 @@ static long run_batch(struct copy *c)
 
 /* ---- Queueing --------------------------------------------------------------------------------- */
 
+/*
+ * Where the caller has a grant mapped, its kernel can only name the frame behind it, and the hypervisor copies to and from no
+ * frame of another domain. *gmfn is what it names, if *named.
+ */
+static int name_mapped_grant(struct copy *c, uint64_t addr, bool *named, uint64_t *gmfn)
+{
+    const struct gntdev_map *map;
+    struct vma *vma;
+    uint64_t page;
+    int rc = user_vma_at(c->k, c->req, addr, &vma, &page);
+
+    map = !rc && vma ? gntdev_map_of_vma(vma) : NULL;
+    *named = map && page < map->count;
+    if (*named)
+        *gmfn = c->k->space ? map->pages->mfn[page] : gnttab_page_addr(c->k, map->pages, (unsigned)page) >> PAGE_SHIFT;
+    return rc;
+}
+
 /* Makes the local side of an operation: len bytes at most, within one page of the caller. */
-static int queue_local(struct copy *c, uint64_t addr, bool to_local, size_t *len, struct copy_piece *piece)
+static int queue_local(struct copy *c, uint64_t addr, bool to_local, size_t *len, struct copy_piece *piece, uint64_t *gmfn)
 {
     size_t room = PAGE_SIZE - (addr & ~PAGE_MASK);
-    int rc = 0;
+    bool named;
+    int rc;
 
     if (*len > room)
         *len = room;
+    rc = name_mapped_grant(c, addr, &named, gmfn);
+    if (rc)
+        return rc;
     /* A fault keeps all operations of a batch from being run. If this is the only one, it may as well be seen later. */
-    piece->unchecked = to_local && !c->nr && !c->left && c->done + *len == c->seg.len;
+    piece->unchecked = to_local && !named && !c->nr && !c->left && c->done + *len == c->seg.len;
     if (!to_local)
         rc = user_read(c->k, c->req, c->buffer, addr, *len);
     else if (!piece->unchecked)
         rc = check_writable(c, addr);
-    if (rc)
+    if (rc || named)
         return rc;
     piece->page = bounce_page_get(c->k);
     if (!piece->page)
@@ -163,6 +185,7 @@ static int queue_local(struct copy *c, uint64_t addr, bool to_local, size_t *len
     piece->to_local = to_local;
     if (!to_local)
         memcpy((unsigned char *)kernel_page_address(c->k, piece->page) + (addr & ~PAGE_MASK), c->buffer, *len);
+    *gmfn = kernel_page_frame(piece->page);
     return 0;
 }
 
@@ -180,12 +203,12 @@ static int queue_piece(struct copy *c)
         op.source.domid = seg->source.foreign.domid;
         op.source.offset = (uint16_t)(seg->source.foreign.offset + c->done);
     } else {
-        uint64_t addr = (uintptr_t)seg->source.virt + c->done;
+        uint64_t addr = (uintptr_t)seg->source.virt + c->done, gmfn;
 
-        rc = queue_local(c, addr, false, &len, &piece);
+        rc = queue_local(c, addr, false, &len, &piece, &gmfn);
         if (rc)
             return rc;
-        op.source.u.gmfn = kernel_page_frame(piece.page);
+        op.source.u.gmfn = gmfn;
         op.source.domid = DOMID_SELF;
         op.source.offset = (uint16_t)(addr & ~PAGE_MASK);
     }
@@ -194,12 +217,12 @@ static int queue_piece(struct copy *c)
         op.dest.domid = seg->dest.foreign.domid;
         op.dest.offset = (uint16_t)(seg->dest.foreign.offset + c->done);
     } else {
-        uint64_t addr = (uintptr_t)seg->dest.virt + c->done;
+        uint64_t addr = (uintptr_t)seg->dest.virt + c->done, gmfn;
 
-        rc = queue_local(c, addr, true, &len, &piece);
+        rc = queue_local(c, addr, true, &len, &piece, &gmfn);
         if (rc)
             return rc;
-        op.dest.u.gmfn = kernel_page_frame(piece.page);
+        op.dest.u.gmfn = gmfn;
         op.dest.domid = DOMID_SELF;
         op.dest.offset = (uint16_t)(addr & ~PAGE_MASK);
     }

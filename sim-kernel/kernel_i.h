@@ -136,6 +136,8 @@ void hooks_destroy(struct kernel *k);
 int user_read(struct kernel *k, const struct kreq *req, void *to, uint64_t from, size_t size);
 /* *vma as user_memory_ops.find_vma answers. 0, -ENODEV. */
 int user_find_vma(struct kernel *k, const struct kreq *req, uint64_t addr, struct vma **vma);
+/* The same with user_memory_ops.vma_at. */
+int user_vma_at(struct kernel *k, const struct kreq *req, uint64_t addr, struct vma **vma, uint64_t *page);
 int user_write(struct kernel *k, const struct kreq *req, uint64_t to, const void *from, size_t size);
 
 /* ---- Pages ------------------------------------------------------------------------------------ */

@@ -152,6 +152,15 @@ int user_find_vma(struct kernel *k, const struct kreq *req, uint64_t addr, struc
     return step_in(k, was, 0);
 }
 
+int user_vma_at(struct kernel *k, const struct kreq *req, uint64_t addr, struct vma **vma, uint64_t *page)
+{
+    struct stepped was = step_out(k);
+
+    *vma = req->mem.ops->vma_at ? req->mem.ops->vma_at(req->mem.ctx, addr, page) : NULL;
+    tell(k, req, KERNEL_USER_VMA_AT, page, sizeof *page, *vma, 0);
+    return step_in(k, was, 0);
+}
+
 /* ---- A caller in this very process ------------------------------------------------------------ */
 
 /* Below is the page that holds NULL, above nothing that a program can have. */

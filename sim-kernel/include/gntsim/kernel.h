@@ -115,7 +115,7 @@ struct kernel_verdict {
     uint64_t ns, token;
 };
 
-enum kernel_user { KERNEL_USER_READ, KERNEL_USER_WRITE, KERNEL_USER_FIND_VMA };
+enum kernel_user { KERNEL_USER_READ, KERNEL_USER_WRITE, KERNEL_USER_FIND_VMA, KERNEL_USER_VMA_AT };
 
 /* Calls out of the model, with the kernel's ctx. Every pointer may be NULL. inject may destroy other domains and their
  * kernels; none may otherwise call back. */
@@ -210,6 +210,9 @@ struct user_memory_ops {
     /* The device mapping that covers addr, or starts first above it, if the first mapping of the address space that
      * ends above addr is one of ours; else NULL. (find_vma and a check of its type.) NULL function: never. */
     struct vma *(*find_vma)(void *ctx, uint64_t addr);
+    /* The device mapping that the process made at addr and has not unmapped there, and which of its pages that is; else NULL.
+     * NULL function: never. */
+    struct vma *(*vma_at)(void *ctx, uint64_t addr, uint64_t *page);
 };
 struct user_memory {
     const struct user_memory_ops *ops;

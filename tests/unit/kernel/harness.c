@@ -260,7 +260,21 @@ static struct vma *proc_find_vma(void *ctx, uint64_t addr)
     return found;
 }
 
-static const struct user_memory_ops proc_ops = { proc_read, proc_write, proc_find_vma };
+static struct vma *proc_vma_at(void *ctx, uint64_t addr, uint64_t *page)
+{
+    (void)ctx;
+    for (size_t i = 0; i < sizeof p.vmas / sizeof *p.vmas; i++) {
+        struct vma *vma = p.vmas[i].vma;
+
+        if (!vma || addr < p.vmas[i].addr || addr >= p.vmas[i].addr + vma->nr_pages * PAGE)
+            continue;
+        *page = (addr - p.vmas[i].addr) / PAGE;
+        return vma;
+    }
+    return NULL;
+}
+
+static const struct user_memory_ops proc_ops = { proc_read, proc_write, proc_find_vma, proc_vma_at };
 
 struct user_memory proc_memory(void)
 {

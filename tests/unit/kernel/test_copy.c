@@ -313,8 +313,14 @@ static void mapped_grants_as_local_memory(void)
 
     up();
     map = map_grants(g, 0, refs + 1, 1, RW, &rc);
-    one(g2l(0, refs[0], 0, (void *)(uintptr_t)at(map, 0, 0), 8), 0, 0);
-    EQ(shared(1, 1), 7);
+    *at(pages, 0, 0) = 0x77;
+    p.vmas[0].vma = map;
+    p.vmas[0].addr = (uintptr_t)at(map, 0, 0);
+    /* A mapped grant is another domain's frame, in which the hypervisor copies nothing. */
+    one(g2l(0, refs[0], 0, (void *)(uintptr_t)at(map, 0, 0), 8), 0, GNTST_bad_page);
+    EQ(shared(1, 0), 0);
+    one(l2g((void *)(uintptr_t)at(map, 0, 0), 0, refs[0], 0, 8), 0, GNTST_bad_page);
+    p.vmas[0].vma = NULL;
     one(g2l(0, refs[0], 0, (void *)(uintptr_t)at(pages, 2, 0), 8), 0, 0);
     EQ(shared(2, 1), 7);
     unmap_grants(g, map);
@@ -468,7 +474,7 @@ static const struct test_case cases[] = {
     { "an invalid segment ends the ioctl: full batches were run, the rest was not", an_invalid_segment_stops_the_batch },
     { "more than 16 operations are several batches, and a segment may span them", more_than_a_batch },
     { "only a status that is still 0 is filled in", the_first_failure_wins },
-    { "local memory may be a mapped grant or a shared page", mapped_grants_as_local_memory },
+    { "local memory may be a shared page, but not a mapped grant: bad_page", mapped_grants_as_local_memory },
     { "a paged-out grant is retried in the kernel, batch by batch", paged_out_source },
     { "a grant that stays paged out has the status bad_page in the end", paged_out_for_good },
     { "a destination that is unmapped in between loses the data, as with a pinned page", destination_unmapped_meanwhile },
