@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "host.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -18,6 +20,19 @@ static void signal_ready(void *ctx, unsigned events)
     machine_request_stop(ctx);
 }
 
+static void owner_ended(void *ctx, unsigned events)
+{
+    (void)events;
+    machine_request_stop(ctx);
+}
+
+/* A descriptor that is readable once the process has ended. A process that is gone already is an error, ESRCH. */
+static int watch_owner(struct machine *machine, struct watch *watch, int pid)
+{
+    *watch = (struct watch){ (int)syscall(SYS_pidfd_open, pid, 0), owner_ended, machine };
+    return watch->fd < 0 ? -errno : machine_watch(machine, watch, EPOLLIN);
+}
+
 int host_machine(const struct host_config *config)
 {
     struct machine_config machine_config = {
@@ -27,7 +42,7 @@ int host_machine(const struct host_config *config)
     };
     struct control *control = NULL;
     struct machine machine;
-    struct watch signals;
+    struct watch signals, owner = { .fd = -1 };
     sigset_t mask;
     int rc;
 
@@ -47,9 +62,14 @@ int host_machine(const struct host_config *config)
         rc = control_listen(control, config->listen_fd);
     if (!rc && config->owner_fd >= 0)
         rc = control_serve_owner(control, config->owner_fd);
-    if (rc) {
+    if (!rc && config->owner_pid) {
+        rc = watch_owner(&machine, &owner, config->owner_pid);
+        if (rc)
+            fail("cannot watch the process %d of --owner: %s", config->owner_pid, strerror(-rc));
+    } else if (rc) {
         fail("cannot serve the control socket: %s", strerror(-rc));
-    } else {
+    }
+    if (!rc) {
         if (config->ready)
             config->ready(config->ctx);
         machine_run(&machine);
@@ -57,5 +77,7 @@ int host_machine(const struct host_config *config)
     machine_stop(&machine);
     control_destroy(control);
     close(signals.fd);
+    if (owner.fd >= 0)
+        close(owner.fd);
     return rc ? 1 : 0;
 }

@@ -10,6 +10,7 @@ struct host_config {
     bool verbose;
     int listen_fd;               /* control socket to listen on, or -1 */
     int owner_fd;                /* connected control socket whose end ends the machine, or -1 */
+    int owner_pid;               /* process whose end ends the machine, or 0 */
     void (*ready)(void *ctx);    /* called once when requests are served; may be NULL */
     void *ctx;
 };

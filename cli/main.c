@@ -8,10 +8,11 @@
 const struct command commands[] = {
     { "run", cmd_run, "[--domain N] [--profile NAME] [--verbose] -- CMD...",
       "Run a command as a process of a domain of a private machine, for as long as it lives" },
-    { "serve", cmd_serve, "--dir DIR [--profile NAME] [--verbose]", "Run a machine that stays, until interrupted or told to shut down" },
+    { "serve", cmd_serve, "--dir DIR [--profile NAME] [--owner PID] [--verbose]", "Run a machine that stays, until interrupted or told to shut down" },
     { "exec", cmd_exec, "--dir DIR [--domain N] [--profile NAME] -- CMD...",
       "Run a command as a process of a domain (created if new) of the machine at DIR" },
     { "ctl", cmd_ctl, "--dir DIR [--json] VERB...", "Look into and steer the machine at DIR" },
+    { "scenario", cmd_scenario, "run|check [OPTIONS] FILE...", "Play scenario files and say whether all was as they say" },
     { "doctor", cmd_doctor, "[--json]", "Say what this host allows, which way will be used, and what is missing" },
     { 0 },
 };
@@ -47,7 +48,7 @@ static void help(FILE *out)
 {
     fputs("Usage: gntsim VERB [OPTIONS] ...\n\nThe Xen grant-table machine that runs without Xen.\n\nVerbs:\n", out);
     for (const struct command *command = commands; command->name; command++)
-        fprintf(out, "  %-7s  %s\n", command->name, command->summary);
+        fprintf(out, "  %-8s  %s\n", command->name, command->summary);
     fputs("\n`gntsim VERB --help` explains a verb; the manual page is gntsim(1).\n", out);
 }
 
@@ -68,5 +69,5 @@ int main(int argc, char **argv)
     for (const struct command *command = commands; command->name; command++)
         if (!strcmp(command->name, argv[1]))
             return command->run(argc - 1, argv + 1);
-    return usage_error("unknown verb '%s': use run, serve, exec, ctl or doctor; see gntsim --help", argv[1]);
+    return usage_error("unknown verb '%s': use run, serve, exec, ctl, scenario or doctor; see gntsim --help", argv[1]);
 }

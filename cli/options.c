@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ static const struct option_row {
     { OPT_DOMAIN, { "domain", required_argument, NULL, OPT_DOMAIN }, "  --domain N       the domain, 0 to 32751 (default 0)" },
     { OPT_PROFILE, { "profile", required_argument, NULL, OPT_PROFILE }, "  --profile NAME   guest kernel of new domains: pv (default), pvh, legacy" },
     { OPT_JSON, { "json", no_argument, NULL, OPT_JSON }, "  --json           print JSON" },
+    { OPT_OWNER, { "owner", required_argument, NULL, OPT_OWNER }, "  --owner PID      end when this process ends, in whatever way" },
     { OPT_VERBOSE, { "verbose", no_argument, NULL, OPT_VERBOSE }, "  --verbose        print what the guest kernels log" },
 };
 #define NR_ROWS (sizeof rows / sizeof *rows)
@@ -34,6 +36,17 @@ int parse_domid(const char *text)
     if (errno || end == text || *end || value < 0 || value >= DOMID_FIRST_RESERVED)
         return -1;
     return (int)value;
+}
+
+/* A process id from text, -1 if it is none. */
+static int parse_pid(const char *text)
+{
+    char *end;
+    long value;
+
+    errno = 0;
+    value = strtol(text, &end, 10);
+    return errno || end == text || *end || value < 1 || value > INT_MAX ? -1 : (int)value;
 }
 
 static void help(unsigned allowed, const char *verb)
@@ -82,6 +95,11 @@ int options_parse(struct options *options, unsigned allowed, int argc, char **ar
             break;
         case OPT_VERBOSE:
             options->verbose = true;
+            break;
+        case OPT_OWNER:
+            options->owner = parse_pid(optarg);
+            if (options->owner < 0)
+                return usage_error("'%s' is not a process id", optarg) + 1;
             break;
         case ':':
             return usage_error("option '%s' needs a value; see gntsim %s --help", argv[optind - 1], argv[0]) + 1;

@@ -11,6 +11,7 @@ struct options {
     const char *profile;         /* --profile NAME, NULL: not given */
     bool json;                   /* --json */
     bool verbose;                /* --verbose */
+    int owner;                   /* --owner PID, 0: not given */
     char **rest;                 /* what follows the options */
     int nr_rest;
 };
@@ -18,6 +19,7 @@ struct options {
 enum {
     OPT_DIR = 1, OPT_DOMAIN = 2, OPT_PROFILE = 4, OPT_JSON = 8, OPT_VERBOSE = 16,
     OPT_ANYWHERE = 32,           /* options may also follow other arguments */
+    OPT_OWNER = 4096,
 };
 
 /* Parses what allowed names. 0: go on; anything else: the exit status + 1 (after --help, or a message). */

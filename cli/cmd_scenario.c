@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* `gntsim scenario ...` is the Python package's runner: this finds the package and becomes python3. */
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* Where the package is, seen from the directory of this program: of a build, and where it was installed. */
+static const char *const places[] = { "scenarios", GNTSIM_PYTHON_FROM_BIN };
+
+/* The path of a file below directory in out; false if that is not possible or the file is not there. */
+static bool file_at(char *out, size_t size, const char *directory, const char *name)
+{
+    return (size_t)snprintf(out, size, "%s/%s", directory, name) < size && !access(out, F_OK);
+}
+
+/* Puts a directory in front of a list like PATH. */
+static void prepend(const char *variable, const char *directory)
+{
+    const char *old = getenv(variable);
+    char *list = NULL;
+
+    if (!old || !*old)
+        setenv(variable, directory, 1);
+    else if (asprintf(&list, "%s:%s", directory, old) >= 0)
+        setenv(variable, list, 1);
+    free(list);
+}
+
+static void find_package(const char *bin)
+{
+    char place[PATH_MAX], file[PATH_MAX];
+
+    for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
+        if (!file_at(place, sizeof place, bin, places[i]) || !file_at(file, sizeof file, place, "gntsim/scenario/__main__.py"))
+            continue;
+        prepend("PYTHONPATH", place);
+        break;
+    }
+    if (file_at(place, sizeof place, bin, "scenarios/samples"))
+        setenv("GNTSIM_PROGRAMS", place, 0);
+}
+
+int cmd_scenario(int argc, char **argv)
+{
+    char self[PATH_MAX], copy[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    char **args;
+
+    if (n < 0)
+        return fail("cannot find out where this program is: %s", strerror(errno));
+    self[n] = '\0';
+    memcpy(copy, self, (size_t)n + 1);
+    find_package(dirname(copy));
+    setenv("GNTSIM", self, 1);
+    args = calloc((size_t)argc + 3, sizeof *args);
+    if (!args)
+        return fail("out of memory");
+    args[0] = (char *)"python3";
+    args[1] = (char *)"-m";
+    args[2] = (char *)"gntsim.scenario";
+    memcpy(args + 3, argv + 1, ((size_t)argc - 1) * sizeof *args);
+    execvp(args[0], args);
+    n = errno;
+    free(args);
+    if (n == ENOENT) {
+        usage_error("scenario needs python3 (3.11 or newer), which is not in PATH: apt-get install python3");
+        return EXIT_NOT_FOUND;
+    }
+    fail("cannot execute python3: %s", strerror((int)n));
+    return EXIT_CANNOT_RUN;
+}

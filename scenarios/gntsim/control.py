@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""The control socket: one line of JSON to the machine, one line back."""
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from typing import Any
+
+from .errors import Gone, NotFound, Refused, Timeout
+
+MAX_PATH = 107      # bytes of a socket's path, without the end of the string
+
+
+class Control:
+    """A connection to a machine's control socket. May be used by several threads, one request at a time."""
+
+    def __init__(self, directory: str | os.PathLike[str], timeout: float = 60):
+        self.path = os.path.join(os.fspath(directory), "control")
+        self.timeout = timeout
+        self._lock = threading.Lock()
+        self._buffer = b""
+        if len(os.fsencode(self.path)) > MAX_PATH:
+            raise NotFound("the path %s is too long for a socket (%d bytes at most): use a directory with a shorter name"
+                           % (self.path, MAX_PATH))
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.connect(self.path)
+        except OSError as error:
+            self._socket.close()
+            raise NotFound("no machine answers at %s: %s (start one with `gntsim serve --dir %s`)"
+                           % (self.path, error.strerror, os.fspath(directory))) from None
+
+    def call(self, verb: str, **arguments: Any) -> Any:
+        """The result of a verb. Arguments that are None are left out; Refused if the machine refuses."""
+        request = {"verb": verb, **{key: value for key, value in arguments.items() if value is not None}}
+        with self._lock:
+            if self._socket.fileno() < 0:
+                raise Gone("%s: the connection to the machine is closed" % verb)
+            try:
+                self._socket.settimeout(self.timeout)
+                self._socket.sendall(json.dumps(request).encode() + b"\n")
+                line = self._line()
+            except socket.timeout:
+                self.close()
+                raise Timeout("%s: the machine did not answer within %g s; `gntsim doctor` says what this host lacks, `--verbose` what "
+                              "the machine did" % (verb, self.timeout)) from None
+            except OSError as error:
+                self.close()
+                raise Gone("%s: the machine at %s ended (%s)" % (verb, self.path, error.strerror or error)) from None
+        try:
+            reply = json.loads(line)
+        except ValueError:
+            reply = None
+        if not isinstance(reply, dict) or not ("result" in reply or "error" in reply):
+            raise Gone("%s: what answers at %s is no gntsim machine: %r" % (verb, self.path, line[:80]))
+        if "error" in reply:
+            raise Refused(verb, str(reply["error"]))
+        return reply["result"]
+
+    def _line(self) -> bytes:
+        end = time.monotonic() + self.timeout
+        while b"\n" not in self._buffer:
+            self._socket.settimeout(max(0.001, end - time.monotonic()))
+            more = self._socket.recv(1 << 20)
+            if not more:
+                raise OSError("connection closed")
+            self._buffer += more
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def close(self) -> None:
+        self._socket.close()

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: MIT
+"""A machine: started for as long as this object lives, or one that is running already."""
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import selectors
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Callable, Optional
+
+from .control import MAX_PATH, Control
+from .domain import Domain
+from .errors import AuditFailed, Error, Gone, NotFound, Timeout
+from .faults import Clock, Rule, rule_arguments
+from .process import PATIENCE, Process, Pump
+from .trace import Event, select
+
+PAGE_SIZE = 4096
+CLOCKS = ("real", "virtual", "auto")
+
+
+def find_program() -> str:
+    """The gntsim command: $GNTSIM, the one in PATH, or the one of the build directory that this package lies in."""
+    named = os.environ.get("GNTSIM")
+    if named:
+        if not os.access(named, os.X_OK):
+            raise NotFound("GNTSIM=%s is no program: set it to the gntsim command, or unset it to search PATH" % named)
+        return named
+    found = shutil.which("gntsim")
+    if found:
+        return found
+    for parent in Path(__file__).resolve().parents[1:4]:
+        for place in (parent / "gntsim", parent / "build" / "gntsim"):
+            if place.is_file() and os.access(place, os.X_OK):
+                return str(place)
+    raise NotFound("the gntsim command is not in PATH: install it, or set GNTSIM to its path")
+
+
+def short_directory() -> str:
+    """A temporary directory whose name leaves room for that of a socket."""
+    place = tempfile.mkdtemp(prefix="gntsim.")
+    if len(os.fsencode(place)) + len("/machine/control") > MAX_PATH:
+        os.rmdir(place)
+        place = tempfile.mkdtemp(prefix="gntsim.", dir="/tmp")
+    return place
+
+
+class Machine:
+    """A simulated machine. As a context manager it ends, with everything in it, when the block is left; it also ends with this
+    process, however that ends.
+
+    profile: the guest kernel of its domains ("pv", "pvh", "legacy"). seed: for faults with a probability, and for adversaries.
+    clock: "real", "virtual" (stands still until clock.advance) or "auto" (virtual, and jumps to the next deadline when somebody
+    waits for it). way: "device", "socket" or "auto". trace: a file that gets the trace. program: the gntsim command.
+    """
+
+    def __init__(self, *, profile: Optional[str] = None, seed: Optional[int] = None, clock: str = "real", way: Optional[str] = None,
+                 trace: Optional[str | os.PathLike[str]] = None, program: Optional[str] = None, verbose: bool = False):
+        self._begin(way)
+        if clock not in CLOCKS:
+            raise Error("clock=%r: use one of %s" % (clock, ", ".join(CLOCKS)))
+        self.program = program or find_program()
+        self.seed = seed
+        self._work = short_directory()
+        self.dir = os.path.join(self._work, "machine")
+        argv = [self.program, "serve", "--dir", self.dir, "--owner", str(os.getpid())]
+        for option, value in (("--profile", profile), ("--seed", seed), ("--clock", None if clock == "real" else "virtual"),
+                              ("--trace", trace), ("--way", way)):
+            if value is not None:
+                argv += [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]
+        if verbose:
+            argv.append("--verbose")
+        atexit.register(self.close)
+        try:
+            self._start(argv)
+            self._control = Control(self.dir)
+            if clock == "auto":
+                self.clock.auto()
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def attach(cls, directory: str | os.PathLike[str], *, way: Optional[str] = None, program: Optional[str] = None) -> Machine:
+        """The machine that `gntsim serve --dir DIRECTORY` serves; it goes on when this object is closed."""
+        self = cls.__new__(cls)
+        self._begin(way)
+        self.program = program or find_program()
+        self.seed = None
+        self.dir = os.fspath(directory)
+        self._control = Control(self.dir)
+        atexit.register(self.close)
+        return self
+
+    def _begin(self, way: Optional[str]) -> None:
+        self.way = way
+        self.processes: list[Process] = []
+        self.clock = Clock(self)
+        self.rules: list[Rule] = []
+        self._server: Optional[subprocess.Popen[bytes]] = None
+        self._work: Optional[str] = None
+        self._control: Optional[Control] = None
+        self._pump: Optional[Pump] = None
+        self._closed = False
+
+    def _start(self, argv: list[str]) -> None:
+        assert self._work
+        with open(os.path.join(self._work, "stderr"), "wb") as errors:
+            try:
+                self._server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+            except OSError as error:
+                raise NotFound("cannot start %s: %s" % (self.program, error.strerror)) from None
+        assert self._server.stdout
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._server.stdout, selectors.EVENT_READ)
+            if not selector.select(PATIENCE):
+                raise Timeout("`%s` was not ready within %g s; %s" % (" ".join(argv), PATIENCE, self.log() or "it said nothing"))
+        if b"ready" not in self._server.stdout.readline():
+            self._server.wait(PATIENCE)
+            raise Gone("the machine did not start: %s" % (self.log().strip() or "no message, exit status %s; try `%s`"
+                                                        % (self._server.returncode, " ".join(argv))))
+
+    # ---- Talking to it
+
+    def call(self, verb: str, **arguments: Any) -> Any:
+        """Any control verb; see `gntsim ctl` and the reference. Arguments that are None are left out."""
+        if not self._control:
+            raise Gone("%s: this machine is closed" % verb)
+        return self._control.call(verb, **arguments)
+
+    def log(self) -> str:
+        """What the server has written to standard error. Only of a machine that this object started."""
+        if not self._work:
+            return ""
+        try:
+            return Path(self._work, "stderr").read_text(errors="replace")
+        except OSError:
+            return ""
+
+    # ---- Domains and programs
+
+    def domain(self, number: int, *, profile: Optional[str] = None, grant_frames: Optional[int] = None,
+               maptrack_frames: Optional[int] = None, grant_version: Optional[int] = None) -> Domain:
+        """A domain; it is created if it is new. Naming another profile than it has is an error."""
+        for row in self.domains():
+            if row["domain"] == number:
+                if profile and row["profile"] != profile:
+                    raise Error("domain %d exists with profile %s: a profile is chosen when a domain is created" % (number, row["profile"]))
+                return Domain(self, number)
+        self.call("domain-create", domain=number, profile=profile, grant_frames=grant_frames, maptrack_frames=maptrack_frames,
+                  grant_version=grant_version)
+        return Domain(self, number)
+
+    def domains(self) -> list[dict[str, Any]]:
+        """All domains, as `gntsim ctl domain list` shows them."""
+        result: list[dict[str, Any]] = self.call("domain-list")
+        return result
+
+    def pump(self) -> Pump:
+        if not self._pump:
+            self._pump = Pump()
+        return self._pump
+
+    # ---- Looking into it
+
+    def stats(self) -> dict[str, Any]:
+        """Counters by name."""
+        result: dict[str, Any] = self.call("stats")
+        return result
+
+    def dump(self, what: Optional[str] = None, domain: Optional[int | Domain] = None) -> Any:
+        """Tables: "entries", "maptrack", "frames" or "ports" gives its rows, None an object of all four."""
+        result = self.call("dump", what=what, domain=None if domain is None else int(domain))
+        return result[what] if what else result
+
+    def violations(self) -> list[str]:
+        """What the audit finds, a sentence each."""
+        result = self.call("audit")
+        lines: list[str] = result["lines"]
+        return lines if result["violations"] else []
+
+    def audit(self) -> None:
+        """Fails unless all counts of the machine agree with each other."""
+        lines = self.violations()
+        if lines:
+            raise AuditFailed(lines)
+
+    def trace(self, start: int = 0, **pattern: Any) -> list[Event]:
+        """The events so far, from the number `start` on. With a pattern (op="map_grant_ref", domain=1, args={"index": 3}) only those
+        that have these values."""
+        events: list[Event] = []
+        while True:
+            result = self.call("trace-read", **{"from": start, "max": 4096})
+            events += [Event(event) for event in result["events"]]
+            if not result["events"]:
+                return select(events, pattern)
+            start = result["next"]
+
+    def points(self) -> dict[str, Any]:
+        """The injection points passed so far: a total, and how often each."""
+        result: dict[str, Any] = self.call("points")
+        return result
+
+    # ---- Faults and limits
+
+    def fault(self, *, at: str, do: dict[str, Any], **selectors: Any) -> Rule:
+        """Adds a rule: at this point, if all selectors match, do that instead. See the reference for points and actions.
+        m.fault(at="map_grant_ref", index=6, do={"status": "eagain"}, times=2)"""
+        rule = {key: int(value) if isinstance(value, Domain) else value for key, value in selectors.items() if value is not None}
+        added = Rule(self, self.call("fault-add", **rule_arguments({"at": at, "do": do, **rule}))["id"], rule.get("name"))
+        self.rules.append(added)
+        return added
+
+    def faults(self) -> list[dict[str, Any]]:
+        """All rules, with what they have matched ("passed") and how often they have fired ("fired")."""
+        result: list[dict[str, Any]] = self.call("fault-list")
+        return result
+
+    # ---- Waiting
+
+    def eventually(self, condition: Callable[[], Any], what: str = "the condition", timeout: float = PATIENCE) -> Any:
+        """Asks until the condition is true, and returns its value."""
+        end = time.monotonic() + timeout
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() >= end:
+                raise Timeout("%s did not come true within %g s; stats: %s" % (what, timeout, json.dumps(self.stats())))
+            time.sleep(0.002)
+
+    # ---- The end
+
+    def crash(self) -> None:
+        """Kills the simulator itself, as a CI system might. Its programs find out; nothing can be asked of it afterwards."""
+        if not self._server:
+            raise Error("crash() kills a machine that this object started; end another with `gntsim ctl shutdown`")
+        self._server.kill()
+        self._server.wait()
+
+    def abort(self) -> None:
+        """From another thread: kills the machine, so that whoever uses it gets an error; close() is still needed."""
+        if self._server and self._server.poll() is None:
+            self._server.kill()
+
+    def close(self) -> None:
+        """Ends the programs that were started here, and the machine if it was started here. Can be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        try:
+            for process in self.processes:
+                process.close()
+            if self._pump:
+                self._pump.close()
+        finally:
+            if self._control:
+                self._control.close()
+            self._stop_server()
+            if self._work:
+                shutil.rmtree(self._work, ignore_errors=True)
+
+    def _stop_server(self) -> None:
+        if not self._server:
+            return
+        assert self._server.stdout
+        if self._server.poll() is None:
+            self._server.terminate()
+            try:
+                self._server.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+        self._server.stdout.close()
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, kind: Optional[type[BaseException]], value: Optional[BaseException], where: Optional[TracebackType]) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return "<Machine at %s>" % self.dir

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: MIT
+"""One case, played on a machine of its own."""
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Optional
+
+from ..errors import Error
+from ..faults import Rule
+from ..machine import Machine
+from ..process import Process, describe_exit
+from ..trace import Event
+from .cases import Case, Options, substitute
+from .places import Path
+
+LAST_EVENTS = 12
+
+
+class Failed(Exception):
+    """Something was not as the scenario says."""
+
+
+@dataclass
+class Result:
+    case: Case
+    ok: bool = False
+    message: str = ""
+    said: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)       # the last ones of a failure
+    seconds: float = 0
+    skipped: str = ""
+    deviated: str = ""                                      # in a sweep: where the steps ended because of the fault
+    points: list[dict[str, Any]] = field(default_factory=list)
+    trace: Optional[list[Event]] = None                     # all, if asked for
+    limits: dict[int, dict[str, Any]] = field(default_factory=dict)
+    fired: int = 0                                          # of a sweep's rule
+
+
+class Play:
+    """The state of a case while it is played. The steps are in steps.py."""
+
+    def __init__(self, case: Case, options: Options, directory: str, machine: Machine):
+        self.case = case
+        self.options = options
+        self.machine = machine
+        self.data = case.scenario.data
+        self.directory = directory
+        self.processes: dict[str, Process] = {}
+        self.programs: dict[int, str] = {}                  # names by pid
+        self.rules: dict[str, Rule] = {}
+        self.required: list[tuple[Path, Rule]] = []
+        self.awaited: set[str] = set()                      # programs whose end a step has judged
+        self.signals: dict[str, set[int]] = {}              # sent to programs
+        self.domains_gone: set[int] = set()
+        self.mark = 0
+        self.crashed = False
+        self.said: list[str] = []
+        self.path: Path = ()
+        self.sweeping = case.point is not None
+        self.sweep = self.data.get("sweep", {})
+        self.variables = {**case.variables, "seed": case.seed, "profile": case.profile, "dir": directory,
+                          "here": str(case.scenario.path.resolve().parent)}
+
+    # ---- What steps use
+
+    def value(self, value: Any) -> Any:
+        """With its variables replaced."""
+        try:
+            return substitute(value, self.variables)
+        except KeyError as error:
+            raise Failed(error.args[0]) from None
+
+    def domain_id(self, value: Any) -> int:
+        value = self.value(value)
+        if isinstance(value, str):
+            if value not in self.data.get("domains", {}):
+                raise Failed("there is no domain \"%s\"" % value)
+            return int(self.data["domains"][value]["id"])
+        return int(value)
+
+    def process(self, name: str) -> Process:
+        if name not in self.processes:
+            raise Failed("program \"%s\" was not started yet" % name)
+        return self.processes[name]
+
+    def timeout(self, step: dict[str, Any]) -> float:
+        return float(self.value(step.get("timeout", self.case.scenario.head.get("timeout", 30))))
+
+    def rule(self, name: str) -> Rule:
+        if name not in self.rules:
+            raise Failed("rule \"%s\" is not there" % name)
+        return self.rules[name]
+
+    def add_rule(self, path: Path, row: dict[str, Any]) -> Rule:
+        row = dict(self.value(row))
+        for key in ("domain", "peer"):
+            if key in row:
+                row[key] = self.domain_id(row[key])
+        row["do"] = {key: self.domain_id(value) if key in ("destroy", "suspend") else value for key, value in row["do"].items()}
+        rule = self.machine.fault(**row)
+        if "name" in row:
+            self.rules[row["name"]] = rule
+        if not row.get("optional"):
+            self.required.append((path, rule))
+        return rule
+
+    def create_domain(self, name: str) -> None:
+        row = self.data["domains"][name]
+        self.machine.call("domain-create", domain=row["id"], profile=row.get("profile", self.case.profile),
+                          **{key: self.value(row.get(key)) for key in ("grant_frames", "maptrack_frames", "grant_version")})
+
+    def events(self, start: int = 0) -> list[Event]:
+        """The trace with names instead of numbers that differ from run to run."""
+        names = {rule.id: name for name, rule in self.rules.items()}
+        events = self.machine.trace(start)
+        for event in events:
+            if event.get("pid") is not None:
+                event["program"] = self.programs.get(event["pid"], "other")
+            if event.get("rule") in names:
+                event["rule"] = names[event["rule"]]
+        return events
+
+    def wait_until(self, step: dict[str, Any], problem: Callable[[], str]) -> None:
+        """Fails with what problem says, unless that is nothing: at once, or if the step says eventually, when its time is over."""
+        end = time.monotonic() + (self.timeout(step) if step.get("eventually") else 0)
+        while True:
+            said = problem()
+            if not said:
+                return
+            if time.monotonic() >= end:
+                raise Failed(said + (" (asked for %g s)" % self.timeout(step) if step.get("eventually") else ""))
+            time.sleep(0.002)
+
+    # ---- From the first step to the last
+
+    def play(self) -> Result:
+        result = Result(self.case)
+        try:
+            self._prepare()
+            try:
+                self._steps("steps")
+            except Exception as error:
+                if not self.sweeping or not isinstance(error, (Failed, Error)):
+                    raise
+                result.deviated = self.describe(error)
+            self._finally(result)
+            self._judge()
+            result.ok = True
+        except (Failed, Error) as error:
+            result.message = self.describe(error)
+            self._try_finally()
+        result.said = self.said
+        return result
+
+    def describe(self, error: Exception) -> str:
+        return "%s: %s" % (self.case.scenario.where(self.path), error)
+
+    def _prepare(self) -> None:
+        for name, row in self.data.get("domains", {}).items():
+            self.path = ("domains", name)
+            if row.get("create", True):
+                self.create_domain(name)
+        for i, row in enumerate(self.data.get("faults", [])):
+            self.path = ("faults", i)
+            self.add_rule(self.path, row)
+        self.path = ()
+        if self.case.point and "limit" in self.case.point:
+            self.machine.call("limit", **self.case.point["limit"])
+        elif self.case.point:
+            self.sweep_rule = self.machine.fault(**self.case.point)
+
+    def _steps(self, part: str) -> None:
+        from .steps import execute
+        for i, step in enumerate(self.data.get(part, [])):
+            execute(self, (part, i), step)
+
+    def _finally(self, result: Result) -> None:
+        where = self.path
+        self._finished = True
+        self._steps("finally")
+        if self.sweeping:
+            for name in self.sweep.get("ends", []):
+                if name in self.processes:
+                    self.processes[name].close_stdin()
+                    self.processes[name].wait(self.timeout({}))
+        self.path = where
+
+    _finished = False
+
+    def _try_finally(self) -> None:
+        """After a failure: the last steps may be what cleans up outside of the machine."""
+        if not self._finished and not self.crashed:
+            try:
+                self._steps("finally")
+            except (Failed, Error):
+                pass
+
+    def _judge(self) -> None:
+        """What must be true of every case."""
+        self.path = ()
+        for name, process in self.processes.items():
+            if name not in self.awaited:
+                self._judge_end(name, process)
+        if self.crashed:
+            return
+        if not self.sweeping:
+            for path, rule in self.required:
+                if rule in self.machine.rules and rule.fired == 0:
+                    self.path = path
+                    raise Failed("the rule%s never fired: %d passed it; if that is all right say optional = true"
+                                 % (" \"%s\"" % rule.name if rule.name else "", rule.passed))
+        if self.case.scenario.head.get("audit", True):
+            self.machine.audit()
+
+    def allowed_signals(self, name: str, process: Process) -> set[int]:
+        allowed = set(self.signals.get(name, ()))
+        if self.crashed or process.domain in self.domains_gone:
+            allowed.add(signal.SIGKILL)
+        if any(rule["fired"] and set(rule["do"]) & {"kill", "destroy"} for rule in ([] if self.crashed else self.machine.faults())):
+            allowed.add(signal.SIGKILL)
+        return allowed
+
+    def _judge_end(self, name: str, process: Process) -> None:
+        status = process.returncode
+        if status is None or status == 0:
+            return
+        if status < 0 and -status in self.allowed_signals(name, process):
+            return
+        if self.sweeping and status in self.sweep.get("exit", [0, 1]):
+            return
+        raise Failed("program \"%s\" ended with %s, which nothing here expects%s"
+                     % (name, describe_exit(status), process.last_words()))
+
+
+def play(case: Case, options: Options, *, whole_trace: bool = False, points: bool = False,
+         started: Callable[[Machine], None] = lambda machine: None) -> Result:
+    """Plays a case and says how it went."""
+    head = case.scenario.head
+    way = options.way if options.way != "auto" else None
+    if "ways" in head and way and way not in head["ways"]:
+        return Result(case, ok=True, skipped="not meant for --way %s" % way)
+    begin = time.monotonic()
+    trace = None
+    if options.traces:
+        trace = os.path.join(options.traces, "".join(c if c.isalnum() or c in "._-=" else "_" for c in case.name) + ".jsonl")
+    with tempfile.TemporaryDirectory(prefix="gntsim-scenario.") as directory:
+        try:
+            with Machine(profile=case.profile, seed=case.seed if case.seed != 1 else None, clock=head.get("clock", "auto"), way=options.way, trace=trace) as machine:
+                started(machine)
+                state = Play(case, options, directory, machine)
+                result = state.play()
+                if not state.crashed:
+                    _look_back(state, result, whole_trace, points)
+        except Error as error:
+            result = Result(case, message="%s: %s" % (case.scenario.path, error))
+    result.seconds = time.monotonic() - begin
+    if case.fails is not None and not case.point:
+        _judge_failure(case, result)
+    return result
+
+
+def _look_back(state: Play, result: Result, whole_trace: bool, points: bool) -> None:
+    """What the report wants of the machine before it ends."""
+    try:
+        if points:
+            result.points = state.machine.points()["points"]
+            result.limits = {row["domain"]: row for row in state.machine.domains()}
+        if state.case.point and "limit" not in state.case.point:
+            result.fired = state.sweep_rule.fired
+        if whole_trace or not result.ok:
+            events = state.events()
+            result.trace = events if whole_trace else None
+            result.events = [] if result.ok else events[-LAST_EVENTS:]
+    except Error as error:
+        if result.ok:
+            result.ok = False
+            result.message = str(error)
+
+
+def _judge_failure(case: Case, result: Result) -> None:
+    """For a case that shows that the scenario finds the bug."""
+    import re
+    assert case.fails is not None
+    if result.ok:
+        result.ok = False
+        result.message = "%s: was expected to fail with a message that matches %r, and passed" % (case.scenario.path, case.fails)
+    elif re.search(case.fails, result.message, re.M):
+        result.ok = True
+        result.said.append("fails as it should: " + result.message)
+        result.events = []
+    else:
+        result.message = "was expected to fail with a message that matches %r, and failed otherwise:\n%s" % (case.fails, result.message)

@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: MIT
+"""What a scenario file may contain, as tables, and the check of a file against them."""
+from __future__ import annotations
+
+import re
+import signal
+from typing import Any, Callable, Optional
+
+from ..units import nanoseconds
+from .places import Path
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+VARIABLE = re.compile(r"\$\{[A-Za-z0-9_.-]+\}")
+
+
+class Wrong(Exception):
+    """A mistake in a file: where, and what would be right."""
+
+    def __init__(self, path: Path, message: str):
+        super().__init__(message)
+        self.path = path
+
+
+def late(value: Any) -> bool:
+    """Whether a value is a variable, known only when the step is executed."""
+    return isinstance(value, str) and VARIABLE.fullmatch(value) is not None
+
+
+Check = Callable[[Path, Any], None]
+
+
+def kind(path: Path, value: Any, wanted: str, ok: bool) -> None:
+    if not ok:
+        shown = {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)
+        raise Wrong(path, "must be %s, not %s" % (wanted, shown))
+
+
+def text(path: Path, value: Any) -> None:
+    kind(path, value, "a text", isinstance(value, str))
+
+
+def name(path: Path, value: Any) -> None:
+    kind(path, value, "a name (letters, digits, - and _)", isinstance(value, str) and NAME.fullmatch(value) is not None)
+
+
+def boolean(path: Path, value: Any) -> None:
+    kind(path, value, "true or false", isinstance(value, bool))
+
+
+def number(path: Path, value: Any) -> None:
+    kind(path, value, "a number", late(value) or (isinstance(value, int) and not isinstance(value, bool)))
+
+
+def natural(path: Path, value: Any) -> None:
+    kind(path, value, "a number, 0 or more", late(value) or (isinstance(value, int) and not isinstance(value, bool) and value >= 0))
+
+
+def real(path: Path, value: Any) -> None:
+    kind(path, value, "a number of seconds", late(value) or (isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0))
+
+
+def fraction(path: Path, value: Any) -> None:
+    kind(path, value, "a number from 0 to 1", isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1)
+
+
+def domid(path: Path, value: Any) -> None:
+    kind(path, value, "a domain's number, 0 to 32751", isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 32751)
+
+
+def domain(path: Path, value: Any) -> None:
+    if isinstance(value, int):
+        domid(path, value)
+    else:
+        kind(path, value, "a domain: a name from [domains] or a number", isinstance(value, str))
+
+
+def regex(path: Path, value: Any) -> None:
+    text(path, value)
+    try:
+        re.compile(VARIABLE.sub("x", value), re.M)
+    except re.error as error:
+        raise Wrong(path, "is no regular expression: %s" % error) from None
+
+
+def time(path: Path, value: Any) -> None:
+    if late(value):
+        return
+    try:
+        nanoseconds(value)
+    except (TypeError, ValueError) as error:
+        raise Wrong(path, str(error)) from None
+
+
+def clock_step(path: Path, value: Any) -> None:
+    if value not in ("next", "auto", "manual"):
+        time(path, value)
+
+
+def amount(path: Path, value: Any) -> None:
+    if isinstance(value, dict):
+        table(path, value, {"min": number, "max": number})
+        kind(path, value, "a number or { min = …, max = … }", bool(value))
+    else:
+        kind(path, value, "a number or { min = …, max = … }", late(value) or (isinstance(value, (int, float)) and not isinstance(value, bool)))
+
+
+def signal_name(path: Path, value: Any) -> None:
+    kind(path, value, "a signal's name such as \"SIGKILL\"", late(value) or (isinstance(value, str) and value in signal.Signals.__members__))
+
+
+def anything(path: Path, value: Any) -> None:
+    pass
+
+
+def true(path: Path, value: Any) -> None:
+    kind(path, value, "true", value is True)
+
+
+def one_of(*words: str) -> Check:
+    def check(path: Path, value: Any) -> None:
+        kind(path, value, "one of " + ", ".join('"%s"' % word for word in words), late(value) or value in words)
+    return check
+
+
+def either(*checks: Check) -> Check:
+    """The first check whose complaint is none; the last one's complaint otherwise."""
+    def check(path: Path, value: Any) -> None:
+        for one in checks[:-1]:
+            try:
+                return one(path, value)
+            except Wrong:
+                continue
+        return checks[-1](path, value)
+    return check
+
+
+def list_of(item: Check, least: int = 0) -> Check:
+    def check(path: Path, value: Any) -> None:
+        kind(path, value, "a list", late(value) or isinstance(value, list))
+        if isinstance(value, list):
+            kind(path, value, "a list with at least one item", len(value) >= least)
+            for i, part in enumerate(value):
+                item(path + (i,), part)
+    return check
+
+
+def table_of(item: Check) -> Check:
+    """A table whose keys are names."""
+    def check(path: Path, value: Any) -> None:
+        kind(path, value, "a table", isinstance(value, dict))
+        for key, part in value.items():
+            name(path + (key,), key)
+            item(path + (key,), part)
+    return check
+
+
+def table(path: Path, value: Any, keys: dict[str, Check], required: tuple[str, ...] = ()) -> None:
+    kind(path, value, "a table", isinstance(value, dict))
+    for key, part in value.items():
+        if key not in keys:
+            raise Wrong(path + (key,), "unknown key; %s" % suggest(key, keys))
+        keys[key](path + (key,), part)
+    for key in required:
+        if key not in value:
+            raise Wrong(path, "\"%s\" is missing" % key)
+
+
+def suggest(word: str, known: Any) -> str:
+    import difflib
+    near = difflib.get_close_matches(word, list(known), 1)
+    return "did you mean \"%s\"?" % near[0] if near else "known are: " + ", ".join(sorted(known))
+
+
+def span(path: Path, value: Any) -> None:
+    """A list of values, or from … to."""
+    if isinstance(value, dict):
+        table(path, value, {"from": number, "to": number, "step": natural}, ("from", "to"))
+    else:
+        list_of(anything, 1)(path, value)
+
+
+def free_table(path: Path, value: Any) -> None:
+    kind(path, value, "a table", isinstance(value, dict))
+
+
+def pattern(path: Path, value: Any) -> None:
+    table(path, value, {"op": text, "domain": domain, "program": text, "result": anything, "rule": text, "args": free_table,
+                        "time": amount})
+
+
+# ---- Faults
+
+STATUS = either(number, text)
+ACTIONS: dict[str, Check] = {
+    "status": STATUS, "hypercall": STATUS, "errno": STATUS, "page_out": true, "delay": time, "kill": true, "destroy": domain,
+    "suspend": domain, "drop": true, "double": true, "late": time, "pause": true,
+}
+
+
+def action(path: Path, value: Any) -> None:
+    table(path, value, ACTIONS)
+    kind(path, value, "a table with one key, such as { status = \"bad_gntref\" }", len(value) == 1)
+
+
+RULE: dict[str, Check] = {
+    "name": name, "at": text, "domain": domain, "peer": domain, "ref": natural, "index": natural, "count": natural, "pid": natural,
+    "device": text, "ioctl": text, "writable": boolean, "skip": natural, "times": natural, "every": natural,
+    "probability": fraction, "do": action, "optional": boolean,
+}
+
+
+def rule(path: Path, value: Any) -> None:
+    table(path, value, RULE, ("at", "do"))
+
+
+# ---- Steps: the key that says what a step does, what its value must be, and which keys belong to it.
+
+EVENTUALLY: dict[str, Check] = {"eventually": boolean}
+ANSWER: dict[str, Check] = {"result": free_table, "error": regex, "as": name, **EVENTUALLY}
+
+ACTS: dict[str, tuple[dict[str, Check], tuple[str, ...]]] = {
+    "page": ({"count": natural}, ()),
+    "page-free": ({"page": natural, "force": boolean}, ("page",)),
+    "grant": ({"page": natural, "to": domain, "readonly": boolean, "count": natural}, ("page", "to")),
+    "end": ({"ref": natural}, ("ref",)),
+    "end-deferred": ({"ref": natural}, ("ref",)),
+    "write": ({"page": natural, "mapping": natural, "ref": natural, "offset": natural, "hex": text, "text": text}, ()),
+    "read": ({"page": natural, "mapping": natural, "ref": natural, "offset": natural, "size": natural}, ("size",)),
+    "map": ({"granter": domain, "ref": natural, "refs": list_of(natural, 1), "readonly": boolean}, ("granter",)),
+    "mapping": ({"mapping": natural}, ("mapping",)),
+    "unmap": ({"mapping": natural}, ("mapping",)),
+    "copy": ({"source": free_table, "dest": free_table, "size": natural}, ("source", "dest", "size")),
+    "event-alloc": ({"remote": domain}, ("remote",)),
+    "event-bind": ({"remote": domain, "port": natural}, ("remote", "port")),
+    "event-send": ({"port": natural}, ("port",)),
+    "event-pending": ({"port": natural}, ("port",)),
+    "event-close": ({"port": natural}, ("port",)),
+    "entry": ({"ref": natural, "flags": natural, "to": domain, "frame": natural, "page": natural}, ("ref",)),
+    "version": ({"version": natural}, ("version",)),
+}
+
+STEPS: dict[str, tuple[Check, dict[str, Check], tuple[str, ...]]] = {
+    "spawn": (text, {"as": name, "args": list_of(either(number, text))}, ()),
+    "expect": (text, {"output": regex, "errors": regex}, ()),
+    "send": (text, {"line": text}, ("line",)),
+    "close": (text, {}, ()),
+    "wait": (text, {"exit": either(natural, list_of(natural, 1)), "signal": signal_name, "any": true, "output": regex, "errors": regex}, ()),
+    "kill": (text, {"signal": signal_name}, ()),
+    "running": (text, {}, ()),
+    "guest": (one_of(*ACTS), {}, ("domain",)),      # its keys: ACTS
+    "adversary": (one_of("start", "step", "stop"), {}, ()),     # its keys are the kind's own
+    "call": (text, {"args": free_table, **ANSWER}, ()),
+    "fault": (rule, {}, ()),
+    "unfault": (name, {}, ()),
+    "fired": (name, {"times": amount, **EVENTUALLY}, ()),
+    "paused": (name, {}, ()),
+    "resume": (name, {}, ()),
+    "clock": (clock_step, {}, ()),
+    "create": (domain, ANSWER, ()),
+    "destroy": (domain, ANSWER, ()),
+    "suspend": (domain, {"as_id": natural, "grant_version": natural, **ANSWER}, ()),
+    "page-out": (domain, {"ref": natural, **ANSWER}, ("ref",)),
+    "page-in": (domain, {"ref": natural, **ANSWER}, ("ref",)),
+    "limit": (domain, {"what": text, "value": natural, **ANSWER}, ("what", "value")),
+    "crash": (true, {}, ()),
+    "stats": (table_of(amount), EVENTUALLY, ()),
+    "dump": (one_of("entries", "maptrack", "frames", "ports"),
+             {"domain": domain, "where": free_table, "count": amount, "as": name, **EVENTUALLY}, ()),
+    "info": (domain, {"result": free_table, "as": name, **EVENTUALLY}, ()),
+    "audit": (either(true, regex), {}, ()),
+    "trace": (list_of(pattern, 1), EVENTUALLY, ()),
+    "never": (list_of(pattern, 1), {}, ()),
+    "events": (pattern, {"count": amount, **EVENTUALLY}, ("count",)),
+    "mark": (true, {}, ()),
+    "equal": (list_of(anything, 2), {}, ()),
+    "for": (name, {"in": span}, ("in", "steps")),       # and "steps"
+}
+COMMON: dict[str, Check] = {"timeout": real, "say": text}
+
+
+def step_kind(path: Path, value: Any) -> str:
+    """The key that says what a step does."""
+    kind(path, value, "a table", isinstance(value, dict))
+    # "domain" or "trace" may belong to another step: what comes first in the table of steps decides.
+    found = [key for key in STEPS if key in value]
+    if not found:
+        unknown = [key for key in value if key not in COMMON]
+        if unknown:
+            raise Wrong(path + (unknown[0],), "unknown step; %s" % suggest(unknown[0], STEPS))
+        raise Wrong(path, "an empty step: it needs one of %s" % ", ".join(STEPS))
+    return found[0]
+
+
+def step(path: Path, value: Any) -> None:
+    what = step_kind(path, value)
+    check, more, required = STEPS[what]
+    keys: Optional[dict[str, Check]] = {what: check, **more, **COMMON}
+    check(path + (what,), value[what])
+    if what == "guest":
+        act, needed = ACTS[value["guest"]] if not late(value["guest"]) else ({}, ())
+        keys = {**(keys or {}), "domain": domain, **act, **ANSWER}
+        required += needed
+    elif what == "adversary":
+        keys = None
+        required += {"start": ("domain", "kind")}.get(value["adversary"], ("id",))
+    elif what == "for":
+        keys = {**(keys or {}), "steps": steps}
+    if keys is not None:
+        table(path, value, keys)
+    for key in required:
+        if key not in value:
+            raise Wrong(path, "a step \"%s\" needs \"%s\"" % (what, key))
+    exclusive(path, value, what)
+
+
+def exclusive(path: Path, value: dict[str, Any], what: str) -> None:
+    """Keys of which exactly one, or at most one, must be there."""
+    for kinds, keys, least in ((("expect",), ("output", "errors"), 1), (("wait",), ("exit", "signal", "any"), 0),
+                               (("guest",), ("page", "mapping", "ref"), 1 if value.get("guest") in ("read", "write") else None),
+                               (("guest",), ("ref", "refs"), 1 if value.get("guest") == "map" else None),
+                               (("guest",), ("hex", "text"), 1 if value.get("guest") == "write" else None)):
+        given = [key for key in keys if key in value]
+        if what in kinds and least is not None and not least <= len(given) <= 1:
+            raise Wrong(path + tuple(given[1:2]), "a step \"%s\" %s %s" % (what, "needs one of" if least else "may have one of only:",
+                                                                          ", ".join('"%s"' % key for key in keys)))
+
+
+def steps(path: Path, value: Any) -> None:
+    list_of(step)(path, value)
+
+
+# ---- The file
+
+SCENARIO: dict[str, Check] = {
+    "description": text, "profile": either(one_of("pv", "pvh", "legacy"), list_of(one_of("pv", "pvh", "legacy"), 1)),
+    "clock": one_of("auto", "virtual", "real"), "seed": natural, "timeout": real, "audit": boolean,
+    "ways": list_of(one_of("device", "socket"), 1), "tags": list_of(text), "fails": regex,
+}
+VARIANT: dict[str, Check] = {"description": text, "vars": table_of(anything), "fails": regex}
+DOMAIN: dict[str, Check] = {"id": domid, "profile": one_of("pv", "pvh", "legacy"), "grant_frames": natural, "maptrack_frames": natural,
+                            "grant_version": natural, "create": boolean}
+PROGRAM: dict[str, Check] = {"command": list_of(text, 1), "domain": domain, "env": table_of(text), "directory": text}
+LIMIT: dict[str, Check] = {"domain": domain, "what": one_of("grant_frames", "maptrack_frames", "gntalloc", "gntdev"), "from": natural,
+                           "to": natural}
+SWEEP: dict[str, Check] = {"errors": regex, "timeout": real, "exit": list_of(natural, 1), "at": list_of(text, 1), "do": action, "programs": list_of(text, 1),
+                           "ends": list_of(text), "limit": lambda path, value: table(path, value, LIMIT, ("domain", "what"))}
+
+
+def rows(keys: dict[str, Check], required: tuple[str, ...] = ()) -> Check:
+    return table_of(lambda path, value: table(path, value, keys, required))
+
+
+FILE: dict[str, Check] = {
+    "scenario": lambda path, value: table(path, value, SCENARIO),
+    "vars": table_of(anything),
+    "matrix": table_of(span),
+    "variants": rows(VARIANT),
+    "domains": rows(DOMAIN, ("id",)),
+    "programs": rows(PROGRAM, ("command",)),
+    "faults": list_of(rule),
+    "steps": steps,
+    "finally": steps,
+    "sweep": lambda path, value: table(path, value, SWEEP),
+}
+
+
+def check_file(data: Any) -> None:
+    """Raises Wrong at the first mistake."""
+    table((), data, FILE, ("steps",))
+    check_names(data)
+
+
+def check_names(data: Any) -> None:
+    """Names that are used must exist."""
+    programs = data.get("programs", {})
+    domains = data.get("domains", {})
+    started = set(programs)
+    rules = {value["name"] for value in data.get("faults", []) if "name" in value}
+
+    def known(path: Path, value: Any, names: Any, what: str) -> None:
+        if isinstance(value, str) and "${" not in value and value not in names:
+            raise Wrong(path, "there is no %s \"%s\"; %s" % (what, value, suggest(value, names) if names else "there are none at all"))
+
+    def each(path: Path, value: list[Any], visit: Callable[[Path, Any], None]) -> None:
+        for i, one in enumerate(value):
+            visit(path + (i,), one)
+            if "steps" in one:
+                each(path + (i, "steps"), one["steps"], visit)
+
+    def collect(path: Path, one: Any) -> None:
+        if "spawn" in one and "as" in one:
+            started.add(one["as"])
+        if "fault" in one and "name" in one["fault"]:
+            rules.add(one["fault"]["name"])
+
+    def visit(path: Path, one: Any) -> None:
+        what = step_kind(path, one)
+        if what == "spawn":
+            known(path + (what,), one[what], programs, "program")
+        if what in ("expect", "send", "close", "wait", "kill", "running"):
+            known(path + (what,), one[what], started, "program")
+        if what in ("unfault", "fired", "paused", "resume"):
+            known(path + (what,), one[what], rules, "rule")
+        if what in ("create", "destroy", "suspend", "page-out", "page-in", "limit", "info"):
+            known(path + (what,), one[what], domains, "domain")
+        for key in ("domain", "to", "granter", "remote"):
+            if key in one:
+                known(path + (key,), one[key], domains, "domain")
+        for key in ("domain", "peer"):
+            if what == "fault" and key in one["fault"]:
+                known(path + ("fault", key), one["fault"][key], domains, "domain")
+
+    for part in ("steps", "finally"):
+        each((part,), data.get(part, []), collect)
+    for part in ("steps", "finally"):
+        each((part,), data.get(part, []), visit)
+    for key, program in programs.items():
+        known(("programs", key, "domain"), program.get("domain", 0), domains, "domain")
+    for i, value in enumerate(data.get("faults", [])):
+        for key in ("domain", "peer"):
+            known(("faults", i, key), value.get(key, 0), domains, "domain")
+    for key, value in domains.items():
+        twins = [other for other in domains if other != key and domains[other]["id"] == value["id"]]
+        if twins:
+            raise Wrong(("domains", key, "id"), "domains \"%s\" and \"%s\" have the same number %d" % (twins[0], key, value["id"]))
+    sweep = data.get("sweep", {})
+    for key in ("programs", "ends"):
+        for i, one in enumerate(sweep.get(key, [])):
+            known(("sweep", key, i), one, started, "program")
+    if "limit" in sweep:
+        known(("sweep", "limit", "domain"), sweep["limit"]["domain"], domains, "domain")

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""Sweeps: what a passing case passed becomes a list of points, and the case is played once for each."""
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from .cases import Case
+from .play import Result
+from .schema import Wrong
+
+KINDS = ("nth", "index", "limit", "kill")
+
+# What goes wrong at a point unless the file says something else. Points that cannot fail are not in it.
+FAULTS: dict[str, dict[str, Any]] = {
+    "open": {"errno": "ENODEV"}, "ioctl": {"errno": "ENOMEM"}, "mmap": {"errno": "ENOMEM"}, "read": {"errno": "EIO"},
+    "write": {"errno": "EIO"}, "notify": {"drop": True}, "event": {"drop": True},
+    "map_grant_ref": {"status": "bad_gntref"}, "unmap_grant_ref": {"status": "bad_handle"}, "unmap_and_replace": {"status": "bad_handle"},
+    "copy": {"status": "bad_gntref"}, "transfer": {"status": "bad_gntref"}, "setup_table": {"status": "general_error"},
+    "query_size": {"status": "general_error"}, "set_version": {"hypercall": "EPERM"}, "get_version": {"hypercall": "EPERM"},
+    "get_status_frames": {"status": "general_error"}, "swap_grant_ref": {"status": "bad_gntref"}, "cache_flush": {"hypercall": "EPERM"},
+    "memory_op": {"hypercall": "ENOMEM"},
+}
+BATCHES = ("map_grant_ref", "unmap_grant_ref", "copy", "transfer", "unmap_and_replace")
+LIMITS = {"grant_frames": "grant_frames", "maptrack_frames": "maptrack_in_use"}
+MAPTRACK_PER_FRAME = 256        # 4096 bytes of 16
+
+
+def fault_at(at: str) -> dict[str, Any] | None:
+    if at.startswith("evtchn_"):
+        return {"hypercall": "ENOSPC"}
+    return FAULTS.get(at)
+
+
+def label(point: dict[str, Any]) -> str:
+    """A name for a point: "ioctl gntdev MAP_GRANT_REF no. 2"."""
+    if "limit" in point:
+        return "%(what)s=%(value)d of domain %(domain)d" % point["limit"]
+    words = [point["at"], *(str(point[key]) for key in ("device", "ioctl") if point.get(key))]
+    if "index" in point:
+        words.append("index %d of domain %d" % (point["index"], point["domain"]))
+    else:
+        words.append("no. %d" % (point["skip"] + 1))
+    return " ".join(words)
+
+
+def nth(case: Case, base: Result) -> Iterator[dict[str, Any]]:
+    """Each injection point that was passed fails once."""
+    sweep = case.scenario.data.get("sweep", {})
+    for row in base.points:
+        do = sweep.get("do") or fault_at(row["at"])
+        if do and row["at"] in sweep.get("at", [row["at"]]):
+            yield from each(row, do)
+
+
+def each(row: dict[str, Any], do: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    where = {key: row[key] for key in ("at", "device", "ioctl") if row.get(key) is not None}
+    for i in range(row["passed"]):
+        yield {**where, "skip": i, "do": do}
+
+
+def kill(case: Case, base: Result) -> Iterator[dict[str, Any]]:
+    """At each injection point that a program passed, it is killed."""
+    data = case.scenario.data
+    sweep = data.get("sweep", {})
+    domains = None
+    if "programs" in sweep:
+        domains = sorted({number(data, data["programs"][name].get("domain", 0)) for name in sweep["programs"]})
+    for row in base.points:
+        if row["at"] in sweep.get("at", ("open", "ioctl", "mmap", "munmap", "read", "write", "release", *BATCHES)):
+            for point in each(row, {"kill": True}):
+                for domain in domains or [None]:
+                    yield point if domain is None else {**point, "domain": domain}
+
+
+def number(data: dict[str, Any], domain: Any) -> int:
+    return int(data["domains"][domain]["id"]) if isinstance(domain, str) else int(domain)
+
+
+def index(case: Case, base: Result) -> Iterator[dict[str, Any]]:
+    """Each place of each kind of batch fails once."""
+    sweep = case.scenario.data.get("sweep", {})
+    largest: dict[tuple[str, int], int] = {}
+    for event in base.trace or []:
+        count = (event.get("args") or {}).get("count", 0)
+        if event["op"] in sweep.get("at", BATCHES) and count > 1:
+            key = (event["op"], event["domain"])
+            largest[key] = max(largest.get(key, 0), count)
+    for (op, domain), count in largest.items():
+        do = sweep.get("do") or fault_at(op)
+        for i in range(count):
+            yield {"at": op, "domain": domain, "count": count, "index": i, "do": do}
+
+
+def limit(case: Case, base: Result) -> Iterator[dict[str, Any]]:
+    """The limit of one domain, from what is enough downwards."""
+    wanted = case.scenario.data.get("sweep", {}).get("limit")
+    if not wanted:
+        raise Wrong(("sweep",), "--sweep limit needs limit = { domain = …, what = … } in [sweep]")
+    domain, what = number(case.scenario.data, wanted["domain"]), wanted["what"]
+    start = wanted.get("from")
+    if start is None and what in LIMITS and domain in base.limits:
+        start = base.limits[domain][LIMITS[what]]
+        start = start // MAPTRACK_PER_FRAME + 1 if what == "maptrack_frames" else start
+    if start is None:
+        raise Wrong(("sweep", "limit"), "--sweep limit of %s needs \"from\", a value that is enough" % what)
+    for value in range(start, wanted.get("to", 1) - 1, -1):
+        yield {"limit": {"domain": domain, "what": what, "value": value}}
+
+
+POINTS = {"nth": nth, "index": index, "limit": limit, "kill": kill}
+
+
+def points(kind: str, case: Case, base: Result) -> list[dict[str, Any]]:
+    return list(POINTS[kind](case, base))
+
+
+def smallest(results: list[Result]) -> str:
+    """Of a limit sweep: what was enough."""
+    enough = [result.case.point["limit"] for result in results
+              if result.case.point and "limit" in result.case.point and result.ok and not result.deviated]
+    if not enough:
+        return "no value was enough"
+    least = min(enough, key=lambda row: row["value"])
+    return "the smallest %(what)s of domain %(domain)d with which it works is %(value)d" % least
