@@ -18,35 +18,108 @@ static uint32_t pin_for(bool readonly)
     return readonly ? PIN_HOST_READ : PIN_HOST_WRITE;
 }
 
-static void release_grant(const struct entry *e, bool readonly)
+static void release_inner(domid_t domid, uint32_t ref, struct hv *hv, bool readonly);
+
+HOT void release_grant(const struct entry *e, bool readonly)
 {
-    struct domain *rd = e->rd, *td;
+    struct domain *rd = e->rd;
     domid_t trans_domid = rd->gt.version == 1 ? rd->id : e->act->trans_domid;
-    struct entry inner;
 
     e->act->pin -= pin_for(readonly);
     reduce_status(e, readonly);
     if (!e->act->pin && e->act->is_sub_page)
         rd->gt.nr_v2_ops--;
-    if (trans_domid == rd->id)
-        return;
-    /* Bounded: acquiring allows one level. */
-    td = domain_lookup(rd->hv, trans_domid);
-    assert(td && grant_ref_okay(&td->gt, e->act->trans_ref));
-    inner = entry_at(td, e->act->trans_ref);
-    release_grant(&inner, readonly);
+    if (trans_domid != rd->id)
+        release_inner(trans_domid, e->act->trans_ref, rd->hv, readonly);
 }
 
-static int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, bool may_trans, struct acquired *out);
+/* Bounded: acquiring allows one level. */
+static __attribute__((noinline)) void release_inner(domid_t domid, uint32_t ref, struct hv *hv, bool readonly)
+{
+    struct domain *td = domain_lookup(hv, domid);
+    struct entry e;
+
+    assert(td && grant_ref_okay(&td->gt, ref));
+    e = entry_at(td, ref);
+    release_grant(&e, readonly);
+}
+
+static int acquire_transitive(struct entry e, domid_t ldom, bool readonly, bool may_trans, struct acquired *inner);
+
+/* First pin, or first write pin, of an entry that names a frame. */
+HOT int acquire_frame(const struct entry *e, domid_t ldom, struct acquired *out)
+{
+    struct active_entry *act = e->act;
+    struct grant_frame_ref granted = read_frame(e);
+    struct domain *rd = e->rd;
+    int status = domain_get_frame(rd, granted.frame, false, &out->mfn);
+
+    if (status)
+        return status;
+    if (!act->pin) {
+        act->domid = ldom;
+        act->mfn = (uint32_t)out->mfn;
+        act->start = granted.start;
+        act->length = granted.length;
+        act->trans_domid = rd->id;
+        act->trans_ref = e->ref;
+        act->is_sub_page = granted.is_sub_page;
+        if (act->is_sub_page)
+            rd->gt.nr_v2_ops++;
+        return GNTST_okay;
+    }
+    /* What the guest changed since the first pin must not mix with what was recorded then. */
+    if (act->mfn != out->mfn || act->trans_domid != rd->id || act->trans_ref != e->ref ||
+        (act->is_sub_page && (!granted.is_sub_page || !same_range(act, granted.start, granted.length)))) {
+        frame_put(rd->hv, out->mfn);
+        return GNTST_general_error;
+    }
+    return GNTST_okay;
+}
+
+/* Pins the entry for ldom and takes a reference to its frame, or does neither. */
+HOT int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, bool may_trans, struct acquired *out)
+{
+    struct active_entry *act = e->act;
+    struct domain *rd = e->rd;
+    bool need_status, transitive;
+    int status;
+
+    if (act->pin && (act->domid != ldom || act->pin & PIN_OVERFLOW(pin_for(readonly))))
+        return GNTST_general_error;
+    need_status = !act->pin || (!readonly && !(act->pin & PIN_WRITE_MASK));
+    transitive = rd->gt.version == 2 && (read_header(e->header).flags & GTF_type_mask) == GTF_transitive;
+    if (need_status) {
+        status = set_status(e, readonly, false, ldom);
+        if (status)
+            return status;
+    }
+    if (transitive)
+        status = acquire_transitive(*e, ldom, readonly, may_trans, out);
+    else if (need_status)
+        status = acquire_frame(e, ldom, out);
+    else if (!domain_dying(rd) && frame_get(rd->hv, act->mfn, rd->id))
+        status = GNTST_okay;
+    else
+        status = GNTST_bad_domain;
+    if (status) {
+        reduce_status(e, readonly);
+        return status;
+    }
+    act->pin += pin_for(readonly);
+    *out = (struct acquired){ .mfn = act->mfn, .start = act->start, .length = act->length };
+    return GNTST_okay;
+}
 
 /* The entry says that another domain's grant to rd is passed on. */
-static int acquire_transitive(const struct entry *e, domid_t ldom, bool readonly, bool may_trans, struct acquired *inner)
+static __attribute__((noinline)) int acquire_transitive(struct entry e, domid_t ldom, bool readonly, bool may_trans,
+                                                        struct acquired *inner)
 {
-    const grant_entry_v2_t *shared = (void *)e->header;
+    const grant_entry_v2_t *shared = (void *)e.header;
     domid_t trans_domid = __atomic_load_n(&shared->transitive.trans_domid, __ATOMIC_RELAXED);
     uint32_t trans_ref = __atomic_load_n(&shared->transitive.gref, __ATOMIC_RELAXED);
-    struct active_entry *act = e->act;
-    struct domain *rd = e->rd, *td;
+    struct active_entry *act = e.act;
+    struct domain *rd = e.rd, *td;
     struct entry from;
     int status;
 
@@ -85,71 +158,6 @@ static int acquire_transitive(const struct entry *e, domid_t ldom, bool readonly
     return GNTST_general_error;
 }
 
-/* First pin, or first write pin, of an entry that names a frame. */
-static int acquire_frame(const struct entry *e, domid_t ldom, struct acquired *out)
-{
-    struct active_entry *act = e->act;
-    struct grant_frame_ref granted = read_frame(e);
-    struct domain *rd = e->rd;
-    int status = domain_get_frame(rd, granted.frame, false, &out->mfn);
-
-    if (status)
-        return status;
-    if (!act->pin) {
-        act->domid = ldom;
-        act->mfn = (uint32_t)out->mfn;
-        act->start = granted.start;
-        act->length = granted.length;
-        act->trans_domid = rd->id;
-        act->trans_ref = e->ref;
-        act->is_sub_page = granted.is_sub_page;
-        if (act->is_sub_page)
-            rd->gt.nr_v2_ops++;
-        return GNTST_okay;
-    }
-    /* What the guest changed since the first pin must not mix with what was recorded then. */
-    if (act->mfn != out->mfn || act->trans_domid != rd->id || act->trans_ref != e->ref ||
-        (act->is_sub_page && (!granted.is_sub_page || !same_range(act, granted.start, granted.length)))) {
-        frame_put(rd->hv, out->mfn);
-        return GNTST_general_error;
-    }
-    return GNTST_okay;
-}
-
-/* Pins the entry for ldom and takes a reference to its frame, or does neither. */
-static int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, bool may_trans, struct acquired *out)
-{
-    struct active_entry *act = e->act;
-    struct domain *rd = e->rd;
-    bool need_status, transitive;
-    int status;
-
-    if (act->pin && (act->domid != ldom || act->pin & PIN_OVERFLOW(pin_for(readonly))))
-        return GNTST_general_error;
-    need_status = !act->pin || (!readonly && !(act->pin & PIN_WRITE_MASK));
-    transitive = rd->gt.version == 2 && (read_header(e->header).flags & GTF_type_mask) == GTF_transitive;
-    if (need_status) {
-        status = set_status(e, readonly, false, ldom);
-        if (status)
-            return status;
-    }
-    if (transitive)
-        status = acquire_transitive(e, ldom, readonly, may_trans, out);
-    else if (need_status)
-        status = acquire_frame(e, ldom, out);
-    else if (!domain_dying(rd) && frame_get(rd->hv, act->mfn, rd->id))
-        status = GNTST_okay;
-    else
-        status = GNTST_bad_domain;
-    if (status) {
-        reduce_status(e, readonly);
-        return status;
-    }
-    act->pin += pin_for(readonly);
-    *out = (struct acquired){ .mfn = act->mfn, .start = act->start, .length = act->length };
-    return GNTST_okay;
-}
-
 /* One side of a copy. Stays acquired from one element of a batch to the next while it is the same. */
 struct copy_side {
     struct domain *d;
@@ -161,7 +169,7 @@ struct copy_side {
     bool held;
 };
 
-static void side_release(struct copy_side *s)
+HOT void side_release(struct copy_side *s)
 {
     struct hv *hv;
 
@@ -177,7 +185,7 @@ static void side_release(struct copy_side *s)
 }
 
 /* Whose page it is. Must be asked for every element, whatever the one before it was. */
-static int side_domain(const struct call *c, domid_t domid, bool is_gref, struct domain **d)
+HOT int side_domain(const struct call *c, domid_t domid, bool is_gref, struct domain **d)
 {
     /* A real 4.17.7 says bad_domain before it minds that frames are only the caller's to name. */
     *d = domain_lookup_any(c->d, domid);
@@ -188,7 +196,7 @@ static int side_domain(const struct call *c, domid_t domid, bool is_gref, struct
     return GNTST_okay;
 }
 
-static int side_claim(const struct call *c, struct copy_side *s, struct domain *d, uint64_t number, bool is_gref)
+HOT int side_claim(const struct call *c, struct copy_side *s, struct domain *d, uint64_t number, bool is_gref)
 {
     int status;
 
@@ -216,12 +224,24 @@ static int side_claim(const struct call *c, struct copy_side *s, struct domain *
     return GNTST_okay;
 }
 
-static bool in_range(const struct copy_side *s, unsigned offset, unsigned len)
+HOT bool in_range(const struct copy_side *s, unsigned offset, unsigned len)
 {
     return offset >= s->got.start && offset + len <= (unsigned)s->got.start + s->got.length;
 }
 
-static int copy_one(const struct call *c, const struct gnttab_copy *op, struct copy_side *src, struct copy_side *dst)
+static void copy_bytes(const struct hv *hv, uint64_t to, unsigned to_offset, uint64_t from, unsigned from_offset, unsigned len)
+{
+    memmove((char *)frame_data(hv, to) + to_offset, (const char *)frame_data(hv, from) + from_offset, len);
+}
+
+/* An element: references and frame numbers alike are numbers. */
+struct copy_in {
+    uint64_t source, dest;
+    domid_t source_domid, dest_domid;
+    uint16_t source_offset, dest_offset, len, flags;
+};
+
+HOT int copy_one(const struct call *c, const struct copy_in *op, struct copy_side *src, struct copy_side *dst)
 {
     bool src_gref = op->flags & GNTCOPY_source_gref, dst_gref = op->flags & GNTCOPY_dest_gref;
     struct domain *sd, *dd;
@@ -229,9 +249,9 @@ static int copy_one(const struct call *c, const struct gnttab_copy *op, struct c
 
     if (op->len == 0 && c->hv->profile->copy_len0_is_okay)
         return GNTST_okay;
-    status = side_domain(c, op->source.domid, src_gref, &sd);
+    status = side_domain(c, op->source_domid, src_gref, &sd);
     if (!status)
-        status = side_domain(c, op->dest.domid, dst_gref, &dd);
+        status = side_domain(c, op->dest_domid, dst_gref, &dd);
     if (status)
         return status;
     /* Both sides are let go when either names another domain. */
@@ -239,45 +259,83 @@ static int copy_one(const struct call *c, const struct gnttab_copy *op, struct c
         side_release(src);
         side_release(dst);
     }
-    status = side_claim(c, src, sd, src_gref ? op->source.u.ref : op->source.u.gmfn, src_gref);
+    status = side_claim(c, src, sd, op->source, src_gref);
     if (!status)
-        status = side_claim(c, dst, dd, dst_gref ? op->dest.u.ref : op->dest.u.gmfn, dst_gref);
+        status = side_claim(c, dst, dd, op->dest, dst_gref);
     if (status)
         return status;
-    if (op->source.offset + op->len > (int)HV_PAGE_SIZE || op->dest.offset + op->len > (int)HV_PAGE_SIZE)
+    if (op->source_offset + op->len > (int)HV_PAGE_SIZE || op->dest_offset + op->len > (int)HV_PAGE_SIZE)
         return GNTST_bad_copy_arg;
-    if (!in_range(src, op->source.offset, op->len) || !in_range(dst, op->dest.offset, op->len))
+    if (!in_range(src, op->source_offset, op->len) || !in_range(dst, op->dest_offset, op->len))
         return GNTST_general_error;
-    memmove((char *)frame_data(c->hv, dst->got.mfn) + op->dest.offset,
-            (char *)frame_data(c->hv, src->got.mfn) + op->source.offset, op->len);
+    copy_bytes(c->hv, dst->got.mfn, op->dest_offset, src->got.mfn, op->source_offset, op->len);
     return GNTST_okay;
+}
+
+HOT void load_plain(struct copy_in *in, uint64_t uop)
+{
+    uint32_t ref;
+
+    LOAD_FIELD(in->flags, uop, struct gnttab_copy, flags);
+    LOAD_FIELD(in->len, uop, struct gnttab_copy, len);
+    LOAD_FIELD(in->source_domid, uop, struct gnttab_copy, source.domid);
+    LOAD_FIELD(in->source_offset, uop, struct gnttab_copy, source.offset);
+    LOAD_FIELD(in->dest_domid, uop, struct gnttab_copy, dest.domid);
+    LOAD_FIELD(in->dest_offset, uop, struct gnttab_copy, dest.offset);
+    if (in->flags & GNTCOPY_source_gref) {
+        LOAD_FIELD(ref, uop, struct gnttab_copy, source.u.ref);
+        in->source = ref;
+    } else {
+        LOAD_FIELD(in->source, uop, struct gnttab_copy, source.u.gmfn);
+    }
+    if (in->flags & GNTCOPY_dest_gref) {
+        LOAD_FIELD(ref, uop, struct gnttab_copy, dest.u.ref);
+        in->dest = ref;
+    } else {
+        LOAD_FIELD(in->dest, uop, struct gnttab_copy, dest.u.gmfn);
+    }
+}
+
+/* From a guest's memory, or with somebody watching. As hook_element. */
+static __attribute__((noinline)) int load_guest(const struct call *c, struct copy_in *in, uint64_t uop, unsigned left,
+                                                int16_t *status)
+{
+    struct gnttab_copy op;
+    int rc;
+
+    if (call_from_guest(c, &op, uop, sizeof op))
+        return -EFAULT;
+    rc = hook_element(c, left, &op, status);
+    load_plain(in, (uintptr_t)&op);
+    return rc;
 }
 
 long gnttab_copy(const struct call *c, uint64_t uop, unsigned count)
 {
     struct copy_side src = { .readonly = true }, dst = { .readonly = false };
-    struct gnttab_copy op;
-    int decided;
+    bool plain = c->plain && !c->hv->hooked && uop;
+    struct copy_in op;
+    int16_t status;
+    int decided = 0;
     long rc = 0;
 
-    for (; count && !rc; count--, uop += sizeof op) {
-        if (call_from_guest(c, &op, uop, sizeof op)) {
-            rc = -EFAULT;
-            break;
-        }
-        decided = hook_element(c, count, &op, &op.status);
+    for (; count && !rc; count--, uop += sizeof(struct gnttab_copy)) {
+        if (plain)
+            load_plain(&op, uop);
+        else
+            decided = load_guest(c, &op, uop, count, &status);
         if (decided < 0) {
             rc = decided;
             break;
         }
         if (!decided)
-            op.status = (int16_t)copy_one(c, &op, &src, &dst);
-        hook_element_done(c, op.status);
-        if (op.status != GNTST_okay) {
+            status = (int16_t)copy_one(c, &op, &src, &dst);
+        hook_element_done(c, status);
+        if (status != GNTST_okay) {
             side_release(&src);
             side_release(&dst);
         }
-        rc = call_to_guest(c, uop + offsetof(struct gnttab_copy, status), &op.status, sizeof op.status);
+        rc = call_to_guest(c, uop + offsetof(struct gnttab_copy, status), &status, sizeof status);
     }
     side_release(&src);
     side_release(&dst);

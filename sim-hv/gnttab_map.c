@@ -180,14 +180,6 @@ give_back:
     return status;
 }
 
-/*
- * In our own memory an element is read and written field by field, as callers do: what was just stored in other sizes
- * the processor hands over late, which costs as much as all the rest.
- */
-#define FIELD_AT(addr, type, field) ((char *)(uintptr_t)(addr) + offsetof(type, field))
-#define LOAD_FIELD(var, addr, type, field) memcpy(&(var), FIELD_AT(addr, type, field), sizeof(var))
-#define STORE_FIELD(addr, type, field, var) memcpy(FIELD_AT(addr, type, field), &(var), sizeof(var))
-
 HOT int map_plain(const struct call *c, uint64_t uop, struct last_domain *last)
 {
     struct map_in in;

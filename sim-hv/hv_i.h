@@ -249,6 +249,13 @@ static inline int call_to_guest(const struct call *c, uint64_t to, const void *f
     }
     return c->mem->copy_to(c->mem->ctx, to, from, size) ? -EFAULT : 0;
 }
+/*
+ * In our own memory an element is read and written field by field, as callers do: what was just stored in other sizes
+ * the processor hands over late, which costs as much as all the rest.
+ */
+#define FIELD_AT(addr, type, field) ((char *)(uintptr_t)(addr) + offsetof(type, field))
+#define LOAD_FIELD(var, addr, type, field) memcpy(&(var), FIELD_AT(addr, type, field), sizeof(var))
+#define STORE_FIELD(addr, type, field, var) memcpy(FIELD_AT(addr, type, field), &(var), sizeof(var))
 /* Whether an array may lie there at all (guest_handle_okay); only a PV caller's address is looked at. */
 bool call_array_okay(const struct call *c, uint64_t addr);
 
