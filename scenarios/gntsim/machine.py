@@ -60,6 +60,11 @@ class Machine:
     waits for it). way: "device", "socket" or "auto". trace: a file that gets the trace. program: the gntsim command.
     """
 
+    _server: Optional[subprocess.Popen[bytes]]
+    _work: Optional[str]
+    _control: Optional[Control]
+    _pump: Optional[Pump]
+
     def __init__(self, *, profile: Optional[str] = None, seed: Optional[int] = None, clock: str = "real", way: Optional[str] = None,
                  trace: Optional[str | os.PathLike[str]] = None, program: Optional[str] = None, verbose: bool = False):
         self._begin(way)
@@ -103,11 +108,12 @@ class Machine:
         self.processes: list[Process] = []
         self.clock = Clock(self)
         self.rules: list[Rule] = []
-        self._server: Optional[subprocess.Popen[bytes]] = None
-        self._work: Optional[str] = None
-        self._control: Optional[Control] = None
-        self._pump: Optional[Pump] = None
+        self._server = None
+        self._work = None
+        self._control = None
+        self._pump = None
         self._closed = False
+        self.crashed = False
 
     def _start(self, argv: list[str]) -> None:
         assert self._work
@@ -241,6 +247,7 @@ class Machine:
         """Kills the simulator itself, as a CI system might. Its programs find out; nothing can be asked of it afterwards."""
         if not self._server:
             raise Error("crash() kills a machine that this object started; end another with `gntsim ctl shutdown`")
+        self.crashed = True
         self._server.kill()
         self._server.wait()
 

@@ -20,7 +20,7 @@ def nanoseconds(value: int | float | str) -> int:
         raise ValueError("%r is no time: write a number of nanoseconds, or a text with one of the units %s, such as \"5 ms\""
                          % (value, ", ".join(UNITS)))
     whole, fraction, unit = match.group(1), match.group(2) or "", UNITS[match.group(3)]
-    return (int(whole + fraction) * unit) // 10 ** len(fraction)
+    return int(whole + fraction) * unit // int(10 ** len(fraction))
 
 
 def seconds(value: int) -> str:

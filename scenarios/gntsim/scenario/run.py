@@ -6,7 +6,7 @@ import json
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable, Iterator, Optional
+from typing import Callable, Iterable, Iterator, Optional
 
 from ..machine import Machine
 from ..trace import Event
@@ -43,8 +43,7 @@ class Runner:
         else:
             every = [case.repetition(i + 1) if self.plan.repeat > 1 else case for case in cases for i in range(self.plan.repeat)]
             self.tap.plan(len(every))
-            for _ in self._play_all(every, self._twice if self.plan.check_determinism else self._once):
-                pass
+            list(self._play_all(every, self._twice) if self.plan.check_determinism else self._play_all(every, self._once))
         self.tap.end()
         return all(result.ok for result in self.results)
 
@@ -75,7 +74,7 @@ class Runner:
             for machine in self._machines:
                 machine.abort()
 
-    def _once(self, case: Case, **more: Any) -> Result:
+    def _once(self, case: Case, *, whole_trace: bool = False, points: bool = False) -> Result:
         mine: list[Machine] = []
 
         def started(machine: Machine) -> None:
@@ -85,7 +84,8 @@ class Runner:
                 if self.stopped:
                     machine.abort()
         try:
-            return Result(case, message="interrupted") if self.stopped else play(case, self.options, started=started, **more)
+            return Result(case, message="interrupted") if self.stopped else play(case, self.options, started=started, whole_trace=whole_trace,
+                                                                                      points=points)
         finally:
             with self._lock:
                 self._machines.difference_update(mine)

@@ -79,7 +79,7 @@ def captured(play: Play, match: re.Match[str]) -> None:
 def patience(play: Play, step: Step) -> float:
     """How long to wait for a program. Where a sweep's fault may be why it says nothing, not as long as otherwise."""
     timeout = play.timeout(step)
-    return min(timeout, play.sweep.get("timeout", 5)) if play.sweeping and play.path[0] == "steps" else timeout
+    return min(timeout, float(play.sweep.get("timeout", 5))) if play.sweeping and play.path[0] == "steps" else timeout
 
 
 def expect(play: Play, step: Step) -> None:
@@ -344,8 +344,10 @@ def audit(play: Play, step: Step) -> None:
         raise Failed("no violation matches %r: %s" % (play.value(step["audit"]), "\n  ".join(lines) or "the audit is clean"))
 
 
-def pattern(play: Play, wanted: Any) -> dict[str, Any]:
-    wanted = dict(play.value(wanted))
+def pattern(play: Play, wanted: dict[str, Any]) -> dict[str, Any]:
+    wanted = dict(wanted)
+    for key in wanted:
+        wanted[key] = play.value(wanted[key])
     if "domain" in wanted:
         wanted["domain"] = play.domain_id(wanted["domain"])
     if "args" in wanted:

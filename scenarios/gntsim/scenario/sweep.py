@@ -62,14 +62,16 @@ def kill(case: Case, base: Result) -> Iterator[dict[str, Any]]:
     """At each injection point that a program passed, it is killed."""
     data = case.scenario.data
     sweep = data.get("sweep", {})
-    domains = None
+    domains: list[int] = []
     if "programs" in sweep:
         domains = sorted({number(data, data["programs"][name].get("domain", 0)) for name in sweep["programs"]})
     for row in base.points:
         if row["at"] in sweep.get("at", ("open", "ioctl", "mmap", "munmap", "read", "write", "release", *BATCHES)):
             for point in each(row, {"kill": True}):
-                for domain in domains or [None]:
-                    yield point if domain is None else {**point, "domain": domain}
+                if not domains:
+                    yield point
+                for domain in domains:
+                    yield {**point, "domain": domain}
 
 
 def number(data: dict[str, Any], domain: Any) -> int:
@@ -120,5 +122,5 @@ def smallest(results: list[Result]) -> str:
               if result.case.point and "limit" in result.case.point and result.ok and not result.deviated]
     if not enough:
         return "no value was enough"
-    least = min(enough, key=lambda row: row["value"])
+    least = min(enough, key=lambda row: int(row["value"]))
     return "the smallest %(what)s of domain %(domain)d with which it works is %(value)d" % least

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""pytest: a machine for each test. Loaded with `pytest_plugins = ["gntsim.pytest_plugin"]` in conftest.py, or `-p gntsim.pytest_plugin`."""
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from typing import Any, Generator, Iterator, Optional
+
+import pytest
+
+from .errors import Error
+from .machine import Machine
+
+DEFAULTS: dict[str, Any] = {"profile": None, "seed": 1, "clock": "auto", "way": None, "audit": True}
+LAST_EVENTS = 20
+MACHINE = pytest.StashKey[Machine]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("gntsim", "simulated Xen machines")
+    group.addoption("--gntsim-trace", metavar="DIR", help="keep the trace of each test's machine in DIR")
+    group.addoption("--gntsim-seed", metavar="N", type=int, help="the machines' seed, instead of what the tests' markers say")
+    group.addoption("--gntsim-way", choices=("device", "socket", "auto"), help="how programs reach their devices")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "gntsim(profile='pv', seed=1, clock='auto', way=None, audit=True): what the machine of the gntsim fixture is "
+                            "like; audit=False: it need not be clean at the end")
+
+
+def settings(item: pytest.Item) -> dict[str, Any]:
+    """What the markers of a test and the command line say of its machine."""
+    chosen = dict(DEFAULTS)
+    for marker in reversed(list(item.iter_markers("gntsim"))):
+        unknown = set(marker.kwargs) - set(DEFAULTS)
+        if marker.args or unknown:
+            raise pytest.UsageError("%s: the marker gntsim takes %s, not %s" % (
+                item.nodeid, ", ".join(key + "=" for key in DEFAULTS), ", ".join([*map(repr, marker.args), *sorted(unknown)])))
+        chosen.update(marker.kwargs)
+    for key in ("seed", "way"):
+        given = item.config.getoption("gntsim_" + key)
+        if given is not None:
+            chosen[key] = given
+    return chosen
+
+
+def trace_file(item: pytest.Item) -> Optional[str]:
+    directory = item.config.getoption("gntsim_trace")
+    if not directory:
+        return None
+    os.makedirs(directory, exist_ok=True)
+    return os.path.join(os.path.abspath(directory), re.sub(r"[^\w.=-]+", "_", item.nodeid) + ".jsonl")
+
+
+@pytest.fixture
+def gntsim(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A simulated machine of the test's own. At the end of the test its audit must be clean; then it is gone, whatever happened."""
+    chosen = settings(request.node)
+    with Machine(profile=chosen["profile"], seed=chosen["seed"], clock=chosen["clock"], way=chosen["way"],
+                 trace=trace_file(request.node)) as machine:
+        request.node.stash[MACHINE] = machine
+        try:
+            yield machine
+        finally:
+            del request.node.stash[MACHINE]
+
+
+@pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None]:
+    """The audit belongs to the test: what it finds is a failure, not an error of the fixture."""
+    outcome = yield
+    machine = pyfuncitem.stash.get(MACHINE, None)
+    if machine and outcome.excinfo is None and settings(pyfuncitem)["audit"] and not machine.crashed:
+        try:
+            machine.audit()
+        except Error as error:
+            if not hasattr(outcome, "force_exception"):     # pluggy before 1.1
+                raise
+            outcome.force_exception(error)
+
+
+@pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    outcome = yield
+    report = outcome.get_result()
+    machine = item.stash.get(MACHINE, None)
+    if machine and report.failed and call.when == "call":
+        report.sections.append(("gntsim", story(item, machine)))
+
+
+def story(item: pytest.Item, machine: Machine) -> str:
+    """What somebody needs to know of a failed test's machine."""
+    seed = settings(item)["seed"]
+    lines = ["seed: %s" % seed]
+    try:
+        events = machine.trace()[-LAST_EVENTS:]
+        lines += ["last events:", *("  " + str(event) for event in events)] if events else ["no events"]
+    except Error as error:
+        lines.append("no trace: %s" % error)
+    for process in machine.processes:
+        lines.append("program %s (pid %d): %s%s" % (process.name, process.pid, "running" if process.running else "ended", process.last_words()))
+    said = machine.log().strip()
+    if said:
+        lines += ["the machine said:", *("  " + line for line in said.splitlines()[-LAST_EVENTS:])]
+    plugin = ["-p", "gntsim.pytest_plugin"] if "gntsim.pytest_plugin" in item.config.invocation_params.args else []
+    return "\n".join([*lines, "replay: " + shlex.join(["python3", "-m", "pytest", *plugin, item.nodeid, "--gntsim-seed", str(seed)])])
