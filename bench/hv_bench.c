@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the hypervisor model costs, as ratios of one run: each is the median over rounds in which both sides are measured
- * one after the other.
+ * one after the other. A row without a target says what can be reached at all on this machine.
  *
- *   hv-bench [--quick]      three rounds only: to see that it works, not for figures
+ *   hv-bench [--quick] [--json]      --quick: three rounds only: to see that it works, not for figures
  */
 #include <assert.h>
 #include <inttypes.h>
 #include <malloc.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 
 #include <gntsim/hv.h>
 
-#define ROUNDS 31
+#define ROUNDS 201     /* of some hundred microseconds each: on a busy machine most of them are not interrupted */
+#define N 2000u
 #define REF0 8u
 #define BATCH 64u
 #define ADDR(i) (UINT64_C(0x10000000) + (uint64_t)(i) * HV_PAGE_SIZE)
@@ -50,18 +52,59 @@ static double median(double *values, unsigned n)
 }
 
 static unsigned missed, rounds = ROUNDS;
+static bool json;
+
+/* As bench/run shows them: measured against reference, the result at most target (NAN: none). */
+struct row {
+    const char *what, *against;
+    double measured, reference;    /* NAN: the result says it all */
+    const char *measured_unit;
+    double result;
+    const char *unit;
+    double target;
+};
+
+static void print_row(struct row row)
+{
+    static unsigned nr;
+    bool met = isnan(row.target) || row.result <= row.target;
+    char measured[32] = "", reference[32] = "", target[64] = "none";
+
+    missed += !met;
+    if (!isnan(row.measured))
+        snprintf(measured, sizeof measured, "%.1f %s", row.measured, row.measured_unit);
+    if (!isnan(row.reference))
+        snprintf(reference, sizeof reference, "%.1f %s", row.reference, row.measured_unit);
+    if (json) {
+        printf("%s{\"what\": \"%s\", \"measured\": \"%s\", \"against\": \"%s\", \"reference\": \"%s\", \"result\": %.4f, "
+               "\"unit\": \"%s\", \"target\": ", nr++ ? ",\n " : "[", row.what, measured, row.against, reference, row.result,
+               row.unit);
+        if (isnan(row.target))
+            printf("null");
+        else
+            printf("%g", row.target);
+        printf(", \"at_most\": true}");
+        return;
+    }
+    if (!isnan(row.target))
+        snprintf(target, sizeof target, "at most %g: %s", row.target, met ? "met" : "MISSED");
+    printf("%-46s %9s   %-34s %9s   %8.2f %-4s  %s\n", row.what, measured, row.against, reference, row.result, row.unit, target);
+}
+
+/* Two columns of times in ns, and the median of the rounds' own ratios: what drifts during a run drifts in both. */
+static void ratio(const char *what, double *measured, const char *against, double *reference, double target)
+{
+    double ratios[ROUNDS];
+
+    for (unsigned r = 0; r < rounds; r++)
+        ratios[r] = measured[r] / reference[r];
+    print_row((struct row){ what, against, median(measured, rounds), median(reference, rounds), "ns", median(ratios, rounds), "x",
+                            target });
+}
 
 static void line(const char *what, double value, const char *unit, double target)
 {
-    bool met = value <= target;
-
-    missed += !met;
-    printf("%-58s %9.2f%-4s  at most %6g%-4s  %s\n", what, value, unit, target, unit, met ? "met" : "MISSED");
-}
-
-static void info(const char *what, double value, const char *unit)
-{
-    printf("%-58s %9.2f%-4s\n", what, value, unit);
+    print_row((struct row){ what, "", NAN, NAN, "", value, unit, target });
 }
 
 /* ---- Machines --------------------------------------------------------------------------------- */
@@ -188,7 +231,7 @@ static double time_pairs(const struct machine *m, unsigned n)
 static double time_pairs_everywhere(const struct machine *m, unsigned n)
 {
     double start = now_ns();
-    uint32_t x = 12345;
+    static uint32_t x = 12345;
 
     for (unsigned i = 0; i < n; i++) {
         x = x * 1664525 + 1013904223;
@@ -261,26 +304,47 @@ static double time_memcpy(const struct machine *m, unsigned n, unsigned pages)
     return (now_ns() - start) / n;
 }
 
-/* Maps and unmaps of BATCH references, in calls of per elements. */
-static double time_batches(const struct machine *m, unsigned n, unsigned per)
+/* Maps and unmaps of BATCH references by domain d, in calls of per elements. Filling the arrays is the caller's work. */
+static double map_unmap_batch(const struct machine *m, domid_t d, unsigned per, unsigned rounds_of_it)
 {
     struct gnttab_map_grant_ref maps[BATCH];
     struct gnttab_unmap_grant_ref unmaps[BATCH];
-    double start = now_ns();
+    double start;
 
-    for (unsigned round = 0; round < n; round++) {
-        for (unsigned i = 0; i < BATCH; i++)
-            maps[i] = map_op(granter_of(m, 1), REF0 + m->mappings + i, ADDR(m->mappings + i));
+    for (unsigned i = 0; i < BATCH; i++) {
+        maps[i] = map_op(granter_of(m, d), REF0 + m->mappings + i, ADDR(m->mappings + i));
+        unmaps[i] = (struct gnttab_unmap_grant_ref){ .host_addr = maps[i].host_addr };
+    }
+    start = now_ns();
+    for (unsigned round = 0; round < rounds_of_it; round++) {
         for (unsigned i = 0; i < BATCH; i += per)
-            hv_grant_table_op(m->hv, 1, GNTTABOP_map_grant_ref, &maps[i], per);
+            hv_grant_table_op(m->hv, d, GNTTABOP_map_grant_ref, &maps[i], per);
         for (unsigned i = 0; i < BATCH; i++) {
             MUST(maps[i].status == GNTST_okay);
-            unmaps[i] = (struct gnttab_unmap_grant_ref){ .host_addr = maps[i].host_addr, .handle = maps[i].handle };
+            unmaps[i].handle = maps[i].handle;
         }
         for (unsigned i = 0; i < BATCH; i += per)
-            hv_grant_table_op(m->hv, 1, GNTTABOP_unmap_grant_ref, &unmaps[i], per);
+            hv_grant_table_op(m->hv, d, GNTTABOP_unmap_grant_ref, &unmaps[i], per);
     }
-    return (now_ns() - start) / n / BATCH;
+    return now_ns() - start;
+}
+
+static double time_batches(const struct machine *m, unsigned n, unsigned per)
+{
+    return map_unmap_batch(m, 1, per, n) / n / BATCH;
+}
+
+/* As back ends do: each maps all that its front end asks for, then it is another one's turn. */
+static double time_batches_everywhere(const struct machine *m, unsigned n)
+{
+    static uint32_t x = 12345;
+    double took = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        x = x * 1664525 + 1013904223;
+        took += map_unmap_batch(m, (domid_t)(1 + (x >> 8) % m->domains), BATCH, 1);
+    }
+    return took / n / BATCH;
 }
 
 /* Copies of a few bytes each between the same two pages, as a network frontend's. */
@@ -299,39 +363,125 @@ static double time_copy_batches(const struct machine *m, unsigned n, unsigned pe
     return (now_ns() - start) / n / BATCH;
 }
 
+/* Two calls that do nothing: what a batch can save. */
+static double time_empty_calls(const struct machine *m, unsigned n)
+{
+    struct gnttab_map_grant_ref op = map_op(1, 0, 0);
+    double start = now_ns();
+
+    for (unsigned i = 0; i < n; i++) {
+        MUST(hv_grant_table_op(m->hv, 1, GNTTABOP_map_grant_ref, &op, 0) == 0);
+        MUST(hv_grant_table_op(m->hv, 1, GNTTABOP_unmap_grant_ref, &op, 0) == 0);
+    }
+    return (now_ns() - start) / n;
+}
+
+/* memcpy of a page between the two exchanges that a copy needs. */
+static double time_exchanged_memcpy(const struct machine *m, unsigned n)
+{
+    uint32_t *word = (uint32_t *)(void *)entry(m, granter_of(m, 1), REF0 + m->mappings);
+    void *from, *to;
+    uint64_t mfn;
+    double start;
+
+    MUST(hv_gfn_to_mfn(m->hv, granter_of(m, 1), m->mappings, &mfn) == 0);
+    from = hv_frame(m->hv, mfn);
+    MUST(hv_gfn_to_mfn(m->hv, 1, 0, &mfn) == 0);
+    to = hv_frame(m->hv, mfn);
+    start = now_ns();
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t old = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+        MUST(__atomic_compare_exchange_n(word, &old, old | GTF_reading, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+        memcpy(to, from, HV_PAGE_SIZE);
+        __atomic_fetch_and(word, ~(uint32_t)GTF_reading, __ATOMIC_RELEASE);
+    }
+    return (now_ns() - start) / n;
+}
+
+/*
+ * What the processor's caches alone make of so many domains: ten words of each pair's own in plain arrays, as many as a map
+ * and an unmap cannot do without (entry, active entry, frame, handle and its list, address, both domains and tables).
+ */
+#define WORDS 10u
+#define STRIDE 8192u
+static char *touched[WORDS];
+
+static double time_touches(unsigned domains, unsigned n)
+{
+    static uint32_t x = 12345;
+    double start = now_ns();
+
+    for (unsigned i = 0; i < n; i++) {
+        x = x * 1664525 + 1013904223;
+        for (unsigned w = 0; w < WORDS; w++) {
+            uint32_t *word = (uint32_t *)(void *)(touched[w] + (size_t)((x >> 8) % domains) * STRIDE + (x >> 24 & (BATCH - 1)) * 64);
+
+            if (w % (WORDS / 2))
+                __atomic_store_n(word, *word + 1, __ATOMIC_RELAXED);
+            else
+                __atomic_fetch_add(word, 1, __ATOMIC_ACQ_REL);      /* one of map, one of unmap */
+        }
+    }
+    return (now_ns() - start) / n;
+}
+
+enum column {
+    PAIR, EXCHANGES, COPY, MEMCPY, LIMIT, COPIES, MEMCPYS, COPY_64, COPY_1, MAP_64, MAP_1, REST, ONE_MANY, ONE_FEW, BATCH_MANY,
+    BATCH_FEW, ANY_MANY, ANY_FEW, TOUCH_MANY, TOUCH_FEW, NR_COLUMNS
+};
+static double t[NR_COLUMNS][ROUNDS];
+
 static void speed(const struct machine *m)
 {
-    double pair[ROUNDS], copy[ROUNDS], cold[ROUNDS], batch[ROUNDS], copies[ROUNDS], ns[ROUNDS];
-
     for (unsigned r = 0; r < rounds; r++) {
-        ns[r] = time_pairs(m, 20000);
-        pair[r] = ns[r] / time_exchanges(m, 20000);
-        copy[r] = time_copies(m, 20000, 1) / time_memcpy(m, 20000, 1);
-        cold[r] = time_copies(m, 20000, BATCH) / time_memcpy(m, 20000, BATCH);
-        batch[r] = time_batches(m, 300, BATCH) / time_batches(m, 300, 1);
-        copies[r] = time_copy_batches(m, 300, BATCH) / time_copy_batches(m, 300, 1);
+        t[PAIR][r] = time_pairs(m, N);
+        t[EXCHANGES][r] = time_exchanges(m, N);
+        t[COPY][r] = time_copies(m, N, 1);
+        t[MEMCPY][r] = time_memcpy(m, N, 1);
+        t[LIMIT][r] = time_exchanged_memcpy(m, N);
+        t[COPIES][r] = time_copies(m, N, BATCH);
+        t[MEMCPYS][r] = time_memcpy(m, N, BATCH);
+        t[COPY_64][r] = time_copy_batches(m, N / BATCH, BATCH);
+        t[COPY_1][r] = time_copy_batches(m, N / BATCH, 1);
+        t[MAP_64][r] = time_batches(m, N / BATCH, BATCH);
+        t[MAP_1][r] = time_batches(m, N / BATCH, 1);
+        t[REST][r] = t[MAP_1][r] - time_empty_calls(m, N);
     }
-    info("map and unmap of one reference, one call each", median(ns, rounds), " ns");
-    line("map+unmap pair / two compare-and-exchange", median(pair, rounds), "", 12);
-    /* In the nearest cache memcpy is hardly longer than the two locked operations on the entry: that one cannot be met. */
-    line("copy of 4 KiB / memcpy of 4 KiB, always the same page", median(copy, rounds), "", 1.5);
-    line("copy of 4 KiB / memcpy of 4 KiB, 64 pages in turn", median(cold, rounds), "", 1.5);
-    line("copy: element of a batch of 64 / single call", median(copies, rounds), "", 0.5);
-    /* Nor this, in process: a call is a call of a function here, and most of the pair is the pair. */
-    line("map+unmap: element of a batch of 64 / single call", median(batch, rounds), "", 0.5);
+    ratio("map + unmap of one reference", t[PAIR], "two exchanges of the entry", t[EXCHANGES], 12);
+    /* In the nearest cache memcpy takes hardly longer than the two locked operations, and they wait for its stores. */
+    ratio("copy of 4 KiB, always the same page", t[COPY], "memcpy", t[MEMCPY], 1.5);
+    ratio("  limit: memcpy between two exchanges", t[LIMIT], "memcpy", t[MEMCPY], NAN);
+    ratio("copy of 4 KiB, 64 pages in turn", t[COPIES], "memcpy", t[MEMCPYS], 1.5);
+    ratio("copy, element of a batch of 64", t[COPY_64], "single call", t[COPY_1], 0.5);
+    /* In process a call is the call of a function: there is little that a batch could save. */
+    ratio("map + unmap, element of a batch of 64", t[MAP_64], "single calls", t[MAP_1], 0.5);
+    ratio("  limit: single calls less two empty ones", t[REST], "single calls", t[MAP_1], NAN);
 }
 
 static void scale(const struct machine *few, const struct machine *many)
 {
-    double one[ROUNDS], all[ROUNDS];
-
-    for (unsigned r = 0; r < rounds; r++) {
-        one[r] = time_pairs(many, 20000) / time_pairs(few, 20000);
-        all[r] = time_pairs_everywhere(many, 20000) / time_pairs_everywhere(few, 20000);
+    for (unsigned w = 0; w < WORDS; w++) {
+        MUST((touched[w] = malloc(many->domains * STRIDE)));
+        memset(touched[w], 1, many->domains * STRIDE);
     }
-    line("map+unmap with 1,000,000 mappings / with 1,000: one pair", median(one, rounds), "", 1.5);
-    /* Nothing depends on the number, but what is used once in a million times is in no cache. */
-    line("the same, by all 1,000 domains in random order", median(all, rounds), "", 1.5);
+    for (unsigned r = 0; r < rounds; r++) {
+        t[ONE_MANY][r] = time_pairs(many, N);
+        t[ONE_FEW][r] = time_pairs(few, N);
+        t[BATCH_MANY][r] = time_batches_everywhere(many, N / BATCH);
+        t[BATCH_FEW][r] = time_batches_everywhere(few, N / BATCH);
+        t[ANY_MANY][r] = time_pairs_everywhere(many, N);
+        t[ANY_FEW][r] = time_pairs_everywhere(few, N);
+        t[TOUCH_MANY][r] = time_touches(many->domains, N);
+        t[TOUCH_FEW][r] = time_touches(few->domains, N);
+    }
+    for (unsigned w = 0; w < WORDS; w++)
+        free(touched[w]);
+    ratio("1,000,000 mappings: pairs by one domain", t[ONE_MANY], "1,000 mappings", t[ONE_FEW], 1.5);
+    /* Nothing depends on the number, but what is used once in a long time is in no cache. */
+    ratio("the same by any of 1,000 domains, 64 at a time", t[BATCH_MANY], "any of 2 domains", t[BATCH_FEW], 1.5);
+    ratio("the same, one at a time", t[ANY_MANY], "any of 2 domains", t[ANY_FEW], 1.5);
+    ratio("  limit: ten words per pair in plain arrays", t[TOUCH_MANY], "any of 2 domains", t[TOUCH_FEW], NAN);
 }
 
 static double heap_bytes(void)
@@ -383,12 +533,16 @@ int main(int argc, char **argv)
     struct machine few, many;
     double before, taken;
 
-    if (argc > 1 && strcmp(argv[1], "--quick")) {
-        fprintf(stderr, "usage: hv-bench [--quick]\n");
-        return 2;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--quick")) {
+            rounds = 3;
+        } else if (!strcmp(argv[i], "--json")) {
+            json = true;
+        } else {
+            fprintf(stderr, "usage: hv-bench [--quick] [--json]\n");
+            return 2;
+        }
     }
-    if (argc > 1)
-        rounds = 3;
     populate(&few, 2, 500);
     map_all(&few);
     speed(&few);
@@ -403,6 +557,9 @@ int main(int argc, char **argv)
     domain_creation();
     machine_down(&few);
     machine_down(&many);
-    printf("%u missed\n", missed);
+    if (json)
+        printf("]\n");
+    else
+        printf("%u missed\n", missed);
     return 0;
 }
