@@ -35,10 +35,10 @@ static int add_rules(scmp_filter_ctx ctx)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mremap), 0);
     if (!rc)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(remap_file_pages), 0);
-    /* The Xen devices' commands are all _IOC_NONE, of three types. */
+    /* The Xen devices' commands are of three types, and all _IOC_NONE but for two of privcmd's. */
     for (unsigned i = 0; !rc && i < sizeof types; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1,
-                              SCMP_A1(SCMP_CMP_MASKED_EQ, _IOC(3u, 0xff, 0, 0), (unsigned)types[i] << _IOC_TYPESHIFT));
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, _IOC(types[i] == 'P' ? 2u : 3u, 0xff, 0, 0), (unsigned)types[i] << _IOC_TYPESHIFT));
     return rc;
 }
 

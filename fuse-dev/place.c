@@ -24,64 +24,70 @@
 struct placing {
     struct notice *notice;
     const struct vma *vma;
+    const struct vma_run *runs;    /* to appear, in order */
+    size_t nr_runs;
+    uint64_t nr_pages;             /* in all */
     uint64_t addr;
+    unsigned fixed, keep;          /* flags of the mmap calls */
+    int device_fd;                 /* the caller's */
     int our_fd;
 };
 
 static long call_mmap(struct inject *inject, uint64_t addr, uint64_t pages, unsigned prot, unsigned flags, int fd,
-                      uint64_t mfn)
+                      uint64_t offset)
 {
-    uint64_t args[6] = { addr, pages * HV_PAGE_SIZE, prot, flags, (uint64_t)fd, fd < 0 ? 0 : mfn * HV_PAGE_SIZE };
+    uint64_t args[6] = { addr, pages * HV_PAGE_SIZE, prot, flags, (uint64_t)fd, fd < 0 ? 0 : offset };
 
     return inject_call(inject, SYS_mmap, args);
 }
 
-/* Makes the vma's runs appear at addr. Returns addr or a negative errno, with nothing left mapped. */
+/* Makes the runs appear at addr. Returns addr or a negative errno, with nothing left mapped. */
 static long place_runs(struct placing *placing, struct inject *inject, int their_fd)
 {
-    const struct vma *vma = placing->vma;
-    unsigned theirs = (unsigned)placing->notice->args[3];
-    unsigned keep = theirs & (MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE);
-    unsigned fixed = theirs & (MAP_FIXED | MAP_FIXED_NOREPLACE);
-    uint64_t addr = placing->addr, at = addr;
+    const struct machine *m = placing->notice->supervisor->machine;
+    unsigned fixed = placing->fixed ? placing->fixed : MAP_FIXED_NOREPLACE;
+    unsigned type = placing->vma->is_private ? MAP_PRIVATE : MAP_SHARED;
+    uint64_t at = placing->addr;
     long result;
 
-    if (!fixed)
-        fixed = MAP_FIXED_NOREPLACE;
-    if (vma->nr_runs > 1) {
-        result = call_mmap(inject, addr, vma->nr_pages, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
+    if (placing->nr_runs > 1 && fixed != MAP_FIXED) {
+        result = call_mmap(inject, at, placing->nr_pages, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
         if (result < 0)
             return result;
         fixed = MAP_FIXED;
     }
-    for (size_t i = 0; i < vma->nr_runs; at += vma->runs[i].nr * HV_PAGE_SIZE, i++) {
-        result = call_mmap(inject, at, vma->runs[i].nr, vma->map_prot, MAP_SHARED | INJECTED_MMAP_FLAG | keep | fixed, their_fd,
-                           vma->runs[i].mfn);
+    for (size_t i = 0; i < placing->nr_runs; at += placing->runs[i].nr * HV_PAGE_SIZE, i++) {
+        /* Behind the end of the memory there is nothing. */
+        uint64_t first = placing->runs[i].mfn == HV_INVALID_MFN ? m->nr_frames : placing->runs[i].mfn;
+
+        result = call_mmap(inject, at, placing->runs[i].nr, placing->vma->map_prot, type | INJECTED_MMAP_FLAG | placing->keep | fixed,
+                           their_fd, first * HV_PAGE_SIZE);
         if (result < 0) {
-            if (vma->nr_runs > 1)
-                inject_call(inject, SYS_munmap, (uint64_t[6]){ addr, vma->nr_pages * HV_PAGE_SIZE, INJECTED_MAGIC });
+            if (placing->nr_runs > 1)
+                inject_call(inject, SYS_munmap, (uint64_t[6]){ placing->addr, placing->nr_pages * HV_PAGE_SIZE, INJECTED_MAGIC });
             return result;
         }
     }
-    return (long)addr;
+    return (long)placing->addr;
 }
 
 /* The whole placing, by a thread that has the descriptor. */
 static long place(struct placing *placing, struct inject *inject, int their_fd)
 {
     struct machine *m = placing->notice->supervisor->machine;
-    bool chosen = !(placing->notice->args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE));
-    uint64_t size = placing->vma->nr_pages * HV_PAGE_SIZE;
+    uint64_t size = placing->nr_pages * HV_PAGE_SIZE;
     long result;
 
     for (int tries = 0; tries < 100; tries++) {
         result = place_runs(placing, inject, their_fd);
-        if (result != -EEXIST || !chosen)
+        if (result != -EEXIST || placing->fixed)
             break;
         machine_lock(m);
-        placing->addr = maps_window_alloc(m->maps, placing->vma->nr_pages);
+        placing->addr = maps_window_alloc(m->maps, placing->nr_pages);
         machine_unlock(m);
     }
+    if (result == -EEXIST && !placing->fixed)
+        result = -ENOMEM;
     if (result >= 0 && placing->vma->dont_copy)
         inject_call(inject, SYS_madvise, (uint64_t[6]){ placing->addr, size, MADV_DONTFORK });
     return result;
@@ -107,7 +113,7 @@ static long place_by_stand_in(struct placing *placing, struct inject *inject)
     if (result)
         return -ENOMEM;
     /* Its copy of the device's descriptor makes room if there is none. */
-    inject_call(&stand_in, SYS_close, (uint64_t[6]){ placing->notice->args[4] });
+    inject_call(&stand_in, SYS_close, (uint64_t[6]){ (uint64_t)placing->device_fd });
     result = -ENOMEM;
     if (inject_call_begin(&stand_in, SYS_remap_file_pages, nothing) &&
         receive_from(placing->notice->supervisor, &stand_in, &notice)) {
@@ -131,37 +137,49 @@ static bool is_alone(pid_t tid)
     return !stat(path, &st) && st.st_nlink == 3;
 }
 
-void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, uint64_t addr, int our_fd)
+/* Stops the caller behind its call and places. False: the caller is gone, or (with *result set) was left alone. */
+static bool place_in_caller(struct placing *placing, struct inject *inject, long *result)
 {
-    struct placing placing = { .notice = notice, .vma = vma, .addr = addr, .our_fd = our_fd };
-    struct machine *m = notice->supervisor->machine;
-    struct inject inject;
-    int their_fd = -1, rc = inject_begin(&inject, notice->tid);
-    long result;
+    struct notice *notice = placing->notice;
+    int their_fd = -1, rc = inject_begin(inject, notice->tid);
 
     if (rc) {
         if (rc == -EPERM)
             log_traced(notice);
-        close(our_fd);
-        answer_error(notice, rc == -EPERM ? -EPERM : -ENOMEM);
-        return;
+        *result = rc == -EPERM ? -EPERM : -ENOMEM;
+        answer_error(notice, (int)*result);
+        return false;
     }
     if (is_alone(notice->tid))
-        their_fd = lend(notice, our_fd);
+        their_fd = lend(notice, placing->our_fd);
     answer_error(notice, -ENOSYS);
-    if (!inject_wait(&inject)) {
-        close(our_fd);
-        inject_end(&inject, 0);
-        return;
+    if (!inject_wait(inject)) {
+        inject_end(inject, 0);
+        return false;
     }
     if (their_fd >= 0) {
-        result = place(&placing, &inject, their_fd);
-        inject_call(&inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
+        *result = place(placing, inject, their_fd);
+        inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
     } else {
-        result = place_by_stand_in(&placing, &inject);
+        *result = place_by_stand_in(placing, inject);
     }
+    return true;
+}
+
+void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, uint64_t addr, int our_fd)
+{
+    unsigned theirs = (unsigned)notice->args[3];
+    struct placing placing = { .notice = notice, .vma = vma, .runs = vma->runs, .nr_runs = vma->nr_runs, .nr_pages = vma->nr_pages,
+                               .addr = addr, .fixed = theirs & (MAP_FIXED | MAP_FIXED_NOREPLACE),
+                               .keep = theirs & (MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE),
+                               .device_fd = (int)notice->args[4], .our_fd = our_fd };
+    struct machine *m = notice->supervisor->machine;
+    struct inject inject;
+    long result = 0;
+    bool placed = place_in_caller(&placing, &inject, &result);
+
     machine_lock(m);
-    if (result >= 0) {
+    if (placed && result >= 0) {
         maps_place(m->maps, id, placing.addr);
         m->stats.mappings_made++;
     }
@@ -171,5 +189,22 @@ void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, ui
      * thread runs again only its own use may count, or an end of the mapping would be seen late.
      */
     close(our_fd);
-    inject_end(&inject, result);
+    if (placed)
+        inject_end(&inject, result);
+}
+
+void place_fill(struct notice *notice, const struct vma_fill *fill, uint64_t addr, int our_fd, long answer)
+{
+    struct placing placing = { .notice = notice, .vma = fill->vma, .runs = fill->runs, .nr_runs = fill->nr_runs, .addr = addr,
+                               .fixed = MAP_FIXED, .device_fd = (int)notice->args[0], .our_fd = our_fd };
+    struct inject inject;
+    long result = 0;
+    bool placed;
+
+    for (size_t i = 0; i < fill->nr_runs; i++)
+        placing.nr_pages += fill->runs[i].nr;
+    placed = place_in_caller(&placing, &inject, &result);
+    close(our_fd);
+    if (placed)
+        inject_end(&inject, result < 0 ? result : answer);
 }

@@ -93,6 +93,8 @@ struct call {
     void (*finish)(struct call *call);       /* answers and frees it; without the lock */
     struct vma *vma;                         /* of an mmap */
     long result;
+    uint64_t fill_addr;                      /* of an ioctl that filled pages: where, and the link that they are made from */
+    int fill_fd;
     struct call *next;
 };
 
@@ -371,18 +373,41 @@ static void handle_remap_file_pages(struct notice *notice)
 
 /* ---- ioctl ------------------------------------------------------------------------------------ */
 
+/* Pages were filled: what they are made from, while nothing can come in between. */
+static long fill_start(struct call *call)
+{
+    struct vma_fill *fill = &call->kreq.fill;
+    const struct mapping *mapping = fill->vma->owner;
+    int rc = maps_fill(call->notice.supervisor->machine->maps, fill->vma, fill->runs, fill->nr_runs, &call->fill_fd);
+
+    call->fill_addr = mapping->addr + fill->first * HV_PAGE_SIZE;
+    if (!rc)
+        return call->result;
+    free(fill->runs);
+    fill->vma = NULL;
+    return rc;
+}
+
 static long ioctl_start(struct call *call)
 {
-    return kernel_ioctl(dev_file_kernel(call->file), (unsigned)call->notice.args[1], call->notice.args[2], &call->kreq);
+    call->result = kernel_ioctl(dev_file_kernel(call->file), (unsigned)call->notice.args[1], call->notice.args[2], &call->kreq);
+    return call->kreq.fill.vma ? fill_start(call) : call->result;
 }
 
 static void ioctl_finish(struct call *call)
 {
     struct machine *m = call->notice.supervisor->machine;
 
+    if (call->kreq.fill.vma)
+        place_fill(&call->notice, &call->kreq.fill, call->fill_addr, call->fill_fd, call->result);
     machine_lock(m);
     dev_file_put(call->file);
     machine_unlock(m);
+    if (call->kreq.fill.vma) {
+        free(call->kreq.fill.runs);
+        free(call);
+        return;
+    }
     answer(&call->notice, call->result < 0 ? (int)call->result : 0, call->result < 0 ? 0 : call->result, 0);
     free(call);
 }

@@ -12,6 +12,7 @@
 #include "supervisor.h"
 
 struct vma;
+struct vma_fill;
 
 struct supervisor {
     struct machine *machine;
@@ -44,5 +45,7 @@ bool receive_from(struct supervisor *supervisor, struct inject *inject, struct n
 /* place.c: makes vma appear at addr in the address space of the notice's caller and answers the call. id: its mapping; our_fd: the
  * mapping's link, closed here. Without the machine's lock. */
 void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, uint64_t addr, int our_fd);
+/* The same for pages that an ioctl of the caller's filled; addr: of the first. The ioctl's result is answer if all went well. */
+void place_fill(struct notice *notice, const struct vma_fill *fill, uint64_t addr, int our_fd, long answer);
 
 #endif

@@ -28,11 +28,20 @@ struct maps {
     size_t memory_size;
     dev_t dev;
     uint64_t next_id;
+    uint64_t next_link;
+    struct link *links;          /* by number */
     uint64_t next_addr;
     uint64_t longest;            /* pages of the longest mapping ever */
     struct mapping *by_id;
     struct mapping **by_addr;    /* placed ones, ascending addr */
     size_t nr, capacity;
+};
+
+/* What a mapping is made from, and inotify names. */
+struct link {
+    uint64_t number;
+    struct mapping *mapping;
+    UT_hash_handle hh;
 };
 
 /* ---- Life ------------------------------------------------------------------------------------- */
@@ -166,18 +175,46 @@ static uint64_t *gone_bits(struct mapping *mapping)
 }
 
 /* While a process may see a frame it is not given to anybody else. */
-static void hold_frames(struct maps *maps, const struct vma *vma, void (*hold)(struct hv *, uint64_t))
+static void hold_frames(struct maps *maps, const struct vma_run *runs, size_t nr_runs, void (*hold)(struct hv *, uint64_t))
 {
-    for (size_t i = 0; i < vma->nr_runs; i++)
-        for (uint64_t j = 0; j < vma->runs[i].nr; j++)
-            hold(maps->hv, vma->runs[i].mfn + j);
+    for (size_t i = 0; i < nr_runs; i++)
+        for (uint64_t j = 0; runs[i].mfn != HV_INVALID_MFN && j < runs[i].nr; j++)
+            hold(maps->hv, runs[i].mfn + j);
+}
+
+/* Makes a link, opens it and takes its name away again. */
+static int open_link(struct maps *maps, struct mapping *mapping, int *link_fd)
+{
+    struct link *link = calloc(1, sizeof *link);
+    char name[24];
+    int rc = 0;
+
+    if (!link)
+        return -ENOMEM;
+    *link = (struct link){ .number = maps->next_link + 1, .mapping = mapping };
+    snprintf(name, sizeof name, "%" PRIu64, link->number);
+    if (linkat(maps->dir_fd, "memory", maps->links_fd, name, 0))
+        rc = -errno;
+    if (!rc) {
+        *link_fd = openat(maps->links_fd, name, (mapping->vma->may_write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+        if (*link_fd < 0)
+            rc = -errno;
+        unlinkat(maps->links_fd, name, 0);
+    }
+    if (rc) {
+        free(link);
+        return rc;
+    }
+    maps->next_link++;
+    mapping->nr_links++;
+    HASH_ADD(hh, maps->links, number, sizeof link->number, link);
+    return 0;
 }
 
 int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct file *file), struct mapping **out, int *link_fd)
 {
     struct mapping *mapping = calloc(1, sizeof *mapping);
-    char name[24];
-    int rc = -ENOMEM, fd;
+    int rc = -ENOMEM;
 
     if (!mapping)
         return -ENOMEM;
@@ -188,24 +225,16 @@ int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct
         if (!mapping->gone)
             goto fail;
     }
-    snprintf(name, sizeof name, "%" PRIu64, mapping->id);
-    if (linkat(maps->dir_fd, "memory", maps->links_fd, name, 0)) {
-        rc = -errno;
-        goto fail;
-    }
-    fd = openat(maps->links_fd, name, (vma->may_write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-    rc = -errno;
-    unlinkat(maps->links_fd, name, 0);
-    if (fd < 0)
+    rc = open_link(maps, mapping, link_fd);
+    if (rc)
         goto fail;
     maps->next_id++;
     if (maps->longest < vma->nr_pages)
         maps->longest = vma->nr_pages;
     vma->owner = mapping;
-    hold_frames(maps, vma, hv_frame_get);
+    hold_frames(maps, vma->runs, vma->nr_runs, hv_frame_get);
     HASH_ADD(hh, maps->by_id, id, sizeof mapping->id, mapping);
     *out = mapping;
-    *link_fd = fd;
     return 0;
 
 fail:
@@ -214,10 +243,18 @@ fail:
     return rc;
 }
 
+int maps_fill(struct maps *maps, struct vma *vma, const struct vma_run *runs, size_t nr_runs, int *link_fd)
+{
+    hold_frames(maps, runs, nr_runs, hv_frame_get);
+    return open_link(maps, vma->owner, link_fd);
+}
+
 uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages)
 {
     uint64_t size = nr_pages * HV_PAGE_SIZE, addr;
 
+    if (nr_pages > (WINDOW_END - WINDOW_START) / HV_PAGE_SIZE)
+        return 0;
     if (maps->next_addr + size > WINDOW_END)
         maps->next_addr = WINDOW_START;
     addr = maps->next_addr;
@@ -308,11 +345,49 @@ static void mapping_end(struct maps *maps, struct mapping *mapping)
     }
     index_remove(maps, mapping);
     HASH_DEL(maps->by_id, mapping);
-    hold_frames(maps, mapping->vma, hv_frame_put);
+    hold_frames(maps, mapping->vma->runs, mapping->vma->nr_runs, hv_frame_put);
     kernel_vma_close(mapping->vma);
     mapping->ended(file);
     free(mapping->gone);
     free(mapping);
+}
+
+/* The mapping made from a link that exists. */
+static struct mapping *find_link(const struct maps *maps, uint64_t number)
+{
+    struct link *link;
+
+    HASH_FIND(hh, maps->links, &number, sizeof number, link);
+    return link ? link->mapping : NULL;
+}
+
+static void link_closed(struct maps *maps, uint64_t number)
+{
+    struct mapping *mapping;
+    struct link *link;
+
+    HASH_FIND(hh, maps->links, &number, sizeof number, link);
+    if (!link)
+        return;
+    mapping = link->mapping;
+    HASH_DEL(maps->links, link);
+    free(link);
+    if (!--mapping->nr_links)
+        mapping_end(maps, mapping);
+}
+
+/* Whatever links it has. */
+static void end_whole(struct maps *maps, struct mapping *mapping)
+{
+    struct link *link, *next;
+
+    HASH_ITER(hh, maps->links, link, next) {
+        if (link->mapping != mapping)
+            continue;
+        HASH_DEL(maps->links, link);
+        free(link);
+    }
+    mapping_end(maps, mapping);
 }
 
 /* ---- What processes show ---------------------------------------------------------------------- */
@@ -330,7 +405,7 @@ static struct mapping *parse_line(const struct maps *maps, const char *line, uin
     if (dev_major != major(maps->dev) || dev_minor != minor(maps->dev))
         return NULL;
     slash = strrchr(line, '/');
-    return slash ? find_id(maps, strtoull(slash + 1, NULL, 10)) : NULL;
+    return slash ? find_link(maps, strtoull(slash + 1, NULL, 10)) : NULL;
 }
 
 /* The first mapping of the process that ends above addr, if it is one of ours. */
@@ -420,13 +495,18 @@ static void resync(struct maps *maps)
     closedir(proc);
     HASH_ITER(hh, maps->by_id, mapping, next)
         if (!mapping->shown)
-            mapping_end(maps, mapping);
+            end_whole(maps, mapping);
 }
 
 void maps_end_all(struct maps *maps)
 {
     struct mapping *mapping, *next;
+    struct link *link, *next_link;
 
+    HASH_ITER(hh, maps->links, link, next_link) {
+        HASH_DEL(maps->links, link);
+        free(link);
+    }
     HASH_ITER(hh, maps->by_id, mapping, next)
         mapping_end(maps, mapping);
 }
@@ -446,16 +526,14 @@ void maps_drain(struct maps *maps)
     while ((size = read(maps->inotify_fd, buffer, sizeof buffer)) > 0) {
         for (char *at = buffer; at < buffer + size;) {
             struct inotify_event *event = (struct inotify_event *)(void *)at;
-            struct mapping *mapping;
 
             at += sizeof *event + event->len;
             if (event->mask & IN_Q_OVERFLOW) {
                 resync(maps);
                 continue;
             }
-            mapping = event->len ? find_id(maps, strtoull(event->name, NULL, 10)) : NULL;
-            if (mapping)
-                mapping_end(maps, mapping);
+            if (event->len)
+                link_closed(maps, strtoull(event->name, NULL, 10));
         }
     }
 }

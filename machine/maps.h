@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Machine memory as clients map it. The memory is one file of a private tmpfs; each device mapping is made from
- * a hard link of its own, maps/<id>, which is unlinked at once. When the last piece of the mapping goes (munmap, exit, kill,
+ * a hard link of its own, maps/<number>, which is unlinked at once. When the last piece of the mapping goes (munmap, exit, kill,
  * the last of several forked children) the kernel closes that link's open file, and inotify names it.
  */
 #ifndef GNTSIM_MACHINE_MAPS_H
@@ -24,9 +24,11 @@ struct maps;
 #define WINDOW_BITS  37                         /* 128 GiB */
 #define WINDOW_END   (WINDOW_START + (1ull << WINDOW_BITS))
 
-/* One completed (or being completed) mmap of a device. */
+/* One completed (or being completed) mmap of a device. It may have several links: one for the mmap, and one each time that an ioctl
+ * filled pages of it. */
 struct mapping {
     uint64_t id;
+    unsigned nr_links;
     struct vma *vma;
     pid_t tid;                  /* thread that made it; its address space is the mapping's */
     uint64_t addr;              /* 0 until placed */
@@ -60,7 +62,10 @@ void maps_end_all(struct maps *maps);
  * still the caller's.
  */
 int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct file *file), struct mapping **out, int *link_fd);
-/* An address for nr_pages that was not used before (or long ago). */
+/* Opens another link, for pages that an ioctl filled: the mapping lasts until all its links are closed. The frames are held from
+ * now on, since the vma has them. Negative errno: there is no link. */
+int maps_fill(struct maps *maps, struct vma *vma, const struct vma_run *runs, size_t nr_runs, int *link_fd);
+/* An address for nr_pages that was not used before (or long ago), 0 if there is none. */
 uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages);
 /* The mapping id was placed at addr; false if it has ended meanwhile. */
 bool maps_place(struct maps *maps, uint64_t id, uint64_t addr);

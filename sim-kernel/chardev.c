@@ -124,6 +124,7 @@ static void begin(struct file *file, struct kreq *req, enum kernel_op op)
     req->in_call = true;
     req->completed = false;
     req->vma = NULL;
+    req->fill = (struct vma_fill){ .vma = NULL };
     req->driver = NULL;
     req->next = NULL;
     req->pprev = NULL;
@@ -268,7 +269,8 @@ int vma_set_runs(struct vma *vma, uint64_t (*mfn)(const void *ctx, uint64_t i), 
     for (uint64_t i = 0; i < vma->nr_pages; i++) {
         uint64_t frame = mfn(ctx, i);
 
-        if (nr && runs[nr - 1].mfn + runs[nr - 1].nr == frame) {
+        if (nr && (runs[nr - 1].mfn == HV_INVALID_MFN || frame == HV_INVALID_MFN ? runs[nr - 1].mfn == frame
+                                                                                : runs[nr - 1].mfn + runs[nr - 1].nr == frame)) {
             runs[nr - 1].nr++;
             continue;
         }

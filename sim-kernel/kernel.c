@@ -212,6 +212,13 @@ long kernel_event_channel_op(struct kernel *k, unsigned cmd, void *arg)
     return k->dead ? -ENODEV : hv_event_channel_op(k->hv, k->domid, cmd, arg);
 }
 
+long kernel_memory_op(struct kernel *k, unsigned cmd, void *arg)
+{
+    const uint64_t args[5] = { cmd, (uintptr_t)arg };
+
+    return k->dead ? -ENODEV : hv_hypercall(k->hv, k->domid, __HYPERVISOR_memory_op, args, &hv_plain_memory);
+}
+
 /* ---- Time ------------------------------------------------------------------------------------- */
 
 uint64_t kernel_now(const struct kernel *k)

@@ -91,6 +91,7 @@ void kernel_log(const struct kernel *k, const char *format, ...);
 /* -ENODEV once the domain is gone. */
 long kernel_grant_table_op(struct kernel *k, unsigned cmd, void *array, unsigned count);
 long kernel_event_channel_op(struct kernel *k, unsigned cmd, void *arg);
+long kernel_memory_op(struct kernel *k, unsigned cmd, void *arg);
 
 /* ---- Time ------------------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /dev/xen/privcmd: hypercalls for processes, and what device models and memory mappers ask first. Mapping other domains'
- * memory is not offered: mmap answers ENODEV, so the ioctls that would fill such a mapping find none.
+ * /dev/xen/privcmd: hypercalls for processes, what device models ask, and restriction. Mapping other domains' memory is in
+ * privcmd_map.c.
  */
 #include "privcmd_i.h"
 
@@ -26,7 +26,7 @@ struct privcmd_file {
     domid_t domid;
 };
 
-static bool is_denied(const struct file *file, domid_t domid)
+bool privcmd_is_denied(const struct file *file, domid_t domid)
 {
     const struct privcmd_file *priv = file->priv;
 
@@ -58,6 +58,21 @@ static long ioctl_restrict(struct file *file, uint64_t arg, struct kreq *req)
     return priv->domid == domid ? 0 : -EINVAL;
 }
 
+/* A buffer of a page at most, which a real kernel would pin for reading and writing. */
+static int touch(struct kernel *k, const struct kreq *req, uint64_t addr, size_t size)
+{
+    uint64_t ends[2] = { addr, addr + size - 1 };
+    unsigned char byte;
+    int rc = 0;
+
+    for (unsigned i = 0; i < 2 && size && !rc; i++) {
+        rc = user_read(k, req, &byte, ends[i], 1);
+        if (!rc)
+            rc = user_write(k, req, ends[i], &byte, 1);
+    }
+    return rc;
+}
+
 static long ioctl_dm_op(struct file *file, uint64_t arg, struct kreq *req)
 {
     struct kernel *k = file->kernel;
@@ -67,7 +82,7 @@ static long ioctl_dm_op(struct file *file, uint64_t arg, struct kreq *req)
 
     if (rc)
         return rc;
-    if (is_denied(file, op.dom))
+    if (privcmd_is_denied(file, op.dom))
         return -EPERM;
     /* How libxendevicemodel finds out that the ioctl exists. */
     if (op.num == 0)
@@ -80,58 +95,12 @@ static long ioctl_dm_op(struct file *file, uint64_t arg, struct kreq *req)
     for (unsigned i = 0; i < op.num; i++)
         if (bufs[i].size > DM_OP_MAX_BUF_SIZE)
             return -E2BIG;
-    return -EOPNOTSUPP;
+    for (unsigned i = 0; i < op.num && !rc; i++)
+        rc = touch(k, req, (uintptr_t)bufs[i].uptr, bufs[i].size);
+    return rc ? rc : -EOPNOTSUPP;
 }
 
-/* ---- Mapping other domains' memory ------------------------------------------------------------ */
-
-static long ioctl_mmap(struct file *file, uint64_t arg, struct kreq *req)
-{
-    privcmd_mmap_t op;
-    int rc;
-
-    if (file->kernel->profile->auto_translated)
-        return -ENOSYS;
-    rc = user_read(file->kernel, req, &op, arg, sizeof op);
-    if (rc)
-        return rc;
-    if (is_denied(file, op.dom))
-        return -EPERM;
-    return op.num == 0 ? 0 : -EINVAL;
-}
-
-static long ioctl_mmapbatch(struct file *file, uint64_t arg, struct kreq *req)
-{
-    privcmd_mmapbatch_t op;
-    int rc = user_read(file->kernel, req, &op, arg, sizeof op);
-
-    if (rc)
-        return rc;
-    return is_denied(file, op.dom) ? -EPERM : -EINVAL;
-}
-
-static long ioctl_mmapbatch_v2(struct file *file, uint64_t arg, struct kreq *req)
-{
-    privcmd_mmapbatch_v2_t op;
-    int rc = user_read(file->kernel, req, &op, arg, sizeof op);
-
-    if (rc)
-        return rc;
-    return is_denied(file, op.dom) ? -EPERM : -EINVAL;
-}
-
-static long ioctl_mmap_resource(struct file *file, uint64_t arg, struct kreq *req)
-{
-    privcmd_mmap_resource_t op;
-    int rc = user_read(file->kernel, req, &op, arg, sizeof op);
-
-    if (rc)
-        return rc;
-    if (is_denied(file, op.dom))
-        return -EPERM;
-    /* Both 0 asks the hypervisor for a resource's size, a memory operation that it does not have. */
-    return !op.addr && !op.num ? -ENOSYS : -EINVAL;
-}
+/* ---- The rest ----------------------------------------------------------------------------------- */
 
 static long ioctl_no_eventfd(struct file *file, uint64_t arg, struct kreq *req)
 {
@@ -154,12 +123,12 @@ static const struct {
     long (*fn)(struct file *file, uint64_t arg, struct kreq *req);
 } ioctls[] = {
     { IOCTL_PRIVCMD_HYPERCALL, ioctl_hypercall },
-    { IOCTL_PRIVCMD_MMAP, ioctl_mmap },
-    { IOCTL_PRIVCMD_MMAPBATCH, ioctl_mmapbatch },
-    { IOCTL_PRIVCMD_MMAPBATCH_V2, ioctl_mmapbatch_v2 },
+    { IOCTL_PRIVCMD_MMAP, privcmd_ioctl_mmap },
+    { IOCTL_PRIVCMD_MMAPBATCH, privcmd_ioctl_mmapbatch },
+    { IOCTL_PRIVCMD_MMAPBATCH_V2, privcmd_ioctl_mmapbatch_v2 },
     { IOCTL_PRIVCMD_DM_OP, ioctl_dm_op },
     { IOCTL_PRIVCMD_RESTRICT, ioctl_restrict },
-    { IOCTL_PRIVCMD_MMAP_RESOURCE, ioctl_mmap_resource },
+    { IOCTL_PRIVCMD_MMAP_RESOURCE, privcmd_ioctl_mmap_resource },
     { IRQFD_CMD, ioctl_no_eventfd },
     { IOEVENTFD_CMD, ioctl_no_eventfd },
     { PCIDEV_GET_GSI_CMD, ioctl_pcidev_get_gsi },
@@ -194,6 +163,7 @@ static const struct chardev_ops privcmd_ops = {
     .open = privcmd_open,
     .release = privcmd_release,
     .ioctl = privcmd_ioctl,
+    .mmap = privcmd_mmap,
 };
 
 const struct chardev privcmd_chardev = { .name = "privcmd", .ops = &privcmd_ops };

@@ -14,6 +14,7 @@ import harness
 COMPILER = os.environ.get("CC", "cc")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-O1", "-g"]
 LIBRARIES = ["-lxengnttab", "-lxenevtchn", "-lxentoollog", "-lxentoolcore"]
+MORE_LIBRARIES = {"foreign": ["-lxenforeignmemory", "-lxendevicemodel", "-lxencall"]}
 KINDS = {"dynamic": [], "static": ["-static"], "asan": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]}
 
 
@@ -84,7 +85,7 @@ def compiled():
         @functools.cache
         def build(name, kind="dynamic"):
             target = Path(directory) / ("%s-%s" % (name, kind))
-            subprocess.run([COMPILER, *FLAGS, *KINDS[kind], "-o", target, harness.SYSTEM / (name + ".c"), *LIBRARIES], check=True)
+            subprocess.run([COMPILER, *FLAGS, *KINDS[kind], "-o", target, harness.SYSTEM / (name + ".c"), *MORE_LIBRARIES.get(name, []), *LIBRARIES], check=True)
             return str(target)
 
         os.chmod(directory, 0o755)

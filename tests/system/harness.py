@@ -224,8 +224,8 @@ class Machine:
         self.others.append(process)
         return process
 
-    def agent(self, domain, program, profile=None, env=None, prefix=(), options=()):
-        agent = Agent(self.exec_argv(domain, *prefix, program, profile=profile, options=options), self.errors, env=env)
+    def agent(self, domain, program, profile=None, env=None, prefix=(), options=(), words=()):
+        agent = Agent(self.exec_argv(domain, *prefix, program, *words, profile=profile, options=options), self.errors, env=env)
         self.agents.append(agent)
         return agent
 

@@ -227,6 +227,15 @@ extern const struct user_memory user_memory_plain;
  * kernel_run_timers, kernel_upcall, kernel_cancel or another call. */
 #define KERNEL_PENDING (-529L)     /* the number of EIOCBQUEUED, which user space never sees */
 
+/* Pages of a vma that an ioctl filled. */
+struct vma_run;
+struct vma_fill {
+    struct vma *vma;               /* NULL: none */
+    uint64_t first;                /* page */
+    struct vma_run *runs;          /* what is behind the pages from there on */
+    size_t nr_runs;
+};
+
 struct kreq {
     void (*done)(struct kreq *req, long result);
     void *owner;                   /* the server's own */
@@ -239,6 +248,9 @@ struct kreq {
     bool completed;
     long result;
     struct vma *vma;               /* of an mmap */
+    /* Whatever an ioctl answers: if this is set, the server makes these pages appear before the caller gets the answer. It holds the
+     * frames while they may be seen, as those of an mmap (fill.vma->runs has them, too), and frees fill.runs. */
+    struct vma_fill fill;
     struct file *file;
     void *buf;                     /* of a read */
     struct kernel_point point;
@@ -264,7 +276,7 @@ struct file {
 
 /* One mmap of a device, from the call until the last of its pages is gone everywhere. */
 struct vma_run {
-    uint64_t mfn;
+    uint64_t mfn;                  /* HV_INVALID_MFN: nothing there, an access is SIGBUS */
     uint64_t nr;                   /* consecutive frames */
 };
 struct kernel_pin;
@@ -282,6 +294,7 @@ struct vma {
     unsigned map_prot;             /* protection to map with (a PV grant mapping is readable even if PROT_NONE) */
     bool may_write;                /* mprotect may add PROT_WRITE */
     bool dont_copy;                /* not inherited by fork */
+    bool is_private;               /* MAP_PRIVATE: the caller's writes are its own */
     /* the driver's: */
     const struct vma_ops *ops;
     void *priv;

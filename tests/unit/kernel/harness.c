@@ -333,6 +333,11 @@ long start_ioctl(struct file *file, unsigned long cmd, void *arg, struct call *c
 
     call_init(call);
     rc = kernel_ioctl(file, (unsigned)cmd, (uintptr_t)arg, &call->req);
+    p.filled_first = call->req.fill.first;
+    p.filled_nr = 0;
+    for (size_t i = 0; call->req.fill.vma && i < call->req.fill.nr_runs; i++)
+        p.filled_nr += call->req.fill.runs[i].nr;
+    free(call->req.fill.runs);
     settle();
     return rc;
 }

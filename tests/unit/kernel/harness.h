@@ -100,6 +100,7 @@ struct proc {
     unsigned at;
     struct { uint64_t addr; struct vma *vma; } vmas[4];
     void (*in_find_vma)(void);
+    uint64_t filled_first, filled_nr;          /* what the last ioctl made appear */
 };
 extern struct proc p;
 void proc_reset(void);
@@ -170,7 +171,7 @@ void fuzz_run(unsigned steps, bool whole_domain_dies);
 
 extern const struct test_suite suite_smoke, suite_life, suite_life_retry, suite_vfs, suite_gnttab, suite_gnttab_version, suite_gnttab_map, suite_evtchn,
     suite_evtchn_static, suite_gntdev, suite_gntdev_mmap, suite_gntdev_pv, suite_gntdev_pvh, suite_gntdev_legacy,
-    suite_copy, suite_gntalloc, suite_gntalloc_deferred, suite_gntalloc_legacy, suite_notify, suite_notify_pv, suite_notify_pvh, suite_privcmd,
+    suite_copy, suite_gntalloc, suite_gntalloc_deferred, suite_gntalloc_legacy, suite_notify, suite_notify_pv, suite_notify_pvh, suite_privcmd, suite_privcmd_map,
     suite_hostile, suite_memory, suite_audit, suite_fuzz;
 
 #endif
