@@ -400,35 +400,44 @@ static double time_exchanged_memcpy(const struct machine *m, unsigned n)
 }
 
 /*
- * What the processor's caches alone make of so many domains: ten words of each pair's own in plain arrays, as many as a map
- * and an unmap cannot do without (entry, active entry, frame, handle and its list, address, both domains and tables).
+ * What the processor's caches alone make of so many domains: plain arrays of what belongs to each spare reference (entry, active
+ * entry, frame, handle, address), and to each domain (itself, its table, its handles, its addresses), touched once for a map and
+ * once for an unmap.
  */
-#define WORDS 10u
-#define STRIDE 8192u
-static char *touched[WORDS];
+#define STRIDE 16384u
+static const unsigned sizes[] = { 8, 24, 32, 8, 16, 0, 0, 0, 0 };
+#define ARRAYS (sizeof sizes / sizeof *sizes)
+static char *arrays[ARRAYS];
 
-static double time_touches(unsigned domains, unsigned n)
+static void touch(uint32_t domain, unsigned first, unsigned nr)
+{
+    for (unsigned i = first; i < first + nr; i++)
+        for (unsigned a = 0; a < ARRAYS; a++) {
+            uint32_t *word = (uint32_t *)(void *)(arrays[a] + (size_t)domain * STRIDE + i * sizes[a]);
+
+            if (a)
+                __atomic_store_n(word, *word + 1, __ATOMIC_RELAXED);
+            else
+                __atomic_fetch_add(word, 1, __ATOMIC_ACQ_REL);
+        }
+}
+
+static double time_touches(unsigned domains, unsigned n, unsigned per)
 {
     static uint32_t x = 12345;
     double start = now_ns();
 
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i += per) {
         x = x * 1664525 + 1013904223;
-        for (unsigned w = 0; w < WORDS; w++) {
-            uint32_t *word = (uint32_t *)(void *)(touched[w] + (size_t)((x >> 8) % domains) * STRIDE + (x >> 24 & (BATCH - 1)) * 64);
-
-            if (w % (WORDS / 2))
-                __atomic_store_n(word, *word + 1, __ATOMIC_RELAXED);
-            else
-                __atomic_fetch_add(word, 1, __ATOMIC_ACQ_REL);      /* one of map, one of unmap */
-        }
+        for (unsigned twice = 0; twice < 2; twice++)
+            touch((x >> 8) % domains, per == 1 ? x >> 24 & (BATCH - 1) : 0, per);
     }
     return (now_ns() - start) / n;
 }
 
 enum column {
     PAIR, EXCHANGES, COPY, MEMCPY, LIMIT, COPIES, MEMCPYS, COPY_64, COPY_1, MAP_64, MAP_1, REST, ONE_MANY, ONE_FEW, BATCH_MANY,
-    BATCH_FEW, ANY_MANY, ANY_FEW, TOUCH_MANY, TOUCH_FEW, NR_COLUMNS
+    BATCH_FEW, ANY_MANY, ANY_FEW, TOUCH_64_MANY, TOUCH_64_FEW, TOUCH_MANY, TOUCH_FEW, NR_COLUMNS
 };
 static double t[NR_COLUMNS][ROUNDS];
 
@@ -461,9 +470,9 @@ static void speed(const struct machine *m)
 
 static void scale(const struct machine *few, const struct machine *many)
 {
-    for (unsigned w = 0; w < WORDS; w++) {
-        MUST((touched[w] = malloc(many->domains * STRIDE)));
-        memset(touched[w], 1, many->domains * STRIDE);
+    for (unsigned a = 0; a < ARRAYS; a++) {
+        MUST((arrays[a] = malloc(many->domains * STRIDE)));
+        memset(arrays[a], 1, many->domains * STRIDE);
     }
     for (unsigned r = 0; r < rounds; r++) {
         t[ONE_MANY][r] = time_pairs(many, N);
@@ -472,16 +481,19 @@ static void scale(const struct machine *few, const struct machine *many)
         t[BATCH_FEW][r] = time_batches_everywhere(few, N / BATCH);
         t[ANY_MANY][r] = time_pairs_everywhere(many, N);
         t[ANY_FEW][r] = time_pairs_everywhere(few, N);
-        t[TOUCH_MANY][r] = time_touches(many->domains, N);
-        t[TOUCH_FEW][r] = time_touches(few->domains, N);
+        t[TOUCH_64_MANY][r] = time_touches(many->domains, N, BATCH);
+        t[TOUCH_64_FEW][r] = time_touches(few->domains, N, BATCH);
+        t[TOUCH_MANY][r] = time_touches(many->domains, N, 1);
+        t[TOUCH_FEW][r] = time_touches(few->domains, N, 1);
     }
-    for (unsigned w = 0; w < WORDS; w++)
-        free(touched[w]);
+    for (unsigned a = 0; a < ARRAYS; a++)
+        free(arrays[a]);
     ratio("1,000,000 mappings: pairs by one domain", t[ONE_MANY], "1,000 mappings", t[ONE_FEW], 1.5);
     /* Nothing depends on the number, but what is used once in a long time is in no cache. */
     ratio("the same by any of 1,000 domains, 64 at a time", t[BATCH_MANY], "any of 2 domains", t[BATCH_FEW], 1.5);
+    ratio("  limit: as much in plain arrays", t[TOUCH_64_MANY], "any of 2 domains", t[TOUCH_64_FEW], NAN);
     ratio("the same, one at a time", t[ANY_MANY], "any of 2 domains", t[ANY_FEW], 1.5);
-    ratio("  limit: ten words per pair in plain arrays", t[TOUCH_MANY], "any of 2 domains", t[TOUCH_FEW], NAN);
+    ratio("  limit: as much in plain arrays", t[TOUCH_MANY], "any of 2 domains", t[TOUCH_FEW], NAN);
 }
 
 static double heap_bytes(void)
