@@ -137,70 +137,68 @@ static int write_frame_numbers(const struct call *c, uint64_t list, const struct
     return GNTST_okay;
 }
 
-static int setup_table(const struct call *c, const struct gnttab_setup_table *op)
+/* setup_table and get_status_frames: the same but for the frames that they tell of. */
+struct frame_list {
+    domid_t dom;
+    uint32_t nr_frames;
+    uint64_t list;
+    bool status;
+};
+
+static int fill_frame_list(const struct call *c, const struct frame_list *want)
 {
     struct domain *d;
-    int status = find_table(c, op->dom, &d);
+    int rc = find_table(c, want->dom, &d);
 
-    if (status)
-        return status;
-    if (op->nr_frames > d->gt.max_frames)
+    if (rc)
+        return rc;
+    if (want->nr_frames > (want->status ? d->gt.nr_status : d->gt.max_frames))
         return GNTST_general_error;
-    if (gnttab_grow(d, op->nr_frames))
+    if (!want->status && gnttab_grow(d, want->nr_frames))
         return GNTST_general_error;
-    return write_frame_numbers(c, (uintptr_t)op->frame_list.p, d, op->nr_frames, false);
+    return write_frame_numbers(c, want->list, d, want->nr_frames, want->status);
+}
+
+/* op: the element, for the hooks; to: where its status goes. */
+static long frame_list_op(const struct call *c, const struct frame_list *want, const void *op, uint64_t to)
+{
+    int16_t status;
+    int decided;
+
+    if (!call_array_okay(c, want->list))
+        return -EFAULT;
+    decided = hook_element(c, 1, op, &status);
+    if (decided < 0)
+        return decided;
+    if (!decided)
+        status = (int16_t)fill_frame_list(c, want);
+    hook_element_done(c, status);
+    return call_to_guest(c, to, &status, sizeof status);
 }
 
 long gnttab_setup_table(const struct call *c, uint64_t uop, unsigned count)
 {
     struct gnttab_setup_table op;
-    int decided;
 
     assert(count == 1);
     (void)count;
     if (call_from_guest(c, &op, uop, sizeof op))
         return -EFAULT;
-    if (!call_array_okay(c, (uintptr_t)op.frame_list.p))
-        return -EFAULT;
-    decided = hook_element(c, 1, &op, &op.status);
-    if (decided < 0)
-        return decided;
-    if (!decided)
-        op.status = (int16_t)setup_table(c, &op);
-    hook_element_done(c, op.status);
-    return call_to_guest(c, uop + offsetof(struct gnttab_setup_table, status), &op.status, sizeof op.status);
-}
-
-static int get_status_frames(const struct call *c, const struct gnttab_get_status_frames *op)
-{
-    struct domain *d;
-    int status = find_table(c, op->dom, &d);
-
-    if (status)
-        return status;
-    if (op->nr_frames > d->gt.nr_status)
-        return GNTST_general_error;
-    return write_frame_numbers(c, (uintptr_t)op->frame_list.p, d, op->nr_frames, true);
+    return frame_list_op(c, &(struct frame_list){ .dom = op.dom, .nr_frames = op.nr_frames, .list = (uintptr_t)op.frame_list.p },
+                         &op, uop + offsetof(struct gnttab_setup_table, status));
 }
 
 long gnttab_get_status_frames(const struct call *c, uint64_t uop, unsigned count)
 {
     struct gnttab_get_status_frames op;
-    int decided;
 
     assert(count == 1);
     (void)count;
     if (call_from_guest(c, &op, uop, sizeof op))
         return -EFAULT;
-    if (!call_array_okay(c, (uintptr_t)op.frame_list.p))
-        return -EFAULT;
-    decided = hook_element(c, 1, &op, &op.status);
-    if (decided < 0)
-        return decided;
-    if (!decided)
-        op.status = (int16_t)get_status_frames(c, &op);
-    hook_element_done(c, op.status);
-    return call_to_guest(c, uop + offsetof(struct gnttab_get_status_frames, status), &op.status, sizeof op.status);
+    return frame_list_op(c, &(struct frame_list){ .dom = op.dom, .nr_frames = op.nr_frames, .list = (uintptr_t)op.frame_list.p,
+                                                  .status = true },
+                         &op, uop + offsetof(struct gnttab_get_status_frames, status));
 }
 
 long gnttab_query_size(const struct call *c, uint64_t uop, unsigned count)

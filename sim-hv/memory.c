@@ -62,16 +62,24 @@ int hv_page_free(struct hv *hv, domid_t dom, uint64_t gfn)
     return 0;
 }
 
+/* What is at gfn, whatever it is: 0, -ESRCH, -ENOENT. */
+static int look_up(const struct hv *hv, domid_t dom, uint64_t gfn, const struct domain **d, struct p2m_entry *e)
+{
+    *d = domain_lookup(hv, dom);
+    if (!*d)
+        return -ESRCH;
+    *e = p2m_get(&(*d)->p2m, gfn);
+    return e->type == P2M_INVALID ? -ENOENT : 0;
+}
+
 int hv_gfn_to_mfn(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *mfn)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct domain *d;
     struct p2m_entry e;
+    int rc = look_up(hv, dom, gfn, &d, &e);
 
-    if (!d)
-        return -ESRCH;
-    e = p2m_get(&d->p2m, gfn);
-    if (e.type == P2M_INVALID)
-        return -ENOENT;
+    if (rc)
+        return rc;
     if (p2m_is_paging(e.type))
         return -EAGAIN;
     *mfn = e.mfn;
@@ -80,14 +88,12 @@ int hv_gfn_to_mfn(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *mfn)
 
 int hv_grant_frame_number(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *frame)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct domain *d;
     struct p2m_entry e;
+    int rc = look_up(hv, dom, gfn, &d, &e);
 
-    if (!d)
-        return -ESRCH;
-    e = p2m_get(&d->p2m, gfn);
-    if (e.type == P2M_INVALID)
-        return -ENOENT;
+    if (rc)
+        return rc;
     *frame = d->guest == &guest_pv ? e.mfn : gfn;
     return 0;
 }
