@@ -66,7 +66,7 @@ struct stress {
     unsigned nr_mappings, next_addr;
     uint64_t *local;             /* a page of domain 0 */
     uint64_t local_frame;
-    unsigned maps, map_refusals, copies_in, copies_out, copy_refusals, hostile_maps, hostile_copies;
+    unsigned maps, map_refusals, copies_in, copies_out, copy_refusals, hostile_maps, hostile_copies, transfers, swaps;
 };
 
 static uint64_t random_of(uint64_t *seed)
@@ -176,6 +176,8 @@ static void *hostile_guest(void *arg)
 
         if (frame == g->table[0] || frame == g->table[1] || frame == g->table[2])
             continue;
+        if ((r >> 54 & 7) == 0)
+            flags = GTF_accept_transfer;
         if (g->v2) {
             __atomic_store_n(&g->v2_entries[ref].full_page.frame, frame, __ATOMIC_RELAXED);
             __atomic_store_n(&g->v2_entries[ref].hdr.domid, r >> 50 & 15 ? 0 : r % 6, __ATOMIC_RELAXED);
@@ -296,6 +298,32 @@ static void copy(struct stress *s)
     }
 }
 
+/* A hostile guest's own swap of two entries, and a page for whoever accepts one. */
+static void swap_or_transfer(struct stress *s)
+{
+    uint64_t r = random_of(&s->seed);
+    struct guest *g = &s->guests[2 + (r & 1)];
+    struct gnttab_swap_grant_ref swap = { .ref_a = FIRST_REF + (r >> 8) % NR_REFS, .ref_b = FIRST_REF + (r >> 16) % NR_REFS };
+    struct gnttab_transfer transfer = { .domid = g->id, .ref = FIRST_REF + (r >> 24) % NR_REFS };
+    struct hv_frame_info info;
+
+    if (r >> 32 & 1) {
+        CHECK(hv_grant_table_op(s->hv, g->id, GNTTABOP_swap_grant_ref, &swap, 1) == 0);
+        CHECK(swap.status == GNTST_okay || swap.status == GNTST_eagain);
+        s->swaps += swap.status == GNTST_okay;
+        return;
+    }
+    CHECK(hv_page_alloc(s->hv, 0, &transfer.mfn) >= 0);
+    CHECK(hv_grant_table_op(s->hv, 0, GNTTABOP_transfer, &transfer, 1) == 0);
+    CHECK(transfer.status == GNTST_okay || transfer.status == GNTST_general_error);
+    s->transfers += transfer.status == GNTST_okay;
+    CHECK(hv_frame_info(s->hv, transfer.mfn, &info) == 0);
+    if (transfer.status == GNTST_okay)
+        CHECK(info.owner == g->id && hv_page_free(s->hv, g->id, info.gfn) == 0);
+    else
+        CHECK(info.owner != 0);
+}
+
 /* ---- All of it -------------------------------------------------------------------------------- */
 
 static bool all_happened(const struct stress *s)
@@ -310,7 +338,8 @@ static bool all_happened(const struct stress *s)
             return false;
     }
     return s->maps >= ENOUGH && s->map_refusals >= ENOUGH && s->copies_in >= ENOUGH && s->copies_out >= ENOUGH &&
-           s->copy_refusals >= ENOUGH && s->hostile_maps >= ENOUGH && s->hostile_copies >= ENOUGH;
+           s->copy_refusals >= ENOUGH && s->hostile_maps >= ENOUGH && s->hostile_copies >= ENOUGH &&
+           s->swaps >= ENOUGH && s->transfers >= ENOUGH / 10;
 }
 
 static void add_guest(struct stress *s, unsigned n, bool *stop)
@@ -367,14 +396,18 @@ int main(int argc, char **argv)
 
     /* Threads may get no processor for a while: then it takes longer, within bounds. */
     for (; done < iterations || (!all_happened(&s) && done < 50 * iterations); done++) {
-        unsigned what = random_of(&s.seed) % 8;
+        unsigned what = random_of(&s.seed) % 9;
 
-        if (what < 2)
+        if (what == 8)
+            swap_or_transfer(&s);
+        else if (what < 2)
             map(&s);
         else if (what < 4 && s.nr_mappings)
             unmap(&s, random_of(&s.seed) % s.nr_mappings);
         else
             copy(&s);
+        if (done % 4096 == 0)
+            CHECK(hv_audit_hostile(s.hv, stderr) == 0);
     }
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     for (unsigned n = 0; n < NR_GUESTS; n++)
@@ -390,8 +423,9 @@ int main(int argc, char **argv)
     }
     CHECK(hv_audit(s.hv, stderr) == 0);
 
-    printf("%" PRIu64 " operations: %u maps, %u refused; %u copies in, %u out, %u refused; of hostile guests: %u maps, %u copies\n",
-           done, s.maps, s.map_refusals, s.copies_in, s.copies_out, s.copy_refusals, s.hostile_maps, s.hostile_copies);
+    printf("%" PRIu64 " operations: %u maps, %u refused; %u copies in, %u out, %u refused; of hostile guests: %u maps, %u copies, "
+           "%u transfers, %u swaps\n", done, s.maps, s.map_refusals, s.copies_in, s.copies_out, s.copy_refusals, s.hostile_maps,
+           s.hostile_copies, s.transfers, s.swaps);
     for (unsigned n = 0; n < NR_GUESTS; n++)
         printf("d%u (version %u%s): %u granted, %u revoked, %u refused; %u maps, %u copies\n", n + 1, s.guests[n].v2 ? 2 : 1,
                s.guests[n].hostile ? ", hostile" : "", s.guests[n].granted, s.guests[n].revoked, s.guests[n].refused,
