@@ -16,7 +16,7 @@
 /* The machine's process: out of reach of the terminal's signals, ends when the other end of fd does. */
 static int be_machine(int fd, const struct options *options)
 {
-    struct host_config config = { .listen_fd = -1, .owner_fd = fd, .profile = options->profile, .verbose = options->verbose };
+    struct host_config config = { .listen_fd = -1, .owner_fd = fd, .options = options };
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     setsid();
@@ -53,7 +53,7 @@ int cmd_run(int argc, char **argv)
     struct options options;
     sigset_t waited, before;
     pid_t machine, child;
-    int rc = options_parse(&options, OPT_DOMAIN | OPT_PROFILE | OPT_VERBOSE, argc, argv), sockets[2];
+    int rc = options_parse(&options, OPT_DOMAIN | OPT_MACHINE, argc, argv), sockets[2];
 
     if (rc)
         return rc - 1;

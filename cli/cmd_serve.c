@@ -58,7 +58,7 @@ int cmd_serve(int argc, char **argv)
     struct host_config config = { .owner_fd = -1, .ready = say_ready };
     struct sockaddr_un addr;
     struct options options;
-    int rc = options_parse(&options, OPT_DIR | OPT_PROFILE | OPT_VERBOSE | OPT_OWNER, argc, argv);
+    int rc = options_parse(&options, OPT_DIR | OPT_MACHINE | OPT_OWNER, argc, argv);
 
     if (rc)
         return rc - 1;
@@ -69,8 +69,7 @@ int cmd_serve(int argc, char **argv)
     config.listen_fd = listen_at(options.dir, &addr);
     if (config.listen_fd < 0)
         return 1;
-    config.profile = options.profile;
-    config.verbose = options.verbose;
+    config.options = &options;
     config.owner_pid = options.owner;
     config.ctx = &addr;
     rc = host_machine(&config);

@@ -42,13 +42,24 @@ static json_object *create_error(struct request *request, domid_t id, int rc)
 
 static json_object *verb_domain_create(struct request *request)
 {
-    const struct kernel_profile *profile;
+    struct domain_options options;
+    int64_t grant_frames, maptrack_frames, version;
     domid_t id;
     int rc;
 
-    if (!control_domid(request, &id) || !get_profile(request, &profile))
+    if (!control_domid(request, &id) || !get_profile(request, &options.profile) ||
+        !control_int(request, "grant_frames", -1, -1, INT32_MAX, &grant_frames) ||
+        !control_int(request, "maptrack_frames", -1, -1, INT32_MAX, &maptrack_frames) ||
+        !control_int(request, "grant_version", 0, 0, 2, &version))
         return NULL;
-    rc = machine_domain(request->machine, id) ? -EEXIST : machine_domain_create(request->machine, id, profile, NULL);
+    options.grant_frames = (int32_t)grant_frames;
+    options.maptrack_frames = (int32_t)maptrack_frames;
+    options.grant_version = (unsigned)version;
+    rc = machine_domain(request->machine, id) ? -EEXIST : machine_domain_create_with(request->machine, id, &options, NULL);
+    if (rc == -EINVAL)
+        return control_refuse(request, "cannot create domain %u: its limits are not possible (grant frames 1 to %u, maptrack frames "
+                              "up to %u)", id, hv_profile(request->machine->hv)->max_grant_frames,
+                              hv_profile(request->machine->hv)->max_maptrack_frames);
     return rc ? create_error(request, id, rc) : control_done();
 }
 

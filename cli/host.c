@@ -9,10 +9,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <json-c/json.h>
+
 #include "cli.h"
 #include "control.h"
+#include "fault_json.h"
+#include "faults.h"
 #include "fuse_way.h"
 #include "machine.h"
+#include "options.h"
 
 static void signal_ready(void *ctx, unsigned events)
 {
@@ -33,18 +38,46 @@ static int watch_owner(struct machine *machine, struct watch *watch, int pid)
     return watch->fd < 0 ? -errno : machine_watch(machine, watch, EPOLLIN);
 }
 
+/* The file's rules: one, or an array of them. 0, or the exit status after a message. */
+static int add_faults(struct machine *machine, const char *path)
+{
+    json_object *json = strcmp(path, "-") ? json_object_from_file(path) : json_object_from_fd(STDIN_FILENO), *rule;
+    bool many = json_object_is_type(json, json_type_array);
+    struct fault_rule parsed;
+    char error[256];
+    uint64_t id;
+    int rc = 0;
+
+    if (!json)
+        return usage_error("cannot read fault rules from %s: %s", path, access(path, R_OK) && strcmp(path, "-") ? strerror(errno) : "not JSON");
+    machine_lock(machine);
+    for (size_t i = 0; !rc && i < (many ? json_object_array_length(json) : 1); i++) {
+        rule = many ? json_object_array_get_idx(json, i) : json;
+        if (!fault_from_json(machine, rule, NULL, &parsed, error, sizeof error))
+            rc = usage_error("%s: rule %zu: %s", path, i + 1, error);
+        else if (faults_add(machine, &parsed, &id))
+            rc = fail("cannot add a fault rule: no memory");
+    }
+    machine_unlock(machine);
+    json_object_put(json);
+    return rc;
+}
+
 int host_machine(const struct host_config *config)
 {
+    const struct options *options = config->options;
     struct machine_config machine_config = {
-        .profile = config->profile ? kernel_profile_find(config->profile) : NULL,
-        .verbose = config->verbose,
+        .profile = options->profile ? kernel_profile_find(options->profile) : NULL,
+        .verbose = options->verbose,
+        .seed = options->seed,
+        .virtual_clock = options->clock && strcmp(options->clock, "real"),
         .ways = { &fuse_way },
     };
     struct control *control = NULL;
     struct machine machine;
     struct watch signals, owner = { .fd = -1 };
     sigset_t mask;
-    int rc;
+    int rc, status;
 
     sigemptyset(&mask);
     sigaddset(&mask, SIGINT);
@@ -54,8 +87,10 @@ int host_machine(const struct host_config *config)
     signal(SIGPIPE, SIG_IGN);
     if (machine_start(&machine, &machine_config))
         return 1;
+    machine.clock.automatic = options->clock && !strcmp(options->clock, "auto");
+    status = options->fault ? add_faults(&machine, options->fault) : 0;
     signals = (struct watch){ signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), signal_ready, &machine };
-    rc = machine_watch(&machine, &signals, EPOLLIN);
+    rc = status ? -ECANCELED : machine_watch(&machine, &signals, EPOLLIN);
     if (!rc)
         rc = control_create(&control, &machine);
     if (!rc && config->listen_fd >= 0)
@@ -66,7 +101,7 @@ int host_machine(const struct host_config *config)
         rc = watch_owner(&machine, &owner, config->owner_pid);
         if (rc)
             fail("cannot watch the process %d of --owner: %s", config->owner_pid, strerror(-rc));
-    } else if (rc) {
+    } else if (rc && !status) {
         fail("cannot serve the control socket: %s", strerror(-rc));
     }
     if (!rc) {
@@ -79,5 +114,5 @@ int host_machine(const struct host_config *config)
     close(signals.fd);
     if (owner.fd >= 0)
         close(owner.fd);
-    return rc ? 1 : 0;
+    return status ? status : rc ? 1 : 0;
 }

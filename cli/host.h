@@ -3,11 +3,10 @@
 #ifndef GNTSIM_CLI_HOST_H
 #define GNTSIM_CLI_HOST_H
 
-#include <stdbool.h>
+struct options;
 
 struct host_config {
-    const char *profile;         /* NULL: pv */
-    bool verbose;
+    const struct options *options;   /* those of OPT_MACHINE */
     int listen_fd;               /* control socket to listen on, or -1 */
     int owner_fd;                /* connected control socket whose end ends the machine, or -1 */
     int owner_pid;               /* process whose end ends the machine, or 0 */

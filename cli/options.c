@@ -22,6 +22,9 @@ static const struct option_row {
     { OPT_PROFILE, { "profile", required_argument, NULL, OPT_PROFILE }, "  --profile NAME   guest kernel of new domains: pv (default), pvh, legacy" },
     { OPT_JSON, { "json", no_argument, NULL, OPT_JSON }, "  --json           print JSON" },
     { OPT_OWNER, { "owner", required_argument, NULL, OPT_OWNER }, "  --owner PID      end when this process ends, in whatever way" },
+    { OPT_SEED, { "seed", required_argument, NULL, OPT_SEED }, "  --seed N         of everything drawn by lot (default 20261121)" },
+    { OPT_CLOCK, { "clock", required_argument, NULL, OPT_CLOCK }, "  --clock MODE     the machine's time: real (default), virtual, auto" },
+    { OPT_FAULT, { "fault", required_argument, NULL, OPT_FAULT }, "  --fault FILE     fault rules, JSON; - is standard input" },
     { OPT_VERBOSE, { "verbose", no_argument, NULL, OPT_VERBOSE }, "  --verbose        print what the guest kernels log" },
 };
 #define NR_ROWS (sizeof rows / sizeof *rows)
@@ -47,6 +50,15 @@ static int parse_pid(const char *text)
     errno = 0;
     value = strtol(text, &end, 10);
     return errno || end == text || *end || value < 1 || value > INT_MAX ? -1 : (int)value;
+}
+
+static bool parse_seed(const char *text, unsigned long long *seed)
+{
+    char *end;
+
+    errno = 0;
+    *seed = strtoull(text, &end, 0);
+    return !errno && *end == 0 && *text != '-' && *seed;
 }
 
 static void help(unsigned allowed, const char *verb)
@@ -95,6 +107,18 @@ int options_parse(struct options *options, unsigned allowed, int argc, char **ar
             break;
         case OPT_VERBOSE:
             options->verbose = true;
+            break;
+        case OPT_SEED:
+            if (!parse_seed(optarg, &options->seed))
+                return usage_error("'%s' is not a seed (1 to 2^64-1)", optarg) + 1;
+            break;
+        case OPT_CLOCK:
+            options->clock = optarg;
+            if (strcmp(optarg, "real") && strcmp(optarg, "virtual") && strcmp(optarg, "auto"))
+                return usage_error("unknown clock '%s': use real, virtual or auto", optarg) + 1;
+            break;
+        case OPT_FAULT:
+            options->fault = optarg;
             break;
         case OPT_OWNER:
             options->owner = parse_pid(optarg);

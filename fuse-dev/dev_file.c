@@ -98,12 +98,13 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         goto out;
     HASH_FIND(hh, fs->nodes, &ino, sizeof ino, node);
     rc = -ENODEV;
-    d = node ? machine_domain(fs->machine, node->domid) : NULL;
+    d = node ? machine_domain_of_program(fs->machine, node->domid) : NULL;
     if (!d)
         goto out;
     rc = -ESTALE;        /* a second open of one inode: the VFS looks the name up again */
     if (node->file)
         goto out;
+    machine_caller(fs->machine, fuse_req_ctx(req)->pid);
     rc = kernel_open(d->kernel, node->dev, (unsigned)fi->flags, &file->file);
     if (rc)
         goto out;
@@ -289,6 +290,7 @@ static void device_read(fuse_req_t req, size_t size, struct fuse_file_info *fi)
     machine_lock(fs->machine);
     fs->machine->stats.fuse_requests++;
     file->file->flags = (file->file->flags & ~(unsigned)O_NONBLOCK) | ((unsigned)fi->flags & O_NONBLOCK);
+    machine_caller(fs->machine, fuse_req_ctx(req)->pid);
     result = kernel_read(file->file, read->buffer, size, &read->kreq);
     machine_settle(fs->machine);
     if (result == KERNEL_PENDING) {
@@ -327,6 +329,7 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     }
     machine_lock(fs->machine);
     fs->machine->stats.fuse_requests++;
+    machine_caller(fs->machine, fuse_req_ctx(req)->pid);
     result = kernel_write(file->file, buf, size);
     machine_settle(fs->machine);
     if (result < 0)
@@ -351,6 +354,7 @@ void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct f
             file->poll = ph;
             ph = NULL;
         }
+        machine_caller(fs->machine, fuse_req_ctx(req)->pid);
         events = kernel_poll(file->file);
     }
     machine_unlock(fs->machine);

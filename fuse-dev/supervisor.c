@@ -137,6 +137,7 @@ static void call_start(struct notice *notice, struct dev_file *file, long (*star
     machine_lock(m);
     m->stats.notifications++;
     domain_enter(d);
+    machine_caller(m, notice->tid);
     call->result = start(call);
     machine_settle(m);
     if (call->result == KERNEL_PENDING) {
@@ -239,6 +240,7 @@ static void pages_left(struct notice *notice, uint64_t start, uint64_t end)
     /* Not machine_lock, which would first see the end of mappings whose pages have not been reported. */
     pthread_mutex_lock(&m->lock);
     m->stats.notifications++;
+    machine_caller(m, notice->tid);
     while ((mapping = maps_find(m->maps, notice->tid, start, end, &cursor)))
         maps_unmapped(m->maps, mapping, start, end);
     maps_drain(m->maps);

@@ -303,14 +303,6 @@ void adversaries_settle(struct machine *m)
             make_step(a);
 }
 
-static enum hv_verdict on_point(void *ctx, const struct hv_point *point, long *value)
-{
-    (void)point;
-    (void)value;
-    adversaries_point(ctx);
-    return HV_GO_ON;
-}
-
 /* ---- Life ------------------------------------------------------------------------------------- */
 
 static int prepare(struct adversary *a)
@@ -357,8 +349,6 @@ int adversary_start(struct actor *actor, const struct adversary_config *config, 
     while (*link)
         link = &(*link)->next;
     *link = a;
-    if (a->background)
-        hv_set_inject(m->hv, on_point);
     *id = a->id;
     return 0;
 }

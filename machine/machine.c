@@ -13,13 +13,14 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "actor.h"
 #include "adversary.h"
+#include "faults.h"
 #include "loops.h"
 #include "maps.h"
+#include "process.h"
 
 #define DEFAULT_FRAMES (1ull << 18)      /* 1 GiB */
 #define PRIVILEGED_DOMAIN 0
@@ -42,6 +43,7 @@ void machine_log(const struct machine *m, const char *format, ...)
 void machine_lock(struct machine *m)
 {
     pthread_mutex_lock(&m->lock);
+    clock_sample(m);
     maps_drain(m->maps);
 }
 
@@ -66,35 +68,22 @@ void machine_settle(struct machine *m)
                 m->stats.events++;
                 if (!d->dead)
                     kernel_upcall(d->kernel);
+            } else if (d->suspend) {
+                d->suspend = false;
+                machine_domain_suspend(m, d->id, -1, 0, NULL);
             }
         }
     }
     m->settling = false;
 }
 
-static void set_timer(struct machine *m)
-{
-    struct itimerspec when = { .it_value.tv_nsec = 0 };
-    uint64_t next = UINT64_MAX;
-
-    m->timer_dirty = false;
-    for (struct domain *d = m->domains; d; d = d->next) {
-        if (!d->dead && kernel_next_timer(d->kernel) < next)
-            next = kernel_next_timer(d->kernel);
-    }
-    if (next != UINT64_MAX) {
-        if (!next)
-            next = 1;
-        when.it_value = (struct timespec){ (time_t)(next / 1000000000u), (long)(next % 1000000000u) };
-    }
-    timerfd_settime(m->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
-}
-
 void machine_unlock(struct machine *m)
 {
     machine_settle(m);
-    if (m->timer_dirty)
-        set_timer(m);
+    clock_jump(m);
+    if (m->timer_dirty || m->clock.automatic)
+        clock_arm(m);
+    m->caller = 0;
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -130,11 +119,9 @@ static void on_crash(void *ctx, domid_t id, const char *why)
 
 static uint64_t now(void *ctx)
 {
-    struct timespec ts;
+    const struct domain *d = ctx;
 
-    (void)ctx;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+    return d->machine->clock.now;
 }
 
 static void on_timer_changed(void *ctx)
@@ -152,6 +139,35 @@ static void on_kernel_log(void *ctx, const char *line)
         machine_log(d->machine, "domain %u: %s", d->id, line);
 }
 
+/* ---- Faults ----------------------------------------------------------------------------------- */
+
+/* Every point of a hypercall: who does things in the background comes first. */
+static enum hv_verdict on_hypercall(void *ctx, const struct hv_point *point, long *value)
+{
+    adversaries_point(ctx);
+    return faults_at_hypercall(ctx, point, value);
+}
+
+void machine_caller(struct machine *m, pid_t tid)
+{
+    m->caller = tid;
+}
+
+static void on_enter(void *ctx, struct kernel_point *point)
+{
+    struct domain *d = ctx;
+    struct machine *m = d->machine;
+
+    if (m->caller && point->op == KERNEL_OPEN)
+        process_look_again(m, m->caller);
+    point->tag = m->caller ? process_number(m, m->caller) : 0;
+}
+
+static const struct kernel_hooks kernel_hooks = {
+    .inject = faults_at_kernel,
+    .enter = on_enter,
+};
+
 /* ---- Domains ---------------------------------------------------------------------------------- */
 
 struct domain *machine_domain(struct machine *m, domid_t id)
@@ -161,24 +177,39 @@ struct domain *machine_domain(struct machine *m, domid_t id)
 
 int machine_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, struct domain **out)
 {
+    return machine_domain_create_with(m, id, &(struct domain_options){ .profile = profile, .grant_frames = -1, .maptrack_frames = -1 },
+                                      out);
+}
+
+static void forget_successor(struct machine *m, domid_t id)
+{
+    for (unsigned i = 0; i < m->nr_successors; i++)
+        if (m->successors[i].from == id)
+            m->successors[i--] = m->successors[--m->nr_successors];
+}
+
+int machine_domain_create_with(struct machine *m, domid_t id, const struct domain_options *options, struct domain **out)
+{
+    const struct kernel_profile *profile = options->profile ? options->profile : m->profile;
     struct hv_domain_config domain_config;
     struct kernel_config config;
     struct kernel_pv_space *space = NULL;
     struct domain *d = calloc(1, sizeof *d), **link;
     int rc = -ENOMEM;
 
-    if (!profile)
-        profile = m->profile;
     if (!d || !(space = kernel_pv_space_create()))
         goto fail;
-    *d = (struct domain){ .machine = m, .id = id, .profile = profile, .ns_fd = -1 };
+    *d = (struct domain){ .machine = m, .id = id, .profile = profile, .options = *options, .ns_fd = -1 };
     kernel_domain_config(&domain_config, profile, space);
     domain_config.privileged = id == PRIVILEGED_DOMAIN;
+    domain_config.max_grant_frames = options->grant_frames;
+    domain_config.max_maptrack_frames = options->maptrack_frames;
     rc = hv_domain_create(m->hv, id, &domain_config);
     if (rc)
         goto fail;
     config = (struct kernel_config){ .hv = m->hv, .domid = id, .profile = profile, .now = now,
-                                     .timer_changed = on_timer_changed, .log = on_kernel_log, .ctx = d };
+                                     .timer_changed = on_timer_changed, .log = on_kernel_log, .ctx = d,
+                                     .grant_version = options->grant_version, .hooks = &kernel_hooks };
     for (link = &m->domains; *link && (*link)->id <= id; link = &(*link)->next)
         ;
     d->next = *link;
@@ -189,6 +220,7 @@ int machine_domain_create(struct machine *m, domid_t id, const struct kernel_pro
         hv_domain_destroy(m->hv, id);
         goto fail;
     }
+    forget_successor(m, id);
     if (out)
         *out = d;
     return 0;
@@ -227,7 +259,7 @@ void domain_leave(struct domain *d)
     domain_try_free(d);
 }
 
-int machine_domain_destroy(struct machine *m, domid_t id)
+static int destroy(struct machine *m, domid_t id, bool kill)
 {
     struct domain *d = machine_domain(m, id);
 
@@ -239,11 +271,79 @@ int machine_domain_destroy(struct machine *m, domid_t id)
     d->actor = NULL;
     kernel_destroy(d->kernel);      /* now: a domain of the same id may come; calls that are held up end with ENODEV */
     d->kernel = NULL;
-    for (unsigned i = 0; i < m->nr_ways; i++)
+    for (unsigned i = 0; kill && i < m->nr_ways; i++)
         if (m->ways[i]->kill)
             m->ways[i]->kill(d);
     domain_try_free(d);
     return 0;
+}
+
+int machine_domain_destroy(struct machine *m, domid_t id)
+{
+    return destroy(m, id, true);
+}
+
+/* The lowest id above that nobody has, alive or dead. */
+static int free_id(const struct machine *m, domid_t above)
+{
+    for (unsigned id = above + 1u; id < DOMID_FIRST_RESERVED; id++)
+        if (hv_domain_state(m->hv, (domid_t)id) == -ESRCH && !any_domain((struct machine *)m, (domid_t)id))
+            return (int)id;
+    return -ENOSPC;
+}
+
+static int add_successor(struct machine *m, domid_t from, domid_t to)
+{
+    struct successor *more = reallocarray(m->successors, m->nr_successors + 1, sizeof *more);
+
+    if (!more)
+        return -ENOMEM;
+    m->successors = more;
+    more[m->nr_successors++] = (struct successor){ from, to };
+    return 0;
+}
+
+int machine_domain_suspend(struct machine *m, domid_t id, int as, unsigned grant_version, domid_t *now)
+{
+    struct domain *d = machine_domain(m, id);
+    struct domain_options options;
+    int rc;
+
+    if (!d)
+        return -ESRCH;
+    if (as < 0)
+        as = free_id(m, id);
+    if (as < 0)
+        return as;
+    options = d->options;
+    options.profile = d->profile;
+    if (grant_version)
+        options.grant_version = grant_version;
+    rc = machine_domain(m, (domid_t)as) ? -EEXIST : machine_domain_create_with(m, (domid_t)as, &options, NULL);
+    if (!rc)
+        rc = add_successor(m, id, (domid_t)as);
+    if (rc)
+        return rc;
+    if (now)
+        *now = (domid_t)as;
+    /* Its programs live on: what they open from now on is the new domain's. */
+    return destroy(m, id, false);
+}
+
+void machine_suspend_later(struct machine *m, domid_t id)
+{
+    struct domain *d = machine_domain(m, id);
+
+    if (d)
+        d->suspend = m->attention = true;
+}
+
+struct domain *machine_domain_of_program(struct machine *m, domid_t id)
+{
+    for (unsigned i = 0; i < m->nr_successors && !machine_domain(m, id); i++)
+        if (m->successors[i].from == id)
+            id = m->successors[i].to;
+    return machine_domain(m, id);
 }
 
 void machine_wait_killed(struct machine *m)
@@ -277,7 +377,6 @@ void machine_unwatch(struct machine *m, struct watch *watch)
 static void timer_ready(void *ctx, unsigned events)
 {
     struct machine *m = ctx;
-    struct domain *d, *next;
     uint64_t count;
 
     (void)events;
@@ -285,17 +384,7 @@ static void timer_ready(void *ctx, unsigned events)
         return;
     machine_rearm(m, &m->watches[0], EPOLLIN);
     machine_lock(m);
-    m->timer_dirty = true;
-    for (d = m->domains; d; d = next) {
-        if (d->dead) {
-            next = d->next;
-            continue;
-        }
-        domain_enter(d);
-        kernel_run_timers(d->kernel);
-        next = d->next;
-        domain_leave(d);
-    }
+    clock_fired(m);
     machine_unlock(m);
 }
 
@@ -412,7 +501,7 @@ static int start_ways(struct machine *m)
 static int make_models(struct machine *m, int memory_fd)
 {
     struct hv_config config = { .nr_frames = m->nr_frames,
-                                .hooks = { .upcall = on_upcall, .crashed = on_crash }, .hook_ctx = m };
+                                .hooks = { .upcall = on_upcall, .crashed = on_crash, .inject = on_hypercall }, .hook_ctx = m };
     int rc = maps_create(&m->maps, memory_fd, m->nr_frames, &m->memory);
 
     if (rc) {
@@ -443,7 +532,8 @@ int machine_start(struct machine *m, const struct machine_config *config)
 
     *m = (struct machine){ .nr_frames = config->nr_frames ? config->nr_frames : DEFAULT_FRAMES,
                            .profile = config->profile ? config->profile : &kernel_profile_pv,
-                           .verbose = config->verbose, .user_ns_fd = -1 };
+                           .verbose = config->verbose, .seed = config->seed ? config->seed : MACHINE_DEFAULT_SEED, .user_ns_fd = -1 };
+    clock_start(&m->clock, config->virtual_clock);
     pthread_mutex_init(&m->lock, NULL);
     memcpy(m->ways, config->ways, sizeof m->ways);
     raise_file_limit();
@@ -456,6 +546,8 @@ int machine_start(struct machine *m, const struct machine_config *config)
     m->moment_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = m->epoll_fd < 0 || m->timer_fd < 0 || m->moment_fd < 0 || m->stop_fd < 0 ? -errno : make_models(m, memory_fd);
+    if (!rc)
+        rc = faults_create(m);
     if (!rc)
         rc = loops_create(&m->loops);
     if (!rc)
@@ -508,6 +600,9 @@ void machine_stop(struct machine *m)
             m->ways[i]->destroy(m);
     hv_destroy(m->hv);
     maps_destroy(m->maps);
+    faults_destroy(m);
+    processes_destroy(m);
+    free(m->successors);
     free(m->watches);
     close(m->epoll_fd);
     close(m->timer_fd);

@@ -16,8 +16,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <sys/types.h>
+
 #include <gntsim/hv.h>
 #include <gntsim/kernel.h>
+
+#include "clock.h"
 
 struct actor;
 struct adversary;
@@ -38,6 +42,13 @@ struct machine_stats {
     uint64_t events;             /* upcalls delivered to guest kernels */
 };
 
+/* What a domain is made with. */
+struct domain_options {
+    const struct kernel_profile *profile;    /* NULL: the machine's */
+    int32_t grant_frames, maptrack_frames;   /* limits; -1: the default */
+    unsigned grant_version;                  /* that its kernel chooses: 1 or 2; 0: its own choice */
+};
+
 struct domain {
     struct machine *machine;
     domid_t id;
@@ -51,6 +62,8 @@ struct domain {
     bool hostile;                /* somebody wrote its grant table past its kernel */
     bool upcall;                 /* the hypervisor asked for attention */
     bool crashed;                /* the hypervisor crashed it: destroyed at the next unlock */
+    bool suspend;                /* to be suspended and resumed then */
+    struct domain_options options;   /* it was made with */
     struct domain *next;
 };
 
@@ -75,10 +88,14 @@ struct machine_way {
 };
 #define MACHINE_MAX_WAYS 2
 
+#define MACHINE_DEFAULT_SEED 20261121u
+
 struct machine_config {
     uint64_t nr_frames;          /* 0: 1 GiB worth */
     const struct kernel_profile *profile;   /* of domains created without one; NULL: pv */
     bool verbose;
+    uint64_t seed;               /* of everything that is drawn by lot; 0: MACHINE_DEFAULT_SEED */
+    bool virtual_clock;
     const struct machine_way *ways[MACHINE_MAX_WAYS + 1];   /* ends with NULL; the first that offers one gives the place for memory */
 };
 
@@ -110,6 +127,15 @@ struct machine {
     bool timer_dirty;            /* a kernel's next deadline changed */
     bool attention;              /* some domain has upcall or crashed set */
     bool settling;
+    struct clock clock;
+    uint64_t seed;
+    struct faults *faults;
+    struct processes *processes;
+    pid_t caller;                /* thread that makes the present call, see machine_caller */
+    struct successor {
+        domid_t from, to;
+    } *successors;               /* what suspended domains go on as */
+    unsigned nr_successors;
     struct watch *watches;       /* the machine's own */
     atomic_bool stopping;
 };
@@ -149,6 +175,19 @@ struct domain *machine_domain(struct machine *m, domid_t id);
 /* Creates a domain and boots its kernel. profile NULL: the machine's. Domain 0 is privileged.
  * -EEXIST, -EINVAL, -ENOMEM. */
 int machine_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, struct domain **out);
+int machine_domain_create_with(struct machine *m, domid_t id, const struct domain_options *options, struct domain **out);
+/*
+ * Suspend and resume: the domain goes on under another id (as; -1: the lowest above its own that is free) with a freshly booted
+ * kernel: grants, mappings, event channels and open devices are gone, its programs are not, and what they open now is the new
+ * domain's. grant_version 0: as before. -ESRCH, -EEXIST, -EINVAL, -ENOSPC, -ENOMEM.
+ */
+int machine_domain_suspend(struct machine *m, domid_t id, int as, unsigned grant_version, domid_t *now);
+/* The same when the operation that is going on is over. */
+void machine_suspend_later(struct machine *m, domid_t id);
+/* The domain that a program of domain id is in now; NULL: none, it is gone. */
+struct domain *machine_domain_of_program(struct machine *m, domid_t id);
+/* Before a call into a kernel: the client's thread that makes it. Until machine_unlock. */
+void machine_caller(struct machine *m, pid_t tid);
 /* Destroys it as a hypervisor does: no notification, no event. -ESRCH. Its processes are sent SIGKILL; whoever must know
  * them gone calls machine_wait_killed, without the lock: they can only die while their requests are answered. */
 int machine_domain_destroy(struct machine *m, domid_t id);

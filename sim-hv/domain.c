@@ -220,6 +220,28 @@ int hv_domain_state(const struct hv *hv, domid_t id)
     return domain_dying(d) ? 1 : 0;
 }
 
+int hv_domain_set_limits(struct hv *hv, domid_t id, int32_t max_grant_frames, int32_t max_maptrack_frames)
+{
+    const struct hv_profile *profile = hv->profile;
+    struct domain *d = domain_lookup(hv, id);
+
+    if (!d || domain_dying(d))
+        return -ESRCH;
+    if (max_grant_frames == 0 || max_grant_frames < -1 || max_maptrack_frames < -1)
+        return -EINVAL;
+    if (profile->limits_are_upper_bounds && (max_grant_frames > (int64_t)profile->max_grant_frames ||
+                                             max_maptrack_frames > (int64_t)profile->max_maptrack_frames))
+        return -EINVAL;
+    if ((max_grant_frames > 0 && (unsigned)max_grant_frames < d->gt.nr_frames) ||
+        (max_maptrack_frames >= 0 && (unsigned)max_maptrack_frames < d->maptrack.nr_frames))
+        return -EBUSY;
+    if (max_grant_frames > 0)
+        d->gt.max_frames = (unsigned)max_grant_frames;
+    if (max_maptrack_frames >= 0)
+        d->maptrack.max_frames = (unsigned)max_maptrack_frames;
+    return 0;
+}
+
 int hv_domain_next(const struct hv *hv, int from)
 {
     for (int id = from < 0 ? 0 : from; id < (int)DOMID_FIRST_RESERVED; id++) {

@@ -177,6 +177,25 @@ int kernel_resume(struct kernel *k, uint64_t token)
     return 0;
 }
 
+bool kernel_holds(const struct kernel *k, uint64_t token)
+{
+    for (const struct held *h = k->held; h; h = h->next)
+        if (h->token == token)
+            return true;
+    return false;
+}
+
+enum kernel_waiting kernel_waiting(const struct kernel *k)
+{
+    for (const struct kreq *req = k->requests; req; req = req->next)
+        if (!req->interruptible)
+            return KERNEL_CALL_WAITS;
+    for (const struct held *h = k->held; h; h = h->next)
+        if (h->timer.pprev)
+            return KERNEL_CALL_WAITS;
+    return k->late || k->gnttab.unmaps || k->gnttab.batches ? KERNEL_SOMETHING_LATE : KERNEL_NOTHING_WAITS;
+}
+
 /* ---- Late events ------------------------------------------------------------------------------ */
 
 struct late {

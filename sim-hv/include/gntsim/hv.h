@@ -152,6 +152,11 @@ int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *c
  * Frames that others still map keep it as a dead domain until the last unmap. -ESRCH.
  */
 int hv_domain_destroy(struct hv *hv, domid_t id);
+/*
+ * Changes the limits of a living domain, in frames; -1: as it is. Grant frames that are there stay: -EBUSY for fewer, or for fewer
+ * maptrack frames than handles are made for. -EINVAL (0, or more than the profile allows), -ESRCH.
+ */
+int hv_domain_set_limits(struct hv *hv, domid_t id, int32_t max_grant_frames, int32_t max_maptrack_frames);
 /* 0 alive, 1 dying or dead but still holding frames, -ESRCH. */
 int hv_domain_state(const struct hv *hv, domid_t id);
 /*

@@ -137,6 +137,11 @@ struct kernel_point *kernel_current(const struct kernel *k);
 bool kernel_hold_answer(struct kernel *k, uint64_t token, uint64_t ns);
 /* Lets a held call go on. -ENOENT. */
 int kernel_resume(struct kernel *k, uint64_t token);
+bool kernel_holds(const struct kernel *k, uint64_t token);
+/* What is waiting for a timer: nothing (or only what comes round again for ever), an event or unmapping that is late, or
+ * a call that will be answered in time by itself. */
+enum kernel_waiting { KERNEL_NOTHING_WAITS, KERNEL_SOMETHING_LATE, KERNEL_CALL_WAITS };
+enum kernel_waiting kernel_waiting(const struct kernel *k);
 
 /* ---- Life ------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs of faults, of the clock, of limits, and of suspending a domain. */
+#include "control_i.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control_guest.h"
+#include "fault_json.h"
+#include "faults.h"
+#include "machine.h"
+
+static void add_int(json_object *object, const char *key, uint64_t value)
+{
+    json_object_object_add(object, key, json_object_new_int64((int64_t)value));
+}
+
+/* ---- Rules ------------------------------------------------------------------------------------ */
+
+static json_object *verb_fault_add(struct request *request)
+{
+    static const char *const ignored[] = { "verb", "rule", NULL };
+    struct fault_rule rule;
+    json_object *json;
+    uint64_t id;
+
+    /* The rule's keys beside the verb, or in an object of their own. */
+    if (!json_object_object_get_ex(request->args, "rule", &json))
+        json = request->args;
+    if (!fault_from_json(request->machine, json, ignored, &rule, request->error, sizeof request->error))
+        return NULL;
+    if (faults_add(request->machine, &rule, &id))
+        return control_refuse(request, "cannot add the rule: no memory");
+    return guest_value("id", (int64_t)id);
+}
+
+static json_object *verb_fault_remove(struct request *request)
+{
+    int64_t id;
+
+    if (!control_int(request, "id", -1, 0, INT64_MAX, &id))
+        return NULL;
+    if (faults_remove(request->machine, (uint64_t)id))
+        return control_refuse(request, "there is no fault rule %" PRId64 " (see fault list)", id);
+    return control_done();
+}
+
+static json_object *verb_fault_clear(struct request *request)
+{
+    faults_clear(request->machine);
+    return control_done();
+}
+
+static json_object *verb_fault_list(struct request *request)
+{
+    json_object *list = json_object_new_array();
+
+    for (const struct fault_rule *rule = faults_first(request->machine); rule; rule = rule->next) {
+        json_object *object = fault_to_json(rule);
+
+        add_int(object, "id", rule->id);
+        add_int(object, "passed", rule->passed);
+        add_int(object, "fired", rule->fired);
+        json_object_array_add(list, object);
+    }
+    return list;
+}
+
+/* ---- Points ----------------------------------------------------------------------------------- */
+
+static void add_point(json_object *object, const char *at, const char *device, unsigned ioctl_nr, enum point_kind kind)
+{
+    const char *name = ioctl_nr ? point_ioctl_name(device, ioctl_nr) : NULL;
+    char number[16];
+
+    json_object_object_add(object, "at", json_object_new_string(at));
+    json_object_object_add(object, "kind", json_object_new_string(point_kinds[kind]));
+    if (device)
+        json_object_object_add(object, "device", json_object_new_string(device));
+    if (!ioctl_nr)
+        return;
+    snprintf(number, sizeof number, "%#x", ioctl_nr);
+    json_object_object_add(object, "ioctl", json_object_new_string(name ? name : number));
+}
+
+static json_object *verb_points(struct request *request)
+{
+    json_object *result = json_object_new_object(), *list = json_object_new_array();
+
+    add_int(result, "total", faults_passed(request->machine));
+    for (const struct fault_count *c = faults_counts(request->machine); c; c = c->next) {
+        json_object *object = json_object_new_object();
+
+        add_point(object, c->at, c->device, c->ioctl_nr, c->kind);
+        add_int(object, "passed", c->passed);
+        json_object_array_add(list, object);
+    }
+    json_object_object_add(result, "points", list);
+    return result;
+}
+
+static json_object *verb_points_reset(struct request *request)
+{
+    faults_reset_counts(request->machine);
+    return control_done();
+}
+
+/* ---- Paused calls ----------------------------------------------------------------------------- */
+
+static json_object *verb_paused(struct request *request)
+{
+    json_object *list = json_object_new_array();
+
+    for (const struct fault_paused *paused = faults_paused(request->machine); paused; paused = paused->next) {
+        json_object *object = json_object_new_object();
+
+        add_int(object, "id", paused->id);
+        add_int(object, "rule", paused->rule);
+        add_int(object, "domain", paused->at.domain);
+        add_int(object, "process", paused->process);
+        add_point(object, paused->at.at, paused->at.device, paused->at.ioctl_nr, paused->at.kind);
+        json_object_array_add(list, object);
+    }
+    return list;
+}
+
+static json_object *verb_resume(struct request *request)
+{
+    int64_t id;
+
+    if (!control_int(request, "id", -1, 0, INT64_MAX, &id))
+        return NULL;
+    if (faults_resume(request->machine, (uint64_t)id))
+        return control_refuse(request, "nothing is paused with id %" PRId64 " (see paused)", id);
+    return control_done();
+}
+
+/* ---- Clock ------------------------------------------------------------------------------------ */
+
+static json_object *clock_state(struct machine *m)
+{
+    json_object *result = json_object_new_object();
+    uint64_t next = clock_next(m);
+
+    json_object_object_add(result, "mode", json_object_new_string(m->clock.is_virtual ? "virtual" : "real"));
+    json_object_object_add(result, "auto", json_object_new_boolean(m->clock.automatic));
+    add_int(result, "now", m->clock.now);
+    json_object_object_add(result, "next", next == CLOCK_NEVER ? NULL : json_object_new_int64((int64_t)next));
+    return result;
+}
+
+static json_object *verb_clock(struct request *request)
+{
+    struct machine *m = request->machine;
+    json_object *value;
+
+    if (json_object_object_get_ex(request->args, "auto", &value)) {
+        if (!json_object_is_type(value, json_type_boolean))
+            return control_refuse(request, "\"auto\" must be true or false, not %.80s", json_object_get_string(value));
+        if (!m->clock.is_virtual && json_object_get_boolean(value))
+            return control_refuse(request, "the clock is real: start the machine with --clock virtual to let it jump");
+        m->clock.automatic = json_object_get_boolean(value);
+        clock_jump(m);
+        m->timer_dirty = true;
+    }
+    return clock_state(m);
+}
+
+static json_object *verb_clock_advance(struct request *request)
+{
+    struct machine *m = request->machine;
+    json_object *value, *ns;
+    int64_t by;
+
+    if (!m->clock.is_virtual)
+        return control_refuse(request, "the clock is real and goes by itself: start the machine with --clock virtual to move it");
+    if (json_object_object_get_ex(request->args, "to", &value)) {
+        if (json_object_object_get_ex(request->args, "ns", &ns))
+            return control_refuse(request, "clock-advance takes \"ns\" or \"to\", not both");
+        if (!json_object_is_type(value, json_type_string) || strcmp(json_object_get_string(value), "next"))
+            return control_refuse(request, "\"to\" must be \"next\", not %.80s", json_object_get_string(value));
+        if (clock_next(m) != CLOCK_NEVER)
+            clock_advance(m, clock_next(m));
+        return clock_state(m);
+    }
+    if (!control_int(request, "ns", -1, 0, (int64_t)365 * 86400 * 1000000000, &by))
+        return NULL;
+    if (m->clock.now > (uint64_t)INT64_MAX - (uint64_t)by)
+        return control_refuse(request, "the clock cannot go further");
+    clock_advance(m, m->clock.now + (uint64_t)by);
+    return clock_state(m);
+}
+
+/* ---- Limits, suspend -------------------------------------------------------------------------- */
+
+static json_object *verb_limit(struct request *request)
+{
+    static const char *const names[] = { "grant_frames", "maptrack_frames", "gntalloc", "gntdev" };
+    struct machine *m = request->machine;
+    const char *what;
+    struct domain *d;
+    json_object *json;
+    int64_t value;
+    domid_t id;
+    int rc;
+
+    if (!control_domid(request, &id) || !control_int(request, "value", -1, 0, INT32_MAX, &value))
+        return NULL;
+    if (!json_object_object_get_ex(request->args, "what", &json))
+        return control_refuse(request, "\"what\" is missing: grant_frames, maptrack_frames, gntalloc or gntdev");
+    d = machine_domain(m, id);
+    if (!d)
+        return control_no_domain(request, id);
+    what = json_object_get_string(json);
+    if (what && !strcmp(what, names[0]))
+        rc = hv_domain_set_limits(m->hv, id, (int32_t)value, -1), rc = value ? rc : -EINVAL;
+    else if (what && !strcmp(what, names[1]))
+        rc = hv_domain_set_limits(m->hv, id, -1, (int32_t)value);
+    else if (what && !strcmp(what, names[2]))
+        rc = kernel_param_set(d->kernel, "xen_gntalloc/limit", value);
+    else if (what && !strcmp(what, names[3]))
+        rc = kernel_param_set(d->kernel, "xen_gntdev/limit", value);
+    else
+        return control_refuse(request, "there is no limit '%.64s': use grant_frames, maptrack_frames, gntalloc or gntdev", what);
+    if (rc == -EBUSY)
+        return control_refuse(request, "domain %u uses more than %" PRId64 " of its %s already", id, value, what);
+    if (rc)
+        return control_refuse(request, "%" PRId64 " is not a possible value of %s", value, what);
+    return control_done();
+}
+
+static json_object *verb_domain_suspend(struct request *request)
+{
+    int64_t as, version;
+    domid_t id, now;
+    int rc;
+
+    if (!control_domid(request, &id) || !control_int(request, "as", -1, -1, DOMID_FIRST_RESERVED - 1, &as) ||
+        !control_int(request, "grant_version", 0, 0, 2, &version))
+        return NULL;
+    if (!machine_domain(request->machine, id))
+        return control_no_domain(request, id);
+    rc = machine_domain_suspend(request->machine, id, (int)as, (unsigned)version, &now);
+    if (rc == -EEXIST)
+        return control_refuse(request, "domain %" PRId64 " exists already, or is dead and its frames are still mapped by others", as);
+    if (rc)
+        return control_refuse(request, "cannot suspend domain %u: %s", id, strerror(-rc));
+    return guest_value("domain", now);
+}
+
+const struct verb control_fault_verbs[] = {
+    { "fault-add", verb_fault_add },
+    { "fault-remove", verb_fault_remove },
+    { "fault-clear", verb_fault_clear },
+    { "fault-list", verb_fault_list },
+    { "points", verb_points },
+    { "points-reset", verb_points_reset },
+    { "paused", verb_paused },
+    { "resume", verb_resume },
+    { "clock", verb_clock },
+    { "clock-advance", verb_clock_advance },
+    { "limit", verb_limit },
+    { "domain-suspend", verb_domain_suspend },
+    { NULL, NULL },
+};

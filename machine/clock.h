@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine's time: nanoseconds since its start. Real, it goes with the host's, and one operation happens at one time.
+ * Virtual, it stands still until somebody moves it; in automatic mode it jumps to the next deadline at once whenever a call waits
+ * for one in a kernel.
+ */
+#ifndef GNTSIM_MACHINE_CLOCK_H
+#define GNTSIM_MACHINE_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct machine;
+
+struct clock {
+    bool is_virtual, automatic;
+    bool running;                /* timers are being run by clock_advance */
+    uint64_t now;
+    uint64_t start;              /* of a real one, on CLOCK_MONOTONIC */
+};
+
+#define CLOCK_NEVER UINT64_MAX
+
+void clock_start(struct clock *clock, bool is_virtual);
+
+/* All of these need the machine's lock. */
+
+/* An operation begins: a real clock is looked at. */
+void clock_sample(struct machine *m);
+/* The earliest deadline of any kernel, CLOCK_NEVER. */
+uint64_t clock_next(const struct machine *m);
+/* Runs what is due now, in order of deadlines. */
+void clock_run(struct machine *m);
+/* Moves a virtual clock to the time, running what is due on the way, each at its deadline. */
+void clock_advance(struct machine *m, uint64_t to);
+/* In automatic mode: jumps while calls wait for time. */
+void clock_jump(struct machine *m);
+/* Arms the timer of the host that makes the main loop call clock_run, or clock_idle. */
+void clock_arm(struct machine *m);
+/* The timer of the host has fired. */
+void clock_fired(struct machine *m);
+
+#endif

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+#include "faults.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine.h"
+#include "process.h"
+
+const char *const fault_dos[NR_FAULT_DOS] = {
+    [FAULT_STATUS] = "status", [FAULT_HYPERCALL] = "hypercall", [FAULT_ERRNO] = "errno", [FAULT_PAGE_OUT] = "page_out",
+    [FAULT_DELAY] = "delay", [FAULT_KILL] = "kill", [FAULT_DESTROY] = "destroy", [FAULT_SUSPEND] = "suspend",
+    [FAULT_DROP] = "drop", [FAULT_DOUBLE] = "double", [FAULT_LATE] = "late", [FAULT_PAUSE] = "pause",
+};
+
+struct faults {
+    struct fault_rule *rules, **last;
+    uint64_t next_id, decided, next_paused, passed;
+    struct fault_count *counts, **last_count;
+    struct fault_paused *paused, **last_paused;
+};
+
+uint64_t random_next(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* ---- Rules ------------------------------------------------------------------------------------ */
+
+void fault_rule_init(struct fault_rule *rule)
+{
+    *rule = (struct fault_rule){ .domain = -1, .peer = -1, .ref = -1, .index = -1, .count = -1, .writable = -1, .times = 1,
+                                 .every = 1, .probability = 1 };
+}
+
+#define ELEMENT (1u << POINT_ELEMENT)
+#define CALL (1u << POINT_CALL)
+#define DEVICE (1u << POINT_DEVICE)
+#define KERNEL (1u << POINT_KERNEL)
+
+/* What an element is chosen by; a whole hypercall has none of it. */
+static bool selects_element(const struct fault_rule *rule)
+{
+    return rule->index >= 0 || rule->peer >= 0 || rule->ref >= 0 || rule->writable >= 0;
+}
+
+static unsigned kinds_of(const struct fault_rule *rule)
+{
+    switch (rule->what) {
+    case FAULT_STATUS:
+    case FAULT_PAGE_OUT:
+        return ELEMENT;
+    case FAULT_HYPERCALL:
+        return selects_element(rule) ? ELEMENT : CALL;
+    case FAULT_ERRNO:
+        return DEVICE;
+    case FAULT_DROP:
+    case FAULT_DOUBLE:
+    case FAULT_LATE:
+        return KERNEL;
+    case FAULT_KILL:
+    case FAULT_DELAY:
+    case FAULT_PAUSE:
+        return selects_element(rule) ? ELEMENT : DEVICE | CALL;
+    default:
+        return selects_element(rule) ? ELEMENT : DEVICE | CALL | KERNEL;
+    }
+}
+
+/* What of the calls and events in a kernel an action can do something to. */
+static bool applies(enum fault_do what, enum kernel_op op)
+{
+    switch (what) {
+    case FAULT_ERRNO:
+        return op <= KERNEL_POLL;
+    case FAULT_DELAY:
+    case FAULT_PAUSE:
+        return op == KERNEL_IOCTL || op == KERNEL_MMAP || op == KERNEL_READ;
+    case FAULT_DROP:
+        return op == KERNEL_NOTIFY || op == KERNEL_EVENT || op == KERNEL_DEFER;
+    case FAULT_DOUBLE:
+        return op == KERNEL_NOTIFY || op == KERNEL_EVENT;
+    default:
+        return true;
+    }
+}
+
+static enum kernel_op op_of(const char *at)
+{
+    enum kernel_op op = 0;
+
+    while (op < KERNEL_NR_OPS && point_kernel_op_name(op) != at)
+        op++;
+    return op;
+}
+
+const char *fault_rule_check(const struct fault_rule *rule)
+{
+    unsigned kinds = kinds_of(rule) & point_name_kinds(rule->at);
+    enum kernel_op op = rule->at ? op_of(rule->at) : KERNEL_NR_OPS;
+
+    if (!kinds && kinds_of(rule) == ELEMENT)
+        return "only at a grant operation with a status for each element can this be done";
+    if (!kinds && kinds_of(rule) == KERNEL)
+        return "this can be done only at notify, event, defer or unmap";
+    if (!kinds && kinds_of(rule) == CALL)
+        return "only at a hypercall can this be done";
+    if (!kinds && kinds_of(rule) == DEVICE)
+        return "only at a call of a device file (open, ioctl, mmap, read, write, poll) can this be done";
+    if (!kinds || (op < KERNEL_NR_OPS && !applies(rule->what, op)))
+        return "this cannot be done at that point";
+    if ((rule->device || *rule->ioctl) && !(kinds & DEVICE))
+        return "device and ioctl choose among calls of device files";
+    return NULL;
+}
+
+int faults_create(struct machine *m)
+{
+    m->faults = calloc(1, sizeof *m->faults);
+    if (!m->faults)
+        return -ENOMEM;
+    m->faults->last = &m->faults->rules;
+    m->faults->last_count = &m->faults->counts;
+    m->faults->last_paused = &m->faults->paused;
+    return 0;
+}
+
+void faults_destroy(struct machine *m)
+{
+    if (!m->faults)
+        return;
+    faults_clear(m);
+    faults_reset_counts(m);
+    while (m->faults->paused) {
+        struct fault_paused *paused = m->faults->paused;
+
+        m->faults->paused = paused->next;
+        free(paused);
+    }
+    free(m->faults);
+    m->faults = NULL;
+}
+
+int faults_add(struct machine *m, const struct fault_rule *rule, uint64_t *id)
+{
+    struct fault_rule *copy = malloc(sizeof *copy);
+    struct faults *f = m->faults;
+
+    if (!copy)
+        return -ENOMEM;
+    *copy = *rule;
+    copy->id = ++f->next_id;
+    copy->passed = copy->fired = 0;
+    copy->next = NULL;
+    /* A stream of its own: what one rule draws changes nothing for the others. */
+    copy->random = m->seed;
+    copy->random = random_next(&copy->random) ^ copy->id;
+    *f->last = copy;
+    f->last = &copy->next;
+    *id = copy->id;
+    return 0;
+}
+
+int faults_remove(struct machine *m, uint64_t id)
+{
+    struct fault_rule **link = &m->faults->rules, *rule;
+
+    while (*link && (*link)->id != id)
+        link = &(*link)->next;
+    rule = *link;
+    if (!rule)
+        return -ENOENT;
+    *link = rule->next;
+    if (!*link)
+        m->faults->last = link;
+    free(rule);
+    return 0;
+}
+
+void faults_clear(struct machine *m)
+{
+    while (m->faults->rules)
+        faults_remove(m, m->faults->rules->id);
+}
+
+const struct fault_rule *faults_first(const struct machine *m)
+{
+    return m->faults->rules;
+}
+
+uint64_t faults_decided(struct machine *m)
+{
+    uint64_t id = m->faults->decided;
+
+    m->faults->decided = 0;
+    return id;
+}
+
+/* ---- Counters --------------------------------------------------------------------------------- */
+
+static void count(struct faults *f, const struct point *p)
+{
+    struct fault_count *c;
+
+    f->passed++;
+    for (c = f->counts; c; c = c->next)
+        if (c->kind == p->kind && c->at == p->at && c->device == p->device && c->ioctl_nr == p->ioctl_nr)
+            break;
+    if (!c) {
+        c = malloc(sizeof *c);
+        if (!c)
+            return;
+        *c = (struct fault_count){ .kind = p->kind, .at = p->at, .device = p->device, .ioctl_nr = p->ioctl_nr };
+        *f->last_count = c;
+        f->last_count = &c->next;
+    }
+    c->passed++;
+}
+
+const struct fault_count *faults_counts(const struct machine *m)
+{
+    return m->faults->counts;
+}
+
+uint64_t faults_passed(const struct machine *m)
+{
+    return m->faults->passed;
+}
+
+void faults_reset_counts(struct machine *m)
+{
+    struct faults *f = m->faults;
+
+    while (f->counts) {
+        struct fault_count *c = f->counts;
+
+        f->counts = c->next;
+        free(c);
+    }
+    f->last_count = &f->counts;
+    f->passed = 0;
+}
+
+/* ---- Which rule decides ----------------------------------------------------------------------- */
+
+static bool matches(const struct fault_rule *rule, const struct point *p, unsigned process)
+{
+    if ((rule->at && rule->at != p->at) || !(kinds_of(rule) >> p->kind & 1))
+        return false;
+    if (p->kind >= POINT_DEVICE && !applies(rule->what, p->op))
+        return false;
+    if ((rule->domain >= 0 && rule->domain != p->domain) || (rule->process && rule->process != process))
+        return false;
+    if ((rule->peer >= 0 && rule->peer != p->peer) || (rule->ref >= 0 && rule->ref != p->ref))
+        return false;
+    if ((rule->index >= 0 && rule->index != p->index) || (rule->count >= 0 && rule->count != p->count))
+        return false;
+    if (rule->writable >= 0 && rule->writable != p->writable)
+        return false;
+    if (rule->device && rule->device != p->device)
+        return false;
+    return !*rule->ioctl || (p->ioctl && !strcmp(rule->ioctl, p->ioctl));
+}
+
+static bool has_its_turn(struct fault_rule *rule)
+{
+    uint64_t nth = ++rule->passed;
+
+    if (nth <= rule->skip || (rule->times && rule->fired >= rule->times))
+        return false;
+    if (rule->every > 1 && (nth - rule->skip - 1) % rule->every)
+        return false;
+    return rule->probability >= 1 || (double)(random_next(&rule->random) >> 11) * 0x1p-53 < rule->probability;
+}
+
+/* May this rule really act here, in a call by that process? What cannot be done now does not count as fired. */
+static bool can(const struct fault_rule *rule, const struct kernel_point *call, const struct point *p, unsigned process)
+{
+    switch (rule->what) {
+    case FAULT_KILL:
+        return process != 0;
+    case FAULT_DELAY:
+    case FAULT_PAUSE:
+        return p->kind >= POINT_DEVICE || (call && (call->op == KERNEL_IOCTL || call->op == KERNEL_MMAP || call->op == KERNEL_READ));
+    default:
+        return true;
+    }
+}
+
+static struct fault_rule *decide(struct faults *f, const struct point *p, const struct kernel_point *call, unsigned process)
+{
+    struct fault_rule *decided = NULL;
+
+    count(f, p);
+    for (struct fault_rule *rule = f->rules; rule; rule = rule->next)
+        if (matches(rule, p, process) && has_its_turn(rule) && !decided && can(rule, call, p, process))
+            decided = rule;
+    if (decided)
+        decided->fired++;
+    f->decided = decided ? decided->id : 0;
+    return decided;
+}
+
+/* ---- What is done ----------------------------------------------------------------------------- */
+
+static void kill_caller(struct machine *m, unsigned process)
+{
+    pid_t pid = process_id(m, process);
+
+    if (pid > 0)
+        kill(pid, SIGKILL);
+}
+
+/* Its kernel follows when the operation is over. */
+static void doom(struct machine *m, domid_t id)
+{
+    struct domain *d = machine_domain(m, id);
+
+    if (d)
+        d->crashed = m->attention = true;
+}
+
+static uint64_t new_pause(struct machine *m, const struct fault_rule *rule, const struct point *p, unsigned process)
+{
+    struct fault_paused *paused = malloc(sizeof *paused);
+
+    if (!paused)
+        return 0;
+    *paused = (struct fault_paused){ .id = ++m->faults->next_paused, .rule = rule->id, .at = *p, .process = process };
+    *m->faults->last_paused = paused;
+    m->faults->last_paused = &paused->next;
+    return paused->id;
+}
+
+/* The device call in which a hypercall happens is answered later. */
+static void hold_call(struct machine *m, const struct fault_rule *rule, const struct point *p, unsigned process)
+{
+    struct domain *d = machine_domain(m, p->domain);
+    uint64_t token = rule->what == FAULT_PAUSE ? new_pause(m, rule, p, process) : 0;
+
+    if (d && (token || rule->what == FAULT_DELAY))
+        kernel_hold_answer(d->kernel, token, rule->what == FAULT_DELAY ? (uint64_t)rule->value : 0);
+}
+
+enum hv_verdict faults_at_hypercall(void *ctx, const struct hv_point *hv_point, long *value)
+{
+    struct machine *m = ctx;
+    struct domain *d = machine_domain(m, hv_point->caller);
+    const struct kernel_point *call = d && d->kernel ? kernel_current(d->kernel) : NULL;
+    unsigned process = call ? (unsigned)call->tag : 0;
+    const struct fault_rule *rule;
+    struct point p;
+
+    point_of_hypercall(&p, hv_point);
+    rule = decide(m->faults, &p, call, process);
+    if (!rule)
+        return HV_GO_ON;
+    *value = (long)rule->value;
+    switch (rule->what) {
+    case FAULT_STATUS:
+        return HV_STATUS;
+    case FAULT_HYPERCALL:
+        return HV_ERRNO;
+    case FAULT_PAGE_OUT:
+        return HV_PAGE_OUT;
+    case FAULT_DESTROY:
+        doom(m, (domid_t)rule->value);
+        return HV_DESTROY;
+    case FAULT_SUSPEND:
+        machine_suspend_later(m, (domid_t)rule->value);
+        return HV_GO_ON;
+    case FAULT_KILL:
+        kill_caller(m, process);
+        return HV_GO_ON;
+    default:
+        hold_call(m, rule, &p, process);
+        return HV_GO_ON;
+    }
+}
+
+static struct kernel_verdict act(struct machine *m, const struct fault_rule *rule, const struct point *p, unsigned process)
+{
+    struct kernel_verdict go_on = { .action = KERNEL_GO_ON };
+
+    switch (rule->what) {
+    case FAULT_ERRNO:
+        return (struct kernel_verdict){ .action = KERNEL_FAIL, .value = (long)rule->value };
+    case FAULT_DELAY:
+        return (struct kernel_verdict){ .action = KERNEL_HOLD, .ns = (uint64_t)rule->value };
+    case FAULT_PAUSE:
+        go_on.token = new_pause(m, rule, p, process);
+        go_on.action = go_on.token ? KERNEL_HOLD : KERNEL_GO_ON;
+        return go_on;
+    case FAULT_DROP:
+        return (struct kernel_verdict){ .action = KERNEL_DROP };
+    case FAULT_DOUBLE:
+        return (struct kernel_verdict){ .action = KERNEL_DOUBLE };
+    case FAULT_LATE:
+        return (struct kernel_verdict){ .action = KERNEL_LATE, .ns = (uint64_t)rule->value };
+    case FAULT_KILL:
+        kill_caller(m, process);
+        /* It never gets to what it called for; nobody sees the error. */
+        return (struct kernel_verdict){ .action = KERNEL_FAIL, .value = -EINTR };
+    case FAULT_DESTROY:
+        doom(m, (domid_t)rule->value);
+        if (rule->value == p->domain)
+            return (struct kernel_verdict){ .action = KERNEL_FAIL, .value = -ENODEV };
+        hv_domain_destroy(m->hv, (domid_t)rule->value);
+        return go_on;
+    case FAULT_SUSPEND:
+        machine_suspend_later(m, (domid_t)rule->value);
+        return go_on;
+    default:
+        return go_on;
+    }
+}
+
+struct kernel_verdict faults_at_kernel(void *ctx, struct kernel_point *kernel_point)
+{
+    struct domain *d = ctx;
+    struct machine *m = d->machine;
+    const struct fault_rule *rule;
+    unsigned process = (unsigned)kernel_point->tag;
+    struct point p;
+
+    point_of_kernel(&p, kernel_point);
+    rule = decide(m->faults, &p, NULL, process);
+    return rule ? act(m, rule, &p, process) : (struct kernel_verdict){ .action = KERNEL_GO_ON };
+}
+
+/* ---- Paused calls ----------------------------------------------------------------------------- */
+
+static bool still_held(struct machine *m, const struct fault_paused *paused)
+{
+    const struct domain *d = machine_domain(m, paused->at.domain);
+
+    return d && !d->dead && kernel_holds(d->kernel, paused->id);
+}
+
+const struct fault_paused *faults_paused(struct machine *m)
+{
+    struct fault_paused **link = &m->faults->paused, *paused;
+
+    while ((paused = *link)) {
+        if (still_held(m, paused)) {
+            link = &paused->next;
+            continue;
+        }
+        *link = paused->next;
+        free(paused);
+    }
+    m->faults->last_paused = link;
+    return m->faults->paused;
+}
+
+int faults_resume(struct machine *m, uint64_t id)
+{
+    const struct fault_paused *paused = faults_paused(m);
+    struct domain *d;
+    int rc;
+
+    while (paused && paused->id != id)
+        paused = paused->next;
+    d = paused ? machine_domain(m, paused->at.domain) : NULL;
+    if (!d)
+        return -ENOENT;
+    domain_enter(d);
+    rc = kernel_resume(d->kernel, id);
+    domain_leave(d);
+    return rc;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Faults: rules that say where (a point and selectors), how often, and what happens there. Of the rules that match a point,
+ * in the order in which they were added, the first whose turn it is decides.
+ *
+ * All calls need the machine's lock.
+ */
+#ifndef GNTSIM_MACHINE_FAULTS_H
+#define GNTSIM_MACHINE_FAULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "points.h"
+
+struct faults;
+struct machine;
+
+enum fault_do {
+    FAULT_STATUS,                /* value: a GNTST_* status */
+    FAULT_HYPERCALL,             /* value: a negative errno */
+    FAULT_ERRNO,                 /* the same */
+    FAULT_PAGE_OUT,
+    FAULT_DELAY,                 /* value: ns */
+    FAULT_KILL,
+    FAULT_DESTROY,               /* value: a domain */
+    FAULT_SUSPEND,               /* the same */
+    FAULT_DROP,
+    FAULT_DOUBLE,
+    FAULT_LATE,                  /* value: ns */
+    FAULT_PAUSE,
+    NR_FAULT_DOS,
+};
+extern const char *const fault_dos[NR_FAULT_DOS];      /* as in a rule */
+
+struct fault_rule {
+    uint64_t id;
+    char name[64];               /* empty: none */
+    const char *at;              /* as in struct point; NULL: everywhere */
+    /* Selectors; -1, NULL or 0 for the process: any. */
+    int64_t domain, peer, ref, index, count;
+    int writable;
+    const char *device;
+    char ioctl[32];              /* empty: any */
+    unsigned process;
+    /* How often. */
+    uint64_t skip, times, every; /* times 0: for ever; every 0 is 1 */
+    double probability;          /* 1: always */
+    enum fault_do what;
+    int64_t value;
+    bool optional;
+    /* So far. */
+    uint64_t passed, fired;
+    uint64_t random;             /* state of its own generator */
+    struct fault_rule *next;
+};
+/* Everything, once. */
+void fault_rule_init(struct fault_rule *rule);
+/* NULL if the rule can ever do anything; otherwise why not, for people. */
+const char *fault_rule_check(const struct fault_rule *rule);
+
+int faults_create(struct machine *m);
+void faults_destroy(struct machine *m);
+/* *rule is copied and given an id. -ENOMEM. */
+int faults_add(struct machine *m, const struct fault_rule *rule, uint64_t *id);
+int faults_remove(struct machine *m, uint64_t id);      /* -ENOENT */
+void faults_clear(struct machine *m);
+const struct fault_rule *faults_first(const struct machine *m);
+/* The rule that decided at the last point; 0: none. */
+uint64_t faults_decided(struct machine *m);
+
+/* Points passed since the start or the last reset. */
+struct fault_count {
+    enum point_kind kind;
+    const char *at, *device;
+    unsigned ioctl_nr;
+    uint64_t passed;
+    struct fault_count *next;
+};
+const struct fault_count *faults_counts(const struct machine *m);
+uint64_t faults_passed(const struct machine *m);
+void faults_reset_counts(struct machine *m);
+
+/* Calls that a rule holds until somebody says go on. */
+struct fault_paused {
+    uint64_t id, rule;
+    struct point at;
+    unsigned process;
+    struct fault_paused *next;
+};
+/* The oldest first. */
+const struct fault_paused *faults_paused(struct machine *m);
+int faults_resume(struct machine *m, uint64_t id);      /* -ENOENT */
+
+/* The hooks; ctx of the first is the machine, of the second the domain. */
+enum hv_verdict faults_at_hypercall(void *ctx, const struct hv_point *point, long *value);
+struct kernel_verdict faults_at_kernel(void *ctx, struct kernel_point *point);
+
+/* Pseudo-random numbers of 64 bits: splitmix64 (Steele, Lea, Flood 2014), which passes BigCrush. */
+uint64_t random_next(uint64_t *state);
+
+#endif

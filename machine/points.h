@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The points at which faults can happen and of which a trace tells, with the names that people use for them. */
+#ifndef GNTSIM_MACHINE_POINTS_H
+#define GNTSIM_MACHINE_POINTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <gntsim/hv.h>
+#include <gntsim/kernel.h>
+
+enum point_kind {
+    POINT_ELEMENT,               /* an element of a hypercall's batch */
+    POINT_CALL,                  /* a hypercall as a whole */
+    POINT_DEVICE,                /* a call of a device file */
+    POINT_KERNEL,                /* in a kernel */
+    NR_POINT_KINDS,
+};
+extern const char *const point_kinds[NR_POINT_KINDS];
+
+struct point {
+    enum point_kind kind;
+    const char *at;              /* one of point_names: the same pointer for the same name */
+    const char *device, *ioctl;  /* NULL: none; ioctl is "0x…" in number for one without a name */
+    unsigned ioctl_nr;
+    domid_t domain;
+    domid_t peer;                /* DOMID_INVALID: none */
+    uint32_t ref;                /* UINT32_MAX: none */
+    uint32_t index, count;       /* of an element; the size of a hypercall's batch */
+    bool writable;
+    enum kernel_op op;           /* POINT_DEVICE, POINT_KERNEL */
+};
+
+/* The name of a point, as the pointer that points have; NULL: there is none. */
+const char *point_name_find(const char *name);
+/* The kinds of points that have this name, one bit each; NULL ("*"): all. */
+unsigned point_name_kinds(const char *at);
+const char *point_device_find(const char *name);
+/* Whether some device has an ioctl of that short name ("MAP_GRANT_REF"). */
+bool point_ioctl_exists(const char *name);
+/* NULL: none. */
+const char *point_ioctl_name(const char *device, unsigned cmd);
+
+void point_of_hypercall(struct point *point, const struct hv_point *hv_point);
+void point_of_kernel(struct point *point, const struct kernel_point *kernel_point);
+/* Name of a hypercall's command, one of point_names. */
+const char *point_command_name(unsigned op, unsigned cmd);
+const char *point_kernel_op_name(enum kernel_op op);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "process.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "machine.h"
+
+struct thread {
+    pid_t tid;
+    unsigned number;
+    uint64_t start;              /* when it began: tells it from another one of the same id */
+    UT_hash_handle hh;
+};
+
+struct processes {
+    struct thread *threads;
+    pid_t *ids;                  /* by number - 1 */
+    unsigned nr;
+};
+
+static struct processes *get(struct machine *m)
+{
+    if (!m->processes)
+        m->processes = calloc(1, sizeof *m->processes);
+    return m->processes;
+}
+
+/* 0 if there is no such thread. */
+static uint64_t start_time(pid_t tid)
+{
+    unsigned long long start = 0;
+    char path[48], text[1024], *p;
+    FILE *file;
+    size_t n;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", tid);
+    file = fopen(path, "re");
+    if (!file)
+        return 0;
+    n = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[n] = 0;
+    p = strrchr(text, ')');      /* the name before it may hold anything */
+    if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start) != 1)
+        return 0;
+    return start;
+}
+
+static pid_t process_of(pid_t tid)
+{
+    char path[48], line[128];
+    int tgid = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/status", tid);
+    file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "Tgid: %d", &tgid) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return tgid;
+}
+
+static struct thread *find(struct processes *p, pid_t tid)
+{
+    struct thread *thread;
+
+    HASH_FIND(hh, p->threads, &tid, sizeof tid, thread);
+    return thread;
+}
+
+static struct thread *add(struct processes *p, pid_t tid, unsigned number, uint64_t start)
+{
+    struct thread *thread = find(p, tid);
+
+    if (!thread) {
+        thread = calloc(1, sizeof *thread);
+        if (!thread)
+            return NULL;
+        thread->tid = tid;
+        HASH_ADD(hh, p->threads, tid, sizeof thread->tid, thread);
+    }
+    thread->number = number;
+    thread->start = start;
+    return thread;
+}
+
+static unsigned new_number(struct processes *p, pid_t id)
+{
+    pid_t *ids = reallocarray(p->ids, p->nr + 1, sizeof *ids);
+
+    if (!ids)
+        return 0;
+    p->ids = ids;
+    ids[p->nr++] = id;
+    return p->nr;
+}
+
+unsigned process_number(struct machine *m, pid_t tid)
+{
+    struct processes *p = get(m);
+    struct thread *thread, *leader;
+    uint64_t start;
+    pid_t id;
+
+    if (!p || tid <= 0)
+        return 0;
+    thread = find(p, tid);
+    if (thread)
+        return thread->number;
+    id = process_of(tid);
+    if (!id)
+        return 0;
+    leader = find(p, id);
+    start = start_time(id);
+    if (!leader || leader->start != start) {
+        unsigned number = new_number(p, id);
+
+        leader = number ? add(p, id, number, start) : NULL;
+    }
+    if (!leader)
+        return 0;
+    if (tid != id)
+        add(p, tid, leader->number, start_time(tid));
+    return leader->number;
+}
+
+void process_look_again(struct machine *m, pid_t tid)
+{
+    struct processes *p = get(m);
+    struct thread *thread = p ? find(p, tid) : NULL;
+
+    if (!thread || thread->start == start_time(tid))
+        return;
+    HASH_DEL(p->threads, thread);
+    free(thread);
+}
+
+pid_t process_id(const struct machine *m, unsigned number)
+{
+    return m->processes && number && number <= m->processes->nr ? m->processes->ids[number - 1] : 0;
+}
+
+void processes_destroy(struct machine *m)
+{
+    struct thread *thread, *next;
+
+    if (!m->processes)
+        return;
+    HASH_ITER(hh, m->processes->threads, thread, next) {
+        HASH_DEL(m->processes->threads, thread);
+        free(thread);
+    }
+    free(m->processes->ids);
+    free(m->processes);
+    m->processes = NULL;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The processes that call: numbered 1, 2 … in the order in which the machine first sees them, which does not change from run
+ * to run as their ids do. */
+#ifndef GNTSIM_MACHINE_PROCESS_H
+#define GNTSIM_MACHINE_PROCESS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct machine;
+struct processes;
+
+/* The number of the process that the thread belongs to; 0 for a thread that is not there. Needs the machine's lock. */
+unsigned process_number(struct machine *m, pid_t tid);
+/* Its id, 0 for none. */
+pid_t process_id(const struct machine *m, unsigned number);
+/* A thread opened a device: its id may be another process's than it was. */
+void process_look_again(struct machine *m, pid_t tid);
+void processes_destroy(struct machine *m);
+
+#endif
