@@ -35,10 +35,14 @@ static int add_rules(scmp_filter_ctx ctx)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mremap), 0);
     if (!rc)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(remap_file_pages), 0);
-    /* The Xen devices' commands are of three types, and all _IOC_NONE but for two of privcmd's. */
+    if (!rc)    /* no device can be synced; the memory behind it can */
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(msync), 2,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, ~((1ull << WINDOW_BITS) - 1), WINDOW_START),
+                              SCMP_A2(SCMP_CMP_MASKED_EQ, MS_SYNC, MS_SYNC));
+    /* The Xen devices' commands are of three types. FUSE would copy for those that have a direction. */
     for (unsigned i = 0; !rc && i < sizeof types; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1,
-                              SCMP_A1(SCMP_CMP_MASKED_EQ, _IOC(types[i] == 'P' ? 2u : 3u, 0xff, 0, 0), (unsigned)types[i] << _IOC_TYPESHIFT));
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, _IOC(0u, 0xff, 0, 0), (unsigned)types[i] << _IOC_TYPESHIFT));
     return rc;
 }
 

@@ -149,6 +149,8 @@ static int make_room(struct kernel *k, evtchn_port_t port)
 
     if (port == 0 || port >= NR_EVENT_CHANNELS)
         return -EINVAL;
+    if (port > e->highest)
+        e->highest = port;
     if (port < e->nr_ports)
         return 0;
     while (nr <= port)
@@ -160,6 +162,13 @@ static int make_room(struct kernel *k, evtchn_port_t port)
     e->ports = ports;
     e->nr_ports = nr;
     return 0;
+}
+
+uint32_t events_nr_channels(const struct kernel *k)
+{
+    const uint32_t per_page = HV_PAGE_SIZE / sizeof(event_word_t);
+
+    return (k->events.highest / per_page + 1) * per_page;
 }
 
 int event_bind(struct kernel *k, struct event_handler *handler, evtchn_port_t port, bool is_static)

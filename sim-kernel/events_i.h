@@ -22,6 +22,7 @@ struct event_port {
 struct events {
     struct event_port *ports;
     uint32_t nr_ports;               /* grown on demand */
+    evtchn_port_t highest;           /* port that was ever bound */
 };
 
 /* The 2-level ABI of a 64-bit guest. */
@@ -34,6 +35,8 @@ void events_destroy(struct kernel *k);
 void events_upcall(struct kernel *k);
 bool events_pending(const struct kernel *k);
 
+/* How many ports a real kernel has set up: with its FIFO event channels, whole pages as they are needed. */
+uint32_t events_nr_channels(const struct kernel *k);
 /* Adds a handler to a port and unmasks it. -ENOMEM, -EINVAL (no such port number). */
 int event_bind(struct kernel *k, struct event_handler *handler, evtchn_port_t port, bool is_static);
 /* The first of a port's handlers. */

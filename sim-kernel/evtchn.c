@@ -260,7 +260,7 @@ static long ioctl_unbind(struct file *file, uint64_t arg, struct kreq *req)
 
     if (rc)
         return rc;
-    if (unbind.port >= NR_EVENT_CHANNELS)
+    if (unbind.port >= events_nr_channels(file->kernel))
         return -EINVAL;
     p = find_port(u, unbind.port);
     if (!p)

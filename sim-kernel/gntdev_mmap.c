@@ -183,7 +183,8 @@ long gntdev_mmap(struct file *file, struct vma *vma, struct kreq *req)
 
     if (writable && !vma->shared)
         return -EINVAL;
-    map = gntdev_file_find(file->priv, vma->pgoff, vma->nr_pages);
+    /* The driver keeps page numbers in an int: an offset beyond comes round again. */
+    map = gntdev_file_find(file->priv, (uint32_t)vma->pgoff, vma->nr_pages);
     rc = map ? check_use(map) : -EINVAL;
     if (rc)
         return rc;

@@ -347,7 +347,9 @@ int kernel_param_set(struct kernel *k, const char *name, int64_t value)
 
     if (!param)
         return -ENOENT;
-    if (value < param->min || value > param->max)
+    if (value > param->max || (value < param->min && param->min))
+        return -ERANGE;
+    if (value < param->min)         /* an unsigned number has no sign */
         return -EINVAL;
     point_enter(k, &point);
     param->set(k, value);

@@ -197,7 +197,7 @@ uint64_t kernel_next_timer(const struct kernel *k);
 void kernel_run_timers(struct kernel *k);
 
 /* Module parameters, as under /sys/module: "xen_gntalloc/limit", "xen_gntdev/limit",
- * "grant_table/free_per_iteration". -ENOENT, -EINVAL (out of the parameter's range). */
+ * "grant_table/free_per_iteration". -ENOENT, -ERANGE, -EINVAL (negative, where the parameter is unsigned). */
 int kernel_param_get(const struct kernel *k, const char *name, int64_t *value);
 int kernel_param_set(struct kernel *k, const char *name, int64_t value);
 

@@ -78,8 +78,8 @@ static void parameters(void)
     for (unsigned i = 0; i < 3; i++) {
         EQ(kernel_param_get(w.k[0], params[i].name, &value), 0);
         EQ(value, i == 1 && w.profile == &kernel_profile_legacy ? 1048576 : params[i].at_start);
-        EQ(kernel_param_set(w.k[0], params[i].name, params[i].min - 1), -EINVAL);
-        EQ(kernel_param_set(w.k[0], params[i].name, params[i].max + 1), -EINVAL);
+        EQ(kernel_param_set(w.k[0], params[i].name, params[i].min - 1), params[i].min ? -ERANGE : -EINVAL);
+        EQ(kernel_param_set(w.k[0], params[i].name, params[i].max + 1), -ERANGE);
         EQ(kernel_param_set(w.k[0], params[i].name, params[i].min), 0);
         EQ(kernel_param_set(w.k[0], params[i].name, params[i].max), 0);
         EQ(kernel_param_get(w.k[0], params[i].name, &value), 0);
