@@ -9,9 +9,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <gntsim/socket.h>
+
 #include "cli.h"
 #include "filter.h"
+#include "libraries.h"
 #include "ns.h"
+#include "options.h"
 #include "wire.h"
 
 int client_connect(const char *dir)
@@ -73,18 +77,48 @@ out:
     return reply;
 }
 
-int client_exec(int fd, int domain, const char *profile, char **argv)
+static int execute(char **argv)
 {
-    json_object *request = json_object_new_object(), *reply;
+    int error;
+
+    execvp(argv[0], argv);
+    error = errno;
+    fail("cannot execute %s: %s", argv[0], strerror(error));
+    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+}
+
+/* Makes our libraries, and through them the socket, what argv[0] will use. Says so, unless it was asked for. 0 or the exit status. */
+static int use_socket(int domain, int way, json_object *result, json_object *socket, char **argv)
+{
+    json_object *why;
+
+    if (libraries_prepend() || setenv(SOCK_ENV, json_object_get_string(socket), 1))
+        return 1;
+    if (way == WAY_AUTO && json_object_object_get_ex(result, "why", &why))
+        fprintf(stderr, "gntsim: domain %d is reached over a socket, with gntsim's own libxengnttab and libxenevtchn (no device files: %s)\n",
+                domain, json_object_get_string(why));
+    libraries_look_at(argv[0]);
+    return 0;
+}
+
+int client_exec(int fd, int domain, const char *profile, int way, char **argv)
+{
+    json_object *request = json_object_new_object(), *reply, *result, *socket;
     int fds[2], listener, rc;
 
     json_object_object_add(request, "verb", json_object_new_string("enter"));
     json_object_object_add(request, "domain", json_object_new_int(domain));
     if (profile)
         json_object_object_add(request, "profile", json_object_new_string(profile));
+    json_object_object_add(request, "way", json_object_new_string(way_name(way)));
     reply = client_call(fd, request, -1, fds, 2);
     if (!reply)
         return 1;
+    if (json_object_object_get_ex(reply, "result", &result) && json_object_object_get_ex(result, "socket", &socket)) {
+        rc = use_socket(domain, way, result, socket, argv);
+        json_object_put(reply);
+        return rc ? rc : execute(argv);
+    }
     json_object_put(reply);
     if (fds[0] < 0)
         return fail("the machine gave no namespace");
@@ -103,8 +137,5 @@ int client_exec(int fd, int domain, const char *profile, char **argv)
         return 1;
     json_object_put(reply);
     close(listener);
-    execvp(argv[0], argv);
-    rc = errno;
-    fail("cannot execute %s: %s", argv[0], strerror(rc));
-    return rc == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+    return execute(argv);
 }

@@ -17,6 +17,6 @@ json_object *client_call(int fd, json_object *request, int send_fd, int *fds, in
  * Moves the calling process into a domain, created if new, and executes argv there. Returns only on failure: the exit
  * status, after a message.
  */
-int client_exec(int fd, int domain, const char *profile, char **argv);
+int client_exec(int fd, int domain, const char *profile, int way, char **argv);
 
 #endif

@@ -6,7 +6,7 @@
 int cmd_exec(int argc, char **argv)
 {
     struct options options;
-    int rc = options_parse(&options, OPT_DIR | OPT_DOMAIN | OPT_PROFILE, argc, argv), fd;
+    int rc = options_parse(&options, OPT_DIR | OPT_DOMAIN | OPT_PROFILE | OPT_WAY, argc, argv), fd;
 
     if (rc)
         return rc - 1;
@@ -15,5 +15,5 @@ int cmd_exec(int argc, char **argv)
     if (!options.nr_rest)
         return usage_error("exec needs a command: gntsim exec --dir DIR --domain N -- CMD...");
     fd = client_connect(options.dir);
-    return fd < 0 ? 1 : client_exec(fd, options.domain < 0 ? 0 : options.domain, options.profile, options.rest);
+    return fd < 0 ? 1 : client_exec(fd, options.domain < 0 ? 0 : options.domain, options.profile, options.way, options.rest);
 }

@@ -75,7 +75,7 @@ int cmd_run(int argc, char **argv)
     child = machine < 0 ? -1 : fork();
     if (!child) {
         sigprocmask(SIG_SETMASK, &before, NULL);
-        _exit(client_exec(sockets[0], options.domain < 0 ? 0 : options.domain, NULL, options.rest));
+        _exit(client_exec(sockets[0], options.domain < 0 ? 0 : options.domain, NULL, options.way, options.rest));
     }
     rc = child < 0 ? fail("cannot start a process: %s", strerror(errno)) : wait_for(child, &waited);
     /* The machine ends with its last owner; what the command left running in it ends, too. */

@@ -185,6 +185,7 @@ json_object *dump_stats(struct machine *m)
     add_int(object, "frames_free", hv_nr_free_frames(m->hv));
     add_int(object, "frames_total", hv_nr_frames(m->hv));
     add_int(object, "fuse_requests", m->stats.fuse_requests);
+    add_int(object, "socket_requests", m->stats.socket_requests);
     add_int(object, "notifications", m->stats.notifications);
     add_int(object, "mappings_made", m->stats.mappings_made);
     add_int(object, "mmap_eagain", m->stats.mmap_eagain);

@@ -9,6 +9,8 @@
 #include "control_dump.h"
 #include "machine.h"
 #include "ns.h"
+#include "options.h"
+#include "sock_way.h"
 #include "supervisor.h"
 
 static bool get_profile(struct request *request, const struct kernel_profile **out)
@@ -192,13 +194,31 @@ static int make_namespace(struct machine *m, struct domain *d)
     return rc;
 }
 
+/* The path of the domain's socket, and why it is that. */
+static json_object *enter_by_socket(struct request *request, struct domain *d)
+{
+    json_object *result;
+    const char *path;
+    int rc;
+
+    path = sock_way_path(d, &rc);
+    if (!path)
+        return control_refuse(request, "cannot make a socket for domain %u: %s", d->id, strerror(-rc));
+    result = control_done();
+    json_object_object_add(result, "socket", json_object_new_string(path));
+    if (d->machine->no_devices)
+        json_object_object_add(result, "why", json_object_new_string(d->machine->no_devices));
+    return result;
+}
+
 static json_object *verb_enter(struct request *request)
 {
     struct machine *m = request->machine;
     const struct kernel_profile *profile;
+    json_object *value;
     struct domain *d;
     domid_t id;
-    int rc;
+    int rc, way;
 
     if (!control_domid(request, &id) || !get_profile(request, &profile))
         return NULL;
@@ -210,6 +230,15 @@ static json_object *verb_enter(struct request *request)
     } else if (profile && d->profile != profile) {
         return control_refuse(request, "domain %u exists with profile %s; a profile is chosen when a domain is created", id, d->profile->name);
     }
+    if (!json_object_object_get_ex(request->args, "way", &value))
+        value = NULL;
+    way = value ? parse_way(json_object_get_string(value)) : WAY_AUTO;
+    if (way < 0)
+        return control_refuse(request, "unknown way '%s': use auto, device or socket", json_object_get_string(value));
+    if (way == WAY_DEVICE && m->no_devices)
+        return control_refuse(request, "this machine has no device files: %s", m->no_devices);
+    if (way == WAY_SOCKET || m->no_devices)
+        return enter_by_socket(request, d);
     rc = make_namespace(m, d);
     if (rc)
         return control_refuse(request, "cannot make a namespace for domain %u: %s", id, strerror(-rc));

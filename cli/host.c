@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -11,6 +12,7 @@
 
 #include <json-c/json.h>
 
+#include "checks.h"
 #include "cli.h"
 #include "control.h"
 #include "fault_json.h"
@@ -18,6 +20,7 @@
 #include "fuse_way.h"
 #include "machine.h"
 #include "options.h"
+#include "sock_way.h"
 
 static void signal_ready(void *ctx, unsigned events)
 {
@@ -63,6 +66,19 @@ static int add_faults(struct machine *machine, const char *path)
     return rc;
 }
 
+static void choose_ways(int way, struct machine_config *config, char *why, size_t size)
+{
+    if (way == WAY_SOCKET)
+        snprintf(why, size, "it was started with --way socket");
+    if (way == WAY_DEVICE || (way == WAY_AUTO && checks_device_way(why, size))) {
+        config->ways[0] = &fuse_way;
+        config->ways[1] = &sock_way;
+    } else {
+        config->no_devices = why;
+        config->ways[0] = &sock_way;
+    }
+}
+
 int host_machine(const struct host_config *config)
 {
     const struct options *options = config->options;
@@ -71,14 +87,15 @@ int host_machine(const struct host_config *config)
         .verbose = options->verbose,
         .seed = options->seed,
         .virtual_clock = options->clock && strcmp(options->clock, "real"),
-        .ways = { &fuse_way },
     };
     struct control *control = NULL;
     struct machine machine;
     struct watch signals, owner = { .fd = -1 };
+    char why[200];
     sigset_t mask;
     int rc, status;
 
+    choose_ways(options->way, &machine_config, why, sizeof why);
     sigemptyset(&mask);
     sigaddset(&mask, SIGINT);
     sigaddset(&mask, SIGTERM);

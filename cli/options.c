@@ -25,6 +25,7 @@ static const struct option_row {
     { OPT_SEED, { "seed", required_argument, NULL, OPT_SEED }, "  --seed N         of everything drawn by lot (default 20261121)" },
     { OPT_CLOCK, { "clock", required_argument, NULL, OPT_CLOCK }, "  --clock MODE     the machine's time: real (default), virtual, auto" },
     { OPT_FAULT, { "fault", required_argument, NULL, OPT_FAULT }, "  --fault FILE     fault rules, JSON; - is standard input" },
+    { OPT_WAY, { "way", required_argument, NULL, OPT_WAY }, "  --way WAY        how programs reach the devices: auto (default), device, socket" },
     { OPT_VERBOSE, { "verbose", no_argument, NULL, OPT_VERBOSE }, "  --verbose        print what the guest kernels log" },
 };
 #define NR_ROWS (sizeof rows / sizeof *rows)
@@ -61,6 +62,29 @@ static bool parse_seed(const char *text, unsigned long long *seed)
     return !errno && *end == 0 && *text != '-' && *seed;
 }
 
+static const char *const ways[] = { [WAY_AUTO] = "auto", [WAY_DEVICE] = "device", [WAY_SOCKET] = "socket" };
+
+const char *way_name(int way)
+{
+    return ways[way];
+}
+
+int parse_way(const char *text)
+{
+    for (unsigned i = 0; i < sizeof ways / sizeof *ways; i++)
+        if (!strcmp(ways[i], text))
+            return (int)i;
+    return -1;
+}
+
+/* What the environment says, for all that is started. */
+static int default_way(void)
+{
+    const char *text = getenv("GNTSIM_WAY");
+
+    return text ? parse_way(text) : WAY_AUTO;
+}
+
 static void help(unsigned allowed, const char *verb)
 {
     for (const struct command *command = commands; command->name; command++)
@@ -78,7 +102,9 @@ int options_parse(struct options *options, unsigned allowed, int argc, char **ar
     unsigned n = 1;
     int c;
 
-    *options = (struct options){ .domain = -1 };
+    *options = (struct options){ .domain = -1, .way = default_way() };
+    if (allowed & OPT_WAY && options->way < 0)
+        return usage_error("GNTSIM_WAY is '%s' in the environment: use auto, device or socket", getenv("GNTSIM_WAY")) + 1;
     for (unsigned i = 0; i < NR_ROWS; i++)
         if (allowed & rows[i].flag)
             longs[n++] = rows[i].option;
@@ -104,6 +130,11 @@ int options_parse(struct options *options, unsigned allowed, int argc, char **ar
             break;
         case OPT_JSON:
             options->json = true;
+            break;
+        case OPT_WAY:
+            options->way = parse_way(optarg);
+            if (options->way < 0)
+                return usage_error("unknown way '%s': use auto, device or socket", optarg) + 1;
             break;
         case OPT_VERBOSE:
             options->verbose = true;

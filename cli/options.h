@@ -5,12 +5,20 @@
 
 #include <stdbool.h>
 
+/* How programs reach the devices. */
+enum {
+    WAY_AUTO,                    /* device files if they can be served, else the socket */
+    WAY_DEVICE,
+    WAY_SOCKET,
+};
+
 struct options {
     const char *dir;             /* --dir DIR */
     int domain;                  /* --domain N, -1: not given */
     const char *profile;         /* --profile NAME, NULL: not given */
     bool json;                   /* --json */
     bool verbose;                /* --verbose */
+    int way;                     /* --way WAY, one of the following; GNTSIM_WAY in the environment if not given */
     int owner;                   /* --owner PID, 0: not given */
     unsigned long long seed;     /* --seed N, 0: not given */
     const char *clock;           /* --clock real, virtual or auto; NULL: not given */
@@ -22,14 +30,17 @@ struct options {
 enum {
     OPT_DIR = 1, OPT_DOMAIN = 2, OPT_PROFILE = 4, OPT_JSON = 8, OPT_VERBOSE = 16,
     OPT_ANYWHERE = 32,           /* options may also follow other arguments */
-    OPT_OWNER = 4096,
+    OPT_OWNER = 4096, OPT_WAY = 8192,
     OPT_SEED = 1 << 16, OPT_CLOCK = 1 << 17, OPT_FAULT = 1 << 18,
-    OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_SEED | OPT_CLOCK | OPT_FAULT,      /* of whoever starts a machine */
+    OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT,      /* of whoever starts a machine */
 };
 
 /* Parses what allowed names. 0: go on; anything else: the exit status + 1 (after --help, or a message). */
 int options_parse(struct options *options, unsigned allowed, int argc, char **argv);
 /* A domain id from text, -1 if it is none. */
 int parse_domid(const char *text);
+/* A way from its name, -1 if it is none; and its name. */
+int parse_way(const char *text);
+const char *way_name(int way);
 
 #endif

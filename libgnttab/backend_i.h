@@ -16,6 +16,8 @@
 #include <stdint.h>
 
 struct xengntdev_handle;
+struct ioctl_gntdev_get_offset_for_vaddr;
+struct ioctl_gntdev_grant_copy;
 
 enum gnt_device {
     GNT_DEVICE_GNTDEV,      /* consumer side, xengnttab_* */
@@ -24,7 +26,7 @@ enum gnt_device {
 
 struct gnt_backend {
     /* Returns a descriptor: what xengnttab_fd() and xengntshr_fd() show. */
-    int (*open)(enum gnt_device device);
+    int (*open)(struct xengntdev_handle *h, enum gnt_device device);
     int (*close)(struct xengntdev_handle *h);
     int (*ioctl)(struct xengntdev_handle *h, unsigned long cmd, void *arg);
     /*
@@ -32,9 +34,17 @@ struct gnt_backend {
      * munmap(2) must end them: unsharing needs no handle, and works after xengntshr_close().
      */
     void *(*mmap)(struct xengntdev_handle *h, size_t length, int prot, uint64_t index);
+    /* ioctl, *requested is its result, and if that is 0 mmap of *index, which the ioctl leaves in its argument. */
+    void *(*ioctl_mmap)(struct xengntdev_handle *h, unsigned long cmd, void *arg, const uint64_t *index, size_t length, int prot,
+                        int *requested);
+    /* Which pages the device maps at address vaddr, and how many: as the ioctl of that name. */
+    int (*get_offset_for_vaddr)(struct xengntdev_handle *h, struct ioctl_gntdev_get_offset_for_vaddr *where);
+    int (*grant_copy)(struct xengntdev_handle *h, struct ioctl_gntdev_grant_copy *copy);
 };
 
 /* /dev/xen/gntdev and /dev/xen/gntalloc: a real Xen's, or those that gntsim serves. */
 extern const struct gnt_backend gnt_devfiles;
+/* A gntsim machine's socket. */
+extern const struct gnt_backend gnt_socket;
 
 #endif

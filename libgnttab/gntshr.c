@@ -55,17 +55,19 @@ static void *share_pages(xengntshr_handle *xgs, uint32_t domid, int count, uint3
     size_t length = (size_t)(ptrdiff_t)count << GNT_PAGE_SHIFT;
     struct ioctl_gntalloc_dealloc_gref dealloc = { .count = (uint32_t)count };
     struct ioctl_gntalloc_alloc_gref *req;
-    void *area = NULL;
+    void *area;
+    int rc;
 
     req = new_request(domid, count, writable);
     if (!req)
         return NULL;
-    if (xgs->backend->ioctl(xgs, IOCTL_GNTALLOC_ALLOC_GREF, req)) {
+    area = xgs->backend->ioctl_mmap(xgs, IOCTL_GNTALLOC_ALLOC_GREF, req, (const uint64_t *)&req->index, length,
+                                    PROT_READ | PROT_WRITE, &rc);
+    if (rc) {
         gnt_error(xgs, "ioctl failed");
+        area = NULL;
         goto out;
     }
-
-    area = xgs->backend->mmap(xgs, length, PROT_READ | PROT_WRITE, req->index);
     if (area == MAP_FAILED) {
         gnt_error(xgs, "mmap failed");
         area = NULL;

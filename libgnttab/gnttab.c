@@ -116,18 +116,19 @@ static void drop_map(xengnttab_handle *xgt, uint64_t index, uint32_t count)
     errno = saved_errno;
 }
 
-/* The second half: `index` stands for the grants, make it memory. NULL, with the index still taken. */
-static void *map_index(xengnttab_handle *xgt, const struct wanted *w, uint64_t index)
+/* The second half: `index` stands for the grants, whose first mmap gave `area`. NULL, with the index still taken. */
+static void *map_index(xengnttab_handle *xgt, const struct wanted *w, uint64_t index, void *area)
 {
     size_t length = (size_t)w->count << GNT_PAGE_SHIFT;
-    void *area;
 
     /*
      * A paged-out grant. Nothing tells when the page is back, and nobody may block meanwhile: the pager
      * can be a process of this very domain. So ask again, however long it takes.
      */
-    while ((area = xgt->backend->mmap(xgt, length, w->prot, index)) == MAP_FAILED && errno == EAGAIN)
+    while (area == MAP_FAILED && errno == EAGAIN) {
         usleep(MMAP_RETRY_US);
+        area = xgt->backend->mmap(xgt, length, w->prot, index);
+    }
     if (area == MAP_FAILED)
         return NULL;
 
@@ -142,17 +143,21 @@ static void *map_grants(xengnttab_handle *xgt, const struct wanted *w)
 {
     union request_room room;
     struct ioctl_gntdev_map_grant_ref *req;
-    void *area = NULL;
+    void *area;
+    int rc;
 
     req = new_request(xgt, w, &room);
     if (!req)
         return NULL;
-    if (xgt->backend->ioctl(xgt, IOCTL_GNTDEV_MAP_GRANT_REF, req)) {
+    area = xgt->backend->ioctl_mmap(xgt, IOCTL_GNTDEV_MAP_GRANT_REF, req, (const uint64_t *)&req->index,
+                                    (size_t)w->count << GNT_PAGE_SHIFT, w->prot, &rc);
+    if (rc) {
         gnt_error(xgt, "ioctl MAP_GRANT_REF failed");
+        area = NULL;
         goto out;
     }
 
-    area = map_index(xgt, w, req->index);
+    area = map_index(xgt, w, req->index, area);
     if (!area) {
         gnt_error(xgt, "mmap failed");
         drop_map(xgt, req->index, w->count);
@@ -207,7 +212,7 @@ int xengnttab_unmap(xengnttab_handle *xgt, void *start_address, uint32_t count)
     }
 
     /* The library remembers no mappings: the device is asked which one this is. */
-    rc = xgt->backend->ioctl(xgt, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &where);
+    rc = xgt->backend->get_offset_for_vaddr(xgt, &where);
     if (rc)
         return rc;
     if (where.count != count) {     /* only all of it, or nothing */
@@ -229,7 +234,7 @@ int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t count, xengnttab_grant_
         .count = count,
         .segments = (struct ioctl_gntdev_grant_copy_segment *)segs,
     };
-    int rc = xgt->backend->ioctl(xgt, IOCTL_GNTDEV_GRANT_COPY, &copy);
+    int rc = xgt->backend->grant_copy(xgt, &copy);
 
     if (rc)
         gnt_error(xgt, "ioctl GRANT COPY failed %d ", errno);

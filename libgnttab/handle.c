@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "sock_client_i.h"
+
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
 static const struct {
@@ -19,7 +21,7 @@ static const struct {
 /* The one place that decides how a new handle reaches its device. */
 static const struct gnt_backend *choose_backend(void)
 {
-    return &gnt_devfiles;
+    return sock_client_path() ? &gnt_socket : &gnt_devfiles;
 }
 
 static int restrict_handle(Xentoolcore__Active_Handle *active_handle, domid_t domid)
@@ -55,7 +57,7 @@ struct xengntdev_handle *gnt_handle_open(enum gnt_device device, xentoollog_logg
         if (!h->logger)
             goto fail;
     }
-    h->fd = h->backend->open(device);
+    h->fd = h->backend->open(h, device);
     if (h->fd < 0)
         goto fail;
     return h;

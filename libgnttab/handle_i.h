@@ -27,6 +27,7 @@
 struct xengntdev_handle {
     const struct gnt_backend *backend;
     int fd;                             /* −1 until the device is open */
+    void *priv;                         /* the back end's */
     const char *context;                /* who speaks, in log lines */
     xentoollog_logger *logger;
     xentoollog_logger *logger_tofree;   /* NULL when the caller brought his own */

@@ -532,7 +532,7 @@ int machine_start(struct machine *m, const struct machine_config *config)
 
     *m = (struct machine){ .nr_frames = config->nr_frames ? config->nr_frames : DEFAULT_FRAMES,
                            .profile = config->profile ? config->profile : &kernel_profile_pv,
-                           .verbose = config->verbose, .seed = config->seed ? config->seed : MACHINE_DEFAULT_SEED, .user_ns_fd = -1 };
+                           .verbose = config->verbose, .no_devices = config->no_devices, .seed = config->seed ? config->seed : MACHINE_DEFAULT_SEED, .user_ns_fd = -1 };
     clock_start(&m->clock, config->virtual_clock);
     pthread_mutex_init(&m->lock, NULL);
     memcpy(m->ways, config->ways, sizeof m->ways);

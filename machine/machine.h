@@ -36,6 +36,7 @@ struct sock_server;
 /* Counters for people, not for decisions. Under the lock. */
 struct machine_stats {
     uint64_t fuse_requests;      /* requests served on the device files */
+    uint64_t socket_requests;    /* requests served over sockets */
     uint64_t notifications;      /* mmap, munmap … calls of clients that the server was asked about */
     uint64_t mappings_made;      /* device mappings completed since the start */
     uint64_t mmap_eagain;        /* mmap calls that failed with EAGAIN */
@@ -96,6 +97,7 @@ struct machine_config {
     bool verbose;
     uint64_t seed;               /* of everything that is drawn by lot; 0: MACHINE_DEFAULT_SEED */
     bool virtual_clock;
+    const char *no_devices;      /* why fuse-dev's is not among the ways; stays the caller's */
     const struct machine_way *ways[MACHINE_MAX_WAYS + 1];   /* ends with NULL; the first that offers one gives the place for memory */
 };
 
@@ -120,6 +122,7 @@ struct machine {
     struct killed_ns *killed;    /* namespaces of destroyed domains whose processes have been sent SIGKILL */
     int user_ns_fd;              /* the machine's user namespace, -1 when it has the caller's */
     struct sock_server *sock;    /* sock-dev's */
+    const char *no_devices;      /* why programs get no device files; NULL: they do */
     int epoll_fd;                /* the main loop's */
     int timer_fd;                /* the kernels' next deadline */
     int moment_fd;               /* when to look for ended mappings again */

@@ -186,17 +186,19 @@ static void hold_frames(struct maps *maps, const struct vma_run *runs, size_t nr
 static int open_link(struct maps *maps, struct mapping *mapping, int *link_fd)
 {
     struct link *link = calloc(1, sizeof *link);
-    char name[24];
+    const struct vma *vma = mapping->vma;
+    char name[96];
     int rc = 0;
 
     if (!link)
         return -ENOMEM;
     *link = (struct link){ .number = maps->next_link + 1, .mapping = mapping };
-    snprintf(name, sizeof name, "%" PRIu64, link->number);
+    snprintf(name, sizeof name, "%" PRIu64 ".%s.%" PRIu64 ".%" PRIu64, link->number, vma->file->dev->name, vma->pgoff * HV_PAGE_SIZE,
+             vma->nr_pages);
     if (linkat(maps->dir_fd, "memory", maps->links_fd, name, 0))
         rc = -errno;
     if (!rc) {
-        *link_fd = openat(maps->links_fd, name, (mapping->vma->may_write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+        *link_fd = openat(maps->links_fd, name, (vma->may_write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
         if (*link_fd < 0)
             rc = -errno;
         unlinkat(maps->links_fd, name, 0);
@@ -276,8 +278,17 @@ bool maps_place(struct maps *maps, uint64_t id, uint64_t addr)
 
     if (!mapping)
         return false;
+    mapping->placed = true;
     index_remove(maps, mapping);
     return index_insert(maps, mapping, addr);
+}
+
+void maps_settled(struct maps *maps, uint64_t id)
+{
+    struct mapping *mapping = find_id(maps, id);
+
+    if (mapping)
+        mapping->placed = true;
 }
 
 struct mapping *maps_find(struct maps *maps, pid_t tid, uint64_t start, uint64_t end, size_t *cursor)
@@ -359,6 +370,13 @@ static struct mapping *find_link(const struct maps *maps, uint64_t number)
 
     HASH_FIND(hh, maps->links, &number, sizeof number, link);
     return link ? link->mapping : NULL;
+}
+
+struct vma *maps_vma_of(const struct maps *maps, uint64_t number)
+{
+    const struct mapping *mapping = find_link(maps, number);
+
+    return mapping && mapping->pages_left ? mapping->vma : NULL;
 }
 
 static void link_closed(struct maps *maps, uint64_t number)
@@ -471,7 +489,7 @@ static void resync(struct maps *maps)
     if (!proc)
         return;
     HASH_ITER(hh, maps->by_id, mapping, next)
-        mapping->shown = !mapping->addr;      /* one in the making is held by an open link */
+        mapping->shown = !mapping->placed;    /* one in the making is held by an open link */
     while ((entry = readdir(proc))) {
         char path[300], *line = NULL;
         size_t size = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Machine memory as clients map it. The memory is one file of a private tmpfs; each device mapping is made from
- * a hard link of its own, maps/<number>, which is unlinked at once. When the last piece of the mapping goes (munmap, exit, kill,
+ * a hard link of its own, maps/<number>.<device>.<offset>.<pages>, which is unlinked at once. When the last piece of the mapping goes (munmap, exit, kill,
  * the last of several forked children) the kernel closes that link's open file, and inotify names it.
  */
 #ifndef GNTSIM_MACHINE_MAPS_H
@@ -37,6 +37,7 @@ struct mapping {
     uint64_t *gone;             /* bitmap of pages that left it; NULL: inline_gone */
     uint64_t inline_gone;
     void (*ended)(struct file *file);   /* gives the file's reference back */
+    bool placed;                /* the link is in nobody's hands any more: what is not mapped from it has ended */
     bool shown;                 /* resync's: some process shows it */
     UT_hash_handle hh;          /* by id */
 };
@@ -67,8 +68,12 @@ int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct
 int maps_fill(struct maps *maps, struct vma *vma, const struct vma_run *runs, size_t nr_runs, int *link_fd);
 /* An address for nr_pages that was not used before (or long ago), 0 if there is none. */
 uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages);
+/* The vma of a mapping that has the link, NULL if it has ended. */
+struct vma *maps_vma_of(const struct maps *maps, uint64_t number);
 /* The mapping id was placed at addr; false if it has ended meanwhile. */
 bool maps_place(struct maps *maps, uint64_t id, uint64_t addr);
+/* The mapping id was placed, at an address that its process does not tell. */
+void maps_settled(struct maps *maps, uint64_t id);
 /* First mapping at or after *cursor (0 to begin) that has pages in [start, end) of tid's address space; NULL if none. */
 struct mapping *maps_find(struct maps *maps, pid_t tid, uint64_t start, uint64_t end, size_t *cursor);
 /* Pages of [start, end) left the mapping's address space. */

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "libraries.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* Below the directory of this program: in a build tree, and as installed. */
+static const char *const places[] = { "libgnttab", GNTSIM_LIBRARIES_FROM_BIN };
+
+static bool has_them(const char *dir)
+{
+    char path[PATH_MAX + 32];
+
+    snprintf(path, sizeof path, "%s/libxengnttab.so.1", dir);
+    if (access(path, R_OK))
+        return false;
+    snprintf(path, sizeof path, "%s/libxenevtchn.so.1", dir);
+    return !access(path, R_OK);
+}
+
+int libraries_prepend(void)
+{
+    char self[PATH_MAX], dir[2 * PATH_MAX], path[PATH_MAX], *value;
+    const char *before = getenv("LD_LIBRARY_PATH");
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    int rc;
+
+    self[n > 0 ? n : 0] = 0;
+    if (strrchr(self, '/'))
+        *strrchr(self, '/') = 0;
+    for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
+        snprintf(dir, sizeof dir, "%s/%s", self, places[i]);
+        if (!realpath(dir, path) || !has_them(path))
+            continue;
+        rc = before && before[0] ? asprintf(&value, "%s:%s", path, before) : asprintf(&value, "%s", path);
+        if (rc < 0 || setenv("LD_LIBRARY_PATH", value, 1))
+            return fail("no memory");
+        free(value);
+        return 0;
+    }
+    return fail("gntsim's own libxengnttab.so.1 and libxenevtchn.so.1 are neither in %s/%s nor in %s/%s: install gntsim, or build all of it",
+                self, places[0], self, places[1]);
+}
+
+/* ---- Programs that cannot use them ------------------------------------------------------------ */
+
+/* Opens what execvp would execute. */
+static int open_program(const char *program)
+{
+    const char *at = getenv("PATH");
+    char path[PATH_MAX];
+    int fd = -1;
+
+    if (strchr(program, '/'))
+        return open(program, O_RDONLY | O_CLOEXEC);
+    while (at && *at && fd < 0) {
+        size_t length = strcspn(at, ":");
+
+        if (snprintf(path, sizeof path, "%.*s/%s", (int)length, at, program) < (int)sizeof path && !access(path, X_OK))
+            fd = open(path, O_RDONLY | O_CLOEXEC);
+        at += length + (at[length] == ':');
+    }
+    return fd;
+}
+
+static bool has_interpreter(const unsigned char *image, size_t size)
+{
+    Elf64_Ehdr header;
+
+    memcpy(&header, image, sizeof header);
+    for (unsigned i = 0; i < header.e_phnum; i++) {
+        uint64_t at = header.e_phoff + (uint64_t)i * header.e_phentsize;
+        Elf64_Phdr segment;
+
+        if (header.e_phoff > size || at > size || size - at < sizeof segment)
+            break;
+        memcpy(&segment, image + at, sizeof segment);
+        if (segment.p_type == PT_INTERP)
+            return true;
+    }
+    return false;
+}
+
+static void look_at_image(const char *program, const unsigned char *image, size_t size)
+{
+    static const char remedy[] = "it needs the device files: run it where `gntsim doctor` finds nothing missing";
+
+    if (size < sizeof(Elf64_Ehdr) || memcmp(image, ELFMAG, SELFMAG) || image[EI_CLASS] != ELFCLASS64)
+        return;                  /* a script: what it starts is not known yet */
+    if (!has_interpreter(image, size))
+        fprintf(stderr, "gntsim: warning: %s is statically linked. If it uses Xen's devices %s.\n", program, remedy);
+    else if (memmem(image, size, "/dev/xen/gnt", 12) || memmem(image, size, "/dev/xen/evtchn", 15) ||
+             memmem(image, size, "/dev/xen/privcmd", 16))
+        fprintf(stderr, "gntsim: warning: %s names files in /dev/xen. If it opens them itself, not through libxengnttab or libxenevtchn, %s.\n",
+                program, remedy);
+}
+
+void libraries_look_at(const char *program)
+{
+    int fd = open_program(program);
+    struct stat st;
+    void *image;
+
+    if (fd < 0)
+        return;
+    if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size) {
+        if (st.st_mode & (S_ISUID | S_ISGID))
+            fprintf(stderr, "gntsim: warning: %s is set-user-ID or set-group-ID: the loader does not let it use gntsim's libraries.\n", program);
+        image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (image != MAP_FAILED) {
+            look_at_image(program, image, (size_t)st.st_size);
+            munmap(image, (size_t)st.st_size);
+        }
+    }
+    close(fd);
+}

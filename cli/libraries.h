@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* gntsim's own libxengnttab and libxenevtchn, for programs that reach their devices over a socket. */
+#ifndef GNTSIM_CLI_LIBRARIES_H
+#define GNTSIM_CLI_LIBRARIES_H
+
+/* Puts the directory that has them at the head of LD_LIBRARY_PATH. 0, or 1 after a message: they are not where they should be. */
+int libraries_prepend(void);
+/* Warns on stderr if the program, found as execvp finds it, cannot use them: it is statically linked, it names the devices itself, or
+ * the loader would not let it. */
+void libraries_look_at(const char *program);
+
+#endif

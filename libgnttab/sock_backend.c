@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* The back end of a gntsim machine without device files: the domain's socket. */
+#include "handle_i.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include <xen/sys/gntalloc.h>
+#include <xen/sys/gntdev.h>
+
+#include "sock_area_i.h"
+#include "sock_client_i.h"
+#include "sock_copy_i.h"
+
+static const struct {
+    const char *name;
+    int flags;                   /* as those of devfiles.c */
+} devices[] = {
+    [GNT_DEVICE_GNTDEV]   = { "gntdev", O_RDWR | O_CLOEXEC },
+    [GNT_DEVICE_GNTALLOC] = { "gntalloc", O_RDWR },
+};
+
+/* Longer arguments are refused by any kernel for the count in their first bytes. */
+#define MAX_ARGUMENT (SOCK_MAX_MESSAGE - 4096u)
+
+/* How long an ioctl's argument is, where its number does not say. */
+static size_t argument_size(unsigned long cmd, const void *arg)
+{
+    size_t fixed = _IOC_SIZE(cmd), size = fixed;
+
+    if (cmd == IOCTL_GNTDEV_MAP_GRANT_REF)
+        size = offsetof(struct ioctl_gntdev_map_grant_ref, refs) +
+               (size_t)((const struct ioctl_gntdev_map_grant_ref *)arg)->count * sizeof(struct ioctl_gntdev_grant_ref);
+    else if (cmd == IOCTL_GNTALLOC_ALLOC_GREF)
+        size = offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids) +
+               (size_t)((const struct ioctl_gntalloc_alloc_gref *)arg)->count * sizeof(uint32_t);
+    return size < fixed || size > MAX_ARGUMENT ? fixed : size;
+}
+
+static int socket_open(struct xengntdev_handle *h, enum gnt_device device)
+{
+    struct sock_client *client = malloc(sizeof *client);
+    int fd;
+
+    if (!client)
+        return -1;
+    fd = sock_client_open(client, devices[device].name, devices[device].flags);
+    if (fd < 0) {
+        int saved_errno = errno;
+
+        free(client);
+        errno = saved_errno;
+        return -1;
+    }
+    h->priv = client;
+    return fd;
+}
+
+static int socket_close(struct xengntdev_handle *h)
+{
+    int rc = sock_client_close(h->priv);
+
+    free(h->priv);
+    return rc;
+}
+
+static int socket_ioctl(struct xengntdev_handle *h, unsigned long cmd, void *arg)
+{
+    return sock_client_ioctl(h->priv, cmd, arg, argument_size(cmd, arg));
+}
+
+/* The mmap part of a reply. Ends it. */
+static void *take_mapping(struct sock_client *client, const struct sock_answer *answer, size_t length)
+{
+    void *area = MAP_FAILED;
+
+    if (!answer->reply->mapped && answer->reply->nr_runs)
+        area = sock_area_place(answer, length);
+    else
+        errno = -answer->reply->mapped;
+    sock_client_end(client);
+    return area;
+}
+
+static void *socket_mmap(struct xengntdev_handle *h, size_t length, int prot, uint64_t index)
+{
+    struct sock_mmap request = { .header.op = SOCK_MMAP, .offset = index, .length = length, .prot = (uint32_t)prot, .flags = MAP_SHARED };
+    struct iovec part = { &request, sizeof request };
+    struct sock_answer answer;
+
+    if (sock_client_begin(h->priv, &part, 1, &answer))
+        return MAP_FAILED;
+    return take_mapping(h->priv, &answer, length);
+}
+
+static void *socket_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, void *arg, const uint64_t *index, size_t length, int prot,
+                               int *requested)
+{
+    size_t size = argument_size(cmd, arg);
+    struct {
+        struct sock_ioctl_mmap both;
+        struct sock_range range;
+    } request = {
+        .both = { .ioctl = { .header.op = SOCK_IOCTL_MMAP, .arg = (uintptr_t)arg, .cmd = (uint32_t)cmd, .nr_ranges = 1 },
+                  .index = (uintptr_t)index, .length = length, .prot = (uint32_t)prot, .flags = MAP_SHARED },
+        .range = { .addr = (uintptr_t)arg, .size = (uint32_t)size },
+    };
+    struct iovec parts[] = { { &request, sizeof request }, { arg, size } };
+    struct sock_answer answer;
+
+    *requested = -1;
+    if (sock_client_begin(h->priv, parts, 2, &answer))
+        return MAP_FAILED;
+    sock_answer_apply(&answer, arg, size);
+    if (answer.reply->result >= 0) {
+        *requested = 0;
+        return take_mapping(h->priv, &answer, length);
+    }
+    errno = (int)-answer.reply->result;
+    sock_client_end(h->priv);
+    return MAP_FAILED;
+}
+
+static int socket_get_offset_for_vaddr(struct xengntdev_handle *h, struct ioctl_gntdev_get_offset_for_vaddr *where)
+{
+    struct sock_area area;
+
+    (void)h;
+    if (!sock_area_find(where->vaddr, &area) || !area.is_gntdev) {
+        errno = EINVAL;
+        return -1;
+    }
+    where->offset = area.offset;
+    where->count = area.count;
+    return 0;
+}
+
+static int socket_grant_copy(struct xengntdev_handle *h, struct ioctl_gntdev_grant_copy *copy)
+{
+    return sock_grant_copy(h->priv, copy);
+}
+
+const struct gnt_backend gnt_socket = {
+    .open  = socket_open,
+    .close = socket_close,
+    .ioctl = socket_ioctl,
+    .mmap  = socket_mmap,
+    .ioctl_mmap = socket_ioctl_mmap,
+    .get_offset_for_vaddr = socket_get_offset_for_vaddr,
+    .grant_copy = socket_grant_copy,
+};

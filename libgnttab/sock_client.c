@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests and replies over a domain's socket. Like the system calls that they stand for they leave -1 and errno. */
+#include "sock_client_i.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define FIRST_CAPACITY 1024u
+#define REPLY_LIMIT (64u << 20)
+
+const char *sock_client_path(void)
+{
+    const char *path = secure_getenv(SOCK_ENV);
+
+    return path && path[0] ? path : NULL;
+}
+
+/* ---- Bytes ------------------------------------------------------------------------------------ */
+
+/* What a failed call on the connection means to a user of the device. */
+static int fail_with(int error)
+{
+    switch (error) {
+    case ENOTSOCK:               /* restricted: another file is in its place */
+        errno = ENOTTY;
+        break;
+    case EBADF:
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+        errno = error;
+        break;
+    default:
+        errno = ENODEV;          /* the machine is gone */
+    }
+    return -1;
+}
+
+/* fd -1: none. */
+static int send_all(int to, struct iovec *parts, int nr, int fd)
+{
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct msghdr msg = { .msg_iov = parts, .msg_iovlen = (size_t)nr };
+    ssize_t n;
+
+    if (fd >= 0) {
+        struct cmsghdr *c;
+
+        memset(&control, 0, sizeof control);
+        msg.msg_control = &control;
+        msg.msg_controllen = sizeof control.space;
+        c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    }
+    while (msg.msg_iovlen) {
+        n = sendmsg(to, &msg, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_with(errno);
+        msg.msg_control = NULL;
+        msg.msg_controllen = 0;
+        while (msg.msg_iovlen && (size_t)n >= msg.msg_iov->iov_len) {
+            n -= (ssize_t)msg.msg_iov->iov_len;
+            msg.msg_iov++;
+            msg.msg_iovlen--;
+        }
+        if (msg.msg_iovlen) {
+            msg.msg_iov->iov_base = (char *)msg.msg_iov->iov_base + n;
+            msg.msg_iov->iov_len -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
+/* Some bytes, and perhaps a descriptor into *fd. */
+static ssize_t receive_some(int from, char *to, size_t size, int *fd)
+{
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov = { to, size };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    struct cmsghdr *c;
+    ssize_t n;
+
+    do
+        n = recvmsg(from, &msg, MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return fail_with(n ? errno : ENODEV);
+    c = CMSG_FIRSTHDR(&msg);
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(fd, CMSG_DATA(c), sizeof *fd);
+    return n;
+}
+
+/* Where a reply's parts are; false: it is none. */
+static bool parse(const char *buffer, size_t size, struct sock_answer *answer)
+{
+    const struct sock_reply *reply = (const void *)buffer;
+    uint64_t runs = reply->nr_runs * sizeof(struct sock_run), writes = reply->nr_writes * sizeof(struct sock_range);
+    uint64_t bytes = sizeof *reply + runs + writes;
+
+    answer->reply = reply;
+    answer->runs = (const void *)(buffer + sizeof *reply);
+    if (bytes > size)
+        return false;
+    answer->writes = (const void *)(buffer + sizeof *reply + runs);
+    answer->bytes = buffer + bytes;
+    for (uint32_t i = 0; i < reply->nr_writes; i++)
+        bytes += answer->writes[i].size;
+    return bytes == size;
+}
+
+static int receive_reply(struct sock_client *client, struct sock_answer *answer)
+{
+    size_t used = 0, size = 0;
+
+    answer->fd = -1;
+    while (!size || used < size) {
+        ssize_t n;
+
+        if (client->capacity < size || !client->capacity) {
+            size_t capacity = size > FIRST_CAPACITY ? size : FIRST_CAPACITY;
+            char *bigger = realloc(client->buffer, capacity);
+
+            if (!bigger)
+                return -1;
+            client->buffer = bigger;
+            client->capacity = capacity;
+        }
+        n = receive_some(client->own_fd, client->buffer + used, size ? size - used : client->capacity - used, &answer->fd);
+        if (n < 0)
+            return -1;
+        used += (size_t)n;
+        if (!size && used >= sizeof(struct sock_header)) {
+            struct sock_header header;
+
+            memcpy(&header, client->buffer, sizeof header);
+            size = header.size;
+            if (size < sizeof(struct sock_reply) || size > REPLY_LIMIT || used > size)
+                return fail_with(EPROTO);
+        }
+    }
+    return parse(client->buffer, size, answer) ? 0 : fail_with(EPROTO);
+}
+
+/* ---- Connections ------------------------------------------------------------------------------ */
+
+static void forget_connection(struct sock_client *client)
+{
+    if (client->own_fd >= 0 && client->own_fd != client->fd)
+        close(client->own_fd);
+    client->own_fd = -1;
+}
+
+/* A connection of our own to the device that another process's connection, or an event socket, is about. */
+static int attach(struct sock_client *client, struct iovec *part)
+{
+    int fds[2], rc;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+        return -1;
+    rc = send_all(client->fd, part, 1, fds[1]);
+    close(fds[1]);
+    if (rc) {
+        close(fds[0]);
+        return rc;
+    }
+    client->own_fd = fds[0];
+    client->pid = getpid();
+    return 0;
+}
+
+static int attach_child(struct sock_client *client)
+{
+    uint32_t events_attach = SOCK_EVENTS_ATTACH;
+    struct sock_header header = { sizeof header, SOCK_ATTACH };
+    struct iovec over_events = { &events_attach, sizeof events_attach }, over_connection = { &header, sizeof header };
+    int before = client->own_fd, rc;
+
+    /* Whatever thread of the parent held the lock is not here. */
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_mutex_lock(&client->lock);
+    rc = attach(client, client->has_events ? &over_events : &over_connection);
+    if (!rc && before != client->fd)
+        close(before);           /* the parent's */
+    return rc;
+}
+
+static void client_init(struct sock_client *client)
+{
+    *client = (struct sock_client){ .fd = -1, .own_fd = -1, .pid = getpid() };
+    pthread_mutex_init(&client->lock, NULL);
+}
+
+int sock_client_open(struct sock_client *client, const char *device, int flags)
+{
+    struct sock_open request = { .header = { sizeof request, SOCK_OPEN }, .magic = SOCK_MAGIC, .version = SOCK_VERSION,
+                                 .flags = (uint32_t)flags & (O_ACCMODE | O_NONBLOCK) };
+    struct iovec part = { &request, sizeof request };
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    const char *path = sock_client_path();
+    struct sock_answer answer;
+    int64_t result;
+
+    client_init(client);
+    if (strlen(path) >= sizeof addr.sun_path || strlen(device) >= sizeof request.device) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(addr.sun_path, path);
+    strcpy(request.device, device);
+    client->own_fd = socket(AF_UNIX, SOCK_STREAM | (flags & O_CLOEXEC ? SOCK_CLOEXEC : 0), 0);
+    if (client->own_fd < 0)
+        return -1;
+    client->fd = client->own_fd;
+    /* A machine that is gone leaves a name that nobody listens to, or none: as without the devices. */
+    if (connect(client->own_fd, (struct sockaddr *)&addr, sizeof addr)) {
+        errno = errno == ECONNREFUSED ? ENXIO : errno;
+        goto fail;
+    }
+    if (sock_client_begin(client, &part, 1, &answer))
+        goto fail;
+    result = answer.reply->result;
+    if (!result && answer.fd >= 0) {
+        client->fd = answer.fd;
+        client->has_events = true;
+        /* The event socket is what lives as long as a descriptor of the device does; the connection is our own affair. */
+        if (!(flags & O_CLOEXEC))
+            fcntl(client->fd, F_SETFD, 0);
+        fcntl(client->own_fd, F_SETFD, FD_CLOEXEC);
+    }
+    sock_client_end(client);
+    if (!result)
+        return client->fd;
+    errno = (int)-result;
+
+fail:
+    {
+        int saved_errno = errno;
+
+        sock_client_close(client);
+        errno = saved_errno;
+    }
+    return -1;
+}
+
+int sock_client_adopt(struct sock_client *client, int event_fd)
+{
+    uint32_t events_attach = SOCK_EVENTS_ATTACH;
+    struct iovec part = { &events_attach, sizeof events_attach };
+
+    client_init(client);
+    client->fd = event_fd;
+    client->has_events = true;
+    return attach(client, &part);
+}
+
+int sock_client_close(struct sock_client *client)
+{
+    int rc = 0;
+
+    forget_connection(client);
+    if (client->fd >= 0)
+        rc = close(client->fd);
+    pthread_mutex_destroy(&client->lock);
+    free(client->buffer);
+    *client = (struct sock_client){ .fd = -1, .own_fd = -1 };
+    return rc;
+}
+
+/* ---- Calls ------------------------------------------------------------------------------------ */
+
+int sock_client_begin(struct sock_client *client, struct iovec *parts, int nr, struct sock_answer *answer)
+{
+    struct sock_header *header = parts[0].iov_base;
+    size_t size = 0;
+    int rc;
+
+    for (int i = 0; i < nr; i++)
+        size += parts[i].iov_len;
+    if (size > SOCK_MAX_MESSAGE) {
+        errno = ENOMEM;
+        return -1;
+    }
+    header->size = (uint32_t)size;
+    if (client->pid != getpid())
+        rc = attach_child(client);
+    else
+        rc = pthread_mutex_lock(&client->lock);
+    if (!rc)
+        rc = send_all(client->own_fd, parts, nr, -1);
+    if (!rc) {
+        rc = receive_reply(client, answer);
+        /* What else of a reply comes would be taken for the next one. */
+        if (rc)
+            shutdown(client->own_fd, SHUT_RDWR);
+    }
+    if (!rc)
+        return 0;
+    pthread_mutex_unlock(&client->lock);
+    return -1;
+}
+
+void sock_client_end(struct sock_client *client)
+{
+    pthread_mutex_unlock(&client->lock);
+}
+
+void sock_answer_apply(const struct sock_answer *answer, void *arg, size_t size)
+{
+    const char *bytes = answer->bytes;
+
+    for (uint32_t i = 0; i < answer->reply->nr_writes; i++) {
+        const struct sock_range *write = &answer->writes[i];
+        uint64_t at = write->addr - (uintptr_t)arg;
+
+        if (at <= size && write->size <= size - at)
+            memcpy((char *)arg + at, bytes, write->size);
+        bytes += write->size;
+    }
+}
+
+int sock_client_ioctl(struct sock_client *client, unsigned long cmd, void *arg, size_t size)
+{
+    struct {
+        struct sock_ioctl ioctl;
+        struct sock_range range;
+    } request = {
+        .ioctl = { .header.op = SOCK_IOCTL, .arg = (uintptr_t)arg, .cmd = (uint32_t)cmd, .nr_ranges = size > 0 },
+        .range = { .addr = (uintptr_t)arg, .size = (uint32_t)size },
+    };
+    struct iovec parts[] = { { &request, size ? sizeof request : sizeof request.ioctl }, { arg, size } };
+    struct sock_answer answer;
+    int64_t result;
+
+    if (sock_client_begin(client, parts, size ? 2 : 1, &answer))
+        return -1;
+    sock_answer_apply(&answer, arg, size);
+    result = answer.reply->result;
+    sock_client_end(client);
+    if (result >= 0)
+        return (int)result;
+    errno = (int)-result;
+    return -1;
+}
+
+ssize_t sock_client_write(struct sock_client *client, const void *bytes, size_t size)
+{
+    struct sock_header header = { .op = SOCK_WRITE };
+    struct iovec parts[] = { { &header, sizeof header }, { (void *)bytes, size } };
+    struct sock_answer answer;
+    int64_t result;
+
+    if (sock_client_begin(client, parts, 2, &answer))
+        return -1;
+    result = answer.reply->result;
+    sock_client_end(client);
+    if (result >= 0)
+        return (ssize_t)result;
+    errno = (int)-result;
+    return -1;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The libraries' end of a domain's socket: one open device (gntsim/socket.h). */
+#ifndef GNTSIM_LIBGNTTAB_SOCK_CLIENT_I_H
+#define GNTSIM_LIBGNTTAB_SOCK_CLIENT_I_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <gntsim/socket.h>
+
+struct sock_client {
+    int fd;                      /* the descriptor that stands for the device: the connection, or the event socket */
+    int own_fd;                  /* the connection that this process asks over */
+    bool has_events;             /* fd is an event socket */
+    pid_t pid;                   /* whose own_fd is: a child of a fork gets one of its own */
+    pthread_mutex_t lock;        /* one request at a time */
+    char *buffer;                /* of the last reply */
+    size_t capacity;
+};
+
+/* What a call got. Valid until sock_client_end. */
+struct sock_answer {
+    const struct sock_reply *reply;
+    const struct sock_run *runs;
+    const struct sock_range *writes;
+    const char *bytes;
+    int fd;                      /* that came with it, the caller's; -1: none */
+};
+
+/* The socket that stands for the devices, or NULL: there are device files. */
+const char *sock_client_path(void);
+/* As open(2) of a device; client->fd is what it gives. The event socket is that of a device that has one. */
+int sock_client_open(struct sock_client *client, const char *device, int flags);
+/* The client for an event socket, as somebody else's sock_client_open gave it. 0, or -1 and errno. */
+int sock_client_adopt(struct sock_client *client, int event_fd);
+/* Closes everything. As close(2) of client->fd. */
+int sock_client_close(struct sock_client *client);
+/*
+ * One request, whose parts begin with its header, which gets its size here, and the reply. 0, then sock_client_end must follow; or
+ * -1 and errno: ENODEV if the machine is gone, ENOTTY if something else is in the descriptor's place.
+ */
+int sock_client_begin(struct sock_client *client, struct iovec *parts, int nr, struct sock_answer *answer);
+void sock_client_end(struct sock_client *client);
+/* A request whose argument is memory of ours: the whole call. Result as ioctl(2)'s. */
+int sock_client_ioctl(struct sock_client *client, unsigned long cmd, void *arg, size_t size);
+/* As write(2). */
+ssize_t sock_client_write(struct sock_client *client, const void *bytes, size_t size);
+/* A reply's writes, to memory of ours. */
+void sock_answer_apply(const struct sock_answer *answer, void *arg, size_t size);
+
+#endif

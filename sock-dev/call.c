@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests: what each asks of the kernel model, and the answer. */
+#include "sock_i.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <xen/sys/evtchn.h>
+
+#include "maps.h"
+
+/* ---- mmap ------------------------------------------------------------------------------------- */
+
+static void mmap_decided(struct sock_conn *conn, long rc)
+{
+    struct machine *m = conn->server->machine;
+    struct mapping *mapping;
+    struct vma *vma = conn->vma;
+    int fd = -1;
+
+    if (!rc) {
+        rc = maps_add(m->maps, vma, 0, sock_file_mapping_ended, &mapping, &fd);
+        if (rc)
+            kernel_vma_close(vma);
+    }
+    if (rc == -EAGAIN)
+        m->stats.mmap_eagain++;
+    conn->vma = NULL;
+    conn->reply.mapped = (int32_t)rc;
+    if (rc) {
+        conn_reply(conn, NULL, -1);
+        return;
+    }
+    conn->file->refs++;          /* the mapping's */
+    m->stats.mappings_made++;
+    conn->placing = mapping->id;
+    conn->reply.map_prot = vma->map_prot;
+    conn->reply.map_flags = vma->dont_copy ? SOCK_MAP_DONT_COPY : 0;
+    conn_reply(conn, vma, fd);
+}
+
+static void mmap_done(struct kreq *kreq, long result)
+{
+    mmap_decided(kreq->owner, result);
+}
+
+/* What was decided at once is answered when the events that it caused are on their way. */
+static void now_or_later(struct sock_conn *conn, long rc, void (*decided)(struct sock_conn *conn, long rc))
+{
+    if (rc == KERNEL_PENDING) {
+        conn->busy = true;
+        server_rearm(conn->server, &conn->watch, 0);
+        return;
+    }
+    machine_settle(conn->server->machine);
+    decided(conn, rc);
+}
+
+static void mmap_start(struct sock_conn *conn, uint64_t offset, uint64_t length, uint32_t prot, uint32_t flags)
+{
+    conn->kreq = (struct kreq){ .done = mmap_done, .owner = conn, .mem = message_memory(&conn->message) };
+    now_or_later(conn, kernel_mmap(conn->file->file, offset, length, prot, flags, &conn->vma, &conn->kreq), mmap_decided);
+}
+
+static bool call_mmap(struct sock_conn *conn, size_t size, const char **why)
+{
+    const struct sock_mmap *request = (const void *)conn->in;
+
+    if (size != sizeof *request) {
+        *why = "an mmap that is too long";
+        return false;
+    }
+    mmap_start(conn, request->offset, request->length, request->prot, request->flags);
+    return true;
+}
+
+/* ---- ioctl ------------------------------------------------------------------------------------ */
+
+static void ioctl_decided(struct sock_conn *conn, long rc)
+{
+    const struct sock_ioctl_mmap *then = conn->then;
+    uint64_t index;
+
+    conn->then = NULL;
+    conn->reply.result = rc;
+    if (!then || rc < 0) {
+        conn->reply.mapped = SOCK_NOT_TRIED;
+        conn_reply(conn, NULL, -1);
+    } else if (message_read(&conn->message, &index, then->index, sizeof index)) {
+        conn->reply.mapped = -EFAULT;
+        conn_reply(conn, NULL, -1);
+    } else {
+        mmap_start(conn, index, then->length, then->prot, then->flags);
+    }
+}
+
+static void ioctl_done(struct kreq *kreq, long result)
+{
+    ioctl_decided(kreq->owner, result);
+}
+
+/* A view says what it likes: only mappings of the caller's own kernel are looked at. */
+static struct vma *look_up(void *ctx, uint64_t id, uint64_t file_page, uint64_t *page)
+{
+    const struct sock_conn *conn = ctx;
+    struct vma *vma = maps_vma_of(conn->server->machine->maps, id);
+    uint64_t before = 0;
+
+    if (!vma || vma->file->kernel != conn->file->file->kernel)
+        return NULL;
+    for (size_t i = 0; i < vma->nr_runs; before += vma->runs[i].nr, i++) {
+        if (file_page >= vma->runs[i].mfn && file_page - vma->runs[i].mfn < vma->runs[i].nr) {
+            *page = before + (file_page - vma->runs[i].mfn);
+            return vma;
+        }
+    }
+    return NULL;
+}
+
+static bool ioctl_start(struct sock_conn *conn, const struct sock_ioctl_mmap *then, size_t fixed, size_t size, const char **why)
+{
+    const struct sock_ioctl *request = (const void *)conn->in;
+    long rc;
+
+    *why = message_parse(&conn->message, request, conn->in + fixed, conn->in + size);
+    if (*why)
+        return false;
+    conn->message.look_up = look_up;
+    conn->message.ctx = conn;
+    conn->then = then;
+    conn->kreq = (struct kreq){ .done = ioctl_done, .owner = conn, .mem = message_memory(&conn->message) };
+    rc = kernel_ioctl(conn->file->file, request->cmd, request->arg, &conn->kreq);
+    if (request->cmd == IOCTL_EVTCHN_RESET && conn->file->events)
+        events_reset(conn->file->events);
+    now_or_later(conn, rc, ioctl_decided);
+    return true;
+}
+
+static bool call_ioctl(struct sock_conn *conn, size_t size, const char **why)
+{
+    return ioctl_start(conn, NULL, sizeof(struct sock_ioctl), size, why);
+}
+
+static bool call_ioctl_mmap(struct sock_conn *conn, size_t size, const char **why)
+{
+    const struct sock_ioctl_mmap *request = (const void *)conn->in;
+
+    return ioctl_start(conn, request, sizeof *request, size, why);
+}
+
+/* ---- The rest --------------------------------------------------------------------------------- */
+
+static bool call_write(struct sock_conn *conn, size_t size, const char **why)
+{
+    long rc = kernel_write(conn->file->file, conn->in + sizeof(struct sock_header), size - sizeof(struct sock_header));
+
+    (void)why;
+    machine_settle(conn->server->machine);
+    conn_result(conn, rc, -1);
+    return true;
+}
+
+static bool call_attach(struct sock_conn *conn, size_t size, const char **why)
+{
+    int fd = conn->in_fd;
+
+    if (size != sizeof(struct sock_header) || fd < 0) {
+        *why = "an attachment of nothing";
+        return false;
+    }
+    conn->in_fd = -1;
+    conn_consume(conn);
+    conn->file->refs++;
+    if (conn_create(conn->server, fd, conn->domid, conn->file)) {
+        sock_file_put(conn->file);
+        *why = "an attachment that is no stream socket";
+        return false;
+    }
+    return true;
+}
+
+static bool call_open(struct sock_conn *conn, size_t size, const char **why)
+{
+    struct sock_server *server = conn->server;
+    const struct sock_open *request = (const void *)conn->in;
+    struct domain *d = machine_domain(server->machine, conn->domid);
+    const struct chardev *dev;
+    int rc, fd = -1;
+
+    if (size != sizeof *request || request->magic != SOCK_MAGIC || !memchr(request->device, 0, sizeof request->device)) {
+        *why = "no greeting of this protocol";
+        return false;
+    }
+    if (request->version != SOCK_VERSION) {
+        conn_result(conn, -EPROTONOSUPPORT, -1);
+        return true;
+    }
+    dev = kernel_chardev_find(request->device);
+    rc = !dev ? -ENOENT : !d ? -ENODEV : sock_file_open(server, d, dev, request->flags, &conn->file);
+    if (!rc && !strcmp(dev->name, "evtchn")) {
+        rc = events_create(conn->file, &fd);
+        if (rc) {
+            sock_file_put(conn->file);
+            conn->file = NULL;
+        }
+    }
+    conn_result(conn, rc, fd);
+    return true;
+}
+
+static const struct {
+    bool (*fn)(struct sock_conn *conn, size_t size, const char **why);
+    size_t size;                 /* at least */
+} calls[SOCK_NR_OPS] = {
+    [SOCK_OPEN] = { call_open, sizeof(struct sock_open) },
+    [SOCK_ATTACH] = { call_attach, sizeof(struct sock_header) },
+    [SOCK_IOCTL] = { call_ioctl, sizeof(struct sock_ioctl) },
+    [SOCK_MMAP] = { call_mmap, sizeof(struct sock_mmap) },
+    [SOCK_IOCTL_MMAP] = { call_ioctl_mmap, sizeof(struct sock_ioctl_mmap) },
+    [SOCK_WRITE] = { call_write, sizeof(struct sock_header) },
+};
+
+bool call_start(struct sock_conn *conn, const char **why)
+{
+    struct sock_header header;
+
+    memcpy(&header, conn->in, sizeof header);
+    conn->reply = (struct sock_reply){ .header.op = header.op, .mapped = SOCK_NOT_TRIED };
+    if (header.op >= SOCK_NR_OPS || !calls[header.op].fn)
+        *why = "a request that does not exist";
+    else if (header.size < calls[header.op].size)
+        *why = "a request that is too short";
+    else if ((header.op == SOCK_OPEN) != !conn->file)
+        *why = conn->file ? "a second greeting" : "a request before its greeting";
+    else if (conn->in_fd >= 0 && header.op != SOCK_ATTACH && conn->in_used == header.size)
+        *why = "descriptors that nobody asked for";
+    if (*why)
+        return false;
+    return calls[header.op].fn(conn, header.size, why);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A directory of the machine's own, for memory and sockets where nothing can be mounted. It is removed when the machine ends.
+ * A machine that was killed leaves it behind; the next one of the same user sweeps: the owner of a directory in use holds a
+ * lock on it, which the kernel lets go of however a process ends.
+ */
+#ifndef GNTSIM_SOCK_DEV_PRIVATE_DIR_H
+#define GNTSIM_SOCK_DEV_PRIVATE_DIR_H
+
+#include <stdint.h>
+
+/* Short enough for a socket in it. */
+#define PRIVATE_DIR_MAX 80
+
+struct private_dir {
+    char path[PRIVATE_DIR_MAX];
+    int fd;
+    uint64_t bytes_free;         /* of its file system, at the start */
+};
+
+/*
+ * In /dev/shm, $XDG_RUNTIME_DIR, $TMPDIR or /tmp: the first where the end of a mapping can be seen (maps.h), which network and
+ * overlay file systems do not show. Negative errno if there is none.
+ */
+int private_dir_create(struct private_dir *dir);
+/* Removes it and what is in it. */
+void private_dir_remove(struct private_dir *dir);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the socket way share: server, connections, open files, event sockets. */
+#ifndef GNTSIM_SOCK_DEV_SOCK_I_H
+#define GNTSIM_SOCK_DEV_SOCK_I_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <gntsim/socket.h>
+
+#include "machine.h"
+#include "message.h"
+#include "private_dir.h"
+
+struct sock_watch {
+    int fd;
+    /* In the server's loop, without the lock. The last thing it does may be to free the watch. */
+    void (*ready)(struct sock_watch *watch, unsigned events);
+};
+
+/* A domain's socket. One whose domain is gone has fd -1, and is freed by the loop, which may be about to look at it. */
+struct sock_listener {
+    struct sock_watch watch;
+    struct sock_server *server;
+    domid_t domid;
+    bool killed;                 /* its programs have been sent SIGKILL */
+    char path[PRIVATE_DIR_MAX + 27];
+    struct sock_listener *next;
+};
+
+struct sock_server {
+    struct machine *machine;
+    struct private_dir *dir;     /* for memory and sockets, NULL until needed */
+    int epoll_fd;
+    struct sock_watch stop;      /* eventfd */
+    int spare_fd;                /* lets a connection in to be refused when there are no descriptors left */
+    struct sock_listener *listeners;
+    uint64_t nr_listeners;       /* ever: makes their names differ */
+    atomic_bool retired;         /* some listener's domain is gone */
+    struct sock_conn *conns;
+    struct sock_file *files;
+};
+
+/* An open device. Under the machine's lock. */
+struct sock_file {
+    struct sock_server *server;
+    struct domain *domain;
+    struct file *file;
+    struct sock_events *events;  /* evtchn's */
+    unsigned refs;               /* one per connection and mapping, one for the event socket */
+    struct sock_file *next, **pprev;
+};
+
+/* One connection: at most one request at a time. Its input belongs to the server's loop, the rest is under the machine's lock. */
+struct sock_conn {
+    struct sock_watch watch;
+    struct sock_server *server;
+    domid_t domid;
+    pid_t peer;
+    struct sock_file *file;      /* NULL until opened */
+    char *in;
+    size_t in_used, in_capacity;
+    int in_fd;                   /* a descriptor that came, -1: none */
+    struct message message;      /* the request being decided, in in */
+    struct kreq kreq;
+    struct vma *vma;
+    struct sock_reply reply;     /* of the request being decided */
+    const struct sock_ioctl_mmap *then;     /* after the ioctl that is under way; NULL: nothing */
+    uint64_t placing;            /* mapping that the last reply was about, 0: none */
+    bool busy;                   /* the kernel model will answer later */
+    bool gone;                   /* the peer is; freed when no longer busy */
+    char *out;
+    size_t out_size, out_done, out_capacity;
+    int out_fd;                  /* goes with the next byte, -1: none */
+    struct sock_conn *next, **pprev;
+};
+
+/* server.c */
+int server_watch(struct sock_server *server, struct sock_watch *watch, unsigned events);
+void server_rearm(struct sock_server *server, struct sock_watch *watch, unsigned events);
+void server_unwatch(struct sock_server *server, struct sock_watch *watch);
+
+/* conn.c. recvmsg of what is there: bytes, 0 at the end, or a negative errno; *fd: a descriptor that came, -1 if none. -EBADMSG: more than
+ * one. */
+ssize_t sock_receive(int from, void *to, size_t size, int *fd);
+/* Serves fd (taken), for a file that is open already unless NULL (its reference is taken). With the lock. */
+int conn_create(struct sock_server *server, int fd, domid_t domid, struct sock_file *file);
+/* Sends the reply in conn->reply with its parts, and descriptor fd (taken) unless -1. */
+void conn_reply(struct sock_conn *conn, const struct vma *vma, int fd);
+void conn_free(struct sock_conn *conn);
+/* The request in conn->in is done with. */
+void conn_consume(struct sock_conn *conn);
+/* The same as conn_reply with nothing but a result. */
+void conn_result(struct sock_conn *conn, int64_t result, int fd);
+
+/* call.c. Answers the complete request in conn->in, now or later. False: the peer does not keep to the protocol; *why says how. With
+ * the lock. */
+bool call_start(struct sock_conn *conn, const char **why);
+
+/* sock_file.c. All with the lock. */
+int sock_file_open(struct sock_server *server, struct domain *d, const struct chardev *dev, unsigned flags, struct sock_file **out);
+void sock_file_put(struct sock_file *file);
+/* For maps_add. */
+void sock_file_mapping_ended(struct file *file);
+
+/* events.c. All with the lock. Makes the event socket; *client_fd is the peer's end. */
+int events_create(struct sock_file *file, int *client_fd);
+void events_free(struct sock_events *events);
+/* Passes on what can be read. */
+void events_push(struct sock_events *events);
+/* The device may be readable again after an error. */
+void events_reset(struct sock_events *events);
+
+/* programs.c. SIGKILL to every process that was started with the socket in its environment; with wait until none is left. */
+void programs_kill(const char *path, bool wait);
+
+#endif

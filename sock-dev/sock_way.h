@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The socket way: programs reach a domain's devices through a Unix socket (gntsim/socket.h), with gntsim's own libxengnttab and
+ * libxenevtchn in place of the device files. Needs nothing of the host but sockets, a directory, and inotify.
+ *
+ * A program gets a descriptor of the machine's memory with each mapping. So this way trusts the programs of a machine with each
+ * other's pages, as a test harness does; the device way does not.
+ */
+#ifndef GNTSIM_SOCK_DEV_SOCK_WAY_H
+#define GNTSIM_SOCK_DEV_SOCK_WAY_H
+
+#include "machine.h"
+
+extern const struct machine_way sock_way;
+
+/* With the machine's lock: the path of the domain's socket, which is made when first asked for. It stays until the domain is
+ * destroyed. NULL and a negative errno in *rc. */
+const char *sock_way_path(struct domain *d, int *rc);
+
+/* Serves a connected stream socket (taken) as a connection to domain id. 0 or negative errno. For tests. */
+int sock_way_adopt(struct machine *m, int fd, domid_t id);
+
+/* What keeps this way from working on this host, or NULL: tried in a directory of its own. */
+const char *sock_way_problem(void);
+
+#endif
