@@ -145,7 +145,7 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
 
     if (ino_kind(ino) == KIND_DEVICE) {
-        machine_lock(fs->machine);
+        machine_lock_only(fs->machine);
         if (!file->flushed)
             atomic_fetch_add(&fs->nr_flushed, 1);
         file->flushed = true;

@@ -74,7 +74,7 @@ struct dev_file *dev_fs_find(struct dev_fs *fs, pid_t tid, int fd, bool *is_ours
         return NULL;
     *is_ours = true;
     ino = stx.stx_ino;
-    machine_lock(fs->machine);
+    machine_lock_only(fs->machine);
     HASH_FIND(hh, fs->nodes, &ino, sizeof ino, node);
     if (node && node->file) {
         file = node->file;

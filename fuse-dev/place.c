@@ -178,7 +178,7 @@ void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, ui
     long result = 0;
     bool placed = place_in_caller(&placing, &inject, &result);
 
-    machine_lock(m);
+    machine_lock_only(m);
     if (placed && result >= 0) {
         maps_place(m->maps, id, placing.addr);
         m->stats.mappings_made++;

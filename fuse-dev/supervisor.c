@@ -238,7 +238,7 @@ static void pages_left(struct notice *notice, uint64_t start, uint64_t end)
     size_t cursor = 0;
 
     /* Not machine_lock, which would first see the end of mappings whose pages have not been reported. */
-    pthread_mutex_lock(&m->lock);
+    machine_lock_only(m);
     m->stats.notifications++;
     machine_caller(m, notice->tid);
     while ((mapping = maps_find(m->maps, notice->tid, start, end, &cursor)))
@@ -402,7 +402,7 @@ static void ioctl_finish(struct call *call)
 
     if (call->kreq.fill.vma)
         place_fill(&call->notice, &call->kreq.fill, call->fill_addr, call->fill_fd, call->result);
-    machine_lock(m);
+    machine_lock_only(m);
     dev_file_put(call->file);
     machine_unlock(m);
     if (call->kreq.fill.vma) {
@@ -499,7 +499,7 @@ static bool handle_backlog(struct supervisor *supervisor)
 {
     struct notice *notice;
 
-    machine_lock(supervisor->machine);
+    machine_lock_only(supervisor->machine);
     notice = supervisor->backlog;
     if (notice)
         supervisor->backlog = notice->next;

@@ -68,6 +68,19 @@ struct domain {
     struct domain *next;
 };
 
+/*
+ * A domain whose kernel is not one of the machine's but a process elsewhere (hv-remote). Belongs to whoever added it; it is not among
+ * domains. Both are called with the lock.
+ */
+struct outside {
+    domid_t id;
+    pid_t pid;                                /* for people */
+    void (*upcall)(struct outside *o);        /* the hypervisor asks for attention; must not call back into the model */
+    void (*gone)(struct outside *o);          /* the domain was destroyed; o is in no list any more */
+    bool crashed;
+    struct outside *next;
+};
+
 /* How programs reach the devices of a machine. A function that a way does not need is NULL. */
 struct machine_way {
     /* Before the models, in a process with one thread. *memory_fd: a directory for the memory (maps.h), to be set by the way if it
@@ -109,6 +122,7 @@ struct machine {
     const struct kernel_profile *profile;
     bool verbose;
     struct domain *domains;      /* ascending id */
+    struct outside *outsiders;
     struct machine_stats stats;
     struct adversary *adversaries;
     int64_t next_adversary;
@@ -122,6 +136,7 @@ struct machine {
     struct killed_ns *killed;    /* namespaces of destroyed domains whose processes have been sent SIGKILL */
     int user_ns_fd;              /* the machine's user namespace, -1 when it has the caller's */
     struct sock_server *sock;    /* sock-dev's */
+    struct remote *remotes;      /* hv-remote's */
     const char *no_devices;      /* why programs get no device files; NULL: they do */
     int epoll_fd;                /* the main loop's */
     int timer_fd;                /* the kernels' next deadline */
@@ -167,6 +182,11 @@ void machine_unwatch(struct machine *m, struct watch *watch);
 
 /* Takes the lock and takes note of mappings that ended since. */
 void machine_lock(struct machine *m);
+/* The lock and nothing else: for books of the server's own, when no operation begins. */
+static inline void machine_lock_only(struct machine *m)
+{
+    pthread_mutex_lock(&m->lock);
+}
 /* Delivers pending upcalls; called by machine_unlock, and before a result of an operation is published. */
 void machine_settle(struct machine *m);
 void machine_unlock(struct machine *m);
@@ -191,6 +211,9 @@ void machine_suspend_later(struct machine *m, domid_t id);
 struct domain *machine_domain_of_program(struct machine *m, domid_t id);
 /* Before a call into a kernel: the client's thread that makes it. Until machine_unlock. */
 void machine_caller(struct machine *m, pid_t tid);
+/* A domain without a kernel of the machine's: config says what it is, but for privileged, and o->id which. Errors as above. */
+int machine_outside_create(struct machine *m, struct outside *o, const struct hv_domain_config *config);
+struct outside *machine_outside(const struct machine *m, domid_t id);
 /* Destroys it as a hypervisor does: no notification, no event. -ESRCH. Its processes are sent SIGKILL; whoever must know
  * them gone calls machine_wait_killed, without the lock: they can only die while their requests are answered. */
 int machine_domain_destroy(struct machine *m, domid_t id);

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""The rows of bench/run that devices.c measures: grant copy, waking a peer, many pages at once, and a crowd of processes."""
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+DOMAINS = 16
+CROWD = [2, 4, 8, 16, 32, 64]
+
+
+def row(what, measured, against, reference, ratio, target, unit="x", at_most=True):
+    return {"what": what, "measured": measured, "against": against, "reference": reference, "result": ratio, "unit": unit,
+            "target": target, "at_most": at_most}
+
+
+def us(ns):
+    return "%.1f us" % (ns / 1000)
+
+
+def grant_copy(bench, how, rounds, operations, target):
+    copied, null, ratio = bench.beside_null_fuse(bench.devices, "gcopy", rounds, operations)
+    return row("grant copy of 4 KiB, " + how, us(copied), "null FUSE ioctl + memcpy", us(null), ratio, target)
+
+
+def wake_up(bench, rounds):
+    event, pipe, ratio = bench.pairs(bench.in_machine(bench.devices, "wake", str(rounds)))
+    return row("notify wakes a peer in poll", us(event), "write to a pipe does", us(pipe), ratio, 5.0)
+
+
+def many_pages(bench, rounds, operations):
+    many, one, ratio = bench.pairs(bench.in_machine(bench.devices, "pages", "1000", str(rounds), str(operations)))
+    return row("map + unmap of 1000 pages in one call", us(many), "of one page", us(one), ratio, 3.0)
+
+
+class Machine:
+    def __init__(self, bench):
+        self.bench, self.directory = bench, tempfile.TemporaryDirectory(prefix="gntsim-bench.")
+
+    def __enter__(self):
+        self.server = subprocess.Popen([self.bench.gntsim, "serve", "--dir", self.directory.name], stdout=subprocess.PIPE, text=True)
+        if not self.server.stdout.readline().startswith("gntsim: ready"):
+            sys.exit("bench: no machine; `%s doctor` says why" % self.bench.gntsim)
+        return self
+
+    def __exit__(self, *error):
+        self.server.terminate()
+        status = self.server.wait()
+        self.directory.cleanup()
+        if status and not error[0]:
+            sys.exit("bench: the machine ended with %s" % status)
+
+    def popen(self, domain, *command, **more):
+        return subprocess.Popen([self.bench.gntsim, "exec", "--dir", self.directory.name, "--domain", str(domain), "--", *map(str, command)],
+                                **more)
+
+    def ctl(self, *words):
+        done = subprocess.run([self.bench.gntsim, "ctl", "--dir", self.directory.name, *words], capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit("bench: %s: %s%s" % (" ".join(words), done.stdout, done.stderr))
+        return done.stdout
+
+
+def crowd(bench, processes, seconds):
+    """Rounds in a second of so many processes, half of them granters and half mappers, over at most 16 domains. No error, no leak."""
+    with Machine(bench) as machine:
+        started, pairs = [], []
+        domains = min(processes, DOMAINS)
+        for pair in range(processes // 2):
+            here, there = 1 + 2 * pair % domains, 1 + (2 * pair + 1) % domains
+            down, up = os.pipe(), os.pipe()
+            move = 'exec 3<&%d 4>&%d; exec "$0" "$@"'
+            granter = machine.popen(here, "sh", "-c", move % (up[0], down[1]), bench.devices, "granter", there, seconds,
+                                    pass_fds=(up[0], down[1]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            mapper = machine.popen(there, "sh", "-c", move % (down[0], up[1]), bench.devices, "mapper", here, pass_fds=(down[0], up[1]))
+            for fd in (*down, *up):
+                os.close(fd)
+            started += [granter, mapper]
+            pairs.append(granter)
+        for granter in pairs:
+            granter.stdin.write("x")
+            granter.stdin.flush()
+        begin = time.monotonic()
+        rounds = sum(int(granter.stdout.read() or 0) for granter in pairs)
+        took = time.monotonic() - begin
+        if any([process.wait() for process in started]):
+            sys.exit("bench: a process of the crowd of %d failed" % processes)
+        machine.ctl("audit")
+        left = json.loads(machine.ctl("--json", "stats"))
+        if left["mappings"]:
+            sys.exit("bench: the crowd of %d leaves %s" % (processes, left))
+        return rounds / took
+
+
+def crowds(bench, seconds):
+    """The largest crowd for as long, the smaller ones, which it is compared with, for a fifth of it; each in three parts that alternate, of
+    which the medians count."""
+    sizes, parts, least = (CROWD[:3], 1, 0.2) if bench.quick else (CROWD, 3, 0.5)
+    found = {n: [] for n in sizes}
+    for _ in range(parts):
+        for n in sizes:
+            found[n].append(crowd(bench, n, max(seconds / parts / (1 if n == sizes[-1] else 5), least)))
+    found = {n: statistics.median(values) for n, values in found.items()}
+    best = max(sizes[:-1], key=found.get)
+    return row("%d processes in %d domains" % (sizes[-1], min(sizes[-1], DOMAINS)), "%.0f /s" % found[sizes[-1]],
+               "the best smaller number, %d" % best, "%.0f /s" % found[best], found[sizes[-1]] / found[best], 0.8, at_most=False)
+
+
+def rows(bench, seconds):
+    quick = bench.quick
+    return [grant_copy(bench, "in turn", 50 if quick else 2000, 1, 1.5), grant_copy(bench, "in a loop", 5 if quick else 25, 300, None),
+            wake_up(bench, 20 if quick else 500), many_pages(bench, 5 if quick else 50, 3 if quick else 10),
+            crowds(bench, seconds)]
