@@ -13,12 +13,15 @@
 
 #include "control_i.h"
 #include "machine.h"
+#include "stream.h"
+#include "trace.h"
 
 struct connection {
     struct control *control;
     struct watch watch;
     struct wire wire;
     bool owner;
+    struct stream *stream;       /* NULL: it carries requests */
     struct connection *next, **pprev;
 };
 
@@ -80,10 +83,24 @@ json_object *control_no_domain(struct request *request, domid_t id)
     return control_refuse(request, "there is no domain %u (see domain list)", id);
 }
 
-static const struct verb *const tables[] = { control_machine_verbs, control_fault_verbs, control_guest_verbs, control_event_verbs,
+static const struct verb *const tables[] = { control_machine_verbs, control_fault_verbs, control_trace_verbs, control_guest_verbs, control_event_verbs,
                                              control_adversary_verbs };
 
-static json_object *handle(struct request *request)
+/*
+ * Whether a verb is an input of the models by itself, to be repeated by a replay. Others look only, or what they do is recorded
+ * where it happens (domains, the clock), or is done by the verb in a form of its own (fault-add).
+ */
+static bool is_recorded(const char *verb)
+{
+    static const char *const prefixes[] = { "guest-", "adversary-", "page-", "fault-remove", "fault-clear", "points-reset", "resume", "limit" };
+
+    for (unsigned i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+        if (!strncmp(verb, prefixes[i], strlen(prefixes[i])))
+            return true;
+    return false;
+}
+
+json_object *control_handle(struct request *request)
 {
     json_object *verb;
 
@@ -98,6 +115,8 @@ static json_object *handle(struct request *request)
             if (strcmp(v->name, json_object_get_string(verb)))
                 continue;
             machine_lock(request->machine);
+            if (trace_is_on(request->machine) && is_recorded(v->name))
+                trace_verb(request->machine, json_object_to_json_string_ext(request->args, JSON_C_TO_STRING_PLAIN));
             result = v->handle(request);
             machine_unlock(request->machine);
             return result;
@@ -113,6 +132,7 @@ static void connection_free(struct connection *connection)
     *connection->pprev = connection->next;
     if (connection->next)
         connection->next->pprev = connection->pprev;
+    stream_destroy(connection->stream);
     wire_clear(&connection->wire);
     close(connection->watch.fd);
     free(connection);
@@ -122,7 +142,7 @@ static int answer_line(struct connection *connection, const char *line)
 {
     struct request request = { .machine = connection->control->machine, .wire = &connection->wire,
                                .args = json_tokener_parse(line) };
-    json_object *reply = json_object_new_object(), *result = handle(&request);
+    json_object *reply = json_object_new_object(), *result = control_handle(&request);
     int rc;
 
     json_object_put(request.args);
@@ -133,6 +153,11 @@ static int answer_line(struct connection *connection, const char *line)
     rc = wire_send(connection->watch.fd, json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN), request.fds,
                    request.nr_fds);
     json_object_put(reply);
+    if (!rc && request.subscribe) {
+        machine_lock(request.machine);
+        connection->stream = stream_create(request.machine, &connection->watch, request.stream_from, request.stream_detail);
+        machine_unlock(request.machine);
+    }
     return rc;
 }
 
@@ -141,20 +166,28 @@ static void connection_ready(void *ctx, unsigned events)
     struct connection *connection = ctx;
     struct machine *m = connection->control->machine;
     char *line;
-    int rc = wire_receive(&connection->wire);
+    int rc;
 
     (void)events;
+    if (connection->stream) {
+        if (stream_ready(connection->stream))
+            return;
+        rc = 0;
+        goto ended;
+    }
+    rc = wire_receive(&connection->wire);
     if (rc == -EAGAIN)
         rc = 1;
-    while (rc > 0 && (line = wire_take_line(&connection->wire))) {
+    while (rc > 0 && !connection->stream && (line = wire_take_line(&connection->wire))) {
         if (answer_line(connection, line))
             rc = -EPIPE;
         free(line);
     }
     if (rc > 0) {
-        machine_rearm(m, &connection->watch, EPOLLIN);
+        machine_rearm(m, &connection->watch, connection->stream ? EPOLLIN | EPOLLOUT : EPOLLIN);
         return;
     }
+ended:
     if (rc == -EMSGSIZE)
         machine_log(m, "a control connection sent a line of more than %u bytes: dropped", WIRE_MAX_LINE);
     if (connection->owner)

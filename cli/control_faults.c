@@ -31,6 +31,7 @@ static json_object *verb_fault_add(struct request *request)
         json = request->args;
     if (!fault_from_json(request->machine, json, ignored, &rule, request->error, sizeof request->error))
         return NULL;
+    fault_record(request->machine, &rule);
     if (faults_add(request->machine, &rule, &id))
         return control_refuse(request, "cannot add the rule: no memory");
     return guest_value("id", (int64_t)id);

@@ -21,8 +21,12 @@ struct request {
     char error[256];
     int fds[WIRE_MAX_FDS];       /* to be sent with the reply */
     unsigned nr_fds;
+    bool subscribe, stream_detail;   /* after the reply the connection carries trace events, from this number on */
+    uint64_t stream_from;
 };
 
+/* Answers a request, as a connection does; the result, or NULL with error set. */
+json_object *control_handle(struct request *request);
 /* Sets the error; NULL, to be returned. */
 json_object *control_refuse(struct request *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
 json_object *control_no_domain(struct request *request, domid_t id);
@@ -38,7 +42,7 @@ struct verb {
     const char *name;
     json_object *(*handle)(struct request *request);
 };
-extern const struct verb control_machine_verbs[], control_fault_verbs[], control_guest_verbs[], control_event_verbs[],
+extern const struct verb control_machine_verbs[], control_fault_verbs[], control_trace_verbs[], control_guest_verbs[], control_event_verbs[],
     control_adversary_verbs[];
 
 #endif

@@ -10,6 +10,7 @@
 #include "control_guest.h"
 #include "faults.h"
 #include "process.h"
+#include "trace.h"
 
 #define MAX_ERRNO 133
 #define MAX_NS (365ull * 86400 * 1000000000)
@@ -376,4 +377,17 @@ json_object *fault_to_json(const struct fault_rule *rule)
     if (rule->optional)
         json_object_object_add(object, "optional", json_object_new_boolean(true));
     return object;
+}
+
+void fault_record(struct machine *m, const struct fault_rule *rule)
+{
+    json_object *request;
+
+    if (!trace_is_on(m))
+        return;
+    request = json_object_new_object();
+    json_object_object_add(request, "verb", json_object_new_string("fault-add"));
+    json_object_object_add(request, "rule", fault_to_json(rule));
+    trace_verb(m, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN));
+    json_object_put(request);
 }

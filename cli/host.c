@@ -21,6 +21,7 @@
 #include "machine.h"
 #include "options.h"
 #include "sock_way.h"
+#include "trace.h"
 
 static void signal_ready(void *ctx, unsigned events)
 {
@@ -58,7 +59,10 @@ static int add_faults(struct machine *machine, const char *path)
         rule = many ? json_object_array_get_idx(json, i) : json;
         if (!fault_from_json(machine, rule, NULL, &parsed, error, sizeof error))
             rc = usage_error("%s: rule %zu: %s", path, i + 1, error);
-        else if (faults_add(machine, &parsed, &id))
+        if (rc)
+            break;
+        fault_record(machine, &parsed);
+        if (faults_add(machine, &parsed, &id))
             rc = fail("cannot add a fault rule: no memory");
     }
     machine_unlock(machine);
@@ -77,6 +81,16 @@ static void choose_ways(int way, struct machine_config *config, char *why, size_
         config->no_devices = why;
         config->ways[0] = &sock_way;
     }
+}
+
+static int start_trace(struct machine *machine, const char *path)
+{
+    int rc;
+
+    machine_lock(machine);
+    rc = trace_to_file(machine, path);
+    machine_unlock(machine);
+    return rc ? usage_error("cannot write the trace to %s: %s", path, strerror(-rc)) : 0;
 }
 
 int host_machine(const struct host_config *config)
@@ -105,7 +119,9 @@ int host_machine(const struct host_config *config)
     if (machine_start(&machine, &machine_config))
         return 1;
     machine.clock.automatic = options->clock && !strcmp(options->clock, "auto");
-    status = options->fault ? add_faults(&machine, options->fault) : 0;
+    status = options->trace ? start_trace(&machine, options->trace) : 0;
+    if (!status)
+        status = options->fault ? add_faults(&machine, options->fault) : 0;
     signals = (struct watch){ signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), signal_ready, &machine };
     rc = status ? -ECANCELED : machine_watch(&machine, &signals, EPOLLIN);
     if (!rc)

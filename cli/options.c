@@ -26,6 +26,7 @@ static const struct option_row {
     { OPT_CLOCK, { "clock", required_argument, NULL, OPT_CLOCK }, "  --clock MODE     the machine's time: real (default), virtual, auto" },
     { OPT_FAULT, { "fault", required_argument, NULL, OPT_FAULT }, "  --fault FILE     fault rules, JSON; - is standard input" },
     { OPT_WAY, { "way", required_argument, NULL, OPT_WAY }, "  --way WAY        how programs reach the devices: auto (default), device, socket" },
+    { OPT_TRACE, { "trace", required_argument, NULL, OPT_TRACE }, "  --trace FILE     everything that happens goes there, a line of JSON each" },
     { OPT_VERBOSE, { "verbose", no_argument, NULL, OPT_VERBOSE }, "  --verbose        print what the guest kernels log" },
 };
 #define NR_ROWS (sizeof rows / sizeof *rows)
@@ -147,6 +148,9 @@ int options_parse(struct options *options, unsigned allowed, int argc, char **ar
             options->clock = optarg;
             if (strcmp(optarg, "real") && strcmp(optarg, "virtual") && strcmp(optarg, "auto"))
                 return usage_error("unknown clock '%s': use real, virtual or auto", optarg) + 1;
+            break;
+        case OPT_TRACE:
+            options->trace = optarg;
             break;
         case OPT_FAULT:
             options->fault = optarg;

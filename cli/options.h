@@ -22,6 +22,7 @@ struct options {
     int owner;                   /* --owner PID, 0: not given */
     unsigned long long seed;     /* --seed N, 0: not given */
     const char *clock;           /* --clock real, virtual or auto; NULL: not given */
+    const char *trace;           /* --trace FILE, NULL: not given */
     const char *fault;           /* --fault FILE, NULL: not given */
     char **rest;                 /* what follows the options */
     int nr_rest;
@@ -31,8 +32,8 @@ enum {
     OPT_DIR = 1, OPT_DOMAIN = 2, OPT_PROFILE = 4, OPT_JSON = 8, OPT_VERBOSE = 16,
     OPT_ANYWHERE = 32,           /* options may also follow other arguments */
     OPT_OWNER = 4096, OPT_WAY = 8192,
-    OPT_SEED = 1 << 16, OPT_CLOCK = 1 << 17, OPT_FAULT = 1 << 18,
-    OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT,      /* of whoever starts a machine */
+    OPT_SEED = 1 << 16, OPT_CLOCK = 1 << 17, OPT_FAULT = 1 << 18, OPT_TRACE = 1 << 19,
+    OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT | OPT_TRACE,      /* of whoever starts a machine */
 };
 
 /* Parses what allowed names. 0: go on; anything else: the exit status + 1 (after --help, or a message). */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "machine.h"
+#include "trace.h"
 
 const char *const adversary_kinds[ADVERSARY_NR_KINDS] = {
     [ADVERSARY_REWRITE] = "rewrite-entries", [ADVERSARY_FLIP] = "flip", [ADVERSARY_STALE] = "stale", [ADVERSARY_GUESS] = "guess",
@@ -298,9 +299,12 @@ void adversaries_settle(struct machine *m)
 {
     if (m->adversary_at_work)
         return;
-    for (struct adversary *a = m->adversaries; a; a = a->next)
+    for (struct adversary *a = m->adversaries; a; a = a->next) {
+        if (a->owed)
+            trace_steps(m);
         for (; a->owed; a->owed--)
             make_step(a);
+    }
 }
 
 /* ---- Life ------------------------------------------------------------------------------------- */

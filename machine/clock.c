@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "machine.h"
+#include "trace.h"
 
 #define NSEC_PER_SEC 1000000000u
 /* A wait that takes longer than this in one go is for nothing that comes. */
@@ -50,11 +51,17 @@ uint64_t clock_next(const struct machine *m)
     return d ? kernel_next_timer(d->kernel) : CLOCK_NEVER;
 }
 
-static void run_timers(struct machine *m, struct domain *d)
+void clock_run_kernel(struct machine *m, struct domain *d)
 {
+    trace_timers(m, d->id);
     domain_enter(d);
     kernel_run_timers(d->kernel);
     domain_leave(d);
+}
+
+static void run_timers(struct machine *m, struct domain *d)
+{
+    clock_run_kernel(m, d);
     machine_settle(m);
 }
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct domain;
 struct machine;
 
 struct clock {
@@ -29,6 +30,8 @@ void clock_start(struct clock *clock, bool is_virtual);
 void clock_sample(struct machine *m);
 /* The earliest deadline of any kernel, CLOCK_NEVER. */
 uint64_t clock_next(const struct machine *m);
+/* Runs the timers of one kernel that are due now. */
+void clock_run_kernel(struct machine *m, struct domain *d);
 /* Runs what is due now, in order of deadlines. */
 void clock_run(struct machine *m);
 /* Moves a virtual clock to the time, running what is due on the way, each at its deadline. */

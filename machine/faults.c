@@ -303,7 +303,8 @@ static struct fault_rule *decide(struct faults *f, const struct point *p, const 
             decided = rule;
     if (decided)
         decided->fired++;
-    f->decided = decided ? decided->id : 0;
+    if (decided)
+        f->decided = decided->id;      /* until the event that tells of it */
     return decided;
 }
 
@@ -353,7 +354,7 @@ enum hv_verdict faults_at_hypercall(void *ctx, const struct hv_point *hv_point, 
     struct machine *m = ctx;
     struct domain *d = machine_domain(m, hv_point->caller);
     const struct kernel_point *call = d && d->kernel ? kernel_current(d->kernel) : NULL;
-    unsigned process = call ? (unsigned)call->tag : 0;
+    unsigned process = call ? (unsigned)(call->tag & UINT32_MAX) : 0;
     const struct fault_rule *rule;
     struct point p;
 
@@ -426,11 +427,15 @@ struct kernel_verdict faults_at_kernel(void *ctx, struct kernel_point *kernel_po
     struct domain *d = ctx;
     struct machine *m = d->machine;
     const struct fault_rule *rule;
-    unsigned process = (unsigned)kernel_point->tag;
+    unsigned process = (unsigned)(kernel_point->tag & UINT32_MAX);
     struct point p;
 
     point_of_kernel(&p, kernel_point);
     rule = decide(m->faults, &p, NULL, process);
+    if (rule) {
+        kernel_point->tag |= (int64_t)(rule->id << 32);
+        m->faults->decided = 0;
+    }
     return rule ? act(m, rule, &p, process) : (struct kernel_verdict){ .action = KERNEL_GO_ON };
 }
 

@@ -21,6 +21,7 @@
 #include "loops.h"
 #include "maps.h"
 #include "process.h"
+#include "trace.h"
 
 #define DEFAULT_FRAMES (1ull << 18)      /* 1 GiB */
 #define PRIVILEGED_DOMAIN 0
@@ -47,6 +48,16 @@ void machine_lock(struct machine *m)
     maps_drain(m->maps);
 }
 
+void machine_upcall(struct machine *m, struct domain *d)
+{
+    d->upcall = false;
+    m->stats.events++;
+    if (d->dead)
+        return;
+    trace_upcall(m, d->id);
+    kernel_upcall(d->kernel);
+}
+
 void machine_settle(struct machine *m)
 {
     /* Handling an upcall may raise others, also for domains passed already. */
@@ -64,10 +75,7 @@ void machine_settle(struct machine *m)
                 d->crashed = false;
                 machine_domain_destroy(m, d->id);
             } else if (d->upcall) {
-                d->upcall = false;
-                m->stats.events++;
-                if (!d->dead)
-                    kernel_upcall(d->kernel);
+                machine_upcall(m, d);
             } else if (d->suspend) {
                 d->suspend = false;
                 machine_domain_suspend(m, d->id, -1, 0, NULL);
@@ -161,11 +169,25 @@ static void on_enter(void *ctx, struct kernel_point *point)
     if (m->caller && point->op == KERNEL_OPEN)
         process_look_again(m, m->caller);
     point->tag = m->caller ? process_number(m, m->caller) : 0;
+    trace_enter(m, point);
+}
+
+static void on_done(void *ctx, const struct kernel_point *point, long result)
+{
+    trace_done(((struct domain *)ctx)->machine, point, result);
+}
+
+static void on_user(void *ctx, const struct kernel_point *point, enum kernel_user op, const void *data, size_t size,
+                    const struct vma *vma, int rc)
+{
+    trace_user(((struct domain *)ctx)->machine, point, op, data, size, vma, rc);
 }
 
 static const struct kernel_hooks kernel_hooks = {
     .inject = faults_at_kernel,
     .enter = on_enter,
+    .done = on_done,
+    .user = on_user,
 };
 
 /* ---- Domains ---------------------------------------------------------------------------------- */
@@ -199,6 +221,8 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
 
     if (!d || !(space = kernel_pv_space_create()))
         goto fail;
+    trace_domain_create(m, id, &(struct domain_options){ profile, options->grant_frames, options->maptrack_frames,
+                                                         options->grant_version });
     *d = (struct domain){ .machine = m, .id = id, .profile = profile, .options = *options, .ns_fd = -1 };
     kernel_domain_config(&domain_config, profile, space);
     domain_config.privileged = id == PRIVILEGED_DOMAIN;
@@ -265,6 +289,7 @@ static int destroy(struct machine *m, domid_t id, bool kill)
 
     if (!d)
         return -ESRCH;
+    trace_domain_destroy(m, id);
     d->dead = true;
     hv_domain_destroy(m->hv, id);
     actor_destroy(d->actor);
@@ -511,7 +536,7 @@ static int make_models(struct machine *m, int memory_fd)
     config.memory = m->memory;
     rc = hv_create(&m->hv, &config);
     if (!rc)
-        maps_set_hv(m->maps, m->hv);
+        maps_set_machine(m->maps, m);
     return rc;
 }
 
@@ -548,6 +573,8 @@ int machine_start(struct machine *m, const struct machine_config *config)
     rc = m->epoll_fd < 0 || m->timer_fd < 0 || m->moment_fd < 0 || m->stop_fd < 0 ? -errno : make_models(m, memory_fd);
     if (!rc)
         rc = faults_create(m);
+    if (!rc)
+        rc = trace_create(m);
     if (!rc)
         rc = loops_create(&m->loops);
     if (!rc)
@@ -600,6 +627,7 @@ void machine_stop(struct machine *m)
             m->ways[i]->destroy(m);
     hv_destroy(m->hv);
     maps_destroy(m->maps);
+    trace_destroy(m);
     faults_destroy(m);
     processes_destroy(m);
     free(m->successors);

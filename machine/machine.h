@@ -149,6 +149,7 @@ struct machine {
     uint64_t seed;
     struct faults *faults;
     struct processes *processes;
+    struct trace *trace;
     pid_t caller;                /* thread that makes the present call, see machine_caller */
     struct successor {
         domid_t from, to;
@@ -187,6 +188,8 @@ static inline void machine_lock_only(struct machine *m)
 {
     pthread_mutex_lock(&m->lock);
 }
+/* Delivers an upcall; the rest of machine_settle's work is done by the other calls below. */
+void machine_upcall(struct machine *m, struct domain *d);
 /* Delivers pending upcalls; called by machine_unlock, and before a result of an operation is published. */
 void machine_settle(struct machine *m);
 void machine_unlock(struct machine *m);

@@ -17,9 +17,13 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "machine.h"
+#include "trace.h"
+
 
 struct maps {
     struct hv *hv;
+    struct machine *machine;
     int dir_fd;                  /* holds "memory" and "maps" */
     int links_fd;                /* "maps" */
     int memory_fd;
@@ -177,6 +181,7 @@ static uint64_t *gone_bits(struct mapping *mapping)
 /* While a process may see a frame it is not given to anybody else. */
 static void hold_frames(struct maps *maps, const struct vma_run *runs, size_t nr_runs, void (*hold)(struct hv *, uint64_t))
 {
+    trace_frames(maps->machine, runs, nr_runs, hold == hv_frame_get);
     for (size_t i = 0; i < nr_runs; i++)
         for (uint64_t j = 0; runs[i].mfn != HV_INVALID_MFN && j < runs[i].nr; j++)
             hold(maps->hv, runs[i].mfn + j);
@@ -529,9 +534,10 @@ void maps_end_all(struct maps *maps)
         mapping_end(maps, mapping);
 }
 
-void maps_set_hv(struct maps *maps, struct hv *hv)
+void maps_set_machine(struct maps *maps, struct machine *m)
 {
-    maps->hv = hv;
+    maps->hv = m->hv;
+    maps->machine = m;
 }
 
 void maps_drain(struct maps *maps)

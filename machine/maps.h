@@ -45,8 +45,8 @@ struct mapping {
 /* dir_fd: an empty directory on a tmpfs of our own. 0 or negative errno; the memory of nr_frames is mapped at *memory. */
 int maps_create(struct maps **out, int dir_fd, uint64_t nr_frames, void **memory);
 void maps_destroy(struct maps *maps);      /* after maps_end_all */
-/* The model whose frames they are; before the first mapping. */
-void maps_set_hv(struct maps *maps, struct hv *hv);
+/* The machine whose frames they are; before the first mapping. */
+void maps_set_machine(struct maps *maps, struct machine *m);
 /* Readable when a mapping ended. */
 int maps_inotify_fd(const struct maps *maps);
 size_t maps_count(const struct maps *maps);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The trace: what happens on a machine, one JSON object a line (docs/trace.md). The last events are kept; all go to a file and to
+ * subscribers. Details are what a replay needs and people seldom do: beginnings of calls, memory of programs, timers, upcalls.
+ *
+ * All calls need the machine's lock.
+ */
+#ifndef GNTSIM_MACHINE_TRACE_H
+#define GNTSIM_MACHINE_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <gntsim/hv.h>
+#include <gntsim/kernel.h>
+
+struct domain;
+struct domain_options;
+struct machine;
+struct trace;
+
+#define TRACE_FORMAT 1
+
+int trace_create(struct machine *m);
+void trace_destroy(struct machine *m);
+void trace_switch(struct machine *m, bool on);
+bool trace_is_on(const struct machine *m);
+/* Everything from now on goes to the file, which is made anew; switches the trace on. 0, negative errno. */
+int trace_to_file(struct machine *m, const char *path);
+/* What is not in the file yet goes there. */
+void trace_flush(struct machine *m);
+
+/* The number of the next event. */
+uint64_t trace_next(const struct machine *m);
+/* The oldest event with a number >= *seq that is still there, details only if wanted; NULL: none. *seq is its number. Not ended
+ * by 0, valid until the next event. */
+const char *trace_line(const struct machine *m, uint64_t *seq, bool detail, size_t *size);
+/* The oldest number that is still there. */
+uint64_t trace_first(const struct machine *m);
+
+/* Is told each event, its newline included, as it happens. It must not wait. */
+struct trace_subscriber {
+    void (*event)(struct trace_subscriber *subscriber, const char *line, size_t size, bool detail);
+    struct trace_subscriber *next, **pprev;      /* the trace's; pprev NULL: no subscriber */
+};
+void trace_subscribe(struct machine *m, struct trace_subscriber *subscriber);
+void trace_unsubscribe(struct trace_subscriber *subscriber);
+
+/* ---- What is told ----------------------------------------------------------------------------- */
+
+/* Hooks of the hypervisor (ctx: the machine) and of kernels (ctx: the domain). */
+void trace_hypercall(void *ctx, const struct hv_point *point, long result);
+void trace_enter(struct machine *m, const struct kernel_point *point);
+void trace_done(struct machine *m, const struct kernel_point *point, long result);
+void trace_user(struct machine *m, const struct kernel_point *point, enum kernel_user op, const void *data, size_t size,
+                const struct vma *vma, int rc);
+/* Inputs that are no calls. */
+void trace_domain_create(struct machine *m, domid_t id, const struct domain_options *options);
+void trace_domain_destroy(struct machine *m, domid_t id);
+void trace_timers(struct machine *m, domid_t id);
+void trace_upcall(struct machine *m, domid_t id);
+/* Adversaries make the steps with hypercalls that they owe. */
+void trace_steps(struct machine *m);
+/* Frames that a process may see are held, or not any more. */
+void trace_frames(struct machine *m, const struct vma_run *runs, size_t nr_runs, bool hold);
+/* A request over the control socket that changes something; text: its JSON. */
+void trace_verb(struct machine *m, const char *text);
+
+#endif

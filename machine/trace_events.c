@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/* What each event says. The format is documented in docs/trace.md; replay (cli/replay.c) reads it. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "faults.h"
+#include "points.h"
+#include "trace_i.h"
+
+static void put_result(struct line *line, long result)
+{
+    const char *name = result < 0 ? strerrorname_np((int)-result) : NULL;
+
+    if (name)
+        line_field_string(line, "result", name);
+    else
+        line_field(line, "result", result);
+}
+
+static void put_rule(struct line *line, uint64_t rule)
+{
+    if (rule)
+        line_field_unsigned(line, "rule", rule);
+}
+
+/* ---- Hypercalls ------------------------------------------------------------------------------- */
+
+static const char *status_name(long status)
+{
+    static const char *const names[] = {
+        "okay", "general_error", "bad_domain", "bad_gntref", "bad_handle", "bad_virt_addr", "bad_dev_addr", "no_device_space",
+        "permission_denied", "bad_page", "bad_copy_arg", "address_too_big", "eagain", "no_space",
+    };
+
+    return status <= 0 && -status < (long)(sizeof names / sizeof *names) ? names[-status] : NULL;
+}
+
+static void put_map(struct line *line, const void *arg)
+{
+    const struct gnttab_map_grant_ref *op = arg;
+
+    line_field_unsigned(line, "flags", op->flags);
+    line_field_unsigned(line, "host_addr", op->host_addr);
+    if (op->status != GNTST_okay)
+        return;
+    line_field_unsigned(line, "handle", op->handle);
+    line_field_unsigned(line, "dev_bus_addr", op->dev_bus_addr);
+}
+
+static void put_unmap(struct line *line, const void *arg)
+{
+    const struct gnttab_unmap_grant_ref *op = arg;
+
+    line_field_unsigned(line, "handle", op->handle);
+    line_field_unsigned(line, "host_addr", op->host_addr);
+    line_field_unsigned(line, "dev_bus_addr", op->dev_bus_addr);
+}
+
+static void put_copy(struct line *line, const void *arg)
+{
+    const struct gnttab_copy *op = arg;
+
+    line_field_unsigned(line, "flags", op->flags);
+    line_field_unsigned(line, "len", op->len);
+    line_field_unsigned(line, "source_domain", op->source.domid);
+    if (op->flags & GNTCOPY_source_gref)
+        line_field_unsigned(line, "source_ref", op->source.u.ref);
+    else
+        line_field_unsigned(line, "source_frame", op->source.u.gmfn);
+    line_field_unsigned(line, "source_offset", op->source.offset);
+    line_field_unsigned(line, "dest_domain", op->dest.domid);
+    if (op->flags & GNTCOPY_dest_gref)
+        line_field_unsigned(line, "dest_ref", op->dest.u.ref);
+    else
+        line_field_unsigned(line, "dest_frame", op->dest.u.gmfn);
+    line_field_unsigned(line, "dest_offset", op->dest.offset);
+}
+
+static void put_transfer(struct line *line, const void *arg)
+{
+    line_field_unsigned(line, "frame", ((const struct gnttab_transfer *)arg)->mfn);
+}
+
+static void put_setup_table(struct line *line, const void *arg)
+{
+    line_field_unsigned(line, "frames", ((const struct gnttab_setup_table *)arg)->nr_frames);
+}
+
+static void put_query_size(struct line *line, const void *arg)
+{
+    const struct gnttab_query_size *op = arg;
+
+    if (op->status != GNTST_okay)
+        return;
+    line_field_unsigned(line, "frames", op->nr_frames);
+    line_field_unsigned(line, "max_frames", op->max_nr_frames);
+}
+
+static void put_status_frames(struct line *line, const void *arg)
+{
+    line_field_unsigned(line, "frames", ((const struct gnttab_get_status_frames *)arg)->nr_frames);
+}
+
+static void put_swap(struct line *line, const void *arg)
+{
+    line_field_unsigned(line, "ref_b", ((const struct gnttab_swap_grant_ref *)arg)->ref_b);
+}
+
+static void (*const put_element[])(struct line *line, const void *arg) = {
+    [GNTTABOP_map_grant_ref] = put_map, [GNTTABOP_unmap_grant_ref] = put_unmap, [GNTTABOP_setup_table] = put_setup_table,
+    [GNTTABOP_transfer] = put_transfer, [GNTTABOP_copy] = put_copy, [GNTTABOP_query_size] = put_query_size,
+    [GNTTABOP_unmap_and_replace] = put_unmap, [GNTTABOP_get_status_frames] = put_status_frames,
+    [GNTTABOP_swap_grant_ref] = put_swap,
+};
+
+/* Operations that only name a port have it first. */
+_Static_assert(offsetof(struct evtchn_send, port) == 0 && offsetof(struct evtchn_close, port) == 0 &&
+               offsetof(struct evtchn_unmask, port) == 0, "the port comes first");
+
+static void put_event_op(struct line *line, unsigned cmd, const void *arg)
+{
+    const struct evtchn_alloc_unbound *alloc = arg;
+    const struct evtchn_bind_interdomain *bind = arg;
+    const struct evtchn_bind_virq *virq = arg;
+
+    switch (cmd) {
+    case EVTCHNOP_send:
+    case EVTCHNOP_close:
+    case EVTCHNOP_unmask:
+        line_field_unsigned(line, "port", *(const uint32_t *)arg);
+        return;
+    case EVTCHNOP_alloc_unbound:
+        line_field_unsigned(line, "dom", alloc->dom);
+        line_field_unsigned(line, "remote_dom", alloc->remote_dom);
+        line_field_unsigned(line, "port", alloc->port);
+        return;
+    case EVTCHNOP_bind_interdomain:
+        line_field_unsigned(line, "remote_dom", bind->remote_dom);
+        line_field_unsigned(line, "remote_port", bind->remote_port);
+        line_field_unsigned(line, "local_port", bind->local_port);
+        return;
+    case EVTCHNOP_bind_virq:
+        line_field_unsigned(line, "virq", virq->virq);
+        line_field_unsigned(line, "port", virq->port);
+        return;
+    }
+}
+
+void trace_hypercall(void *ctx, const struct hv_point *p, long result)
+{
+    struct machine *m = ctx;
+    struct domain *d = machine_domain(m, p->caller);
+    const struct kernel_point *call = d && d->kernel ? kernel_current(d->kernel) : NULL;
+    struct line *line = trace_begin(m, p->caller, call ? call->tag & UINT32_MAX : 0, point_command_name(p->op, p->cmd));
+    const char *status = p->element ? status_name(result) : NULL;
+
+    if (call)
+        line_field_unsigned(line, "call", call->call);
+    line_key(line, "args");
+    line_text(line, "{");
+    if (p->element)
+        line_field_unsigned(line, "index", p->index);
+    if (p->op == __HYPERVISOR_grant_table_op)
+        line_field_unsigned(line, "count", p->count);
+    if (p->peer != DOMID_INVALID)
+        line_field_unsigned(line, "peer", p->peer);
+    if (p->ref != UINT32_MAX)
+        line_field_unsigned(line, "ref", p->ref);
+    if (p->element && p->cmd < sizeof put_element / sizeof *put_element && put_element[p->cmd])
+        put_element[p->cmd](line, p->arg);
+    if (p->op == __HYPERVISOR_event_channel_op && p->arg)
+        put_event_op(line, p->cmd, p->arg);
+    if (!p->element && !p->arg)
+        line_field_unsigned(line, "cmd", p->cmd);
+    line_text(line, "}");
+    if (status)
+        line_field_string(line, "result", status);
+    else
+        put_result(line, result);
+    put_rule(line, faults_decided(m));
+    trace_end(m, false);
+}
+
+/* ---- Kernels ---------------------------------------------------------------------------------- */
+
+static void put_ioctl(struct line *line, const struct kernel_point *p)
+{
+    const char *name = point_ioctl_name(p->dev->name, (unsigned)p->args[0]);
+
+    line_field_unsigned(line, "cmd", p->args[0]);
+    if (name)
+        line_field_string(line, "name", name);
+    line_field_unsigned(line, "arg", p->args[1]);
+}
+
+static const char *const arg_names[KERNEL_NR_OPS][4] = {
+    [KERNEL_OPEN] = { "flags" }, [KERNEL_MMAP] = { "offset", "length", "prot", "flags" }, [KERNEL_READ] = { "size" },
+    [KERNEL_MUNMAP] = { "first", "pages" }, [KERNEL_CANCEL] = { "cancelled" }, [KERNEL_PARAM] = { "value" },
+    [KERNEL_UNMAP] = { "first", "pages" }, [KERNEL_NOTIFY] = { "flags", "port" }, [KERNEL_EVENT] = { "port" },
+    [KERNEL_DEFER] = { "waiting" },
+};
+
+static void put_kernel_args(struct line *line, const struct kernel_point *p)
+{
+    if (p->dev)
+        line_field_string(line, "device", p->dev->name);
+    if (p->file)
+        line_field_unsigned(line, "file", p->file);
+    if (p->vma)
+        line_field_unsigned(line, "vma", p->vma);
+    if (p->op == KERNEL_IOCTL)
+        put_ioctl(line, p);
+    for (unsigned i = 0; i < 4 && arg_names[p->op][i]; i++)
+        line_field(line, arg_names[p->op][i], (int64_t)p->args[i]);
+    if (p->op == KERNEL_WRITE)
+        line_field_hex(line, "hex", p->data, p->size);
+    if (p->op == KERNEL_PARAM)
+        line_field_string(line, "name", p->data);
+}
+
+static struct line *begin_kernel(struct machine *m, const struct kernel_point *p, const char *op)
+{
+    struct line *line = trace_begin(m, kernel_domid(p->kernel), p->tag & UINT32_MAX, op);
+
+    if (p->call)
+        line_field_unsigned(line, "call", p->call);
+    line_key(line, "args");
+    line_text(line, "{");
+    return line;
+}
+
+void trace_enter(struct machine *m, const struct kernel_point *p)
+{
+    struct line *line;
+
+    if (!m->trace->on)
+        return;
+    line = begin_kernel(m, p, "enter");
+    line_field_string(line, "op", point_kernel_op_name(p->op));
+    put_kernel_args(line, p);
+    line_text(line, "}");
+    trace_end(m, true);
+}
+
+void trace_done(struct machine *m, const struct kernel_point *p, long result)
+{
+    static const char *const actions[] = {
+        [KERNEL_GO_ON] = "done", [KERNEL_DROP] = "drop", [KERNEL_DOUBLE] = "double", [KERNEL_LATE] = "late",
+    };
+    struct line *line;
+
+    if (!m->trace->on)
+        return;
+    line = begin_kernel(m, p, point_kernel_op_name(p->op));
+    put_kernel_args(line, p);
+    line_text(line, "}");
+    if (p->op >= KERNEL_UNMAP)
+        line_field_string(line, "result", result >= 0 && result < (long)(sizeof actions / sizeof *actions) && actions[result]
+                                              ? actions[result] : "done");
+    else
+        put_result(line, result);
+    put_rule(line, (uint64_t)p->tag >> 32);
+    trace_end(m, false);
+}
+
+void trace_user(struct machine *m, const struct kernel_point *p, enum kernel_user op, const void *data, size_t size,
+                const struct vma *vma, int rc)
+{
+    static const char *const names[] = {
+        [KERNEL_USER_READ] = "user_read", [KERNEL_USER_WRITE] = "user_write", [KERNEL_USER_FIND_VMA] = "find_vma",
+        [KERNEL_USER_VMA_AT] = "vma_at",
+    };
+    struct line *line;
+
+    if (!m->trace->on)
+        return;
+    line = begin_kernel(m, p, names[op]);
+    if (op == KERNEL_USER_READ || op == KERNEL_USER_WRITE)
+        line_field_unsigned(line, "size", size);
+    if ((op == KERNEL_USER_READ || op == KERNEL_USER_WRITE) && !rc)
+        line_field_hex(line, "hex", data, size);
+    if (vma) {
+        line_field_unsigned(line, "vma", vma->id);
+        if (vma->file->kernel)
+            line_field_unsigned(line, "of_domain", kernel_domid(vma->file->kernel));
+    }
+    if (op == KERNEL_USER_VMA_AT && vma)
+        line_field_unsigned(line, "page", *(const uint64_t *)data);
+    line_text(line, "}");
+    put_result(line, rc);
+    trace_end(m, true);
+}
+
+/* ---- Other inputs ----------------------------------------------------------------------------- */
+
+void trace_machine(struct machine *m)
+{
+    struct line *line = trace_begin(m, -1, 0, "machine");
+
+    line_key(line, "args");
+    line_text(line, "{");
+    line_field(line, "format", TRACE_FORMAT);
+    line_field_string(line, "profile", m->profile->name);
+    line_field_unsigned(line, "frames", m->nr_frames);
+    line_field_unsigned(line, "seed", m->seed);
+    line_field_string(line, "clock", m->clock.is_virtual ? "virtual" : "real");
+    line_text(line, "}");
+    trace_end(m, false);
+}
+
+void trace_domain_create(struct machine *m, domid_t id, const struct domain_options *options)
+{
+    struct line *line;
+
+    if (!m->trace->on)
+        return;
+    line = trace_begin(m, id, 0, "domain_create");
+    line_key(line, "args");
+    line_text(line, "{");
+    line_field_string(line, "profile", options->profile->name);
+    line_field(line, "grant_frames", options->grant_frames);
+    line_field(line, "maptrack_frames", options->maptrack_frames);
+    line_field_unsigned(line, "grant_version", options->grant_version);
+    line_text(line, "}");
+    trace_end(m, false);
+}
+
+static void simple(struct machine *m, int id, const char *op, bool detail)
+{
+    struct line *line;
+
+    if (!m->trace->on)
+        return;
+    line = trace_begin(m, id, 0, op);
+    line_text(line, ",\"args\":{}");
+    trace_end(m, detail);
+}
+
+void trace_domain_destroy(struct machine *m, domid_t id)
+{
+    simple(m, id, "domain_destroy", false);
+}
+
+void trace_timers(struct machine *m, domid_t id)
+{
+    simple(m, id, "timers", true);
+}
+
+void trace_upcall(struct machine *m, domid_t id)
+{
+    simple(m, id, "upcall", true);
+}
+
+void trace_steps(struct machine *m)
+{
+    simple(m, -1, "steps", true);
+}
+
+void trace_frames(struct machine *m, const struct vma_run *runs, size_t nr_runs, bool hold)
+{
+    struct line *line;
+
+    if (!m->trace->on)
+        return;
+    line = trace_begin(m, -1, 0, hold ? "frames_hold" : "frames_release");
+    line_key(line, "args");
+    line_text(line, "{");
+    line_key(line, "runs");
+    line_text(line, "[");
+    for (size_t i = 0; i < nr_runs; i++) {
+        line_text(line, i ? ",[" : "[");
+        line_unsigned(line, runs[i].mfn);
+        line_text(line, ",");
+        line_unsigned(line, runs[i].nr);
+        line_text(line, "]");
+    }
+    line_text(line, "]}");
+    trace_end(m, true);
+}
+
+void trace_verb(struct machine *m, const char *text)
+{
+    struct line *line;
+
+    if (!m->trace->on)
+        return;
+    line = trace_begin(m, -1, 0, "verb");
+    line_key(line, "args");
+    line_text(line, text);
+    trace_end(m, false);
+}
