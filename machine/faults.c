@@ -280,14 +280,14 @@ static bool has_its_turn(struct fault_rule *rule)
 }
 
 /* May this rule really act here, in a call by that process? What cannot be done now does not count as fired. */
-static bool can(const struct fault_rule *rule, const struct kernel_point *call, const struct point *p, unsigned process)
+static bool can(const struct fault_rule *rule, const struct kernel_point *call, unsigned process)
 {
     switch (rule->what) {
     case FAULT_KILL:
         return process != 0;
     case FAULT_DELAY:
     case FAULT_PAUSE:
-        return p->kind >= POINT_DEVICE || (call && (call->op == KERNEL_IOCTL || call->op == KERNEL_MMAP || call->op == KERNEL_READ));
+        return call && call->can_wait;
     default:
         return true;
     }
@@ -299,7 +299,7 @@ static struct fault_rule *decide(struct faults *f, const struct point *p, const 
 
     count(f, p);
     for (struct fault_rule *rule = f->rules; rule; rule = rule->next)
-        if (matches(rule, p, process) && has_its_turn(rule) && !decided && can(rule, call, p, process))
+        if (matches(rule, p, process) && has_its_turn(rule) && !decided && can(rule, call, process))
             decided = rule;
     if (decided)
         decided->fired++;
@@ -431,7 +431,7 @@ struct kernel_verdict faults_at_kernel(void *ctx, struct kernel_point *kernel_po
     struct point p;
 
     point_of_kernel(&p, kernel_point);
-    rule = decide(m->faults, &p, NULL, process);
+    rule = decide(m->faults, &p, kernel_point, process);
     if (rule) {
         kernel_point->tag |= (int64_t)(rule->id << 32);
         m->faults->decided = 0;

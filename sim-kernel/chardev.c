@@ -130,7 +130,8 @@ static void begin(struct file *file, struct kreq *req, enum kernel_op op)
     req->pprev = NULL;
     req->file = file;
     req->buf = NULL;
-    req->point = (struct kernel_point){ .op = op, .dev = file->dev, .file = file->id };
+    req->point = (struct kernel_point){ .op = op, .dev = file->dev, .file = file->id,
+                                        .can_wait = op != KERNEL_READ || !(file->flags & O_NONBLOCK) };
     kernel_enter(k);
 }
 
@@ -163,7 +164,7 @@ static long go(struct kernel *k, struct kreq *req)
     verdict = point_inject(k, &req->point);
     if (verdict.action == KERNEL_FAIL)
         rc = verdict.value;
-    else if (verdict.action == KERNEL_HOLD && !k->dead)
+    else if (verdict.action == KERNEL_HOLD && req->point.can_wait && !k->dead)
         rc = hold_before(k, req, &verdict);
     else
         rc = kreq_call_driver(req);

@@ -155,7 +155,7 @@ bool kernel_hold_answer(struct kernel *k, uint64_t token, uint64_t ns)
 {
     struct kernel_point *point = k->current;
 
-    if (!point || (point->op != KERNEL_IOCTL && point->op != KERNEL_MMAP && point->op != KERNEL_READ))
+    if (!point || !point->can_wait)
         return false;
     point->hold = true;
     point->hold_token = token;
