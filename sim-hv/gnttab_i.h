@@ -29,6 +29,9 @@ struct domain;
 /* The bits that say that a counter raised by incr is at its limit. */
 #define PIN_OVERFLOW(incr) ((incr) << 7)
 
+/* Xen keeps the start of a range in 15 bits, but compares all 16 when a use in progress is to become a write. */
+#define ACTIVE_START_MASK 0x7fffu
+
 /* The hypervisor's own copy of an entry in use. Valid while pin is not 0. */
 struct active_entry {
     uint32_t pin;

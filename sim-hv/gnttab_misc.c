@@ -93,7 +93,8 @@ static int flush_one(const struct call *c, const struct gnttab_cache_flush *op, 
         return -EPERM;
     if (owner != c->d && !granted(c->d, owner, mfn, first_ref))
         return -EINVAL;
-    return 0;
+    /* x86 can write a cache back, not throw it away. */
+    return op->op == GNTTAB_CACHE_INVAL ? -EOPNOTSUPP : 0;
 }
 
 long gnttab_cache_flush(const struct call *c, uint64_t uop, unsigned count)

@@ -92,6 +92,25 @@ TEST_KINDS(overlapping_ranges_of_one_page_do_no_harm)
     nothing_in_use();
 }
 
+TEST_KINDS(a_range_that_runs_into_itself_is_copied_on)
+{
+    uint8_t *start = page(2, 6), *at8 = start + 8;
+
+    prepare();
+    for (unsigned i = 0; i < 8; i++)
+        start[i] = (uint8_t)i;
+    EQ(copy(2, own(2, 6), at(own(2, 6), 8), 20), GNTST_okay);
+    for (unsigned i = 0; i < 20; i++)
+        EQ(at8[i], i % 8);
+    EQ(at8[20], 2 * 16 + 6);
+    /* Downwards everything arrives as it was. */
+    at8[20] = 99;
+    EQ(copy(2, at(own(2, 6), 9), at(own(2, 6), 8), 20), GNTST_okay);
+    EQ(at8[0], 1);
+    EQ(at8[19], 99);
+    nothing_in_use();
+}
+
 TEST_KINDS(an_own_grant_can_be_named_by_self_or_number)
 {
     prepare();
@@ -111,13 +130,18 @@ TEST_KINDS(domains_are_looked_up_before_anything_else)
     /* A source that does not exist; with a frame too, as a real 4.17.7 says. */
     EQ(copy(2, ref_of(999, 9999), ref_of(999, 9999), 8), GNTST_bad_domain);
     EQ(copy(2, bad_frame, bad_frame, 8), GNTST_bad_domain);
-    /* Frames only of oneself, and not by number. */
-    EQ(copy(2, (struct side){ .dom = 1, .number = number(1, 3) }, ref_of(999, 9), 8), GNTST_permission_denied);
-    EQ(copy(2, own_number, ref_of(999, 9), 8), GNTST_permission_denied);
-    EQ(copy(2, ref_of(1, 9999), (struct side){ .dom = 1, .number = number(1, 3) }, 8), GNTST_permission_denied);
-    EQ(copy(2, ref_of(1, 9999), own_number, 8), GNTST_permission_denied);
     EQ(copy(2, ref_of(1, 9999), ref_of(999, 9), 8), GNTST_bad_domain);
-    EQ(copy(0, ref_of(1, 9999), (struct side){ .dom = 1, .number = 1 }, 8), GNTST_permission_denied);   /* not even he */
+    EQ(copy(2, (struct side){ .dom = 1, .number = number(1, 3) }, ref_of(999, 9), 8), GNTST_bad_domain);
+    EQ(copy(2, own_number, ref_of(999, 9), 8), GNTST_bad_domain);
+    EQ(copy(2, ref_of(1, 9999), bad_frame, 8), GNTST_bad_domain);
+    /* Frames only of oneself, and not by number; a destination's when the source is there. */
+    EQ(copy(2, (struct side){ .dom = 1, .number = number(1, 3) }, ref_of(1, 9), 8), GNTST_permission_denied);
+    EQ(copy(2, own_number, ref_of(1, 9), 8), GNTST_permission_denied);
+    EQ(copy(2, own_number, own_number, 8), GNTST_permission_denied);
+    EQ(copy(2, ref_of(1, 9999), own_number, 8), GNTST_bad_gntref);
+    EQ(copy(2, ref_of(1, 8), (struct side){ .dom = 1, .number = number(1, 3) }, 8), GNTST_permission_denied);
+    EQ(copy(2, ref_of(1, 8), own_number, 8), GNTST_permission_denied);
+    EQ(copy(0, (struct side){ .dom = 1, .number = 1 }, ref_of(1, 9), 8), GNTST_permission_denied);      /* not even he */
     EQ(copy(2, ref_of(DOMID_IO, 8), ref_of(1, 9), 8), GNTST_bad_domain);
     nothing_in_use();
 }
@@ -315,6 +339,20 @@ TEST_KINDS(a_subpage_grant_bounds_both_sides)
     EQ(copy(2, at(ref_of(1, 20), 4090), own(2, 1), 7), GNTST_bad_copy_arg);
     grant_sub(1, 20, 2, 5, 100, 50, GTF_readonly);
     EQ(copy(2, own(2, 1), at(ref_of(1, 20), 100), 1), GNTST_general_error);
+    nothing_in_use();
+}
+
+/* Its start is kept in 15 bits, but all 16 must be as recorded when a use becomes a write. */
+TEST_KINDS(the_start_of_a_subpage_has_15_bits)
+{
+    to_v2();
+    grant_sub(1, 20, 2, 5, 0x8000 + 100, 50, 0);
+    EQ(copy(2, at(ref_of(1, 20), 100), own(2, 1), 50), GNTST_okay);
+    EQ(copy(2, at(ref_of(1, 20), 99), own(2, 1), 1), GNTST_general_error);
+    EQ(copy(2, own(2, 1), at(ref_of(1, 20), 100), 50), GNTST_okay);
+    EQ(copy(2, at(ref_of(1, 20), 100), at(ref_of(1, 20), 100), 50), GNTST_general_error);
+    grant_sub(1, 20, 2, 5, 100, 50, 0);
+    EQ(copy(2, at(ref_of(1, 20), 100), at(ref_of(1, 20), 100), 50), GNTST_okay);
     nothing_in_use();
 }
 
@@ -628,6 +666,7 @@ static const struct test_case cases[] = {
     { "every combination of frames and references copies", every_combination_of_frames_and_references_copies,
       "ops:6.1/7 ops:6.1/8 ops:6.1/13 ops:6.2/8 ops:6.2/host-pins" },
     { "overlapping ranges of one page do no harm", overlapping_ranges_of_one_page_do_no_harm, "ops:6.4/overlap" },
+    { "a range that runs into itself is copied on", a_range_that_runs_into_itself_is_copied_on, "ops:6.4/overlap" },
     { "an own grant can be named by self or number", an_own_grant_can_be_named_by_self_or_number, "ops:0.5/copy-gref" },
     { "domains are looked up before anything else", domains_are_looked_up_before_anything_else,
       "ops:6.1/2 ops:6.1/3 ops:6.1/4 ops:6.1/5 ops:0.5/copy-frame" },
@@ -645,6 +684,7 @@ static const struct test_case cases[] = {
       "ops:6.2/5 page:1/copy-gref page:1/copy-own page:1/repeat page:1/rc" },
     { "a sub-page grant bounds both sides", a_subpage_grant_bounds_both_sides,
       "ops:6.1/11 ops:6.1/12 ops:6.2/sub-range ent:1.3/sub" },
+    { "the start of a sub-page has 15 bits", the_start_of_a_subpage_has_15_bits, "ops:6.2/6" },
     { "a sub-page that changes while pinned is refused for writing",
       a_subpage_that_changes_while_pinned_is_refused_for_writing, "ops:6.2/6 ent:5-while/flips" },
     { "a grant can be passed on for copies", a_grant_can_be_passed_on_for_copies,
