@@ -84,7 +84,7 @@ json_object *control_no_domain(struct request *request, domid_t id)
 }
 
 static const struct verb *const tables[] = { control_machine_verbs, control_fault_verbs, control_trace_verbs, control_guest_verbs, control_event_verbs,
-                                             control_adversary_verbs };
+                                             control_adversary_verbs, control_remote_verbs };
 
 /*
  * Whether a verb is an input of the models by itself, to be repeated by a replay. Others look only, or what they do is recorded
@@ -152,6 +152,8 @@ static int answer_line(struct connection *connection, const char *line)
         json_object_object_add(reply, "error", json_object_new_string(request.error));
     rc = wire_send(connection->watch.fd, json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN), request.fds,
                    request.nr_fds);
+    if (request.first_fd_is_sent)
+        close(request.fds[0]);
     json_object_put(reply);
     if (!rc && request.subscribe) {
         machine_lock(request.machine);

@@ -21,6 +21,7 @@ struct request {
     char error[256];
     int fds[WIRE_MAX_FDS];       /* to be sent with the reply */
     unsigned nr_fds;
+    bool first_fd_is_sent;       /* away: closed here once the reply is out */
     bool subscribe, stream_detail;   /* after the reply the connection carries trace events, from this number on */
     uint64_t stream_from;
 };
@@ -43,6 +44,6 @@ struct verb {
     json_object *(*handle)(struct request *request);
 };
 extern const struct verb control_machine_verbs[], control_fault_verbs[], control_trace_verbs[], control_guest_verbs[], control_event_verbs[],
-    control_adversary_verbs[];
+    control_adversary_verbs[], control_remote_verbs[];
 
 #endif

@@ -20,6 +20,7 @@
 #include "fuse_way.h"
 #include "machine.h"
 #include "options.h"
+#include "server.h"
 #include "sock_way.h"
 #include "trace.h"
 
@@ -143,6 +144,7 @@ int host_machine(const struct host_config *config)
         machine_run(&machine);
     }
     machine_stop(&machine);
+    remotes_destroy(&machine);
     control_destroy(control);
     close(signals.fd);
     if (owner.fd >= 0)

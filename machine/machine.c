@@ -69,6 +69,11 @@ void machine_settle(struct machine *m)
         struct domain *d, *next;
 
         m->attention = false;
+        for (struct outside *o = m->outsiders, *after; o; o = after) {
+            after = o->next;
+            if (o->crashed)
+                machine_domain_destroy(m, o->id);
+        }
         for (d = m->domains; d; d = next) {
             next = d->next;
             if (d->crashed) {
@@ -110,19 +115,25 @@ static void on_upcall(void *ctx, domid_t id)
 {
     struct machine *m = ctx;
     struct domain *d = any_domain(m, id);
+    struct outside *o = machine_outside(m, id);
 
     if (d)
         d->upcall = m->attention = true;
+    if (o)
+        o->upcall(o);
 }
 
 static void on_crash(void *ctx, domid_t id, const char *why)
 {
     struct machine *m = ctx;
     struct domain *d = any_domain(m, id);
+    struct outside *o = machine_outside(m, id);
 
     machine_log(m, "domain %u was crashed by the hypervisor: %s", id, why);
     if (d)
         d->crashed = m->attention = true;
+    if (o)
+        o->crashed = m->attention = true;
 }
 
 static uint64_t now(void *ctx)
@@ -303,9 +314,49 @@ static int destroy(struct machine *m, domid_t id, bool kill)
     return 0;
 }
 
+static int destroy_outside(struct machine *m, domid_t id)
+{
+    struct outside **link = &m->outsiders, *o;
+
+    while (*link && (*link)->id != id)
+        link = &(*link)->next;
+    o = *link;
+    if (!o)
+        return -ESRCH;
+    *link = o->next;
+    o->next = NULL;
+    hv_domain_destroy(m->hv, id);
+    o->gone(o);
+    return 0;
+}
+
 int machine_domain_destroy(struct machine *m, domid_t id)
 {
-    return destroy(m, id, true);
+    return machine_domain(m, id) ? destroy(m, id, true) : destroy_outside(m, id);
+}
+
+struct outside *machine_outside(const struct machine *m, domid_t id)
+{
+    struct outside *o = m->outsiders;
+
+    while (o && o->id != id)
+        o = o->next;
+    return o;
+}
+
+int machine_outside_create(struct machine *m, struct outside *o, const struct hv_domain_config *config)
+{
+    struct hv_domain_config own = *config;
+    int rc;
+
+    own.privileged = o->id == PRIVILEGED_DOMAIN;
+    rc = hv_domain_create(m->hv, o->id, &own);
+    if (rc)
+        return rc;
+    forget_successor(m, o->id);
+    o->next = m->outsiders;
+    m->outsiders = o;
+    return 0;
 }
 
 /* The lowest id above that nobody has, alive or dead. */
@@ -604,6 +655,8 @@ void machine_stop(struct machine *m)
 
     /* Programs first, while their requests are still answered. */
     machine_lock(m);
+    while (m->outsiders)
+        machine_domain_destroy(m, m->outsiders->id);
     while ((d = first_living(m))) {
         machine_domain_destroy(m, d->id);
         machine_unlock(m);

@@ -108,6 +108,11 @@ int maps_inotify_fd(const struct maps *maps)
     return maps->inotify_fd;
 }
 
+int maps_memory_fd(const struct maps *maps)
+{
+    return maps->memory_fd;
+}
+
 size_t maps_count(const struct maps *maps)
 {
     return HASH_COUNT(maps->by_id);

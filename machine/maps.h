@@ -50,6 +50,8 @@ void maps_set_machine(struct maps *maps, struct machine *m);
 /* Readable when a mapping ended. */
 int maps_inotify_fd(const struct maps *maps);
 size_t maps_count(const struct maps *maps);
+/* The memory as a whole, for reading and writing; stays maps'. */
+int maps_memory_fd(const struct maps *maps);
 
 /* The following need the machine's lock. */
 
