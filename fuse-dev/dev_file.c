@@ -56,6 +56,7 @@ void dev_file_put(struct dev_file *file)
     if (file->next)
         file->next->pprev = file->pprev;
     kernel_file_close(file->file);
+    async_free(file->async);
     free(file);
     d->open_files--;
     domain_enter(d);     /* lets a dead domain go if this was the last */
@@ -66,6 +67,8 @@ static void dev_file_wake(struct file *kernel_file)
 {
     struct dev_file *file = kernel_file->owner;
 
+    if (file->async && kernel_poll(kernel_file) & POLLIN)
+        async_signal(file->async);
     if (!file->poll)
         return;
     fuse_lowlevel_notify_poll(file->poll);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "async.h"
 #include "dev_fs.h"
 #include "machine.h"
 
@@ -42,6 +43,7 @@ struct dev_file {
     unsigned refs;               /* the descriptor's, one per mapping, one per call in progress */
     bool flushed;                /* a descriptor was closed: the release may be under way */
     struct fuse_pollhandle *poll;
+    struct async *async;         /* NULL: nobody asked for signals */
     struct dev_file *next, **pprev;
 };
 

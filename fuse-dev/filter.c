@@ -22,6 +22,7 @@
 
 static int add_rules(scmp_filter_ctx ctx)
 {
+    static const unsigned fcntls[] = { F_GETFL, F_SETFL, F_SETOWN, F_SETOWN_EX, F_SETSIG };
     static const unsigned char types[] = { 'G', 'E', 'P' };
     /* The loader's MAP_PRIVATE | MAP_DENYWRITE maps, by far the most frequent, are never devices. */
     int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 1,
@@ -39,6 +40,11 @@ static int add_rules(scmp_filter_ctx ctx)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(msync), 2,
                               SCMP_A0(SCMP_CMP_MASKED_EQ, ~((1ull << WINDOW_BITS) - 1), WINDOW_START),
                               SCMP_A2(SCMP_CMP_MASKED_EQ, MS_SYNC, MS_SYNC));
+    /* Who wants signals of an event channel; these are rare. */
+    for (unsigned i = 0; !rc && i < sizeof fcntls / sizeof *fcntls; i++)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(fcntl), 1, SCMP_A1_32(SCMP_CMP_EQ, fcntls[i]));
+    if (!rc)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, FIOASYNC));
     /* The Xen devices' commands are of three types. FUSE would copy for those that have a direction. */
     for (unsigned i = 0; !rc && i < sizeof types; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1,

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "async.h"
 #include "dev_fs.h"
 #include "filter.h"
 #include "inject.h"
@@ -414,15 +415,62 @@ static void ioctl_finish(struct call *call)
     free(call);
 }
 
+static void handle_fioasync(struct notice *notice, struct dev_file *file);
+
 static void handle_ioctl(struct notice *notice)
 {
     bool is_ours;
     struct dev_file *file = dev_fs_find(notice->supervisor->machine->fs, notice->tid, (int)notice->args[0], &is_ours);
 
-    if (file)
-        call_start(notice, file, ioctl_start, ioctl_finish);
-    else
+    if (!file)
         answer_continue(notice);
+    else if ((unsigned)notice->args[1] == FIOASYNC)
+        handle_fioasync(notice, file);
+    else
+        call_start(notice, file, ioctl_start, ioctl_finish);
+}
+
+/* FIOASYNC is the one command for any file that FUSE does not have. */
+static void handle_fioasync(struct notice *notice, struct dev_file *file)
+{
+    struct machine *m = notice->supervisor->machine;
+    struct user_mem user_mem = { m, notice->tid };
+    struct user_memory mem = user_mem_of(&user_mem);
+    bool knows = dev_file_kernel(file)->dev->async;
+    int on, rc = -ENOTTY;
+
+    machine_lock_only(m);
+    if (knows)
+        rc = mem.ops->read(mem.ctx, &on, notice->args[2], sizeof on);
+    if (!rc)
+        async_enable(file, (int)notice->args[0], on);
+    dev_file_put(file);
+    machine_unlock(m);
+    answer(notice, rc, 0, 0);
+}
+
+/* The kernel keeps these settings; we take note of them. */
+static void handle_fcntl(struct notice *notice)
+{
+    struct machine *m = notice->supervisor->machine;
+    bool is_ours;
+    struct dev_file *file = dev_fs_find(m->fs, notice->tid, (int)notice->args[0], &is_ours);
+
+    int flags = -1;
+
+    if (file) {
+        machine_lock_only(m);
+        if (notice->args[1] == F_GETFL)
+            flags = async_getfl(file, notice->tid, (int)notice->args[0]);
+        else if (dev_file_kernel(file)->dev->async)
+            async_fcntl(file, notice->tid, (int)notice->args[0], (int)notice->args[1], notice->args[2]);
+        dev_file_put(file);
+        machine_unlock(m);
+    }
+    if (flags < 0)
+        answer_continue(notice);
+    else
+        answer(notice, 0, flags, 0);
 }
 
 /* ---- The thread ------------------------------------------------------------------------------- */
@@ -436,6 +484,7 @@ static const struct handler {
     { SYS_mremap, handle_mremap },
     { SYS_remap_file_pages, handle_remap_file_pages },
     { SYS_ioctl, handle_ioctl },
+    { SYS_fcntl, handle_fcntl },
 };
 
 /* Receives one notification; false: there will be no more. *got: there was one. */

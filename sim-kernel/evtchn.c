@@ -463,4 +463,4 @@ static const struct chardev_ops evtchn_ops = {
     .poll = evtchn_poll,
 };
 
-const struct chardev evtchn_chardev = { .name = "evtchn", .stream = true, .ops = &evtchn_ops };
+const struct chardev evtchn_chardev = { .name = "evtchn", .async = true, .stream = true, .ops = &evtchn_ops };

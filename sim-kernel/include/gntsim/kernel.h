@@ -331,6 +331,7 @@ struct chardev_ops {
 };
 struct chardev {
     const char *name;              /* file name under /dev/xen */
+    bool async;                    /* sends signals to whoever asks with O_ASYNC: when wake says that there is something to read */
     bool stream;                   /* not seekable for reads and writes */
     const struct chardev_ops *ops;
 };
