@@ -7,6 +7,7 @@
 
 #include "control_guest.h"
 #include "machine.h"
+#include "process.h"
 #include "trace.h"
 
 #define MAX_READ 100000
@@ -84,9 +85,26 @@ static json_object *verb_trace_subscribe(struct request *request)
     return state(request->machine);
 }
 
+/* Who the numbers of processes in events and rules are. */
+static json_object *verb_processes(struct request *request)
+{
+    json_object *list = json_object_new_array();
+    pid_t pid;
+
+    for (unsigned number = 1; (pid = process_id(request->machine, number)); number++) {
+        json_object *object = json_object_new_object();
+
+        json_object_object_add(object, "process", json_object_new_int64(number));
+        json_object_object_add(object, "pid", json_object_new_int64(pid));
+        json_object_array_add(list, object);
+    }
+    return list;
+}
+
 const struct verb control_trace_verbs[] = {
     { "trace", verb_trace },
     { "trace-read", verb_trace_read },
+    { "processes", verb_processes },
     { "trace-subscribe", verb_trace_subscribe },
     { NULL, NULL },
 };

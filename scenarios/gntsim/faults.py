@@ -49,15 +49,19 @@ class Rule:
 
     def paused(self) -> list[dict[str, Any]]:
         """The callers that this rule holds (do={"pause": True})."""
-        return [row for row in self.machine.call("paused") if row.get("rule", row.get("id")) == self.id]
+        return [row for row in self.machine.call("paused") if row["rule"] == self.id]
 
     def wait_paused(self, timeout: float = 30) -> None:
         """Waits until it holds a caller."""
         self.machine.eventually(self.paused, "rule %s holding a caller" % (self.name or self.id), timeout)
 
     def resume(self) -> None:
-        """Lets the caller that it holds go on."""
-        self.machine.call("resume", id=self.id)
+        """Lets the callers that it holds go on."""
+        held = self.paused()
+        if not held:
+            raise Error("rule %s holds nobody: wait_paused() waits until it does" % (self.name or self.id))
+        for row in held:
+            self.machine.call("resume", id=row["id"])
 
 
 class Clock:

@@ -7,6 +7,7 @@ import json
 import os
 import selectors
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -65,7 +66,7 @@ class Machine:
     _control: Optional[Control]
     _pump: Optional[Pump]
 
-    def __init__(self, *, profile: Optional[str] = None, seed: Optional[int] = None, clock: str = "real", way: Optional[str] = None,
+    def __init__(self, *, profile: Optional[str] = None, seed: Optional[int] = None, clock: str = "auto", way: Optional[str] = None,
                  trace: Optional[str | os.PathLike[str]] = None, program: Optional[str] = None, verbose: bool = False):
         self._begin(way)
         if clock not in CLOCKS:
@@ -75,7 +76,7 @@ class Machine:
         self._work = short_directory()
         self.dir = os.path.join(self._work, "machine")
         argv = [self.program, "serve", "--dir", self.dir, "--owner", str(os.getpid())]
-        for option, value in (("--profile", profile), ("--seed", seed), ("--clock", None if clock == "real" else "virtual"),
+        for option, value in (("--profile", profile), ("--seed", seed), ("--clock", clock),
                               ("--trace", trace), ("--way", way)):
             if value is not None:
                 argv += [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]
@@ -85,8 +86,7 @@ class Machine:
         try:
             self._start(argv)
             self._control = Control(self.dir)
-            if clock == "auto":
-                self.clock.auto()
+            self.call("trace", on=True)
         except BaseException:
             self.close()
             raise
@@ -204,9 +204,13 @@ class Machine:
         while True:
             result = self.call("trace-read", **{"from": start, "max": 4096})
             events += [Event(event) for event in result["events"]]
-            if not result["events"]:
+            if not result["events"] or result["next"] <= start:
                 return select(events, pattern)
             start = result["next"]
+
+    def pids(self) -> dict[int, int]:
+        """The ids of the processes that events and rules know by number: the first that used a device is 1."""
+        return {row["process"]: row["pid"] for row in self.call("processes")}
 
     def points(self) -> dict[str, Any]:
         """The injection points passed so far: a total, and how often each."""
@@ -252,9 +256,11 @@ class Machine:
         self._server.wait()
 
     def abort(self) -> None:
-        """From another thread: kills the machine, so that whoever uses it gets an error; close() is still needed."""
+        """From another thread: kills the machine and its programs, so that whoever uses it gets an error; close() is still needed."""
         if self._server and self._server.poll() is None:
             self._server.kill()
+        for process in list(self.processes):
+            process.signal(signal.SIGKILL)
 
     def close(self) -> None:
         """Ends the programs that were started here, and the machine if it was started here. Can be called again."""

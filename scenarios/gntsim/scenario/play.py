@@ -110,16 +110,17 @@ class Play:
 
     def create_domain(self, name: str) -> None:
         row = self.data["domains"][name]
-        self.machine.call("domain-create", domain=row["id"], profile=row.get("profile", self.case.profile),
+        self.machine.call("domain-create", domain=row["id"], profile=self.value(row.get("profile", self.case.profile)),
                           **{key: self.value(row.get(key)) for key in ("grant_frames", "maptrack_frames", "grant_version")})
 
     def events(self, start: int = 0) -> list[Event]:
         """The trace with names instead of numbers that differ from run to run."""
         names = {rule.id: name for name, rule in self.rules.items()}
         events = self.machine.trace(start)
+        pids = self.machine.pids()
         for event in events:
             if event.get("pid") is not None:
-                event["program"] = self.programs.get(event["pid"], "other")
+                event["program"] = self.programs.get(pids.get(event["pid"], 0), "other")
             if event.get("rule") in names:
                 event["rule"] = names[event["rule"]]
         return events
@@ -168,6 +169,7 @@ class Play:
             self.path = ("faults", i)
             self.add_rule(self.path, row)
         self.path = ()
+        self.machine.call("points-reset")
         if self.case.point and "limit" in self.case.point:
             self.machine.call("limit", **self.case.point["limit"])
         elif self.case.point:
@@ -249,7 +251,7 @@ def play(case: Case, options: Options, *, whole_trace: bool = False, points: boo
         trace = os.path.join(options.traces, "".join(c if c.isalnum() or c in "._-=" else "_" for c in case.name) + ".jsonl")
     with tempfile.TemporaryDirectory(prefix="gntsim-scenario.") as directory:
         try:
-            with Machine(profile=case.profile, seed=case.seed if case.seed != 1 else None, clock=head.get("clock", "auto"), way=options.way, trace=trace) as machine:
+            with Machine(profile=case.profile, seed=case.seed, clock=head.get("clock", "auto"), way=options.way, trace=trace) as machine:
                 started(machine)
                 state = Play(case, options, directory, machine)
                 result = state.play()

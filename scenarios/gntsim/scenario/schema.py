@@ -384,7 +384,7 @@ def check_names(data: Any) -> None:
     def each(path: Path, value: list[Any], visit: Callable[[Path, Any], None]) -> None:
         for i, one in enumerate(value):
             visit(path + (i,), one)
-            if "steps" in one:
+            if "for" in one and "steps" in one:
                 each(path + (i, "steps"), one["steps"], visit)
 
     def collect(path: Path, one: Any) -> None:
@@ -419,10 +419,11 @@ def check_names(data: Any) -> None:
     for i, value in enumerate(data.get("faults", [])):
         for key in ("domain", "peer"):
             known(("faults", i, key), value.get(key, 0), domains, "domain")
+    numbers: dict[int, str] = {}
     for key, value in domains.items():
-        twins = [other for other in domains if other != key and domains[other]["id"] == value["id"]]
-        if twins:
-            raise Wrong(("domains", key, "id"), "domains \"%s\" and \"%s\" have the same number %d" % (twins[0], key, value["id"]))
+        other = numbers.setdefault(value["id"], key)
+        if other != key:
+            raise Wrong(("domains", key, "id"), "domains \"%s\" and \"%s\" have the same number %d" % (other, key, value["id"]))
     sweep = data.get("sweep", {})
     for key in ("programs", "ends"):
         for i, one in enumerate(sweep.get(key, [])):

@@ -210,7 +210,7 @@ def create(play: Play, step: Step) -> None:
     if name in play.data.get("domains", {}):
         row = play.data["domains"][name]
         arguments = {key: play.value(row.get(key)) for key in ("grant_frames", "maptrack_frames", "grant_version")}
-        ask(play, step, "domain-create", {"domain": row["id"], "profile": row.get("profile", play.case.profile), **arguments})
+        ask(play, step, "domain-create", {"domain": row["id"], "profile": play.value(row.get("profile", play.case.profile)), **arguments})
     else:
         ask(play, step, "domain-create", {"domain": play.domain_id(name), "profile": play.case.profile})
 

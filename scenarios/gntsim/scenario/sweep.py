@@ -10,25 +10,48 @@ from .schema import Wrong
 
 KINDS = ("nth", "index", "limit", "kill")
 
-# What goes wrong at a point unless the file says something else. Points that cannot fail are not in it.
-FAULTS: dict[str, dict[str, Any]] = {
-    "open": {"errno": "ENODEV"}, "ioctl": {"errno": "ENOMEM"}, "mmap": {"errno": "ENOMEM"}, "read": {"errno": "EIO"},
-    "write": {"errno": "EIO"}, "notify": {"drop": True}, "event": {"drop": True},
-    "map_grant_ref": {"status": "bad_gntref"}, "unmap_grant_ref": {"status": "bad_handle"}, "unmap_and_replace": {"status": "bad_handle"},
-    "copy": {"status": "bad_gntref"}, "transfer": {"status": "bad_gntref"}, "setup_table": {"status": "general_error"},
-    "query_size": {"status": "general_error"}, "set_version": {"hypercall": "EPERM"}, "get_version": {"hypercall": "EPERM"},
-    "get_status_frames": {"status": "general_error"}, "swap_grant_ref": {"status": "bad_gntref"}, "cache_flush": {"hypercall": "EPERM"},
-    "memory_op": {"hypercall": "ENOMEM"},
+# What goes wrong at a point unless the file says something else: what a correct program may meet. Points not in it pass.
+STATUS: dict[str, str] = {
+    "map_grant_ref": "bad_gntref", "copy": "bad_gntref", "transfer": "bad_gntref", "swap_grant_ref": "bad_gntref",
+    "setup_table": "general_error", "query_size": "general_error", "get_status_frames": "general_error",
 }
+HYPERCALLS: dict[str, str] = {"set_version": "EPERM", "evtchn_alloc_unbound": "ENOSPC", "evtchn_bind_interdomain": "ENOSPC",
+                              "evtchn_bind_virq": "ENOSPC", "memory_op": "ENOMEM"}
+CALLS: dict[str, str] = {"open": "ENODEV", "mmap": "ENOMEM", "read": "EIO", "write": "EIO"}
+IOCTLS: dict[str, str] = {
+    "MAP_GRANT_REF": "ENOMEM", "SET_MAX_GRANTS": "ENOTTY", "SET_UNMAP_NOTIFY": "EINVAL", "GRANT_COPY": "EINVAL", "ALLOC_GREF": "ENOSPC",
+    "BIND_VIRQ": "ENOSPC", "BIND_INTERDOMAIN": "ENOSPC", "BIND_UNBOUND_PORT": "ENOSPC", "NOTIFY": "ENOTCONN", "HYPERCALL": "ENOMEM",
+    "MMAPBATCH_V2": "ENOMEM", "MMAP_RESOURCE": "ENOMEM",
+}
+KILLS = ("open", "ioctl", "mmap", "munmap", "read", "write", "map_grant_ref", "unmap_grant_ref", "copy")
 BATCHES = ("map_grant_ref", "unmap_grant_ref", "copy", "transfer", "unmap_and_replace")
 LIMITS = {"grant_frames": "grant_frames", "maptrack_frames": "maptrack_in_use"}
 MAPTRACK_PER_FRAME = 256        # 4096 bytes of 16
 
 
-def fault_at(at: str) -> dict[str, Any] | None:
-    if at.startswith("evtchn_"):
-        return {"hypercall": "ENOSPC"}
-    return FAULTS.get(at)
+def fault_at(row: dict[str, Any]) -> dict[str, Any] | None:
+    """What goes wrong at a point, as `points` tells of it; None if nothing should."""
+    at, kind = row["at"], row["kind"]
+    if kind == "element":
+        return {"status": STATUS[at]} if at in STATUS else None
+    if kind == "hypercall":
+        return {"hypercall": HYPERCALLS[at]} if at in HYPERCALLS else None
+    if kind == "kernel":
+        return None
+    name = IOCTLS.get(row.get("ioctl", "")) if at == "ioctl" else CALLS.get(at)
+    return {"errno": name} if name else None
+
+
+# The kinds of points at which something can be done.
+KINDS_OF: dict[str, tuple[str, ...]] = {
+    "status": ("element",), "page_out": ("element",), "hypercall": ("hypercall",), "errno": ("device",), "drop": ("kernel",),
+    "double": ("kernel",), "late": ("kernel",), "kill": ("device", "hypercall"), "delay": ("device", "hypercall"),
+    "pause": ("device", "hypercall"),
+}
+
+
+def possible(row: dict[str, Any], do: dict[str, Any]) -> bool:
+    return row["kind"] in KINDS_OF.get(next(iter(do)), ("device", "hypercall", "kernel"))
 
 
 def label(point: dict[str, Any]) -> str:
@@ -47,8 +70,8 @@ def nth(case: Case, base: Result) -> Iterator[dict[str, Any]]:
     """Each injection point that was passed fails once."""
     sweep = case.scenario.data.get("sweep", {})
     for row in base.points:
-        do = sweep.get("do") or fault_at(row["at"])
-        if do and row["at"] in sweep.get("at", [row["at"]]):
+        do = sweep.get("do") or fault_at(row)
+        if do and possible(row, do) and row["at"] in sweep.get("at", [row["at"]]):
             yield from each(row, do)
 
 
@@ -66,7 +89,7 @@ def kill(case: Case, base: Result) -> Iterator[dict[str, Any]]:
     if "programs" in sweep:
         domains = sorted({number(data, data["programs"][name].get("domain", 0)) for name in sweep["programs"]})
     for row in base.points:
-        if row["at"] in sweep.get("at", ("open", "ioctl", "mmap", "munmap", "read", "write", "release", *BATCHES)):
+        if possible(row, {"kill": True}) and row["at"] in sweep.get("at", KILLS):
             for point in each(row, {"kill": True}):
                 if not domains:
                     yield point
@@ -88,7 +111,7 @@ def index(case: Case, base: Result) -> Iterator[dict[str, Any]]:
             key = (event["op"], event["domain"])
             largest[key] = max(largest.get(key, 0), count)
     for (op, domain), count in largest.items():
-        do = sweep.get("do") or fault_at(op)
+        do = sweep.get("do") or {"status": STATUS.get(op, "bad_handle")}
         for i in range(count):
             yield {"at": op, "domain": domain, "count": count, "index": i, "do": do}
 

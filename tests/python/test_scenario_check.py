@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""Mistakes in scenario files: each gets one line that names file, line and key, and exit status 2."""
+import re
+import tomllib
+
+import pytest
+
+import gntsim.scenario.schema as schema
+from conftest import SOURCE
+from gntsim.scenario.cases import Mistake, Options, cases, check_programs, load, substitute
+from gntsim.scenario.places import Places
+
+pytestmark = pytest.mark.needs_no_machine
+
+GOOD = """\
+[domains]
+front = { id = 1 }
+
+[programs]
+cat = { command = ["cat"], domain = "front" }
+
+[[steps]]
+spawn = "cat"
+
+"""
+
+
+def at(text, path, line):
+    assert Places(text).line(path) == line, Places(text).lines
+
+
+def test_every_key_has_its_line():
+    text = '''# a comment
+a = 1
+[t]   # [no.table]
+b = "x = 1 # no comment"
+"quoted key" = 2
+c.d = 3
+e = [ 1,
+      { f = 4 },   # ]
+      "]" ]
+m = """
+g = 5
+\\""" still """
+l = \'\'\'it's
+\'\'\'
+[[steps]]
+spawn = 1
+[[steps]]
+spawn = 2
+args = [ { h = { i = 1, j = [2, 3] } } ]
+[steps.deep]
+k = 1979-05-27 07:32:00
+n = { }
+[last]
+o = 1'''
+    tomllib.loads(text)
+    for path, line in ((("a",), 2), (("t",), 3), (("t", "b"), 4), (("t", "quoted key"), 5), (("t", "c", "d"), 6), (("t", "e"), 7),
+                       (("t", "e", 1), 8), (("t", "e", 1, "f"), 8), (("t", "e", 2), 9), (("t", "m"), 10), (("t", "l"), 13),
+                       (("steps", 0), 15), (("steps", 0, "spawn"), 16), (("steps", 1, "spawn"), 18),
+                       (("steps", 1, "args", 0, "h", "j", 1), 19), (("steps", 1, "deep"), 20), (("steps", 1, "deep", "k"), 21),
+                       (("last", "o"), 24), (("t", "nothing"), 3), (("steps", 1, "args", 7), 19)):
+        at(text, path, line)
+
+
+def test_the_lines_of_real_files_are_found():
+    for file in (SOURCE / "scenarios").glob("**/*.toml"):
+        text = file.read_text()
+        lines = text.splitlines()
+        for path, line in Places(text).lines.items():
+            if isinstance(path[-1], str):
+                assert path[-1] in lines[line - 1], (file, path)
+
+
+def test_a_good_file_is_said_to_be_good(scenario):
+    done = scenario.check(GOOD)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "story.toml: good, 1 cases\n", "")
+
+
+MISTAKES = {
+    "not TOML": ("[[steps]\nspawn = 1", r"story.toml:1: not TOML: Expected"),
+    "not TOML at the end": ("[[steps]]\nspawn = 'x", r"story.toml:\d+: not TOML"),
+    "a key twice": (GOOD + "[[steps]]\nspawn = 'cat'\nspawn = 'cat'\n", r"story.toml:12: not TOML: Cannot overwrite"),
+    "nothing": ("", r"story.toml:1: \"steps\" is missing"),
+    "unknown table": (GOOD + "[domain]\n", r"story.toml:10: domain: unknown key; did you mean \"domains\"\?"),
+    "unknown key": (GOOD + "[scenario]\nsed = 1\n", r"story.toml:11: scenario.sed: unknown key; did you mean \"seed\"\?"),
+    "unknown step": (GOOD + "[[steps]]\nspwan = 'cat'\n", r"story.toml:11: steps.spwan: unknown step; did you mean \"spawn\"\?"),
+    "unknown key of a step": (GOOD + "[[steps]]\nsend = 'cat'\nline = ''\nlin = 'x'\n", r"story.toml:13: steps.lin: unknown key; did you mean \"line\"\?"),
+    "empty step": (GOOD + "[[steps]]\ntimeout = 3\n", r"story.toml:10: steps: an empty step"),
+    "missing key of a step": (GOOD + "[[steps]]\nsend = 'cat'\n", r"story.toml:10: steps: a step \"send\" needs \"line\""),
+    "wrong type": (GOOD + "[scenario]\nseed = 'x'\n", r"story.toml:11: scenario.seed: must be a number, 0 or more, not 'x'"),
+    "true is no number": (GOOD + "[scenario]\nseed = true\n", r"story.toml:11: scenario.seed: must be a number, 0 or more, not true"),
+    "a table that is none": (GOOD + "[scenario]\n[vars]\nx = 1\n[matrix]\nk = 3\n", r"story.toml:14: matrix.k: must be a list, not 3"),
+    "wrong type within a list": (GOOD + "[[steps]]\nspawn = 'cat'\nargs = ['a', [1]]\n", r"story.toml:12: steps.args: must be a text, not \[1\]"),
+    "domain id": ("domains.a.id = 40000\nsteps = []", r"story.toml:1: domains.a.id: must be a domain's number, 0 to 32751, not 40000"),
+    "no domain id": ("[domains.a]\nprofile = 'pv'\n[[steps]]\naudit = true", r"story.toml:1: domains.a: \"id\" is missing"),
+    "two domains of one number": (GOOD + "[domains.back]\nid = 1\n", r"story.toml:11: domains.back.id: domains \"front\" and \"back\" have the same"),
+    "unknown profile": (GOOD + "[scenario]\nprofile = 'xen'\n", r"scenario.profile: must be a list, not 'xen'|one of"),
+    "unknown program": (GOOD + "[[steps]]\nspawn = 'dog'\n", r"story.toml:11: steps.spawn: there is no program \"dog\"; known are: cat"),
+    "unknown program to wait for": (GOOD + "[[finally]]\nwait = 'cot'\n", r"story.toml:11: finally.wait: there is no program \"cot\"; did you mean \"cat\"\?"),
+    "unknown domain": (GOOD + "[[steps]]\ndestroy = 'back'\n", r"story.toml:11: steps.destroy: there is no domain \"back\""),
+    "unknown domain of a program": ("[programs]\np = { command = ['cat'], domain = 'x' }\n[[steps]]\nspawn = 'p'\n",
+                                    r"story.toml:2: programs.p.domain: there is no domain \"x\"; there are none at all"),
+    "unknown domain of a rule": (GOOD + "[[faults]]\nat = 'mmap'\npeer = 'x'\ndo = { errno = 'EIO' }\n", r"story.toml:12: faults.peer: there is no domain"),
+    "unknown rule": (GOOD + "[[steps]]\nfired = 'x'\n", r"story.toml:11: steps.fired: there is no rule \"x\""),
+    "a rule without a place": (GOOD + "[[faults]]\ndo = { errno = 'EIO' }\n", r"story.toml:10: faults: \"at\" is missing"),
+    "a rule that does two things": (GOOD + "[[faults]]\nat = 'mmap'\ndo = { errno = 'EIO', kill = true }\n", r"story.toml:12: faults.do: must be a table with one key"),
+    "a rule that does nothing known": (GOOD + "[[faults]]\nat = 'mmap'\ndo = { erno = 'EIO' }\n", r"story.toml:12: faults.do.erno: unknown key; did you mean \"errno\""),
+    "a delay that is no time": (GOOD + "[[faults]]\nat = 'mmap'\ndo = { delay = '5' }\n", r"story.toml:12: faults.do.delay: '5' is no time"),
+    "probability": (GOOD + "[[faults]]\nat = 'mmap'\nprobability = 2\ndo = { errno = 'EIO' }\n", r"story.toml:12: faults.probability: must be a number from 0 to 1"),
+    "regular expression": (GOOD + "[[steps]]\nexpect = 'cat'\noutput = '('\n", r"story.toml:12: steps.output: is no regular expression"),
+    "expect nothing": (GOOD + "[[steps]]\nexpect = 'cat'\n", r"story.toml:10: steps: a step \"expect\" needs one of \"output\", \"errors\""),
+    "two ends": (GOOD + "[[steps]]\nwait = 'cat'\nexit = 0\nsignal = 'SIGKILL'\n", r"steps.signal: a step \"wait\" may have one of only"),
+    "signal": (GOOD + "[[steps]]\nkill = 'cat'\nsignal = 'KILL'\n", r"story.toml:12: steps.signal: must be a signal's name"),
+    "amount": (GOOD + "[[steps]]\nstats = { mappings = { least = 1 } }\n", r"story.toml:11: steps.stats.mappings.least: unknown key"),
+    "unknown act": (GOOD + "[[steps]]\nguest = 'paeg'\ndomain = 1\n", r"story.toml:11: steps.guest: must be one of \"page\""),
+    "key of another act": (GOOD + "[[steps]]\nguest = 'page'\ndomain = 1\nref = 2\n", r"story.toml:13: steps.ref: unknown key"),
+    "missing key of an act": (GOOD + "[[steps]]\nguest = 'end'\ndomain = 1\n", r"story.toml:10: steps: a step \"guest\" needs \"ref\""),
+    "write what": (GOOD + "[[steps]]\nguest = 'write'\ndomain = 1\npage = 1\n", r"needs one of \"hex\", \"text\""),
+    "within a loop": (GOOD + "[[steps]]\nfor = 'k'\nin = [1]\nsteps = [\n  { send = 'cat', line = '' },\n  { sned = 'cat' },\n]\n",
+                      r"story.toml:15: steps.steps.sned: unknown step"),
+    "a loop over nothing": (GOOD + "[[steps]]\nfor = 'k'\nin = { from = 1 }\nsteps = []\n", r"story.toml:12: steps.in: \"to\" is missing"),
+    "missing program in PATH": ("programs.p.command = ['no-such-thing']\n[[steps]]\nspawn = 'p'\n",
+                                r"story.toml:1: programs.p.command: there is no program no-such-thing in .* or in PATH: build it, or say with --programs"),
+    "missing program with a path": ("programs.p.command = ['./no-such']\n[[steps]]\nspawn = 'p'\n", r"there is no program /.*/./no-such: build it"),
+    "missing program of a variant": ("programs.p.command = ['${name}']\n[variants]\na.vars.name = 'cat'\nb.vars.name = 'no-such-thing'\n[[steps]]\nspawn = 'p'\n",
+                                     r"story.toml:1: programs.p.command: there is no program no-such-thing"),
+    "sweep": (GOOD + "[sweep]\nends = ['dog']\n", r"story.toml:11: sweep.ends: there is no program \"dog\""),
+    "a name": (GOOD + "[variants]\n'a b' = {}\n", r"story.toml:11: variants.a b: must be a name"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_that_names_its_place(name, place, monkeypatch):
+    text, message = MISTAKES[name]
+    monkeypatch.chdir(place)
+    (place / "story.toml").write_text(text)
+    with pytest.raises(Mistake) as mistake:
+        options = Options(programs=["/usr/bin"])
+        for case in cases(load("story.toml"), options):
+            check_programs(case, options)
+    assert re.match(".*" + message, str(mistake.value)), mistake.value
+    assert "\n" not in str(mistake.value)
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+@pytest.mark.parametrize("name", ["not TOML", "unknown key of a step", "wrong type", "missing program in PATH"])
+def test_a_mistake_is_one_line_of_the_command_and_exit_status_2(scenario, name, verb):
+    text, message = MISTAKES[name]
+    done = scenario.check(text) if verb == "check" else scenario(text)
+    assert re.match("gntsim: .*" + message, done.stderr), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_missing_file_and_a_file_that_is_no_text_are_said_to_be_that(scenario, place):
+    done = scenario.call("check", "nothing.toml")
+    assert (done.returncode, done.stderr) == (2, "gntsim: nothing.toml: cannot be read: No such file or directory\n")
+    (place / "bytes.toml").write_bytes(b"\xff\xfe")
+    done = scenario.call("run", "bytes.toml")
+    assert done.returncode == 2 and done.stderr.startswith("gntsim: bytes.toml: not UTF-8 text")
+    (place / "deep.toml").write_text("a = " + "[" * 100000)
+    done = scenario.call("run", "deep.toml")
+    assert done.returncode == 2 and done.stderr.startswith("gntsim: deep.toml:") and done.stderr.count("\n") == 1
+
+
+def test_mistakes_in_several_files_are_all_said(scenario):
+    for name in ("one.toml", "two.toml"):
+        scenario.write("[x]", name)
+    done = scenario.call("check", "one.toml", "two.toml")
+    assert done.returncode == 2 and re.match("gntsim: one.toml:1: .*\ngntsim: two.toml:1: .*\n$", done.stderr)
+
+
+@pytest.mark.parametrize("args, says", [
+    ((), "VERB"), (("play",), "invalid choice"), (("run",), "FILE"), (("run", "--jobs", "0", "x"), "'0' is no number"),
+    (("run", "--seed", "-1", "x"), "seed"), (("run", "--shard", "3/2", "x"), "I/N"), (("run", "--sweep", "all", "x"), "invalid choice"),
+    (("run", "--sweep-point", "{}", "x"), "no point of a sweep"), (("run", "--sweep-point", "{", "x"), "no point of a sweep"),
+    (("run", "--frobnicate", "x"), "--frobnicate")])
+def test_a_wrong_option_is_a_usage_error(scenario, args, says):
+    done = scenario.call(args[0], *args[1:]) if args else scenario.call("")
+    assert done.returncode == 2 and done.stdout == ""
+    assert says in done.stderr or not args
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("gntsim: ")
+
+
+def test_help_names_every_option(scenario):
+    done = scenario.call("run", "--help")
+    assert done.returncode == 0
+    page = (SOURCE / "docs" / "scenario-format.md").read_text()
+    options = set(re.findall(r"--[a-z-]+", done.stdout)) - {"--help"}
+    assert len(options) == 15
+    for option in options:
+        assert option in page, option
+
+
+def test_the_page_of_the_format_knows_every_key():
+    page = (SOURCE / "docs" / "scenario-format.md").read_text()
+    keys = {*schema.FILE, *schema.SCENARIO, *schema.VARIANT, *schema.DOMAIN, *schema.PROGRAM, *schema.RULE, *schema.ACTIONS, *schema.STEPS,
+            *schema.ACTS, *schema.SWEEP, *schema.LIMIT, *schema.COMMON, *schema.ANSWER}
+    for _, more, _ in schema.STEPS.values():
+        keys |= set(more)
+    for act, _ in schema.ACTS.values():
+        keys |= set(act)
+    words = set(re.findall(r"[\w-]+", page))
+    assert not {key for key in keys if key not in words}
+    for key in keys:
+        assert re.search(r"`[^`]*\b%s\b[^`]*`" % re.escape(key), page), key
+
+
+@pytest.mark.parametrize("text, value", [
+    ("${a}", 1), ("x${a}y${b.c}", "x1y2"), ("${b}", 2), ("${list.1}", 6), ("$${a}", "${a}"), (["${a}", {"k": "${a}"}], [1, {"k": 1}]),
+    ("$a {a} $", "$a {a} $"), ("${grant}", 8), ("${grant.refs}", [8, 9]), ("${grant.refs.1}", 9), ("${plain}", {"x": 1, "y": 2})])
+def test_variables_are_replaced(text, value):
+    variables = {"a": 1, "b": {"c": 2}, "list": [5, 6], "grant": {"ref": 8, "refs": [8, 9]}, "plain": {"x": 1, "y": 2}}
+    assert substitute(text, variables) == value
+
+
+def test_an_unknown_variable_is_named():
+    with pytest.raises(KeyError, match=r"there is no variable \$\{a.x\}; known are: b"):
+        substitute("${a.x.y}", {"a": {"b": 1}})
