@@ -78,7 +78,7 @@ class World:
     def new(self, domain, profile=None):
         # The program is told where the library is, not gntsim.
         prefix = ["env", *("%s=%s" % pair for pair in self.env.items())] if self.env else []
-        more = ["--way", "socket"] if self.way == "socket" else []
+        more = ["--way", "socket" if self.way == "socket" else "device"]
         return self.machine.agent(domain, self.program, profile, prefix=prefix, options=more)
 
     def __getattr__(self, name):

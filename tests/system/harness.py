@@ -48,6 +48,20 @@ def children():
     return found
 
 
+def abandoned(directory, before):
+    """What gntsim has put there since and no living process has open: other tests may be at work at the same time."""
+    new = [os.path.join(directory, name) for name in set(os.listdir(directory)) - set(before) if "gntsim" in name]
+    if not new:
+        return []
+    used = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            used.add(os.readlink(link))
+        except OSError:
+            continue
+    return [path for path in new if os.path.exists(path) and not any(name.startswith(path) for name in used)]
+
+
 def mounts():
     """Mounts of this namespace that gntsim made."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
