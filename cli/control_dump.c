@@ -25,17 +25,12 @@ static void add_bool(json_object *object, const char *key, bool value)
     json_object_object_add(object, key, json_object_new_boolean(value));
 }
 
-json_object *dump_domain(struct machine *m, struct domain *d)
+static void add_domain_info(json_object *object, struct machine *m, domid_t id)
 {
-    json_object *object = json_object_new_object();
     struct hv_domain_info info;
 
-    add_int(object, "domain", d->id);
-    add_text(object, "profile", d->profile->name);
-    add_text(object, "state", d->dead ? "dead" : "alive");
-    add_int(object, "open_files", d->open_files);
-    if (hv_domain_info(m->hv, d->id, &info))
-        return object;
+    if (hv_domain_info(m->hv, id, &info))
+        return;
     add_bool(object, "auto_translated", info.auto_translated);
     add_bool(object, "privileged", info.privileged);
     add_int(object, "grant_version", info.grant_version);
@@ -45,8 +40,32 @@ json_object *dump_domain(struct machine *m, struct domain *d)
     add_int(object, "pages", info.tot_pages);
     add_int(object, "paged_out", info.paged_pages);
     add_int(object, "ports", info.nr_ports);
+}
+
+json_object *dump_domain(struct machine *m, struct domain *d)
+{
+    json_object *object = json_object_new_object();
+
+    add_int(object, "domain", d->id);
+    add_text(object, "profile", d->profile->name);
+    add_text(object, "state", d->dead ? "dead" : "alive");
+    add_int(object, "open_files", d->open_files);
+    add_domain_info(object, m, d->id);
     if (!d->dead)
         add_int(object, "deferred", gnttab_nr_deferred(d->kernel));
+    return object;
+}
+
+json_object *dump_outside(struct machine *m, const struct outside *o)
+{
+    json_object *object = json_object_new_object();
+
+    add_int(object, "domain", o->id);
+    add_text(object, "profile", "process");
+    add_int(object, "kernel", (uint64_t)o->pid);
+    add_text(object, "state", "alive");
+    add_int(object, "open_files", 0);
+    add_domain_info(object, m, o->id);
     return object;
 }
 
@@ -179,6 +198,8 @@ json_object *dump_stats(struct machine *m)
         domains += !d->dead;
         open_files += d->open_files;
     }
+    for (const struct outside *o = m->outsiders; o; o = o->next)
+        domains++;
     add_int(object, "domains", domains);
     add_int(object, "open_files", open_files);
     add_int(object, "mappings", maps_count(m->maps));

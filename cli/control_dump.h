@@ -7,8 +7,11 @@
 
 struct domain;
 struct machine;
+struct outside;
 
 json_object *dump_domain(struct machine *m, struct domain *d);
+/* A domain whose kernel is a process of its own. */
+json_object *dump_outside(struct machine *m, const struct outside *o);
 /* what: entries, maptrack, frames or ports, NULL for all; only: one domain, -1 for all. NULL: no such thing. */
 json_object *dump_machine(struct machine *m, const char *what, int only);
 json_object *dump_stats(struct machine *m);

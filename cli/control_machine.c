@@ -26,12 +26,20 @@ static bool get_profile(struct request *request, const struct kernel_profile **o
     return *out != NULL;
 }
 
+/* Whoever its kernel is. */
+static bool exists(struct machine *m, domid_t id)
+{
+    return machine_domain(m, id) || machine_outside(m, id);
+}
+
 static json_object *verb_domain_list(struct request *request)
 {
     json_object *list = json_object_new_array();
 
     for (struct domain *d = request->machine->domains; d; d = d->next)
         json_object_array_add(list, dump_domain(request->machine, d));
+    for (const struct outside *o = request->machine->outsiders; o; o = o->next)
+        json_object_array_add(list, dump_outside(request->machine, o));
     return list;
 }
 
@@ -114,7 +122,7 @@ static json_object *page_verb(struct request *request, int (*move)(struct hv *, 
 
     if (!control_domid(request, &id) || !control_int(request, "ref", -1, 0, UINT32_MAX, &ref))
         return NULL;
-    if (!machine_domain(m, id))
+    if (!exists(m, id))
         return control_no_domain(request, id);
     rc = ref_to_gfn(m, id, (uint32_t)ref, &gfn);
     if (rc)
@@ -147,7 +155,7 @@ static json_object *verb_dump(struct request *request)
 
     if (!control_int(request, "domain", -1, -1, DOMID_FIRST_RESERVED - 1, &only))
         return NULL;
-    if (only >= 0 && !machine_domain(request->machine, (domid_t)only))
+    if (only >= 0 && !exists(request->machine, (domid_t)only))
         return control_no_domain(request, (domid_t)only);
     if (!json_object_object_get_ex(request->args, "what", &what))
         what = NULL;
