@@ -188,7 +188,7 @@ static void check_socket(struct finding *finding)
     const char *problem = sock_way_problem();
 
     found(finding, !problem, problem ? problem : "sockets, and a directory that shows the end of mappings",
-          "set TMPDIR to a directory of a tmpfs, or of a local file system other than an overlay");
+          "set GNTSIM_TMPDIR to a directory of a tmpfs, or of a local file system other than an overlay");
 }
 
 const struct check checks[] = {

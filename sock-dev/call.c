@@ -62,7 +62,6 @@ static void now_or_later(struct sock_conn *conn, long rc, void (*decided)(struct
 static void mmap_start(struct sock_conn *conn, uint64_t offset, uint64_t length, uint32_t prot, uint32_t flags)
 {
     conn->kreq = (struct kreq){ .done = mmap_done, .owner = conn, .mem = message_memory(&conn->message) };
-    machine_caller(conn->server->machine, conn->peer);
     now_or_later(conn, kernel_mmap(conn->file->file, offset, length, prot, flags, &conn->vma, &conn->kreq), mmap_decided);
 }
 
@@ -133,7 +132,6 @@ static bool ioctl_start(struct sock_conn *conn, const struct sock_ioctl_mmap *th
     conn->message.ctx = conn;
     conn->then = then;
     conn->kreq = (struct kreq){ .done = ioctl_done, .owner = conn, .mem = message_memory(&conn->message) };
-    machine_caller(conn->server->machine, conn->peer);
     rc = kernel_ioctl(conn->file->file, request->cmd, request->arg, &conn->kreq);
     if (request->cmd == IOCTL_EVTCHN_RESET && conn->file->events)
         events_reset(conn->file->events);
@@ -159,7 +157,6 @@ static bool call_write(struct sock_conn *conn, size_t size, const char **why)
 {
     long rc;
 
-    machine_caller(conn->server->machine, conn->peer);
     rc = kernel_write(conn->file->file, conn->in + sizeof(struct sock_header), size - sizeof(struct sock_header));
     (void)why;
     machine_settle(conn->server->machine);
@@ -203,7 +200,6 @@ static bool call_open(struct sock_conn *conn, size_t size, const char **why)
         return true;
     }
     dev = kernel_chardev_find(request->device);
-    machine_caller(server->machine, conn->peer);
     rc = !dev ? -ENOENT : !d ? -ENODEV : sock_file_open(server, d, dev, request->flags, &conn->file);
     if (!rc && !strcmp(dev->name, "evtchn")) {
         rc = events_create(conn->file, &fd);

@@ -137,6 +137,7 @@ static bool input(struct sock_conn *conn)
     machine_lock(m);
     settled(conn);
     m->stats.socket_requests++;
+    machine_caller(m, conn->peer);
     good = call_start(conn, &why);
     machine_unlock(m);
     return good ? true : drop(conn, why);

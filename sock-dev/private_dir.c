@@ -147,7 +147,7 @@ static int make_in(const char *base, struct private_dir *dir)
 
 int private_dir_create(struct private_dir *dir)
 {
-    const char *bases[] = { "/dev/shm", getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp" };
+    const char *bases[] = { getenv("GNTSIM_TMPDIR"), "/dev/shm", getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp" };
     int rc = -ENOENT;
 
     for (unsigned i = 0; rc && i < sizeof bases / sizeof *bases; i++)

@@ -19,7 +19,7 @@ struct private_dir {
 };
 
 /*
- * In /dev/shm, $XDG_RUNTIME_DIR, $TMPDIR or /tmp: the first where the end of a mapping can be seen (maps.h), which network and
+ * In $GNTSIM_TMPDIR, /dev/shm, $XDG_RUNTIME_DIR, $TMPDIR or /tmp: the first where the end of a mapping can be seen (maps.h), which network and
  * overlay file systems do not show. Negative errno if there is none.
  */
 int private_dir_create(struct private_dir *dir);

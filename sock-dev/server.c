@@ -199,7 +199,7 @@ const char *sock_way_problem(void)
     struct private_dir dir;
 
     if (private_dir_create(&dir))
-        return "no directory (/dev/shm, $XDG_RUNTIME_DIR, $TMPDIR, /tmp) can be written to and shows the end of mappings";
+        return "no directory ($GNTSIM_TMPDIR, /dev/shm, $XDG_RUNTIME_DIR, $TMPDIR, /tmp) can be written to and shows the end of mappings";
     private_dir_remove(&dir);
     return NULL;
 }
@@ -318,8 +318,15 @@ static void sock_wait_killed(struct machine *m)
 
 static void sock_stop(struct machine *m)
 {
+    struct sock_listener *listener;
     uint64_t one = 1;
 
+    /* Programs of domains that went on as others. */
+    machine_lock(m);
+    for (listener = m->sock->listeners; listener; listener = listener->next)
+        if (listener->watch.fd >= 0)
+            programs_kill(listener->path, false);
+    machine_unlock(m);
     if (write(m->sock->stop.fd, &one, sizeof one) < 0)
         return;
 }

@@ -48,24 +48,17 @@ def children():
     return found
 
 
-def abandoned(directory, before):
-    """What gntsim has put there since and no living process has open: other tests may be at work at the same time."""
-    new = [os.path.join(directory, name) for name in set(os.listdir(directory)) - set(before) if "gntsim" in name]
-    if not new:
-        return []
-    used = set()
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            used.add(os.readlink(link))
-        except OSError:
-            continue
-    return [path for path in new if os.path.exists(path) and not any(name.startswith(path) for name in used)]
-
-
 def mounts():
     """Mounts of this namespace that gntsim made."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return [line for line in lines if "gntsim" in line.split(" - ")[1]]
+
+
+def library_kind():
+    """What gntsim's own libraries were built with, as a kind of program: one without it could not load them."""
+    library = Path(GNTSIM).parent / "libgnttab" / "libxengnttab.so.1"
+    symbols = subprocess.run(["nm", "-D", library], capture_output=True, text=True, check=True).stdout
+    return "asan" if "__asan_init" in symbols else "tsan" if "__tsan_init" in symbols else "dynamic"
 
 
 def can_unmount():
@@ -204,15 +197,17 @@ class Agent:
 class Machine:
     """`gntsim serve` in a directory of its own, for one test."""
 
-    def __init__(self, work, *args):
+    def __init__(self, work, *args, gntsim=(GNTSIM,), env=None):
+        """gntsim: the command, with what it runs under; env: its environment, and that of the machine's programs."""
+        self.gntsim, self.env = list(gntsim), env
         self.work = Path(work)
         self.dir = self.work / "machine"
         self.errors = open(self.work / "stderr", "a+", encoding="utf-8", errors="replace")
         self.agents = []
         self.others = []
         self.stopped = False
-        self.server = subprocess.Popen([GNTSIM, "serve", "--dir", str(self.dir), *map(str, args)], stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.server = subprocess.Popen([*self.gntsim, "serve", "--dir", str(self.dir), *map(str, args)], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=self.errors, text=True, env=env)
         with selectors.DefaultSelector() as selector:
             selector.register(self.server.stdout, selectors.EVENT_READ)
             assert selector.select(PATIENCE), "gntsim serve printed nothing"
@@ -224,7 +219,7 @@ class Machine:
         return (self.work / "stderr").read_text(errors="replace")
 
     def exec_argv(self, domain, *command, profile=None, options=()):
-        return [GNTSIM, "exec", "--dir", str(self.dir), "--domain", str(domain), *(["--profile", profile] if profile else []),
+        return [*self.gntsim, "exec", "--dir", str(self.dir), "--domain", str(domain), *(["--profile", profile] if profile else []),
                 *options, "--", *map(str, command)]
 
     def exec(self, domain, *command, profile=None, **more):
@@ -239,7 +234,7 @@ class Machine:
         return process
 
     def agent(self, domain, program, profile=None, env=None, prefix=(), options=(), words=()):
-        agent = Agent(self.exec_argv(domain, *prefix, program, *words, profile=profile, options=options), self.errors, env=env)
+        agent = Agent(self.exec_argv(domain, *prefix, program, *words, profile=profile, options=options), self.errors, env=env or self.env)
         self.agents.append(agent)
         return agent
 

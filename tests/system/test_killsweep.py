@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A client killed at every system call of its life leaves nothing mapped, nobody stopped and no frame counted. sweep.c says how
 it is killed."""
+import os
 import re
 import subprocess
 
@@ -12,6 +13,12 @@ from harness import eventually
 DELAYS = [-1, 0, 30, 80, 150, 300]
 
 
+def requests(machine):
+    """Of either way."""
+    stats = machine.stats()
+    return stats["fuse_requests"] + stats["socket_requests"]
+
+
 def calls_of(machine, *command):
     done = machine.exec(1, command[0], "0", "-1", *command[1:])
     assert done.returncode == 0, done.stdout + done.stderr
@@ -20,7 +27,9 @@ def calls_of(machine, *command):
 
 def free_at_once(machine):
     """Pages that were granted and still mapped when their owner ended are freed from a timer, ten a second by default: for a
-    sweep that is slow."""
+    sweep that is slow. Without device files nobody sees the parameter, and the test takes its time."""
+    if os.environ.get("GNTSIM_WAY") == "socket":
+        return
     done = machine.exec(1, "sh", "-c", "echo 100000 > /sys/module/grant_table/parameters/free_per_iteration")
     assert done.returncode == 0, done.stderr
 
@@ -71,9 +80,9 @@ def test_the_sweep_really_kills_inside_calls(machine, compiled):
     """The oracle of the sweep itself: a client killed before call N has made N - 1 calls, and they are the devices' too."""
     done = machine.exec(1, compiled("sweep"), "0", "-1", "churn", "1")
     assert done.returncode == 0
-    before = machine.stats()["fuse_requests"]
+    before = requests(machine)
     machine.exec(1, compiled("sweep"), "1", "-1", "churn", "1")
-    assert machine.stats()["fuse_requests"] == before, "killed before its first call it touched no device"
+    assert requests(machine) == before, "killed before its first call it touched no device"
     with pytest.raises(subprocess.CalledProcessError):
         machine.exec(1, compiled("sweep"), "20", "-1", "churn", "1").check_returncode()
-    assert machine.stats()["fuse_requests"] > before
+    assert requests(machine) > before
