@@ -20,6 +20,9 @@ int cmd_serve(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_ctl(int argc, char **argv);
 int cmd_scenario(int argc, char **argv);
+int cmd_record(int argc, char **argv);
+int cmd_replay_device(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
 /* Messages on stderr, with the program's name. Both return the exit status for their kind. */

@@ -13,6 +13,10 @@ const struct command commands[] = {
       "Run a command as a process of a domain (created if new) of the machine at DIR" },
     { "ctl", cmd_ctl, "--dir DIR [--json] VERB...", "Look into and steer the machine at DIR" },
     { "scenario", cmd_scenario, "run|check [OPTIONS] FILE...", "Play scenario files and say whether all was as they say" },
+    { "record", cmd_record, "[-o FILE] [--domain N] -- CMD...",
+      "Run a command on a real Xen and note all that it does with /dev/xen, with every answer" },
+    { "replay-device", cmd_replay_device, "FILE -- CMD...", "Run a command anywhere, with the answers of a record instead of /dev/xen" },
+    { "compare", cmd_compare, "[--profile NAME] [--domain N] FILE", "Say where the simulator would have answered otherwise than a record" },
     { "doctor", cmd_doctor, "[--json]", "Say what this host allows, which way will be used, and what is missing" },
     { 0 },
 };

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* A record as a file: a line of JSON that says what it is, and one for each event. See docs/record-format.md. */
+#ifndef GNTSIM_RECORD_FILE_H
+#define GNTSIM_RECORD_FILE_H
+
+#include <stddef.h>
+
+#include <json-c/json.h>
+
+#define RECORD_VERSION 1
+
+struct record {
+    json_object *header;
+    json_object **events;           /* events[i] is on line i + 2 */
+    size_t nr;
+};
+
+/* Reads and checks all of it. 0; -EINVAL with a message in error, which names the line; another negative errno. */
+int record_load(struct record *record, const char *path, char *error, size_t size);
+void record_free(struct record *record);
+
+const char *record_text(json_object *event, const char *name);     /* NULL if it is not there, or no text */
+long long record_number(json_object *event, const char *name, long long otherwise);
+
+#endif

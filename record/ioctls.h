@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The arguments of the devices' ioctls as JSON: what goes in, what comes out. */
+#ifndef GNTSIM_RECORD_IOCTLS_H
+#define GNTSIM_RECORD_IOCTLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+
+enum direction { IN, OUT };
+
+/* Whoever's memory the arguments are in. All or nothing: 0, -EFAULT. */
+struct memory {
+    int (*read)(void *ctx, void *to, uint64_t from, size_t size);
+    int (*write)(void *ctx, uint64_t to, const void *from, size_t size);
+    void *ctx;
+};
+
+struct ioctl_row;
+
+/* What is known about a command; any command of a Xen device has a row. NULL: it is none of theirs. */
+const struct ioctl_row *ioctl_find(const char *device, unsigned request);
+const char *ioctl_name(const struct ioctl_row *row);
+/* By its name, as in a record. NULL if unknown. */
+const struct ioctl_row *ioctl_by_name(const char *device, const char *name, unsigned *request);
+size_t ioctl_size(const struct ioctl_row *row, json_object *in);
+/* Whether its argument is an address of the caller (then a record names the mapping): offset of it, -1 if not. */
+int ioctl_address_at(const struct ioctl_row *row);
+
+/* An object of the fields that go in or come out, NULL if they cannot be read. */
+json_object *ioctl_get(const struct ioctl_row *row, const struct memory *memory, uint64_t arg, enum direction direction);
+/* Writes the fields of an object. 0, -EFAULT, -EINVAL (a field is missing, or is something else). */
+int ioctl_put(const struct ioctl_row *row, const struct memory *memory, uint64_t arg, json_object *fields, enum direction direction);
+
+/* Bytes as hexadecimal text. */
+json_object *json_bytes(const void *bytes, size_t size);
+/* The bytes of a text, at most size; how many there are, -1: it is none. */
+long bytes_of_json(json_object *text, void *bytes, size_t size);
+
+#endif

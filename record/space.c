@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "space.h"
+
+#include <stdlib.h>
+
+static void *must(void *p)
+{
+    if (!p)
+        abort();        /* nobody's books but the tracer's own */
+    return p;
+}
+
+struct held_fd *space_fd(const struct space *space, pid_t tgid, int fd)
+{
+    struct held_fd *f = space->fds;
+
+    while (f && (f->tgid != tgid || f->fd != fd))
+        f = f->next;
+    return f;
+}
+
+void space_add_fd(struct space *space, pid_t tgid, int fd, unsigned file)
+{
+    struct held_fd *old = space_fd(space, tgid, fd), *f;
+
+    if (old)
+        space_drop_fd(space, old);
+    f = must(malloc(sizeof *f));
+    *f = (struct held_fd){ tgid, fd, file, space->fds };
+    space->fds = f;
+}
+
+bool space_drop_fd(struct space *space, struct held_fd *fd)
+{
+    struct held_fd **link = &space->fds;
+    unsigned file = fd->file;
+
+    while (*link != fd)
+        link = &(*link)->next;
+    *link = fd->next;
+    free(fd);
+    for (const struct held_fd *f = space->fds; f; f = f->next)
+        if (f->file == file)
+            return false;
+    return true;
+}
+
+void space_add_piece(struct space *space, struct held_piece piece)
+{
+    struct held_piece *p = must(malloc(sizeof *p));
+
+    *p = piece;
+    p->next = space->pieces;
+    space->pieces = p;
+}
+
+struct held_piece *space_take_piece(struct space *space, pid_t tgid, uint64_t start, uint64_t end)
+{
+    for (struct held_piece **link = &space->pieces; *link; link = &(*link)->next) {
+        struct held_piece *p = *link;
+
+        if (p->tgid != tgid || p->end <= start || p->start >= end)
+            continue;
+        *link = p->next;
+        if (p->start < start)
+            space_add_piece(space, (struct held_piece){ tgid, p->start, start, p->mapping, p->offset, NULL });
+        if (p->end > end)
+            space_add_piece(space, (struct held_piece){ tgid, end, p->end, p->mapping, p->offset + (end - p->start), NULL });
+        if (p->start < start) {
+            p->offset += start - p->start;
+            p->start = start;
+        }
+        if (p->end > end)
+            p->end = end;
+        return p;
+    }
+    return NULL;
+}
+
+struct held_piece *space_piece_at(const struct space *space, pid_t tgid, uint64_t addr)
+{
+    struct held_piece *p = space->pieces;
+
+    while (p && (p->tgid != tgid || addr < p->start || addr >= p->end))
+        p = p->next;
+    return p;
+}
+
+bool space_has_mapping(const struct space *space, unsigned mapping)
+{
+    for (const struct held_piece *p = space->pieces; p; p = p->next)
+        if (p->mapping == mapping)
+            return true;
+    return false;
+}
+
+void space_fork(struct space *space, pid_t parent, pid_t child)
+{
+    for (const struct held_fd *f = space->fds, *next; f; f = next) {
+        next = f->next;
+        if (f->tgid == parent)
+            space_add_fd(space, child, f->fd, f->file);
+    }
+    for (const struct held_piece *p = space->pieces, *next; p; p = next) {
+        next = p->next;
+        if (p->tgid == parent)
+            space_add_piece(space, (struct held_piece){ child, p->start, p->end, p->mapping, p->offset, NULL });
+    }
+}
+
+void space_free(struct space *space)
+{
+    while (space->fds) {
+        struct held_fd *next = space->fds->next;
+
+        free(space->fds);
+        space->fds = next;
+    }
+    while (space->pieces) {
+        struct held_piece *next = space->pieces->next;
+
+        free(space->pieces);
+        space->pieces = next;
+    }
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | \
+                 PTRACE_O_EXITKILL)
+#define SYSCALL_STOP (SIGTRAP | 0x80)
+
+/* A thread may be seen before the event that tells whose child it is. */
+struct early {
+    pid_t tid;
+    struct early *next;
+};
+
+struct tracer {
+    const struct trace_ops *ops;
+    void *ctx;
+    struct task *tasks;
+    struct early *early;
+    pid_t first;
+    int status;
+};
+
+/* ---- A stopped task ---------------------------------------------------------------------------- */
+
+int task_read(const struct task *task, void *to, uint64_t from, size_t size)
+{
+    struct iovec ours = { to, size }, theirs = { (void *)(uintptr_t)from, size };
+
+    return !size || process_vm_readv(task->tid, &ours, 1, &theirs, 1, 0) == (ssize_t)size ? 0 : -EFAULT;
+}
+
+int task_write(const struct task *task, uint64_t to, const void *from, size_t size)
+{
+    struct iovec ours = { (void *)(uintptr_t)from, size }, theirs = { (void *)(uintptr_t)to, size };
+
+    return !size || process_vm_writev(task->tid, &ours, 1, &theirs, 1, 0) == (ssize_t)size ? 0 : -EFAULT;
+}
+
+static void poke_register(const struct task *task, size_t offset, uint64_t value)
+{
+    ptrace(PTRACE_POKEUSER, task->tid, offset, value);
+}
+
+void task_skip(struct task *task)
+{
+    task->skipped = true;
+    poke_register(task, offsetof(struct user_regs_struct, orig_rax), (uint64_t)-1);
+}
+
+void task_set_result(struct task *task, long result)
+{
+    poke_register(task, offsetof(struct user_regs_struct, rax), (uint64_t)result);
+}
+
+uint64_t task_scratch(const struct task *task)
+{
+    /* Below what the ABI lets a function use without saying so. */
+    return ((uint64_t)ptrace(PTRACE_PEEKUSER, task->tid, offsetof(struct user_regs_struct, rsp), 0) - 1024) & ~15ull;
+}
+
+void task_set_args(struct task *task, const uint64_t args[6])
+{
+    static const size_t registers[6] = { offsetof(struct user_regs_struct, rdi), offsetof(struct user_regs_struct, rsi),
+                                         offsetof(struct user_regs_struct, rdx), offsetof(struct user_regs_struct, r10),
+                                         offsetof(struct user_regs_struct, r8), offsetof(struct user_regs_struct, r9) };
+
+    for (unsigned i = 0; i < 6; i++)
+        if (args[i] != task->args[i])
+            poke_register(task, registers[i], args[i]);
+}
+
+/* ---- Tasks ------------------------------------------------------------------------------------- */
+
+static struct task *find_task(struct tracer *t, pid_t tid)
+{
+    struct task *task = t->tasks;
+
+    while (task && task->tid != tid)
+        task = task->next;
+    return task;
+}
+
+static struct task *add_task(struct tracer *t, pid_t tid, struct task *parent, bool is_thread)
+{
+    struct task *task = calloc(1, sizeof *task);
+
+    if (!task)
+        abort();
+    task->tracer = t;
+    task->tid = tid;
+    task->tgid = is_thread ? parent->tgid : tid;
+    if (!parent)
+        snprintf(task->name, sizeof task->name, "1");
+    else if (is_thread)
+        snprintf(task->name, sizeof task->name, "%.48st%u", parent->name, ++parent->nr_threads);
+    else
+        snprintf(task->name, sizeof task->name, "%.48s.%u", parent->name, ++parent->nr_children);
+    task->next = t->tasks;
+    t->tasks = task;
+    t->ops->began(t->ctx, task, parent, is_thread);
+    return task;
+}
+
+static void end_task(struct tracer *t, pid_t tid)
+{
+    struct task **link = &t->tasks, *task;
+    bool last = true;
+
+    while (*link && (*link)->tid != tid)
+        link = &(*link)->next;
+    if (!(task = *link))
+        return;
+    *link = task->next;
+    for (const struct task *other = t->tasks; other; other = other->next)
+        last &= other->tgid != task->tgid;
+    t->ops->ended(t->ctx, task, last);
+    free(task->call);
+    free(task);
+}
+
+static bool is_thread_of(pid_t tid, pid_t tgid)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/task/%d", tgid, tid);
+    return !access(path, F_OK);
+}
+
+static void go_on(pid_t tid, int sig)
+{
+    ptrace(PTRACE_SYSCALL, tid, 0, sig);
+}
+
+static void new_task(struct tracer *t, struct task *parent)
+{
+    unsigned long tid = 0;
+
+    if (ptrace(PTRACE_GETEVENTMSG, parent->tid, 0, &tid))
+        return;
+    add_task(t, (pid_t)tid, parent, is_thread_of((pid_t)tid, parent->tgid));
+    for (struct early **link = &t->early; *link; link = &(*link)->next)
+        if ((*link)->tid == (pid_t)tid) {
+            struct early *seen = *link;
+
+            *link = seen->next;
+            free(seen);
+            go_on((pid_t)tid, 0);
+            return;
+        }
+}
+
+static void remember_early(struct tracer *t, pid_t tid)
+{
+    struct early *seen = calloc(1, sizeof *seen);
+
+    if (!seen)
+        abort();
+    *seen = (struct early){ tid, t->early };
+    t->early = seen;
+}
+
+/* All other threads are gone, and this one has the number of the first. */
+static void executed(struct tracer *t, pid_t tid)
+{
+    unsigned long former = 0;
+    struct task *task;
+
+    ptrace(PTRACE_GETEVENTMSG, tid, 0, &former);
+    if (former && (pid_t)former != tid) {
+        end_task(t, tid);
+        task = find_task(t, (pid_t)former);
+        if (task)
+            task->tid = tid;
+    }
+    task = find_task(t, tid);
+    for (struct task *other = t->tasks, *next; task && other; other = next) {
+        next = other->next;
+        if (other != task && other->tgid == task->tgid)
+            end_task(t, other->tid);
+    }
+    if (task)
+        t->ops->executed(t->ctx, task);
+}
+
+/* ---- Stops ------------------------------------------------------------------------------------- */
+
+static void syscall_stop(struct tracer *t, struct task *task)
+{
+    struct __ptrace_syscall_info info;
+
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof info, &info) <= 0)
+        return;
+    if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+        task->in_call = true;
+        task->skipped = false;
+        task->nr = (long)info.entry.nr;
+        memcpy(task->args, info.entry.args, sizeof task->args);
+        task->wanted = t->ops->enter(t->ctx, task);
+    } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && task->in_call) {
+        task->in_call = false;
+        if (task->wanted)
+            t->ops->leave(t->ctx, task, (long)info.exit.rval);
+        free(task->call);
+        task->call = NULL;
+    }
+}
+
+static void stopped(struct tracer *t, pid_t tid, int status)
+{
+    struct task *task = find_task(t, tid);
+    int sig = WSTOPSIG(status), event = status >> 16;
+
+    if (!task) {
+        remember_early(t, tid);
+        return;
+    }
+    switch (event) {
+    case PTRACE_EVENT_FORK:
+    case PTRACE_EVENT_VFORK:
+    case PTRACE_EVENT_CLONE:
+        new_task(t, task);
+        break;
+    case PTRACE_EVENT_EXEC:
+        executed(t, tid);
+        break;
+    case PTRACE_EVENT_STOP:
+        if (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU) {
+            ptrace(PTRACE_LISTEN, tid, 0, 0);
+            return;
+        }
+        break;
+    case 0:
+        if (sig == SYSCALL_STOP) {
+            syscall_stop(t, task);
+            break;
+        }
+        go_on(tid, sig);
+        return;
+    default:
+        break;
+    }
+    go_on(tid, 0);
+}
+
+static void loop(struct tracer *t)
+{
+    pid_t tid;
+    int status;
+
+    while (t->tasks) {
+        tid = waitpid(-1, &status, __WALL);
+        if (tid < 0) {
+            if (errno == EINTR)
+                continue;
+            return;
+        }
+        if (WIFSTOPPED(status)) {
+            stopped(t, tid, status);
+            continue;
+        }
+        if (tid == t->first)
+            t->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        end_task(t, tid);
+    }
+}
+
+/* ---- The beginning ----------------------------------------------------------------------------- */
+
+void trace_stop(struct task *task)
+{
+    for (const struct task *t = task->tracer->tasks; t; t = t->next)
+        kill(t->tgid, SIGKILL);
+}
+
+static void child(char **argv, const int pipe_fds[2])
+{
+    char go;
+
+    close(pipe_fds[1]);
+    if (read(pipe_fds[0], &go, 1) != 1)
+        _exit(126);
+    execvp(argv[0], argv);
+    fprintf(stderr, "gntsim: cannot run %s: %s\n", argv[0], strerror(errno));
+    _exit(errno == ENOENT ? 127 : 126);
+}
+
+int trace_run(char **argv, const struct trace_ops *ops, void *ctx)
+{
+    struct tracer t = { .ops = ops, .ctx = ctx };
+    struct sigaction ignore = { .sa_handler = SIG_IGN }, old_int, old_quit;
+    int fds[2], rc = 0;
+
+    if (pipe(fds))
+        return -errno;
+    t.first = fork();
+    if (!t.first)
+        child(argv, fds);
+    close(fds[0]);
+    if (t.first < 0 || ptrace(PTRACE_SEIZE, t.first, 0, OPTIONS))
+        rc = -errno;
+    if (rc) {
+        close(fds[1]);
+        if (t.first > 0)
+            waitpid(t.first, NULL, 0);
+        return rc;
+    }
+    /* What a terminal sends reaches the command, and ours is to note what it does then. */
+    sigaction(SIGINT, &ignore, &old_int);
+    sigaction(SIGQUIT, &ignore, &old_quit);
+    add_task(&t, t.first, NULL, false);
+    ptrace(PTRACE_INTERRUPT, t.first, 0, 0);
+    if (write(fds[1], "", 1) != 1)
+        rc = -errno;
+    close(fds[1]);
+    loop(&t);
+    sigaction(SIGINT, &old_int, NULL);
+    sigaction(SIGQUIT, &old_quit, NULL);
+    while (t.early) {
+        struct early *next = t.early->next;
+
+        free(t.early);
+        t.early = next;
+    }
+    return rc ? rc : t.status;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Turns the system calls of traced programs into events: what they do with /dev/xen, as JSON objects. Used by `record`, which
+ * writes them down, and by `replay-device`, which looks up what was answered. docs/record-format.md describes them.
+ */
+#ifndef GNTSIM_RECORD_WATCH_H
+#define GNTSIM_RECORD_WATCH_H
+
+#include <json-c/json.h>
+
+#include "space.h"
+#include "trace.h"
+
+struct event {
+    json_object *json;              /* the call; the answer is added to it when it is known */
+    const char *call;               /* its name */
+    struct task *task;
+    json_object *answer;            /* replay: the recorded event */
+};
+
+struct watch {
+    struct space space;
+    char **devices;                 /* by number of the open file; 0 is none */
+    unsigned nr_files, nr_mappings;
+    /* Before a call is made. Not NULL: it is replaced by the recorded event that this returns; NULL with *stop: end everything. */
+    json_object *(*before)(void *ctx, struct event *event, bool *stop);
+    /* After it. */
+    void (*after)(void *ctx, struct event *event);
+    void *ctx;
+    bool replays;
+};
+
+/* Runs a command; as trace_run. */
+int watch_run(struct watch *watch, char **argv);
+
+/* Sets "result", and "error" if it is a negative errno. */
+void event_result(json_object *json, long result);
+/* The result of a recorded event as the kernel gives it. */
+long event_recorded_result(json_object *json);
+/* The number that an error's name stands for, 0 if it is none. */
+int errno_of(const char *name);
+
+#endif
