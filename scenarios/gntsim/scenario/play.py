@@ -36,14 +36,15 @@ class Result:
     deviated: str = ""                                      # in a sweep: where the steps ended because of the fault
     points: list[dict[str, Any]] = field(default_factory=list)
     trace: Optional[list[Event]] = None                     # all, if asked for
-    limits: dict[int, dict[str, Any]] = field(default_factory=dict)
+    domains: dict[int, dict[str, Any]] = field(default_factory=dict)
+    batches: list[Event] = field(default_factory=list)
     fired: int = 0                                          # of a sweep's rule
 
 
 class Play:
     """The state of a case while it is played. The steps are in steps.py."""
 
-    def __init__(self, case: Case, options: Options, directory: str, machine: Machine):
+    def __init__(self, case: Case, options: Options, directory: str, machine: Machine, for_sweep: bool = False):
         self.case = case
         self.options = options
         self.machine = machine
@@ -60,7 +61,9 @@ class Play:
         self.crashed = False
         self.said: list[str] = []
         self.path: Path = ()
+        self.for_sweep = for_sweep                          # the run that a sweep takes its points from
         self.sweeping = case.point is not None
+        self.sweep_rule: Optional[Rule] = None
         self.sweep = self.data.get("sweep", {})
         self.variables = {**case.variables, "seed": case.seed, "profile": case.profile, "dir": directory,
                           "here": str(case.scenario.path.resolve().parent)}
@@ -148,7 +151,9 @@ class Play:
                 if not self.sweeping or not isinstance(error, (Failed, Error)):
                     raise
                 result.deviated = self.describe(error)
-            self._finally(result)
+            if not self.crashed:
+                self._between(result)
+            self._finally()
             self._judge()
             result.ok = True
         except (Failed, Error) as error:
@@ -180,7 +185,20 @@ class Play:
         for i, step in enumerate(self.data.get(part, [])):
             execute(self, (part, i), step)
 
-    def _finally(self, result: Result) -> None:
+    def _between(self, result: Result) -> None:
+        """After the steps: what a sweep wants to know of them. What comes now shows whether all has recovered, without a fault."""
+        if self.for_sweep:
+            result.points = self.machine.points()["points"]
+            result.domains = {row["domain"]: row for row in self.machine.domains()}
+            result.batches = self.events()
+        if self.sweep_rule:
+            result.fired = self.sweep_rule.fired
+            self.killed = result.fired > 0 and "kill" in self.case.point["do"] if self.case.point else False
+            self.sweep_rule.remove()
+
+    killed = False
+
+    def _finally(self) -> None:
         where = self.path
         self._finished = True
         self._steps("finally")
@@ -222,7 +240,7 @@ class Play:
         allowed = set(self.signals.get(name, ()))
         if self.crashed or process.domain in self.domains_gone:
             allowed.add(signal.SIGKILL)
-        if any(rule["fired"] and set(rule["do"]) & {"kill", "destroy"} for rule in ([] if self.crashed else self.machine.faults())):
+        if self.killed or any(rule["fired"] and set(rule["do"]) & {"kill", "destroy"} for rule in ([] if self.crashed else self.machine.faults())):
             allowed.add(signal.SIGKILL)
         return allowed
 
@@ -238,7 +256,7 @@ class Play:
                      % (name, describe_exit(status), process.last_words()))
 
 
-def play(case: Case, options: Options, *, whole_trace: bool = False, points: bool = False,
+def play(case: Case, options: Options, *, whole_trace: bool = False, for_sweep: bool = False,
          started: Callable[[Machine], None] = lambda machine: None) -> Result:
     """Plays a case and says how it went."""
     head = case.scenario.head
@@ -253,10 +271,10 @@ def play(case: Case, options: Options, *, whole_trace: bool = False, points: boo
         try:
             with Machine(profile=case.profile, seed=case.seed, clock=head.get("clock", "auto"), way=options.way, trace=trace) as machine:
                 started(machine)
-                state = Play(case, options, directory, machine)
+                state = Play(case, options, directory, machine, for_sweep)
                 result = state.play()
                 if not state.crashed:
-                    _look_back(state, result, whole_trace, points)
+                    _look_back(state, result, whole_trace)
         except Error as error:
             result = Result(case, message="%s: %s" % (case.scenario.path, error))
     result.seconds = time.monotonic() - begin
@@ -265,14 +283,9 @@ def play(case: Case, options: Options, *, whole_trace: bool = False, points: boo
     return result
 
 
-def _look_back(state: Play, result: Result, whole_trace: bool, points: bool) -> None:
+def _look_back(state: Play, result: Result, whole_trace: bool) -> None:
     """What the report wants of the machine before it ends."""
     try:
-        if points:
-            result.points = state.machine.points()["points"]
-            result.limits = {row["domain"]: row for row in state.machine.domains()}
-        if state.case.point and "limit" not in state.case.point:
-            result.fired = state.sweep_rule.fired
         if whole_trace or not result.ok:
             events = state.events()
             result.trace = events if whole_trace else None

@@ -74,7 +74,7 @@ class Runner:
             for machine in self._machines:
                 machine.abort()
 
-    def _once(self, case: Case, *, whole_trace: bool = False, points: bool = False) -> Result:
+    def _once(self, case: Case, *, whole_trace: bool = False, for_sweep: bool = False) -> Result:
         mine: list[Machine] = []
 
         def started(machine: Machine) -> None:
@@ -85,7 +85,7 @@ class Runner:
                     machine.abort()
         try:
             return Result(case, message="interrupted") if self.stopped else play(case, self.options, started=started, whole_trace=whole_trace,
-                                                                                      points=points)
+                                                                                      for_sweep=for_sweep)
         finally:
             with self._lock:
                 self._machines.difference_update(mine)
@@ -108,7 +108,7 @@ class Runner:
     def _sweep(self, cases: list[Case]) -> None:
         assert self.plan.sweep
         wanted = [case for case in cases if case.fails is None]
-        for base in list(self._play_all(wanted, lambda case: self._once(case, points=True, whole_trace=self.plan.sweep == "index"))):
+        for base in list(self._play_all(wanted, lambda case: self._once(case, for_sweep=True))):
             if not base.ok or base.skipped:
                 continue
             points = sweep.points(self.plan.sweep, base.case, base)

@@ -27,9 +27,15 @@ def execute(play: Play, path: Path, step: Step) -> None:
         play.said.append(str(play.value(step["say"])))
     if what == "for":
         return loop(play, path, step)
-    if play.sweeping and path[0] == "finally" and what in PROGRAM_STEPS and has_ended_well(play, step[what]):
-        return None
-    return HANDLERS[what](play, step)
+    if not play.sweeping or path[0] != "finally" or what not in PROGRAM_STEPS:
+        return HANDLERS[what](play, step)
+    if not has_ended_well(play, step[what]):
+        try:
+            HANDLERS[what](play, step)
+        except Ended:
+            if not has_ended_well(play, step[what]):
+                raise
+    return None
 
 
 def loop(play: Play, path: Path, step: Step) -> None:
@@ -86,7 +92,8 @@ def expect(play: Play, step: Step) -> None:
     process = play.process(step["expect"])
     stream, regex = ("stdout", step["output"]) if "output" in step else ("stderr", step["errors"])
     regex = play.value(regex)
-    captured(play, process.expect(regex, patience(play, step), stream, unless=play.sweep.get("errors") if play.sweeping else None))
+    captured(play, process.expect(regex, patience(play, step), stream,
+                                  unless=play.sweep.get("errors") if play.sweeping and play.path[0] == "steps" else None))
 
 
 def send(play: Play, step: Step) -> None:

@@ -105,7 +105,7 @@ def index(case: Case, base: Result) -> Iterator[dict[str, Any]]:
     """Each place of each kind of batch fails once."""
     sweep = case.scenario.data.get("sweep", {})
     largest: dict[tuple[str, int], int] = {}
-    for event in base.trace or []:
+    for event in base.batches:
         count = (event.get("args") or {}).get("count", 0)
         if event["op"] in sweep.get("at", BATCHES) and count > 1:
             key = (event["op"], event["domain"])
@@ -123,8 +123,8 @@ def limit(case: Case, base: Result) -> Iterator[dict[str, Any]]:
         raise Wrong(("sweep",), "--sweep limit needs limit = { domain = …, what = … } in [sweep]")
     domain, what = number(case.scenario.data, wanted["domain"]), wanted["what"]
     start = wanted.get("from")
-    if start is None and what in LIMITS and domain in base.limits:
-        start = base.limits[domain][LIMITS[what]]
+    if start is None and what in LIMITS and domain in base.domains:
+        start = base.domains[domain][LIMITS[what]]
         start = start // MAPTRACK_PER_FRAME + 1 if what == "maptrack_frames" else start
     if start is None:
         raise Wrong(("sweep", "limit"), "--sweep limit of %s needs \"from\", a value that is enough" % what)
