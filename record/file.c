@@ -39,7 +39,7 @@ static const struct needs {
     { "write", { { "file", 'i' }, { "size", 'i' }, { "data", 'b' }, { "result", 'i' } } },
     { "poll", { { "fds", 'l' }, { "revents", 'l' }, { "result", 'i' } } },
     { "mmap", { { "file", 'i' }, { "offset", 'i' }, { "length", 'i' }, { "prot", 'i' }, { "flags", 'i' }, { "result", 'i' } } },
-    { "munmap", { { "pieces", 'l' }, { "result", 'i' } } },
+    { "munmap", { { "mappings", 'l' }, { "pieces", 'l' }, { "result", 'i' } } },
     { "exec", { { "pieces", 'l' }, { "closed", 'l' } } },
     { "exit", { { "pieces", 'l' }, { "closed", 'l' } } },
 };

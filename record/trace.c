@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace.h"
+#include "trace_i.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -7,14 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | \
-                 PTRACE_O_EXITKILL)
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 
 /* A thread may be seen before the event that tells whose child it is. */
@@ -196,6 +193,23 @@ static void executed(struct tracer *t, pid_t tid)
 
 /* ---- Stops ------------------------------------------------------------------------------------- */
 
+/* The call is over when this returns. A thread that was lost is as good as one that was killed. */
+static void call_alone(struct tracer *t, struct task *task)
+{
+    long result;
+
+    task->in_call = false;
+    if (!task_make_call_alone(task, &result)) {
+        kill(task->tgid, SIGKILL);
+        end_task(t, task->tid);
+        return;
+    }
+    if (task->wanted)
+        t->ops->leave(t->ctx, task, result);
+    free(task->call);
+    task->call = NULL;
+}
+
 static void syscall_stop(struct tracer *t, struct task *task)
 {
     struct __ptrace_syscall_info info;
@@ -207,7 +221,10 @@ static void syscall_stop(struct tracer *t, struct task *task)
         task->skipped = false;
         task->nr = (long)info.entry.nr;
         memcpy(task->args, info.entry.args, sizeof task->args);
+        task->alone = false;
         task->wanted = t->ops->enter(t->ctx, task);
+        if (task->alone)
+            call_alone(t, task);
     } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && task->in_call) {
         task->in_call = false;
         if (task->wanted)
@@ -308,7 +325,7 @@ int trace_run(char **argv, const struct trace_ops *ops, void *ctx)
     if (!t.first)
         child(argv, fds);
     close(fds[0]);
-    if (t.first < 0 || ptrace(PTRACE_SEIZE, t.first, 0, OPTIONS))
+    if (t.first < 0 || ptrace(PTRACE_SEIZE, t.first, 0, TRACE_OPTIONS))
         rc = -errno;
     if (rc) {
         close(fds[1]);

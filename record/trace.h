@@ -22,6 +22,7 @@ struct task {
     /* The call that is being made: */
     bool in_call;
     bool wanted;                            /* leave is to be called */
+    bool alone;                             /* enter: let go of it for this call (see release.c) */
     bool skipped;                           /* not made, the result is ours */
     long nr;
     uint64_t args[6];

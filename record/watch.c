@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -423,6 +424,15 @@ static void end_poll(struct watch *w, struct task *task, struct call *call, long
 
 /* ---- mmap and munmap ----------------------------------------------------------------------------- */
 
+static bool is_regular(const struct task *task, int fd)
+{
+    struct stat st;
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", task->tgid, fd);
+    return !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
 static bool begin_mmap(struct watch *w, struct task *task, struct call *call)
 {
     if (task->args[3] & MAP_ANONYMOUS)
@@ -430,6 +440,9 @@ static bool begin_mmap(struct watch *w, struct task *task, struct call *call)
     call->file = file_of(w, task, (int)task->args[4]);
     if (!call->file)
         return false;
+    /* Only a simulated machine's device is a regular file; its server needs the thread for itself. */
+    w->simulated = w->simulated || (!w->replays && is_regular(task, (int)task->args[4]));
+    task->alone = w->simulated;
     add_number(call->event.json, "file", call->file);
     add_number(call->event.json, "offset", task->args[5]);
     add_number(call->event.json, "length", task->args[1]);
@@ -520,17 +533,14 @@ static bool begin_munmap(struct watch *w, struct task *task, struct call *call)
     json_object *list = json_object_new_array();
     bool ours = false;
 
-    json_object_object_add(call->event.json, "pieces", list);
+    json_object_object_add(call->event.json, "mappings", list);
     for (const struct held_piece *p = w->space.pieces; p; p = p->next) {
-        json_object *one;
-
         if (p->tgid != task->tgid || p->end <= start || p->start >= end)
             continue;
-        one = json_object_new_object();
-        add_number(one, "mapping", p->mapping);
-        json_object_array_add(list, one);
+        json_object_array_add(list, json_object_new_uint64(p->mapping));
         ours = true;
     }
+    task->alone = ours && w->simulated;
     return ours;
 }
 

@@ -28,6 +28,7 @@ struct watch {
     void (*after)(void *ctx, struct event *event);
     void *ctx;
     bool replays;
+    bool simulated;                 /* this is a simulated machine */
 };
 
 /* Runs a command; as trace_run. */

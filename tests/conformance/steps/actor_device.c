@@ -123,8 +123,12 @@ static void do_alloc(struct actor *a)
     if (!rc)
         answer(a, " index=0x%llx", (long long)op->index);
     hide(a, "%s.index=%llu ", name, (long long)op->index);
-    for (uint32_t i = 0; !rc && i < count && i < 64; i++)
-        hide(a, "%s.%u=%u ", name, i, ((uint32_t *)((char *)op + offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids)))[i]);
+    for (uint32_t i = 0; !rc && i < count && i < 64; i++) {
+        uint32_t ref;
+
+        memcpy(&ref, (char *)op + offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids) + i * sizeof ref, sizeof ref);
+        hide(a, "%s.%u=%u ", name, i, ref);
+    }
     free(op);
 }
 

@@ -101,7 +101,7 @@ static void do_share(struct actor *a)
     void *p = xengntshr_share_pages(gntshr(a), (uint32_t)number(a, 2), (int)count, refs, word(a, 4)[0] == 'w');
 
     named_region(a, word(a, 1), p, count);
-    for (unsigned i = 0; i < count && i < 600; i++)
+    for (unsigned i = 0; p && i < count && i < 64; i++)
         hide(a, "%s.%u=%u ", word(a, 1), i, refs[i]);
     free(refs);
 }

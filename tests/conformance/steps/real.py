@@ -1,0 +1,171 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: MIT
+"""Plays programs on a real Xen in QEMU and brings back what they printed.
+
+Usage: real.py [--cache DIR] [--check] BUILD steps [SCRIPT...]    the scripts (scripts.py) -> ../record/steps
+       real.py [--cache DIR] [--check] BUILD libgnttab            the recorded probes with our libxengnttab -> ../record/libgnttab.txt
+       real.py [--cache DIR] [--check] BUILD programs             gntsim record of programs with Debian's library -> ../record/programs
+       real.py [--cache DIR] BUILD play FILE...                   files in the language of the scripts; prints what they print
+
+BUILD is the build directory (without sanitizers). --check compares with the record instead of writing it: status 1 if it no longer
+holds. Another --kernel or --xen is another record: NAME or NAME=VERSION of Debian packages.
+"""
+import argparse
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CONFORMANCE = HERE.parent
+RECORD = CONFORMANCE / "record"
+sys.path[:0] = [str(HERE), str(CONFORMANCE), str(CONFORMANCE / "vm")]
+
+import compare
+import scripts
+from vm import Domu, Vm, VmError, default_cache
+
+PROBES = "a00_first b01_share b02_map b03_multi b05_unshare b07_limits b08_copy c01_gntdev c03_gntalloc d01_xencall z01_setversion".split()
+# Of those, the ones that do something that a single record can say.
+PROGRAMS = "b01_share b02_map c01_gntdev c03_gntalloc".split()
+PATIENCE = 1500
+# What a program says that traces and addresses make different each time is not in these records: they are of one run.
+
+
+def stage(arguments):
+    built = arguments.build / "tests/conformance/steps"
+    return {f"/steps/{name}": built / name for name in ("actor", "conduct", "remote")} | {
+        f"/steps/{name}": HERE / name for name in ("helper-vm", "helper-self")}
+
+
+def show(name, lines):
+    print(f"real-xen: {name}: {len(lines)} lines", flush=True)
+
+
+def played(guest, name, domain=0):
+    """What a script prints. One that needs one domain only is played inside it."""
+    helper = "helper-self" if domain else "helper-vm"
+    done = guest.run("/steps/conduct", f"/steps/{helper}", f"/scripts/{name}.txt", domain=domain, timeout=PATIENCE)
+    if done.status:
+        raise VmError(f"{name}: status {done.status}: " + "\n".join(done.errors[-5:]))
+    show(name, done.lines)
+    return done.lines
+
+
+def own_domain(name):
+    """The domU that a script keeps to, 0 if it needs several."""
+    found = re.fullmatch(r"y.*([12])", name)
+    return int(found[1]) if found else 0
+
+
+def versions_text(versions):
+    return "".join(f"{name}: {version}\n" for name, version in versions.items())
+
+
+def do_steps(arguments):
+    names = arguments.rest or list(scripts.SCRIPTS)
+    results = {}
+    files = stage(arguments)
+    work = arguments.work
+    for name in names:
+        (work / f"{name}.txt").write_text(scripts.SCRIPTS[name](), encoding="utf-8")
+        files[f"/scripts/{name}.txt"] = work / f"{name}.txt"
+    with vm(arguments).boot([Domu(memory=192), Domu(memory=192)], files) as guest:
+        for slot in (1, 2):
+            guest.run("/steps/helper-vm", "serve", slot)
+        for name in sorted(names, key=lambda n: ("destroy" in n, n)):       # those that end domUs come last
+            results[f"steps/{name}.txt"] = played(guest, name, own_domain(name))
+        return results, guest.versions
+
+
+def do_libgnttab(arguments):
+    """As the recorded probes were played, in a freshly booted dom0, but with the library that we have built."""
+    built = arguments.build / "tests/conformance"
+    files = {f"/probes/{name}": built / name for name in PROBES}
+    files["/ours/libxengnttab.so.1"] = (arguments.build / "libgnttab/libxengnttab.so.1").resolve()
+    lines = []
+    with vm(arguments).boot([], files) as guest:
+        for name in PROBES:
+            done = guest.run(f"/probes/{name}", "0", env={"LD_LIBRARY_PATH": "/ours"}, timeout=200)
+            lines += [*done.lines, f"{name} EXIT={done.status}"]
+        used = guest.shell("LD_LIBRARY_PATH=/ours LD_TRACE_LOADED_OBJECTS=1 /probes/b01_share | grep -c /ours/libxengnttab").out
+        if used.strip() != b"1":
+            raise VmError("the probes did not use our library")
+        show("libgnttab", lines)
+        return {"libgnttab.txt": lines}, guest.versions
+
+
+def do_programs(arguments):
+    built = arguments.build / "tests/conformance"
+    files = {f"/probes/{name}": built / name for name in PROGRAMS} | {"/gntsim": arguments.build / "gntsim"}
+    results = {}
+    with vm(arguments).boot([], files) as guest:
+        for name in PROGRAMS:
+            done = guest.run("/gntsim", "record", "-o", f"/tmp/{name}", "--", f"/probes/{name}", "0", timeout=600)
+            record = guest.run("/bin/cat", f"/tmp/{name}", timeout=200).lines
+            results[f"programs/{name}.record"] = record
+            results[f"programs/{name}.txt"] = [*done.lines, f"{name} EXIT={done.status}"]
+            show(name, record)
+        return results, guest.versions
+
+
+def do_play(arguments):
+    files = stage(arguments) | {f"/scripts/{Path(f).name}": Path(f) for f in arguments.rest}
+    with vm(arguments).boot([Domu(memory=192), Domu(memory=192)], files) as guest:
+        for slot in (1, 2):
+            guest.run("/steps/helper-vm", "serve", slot)
+        for f in arguments.rest:
+            done = guest.run("/steps/conduct", "/steps/helper-vm", f"/scripts/{Path(f).name}", timeout=PATIENCE)
+            print("\n".join(done.lines), flush=True)
+    return {}, {}
+
+
+def vm(arguments):
+    return Vm(arguments.cache, kernel=arguments.kernel, xen=arguments.xen)
+
+
+def check(results):
+    """How many lines the real Xen prints otherwise than the record says."""
+    different = 0
+    for name, lines in results.items():
+        if name.endswith(".record"):        # each run has other addresses and times in what a program copies
+            continue
+        golden = (RECORD / name).read_text(encoding="utf-8").splitlines()
+        for d in compare.differences(name, golden, lines)[1]:
+            different += 1
+            print(f"{name}: recorded {d.recorded!r}, now {d.printed!r}")
+    return different
+
+
+def main():
+    import tempfile
+    parser = argparse.ArgumentParser(prog="real.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cache", type=Path, default=default_cache())
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--kernel")
+    parser.add_argument("--xen", default="xen-hypervisor-4.17-amd64")
+    parser.add_argument("build", type=Path)
+    parser.add_argument("verb", choices=("steps", "libgnttab", "programs", "play"))
+    parser.add_argument("rest", nargs="*")
+    arguments = parser.parse_args()
+    do = {"steps": do_steps, "libgnttab": do_libgnttab, "programs": do_programs, "play": do_play}[arguments.verb]
+    with tempfile.TemporaryDirectory(prefix="real-xen.") as work:
+        arguments.work = Path(work)
+        try:
+            results, versions = do(arguments)
+        except VmError as error:
+            print(f"real-xen: {error}", file=sys.stderr)
+            return 1
+    if arguments.check:
+        different = check(results)
+        print(f"{sum(map(len, results.values()))} lines, {different} different from the record")
+        return 1 if different else 0
+    for name, lines in results.items():
+        (RECORD / name).parent.mkdir(parents=True, exist_ok=True)
+        (RECORD / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    if results:
+        (RECORD / "versions.txt").write_text(versions_text(versions), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
