@@ -92,8 +92,10 @@ static long take_results(struct mmap_op *op, long rc)
         if (op->kops[i].status == GNTST_okay) {
             grant->khandle = op->kops[i].handle;
             map->live_grants++;
-        } else if (op->kops[i].status != GNTST_eagain) {
-            bad = true;
+        } else if (op->kops[i].status == GNTST_eagain && map->k->profile->map_eagain == KERNEL_EAGAIN_TO_USER) {
+            paged = true;
+        } else {
+            bad = true;        /* a kernel that retries does so for the first mapping only */
         }
     }
     if (rc)

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chan-client DOMID REF PORT: listens to a channel.      -> connected, heard TEXT for each, the server is gone
+ */
+#ifndef CHAN_CLIENT_H
+#define CHAN_CLIENT_H
+
+#include <poll.h>
+
+#include "chan.h"
+
+struct client {
+    xengnttab_handle *gnttab;
+    xenevtchn_handle *evtchn;
+    uint32_t domid, ref;
+    evtchn_port_t port;
+    struct chan *chan;
+};
+
+/* Waits for something to happen: false if the server is gone. */
+bool wait_for_server(struct client *c);
+
+static inline void take_event(struct client *c)
+{
+    int port = xenevtchn_pending(c->evtchn);
+
+    if (port < 0 || xenevtchn_unmask(c->evtchn, (evtchn_port_t)port))
+        die("event channel");
+}
+
+int main(int argc, char **argv)
+{
+    struct client c = { .gnttab = xengnttab_open(NULL, 0), .evtchn = xenevtchn_open(NULL, 0) };
+    char heard[256] = "";
+    int port;
+
+    if (argc != 4 || !c.gnttab || !c.evtchn)
+        die("chan-client DOMID REF PORT");
+    c.domid = (uint32_t)atoi(argv[1]);
+    c.ref = (uint32_t)atoi(argv[2]);
+    port = xenevtchn_bind_interdomain(c.evtchn, c.domid, (evtchn_port_t)atoi(argv[3]));
+    if (port < 0)
+        die("xenevtchn_bind_interdomain");
+    c.port = (evtchn_port_t)port;
+    c.chan = xengnttab_map_grant_ref_notify(c.gnttab, c.domid, c.ref, PROT_READ | PROT_WRITE, CLIENT_BYTE, c.port);
+    if (!c.chan)
+        die("xengnttab_map_grant_ref_notify");
+    c.chan->client = 1;
+    say("connected");
+    while (wait_for_server(&c)) {
+        char text[256];
+
+        for (unsigned i = 0; i < sizeof text; i++)
+            text[i] = c.chan->text[i];
+        text[sizeof text - 1] = 0;
+        if (strcmp(text, heard))
+            say("heard %s", strcpy(heard, text));
+    }
+    say("the server is gone");
+    if (xengnttab_unmap(c.gnttab, c.chan, 1))
+        die("xengnttab_unmap");
+    return 0;
+}
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * forker DOMID REF: maps a page, starts a helper process, and is done with the page.
+ *                                            -> mapped TEXT, helper PID, unmapped
+ * Waits for the helper at the end of its input, and says how it ended.    -> helper ended | helper killed by SIGNAL
+ */
+#ifndef FORKER_H
+#define FORKER_H
+
+#include <sys/wait.h>
+
+#include "sample.h"
+
+/* In the child. */
+void helper(xengnttab_handle *gnttab, const volatile char *page);
+
+int main(int argc, char **argv)
+{
+    xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
+    char line[64], *page;
+    unsigned nr;
+    int status;
+    pid_t pid;
+
+    if (argc != 3 || !gnttab)
+        die("forker DOMID REF");
+    page = xengnttab_map_grant_ref(gnttab, (uint32_t)atoi(argv[1]), (uint32_t)atoi(argv[2]), PROT_READ | PROT_WRITE);
+    if (!page)
+        die("xengnttab_map_grant_ref");
+    say("mapped %.32s", page);
+    pid = fork();
+    if (pid < 0)
+        die("fork");
+    if (!pid) {
+        helper(gnttab, page);
+        _exit(0);
+    }
+    say("helper %d", pid);
+    if (!next_command(line, sizeof line, NULL, 0, &nr))
+        return 1;
+    if (xengnttab_unmap(gnttab, page, 1))
+        die("xengnttab_unmap");
+    xengnttab_close(gnttab);
+    say("unmapped");
+    while (next_command(line, sizeof line, NULL, 0, &nr))
+        ;
+    kill(pid, SIGTERM);
+    if (waitpid(pid, &status, 0) != pid)
+        die("waitpid");
+    if (WIFSIGNALED(status) && WTERMSIG(status) != SIGTERM)
+        say("helper killed by %s", strsignal(WTERMSIG(status)));
+    else
+        say("helper ended");
+    return 0;
+}
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * resume DOMID: a frontend that lives on when its domain is suspended and resumed.
+ *
+ *   put WORD          writes a word into the shared page             -> ref N
+ *   resumed           the domain was suspended and resumed           -> ready
+ */
+#ifndef RESUME_H
+#define RESUME_H
+
+#include "sample.h"
+
+struct front {
+    xengntshr_handle *gntshr;
+    uint32_t domid, ref;
+    char *page;
+};
+
+void resumed(struct front *f);
+
+static inline void connect_front(struct front *f)
+{
+    f->gntshr = xengntshr_open(NULL, 0);
+    if (!f->gntshr)
+        die("xengntshr_open");
+    f->page = xengntshr_share_pages(f->gntshr, f->domid, 1, &f->ref, 1);
+    if (!f->page)
+        die("xengntshr_share_pages");
+}
+
+int main(int argc, char **argv)
+{
+    struct front f = { 0 };
+    char line[128];
+
+    if (argc != 2)
+        die("resume DOMID");
+    f.domid = (uint32_t)atoi(argv[1]);
+    connect_front(&f);
+    say("ready");
+    while (fgets(line, sizeof line, stdin)) {
+        line[strcspn(line, "\n")] = 0;
+        if (!strncmp(line, "put ", 4)) {
+            strcpy(f.page, line + 4);
+            say("ref %u", f.ref);
+        } else if (!strcmp(line, "resumed")) {
+            resumed(&f);
+            say("ready");
+        }
+    }
+    return 0;
+}
+
+#endif
