@@ -21,6 +21,8 @@
 #include "maps.h"
 #include "supervisor_i.h"
 
+#define MAX_TRIES 1000
+
 struct placing {
     struct notice *notice;
     const struct vma *vma;
@@ -108,21 +110,26 @@ static long place_by_stand_in(struct placing *placing, struct inject *inject)
     struct inject stand_in;
     struct notice notice;
     long result = inject_stand_in(inject, &stand_in);
-    int fd;
+    int fd = -1;
 
     if (result)
         return -ENOMEM;
     /* Its copy of the device's descriptor makes room if there is none. */
     inject_call(&stand_in, SYS_close, (uint64_t[6]){ (uint64_t)placing->device_fd });
     result = -ENOMEM;
-    if (inject_call_begin(&stand_in, SYS_remap_file_pages, nothing) &&
-        receive_from(placing->notice->supervisor, &stand_in, &notice)) {
+    /* A stop of somebody's (SIGSTOP) can end the call before it was received, or lent to: once more. */
+    for (int tries = 0; tries < MAX_TRIES && fd < 0 && !stand_in.gone; tries++) {
+        if (!inject_call_begin(&stand_in, SYS_remap_file_pages, nothing) ||
+            !receive_from(placing->notice->supervisor, &stand_in, &notice))
+            continue;
         fd = lend(&notice, placing->our_fd);
         answer_error(&notice, -ENOSYS);
         inject_call_end(&stand_in);
-        if (fd >= 0)
-            result = place(placing, &stand_in, fd);
+        if (fd < 0 && fd != -ENOENT && fd != -EINPROGRESS)
+            break;
     }
+    if (fd >= 0)
+        result = place(placing, &stand_in, fd);
     inject_dismiss(&stand_in);
     return result;
 }

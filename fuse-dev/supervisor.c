@@ -299,8 +299,12 @@ static void handle_munmap(struct notice *notice)
 static long inject_mremap(struct notice *notice, struct inject *inject)
 {
     struct notice again;
+    bool received = false;
 
-    if (!inject_call_begin(inject, SYS_mremap, notice->args) || !receive_from(notice->supervisor, inject, &again))
+    /* A stop of somebody's (SIGSTOP) can end the call before it was received: once more. */
+    for (int tries = 0; tries < 1000 && !received && !inject->gone; tries++)
+        received = inject_call_begin(inject, SYS_mremap, notice->args) && receive_from(notice->supervisor, inject, &again);
+    if (!received)
         return -ESRCH;
     answer_continue(&again);
     return inject_call_end(inject);

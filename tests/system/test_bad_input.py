@@ -2,6 +2,7 @@
 """What bad input gets: the errno of a real kernel, and never anything of the server's or of somebody else's."""
 import os
 import random
+import signal
 import struct
 import subprocess
 
@@ -371,4 +372,38 @@ def test_a_client_that_is_traced_works_or_is_told_why_not(machine, compiled, how
     other = machine.new(2)
     other.share(1, 1)
     agent.end()
+    machine.audit()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_program_that_is_stopped_and_continued_all_the_time_maps_as_ever(machine, compiled, threads):
+    """Group stops come at any moment of a mapping's completion; with several threads that is done by a thread made for it."""
+    process = machine.popen(1, compiled("churn"), 1, 12, threads, stdout=subprocess.PIPE, text=True)
+    rng = random.Random(4)
+    stops = 0
+    while process.poll() is None:
+        process.send_signal(signal.SIGSTOP)
+        for _ in range(rng.randrange(3)):
+            machine.stats()
+        process.send_signal(signal.SIGCONT)
+        stops += 1
+        if rng.randrange(4) == 0:
+            machine.stats()
+    assert process.returncode == 0 and process.stdout.read() == "done\n"
+    assert stops > 5
+    machine.quiet()
+
+
+def test_moving_a_mapping_survives_being_stopped_and_continued(machine):
+    agent = machine.new(1, "pvh")
+    shared, refs = agent.share(2, 1)
+    mapped = agent.map("rw", 1, *refs)
+    for round_ in range(60):
+        agent.send("mremap", shared, 2)
+        for _ in range(3):
+            os.kill(agent.pid, signal.SIGSTOP)
+            os.kill(agent.pid, signal.SIGCONT)
+        assert agent.result("mremap") == "0", round_
+        agent.poke(shared, PAGE, round_)
+        assert agent.peek(mapped, PAGE) == round_
     machine.audit()
