@@ -61,22 +61,23 @@ long gnttab_swap_grant_ref(const struct call *c, uint64_t uop, unsigned count)
     return 0;
 }
 
-/* Whether d uses that frame of owner's through some entry from first on. */
-static bool granted(const struct domain *d, const struct domain *owner, uint64_t mfn, uint32_t first)
+/* The first entry from first on through which d uses that frame of owner's; NULL without. */
+static const struct active_entry *granted(const struct domain *d, const struct domain *owner, uint64_t mfn, uint32_t first)
 {
     for (uint32_t ref = first; ref < nr_grant_entries(&owner->gt); ref++) {
         const struct active_entry *act = active_entry(&owner->gt, ref);
 
         if (act->pin && act->domid == d->id && act->mfn == mfn)
-            return true;
+            return act;
     }
-    return false;
+    return NULL;
 }
 
 /* There is nothing to flush on one coherent machine, but who may ask for it is the guest's to find out. */
 static int flush_one(const struct call *c, const struct gnttab_cache_flush *op, uint32_t first_ref)
 {
     uint64_t mfn = op->a.dev_bus_addr / HV_PAGE_SIZE;
+    const struct active_entry *act = NULL;
     const struct frame *f;
     struct domain *owner;
 
@@ -91,10 +92,15 @@ static int flush_one(const struct call *c, const struct gnttab_cache_flush *op, 
     owner = f->refs ? domain_lookup(c->hv, f->owner) : NULL;
     if (!owner)
         return -EPERM;
-    if (owner != c->d && !granted(c->d, owner, mfn, first_ref))
-        return -EINVAL;
-    /* x86 can write a cache back, not throw it away. */
-    return op->op == GNTTAB_CACHE_INVAL ? -EOPNOTSUPP : 0;
+    if (owner != c->d) {
+        act = granted(c->d, owner, mfn, first_ref);
+        if (!act)
+            return -EINVAL;
+    }
+    /* Who may not write the frame must not throw writes away either: that is a clean then. x86 can clean, not invalidate. */
+    if (op->op == GNTTAB_CACHE_INVAL && (!act || act->pin & PIN_WRITE_MASK))
+        return -EOPNOTSUPP;
+    return 0;
 }
 
 long gnttab_cache_flush(const struct call *c, uint64_t uop, unsigned count)

@@ -101,10 +101,13 @@ TEST_KINDS(a_flush_is_checked_in_order)
     EQ(flush(2, other, 0, 8, CLEAN), -EINVAL);                            /* granted is not mapped */
     EQ(map(2, 1, 8, HOST, A(1), &handle), GNTST_okay);
     EQ(flush(2, other, 0, 8, CLEAN), 0);
+    EQ(flush(2, other, 0, 8, INVAL), -EOPNOTSUPP);
     EQ(flush(3, other, 0, 8, CLEAN), -EINVAL);
     EQ(flush(2, mfn_of(1, 4) * 4096, 0, 8, CLEAN), -EINVAL);
     EQ(unmap(2, handle, A(1)), GNTST_okay);
     EQ(flush(2, other, 0, 8, CLEAN), -EINVAL);
+    EQ(map(2, 1, 8, HOST | GNTMAP_readonly, A(1), &handle), GNTST_okay);
+    EQ(flush(2, other, 0, 8, INVAL), 0);                                  /* a clean, then */
 }
 
 TEST_KINDS(the_first_error_ends_a_flush)
