@@ -22,10 +22,11 @@ def rule_arguments(rule: dict[str, Any]) -> dict[str, Any]:
 class Rule:
     """A fault rule of a machine."""
 
-    def __init__(self, machine: Machine, number: int, name: Optional[str] = None):
+    def __init__(self, machine: Machine, number: int, name: Optional[str] = None, optional: bool = False):
         self.machine = machine
         self.id = number
         self.name = name
+        self.optional = optional        # it is no mistake if it never fires
 
     def _row(self) -> dict[str, Any]:
         for row in self.machine.faults():

@@ -12,6 +12,10 @@ import pytest
 from .errors import Error
 from .machine import Machine
 
+class NeverFired(Error):
+    """A fault was asked for, and nothing met it."""
+
+
 DEFAULTS: dict[str, Any] = {"profile": None, "seed": 1, "clock": "auto", "way": None, "audit": True}
 LAST_EVENTS = 20
 MACHINE = pytest.StashKey[Machine]()
@@ -68,12 +72,17 @@ def gntsim(request: pytest.FixtureRequest) -> Iterator[Machine]:
 
 @pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None]:
-    """The audit belongs to the test: what it finds is a failure, not an error of the fixture."""
+    """What must hold at the end belongs to the test: it is a failure, not an error of the fixture."""
     outcome = yield
     machine = pyfuncitem.stash.get(MACHINE, None)
-    if machine and outcome.excinfo is None and settings(pyfuncitem)["audit"] and not machine.crashed:
+    if machine and outcome.excinfo is None and not machine.crashed:
         try:
-            machine.audit()
+            for rule in machine.rules:
+                if not rule.optional and rule.fired == 0:
+                    raise NeverFired("the fault rule %s never fired, %d passed it: nothing was tested. If that is all right, say "
+                                     "optional=True" % (rule.name or "no. %d" % rule.id, rule.passed))
+            if settings(pyfuncitem)["audit"]:
+                machine.audit()
         except Error as error:
             if not hasattr(outcome, "force_exception"):     # pluggy before 1.1
                 raise

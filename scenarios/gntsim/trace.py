@@ -16,11 +16,13 @@ class Event(dict[str, Any]):
             raise AttributeError(name) from None
 
     def __str__(self) -> str:
-        args = " ".join("%s=%s" % item for item in (self.get("args") or {}).items())
-        who = "d%s" % self.get("domain") + (" pid %s" % self["pid"] if self.get("pid") else "")
+        args = dict(self.get("args") or {})
+        words = [str(self.get("op")), *([str(args.pop("verb"))] if "verb" in args else []), *("%s=%s" % item for item in args.items())]
+        who = "machine" if self.get("domain") is None else "d%s" % self["domain"]
+        who += " %s" % self["program"] if self.get("program") else " pid %s" % self["pid"] if self.get("pid") else ""
+        result = " -> %s" % self["result"] if self.get("result") is not None else ""
         rule = " [rule %s]" % self["rule"] if self.get("rule") is not None else ""
-        return "%6d %15.9f %-14s %s %s -> %s%s" % (self.get("seq", -1), self.get("time", 0) / 1e9, who, self.get("op"), args,
-                                                  self.get("result"), rule)
+        return "%6s %15.9f %-14s %s%s%s" % (self.get("seq"), self.get("time", 0) / 1e9, who, " ".join(words), result, rule)
 
 
 def amount(value: Any, wanted: Any) -> bool:

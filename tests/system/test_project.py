@@ -101,16 +101,19 @@ def test_every_gntsim_command_in_a_document_is_understood(document):
         assert "gntsim serve" in done.stderr
 
 
-def test_the_tutorial_works_as_it_is_written(tmp_path):
-    """Runs every ```sh block and every C program of the tutorial, in order, in one shell."""
-    text = (SOURCE / "docs" / "tutorial.md").read_text()
-    script = ["set -e", "PATH=%s:$PATH" % shlex.quote(os.path.dirname(GNTSIM))]
-    for kind, name, body in re.findall(r"^```(sh|c)(?: (\S+))?\n(.*?)^```", text, re.M | re.S):
-        if kind == "c":
-            (tmp_path / name).write_text(body)
-        else:
+@pytest.mark.parametrize("tutorial", ["tutorial", "tutorial-domains", "howto-scenarios"])
+def test_a_tutorial_works_as_it_is_written(tmp_path, tutorial):
+    """Runs every ```sh block in one shell; a block with a file's name is written there when its turn comes."""
+    text = (SOURCE / "docs" / (tutorial + ".md")).read_text()
+    script = ["set -e", "export PATH=%s PYTHONPATH=%s PYTHONDONTWRITEBYTECODE=1" % tuple(map(shlex.quote, (
+        "%s:%s:%s" % (os.path.dirname(GNTSIM), os.path.dirname(sys.executable), os.environ["PATH"]), os.path.dirname(GNTSIM) + "/scenarios")))]
+    for number, (kind, name, body) in enumerate(re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```", text, re.M | re.S)):
+        if name:
+            (tmp_path / ("block.%d" % number)).write_text(body)
+            script.append("cp block.%d %s" % (number, shlex.quote(name)))
+        elif kind == "sh":
             script.append(body)
-    assert len(script) > 4
+    assert len(script) > 3
     done = subprocess.run(["bash", "-c", "\n".join(script)], cwd=tmp_path, capture_output=True, text=True, timeout=harness.PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     for expected in re.findall(r"^```text\n(.*?)^```", text, re.M | re.S):
