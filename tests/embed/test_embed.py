@@ -14,6 +14,7 @@ CC = os.environ.get("GNTSIM_CC", "cc").split()
 # What the libraries themselves were built with: sanitizers, coverage.
 CFLAGS = os.environ.get("GNTSIM_CFLAGS", "").split()
 EXAMPLE = TOP / "docs" / "examples" / "embed.c"
+REMOTE = TOP / "docs" / "examples" / "remote.c"
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def installed(tmp_path_factory):
     subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--tags", "devel", "--destdir", root],
                    check=True, stdout=subprocess.DEVNULL)
     found = sorted(root.rglob("gntsim-*.pc"))
-    assert [path.name for path in found] == ["gntsim-hv.pc", "gntsim-kernel.pc"]
+    assert [path.name for path in found] == ["gntsim-hv-remote.pc", "gntsim-hv.pc", "gntsim-kernel.pc"]
     environment = dict(os.environ, PKG_CONFIG_LIBDIR=str(found[0].parent), PKG_CONFIG_SYSROOT_DIR=str(root))
     environment.pop("PKG_CONFIG_PATH", None)
     return environment
@@ -58,7 +59,19 @@ def test_a_program_with_a_kernel_builds_against_an_installed_copy(installed, tmp
     build_and_run(source, tmp_path / "kernel", "gntsim-kernel", installed)
 
 
-@pytest.mark.parametrize("header", ["hv.h", "xen.h", "kernel.h", "gnttab.h"])
+def test_a_kernel_of_its_own_builds_against_an_installed_copy(installed, tmp_path):
+    """Whether it works with a machine is tests/system's: here it finds none, and says so."""
+    others = subprocess.run(["pkg-config", "--variable", "pc_path", "pkg-config"], check=True, capture_output=True, text=True).stdout.strip()
+    environment = dict(installed, PKG_CONFIG_LIBDIR=installed["PKG_CONFIG_LIBDIR"] + ":" + others)     # json-c's
+    program = tmp_path / "remote"
+    subprocess.run([*CC, "-std=gnu11", "-Wall", "-Werror", *CFLAGS, "-o", program, REMOTE, *pkg_config("gntsim-hv-remote", environment)],
+                   check=True)
+    done = subprocess.run([program, tmp_path], capture_output=True, text=True, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+    assert done.returncode == 1
+    assert done.stderr == "no machine answers at %s/control: No such file or directory\n" % tmp_path
+
+
+@pytest.mark.parametrize("header", ["hv.h", "xen.h", "kernel.h", "gnttab.h", "hv_remote.h"])
 def test_each_installed_header_compiles_alone(installed, tmp_path, header):
     source = tmp_path / "alone.c"
     source.write_text("#include <gntsim/%s>\nint nothing;\n" % header)
@@ -73,15 +86,17 @@ def test_no_installed_file_names_this_build(installed):
 
 def test_the_guide_quotes_the_example_as_it_is():
     guide = (TOP / "docs" / "embedding.md").read_text()
-    assert "```c\n" + EXAMPLE.read_text() + "```" in guide
+    for example in (EXAMPLE, REMOTE):
+        assert "```c\n" + example.read_text() + "```" in guide
 
 
 def test_the_example_is_short_enough_to_be_read():
-    assert len(EXAMPLE.read_text().splitlines()) <= 50
+    for example in (EXAMPLE, REMOTE):
+        assert len(example.read_text().splitlines()) <= 50
 
 
 def test_the_guide_names_only_functions_that_exist():
-    headers = "".join(path.read_text() for part in ("sim-hv", "sim-kernel") for path in (TOP / part / "include").rglob("*.h"))
+    headers = "".join(path.read_text() for part in ("sim-hv", "sim-kernel", "hv-remote") for path in (TOP / part / "include").rglob("*.h"))
     named = set(re.findall(r"`((?:hv|kernel)_\w+)", (TOP / "docs" / "embedding.md").read_text()))
     assert len(named) > 10
     unknown = sorted(name for name in named if not re.search(r"\b%s\b" % name, headers))

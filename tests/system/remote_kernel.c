@@ -240,6 +240,55 @@ static void cmd_copies(char **words)
         ok("%u", good);
 }
 
+/* Four copies of 8 bytes whose array can be read and written only so far: result, and how many statuses arrived. */
+struct narrow {
+    unsigned char *array;
+    size_t size;
+    unsigned readable, writable;
+};
+
+static int narrow_from(void *ctx, void *to, uint64_t from, size_t size)
+{
+    struct narrow *n = ctx;
+
+    if (from + size > 0x1000 + (uint64_t)n->readable * sizeof(struct gnttab_copy))
+        return -EFAULT;
+    memcpy(to, n->array + (from - 0x1000), size);
+    return 0;
+}
+
+static int narrow_to(void *ctx, uint64_t to, const void *from, size_t size)
+{
+    struct narrow *n = ctx;
+
+    if (to + size > 0x1000 + (uint64_t)n->writable * sizeof(struct gnttab_copy))
+        return -EFAULT;
+    memcpy(n->array + (to - 0x1000), from, size);
+    return 0;
+}
+
+static void cmd_narrow(char **words)
+{
+    const uint64_t args[5] = { GNTTABOP_copy, 0x1000, 4 };
+    struct gnttab_copy ops[4];
+    struct narrow n = { (unsigned char *)ops, sizeof ops, (unsigned)word(words, 4), (unsigned)word(words, 5) };
+    struct hv_guest_memory mem = { narrow_from, narrow_to, &n };
+    unsigned arrived = 0;
+    long rc;
+
+    for (unsigned i = 0; i < 4; i++) {
+        ops[i] = (struct gnttab_copy){ .len = 8, .flags = GNTCOPY_source_gref, .status = 77 };
+        ops[i].source.u.ref = (grant_ref_t)word(words, 2);
+        ops[i].source.domid = (domid_t)word(words, 1);
+        ops[i].dest.u.gmfn = kernel_page_frame(granted[word(words, 3)].page);
+        ops[i].dest.domid = DOMID_SELF;
+    }
+    rc = hv_hypercall(hv, kernel_domid(k), __HYPERVISOR_grant_table_op, args, &mem);
+    for (unsigned i = 0; i < 4; i++)
+        arrived += ops[i].status == GNTST_okay;
+    ok("%ld %u", rc, arrived);
+}
+
 /* ---- Events ----------------------------------------------------------------------------------- */
 
 /* Nothing here waits: the file is non-blocking. */
@@ -369,6 +418,7 @@ static const struct command {
     { "grant", cmd_grant }, { "peek", cmd_peek }, { "poke", cmd_poke }, { "end", cmd_end }, { "give-up", cmd_give_up },
     { "deferred", cmd_deferred }, { "version", cmd_version }, { "map", cmd_map }, { "map-at", cmd_map_at },
     { "mapped-peek", cmd_mapped_peek }, { "mapped-poke", cmd_mapped_poke }, { "unmap", cmd_unmap }, { "copies", cmd_copies },
+    { "narrow", cmd_narrow },
     { "unbound", cmd_unbound }, { "bind", cmd_bind }, { "notify", cmd_notify }, { "wait", cmd_wait }, { "audit", cmd_audit },
     { "state", cmd_state }, { "wait-gone", cmd_wait_gone }, { "garbage", cmd_garbage }, { "request", cmd_request },
     { "detach", cmd_detach },

@@ -3,12 +3,14 @@
 import json
 import os
 import socket
+import subprocess
 
 import pytest
 
 import harness
 
 KERNEL = os.environ.get("REMOTE_KERNEL")
+EXAMPLE = os.environ.get("REMOTE_EXAMPLE")
 DOMAIN = 2
 OKAY, GENERAL_ERROR, BAD_GNTREF = 0, -1, -3
 
@@ -96,6 +98,17 @@ def test_a_long_array_goes_in_pieces(machine, kernel):
     index, _ = map(int, kernel("grant", 1, "rw").split())
     assert int(kernel("copies", 1, ref, index, 3000)) == 3000
     assert int(kernel("peek", index, 4090)) == 90
+    machine.audit()
+
+
+def test_an_array_that_ends_in_nothing_faults_there(machine, kernel):
+    peer = machine.new(1)
+    _, (ref,) = peer.share(1, DOMAIN)
+    index, _ = map(int, kernel("grant", 1, "rw").split())
+    assert kernel("narrow", 1, ref, index, 4, 4) == "0 4"
+    assert kernel("narrow", 1, ref, index, 2, 4) == "-14 2"
+    assert kernel("narrow", 1, ref, index, 0, 4) == "-14 0"
+    assert kernel("narrow", 1, ref, index, 4, 3) == "-14 3"
     machine.audit()
 
 
@@ -210,6 +223,20 @@ def test_requests_with_any_numbers_are_answered(machine, kernel):
         for command in range(14):
             kernel("request", 0, op, command, 0x1000)
     assert ref
+    machine.audit()
+
+
+def test_the_example_of_the_guide(machine):
+    example = subprocess.Popen([EXAMPLE, machine.dir], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    machine.others.append(example)
+    ref = int(example.stdout.readline().removeprefix("reference "))
+    peer = machine.new(1)
+    region = peer.map("rw", DOMAIN, ref)
+    assert peer.peek(region, 0) == ord("h")
+    peer.poke(region, 0, ord("j"))
+    peer("unmap", region)
+    assert example.communicate("\n", timeout=harness.PATIENCE)[0] == "it says: jello\n"
+    assert example.returncode == 0
     machine.audit()
 
 
