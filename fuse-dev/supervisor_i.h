@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the answering of notifications (supervisor.c) and the completing of an mmap (place.c) share. */
+/* What the answering of notifications (supervisor.c, calls.c, unmap.c) and the completing of an mmap (place.c) share. */
 #ifndef GNTSIM_FUSE_DEV_SUPERVISOR_I_H
 #define GNTSIM_FUSE_DEV_SUPERVISOR_I_H
 
@@ -35,12 +35,27 @@ struct notice {
     struct notice *next;           /* in the backlog */
 };
 
-/* Ends the caller's wait with a negative errno, or a value. Nothing happens if the caller was killed meanwhile. */
+/* supervisor.c. Ends the caller's wait with a negative errno, or a value. Nothing happens if the caller was killed meanwhile. */
+void answer(const struct notice *notice, int error, int64_t value, uint32_t flags);
 void answer_error(const struct notice *notice, int error);
+/* The kernel executes the call as it is. */
+void answer_continue(const struct notice *notice);
+/* Seizes the thread, answers its call and waits until it has stopped behind it. 0, -EPERM (somebody else traces it), -ESRCH. */
+int stop_thread(struct notice *notice, struct inject *inject);
 /* Says on stderr who traces the caller, if somebody does: one that is exiting cannot be seized either. */
 void log_traced(const struct notice *notice);
 /* Waits for the notice of thread inject, which is in a call that causes one; those of others go to the backlog. False: it is gone. */
 bool receive_from(struct supervisor *supervisor, struct inject *inject, struct notice *notice);
+
+/* calls.c: the handlers of calls on devices, and of those that are decided later. */
+void handle_mmap(struct notice *notice);
+void handle_ioctl(struct notice *notice);
+void handle_fcntl(struct notice *notice);
+void finish_decided(struct supervisor *supervisor);
+/* unmap.c */
+void handle_munmap(struct notice *notice);
+void handle_mremap(struct notice *notice);
+void handle_remap_file_pages(struct notice *notice);
 
 /* place.c: makes vma appear at addr in the address space of the notice's caller and answers the call. id: its mapping; our_fd: the
  * mapping's link, closed here. Without the machine's lock. */

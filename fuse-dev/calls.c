@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls on a device: the kernel model decides about them, now or later. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "async.h"
+#include "dev_fs.h"
+#include "machine.h"
+#include "maps.h"
+#include "supervisor_i.h"
+#include "user_mem.h"
+
+struct call {
+    struct kreq kreq;
+    struct user_mem user_mem;
+    struct notice notice;
+    struct dev_file *file;
+    void (*finish)(struct call *call);       /* answers and frees it; without the lock */
+    struct vma *vma;                         /* of an mmap */
+    long result;
+    uint64_t fill_addr;                      /* of an ioctl that filled pages: where, and the link that they are made from */
+    int fill_fd;
+    struct call *next;
+};
+
+/* Called by the kernel model, with the lock: the supervisor's own thread answers. */
+static void call_done(struct kreq *kreq, long result)
+{
+    struct call *call = kreq->owner;
+    struct supervisor *supervisor = call->notice.supervisor;
+    uint64_t one = 1;
+
+    call->result = result;
+    call->next = supervisor->decided;
+    supervisor->decided = call;
+    if (write(supervisor->event_fd, &one, sizeof one) < 0)
+        assert(errno == EAGAIN);
+}
+
+/* Has the kernel model decide about a notified call on file (a reference, taken); finish answers it, now or later. */
+static void call_start(struct notice *notice, struct dev_file *file, long (*start)(struct call *call),
+                       void (*finish)(struct call *call))
+{
+    struct supervisor *supervisor = notice->supervisor;
+    struct machine *m = supervisor->machine;
+    struct domain *d = dev_file_domain(file);
+    struct call *call = calloc(1, sizeof *call);
+
+    if (!call) {
+        machine_lock(m);
+        dev_file_put(file);
+        machine_unlock(m);
+        answer_error(notice, -ENOMEM);
+        return;
+    }
+    call->notice = *notice;
+    call->file = file;
+    call->finish = finish;
+    call->user_mem = (struct user_mem){ m, notice->tid };
+    call->kreq = (struct kreq){ .done = call_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
+    dev_fs_catch_up(m->fs);
+    machine_lock(m);
+    m->stats.notifications++;
+    domain_enter(d);
+    machine_caller(m, notice->tid);
+    call->result = start(call);
+    machine_settle(m);
+    if (call->result == KERNEL_PENDING) {
+        supervisor->pending++;
+        call = NULL;
+    }
+    domain_leave(d);
+    machine_unlock(m);
+    if (call)
+        call->finish(call);
+}
+
+void finish_decided(struct supervisor *supervisor)
+{
+    struct machine *m = supervisor->machine;
+    struct call *call;
+    uint64_t count;
+
+    if (read(supervisor->event_fd, &count, sizeof count) < 0)
+        return;
+    machine_lock(m);
+    call = supervisor->decided;
+    supervisor->decided = NULL;
+    for (struct call *c = call; c; c = c->next)
+        supervisor->pending--;
+    machine_unlock(m);
+    while (call) {
+        struct call *next = call->next;
+
+        call->finish(call);
+        call = next;
+    }
+}
+
+/* ---- mmap ------------------------------------------------------------------------------------- */
+
+/* The kernel model has said yes or no. Frees the call. Without the lock. */
+static void mmap_finish(struct call *call)
+{
+    struct machine *m = call->notice.supervisor->machine;
+    struct mapping *mapping;
+    uint64_t id, addr;
+    int fd, rc = (int)call->result;
+
+    machine_lock(m);
+    if (!rc) {
+        rc = maps_add(m->maps, call->vma, call->notice.tid, dev_file_mapping_ended, &mapping, &fd);
+        if (rc)
+            kernel_vma_close(call->vma);
+    }
+    if (rc) {
+        if (rc == -EAGAIN)
+            m->stats.mmap_eagain++;
+        dev_file_put(call->file);
+        machine_settle(m);
+        answer_error(&call->notice, rc);
+        machine_unlock(m);
+        free(call);
+        return;
+    }
+    /* The file's reference is the mapping's now, and whatever happens to the thread, the end of the
+     * link's last user ends the mapping. */
+    id = mapping->id;
+    addr = call->notice.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE) ? call->notice.args[0]
+                                                                     : maps_window_alloc(m->maps, call->vma->nr_pages);
+    machine_unlock(m);
+    place_mapping(&call->notice, call->vma, id, addr, fd);
+    free(call);
+}
+
+static long mmap_start(struct call *call)
+{
+    const uint64_t *args = call->notice.args;
+
+    return kernel_mmap(dev_file_kernel(call->file), args[5], args[1], (unsigned)args[2], (unsigned)args[3], &call->vma, &call->kreq);
+}
+
+void handle_mmap(struct notice *notice)
+{
+    bool is_ours;
+    struct dev_file *file = dev_fs_find(notice->supervisor->machine->fs, notice->tid, (int)notice->args[4], &is_ours);
+
+    if (file)
+        call_start(notice, file, mmap_start, mmap_finish);
+    else if (is_ours)
+        answer_error(notice, -ENODEV);
+    else
+        answer_continue(notice);
+}
+
+/* ---- ioctl ------------------------------------------------------------------------------------ */
+
+/* Pages were filled: what they are made from, while nothing can come in between. */
+static long fill_start(struct call *call)
+{
+    struct vma_fill *fill = &call->kreq.fill;
+    const struct mapping *mapping = fill->vma->owner;
+    int rc = maps_fill(call->notice.supervisor->machine->maps, fill->vma, fill->runs, fill->nr_runs, &call->fill_fd);
+
+    call->fill_addr = mapping->addr + fill->first * HV_PAGE_SIZE;
+    if (!rc)
+        return call->result;
+    free(fill->runs);
+    fill->vma = NULL;
+    return rc;
+}
+
+static long ioctl_start(struct call *call)
+{
+    call->result = kernel_ioctl(dev_file_kernel(call->file), (unsigned)call->notice.args[1], call->notice.args[2], &call->kreq);
+    return call->kreq.fill.vma ? fill_start(call) : call->result;
+}
+
+static void ioctl_finish(struct call *call)
+{
+    struct machine *m = call->notice.supervisor->machine;
+
+    if (call->kreq.fill.vma)
+        place_fill(&call->notice, &call->kreq.fill, call->fill_addr, call->fill_fd, call->result);
+    machine_lock_only(m);
+    dev_file_put(call->file);
+    machine_unlock(m);
+    if (call->kreq.fill.vma) {
+        free(call->kreq.fill.runs);
+        free(call);
+        return;
+    }
+    answer(&call->notice, call->result < 0 ? (int)call->result : 0, call->result < 0 ? 0 : call->result, 0);
+    free(call);
+}
+
+/* FIOASYNC is the one command for any file that FUSE does not have. */
+static void handle_fioasync(struct notice *notice, struct dev_file *file)
+{
+    struct machine *m = notice->supervisor->machine;
+    struct user_mem user_mem = { m, notice->tid };
+    struct user_memory mem = user_mem_of(&user_mem);
+    bool knows = dev_file_kernel(file)->dev->async;
+    int on, rc = -ENOTTY;
+
+    machine_lock_only(m);
+    if (knows)
+        rc = mem.ops->read(mem.ctx, &on, notice->args[2], sizeof on);
+    if (!rc)
+        async_enable(file, (int)notice->args[0], on);
+    dev_file_put(file);
+    machine_unlock(m);
+    answer(notice, rc, 0, 0);
+}
+
+void handle_ioctl(struct notice *notice)
+{
+    bool is_ours;
+    struct dev_file *file = dev_fs_find(notice->supervisor->machine->fs, notice->tid, (int)notice->args[0], &is_ours);
+
+    if (!file)
+        answer_continue(notice);
+    else if ((unsigned)notice->args[1] == FIOASYNC)
+        handle_fioasync(notice, file);
+    else
+        call_start(notice, file, ioctl_start, ioctl_finish);
+}
+
+/* The kernel keeps these settings; we take note of them. */
+void handle_fcntl(struct notice *notice)
+{
+    struct machine *m = notice->supervisor->machine;
+    bool is_ours;
+    struct dev_file *file = dev_fs_find(m->fs, notice->tid, (int)notice->args[0], &is_ours);
+    int flags = -1;
+
+    if (file) {
+        machine_lock_only(m);
+        if (notice->args[1] == F_GETFL)
+            flags = async_getfl(file, notice->tid, (int)notice->args[0]);
+        else if (dev_file_kernel(file)->dev->async)
+            async_fcntl(file, notice->tid, (int)notice->args[0], (int)notice->args[1], notice->args[2]);
+        dev_file_put(file);
+        machine_unlock(m);
+    }
+    if (flags < 0)
+        answer_continue(notice);
+    else
+        answer(notice, 0, flags, 0);
+}
