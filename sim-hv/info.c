@@ -90,7 +90,7 @@ int hv_entry_info(const struct hv *hv, domid_t dom, uint32_t ref, struct hv_entr
         out->domid = __atomic_load_n(&shared_v1(&d->gt, ref)->domid, __ATOMIC_RELAXED);
     } else {
         out->domid = __atomic_load_n(&shared_v2(&d->gt, ref)->hdr.domid, __ATOMIC_RELAXED);
-        out->flags |= __atomic_load_n(status_word(&d->gt, ref), __ATOMIC_RELAXED);
+        out->flags |= __atomic_load_n(status_word(&d->gt, ref), __ATOMIC_RELAXED) & (GTF_reading | GTF_writing);
     }
     return 0;
 }
