@@ -5,6 +5,7 @@
 #define NR_FILES 6
 #define NR_VMAS 24
 #define NR_PINS 4
+#define NR_RANGES 4            /* as many as the harness's process has places for */
 
 static struct file *gntdev[2][NR_FILES], *gntalloc[2][NR_FILES], *evtchn[2];
 static struct {
@@ -14,6 +15,7 @@ static struct {
     struct file *file;
 } maps[NR_VMAS];
 static struct kernel_pin *pins[NR_PINS];
+static struct file *privcmd[2], *busy;
 static uint64_t state;
 static const uint8_t *bytes, *bytes_end;
 static uint8_t buffer[2 * PAGE] __attribute__((aligned(4096)));
@@ -242,47 +244,159 @@ static void step_copy(unsigned dom)
         advance(32640 * MS);
 }
 
-/* Any command with any bytes, of which some are small numbers and some are addresses in the buffer itself. */
+/* ---- Any ioctl with any bytes, and ranges of privcmd ------------------------------------------ */
+
+static const unsigned long commands[] = {
+    IOCTL_GNTDEV_MAP_GRANT_REF, IOCTL_GNTDEV_UNMAP_GRANT_REF, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR,
+    IOCTL_GNTDEV_SET_UNMAP_NOTIFY, IOCTL_GNTDEV_GRANT_COPY, IOCTL_GNTALLOC_ALLOC_GREF, IOCTL_GNTALLOC_DEALLOC_GREF,
+    IOCTL_EVTCHN_BIND_VIRQ, IOCTL_EVTCHN_BIND_INTERDOMAIN, IOCTL_EVTCHN_BIND_UNBOUND_PORT, IOCTL_EVTCHN_UNBIND,
+    IOCTL_EVTCHN_NOTIFY, IOCTL_EVTCHN_RESET, IOCTL_EVTCHN_RESTRICT_DOMID, IOCTL_PRIVCMD_HYPERCALL, IOCTL_PRIVCMD_DM_OP,
+    IOCTL_PRIVCMD_RESTRICT, IOCTL_PRIVCMD_MMAP, IOCTL_PRIVCMD_MMAPBATCH, IOCTL_PRIVCMD_MMAPBATCH_V2, IOCTL_PRIVCMD_MMAP_RESOURCE,
+};
+#define NR_COMMANDS (sizeof commands / sizeof *commands)
+#define RANGE_AT(i) (0x7e8000000000ull + (i) * 0x1000000ull)
+
+static uint64_t *const words = (uint64_t *)(void *)buffer;
+#define NR_WORDS (sizeof buffer / sizeof *words)
+
+static uint64_t any_word(void)
+{
+    switch (rnd(6)) {
+    case 0: return rnd(8);
+    case 1: return (uint64_t)rnd(8) << 32 | rnd(8);
+    case 2: return (uintptr_t)buffer + rnd(2 * PAGE);
+    case 3: return RANGE_AT(rnd(NR_RANGES)) + rnd(5) * PAGE;
+    case 4: return UINT64_MAX - rnd(64);
+    default: return state;
+    }
+}
+
+static void drop_range(unsigned i)
+{
+    struct vma *vma = p.vmas[i].vma;
+
+    p.vmas[i].vma = NULL;
+    if (vma)
+        do_munmap(vma);
+}
+
+/* What another thread of the process does while the kernel reads or writes the process's memory. */
+static void meddle(void *arg)
+{
+    unsigned i = rnd(NR_FILES), dom = rnd(2);
+
+    (void)arg;
+    switch (rnd(4)) {
+    case 0:
+        drop_range(rnd(NR_RANGES));
+        break;
+    case 1:
+        /* Not the file that the call is about: the server holds that one. */
+        if (gntdev[dom][i] && gntdev[dom][i] != busy)
+            toggle_file(&gntdev[dom][i], dom, "gntdev");
+        break;
+    case 2:
+        if (gntalloc[dom][i] && gntalloc[dom][i] != busy)
+            toggle_file(&gntalloc[dom][i], dom, "gntalloc");
+        break;
+    default:
+        words[rnd(NR_WORDS)] = any_word();
+    }
+}
+
+/* Hypercalls that change nothing that the kernel counts on: queries and copies. */
+static void harmless_hypercall(uint64_t *call)
+{
+    static const uint64_t harmless[] = { GNTTABOP_query_size, GNTTABOP_get_version, GNTTABOP_copy, GNTTABOP_setup_table, 99 };
+
+    call[0] = rnd(4) ? __HYPERVISOR_grant_table_op : 40 + rnd(20);
+    call[1] = harmless[rnd(5)];
+    call[3] = rnd(3);
+}
+
+static struct file *file_for(unsigned dom, unsigned long cmd)
+{
+    /* Sometimes a device that does not know it. */
+    switch (rnd(10) ? (int)(cmd >> 8 & 0xff) : "GEP"[rnd(3)]) {
+    case 'E': return evtchn[dom];
+    case 'P': return privcmd[dom];
+    default: return some_file(dom, (cmd & 0xff) >= 5 && (cmd & 0xff) <= 7 ? rnd(4) : !rnd(4));
+    }
+}
+
 static void step_raw(unsigned dom)
 {
-    static const unsigned long cmds[] = {
-        IOCTL_GNTDEV_MAP_GRANT_REF, IOCTL_GNTDEV_UNMAP_GRANT_REF, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR,
-        IOCTL_GNTDEV_SET_UNMAP_NOTIFY, IOCTL_GNTDEV_GRANT_COPY, IOCTL_GNTALLOC_ALLOC_GREF, IOCTL_GNTALLOC_DEALLOC_GREF,
-        IOCTL_EVTCHN_BIND_VIRQ, IOCTL_EVTCHN_BIND_INTERDOMAIN, IOCTL_EVTCHN_BIND_UNBOUND_PORT, IOCTL_EVTCHN_UNBIND,
-        IOCTL_EVTCHN_NOTIFY, IOCTL_EVTCHN_RESET, IOCTL_PRIVCMD_HYPERCALL, IOCTL_PRIVCMD_DM_OP, IOCTL_PRIVCMD_MMAPBATCH_V2,
-    };
-    static const char *const devs[] = { "gntdev", "gntalloc", "evtchn", "privcmd" };
+    unsigned long cmd = rnd(30) ? commands[rnd(NR_COMMANDS)] : state;
+    unsigned at = rnd(4) ? rnd(3) : rnd(NR_WORDS);
     static struct call call;
-    uint64_t *words = (uint64_t *)(void *)buffer;
-    unsigned long cmd = cmds[rnd(16)];
-    bool privcmd = (cmd >> 8 & 0xff) == 'P';
     struct file *f;
     long rc;
 
-    for (unsigned i = 0; i < 16; i++) {
-        switch (rnd(4)) {
-        case 0: words[i] = rnd(8); break;
-        case 1: words[i] = (uint64_t)rnd(8) << 32 | rnd(8); break;
-        case 2: words[i] = (uintptr_t)buffer + rnd(2 * PAGE); break;
-        default: words[i] = state;
-        }
-    }
-    /* Hypercalls that change nothing that the kernel counts on: queries and copies. */
+    for (unsigned i = 0; i < 16; i++)
+        words[i] = any_word();
     if (cmd == IOCTL_PRIVCMD_HYPERCALL) {
-        static const uint64_t harmless[] = { GNTTABOP_query_size, GNTTABOP_get_version, GNTTABOP_copy, GNTTABOP_setup_table, 99 };
-
-        words[0] = rnd(4) ? __HYPERVISOR_grant_table_op : 40 + rnd(20);
-        words[1] = harmless[rnd(5)];
-        words[3] = rnd(3);
+        at %= 3;
+        harmless_hypercall(words + at);
     }
-    f = open_dev((domid_t)dom, privcmd ? "privcmd" : devs[rnd(3)]);
+    f = file_for(dom, cmd);
+    /* A restricted file is of little use later. */
+    if (!f || (!rnd(2) && (cmd == IOCTL_PRIVCMD_RESTRICT || cmd == IOCTL_EVTCHN_RESTRICT_DOMID)))
+        return;
+    busy = f;
     p.only_from = (uintptr_t)buffer;
     p.only_to = (uintptr_t)buffer + sizeof buffer;
-    rc = start_ioctl(f, cmd, buffer + 8 * rnd(3), &call);
+    if (!rnd(4))
+        proc_hole(&words[rnd(NR_WORDS)], 8 * rnd(64), rnd(2) ? PROT_READ : 0);
+    /* A hypercall's arguments must stay harmless. */
+    if (!rnd(4) && cmd != IOCTL_PRIVCMD_HYPERCALL) {
+        p.during = meddle;
+        p.at = 1 + rnd(5);
+    }
+    rc = start_ioctl(f, cmd, words + at, &call);
     while (rc == KERNEL_PENDING && !call.done)
         advance(32640 * MS);
+    p.during = NULL;
     p.only_to = 0;
-    close_dev(f);
+    memset(p.holes, 0, sizeof p.holes);
+    busy = NULL;
+    if (f == privcmd[dom] && cmd == IOCTL_PRIVCMD_RESTRICT) {
+        close_dev(f);
+        privcmd[dom] = open_dev((domid_t)dom, "privcmd");
+    }
+}
+
+/* A range comes, is filled, loses pages, goes. */
+static void step_range(unsigned dom)
+{
+    unsigned i = rnd(NR_RANGES), nr = 1 + rnd(4);
+    uint64_t frames[5];
+    int errors[5];
+    privcmd_mmapbatch_v2_t op = { .num = nr, .dom = (domid_t)rnd(3), .addr = RANGE_AT(i) + (rnd(4) ? 0 : rnd(4) * PAGE), .arr = frames,
+                                  .err = errors };
+    struct vma *vma = p.vmas[i].vma;
+
+    for (unsigned n = 0; n < 5; n++)
+        frames[n] = number(64);
+    if (!vma) {
+        if (!do_mmap(privcmd[dom], 0, nr * PAGE, rnd(2) ? RW : PROT_READ, rnd(4) ? MAP_SHARED : MAP_PRIVATE, &vma)) {
+            p.vmas[i].addr = RANGE_AT(i);
+            p.vmas[i].vma = vma;
+        }
+        return;
+    }
+    switch (rnd(5)) {
+    case 0:
+        drop_range(i);
+        break;
+    case 1:
+        do_munmap_part(vma, rnd((uint32_t)vma->nr_pages), 1);
+        break;
+    default:
+        if (rnd(3))
+            op.num = (unsigned)vma->nr_pages;
+        if (op.num <= 5)
+            do_ioctl(privcmd[dom], IOCTL_PRIVCMD_MMAPBATCH_V2, &op);
+    }
 }
 
 void fuzz_run(unsigned steps, bool whole_domain_dies)
@@ -292,19 +406,22 @@ void fuzz_run(unsigned steps, bool whole_domain_dies)
     memset(gntalloc, 0, sizeof gntalloc);
     memset(maps, 0, sizeof maps);
     memset(pins, 0, sizeof pins);
-    for (unsigned dom = 0; dom < 2; dom++)
+    for (unsigned dom = 0; dom < 2; dom++) {
         evtchn[dom] = open_dev((domid_t)dom, "evtchn");
+        privcmd[dom] = open_dev((domid_t)dom, "privcmd");
+    }
     for (unsigned step = 0; step < steps && !used_up(); step++) {
         unsigned dom = rnd(2);
 
-        switch (rnd(13)) {
+        switch (rnd(16)) {
         case 0: case 1: step_alloc(dom); break;
         case 2: case 3: case 4: step_map(dom); break;
         case 5: case 6: case 7: step_mmap(dom); break;
         case 8: step_events(dom); break;
         case 9: step_paging(); break;
         case 10: step_pins(); break;
-        case 11: step_raw(dom); break;
+        case 11: case 12: case 13: step_raw(dom); break;
+        case 14: step_range(dom); break;
         default: rnd(3) ? advance(rnd(1500) * MS) : step_copy(dom);
         }
         collect();
@@ -316,6 +433,8 @@ void fuzz_run(unsigned steps, bool whole_domain_dies)
         collect();
     }
     /* Everybody lets go, then time passes. */
+    for (unsigned i = 0; i < NR_RANGES; i++)
+        drop_range(i);
     for (unsigned i = 0; i < NR_PINS; i++)
         if (pins[i])
             kernel_unpin(pins[i]);
@@ -334,6 +453,7 @@ void fuzz_run(unsigned steps, bool whole_domain_dies)
                 close_dev(gntalloc[dom][i]);
         }
         close_dev(evtchn[dom]);
+        close_dev(privcmd[dom]);
     }
     advance(100000 * MS);
     if (w.profile->gntalloc_waits_for_peer) {
