@@ -12,7 +12,7 @@ def nanoseconds(value: int | float | str) -> int:
     if isinstance(value, bool):
         raise ValueError("%r is no time: write a number of nanoseconds, or a text such as \"5 ms\"" % value)
     if isinstance(value, (int, float)):
-        if value < 0 or value != int(value):
+        if value < 0 or (isinstance(value, float) and not value.is_integer()):
             raise ValueError("%r is no time: nanoseconds are whole and not negative" % value)
         return int(value)
     match = re.fullmatch(r"\s*(\d+)(?:\.(\d+))?\s*([a-z]+)\s*", value) if isinstance(value, str) else None

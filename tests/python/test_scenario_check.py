@@ -2,13 +2,17 @@
 """Mistakes in scenario files: each gets one line that names file, line and key, and exit status 2."""
 import re
 import tomllib
+from itertools import islice
+from pathlib import Path
+from random import Random
 
 import pytest
 
 import gntsim.scenario.schema as schema
 from conftest import SOURCE
-from gntsim.scenario.cases import Mistake, Options, cases, check_programs, load, substitute
+from gntsim.scenario.cases import Mistake, Options, Scenario, cases, check_programs, load, substitute
 from gntsim.scenario.places import Places
+from test_scenario_run import PAGE
 
 pytestmark = pytest.mark.needs_no_machine
 
@@ -90,7 +94,7 @@ MISTAKES = {
     "missing key of a step": (GOOD + "[[steps]]\nsend = 'cat'\n", r"story.toml:10: steps: a step \"send\" needs \"line\""),
     "wrong type": (GOOD + "[scenario]\nseed = 'x'\n", r"story.toml:11: scenario.seed: must be a number, 0 or more, not 'x'"),
     "true is no number": (GOOD + "[scenario]\nseed = true\n", r"story.toml:11: scenario.seed: must be a number, 0 or more, not true"),
-    "a table that is none": (GOOD + "[scenario]\n[vars]\nx = 1\n[matrix]\nk = 3\n", r"story.toml:14: matrix.k: must be a list, not 3"),
+    "a table that is none": (GOOD + "[scenario]\n[vars]\nx = 1\n[matrix]\nk = 3\n", r"story.toml:14: matrix.k: must be a list, or { from = …, to = … }, not 3"),
     "wrong type within a list": (GOOD + "[[steps]]\nspawn = 'cat'\nargs = ['a', [1]]\n", r"story.toml:12: steps.args: must be a text, not \[1\]"),
     "domain id": ("domains.a.id = 40000\nsteps = []", r"story.toml:1: domains.a.id: must be a domain's number, 0 to 32751, not 40000"),
     "no domain id": ("[domains.a]\nprofile = 'pv'\n[[steps]]\naudit = true", r"story.toml:1: domains.a: \"id\" is missing"),
@@ -218,3 +222,109 @@ def test_variables_are_replaced(text, value):
 def test_an_unknown_variable_is_named():
     with pytest.raises(KeyError, match=r"there is no variable \$\{a.x\}; known are: b"):
         substitute("${a.x.y}", {"a": {"b": 1}})
+
+
+def mutate(random, value):
+    """The value with one thing in it replaced, removed or added."""
+    odd = [None, True, -1, 3, 1.5, "", "x", "${x}", "${", [], [1], {}, {"a": 1}, "front", float("inf"), [[]], "5 ms", 10 ** 30]
+    if isinstance(value, dict) and value and random.random() < 0.9:
+        key = random.choice(list(value))
+        copy = dict(value)
+        if random.random() < 0.15:
+            del copy[key]
+        elif random.random() < 0.15:
+            copy[random.choice(["x", "id", "at", "do", "as", "in", "steps", "spawn", "domain", "ref"])] = random.choice(odd)
+        else:
+            copy[key] = mutate(random, value[key])
+        return copy
+    if isinstance(value, list) and value and random.random() < 0.9:
+        i = random.randrange(len(value))
+        return value[:i] + [mutate(random, value[i])] + value[i + 1:]
+    return random.choice(odd)
+
+
+EVERYTHING = PAGE.replace('["backend"]', '["cat"]') + """
+[scenario]
+profile = ["pv"]
+clock = "virtual"
+ways = ["device"]
+tags = ["x"]
+timeout = 3
+[vars]
+a = 1
+[matrix]
+k = [1, 2]
+n = { from = 1, to = 3, step = 2 }
+[variants.one]
+vars = { b = 2 }
+fails = "x"
+[[faults]]
+name = "r"
+at = "mmap"
+domain = "front"
+do = { delay = "5 ms" }
+[[steps]]
+spawn = "cat"
+args = ["a", 1]
+[[steps]]
+expect = "cat"
+output = "x"
+[[steps]]
+wait = "cat"
+exit = [0, 1]
+[[steps]]
+fired = "r"
+times = { min = 1 }
+[[steps]]
+stats = { mappings = 0 }
+[[steps]]
+trace = [ { op = "mmap", args = { index = 1 } } ]
+[[steps]]
+for = "i"
+in = { from = 1, to = 2 }
+steps = [ { send = "cat", line = "x" }, { equal = [1, 1] } ]
+[[finally]]
+clock = "1 s"
+[sweep]
+exit = [0]
+limit = { domain = "front", what = "gntdev", from = 3 }
+"""
+
+
+def test_no_file_however_odd_is_more_than_a_mistake():
+    """Mutations of a file that has everything: each is good, or a Mistake with a place."""
+    random = Random(6)
+    whole = tomllib.loads(EVERYTHING)
+    check = Scenario(Path("story.toml"), whole, Places(EVERYTHING))
+    schema.check_file(whole)
+    mistakes = 0
+    for _ in range(20000):
+        data = whole
+        for _ in range(random.choice((1, 1, 1, 2, 5))):
+            data = mutate(random, data)
+        try:
+            schema.check_file(data)
+            scenario = Scenario(check.path, data, check.places)
+            for case in islice(cases(scenario, Options()), 20):
+                check_programs(case, Options(programs=["/usr/bin"]))
+        except schema.Wrong as wrong:
+            mistakes += 1
+            assert "\n" not in str(check.mistake(wrong))
+        except Mistake:
+            mistakes += 1
+    assert mistakes > 10000
+
+
+def test_no_bytes_are_more_than_a_mistake(place):
+    random = Random(7)
+    text = EVERYTHING.encode()
+    for _ in range(1500):
+        data = bytearray(text)
+        for _ in range(random.choice((1, 2, 8))):
+            i = random.randrange(len(data))
+            data[i:i + random.choice((0, 1, 1, 5))] = random.choice((b"", b'"', b"[", b"]]", b"{", b"}", b"=", b"\n", b"#", b"'''", b"\\", b"\xff", b"1"))
+        (place / "x.toml").write_bytes(data)
+        try:
+            load(str(place / "x.toml"))
+        except Mistake as mistake:
+            assert "\n" not in str(mistake)

@@ -14,6 +14,7 @@ from ..errors import Error, NotFound
 from ..machine import find_program
 from . import schema, sweep
 from .cases import Case, Mistake, Options, Scenario, cases, check_programs, load
+from .play import Unreachable
 from .report import Progress, Tap, junit
 from .run import Plan, Runner
 from .schema import Wrong
@@ -146,6 +147,10 @@ def run(args: argparse.Namespace) -> int:
         passed = runner.run(chosen)
     except Wrong as wrong:
         raise chosen[0].scenario.mistake(wrong) from None
+    except Unreachable as error:
+        runner.tap.bail_out(str(error))
+        complain(" ".join(str(error).split()))
+        return USAGE
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED

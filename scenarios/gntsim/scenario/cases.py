@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Optional, Sequence
 
 from . import schema
 from .places import Path, Places
@@ -109,11 +110,14 @@ def load(name: str) -> Scenario:
     return scenario
 
 
-def values(span: Any) -> list[Any]:
+def values(span: Any) -> Sequence[Any]:
     """A list, or what { from, to, step } stands for."""
     if isinstance(span, dict):
-        return list(range(span["from"], span["to"] + 1, span.get("step", 1) or 1))
+        return range(span["from"], span["to"] + 1, span.get("step", 1))
     return list(span)
+
+
+MAX_CASES = 100_000
 
 
 def cases(scenario: Scenario, options: Options) -> Iterator[Case]:
@@ -125,6 +129,8 @@ def cases(scenario: Scenario, options: Options) -> Iterator[Case]:
     matrix = data.get("matrix", {})
     variants = data.get("variants", {}) or {"": {}}
     lists = [values(span) for span in matrix.values()]
+    if math.prod(map(len, lists)) > MAX_CASES:
+        raise scenario.mistake(Wrong(("matrix",), "more than %d cases" % MAX_CASES))
     several = isinstance(profiles, list) and len(profiles) > 1
     for (name, variant), profile in itertools.product(variants.items(), profiles if isinstance(profiles, list) else [profiles]):
         for chosen in itertools.product(*lists):

@@ -256,6 +256,17 @@ class Play:
                      % (name, describe_exit(status), process.last_words()))
 
 
+class Unreachable(Exception):
+    """No machine can be started here, or it does not answer: no case can be played."""
+
+
+def start(case: Case, options: Options, trace: Optional[str]) -> Machine:
+    try:
+        return Machine(profile=case.profile, seed=case.seed, clock=case.scenario.head.get("clock", "auto"), way=options.way, trace=trace)
+    except Error as error:
+        raise Unreachable(str(error)) from None
+
+
 def play(case: Case, options: Options, *, whole_trace: bool = False, for_sweep: bool = False,
          started: Callable[[Machine], None] = lambda machine: None) -> Result:
     """Plays a case and says how it went."""
@@ -269,7 +280,7 @@ def play(case: Case, options: Options, *, whole_trace: bool = False, for_sweep: 
         trace = os.path.join(options.traces, "".join(c if c.isalnum() or c in "._-=" else "_" for c in case.name) + ".jsonl")
     with tempfile.TemporaryDirectory(prefix="gntsim-scenario.") as directory:
         try:
-            with Machine(profile=case.profile, seed=case.seed, clock=head.get("clock", "auto"), way=options.way, trace=trace) as machine:
+            with start(case, options, trace) as machine:
                 started(machine)
                 state = Play(case, options, directory, machine, for_sweep)
                 result = state.play()

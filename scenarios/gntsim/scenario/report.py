@@ -70,6 +70,9 @@ class Tap:
         for line in text.splitlines():
             self._line("# " + line)
 
+    def bail_out(self, why: str) -> None:
+        self._line("Bail out! " + " ".join(why.split()))
+
     def end(self) -> None:
         if self.planned is None:
             self.plan(self.count)

@@ -51,6 +51,10 @@ def number(path: Path, value: Any) -> None:
     kind(path, value, "a number", late(value) or (isinstance(value, int) and not isinstance(value, bool)))
 
 
+def integer(path: Path, value: Any) -> None:
+    kind(path, value, "a number", isinstance(value, int) and not isinstance(value, bool))
+
+
 def natural(path: Path, value: Any) -> None:
     kind(path, value, "a number, 0 or more", late(value) or (isinstance(value, int) and not isinstance(value, bool) and value >= 0))
 
@@ -171,12 +175,24 @@ def suggest(word: str, known: Any) -> str:
     return "did you mean \"%s\"?" % near[0] if near else "known are: " + ", ".join(sorted(known))
 
 
+MAX_SPAN = 1_000_000
+
+
 def span(path: Path, value: Any) -> None:
-    """A list of values, or from … to."""
+    """A list of values, or from … to: of a matrix, known when the file is read."""
     if isinstance(value, dict):
-        table(path, value, {"from": number, "to": number, "step": natural}, ("from", "to"))
+        table(path, value, {"from": integer, "to": integer, "step": integer}, ("from", "to"))
+        kind(path, value, "a step of 1 or more and at most %d values" % MAX_SPAN,
+             value.get("step", 1) >= 1 and (value["to"] - value["from"]) // value.get("step", 1) < MAX_SPAN)
     else:
-        list_of(anything, 1)(path, value)
+        kind(path, value, "a list, or { from = …, to = … }", isinstance(value, list) and bool(value))
+
+
+def late_span(path: Path, value: Any) -> None:
+    """The same in a step, where any of it may be a variable."""
+    if late(value) or (isinstance(value, dict) and any(map(late, value.values()))):
+        return
+    span(path, value)
 
 
 def free_table(path: Path, value: Any) -> None:
@@ -273,7 +289,7 @@ STEPS: dict[str, tuple[Check, dict[str, Check], tuple[str, ...]]] = {
     "events": (pattern, {"count": amount, **EVENTUALLY}, ("count",)),
     "mark": (true, {}, ()),
     "equal": (list_of(anything, 2), {}, ()),
-    "for": (name, {"in": span}, ("in", "steps")),       # and "steps"
+    "for": (name, {"in": late_span}, ("in", "steps")),       # and "steps"
 }
 COMMON: dict[str, Check] = {"timeout": real, "say": text}
 

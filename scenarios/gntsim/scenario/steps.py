@@ -14,7 +14,8 @@ from ..trace import agrees, amount, missing, select
 from .cases import find_program, values
 from .places import Path
 from .play import Failed, Play
-from .schema import ANSWER, COMMON, step_kind
+from .schema import ANSWER, COMMON, Wrong, step_kind
+from .schema import span as check_span
 
 Step = dict[str, Any]
 
@@ -40,6 +41,10 @@ def execute(play: Play, path: Path, step: Step) -> None:
 
 def loop(play: Play, path: Path, step: Step) -> None:
     span = play.value(step["in"])
+    try:
+        check_span((), span)
+    except Wrong as wrong:
+        raise Failed("in: %s" % wrong) from None
     for value in values(span):
         play.variables[step["for"]] = value
         for i, inner in enumerate(step["steps"]):
