@@ -4,6 +4,7 @@
  * does: a command per line, "ok WORD..." or "err ENAME" back.
  *
  *   remote-kernel DIR DOMAIN pv|pvh
+ *   remote-kernel DIR DOMAIN random SEED COUNT      no kernel: requests of all kinds with numbers that are likely to mean something
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -467,11 +468,85 @@ static int boot(char **argv)
     return rc;
 }
 
+/* ---- Requests at random ----------------------------------------------------------------------- */
+
+static uint64_t seed;
+
+static uint64_t draw(uint64_t below)
+{
+    uint64_t x = seed += UINT64_C(0x9e3779b97f4a7c15);
+
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (x ^ x >> 31) % below;
+}
+
+static uint64_t likely(void)
+{
+    static const uint64_t others[] = { 0, 1, 2, DOMID_SELF, 0x1000, 4095, 4096, 1u << 20, UINT32_MAX, UINT64_C(1) << 47, UINT64_MAX };
+
+    return draw(3) ? draw(40) : others[draw(sizeof others / sizeof *others)];
+}
+
+static uint32_t random_hypercall(uint64_t *args)
+{
+    static const uint64_t ops[] = { __HYPERVISOR_grant_table_op, __HYPERVISOR_grant_table_op, __HYPERVISOR_event_channel_op,
+                                    __HYPERVISOR_memory_op, 7 };
+    uint32_t size = (uint32_t)draw(200);
+
+    args[0] = ops[draw(5)];
+    args[1] = draw(16);
+    args[2] = 0x1000;
+    args[3] = draw(6);
+    for (uint32_t i = 0; i + 4 <= size; i += 2) {
+        uint32_t value = (uint32_t)likely();
+
+        memcpy(hv->out.data + i, &value, draw(2) ? 2 : 4);
+    }
+    return size;
+}
+
+static int play(const char *dir, domid_t domid, unsigned count)
+{
+    struct hv_remote_config config = { .dir = dir, .domid = domid };
+    unsigned answered = 0, lives = 1;
+    char error[256] = "";
+    uint64_t args[6];
+
+    hv_domain_config_init(&config.domain);
+    for (unsigned i = 0; i < count; i++) {
+        enum remote_call call = draw(2) ? REMOTE_HYPERCALL : (enum remote_call)draw(REMOTE_NR_CALLS);
+
+        if (hv && hv_domain_state(hv, domid)) {
+            hv_remote_detach(hv);
+            hv = NULL;
+            lives++;
+        }
+        config.domain.auto_translated = lives & 1;
+        config.domain.nr_pages = 16;
+        if (!hv && hv_remote_attach(&hv, &config, error, sizeof error)) {
+            printf("err EIO %s\n", error);
+            return 1;
+        }
+        for (unsigned a = 0; a < 6; a++)
+            args[a] = likely();
+        remote_call(hv, call, args, 6, call == REMOTE_HYPERCALL ? random_hypercall(args) : 0);
+        answered += !hv->gone;
+    }
+    hv_remote_detach(hv);
+    ok("%u %u", answered, lives);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct pollfd fds[2] = { { STDIN_FILENO, POLLIN, 0 } };
     char line[256];
 
+    if (argc == 6 && !strcmp(argv[3], "random")) {
+        seed = strtoull(argv[4], NULL, 0);
+        return play(argv[1], (domid_t)atoi(argv[2]), (unsigned)atoi(argv[5]));
+    }
     if (argc != 4 || boot(argv)) {
         fflush(stdout);
         return 1;

@@ -226,6 +226,18 @@ def test_requests_with_any_numbers_are_answered(machine, kernel):
     machine.audit()
 
 
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_requests_at_random_leave_the_books_in_order(machine, seed):
+    peer = machine.new(1)
+    peer.share(8, DOMAIN)
+    player = harness.Agent([KERNEL, str(machine.dir), str(DOMAIN), "random", str(seed), "5000"], machine.errors)
+    machine.agents.append(player)
+    answered, lives = map(int, player.result().split())
+    assert answered > 5000 - 2 * lives
+    harness.eventually(lambda: not in_machine(machine, DOMAIN), "domain %d is gone" % DOMAIN)
+    machine.audit()
+
+
 def test_the_example_of_the_guide(machine):
     example = subprocess.Popen([EXAMPLE, machine.dir], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     machine.others.append(example)
