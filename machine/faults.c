@@ -19,6 +19,7 @@ struct faults {
     struct fault_rule *rules, **last;
     uint64_t next_id, decided, next_paused, passed;
     struct fault_count *counts, **last_count;
+    struct fault_count *recent;            /* elements of one hypercall follow each other */
     struct fault_paused *paused, **last_paused;
 };
 
@@ -204,14 +205,19 @@ uint64_t faults_decided(struct machine *m)
 
 /* ---- Counters --------------------------------------------------------------------------------- */
 
+static bool is_counted_by(const struct fault_count *c, const struct point *p)
+{
+    return c->at == p->at && c->kind == p->kind && c->device == p->device && c->ioctl_nr == p->ioctl_nr;
+}
+
 static void count(struct faults *f, const struct point *p)
 {
-    struct fault_count *c;
+    struct fault_count *c = f->recent;
 
     f->passed++;
-    for (c = f->counts; c; c = c->next)
-        if (c->kind == p->kind && c->at == p->at && c->device == p->device && c->ioctl_nr == p->ioctl_nr)
-            break;
+    if (!c || !is_counted_by(c, p))
+        for (c = f->counts; c && !is_counted_by(c, p);)
+            c = c->next;
     if (!c) {
         c = malloc(sizeof *c);
         if (!c)
@@ -221,6 +227,7 @@ static void count(struct faults *f, const struct point *p)
         f->last_count = &c->next;
     }
     c->passed++;
+    f->recent = c;
 }
 
 const struct fault_count *faults_counts(const struct machine *m)
@@ -244,6 +251,7 @@ void faults_reset_counts(struct machine *m)
         free(c);
     }
     f->last_count = &f->counts;
+    f->recent = NULL;
     f->passed = 0;
 }
 
