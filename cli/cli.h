@@ -24,6 +24,8 @@ int cmd_record(int argc, char **argv);
 int cmd_replay_device(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 
 /* Messages on stderr, with the program's name. Both return the exit status for their kind. */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

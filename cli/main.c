@@ -17,6 +17,8 @@ const struct command commands[] = {
       "Run a command on a real Xen and note all that it does with /dev/xen, with every answer" },
     { "replay-device", cmd_replay_device, "FILE -- CMD...", "Run a command anywhere, with the answers of a record instead of /dev/xen" },
     { "compare", cmd_compare, "[--profile NAME] [--domain N] FILE", "Say where the simulator would have answered otherwise than a record" },
+    { "trace", cmd_trace, "--dir DIR [--detail] [--chrome] | --export FILE TRACE", "Show what happens on the machine at DIR, or convert a recorded trace for Chrome and Perfetto" },
+    { "replay", cmd_replay, "TRACE", "Do again what a trace of a whole machine tells, and say where the model differs now" },
     { "doctor", cmd_doctor, "[--json]", "Say what this host allows, which way will be used, and what is missing" },
     { 0 },
 };
@@ -73,5 +75,5 @@ int main(int argc, char **argv)
     for (const struct command *command = commands; command->name; command++)
         if (!strcmp(command->name, argv[1]))
             return command->run(argc - 1, argv + 1);
-    return usage_error("unknown verb '%s': use run, serve, exec, ctl, scenario or doctor; see gntsim --help", argv[1]);
+    return usage_error("unknown verb '%s': use run, serve, exec, ctl, scenario, trace, replay or doctor; see gntsim --help", argv[1]);
 }

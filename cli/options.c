@@ -27,6 +27,9 @@ static const struct option_row {
     { OPT_FAULT, { "fault", required_argument, NULL, OPT_FAULT }, "  --fault FILE     fault rules, JSON; - is standard input" },
     { OPT_WAY, { "way", required_argument, NULL, OPT_WAY }, "  --way WAY        how programs reach the devices: auto (default), device, socket" },
     { OPT_TRACE, { "trace", required_argument, NULL, OPT_TRACE }, "  --trace FILE     everything that happens goes there, a line of JSON each" },
+    { OPT_DETAIL, { "detail", no_argument, NULL, OPT_DETAIL }, "  --detail         also beginnings of calls, memory of programs, timers, upcalls" },
+    { OPT_CHROME, { "chrome", no_argument, NULL, OPT_CHROME }, "  --chrome         in the format of chrome://tracing and ui.perfetto.dev" },
+    { OPT_EXPORT, { "export", required_argument, NULL, OPT_EXPORT }, "  --export FILE    write a recorded trace there in that format; - is standard output" },
     { OPT_VERBOSE, { "verbose", no_argument, NULL, OPT_VERBOSE }, "  --verbose        print what the guest kernels log" },
 };
 #define NR_ROWS (sizeof rows / sizeof *rows)
@@ -151,6 +154,15 @@ int options_parse(struct options *options, unsigned allowed, int argc, char **ar
             break;
         case OPT_TRACE:
             options->trace = optarg;
+            break;
+        case OPT_DETAIL:
+            options->detail = true;
+            break;
+        case OPT_CHROME:
+            options->chrome = true;
+            break;
+        case OPT_EXPORT:
+            options->export = optarg;
             break;
         case OPT_FAULT:
             options->fault = optarg;

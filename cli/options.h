@@ -23,6 +23,8 @@ struct options {
     unsigned long long seed;     /* --seed N, 0: not given */
     const char *clock;           /* --clock real, virtual or auto; NULL: not given */
     const char *trace;           /* --trace FILE, NULL: not given */
+    bool detail, chrome;         /* --detail, --chrome */
+    const char *export;          /* --export FILE, NULL: not given */
     const char *fault;           /* --fault FILE, NULL: not given */
     char **rest;                 /* what follows the options */
     int nr_rest;
@@ -33,6 +35,7 @@ enum {
     OPT_ANYWHERE = 32,           /* options may also follow other arguments */
     OPT_OWNER = 4096, OPT_WAY = 8192,
     OPT_SEED = 1 << 16, OPT_CLOCK = 1 << 17, OPT_FAULT = 1 << 18, OPT_TRACE = 1 << 19,
+    OPT_DETAIL = 1 << 20, OPT_CHROME = 1 << 21, OPT_EXPORT = 1 << 22,
     OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT | OPT_TRACE,      /* of whoever starts a machine */
 };
 

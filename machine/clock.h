@@ -15,6 +15,7 @@ struct machine;
 
 struct clock {
     bool is_virtual, automatic;
+    bool was_real;               /* moved by a replay, after a real one */
     bool running;                /* timers are being run by clock_advance */
     uint64_t now;
     uint64_t start;              /* of a real one, on CLOCK_MONOTONIC */

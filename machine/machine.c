@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -45,7 +46,8 @@ void machine_lock(struct machine *m)
 {
     pthread_mutex_lock(&m->lock);
     clock_sample(m);
-    maps_drain(m->maps);
+    if (m->maps)
+        maps_drain(m->maps);
 }
 
 void machine_upcall(struct machine *m, struct domain *d)
@@ -129,7 +131,8 @@ static void on_crash(void *ctx, domid_t id, const char *why)
     struct domain *d = any_domain(m, id);
     struct outside *o = machine_outside(m, id);
 
-    machine_log(m, "domain %u was crashed by the hypervisor: %s", id, why);
+    if (!m->replays)
+        machine_log(m, "domain %u was crashed by the hypervisor: %s", id, why);
     if (d)
         d->crashed = m->attention = true;
     if (o)
@@ -177,9 +180,9 @@ static void on_enter(void *ctx, struct kernel_point *point)
     struct domain *d = ctx;
     struct machine *m = d->machine;
 
-    if (m->caller && point->op == KERNEL_OPEN)
+    if (m->caller && point->op == KERNEL_OPEN && !m->replays)
         process_look_again(m, m->caller);
-    point->tag = m->caller ? process_number(m, m->caller) : 0;
+    point->tag = !m->caller ? 0 : m->replays ? (int64_t)m->caller : process_number(m, m->caller);
     trace_enter(m, point);
 }
 
@@ -574,18 +577,37 @@ static int start_ways(struct machine *m)
     return rc;
 }
 
-static int make_models(struct machine *m, int memory_fd)
+static void set_up(struct machine *m, const struct machine_config *config)
 {
-    struct hv_config config = { .nr_frames = m->nr_frames,
-                                .hooks = { .upcall = on_upcall, .crashed = on_crash, .inject = on_hypercall }, .hook_ctx = m };
+    *m = (struct machine){ .nr_frames = config->nr_frames ? config->nr_frames : DEFAULT_FRAMES,
+                           .profile = config->profile ? config->profile : &kernel_profile_pv,
+                           .verbose = config->verbose, .no_devices = config->no_devices,
+                           .seed = config->seed ? config->seed : MACHINE_DEFAULT_SEED, .user_ns_fd = -1, .timer_fd = -1 };
+    clock_start(&m->clock, config->virtual_clock);
+    pthread_mutex_init(&m->lock, NULL);
+}
+
+/* In the memory that is there. */
+static int make_models(struct machine *m)
+{
+    struct hv_config config = { .memory = m->memory, .nr_frames = m->nr_frames, .hook_ctx = m,
+                                .hooks = { .upcall = on_upcall, .crashed = on_crash, .inject = on_hypercall } };
+    int rc = hv_create(&m->hv, &config);
+
+    if (!rc)
+        rc = faults_create(m);
+    return rc ? rc : trace_create(m);
+}
+
+static int make_memory(struct machine *m, int memory_fd)
+{
     int rc = maps_create(&m->maps, memory_fd, m->nr_frames, &m->memory);
 
     if (rc) {
         close(memory_fd);
         return rc;
     }
-    config.memory = m->memory;
-    rc = hv_create(&m->hv, &config);
+    rc = make_models(m);
     if (!rc)
         maps_set_machine(m->maps, m);
     return rc;
@@ -606,11 +628,7 @@ int machine_start(struct machine *m, const struct machine_config *config)
 {
     int memory_fd = -1, rc;
 
-    *m = (struct machine){ .nr_frames = config->nr_frames ? config->nr_frames : DEFAULT_FRAMES,
-                           .profile = config->profile ? config->profile : &kernel_profile_pv,
-                           .verbose = config->verbose, .no_devices = config->no_devices, .seed = config->seed ? config->seed : MACHINE_DEFAULT_SEED, .user_ns_fd = -1 };
-    clock_start(&m->clock, config->virtual_clock);
-    pthread_mutex_init(&m->lock, NULL);
+    set_up(m, config);
     memcpy(m->ways, config->ways, sizeof m->ways);
     raise_file_limit();
     rc = prepare_ways(m, &memory_fd);
@@ -621,11 +639,7 @@ int machine_start(struct machine *m, const struct machine_config *config)
     m->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     m->moment_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    rc = m->epoll_fd < 0 || m->timer_fd < 0 || m->moment_fd < 0 || m->stop_fd < 0 ? -errno : make_models(m, memory_fd);
-    if (!rc)
-        rc = faults_create(m);
-    if (!rc)
-        rc = trace_create(m);
+    rc = m->epoll_fd < 0 || m->timer_fd < 0 || m->moment_fd < 0 || m->stop_fd < 0 ? -errno : make_memory(m, memory_fd);
     if (!rc)
         rc = loops_create(&m->loops);
     if (!rc)
@@ -647,6 +661,52 @@ static struct domain *first_living(struct machine *m)
         d = d->next;
     return d;
 }
+
+/* ---- Without programs ------------------------------------------------------------------------- */
+
+int machine_open_models(struct machine *m, const struct machine_config *config)
+{
+    int rc;
+
+    set_up(m, config);
+    m->replays = true;
+    if (m->nr_frames > SIZE_MAX / HV_PAGE_SIZE)
+        return -EINVAL;
+    m->memory = mmap(NULL, m->nr_frames * HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    rc = m->memory == MAP_FAILED ? -errno : make_models(m);
+    if (m->memory == MAP_FAILED)
+        m->memory = NULL;
+    if (rc)
+        machine_close_models(m);
+    return rc;
+}
+
+void machine_close_domains(struct machine *m)
+{
+    struct domain *d;
+
+    while ((d = first_living(m)))
+        machine_domain_destroy(m, d->id);
+}
+
+static void close_models(struct machine *m)
+{
+    hv_destroy(m->hv);
+    trace_destroy(m);
+    faults_destroy(m);
+    processes_destroy(m);
+    free(m->successors);
+}
+
+void machine_close_models(struct machine *m)
+{
+    close_models(m);
+    if (m->memory)
+        munmap(m->memory, m->nr_frames * HV_PAGE_SIZE);
+    pthread_mutex_destroy(&m->lock);
+}
+
+/* ---- The end ---------------------------------------------------------------------------------- */
 
 void machine_stop(struct machine *m)
 {
@@ -678,12 +738,8 @@ void machine_stop(struct machine *m)
     for (i = 0; i < m->nr_ways; i++)
         if (m->ways[i]->destroy)
             m->ways[i]->destroy(m);
-    hv_destroy(m->hv);
+    close_models(m);
     maps_destroy(m->maps);
-    trace_destroy(m);
-    faults_destroy(m);
-    processes_destroy(m);
-    free(m->successors);
     free(m->watches);
     close(m->epoll_fd);
     close(m->timer_fd);

@@ -150,6 +150,7 @@ struct machine {
     struct faults *faults;
     struct processes *processes;
     struct trace *trace;
+    bool replays;                /* a replay: no programs, and caller is a process's number */
     pid_t caller;                /* thread that makes the present call, see machine_caller */
     struct successor {
         domid_t from, to;
@@ -166,6 +167,11 @@ struct machine {
 int machine_start(struct machine *m, const struct machine_config *config);
 /* Ends every domain and its processes, joins threads, frees. */
 void machine_stop(struct machine *m);
+/* The models alone, for a replay: no programs, loops or timers of the host. 0, negative errno. */
+int machine_open_models(struct machine *m, const struct machine_config *config);
+/* With the lock: ends every domain. */
+void machine_close_domains(struct machine *m);
+void machine_close_models(struct machine *m);
 /* Waits until machine_request_stop. */
 void machine_run(struct machine *m);
 void machine_request_stop(struct machine *m);

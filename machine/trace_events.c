@@ -194,7 +194,7 @@ static void put_ioctl(struct line *line, const struct kernel_point *p)
 }
 
 static const char *const arg_names[KERNEL_NR_OPS][4] = {
-    [KERNEL_OPEN] = { "flags" }, [KERNEL_MMAP] = { "offset", "length", "prot", "flags" }, [KERNEL_READ] = { "size" },
+    [KERNEL_OPEN] = { "flags" }, [KERNEL_MMAP] = { "offset", "length", "prot", "flags" }, [KERNEL_READ] = { "size", "nonblock" },
     [KERNEL_MUNMAP] = { "first", "pages" }, [KERNEL_CANCEL] = { "cancelled" }, [KERNEL_PARAM] = { "value" },
     [KERNEL_UNMAP] = { "first", "pages" }, [KERNEL_NOTIFY] = { "flags", "port" }, [KERNEL_EVENT] = { "port" },
     [KERNEL_DEFER] = { "waiting" },
@@ -303,7 +303,7 @@ void trace_machine(struct machine *m)
     line_field_string(line, "profile", m->profile->name);
     line_field_unsigned(line, "frames", m->nr_frames);
     line_field_unsigned(line, "seed", m->seed);
-    line_field_string(line, "clock", m->clock.is_virtual ? "virtual" : "real");
+    line_field_string(line, "clock", m->clock.is_virtual && !m->clock.was_real ? "virtual" : "real");
     line_text(line, "}");
     trace_end(m, false);
 }

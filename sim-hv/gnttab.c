@@ -220,7 +220,7 @@ long gnttab_query_size(const struct call *c, uint64_t uop, unsigned count)
         op.nr_frames = d->gt.nr_frames;
         op.max_nr_frames = d->gt.max_frames;
     }
-    hook_element_done(c, op.status);
+    hook_element_answered(c, &op, op.status);
     return call_to_guest(c, uop, &op, sizeof op);
 }
 

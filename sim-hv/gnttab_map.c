@@ -222,7 +222,7 @@ static __attribute__((noinline)) int map_guest(const struct call *c, uint64_t uo
         op.handle = out.handle;
         op.dev_bus_addr = out.dev_bus_addr;
     }
-    hook_element_done(c, op.status);
+    hook_element_answered(c, &op, op.status);
     return call_to_guest(c, uop, &op, sizeof op);
 }
 

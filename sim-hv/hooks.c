@@ -111,6 +111,10 @@ static struct hv_point element_point(const struct call *c, uint32_t left, const 
 
     assert(c->cmd < NR_ELEMENTS && elements[c->cmd].describe);
     p.size = elements[c->cmd].size;
+    /* The operation may have forgotten the element when it is traced. */
+    assert(p.size <= sizeof c->hv->seen);
+    memcpy(c->hv->seen, arg, p.size);
+    p.arg = c->hv->seen;
     elements[c->cmd].describe(&p, c);
     return p;
 }
@@ -184,10 +188,13 @@ int hook_inject_element(const struct call *c, uint32_t left, const void *arg, in
     return 0;
 }
 
-void hook_trace_element(const struct call *c, int16_t status)
+void hook_trace_element(const struct call *c, const void *arg, int16_t status)
 {
-    if (c->hv->hooks.trace)
-        c->hv->hooks.trace(c->hv->hook_ctx, &c->hv->point, status);
+    if (!c->hv->hooks.trace)
+        return;
+    if (arg)
+        memcpy(c->hv->seen, arg, c->hv->point.size);
+    c->hv->hooks.trace(c->hv->hook_ctx, &c->hv->point, status);
 }
 
 long hook_inject_call(const struct call *c)

@@ -64,6 +64,7 @@ struct hv {
     uint64_t nr_hypercalls;
     bool hooked;                                /* hooks.inject or hooks.trace is there */
     struct hv_point point;                      /* the present element, for them */
+    uint64_t seen[5];                           /* what it is */
     struct frame *frames;
     struct frame_pool pool;
     uint64_t freed_first, freed_nr;             /* run not yet reported to hooks.frames_freed */
@@ -209,7 +210,7 @@ int foreign_next(const struct domain *d, uint32_t from, uint64_t *mfn, bool *wri
 /* hooks.c: the points of a hypercall. left: elements of the array that are left, the present one included. */
 /* 0: go on; 1: the element is not executed, *status is decided; negative: the hypercall ends with it. */
 int hook_inject_element(const struct call *c, uint32_t left, const void *arg, int16_t *status);
-void hook_trace_element(const struct call *c, int16_t status);
+void hook_trace_element(const struct call *c, const void *arg, int16_t status);
 /* Around a whole hypercall of known commands. */
 long hook_inject_call(const struct call *c);
 void hook_trace_call(const struct call *c, const void *arg, size_t size, long rc);
@@ -221,7 +222,13 @@ static inline int hook_element(const struct call *c, uint32_t left, const void *
 static inline void hook_element_done(const struct call *c, int16_t status)
 {
     if (__builtin_expect(c->hv->hooked, 0))
-        hook_trace_element(c, status);
+        hook_trace_element(c, NULL, status);
+}
+/* The same for an operation that answers more than a status. */
+static inline void hook_element_answered(const struct call *c, const void *arg, int16_t status)
+{
+    if (__builtin_expect(c->hv->hooked, 0))
+        hook_trace_element(c, arg, status);
 }
 /* The operation knows its argument. */
 static inline void hook_call_done(struct call *c, const void *arg, size_t size, long rc)

@@ -213,6 +213,7 @@ long kernel_read(struct file *file, void *buf, size_t size, struct kreq *req)
         return 0;
     begin(file, req, KERNEL_READ);
     req->point.args[0] = size;
+    req->point.args[1] = !!(file->flags & O_NONBLOCK);
     req->buf = buf;
     return end(k, req, go(k, req));
 }

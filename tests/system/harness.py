@@ -206,6 +206,9 @@ class Machine:
         self.agents = []
         self.others = []
         self.stopped = False
+        # Every machine of every test is recorded and done again if this is set.
+        self.trace = self.work / "trace.jsonl" if os.environ.get("GNTSIM_TEST_REPLAY") and "--trace" not in args else None
+        args = (*args, *(["--trace", self.trace] if self.trace else []))
         self.server = subprocess.Popen([*self.gntsim, "serve", "--dir", str(self.dir), *map(str, args)], stdin=subprocess.DEVNULL,
                                        stdout=subprocess.PIPE, stderr=self.errors, text=True, env=env)
         with selectors.DefaultSelector() as selector:
@@ -296,3 +299,6 @@ class Machine:
         self.errors.flush()
         assert status == 0, "gntsim serve ended with %s:\n%s" % (status, self.stderr())
         assert not (self.dir / "control").exists(), "the control socket is left"
+        if self.trace:
+            done = gntsim("replay", self.trace, timeout=10)
+            assert done.returncode == 0, done.stdout + done.stderr

@@ -69,7 +69,7 @@ enum kernel_op {
     KERNEL_OPEN,         /* [flags] */
     KERNEL_IOCTL,        /* [command, argument] */
     KERNEL_MMAP,         /* [offset, length, prot, flags] */
-    KERNEL_READ,         /* [size] */
+    KERNEL_READ,         /* [size, not waiting] */
     KERNEL_WRITE,        /* [size]; data: what is written */
     KERNEL_POLL,
     /* these cannot: */

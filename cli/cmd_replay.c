@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "cli.h"
+#include "options.h"
+#include "replay.h"
+
+int cmd_replay(int argc, char **argv)
+{
+    struct replay_result result;
+    struct options options;
+    int rc = options_parse(&options, 0, argc, argv);
+
+    if (rc)
+        return rc - 1;
+    if (options.nr_rest != 1)
+        return usage_error("replay needs one trace: gntsim replay TRACE");
+    rc = replay_file(options.rest[0], &result);
+    if (!rc && !result.differs) {
+        printf("replay: %zu events, all as recorded\n", result.events);
+    } else if (!rc) {
+        printf("replay: %zu events as recorded, then the model differs\n", result.events);
+        printf("recorded: %s\n", result.was ? result.was : "nothing more");
+        printf("now:      %s\n", result.now ? result.now : "nothing of the kind");
+        rc = 1;
+    }
+    replay_result_free(&result);
+    return rc;
+}

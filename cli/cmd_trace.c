@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* A live trace, and a recorded one for the viewers of others. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "chrome.h"
+#include "cli.h"
+#include "client.h"
+#include "options.h"
+#include "wire.h"
+
+static void print_line(const char *line, bool chrome)
+{
+    json_object *event;
+
+    if (!chrome) {
+        puts(line);
+        return;
+    }
+    event = json_tokener_parse(line);
+    chrome_event(stdout, event);
+    json_object_put(event);
+}
+
+/* Until the machine ends, or whoever reads us does. */
+static int follow(const struct options *options)
+{
+    int fd = client_connect(options->dir), rc;
+    /* The beginnings of calls are details. */
+    const char *request = options->detail || options->chrome ? "{\"verb\":\"trace-subscribe\",\"detail\":true}"
+                                                             : "{\"verb\":\"trace-subscribe\"}";
+    bool answered = false;
+    struct wire wire;
+    char *line;
+
+    if (fd < 0)
+        return 1;
+    if (wire_send(fd, request, NULL, 0)) {
+        close(fd);
+        return fail("the machine does not answer");
+    }
+    if (options->chrome)
+        chrome_begin(stdout);
+    wire_init(&wire, fd);
+    do {
+        while ((line = wire_take_line(&wire))) {
+            if (answered)
+                print_line(line, options->chrome);
+            answered = true;
+            free(line);
+        }
+        if (fflush(stdout))
+            break;
+        rc = wire_receive(&wire);
+    } while (rc > 0);
+    if (options->chrome)
+        chrome_end(stdout);
+    wire_clear(&wire);
+    close(fd);
+    return 0;
+}
+
+static int export(const char *target, const char *path)
+{
+    FILE *in = fopen(path, "re"), *out;
+    size_t capacity = 0, number = 0;
+    json_object *event;
+    char *line = NULL;
+    int rc = 0;
+
+    if (!in)
+        return usage_error("cannot read %s: %s", path, strerror(errno));
+    out = strcmp(target, "-") ? fopen(target, "we") : stdout;
+    if (!out) {
+        fclose(in);
+        return usage_error("cannot write %s: %s", target, strerror(errno));
+    }
+    chrome_begin(out);
+    while (!rc && getline(&line, &capacity, in) > 0) {
+        number++;
+        event = json_tokener_parse(line);
+        if (json_object_is_type(event, json_type_object))
+            chrome_event(out, event);
+        else
+            rc = usage_error("%s:%zu: no event of a trace", path, number);
+        json_object_put(event);
+    }
+    chrome_end(out);
+    free(line);
+    fclose(in);
+    if ((out == stdout ? fflush(out) : fclose(out)) && !rc)
+        rc = fail("cannot write %s: %s", target, strerror(errno));
+    return rc;
+}
+
+int cmd_trace(int argc, char **argv)
+{
+    struct options options;
+    int rc = options_parse(&options, OPT_DIR | OPT_DETAIL | OPT_CHROME | OPT_EXPORT | OPT_ANYWHERE, argc, argv);
+
+    if (rc)
+        return rc - 1;
+    if (options.export) {
+        if (options.dir || options.nr_rest != 1)
+            return usage_error("trace --export FILE needs one recorded trace and nothing else; see gntsim trace --help");
+        return export(options.export, options.rest[0]);
+    }
+    if (options.nr_rest)
+        return usage_error("unexpected argument '%s'; see gntsim trace --help", options.rest[0]);
+    if (!options.dir)
+        return usage_error("trace needs --dir DIR, the directory of a running machine, or --export FILE TRACE");
+    return follow(&options);
+}

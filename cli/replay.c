@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+#include "replay_i.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+/* ---- The recorded events ---------------------------------------------------------------------- */
+
+static int read_file(struct replay *r, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    size_t capacity = 0, used = 0, n = 1;
+
+    if (!file)
+        return usage_error("cannot read %s: %s", path, strerror(errno));
+    while (n) {
+        if (used + 65536 > capacity) {
+            char *bigger = realloc(r->text, capacity = capacity ? capacity * 2 : 1 << 20);
+
+            if (!bigger) {
+                fclose(file);
+                return fail("cannot read %s: no memory", path);
+            }
+            r->text = bigger;
+        }
+        n = fread(r->text + used, 1, capacity - used - 1, file);
+        used += n;
+    }
+    fclose(file);
+    r->text[used] = 0;
+    return 0;
+}
+
+/* The last line of a server that was killed may be a part of one. */
+static int split(struct replay *r)
+{
+    size_t capacity = 0;
+    char *end;
+
+    for (char *line = r->text; (end = strchr(line, '\n')); line = end + 1) {
+        if (r->nr == capacity) {
+            char **bigger = reallocarray(r->lines, capacity = capacity ? capacity * 2 : 1024, sizeof *bigger);
+
+            if (!bigger)
+                return fail("cannot read the trace: no memory");
+            r->lines = bigger;
+        }
+        *end = 0;
+        r->lines[r->nr++] = line;
+    }
+    return 0;
+}
+
+json_object *replay_next(struct replay *r)
+{
+    return r->at < r->nr ? json_tokener_parse(r->lines[r->at]) : NULL;
+}
+
+int64_t replay_number(json_object *object, const char *key)
+{
+    json_object *value;
+
+    /* Addresses may not fit into a signed number. */
+    if (!json_object_object_get_ex(object, key, &value))
+        return 0;
+    return json_object_get_int64(value) == INT64_MAX ? (int64_t)json_object_get_uint64(value) : json_object_get_int64(value);
+}
+
+const char *replay_text(json_object *object, const char *key)
+{
+    json_object *value;
+
+    return json_object_object_get_ex(object, key, &value) ? json_object_get_string(value) : NULL;
+}
+
+/* ---- Comparing -------------------------------------------------------------------------------- */
+
+static void differ(struct replay *r, const char *now, size_t size)
+{
+    r->over = true;
+    r->result->differs = true;
+    r->result->was = r->at < r->nr ? strdup(r->lines[r->at]) : NULL;
+    r->result->now = now ? strndup(now, size) : NULL;
+}
+
+/* Everything that happens on the machine now. */
+static void on_event(struct trace_subscriber *subscriber, const char *line, size_t size, bool detail)
+{
+    struct replay *r = (struct replay *)(void *)((char *)subscriber - offsetof(struct replay, subscriber));
+
+    (void)detail;
+    if (r->over)
+        return;
+    size--;                      /* the newline */
+    if (r->at == r->nr) {
+        r->over = true;          /* beyond the end of the record */
+        return;
+    }
+    if (strlen(r->lines[r->at]) != size || memcmp(r->lines[r->at], line, size)) {
+        differ(r, line, size);
+        return;
+    }
+    r->at++;
+}
+
+/* ---- Turns ------------------------------------------------------------------------------------ */
+
+void replay_wait_turn(struct replay *r, const struct replay_call *call)
+{
+    struct replay_worker *self;
+
+    pthread_mutex_unlock(&r->machine.lock);
+    pthread_mutex_lock(&r->mutex);
+    for (self = r->workers; !pthread_equal(self->thread, pthread_self()); self = self->next)
+        ;
+    self->at_domain = call->domain;
+    self->at_call = call->number;
+    self->running = false;
+    pthread_cond_broadcast(&r->changed);
+    while (!self->running)
+        pthread_cond_wait(&r->changed, &r->mutex);
+    pthread_mutex_unlock(&r->mutex);
+    pthread_mutex_lock(&r->machine.lock);
+}
+
+static void *work(void *arg)
+{
+    struct replay_worker *worker = arg;
+    struct replay *r = worker->replay;
+
+    pthread_mutex_lock(&r->mutex);       /* until the worker is in the list */
+    pthread_mutex_unlock(&r->mutex);
+    pthread_mutex_lock(&r->machine.lock);
+    if (!replay_input(r, worker->event) && !r->over)
+        differ(r, NULL, 0);
+    pthread_mutex_unlock(&r->machine.lock);
+    pthread_mutex_lock(&r->mutex);
+    worker->running = false;
+    worker->ended = true;
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->mutex);
+    return NULL;
+}
+
+/* Until a running worker stops or ends. */
+static void await(struct replay *r, struct replay_worker *worker)
+{
+    struct replay_worker **link = &r->workers;
+
+    pthread_mutex_lock(&r->mutex);
+    while (worker->running)
+        pthread_cond_wait(&r->changed, &r->mutex);
+    pthread_mutex_unlock(&r->mutex);
+    if (!worker->ended)
+        return;
+    pthread_join(worker->thread, NULL);
+    while (*link != worker)
+        link = &(*link)->next;
+    *link = worker->next;
+    json_object_put(worker->event);
+    free(worker);
+}
+
+static void give_turn(struct replay *r, struct replay_worker *worker)
+{
+    pthread_mutex_lock(&r->mutex);
+    worker->running = true;
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->mutex);
+    await(r, worker);
+}
+
+static bool start(struct replay *r, json_object *event)
+{
+    struct replay_worker *worker = calloc(1, sizeof *worker);
+    int rc;
+
+    if (!worker)
+        return false;
+    *worker = (struct replay_worker){ .replay = r, .event = event, .running = true, .next = r->workers };
+    pthread_mutex_lock(&r->mutex);
+    rc = pthread_create(&worker->thread, NULL, work, worker);
+    if (!rc)
+        r->workers = worker;
+    pthread_mutex_unlock(&r->mutex);
+    if (rc) {
+        free(worker);
+        return false;
+    }
+    await(r, worker);
+    return true;
+}
+
+/* The worker that waits at the memory of that call; NULL. */
+static struct replay_worker *waiting(struct replay *r, json_object *event)
+{
+    int64_t domain = replay_number(event, "domain"), call = replay_number(event, "call");
+    struct replay_worker *worker = r->workers;
+
+    while (worker && (worker->at_domain != domain || (int64_t)worker->at_call != call))
+        worker = worker->next;
+    return worker;
+}
+
+static bool is_memory(const char *op)
+{
+    return !strcmp(op, "user_read") || !strcmp(op, "user_write") || !strcmp(op, "find_vma") || !strcmp(op, "vma_at");
+}
+
+/* One recorded event that has not happened by itself. */
+static void step(struct replay *r)
+{
+    json_object *event = replay_next(r);
+    const char *op = event ? replay_text(event, "op") : NULL;
+    size_t before = r->at;
+
+    if (event)
+        r->machine.clock.now = (uint64_t)replay_number(event, "time");
+    if (op && is_memory(op)) {
+        struct replay_worker *worker = waiting(r, event);
+
+        if (worker)
+            give_turn(r, worker);
+    } else if (op && replay_is_input(op)) {
+        if (start(r, event))
+            event = NULL;        /* the worker's */
+    }
+    json_object_put(event);
+    if (!r->over && r->at == before)
+        differ(r, NULL, 0);      /* the model does nothing of the kind any more */
+}
+
+/* ---- A whole replay --------------------------------------------------------------------------- */
+
+static int open_machine(struct replay *r, const char *path)
+{
+    struct machine_config config = { .verbose = false };
+    json_object *event = replay_next(r), *args = NULL;
+    int rc;
+
+    if (!event || !replay_text(event, "op") || strcmp(replay_text(event, "op"), "machine") || replay_number(event, "seq") ||
+        !json_object_object_get_ex(event, "args", &args)) {
+        json_object_put(event);
+        return usage_error("%s is not a whole trace of a machine: make one with gntsim serve --trace FILE", path);
+    }
+    if (replay_number(args, "format") != TRACE_FORMAT) {
+        rc = usage_error("%s has trace format %" PRId64 ", this gntsim replays format %d", path, replay_number(args, "format"), TRACE_FORMAT);
+        json_object_put(event);
+        return rc;
+    }
+    config.nr_frames = (uint64_t)replay_number(args, "frames");
+    config.profile = replay_text(args, "profile") ? kernel_profile_find(replay_text(args, "profile")) : NULL;
+    config.seed = (uint64_t)replay_number(args, "seed");
+    config.virtual_clock = replay_text(args, "clock") && !strcmp(replay_text(args, "clock"), "virtual");
+    rc = machine_open_models(&r->machine, &config);
+    if (rc)
+        fail("cannot make the machine of the trace: %s", strerror(-rc));
+    else
+        r->machine.clock.now = (uint64_t)replay_number(event, "time");
+    r->machine.clock.is_virtual = true;      /* it is what the trace says */
+    r->machine.clock.was_real = !config.virtual_clock;
+    json_object_put(event);
+    return rc;
+}
+
+static void run(struct replay *r)
+{
+    pthread_mutex_lock(&r->machine.lock);
+    r->subscriber.event = on_event;
+    trace_subscribe(&r->machine, &r->subscriber);
+    trace_switch(&r->machine, true);
+    pthread_mutex_unlock(&r->machine.lock);
+    while (!r->over && r->at < r->nr)
+        step(r);
+    r->over = true;
+    while (r->workers)
+        give_turn(r, r->workers);
+}
+
+int replay_file(const char *path, struct replay_result *result)
+{
+    struct replay r = { .result = result };
+    int rc;
+
+    *result = (struct replay_result){ .differs = false };
+    pthread_mutex_init(&r.mutex, NULL);
+    pthread_cond_init(&r.changed, NULL);
+    rc = read_file(&r, path);
+    if (!rc)
+        rc = split(&r);
+    if (!rc)
+        rc = open_machine(&r, path);
+    if (!rc) {
+        run(&r);
+        result->events = r.at;
+        pthread_mutex_lock(&r.machine.lock);
+        machine_close_domains(&r.machine);
+        replay_objects_free(&r);
+        pthread_mutex_unlock(&r.machine.lock);
+        machine_close_models(&r.machine);
+    }
+    free(r.lines);
+    free(r.text);
+    pthread_cond_destroy(&r.changed);
+    pthread_mutex_destroy(&r.mutex);
+    return rc;
+}
+
+void replay_result_free(struct replay_result *result)
+{
+    free(result->was);
+    free(result->now);
+}
