@@ -10,7 +10,6 @@
 
 /* Steps of one request: the machine's lock is held meanwhile. */
 #define MAX_STEPS 100000
-#define DEFAULT_SEED 1
 
 static json_object *about(const struct adversary_info *info)
 {
@@ -112,10 +111,10 @@ static bool get_config(struct request *request, struct adversary_config *config)
 {
     int64_t seed, steps;
 
-    if (!get_kind(request, &config->kind) || !control_int(request, "seed", DEFAULT_SEED, 0, INT64_MAX, &seed) ||
+    if (!get_kind(request, &config->kind) || !control_int(request, "seed", -1, -1, INT64_MAX, &seed) ||
         !control_int(request, "steps", -1, -1, INT64_MAX, &steps) || !guest_bool(request, "thread", &config->thread))
         return false;
-    config->seed = (uint64_t)seed;
+    config->seed = seed < 0 ? request->machine->seed : (uint64_t)seed;
     config->background = steps < 0 ? UINT64_MAX : (uint64_t)steps;
     if (config->thread && config->kind != ADVERSARY_FLIP) {
         control_refuse(request, "only a flip adversary can be a thread");
