@@ -329,10 +329,13 @@ static void kill_caller(struct machine *m, unsigned process)
 /* Its kernel follows when the operation is over. */
 static void doom(struct machine *m, domid_t id)
 {
+    struct outside *o = machine_outside(m, id);
     struct domain *d = machine_domain(m, id);
 
     if (d)
         d->crashed = m->attention = true;
+    if (o)
+        o->crashed = m->attention = true;
 }
 
 static uint64_t new_pause(struct machine *m, const struct fault_rule *rule, const struct point *p, unsigned process)

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import harness
+from control import Control
 
 KERNEL = os.environ.get("REMOTE_KERNEL")
 EXAMPLE = os.environ.get("REMOTE_EXAMPLE")
@@ -18,6 +19,13 @@ OKAY, GENERAL_ERROR, BAD_GNTREF = 0, -1, -3
 @pytest.fixture(params=["pv", "pvh"])
 def kernel(machine, request):
     return attach(machine, request.param)
+
+
+@pytest.fixture
+def control(machine):
+    control = Control(machine)
+    yield control
+    control.close()
 
 
 def attach(machine, profile="pv", domain=DOMAIN):
@@ -179,6 +187,16 @@ def test_it_is_told_when_its_domain_is_destroyed(machine, kernel):
     assert not in_machine(machine, DOMAIN)
     with pytest.raises(harness.Refused):
         peer.map("rw", DOMAIN, ref)
+    machine.audit()
+
+
+def test_a_fault_destroys_its_domain_in_the_middle_of_a_hypercall(machine, kernel, control):
+    peer = machine.new(1)
+    _, (ref,) = peer.share(1, DOMAIN)
+    control.fault("map_grant_ref", {"destroy": DOMAIN}, domain=DOMAIN)
+    assert kernel("map", 1, ref, "rw").startswith("status ")
+    assert kernel("wait-gone") == "gone"
+    assert not in_machine(machine, DOMAIN)
     machine.audit()
 
 
