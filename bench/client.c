@@ -4,6 +4,8 @@
  *                                            with the distribution's library: "MAP-NS NULL-NS" per round
  * client copy PAGES ROUNDS COPIES            times memcpy to and from PAGES of a mapped grant, and the same on shared tmpfs memory:
  *                                            "GRANT-BYTES/US PLAIN-BYTES/US" per round
+ * client trips - ROUNDS OPERATIONS           times, in alternating blocks, two round trips over pipes to another process and back, and a
+ *                                            map + unmap: "MAP-NS TRIPS-NS" per round
  *
  * A process of domain 1 that grants to itself, run by bench/run.
  */
@@ -14,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -77,6 +80,63 @@ static void calls(const char *path, unsigned rounds, unsigned operations)
     }
 }
 
+/* ---- Round trips ------------------------------------------------------------------------------ */
+
+struct echo {
+    int to, from;
+    pid_t pid;
+};
+
+/* A process that sends back what it gets. */
+static struct echo start_echo(void)
+{
+    struct echo echo;
+    int there[2], back[2];
+    char byte;
+
+    must(!pipe(there) && !pipe(back));
+    echo.pid = fork();
+    must(echo.pid >= 0);
+    if (!echo.pid) {
+        close(there[1]);
+        while (read(there[0], &byte, 1) == 1)
+            must(write(back[1], &byte, 1) == 1);
+        _exit(0);
+    }
+    echo.to = there[1];
+    echo.from = back[0];
+    return echo;
+}
+
+static double trips_block(const struct echo *echo, unsigned operations)
+{
+    double start = now_ns();
+    char byte = 'x';
+
+    for (unsigned i = 0; i < 2 * operations; i++)
+        must(write(echo->to, &byte, 1) == 1 && read(echo->from, &byte, 1) == 1);
+    return (now_ns() - start) / operations;
+}
+
+static void trips(unsigned rounds, unsigned operations)
+{
+    struct echo echo = start_echo();
+    xengntshr_handle *gntshr = xengntshr_open(NULL, 0);
+    xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
+    uint32_t ref;
+
+    must(gntshr && gnttab && xengntshr_share_pages(gntshr, DOMID, 1, &ref, 1));
+    trips_block(&echo, operations);
+    map_block(gnttab, ref, operations);
+    for (unsigned i = 0; i < rounds; i++) {
+        double trip = trips_block(&echo, operations), map = map_block(gnttab, ref, operations);
+
+        printf("%.0f %.0f\n", map, trip);
+    }
+    close(echo.to);
+    must(waitpid(echo.pid, NULL, 0) == echo.pid);
+}
+
 static double copy_block(char *there, char *here, size_t size, unsigned copies)
 {
     double start = now_ns();
@@ -124,6 +184,8 @@ int main(int argc, char **argv)
     must(argc == 5);
     if (!strcmp(argv[1], "calls"))
         calls(argv[2], atoi(argv[3]), atoi(argv[4]));
+    else if (!strcmp(argv[1], "trips"))
+        trips(atoi(argv[3]), atoi(argv[4]));
     else
         copy(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
     return 0;
