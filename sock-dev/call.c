@@ -12,57 +12,70 @@
 
 #include "maps.h"
 
+/* ---- What the kernel model decides later ------------------------------------------------------ */
+
+static void on_decided(struct kreq *kreq, long result)
+{
+    struct sock_conn *conn = kreq->owner;
+
+    conn->decision = result;
+    sem_post(&conn->decided);
+}
+
+static struct kreq *new_kreq(struct sock_conn *conn)
+{
+    conn->kreq = (struct kreq){ .done = on_decided, .owner = conn, .mem = message_memory(&conn->message) };
+    return &conn->kreq;
+}
+
+/* The result of a call, waited for if need be, with the events that it caused on their way. */
+static long decided(struct sock_conn *conn, long rc)
+{
+    struct machine *m = conn->server->machine;
+
+    if (rc == KERNEL_PENDING) {
+        machine_unlock(m);
+        while (sem_wait(&conn->decided))
+            ;
+        machine_lock(m);
+        rc = conn->decision;
+    }
+    machine_settle(m);
+    return rc;
+}
+
+static bool reply(struct sock_conn *conn)
+{
+    return conn_compose(conn, NULL);
+}
+
 /* ---- mmap ------------------------------------------------------------------------------------- */
 
-static void mmap_decided(struct sock_conn *conn, long rc)
+static bool do_mmap(struct sock_conn *conn, uint64_t offset, uint64_t length, uint32_t prot, uint32_t flags)
 {
     struct machine *m = conn->server->machine;
     struct mapping *mapping;
-    struct vma *vma = conn->vma;
-    int fd = -1;
+    struct vma *vma;
+    long rc = decided(conn, kernel_mmap(conn->file->file, offset, length, prot, flags, &vma, new_kreq(conn)));
 
     if (!rc) {
-        rc = maps_add(m->maps, vma, 0, sock_file_mapping_ended, &mapping, &fd);
-        if (rc)
+        rc = maps_add(m->maps, vma, 0, sock_file_mapping_ended, &mapping, &conn->out_fd);
+        if (rc) {
+            conn->out_fd = -1;
             kernel_vma_close(vma);
+        }
     }
     if (rc == -EAGAIN)
         m->stats.mmap_eagain++;
-    conn->vma = NULL;
     conn->reply.mapped = (int32_t)rc;
-    if (rc) {
-        conn_reply(conn, NULL, -1);
-        return;
-    }
+    if (rc)
+        return reply(conn);
     conn->file->refs++;          /* the mapping's */
     m->stats.mappings_made++;
     conn->placing = mapping->id;
     conn->reply.map_prot = vma->map_prot;
     conn->reply.map_flags = vma->dont_copy ? SOCK_MAP_DONT_COPY : 0;
-    conn_reply(conn, vma, fd);
-}
-
-static void mmap_done(struct kreq *kreq, long result)
-{
-    mmap_decided(kreq->owner, result);
-}
-
-/* What was decided at once is answered when the events that it caused are on their way. */
-static void now_or_later(struct sock_conn *conn, long rc, void (*decided)(struct sock_conn *conn, long rc))
-{
-    if (rc == KERNEL_PENDING) {
-        conn->busy = true;
-        server_rearm(conn->server, &conn->watch, 0);
-        return;
-    }
-    machine_settle(conn->server->machine);
-    decided(conn, rc);
-}
-
-static void mmap_start(struct sock_conn *conn, uint64_t offset, uint64_t length, uint32_t prot, uint32_t flags)
-{
-    conn->kreq = (struct kreq){ .done = mmap_done, .owner = conn, .mem = message_memory(&conn->message) };
-    now_or_later(conn, kernel_mmap(conn->file->file, offset, length, prot, flags, &conn->vma, &conn->kreq), mmap_decided);
+    return conn_compose(conn, vma);
 }
 
 static bool call_mmap(struct sock_conn *conn, size_t size, const char **why)
@@ -73,34 +86,10 @@ static bool call_mmap(struct sock_conn *conn, size_t size, const char **why)
         *why = "an mmap that is too long";
         return false;
     }
-    mmap_start(conn, request->offset, request->length, request->prot, request->flags);
-    return true;
+    return do_mmap(conn, request->offset, request->length, request->prot, request->flags);
 }
 
 /* ---- ioctl ------------------------------------------------------------------------------------ */
-
-static void ioctl_decided(struct sock_conn *conn, long rc)
-{
-    const struct sock_ioctl_mmap *then = conn->then;
-    uint64_t index;
-
-    conn->then = NULL;
-    conn->reply.result = rc;
-    if (!then || rc < 0) {
-        conn->reply.mapped = SOCK_NOT_TRIED;
-        conn_reply(conn, NULL, -1);
-    } else if (message_read(&conn->message, &index, then->index, sizeof index)) {
-        conn->reply.mapped = -EFAULT;
-        conn_reply(conn, NULL, -1);
-    } else {
-        mmap_start(conn, index, then->length, then->prot, then->flags);
-    }
-}
-
-static void ioctl_done(struct kreq *kreq, long result)
-{
-    ioctl_decided(kreq->owner, result);
-}
 
 /* A view says what it likes: only mappings of the caller's own kernel are looked at. */
 static struct vma *look_up(void *ctx, uint64_t id, uint64_t file_page, uint64_t *page)
@@ -120,35 +109,41 @@ static struct vma *look_up(void *ctx, uint64_t id, uint64_t file_page, uint64_t 
     return NULL;
 }
 
-static bool ioctl_start(struct sock_conn *conn, const struct sock_ioctl_mmap *then, size_t fixed, size_t size, const char **why)
+/* False: the request is none. */
+static bool do_ioctl(struct sock_conn *conn, size_t fixed, size_t size, const char **why)
 {
     const struct sock_ioctl *request = (const void *)conn->in;
-    long rc;
 
     *why = message_parse(&conn->message, request, conn->in + fixed, conn->in + size);
     if (*why)
         return false;
     conn->message.look_up = look_up;
     conn->message.ctx = conn;
-    conn->then = then;
-    conn->kreq = (struct kreq){ .done = ioctl_done, .owner = conn, .mem = message_memory(&conn->message) };
-    rc = kernel_ioctl(conn->file->file, request->cmd, request->arg, &conn->kreq);
+    conn->reply.result = decided(conn, kernel_ioctl(conn->file->file, request->cmd, request->arg, new_kreq(conn)));
     if (request->cmd == IOCTL_EVTCHN_RESET && conn->file->events)
         events_reset(conn->file->events);
-    now_or_later(conn, rc, ioctl_decided);
     return true;
 }
 
 static bool call_ioctl(struct sock_conn *conn, size_t size, const char **why)
 {
-    return ioctl_start(conn, NULL, sizeof(struct sock_ioctl), size, why);
+    return do_ioctl(conn, sizeof(struct sock_ioctl), size, why) && reply(conn);
 }
 
 static bool call_ioctl_mmap(struct sock_conn *conn, size_t size, const char **why)
 {
     const struct sock_ioctl_mmap *request = (const void *)conn->in;
+    uint64_t index;
 
-    return ioctl_start(conn, request, sizeof *request, size, why);
+    if (!do_ioctl(conn, sizeof *request, size, why))
+        return false;
+    if (conn->reply.result < 0)
+        return reply(conn);
+    if (message_read(&conn->message, &index, request->index, sizeof index)) {
+        conn->reply.mapped = -EFAULT;
+        return reply(conn);
+    }
+    return do_mmap(conn, index, request->length, request->prot, request->flags);
 }
 
 /* ---- The rest --------------------------------------------------------------------------------- */
@@ -160,8 +155,8 @@ static bool call_write(struct sock_conn *conn, size_t size, const char **why)
     rc = kernel_write(conn->file->file, conn->in + sizeof(struct sock_header), size - sizeof(struct sock_header));
     (void)why;
     machine_settle(conn->server->machine);
-    conn_result(conn, rc, -1);
-    return true;
+    conn->reply.result = rc;
+    return reply(conn);
 }
 
 static bool call_attach(struct sock_conn *conn, size_t size, const char **why)
@@ -173,14 +168,13 @@ static bool call_attach(struct sock_conn *conn, size_t size, const char **why)
         return false;
     }
     conn->in_fd = -1;
-    conn_consume(conn);
     conn->file->refs++;
     if (conn_create(conn->server, fd, conn->domid, conn->file)) {
         sock_file_put(conn->file);
         *why = "an attachment that is no stream socket";
         return false;
     }
-    return true;
+    return true;             /* no reply: it would be somebody else's */
 }
 
 static bool call_open(struct sock_conn *conn, size_t size, const char **why)
@@ -189,27 +183,27 @@ static bool call_open(struct sock_conn *conn, size_t size, const char **why)
     const struct sock_open *request = (const void *)conn->in;
     struct domain *d = machine_domain_of_program(server->machine, conn->domid);
     const struct chardev *dev;
-    int rc, fd = -1;
+    int rc;
 
     if (size != sizeof *request || request->magic != SOCK_MAGIC || !memchr(request->device, 0, sizeof request->device)) {
         *why = "no greeting of this protocol";
         return false;
     }
     if (request->version != SOCK_VERSION) {
-        conn_result(conn, -EPROTONOSUPPORT, -1);
-        return true;
+        conn->reply.result = -EPROTONOSUPPORT;
+        return reply(conn);
     }
     dev = kernel_chardev_find(request->device);
     rc = !dev ? -ENOENT : !d ? -ENODEV : sock_file_open(server, d, dev, request->flags, &conn->file);
     if (!rc && !strcmp(dev->name, "evtchn")) {
-        rc = events_create(conn->file, &fd);
+        rc = events_create(conn->file, &conn->out_fd);
         if (rc) {
             sock_file_put(conn->file);
             conn->file = NULL;
         }
     }
-    conn_result(conn, rc, fd);
-    return true;
+    conn->reply.result = rc;
+    return reply(conn);
 }
 
 static const struct {
@@ -224,7 +218,7 @@ static const struct {
     [SOCK_WRITE] = { call_write, sizeof(struct sock_header) },
 };
 
-bool call_start(struct sock_conn *conn, const char **why)
+bool call_answer(struct sock_conn *conn, const char **why)
 {
     struct sock_header header;
 

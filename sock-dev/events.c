@@ -3,6 +3,7 @@
 #include "sock_i.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -108,8 +109,8 @@ static void events_ready(struct sock_watch *watch, unsigned mask)
     struct sock_events *events = (struct sock_events *)(void *)watch;
     struct machine *m = events->file->server->machine;
     char bytes[4096];
-    int fd;
-    ssize_t n = sock_receive(watch->fd, bytes, sizeof bytes, &fd);
+    int fd = -1;
+    ssize_t n = mask & ~(unsigned)EPOLLOUT ? sock_receive(watch->fd, bytes, sizeof bytes, &fd) : -EAGAIN;
 
     machine_lock(m);
     if (fd >= 0 && !attach(events, fd))
@@ -139,6 +140,7 @@ int events_create(struct sock_file *file, int *client_fd)
         free(events);
         return -errno;
     }
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
     events->watch = (struct sock_watch){ fds[0], events_ready };
     events->file = file;
     rc = server_watch(file->server, &events->watch, EPOLLIN);

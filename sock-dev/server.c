@@ -87,7 +87,7 @@ static void listener_ready(struct sock_watch *watch, unsigned events)
     (void)events;
     machine_lock(m);
     /* The domain may have ended since. */
-    fd = watch->fd < 0 ? -1 : accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    fd = watch->fd < 0 ? -1 : accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0) {
         conn_create(server, fd, listener->domid, NULL);
     } else if (watch->fd >= 0 && (errno == EMFILE || errno == ENFILE)) {
@@ -321,8 +321,11 @@ static void sock_stop(struct machine *m)
     struct sock_listener *listener;
     uint64_t one = 1;
 
-    /* Programs of domains that went on as others. */
     machine_lock(m);
+    m->sock->stopping = true;
+    for (struct sock_conn *conn = m->sock->conns; conn; conn = conn->next)
+        conn_hang_up(conn);
+    /* Programs of domains that went on as others. */
     for (listener = m->sock->listeners; listener; listener = listener->next)
         if (listener->watch.fd >= 0)
             programs_kill(listener->path, false);
@@ -335,9 +338,7 @@ static void sock_close_all(struct machine *m)
 {
     struct sock_server *server = m->sock;
 
-    while (server->conns)
-        conn_free(server->conns);
-    while (server->files)
+    while (server->files && server->files->events)
         events_free(server->files->events);
 }
 

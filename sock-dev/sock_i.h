@@ -3,6 +3,8 @@
 #ifndef GNTSIM_SOCK_DEV_SOCK_I_H
 #define GNTSIM_SOCK_DEV_SOCK_I_H
 
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +42,7 @@ struct sock_server {
     uint64_t nr_listeners;       /* ever: makes their names differ */
     atomic_bool retired;         /* some listener's domain is gone */
     struct sock_conn *conns;
+    bool stopping;               /* no more connections */
     struct sock_file *files;
 };
 
@@ -53,28 +56,26 @@ struct sock_file {
     struct sock_file *next, **pprev;
 };
 
-/* One connection: at most one request at a time. Its input belongs to the server's loop, the rest is under the machine's lock. */
+/* One connection: one request at a time, by a thread of its own, which also has these to itself. */
 struct sock_conn {
-    struct sock_watch watch;
+    int fd;
     struct sock_server *server;
     domid_t domid;
     pid_t peer;
-    struct sock_file *file;      /* NULL until opened */
+    struct sock_file *file;      /* NULL until opened; used with the lock */
     char *in;
     size_t in_used, in_capacity;
     int in_fd;                   /* a descriptor that came, -1: none */
-    struct message message;      /* the request being decided, in in */
+    struct message message;      /* the caller's memory in the request */
     struct kreq kreq;
-    struct vma *vma;
-    struct sock_reply reply;     /* of the request being decided */
-    const struct sock_ioctl_mmap *then;     /* after the ioctl that is under way; NULL: nothing */
+    sem_t decided;               /* the kernel model has answered */
+    long decision;
     uint64_t placing;            /* mapping that the last reply was about, 0: none */
-    bool busy;                   /* the kernel model will answer later */
-    bool gone;                   /* the peer is; freed when no longer busy */
-    char *out;
-    size_t out_size, out_done, out_capacity;
-    int out_fd;                  /* goes with the next byte, -1: none */
-    struct sock_conn *next, **pprev;
+    struct sock_reply reply;
+    char *out;                   /* the reply, composed */
+    size_t out_size, out_capacity;
+    int out_fd;                  /* goes with it, -1: none */
+    struct sock_conn *next, **pprev;     /* with the lock */
 };
 
 /* server.c */
@@ -82,22 +83,19 @@ int server_watch(struct sock_server *server, struct sock_watch *watch, unsigned 
 void server_rearm(struct sock_server *server, struct sock_watch *watch, unsigned events);
 void server_unwatch(struct sock_server *server, struct sock_watch *watch);
 
-/* conn.c. recvmsg of what is there: bytes, 0 at the end, or a negative errno; *fd: a descriptor that came, -1 if none. -EBADMSG: more than
- * one. */
+/* conn.c. recvmsg of what there is, waited for: bytes, 0 at the end, or a negative errno; *fd: a descriptor that came, -1 if
+ * none. -EBADMSG: more than one. */
 ssize_t sock_receive(int from, void *to, size_t size, int *fd);
-/* Serves fd (taken), for a file that is open already unless NULL (its reference is taken). With the lock. */
+/* Serves fd (taken), for a file that is open already unless NULL (its reference is taken if this succeeds). With the lock. */
 int conn_create(struct sock_server *server, int fd, domid_t domid, struct sock_file *file);
-/* Sends the reply in conn->reply with its parts, and descriptor fd (taken) unless -1. */
-void conn_reply(struct sock_conn *conn, const struct vma *vma, int fd);
-void conn_free(struct sock_conn *conn);
-/* The request in conn->in is done with. */
-void conn_consume(struct sock_conn *conn);
-/* The same as conn_reply with nothing but a result. */
-void conn_result(struct sock_conn *conn, int64_t result, int fd);
+/* Has it end. */
+void conn_hang_up(struct sock_conn *conn);
+/* Makes the reply of conn->reply and its parts; of a successful mmap with its vma's. False: no memory. With the lock. */
+bool conn_compose(struct sock_conn *conn, const struct vma *vma);
 
-/* call.c. Answers the complete request in conn->in, now or later. False: the peer does not keep to the protocol; *why says how. With
- * the lock. */
-bool call_start(struct sock_conn *conn, const char **why);
+/* call.c. Has the request at the head of conn->in answered and the reply composed. False: this connection is over; *why says what is wrong
+ * with what the peer sent, NULL if nothing. With the lock, of which it lets go while the kernel model makes it wait. */
+bool call_answer(struct sock_conn *conn, const char **why);
 
 /* sock_file.c. All with the lock. */
 int sock_file_open(struct sock_server *server, struct domain *d, const struct chardev *dev, unsigned flags, struct sock_file **out);
