@@ -2,7 +2,6 @@
 #include "sock_area_i.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,64 +24,68 @@ struct procmap_query {
 #define PROCMAP_QUERY_COVERING_OR_NEXT_VMA 0x10
 static_assert(sizeof(struct procmap_query) == 104, "the kernel's");
 
-/* A link's name is its number, device, offset and number of pages: …/maps/17.gntdev.4096.1 (deleted). */
+/* A link's name is its number, device, offset and number of pages: …/maps/17.gntdev.4096.1 */
 static bool parse_name(const char *name, struct sock_area *area)
 {
     const char *slash = name[0] == '/' ? strrchr(name, '/') : NULL;
-    char device[12], deleted[12];
+    char *end;
 
-    return slash && sscanf(slash, "/%" SCNu64 ".%11[a-z].%" SCNu64 ".%" SCNu32 " %11s", &area->id, device, &area->offset, &area->count, deleted) == 5 &&
-           !strcmp(deleted, "(deleted)") && ((area->is_gntdev = !strcmp(device, "gntdev")) || !strcmp(device, "gntalloc"));
+    if (!slash)
+        return false;
+    area->id = strtoull(slash + 1, &end, 10);
+    if (end == slash + 1 || *end != '.')
+        return false;
+    area->is_gntdev = !strncmp(end, ".gntdev.", 8);
+    if (!area->is_gntdev && strncmp(end, ".gntalloc.", 10))
+        return false;
+    area->offset = strtoull(strchr(end + 1, '.') + 1, &end, 10);
+    if (*end != '.')
+        return false;
+    area->count = (uint32_t)strtoul(end + 1, &end, 10);
+    return !*end || *end == ' ';
 }
 
 /* As find_vma in the text, for older kernels. */
-static bool find_in_text(FILE *maps, uint64_t addr, struct sock_area *area)
+static bool find_in_text(uint64_t addr, struct sock_area *area)
 {
+    FILE *maps = fopen("/proc/self/maps", "re");
     char *line = NULL;
     size_t size = 0;
     bool found = false;
 
-    while (getline(&line, &size, maps) > 0) {
+    while (maps && getline(&line, &size, maps) > 0) {
         uint64_t offset;
         int name = 0;
 
         line[strcspn(line, "\n")] = 0;
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %*u %n", &area->start, &area->end, &offset, &name) != 3 || area->end <= addr)
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %*u %n", &area->start, &area->end, &offset, &name) != 3 ||
+            area->end <= addr)
             continue;
         area->page = offset >> GNT_PAGE_SHIFT;
         found = name && parse_name(line + name, area);
         break;
     }
     free(line);
+    if (maps)
+        fclose(maps);
     return found;
 }
 
-bool sock_area_find(uint64_t addr, struct sock_area *area)
+bool sock_area_find(struct sock_client *client, uint64_t addr, struct sock_area *area)
 {
     char name[256];
     struct procmap_query query = { .size = sizeof query, .query_flags = PROCMAP_QUERY_COVERING_OR_NEXT_VMA, .query_addr = addr,
                                    .vma_name_size = sizeof name, .vma_name_addr = (uintptr_t)name };
-    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    bool found = false;
-    FILE *maps;
+    int fd = sock_client_maps(client);
 
     if (fd < 0)
         return false;
-    if (!ioctl(fd, PROCMAP_QUERY, &query)) {
-        area->start = query.vma_start;
-        area->end = query.vma_end;
-        area->page = query.vma_offset >> GNT_PAGE_SHIFT;
-        found = query.vma_name_size && parse_name(name, area);
-    } else if (errno == ENOTTY) {
-        maps = fdopen(fd, "r");
-        if (maps) {
-            found = find_in_text(maps, addr, area);
-            fclose(maps);
-            return found;
-        }
-    }
-    close(fd);
-    return found;
+    if (ioctl(fd, PROCMAP_QUERY, &query))
+        return errno == ENOTTY && find_in_text(addr, area);
+    area->start = query.vma_start;
+    area->end = query.vma_end;
+    area->page = query.vma_offset >> GNT_PAGE_SHIFT;
+    return query.vma_name_size && parse_name(name, area);
 }
 
 static void *place_runs(const struct sock_answer *answer, size_t length)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct sock_answer;
+struct sock_client;
 
 struct sock_area {
     uint64_t start, end;
@@ -22,7 +23,7 @@ struct sock_area {
 };
 
 /* The first mapping that ends above addr, if it is one of a machine's. */
-bool sock_area_find(uint64_t addr, struct sock_area *area);
+bool sock_area_find(struct sock_client *client, uint64_t addr, struct sock_area *area);
 /* Maps what a reply offers and closes its descriptor. As mmap(2). */
 void *sock_area_place(const struct sock_answer *answer, size_t length);
 

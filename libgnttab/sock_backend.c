@@ -125,8 +125,7 @@ static int socket_get_offset_for_vaddr(struct xengntdev_handle *h, struct ioctl_
 {
     struct sock_area area;
 
-    (void)h;
-    if (!sock_area_find(where->vaddr, &area) || !area.is_gntdev) {
+    if (!sock_area_find(h->priv, where->vaddr, &area) || !area.is_gntdev) {
         errno = EINVAL;
         return -1;
     }

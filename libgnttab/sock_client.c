@@ -203,7 +203,7 @@ static int attach_child(struct sock_client *client)
 
 static void client_init(struct sock_client *client)
 {
-    *client = (struct sock_client){ .fd = -1, .own_fd = -1, .pid = getpid() };
+    *client = (struct sock_client){ .fd = -1, .own_fd = -1, .pid = getpid(), .maps_fd = -1 };
     pthread_mutex_init(&client->lock, NULL);
 }
 
@@ -275,11 +275,13 @@ int sock_client_close(struct sock_client *client)
     int rc = 0;
 
     forget_connection(client);
+    if (client->maps_fd >= 0)
+        close(client->maps_fd);
     if (client->fd >= 0)
         rc = close(client->fd);
     pthread_mutex_destroy(&client->lock);
     free(client->buffer);
-    *client = (struct sock_client){ .fd = -1, .own_fd = -1 };
+    *client = (struct sock_client){ .fd = -1, .own_fd = -1, .maps_fd = -1 };
     return rc;
 }
 
@@ -319,6 +321,21 @@ int sock_client_begin(struct sock_client *client, struct iovec *parts, int nr, s
 void sock_client_end(struct sock_client *client)
 {
     pthread_mutex_unlock(&client->lock);
+}
+
+int sock_client_maps(struct sock_client *client)
+{
+    pid_t pid = getpid();
+
+    /* The parent's shows the parent's. */
+    if (client->maps_fd >= 0 && client->maps_pid != pid) {
+        close(client->maps_fd);
+        client->maps_fd = -1;
+    }
+    if (client->maps_fd < 0)
+        client->maps_fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    client->maps_pid = pid;
+    return client->maps_fd;
 }
 
 void sock_answer_apply(const struct sock_answer *answer, void *arg, size_t size)

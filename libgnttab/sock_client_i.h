@@ -18,6 +18,8 @@ struct sock_client {
     bool has_events;             /* fd is an event socket */
     pid_t pid;                   /* whose own_fd is: a child of a fork gets one of its own */
     pthread_mutex_t lock;        /* one request at a time */
+    int maps_fd;                 /* /proc/self/maps of process maps_pid; -1: not open */
+    pid_t maps_pid;
     char *buffer;                /* of the last reply */
     size_t capacity;
 };
@@ -45,6 +47,8 @@ int sock_client_close(struct sock_client *client);
  */
 int sock_client_begin(struct sock_client *client, struct iovec *parts, int nr, struct sock_answer *answer);
 void sock_client_end(struct sock_client *client);
+/* A descriptor of this process's own list of mappings, -1 if there is none. With the lock, or by one thread at a time. */
+int sock_client_maps(struct sock_client *client);
 /* A request whose argument is memory of ours: the whole call. Result as ioctl(2)'s. */
 int sock_client_ioctl(struct sock_client *client, unsigned long cmd, void *arg, size_t size);
 /* As write(2). */

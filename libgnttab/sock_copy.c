@@ -71,11 +71,11 @@ static uint32_t writable(const struct copying *c, uint64_t addr, uint32_t size)
     return done;
 }
 
-static void add_views(struct copying *c, uint64_t start, uint64_t end)
+static void add_views(struct copying *c, struct sock_client *client, uint64_t start, uint64_t end)
 {
     struct sock_area area;
 
-    while (start < end && c->nr_views < 2 * MAX_SEGMENTS && sock_area_find(start, &area) && area.start < end) {
+    while (start < end && c->nr_views < 2 * MAX_SEGMENTS && sock_area_find(client, start, &area) && area.start < end) {
         uint64_t from = start > area.start ? start : area.start;
 
         from &= ~(uint64_t)(GNT_PAGE_SIZE - 1);
@@ -111,7 +111,7 @@ static void collect(struct copying *c, const struct ioctl_gntdev_grant_copy *cop
 }
 
 /* The locals as ranges that neither overlap nor touch. */
-static unsigned merge(struct copying *c)
+static unsigned merge(struct copying *c, struct sock_client *client)
 {
     unsigned nr = 0;
 
@@ -120,7 +120,7 @@ static unsigned merge(struct copying *c)
         const struct local *local = &c->locals[i];
         struct sock_range *last = nr ? &c->ranges[nr - 1] : NULL;
 
-        add_views(c, local->addr, local->addr + local->size);
+        add_views(c, client, local->addr, local->addr + local->size);
         if (!last || last->addr + last->size < local->addr)
             c->ranges[nr++] = (struct sock_range){ .addr = local->addr, .size = local->size };
         else if (last->addr + last->size < local->addr + local->size)
@@ -192,7 +192,7 @@ static int copy_some(struct copying *c, struct sock_client *client, struct ioctl
     } else {
         c->locals[c->nr++] = (struct local){ (uintptr_t)copy, sizeof *copy };
     }
-    return send_request(c, client, copy, merge(c));
+    return send_request(c, client, copy, merge(c, client));
 }
 
 int sock_grant_copy(struct sock_client *client, struct ioctl_gntdev_grant_copy *copy)

@@ -34,6 +34,8 @@ struct maps {
     uint64_t next_id;
     uint64_t next_link;
     struct link *links;          /* by number */
+    struct link *idle;
+    unsigned nr_idle;
     uint64_t next_addr;
     uint64_t longest;            /* pages of the longest mapping ever */
     struct mapping *by_id;
@@ -41,12 +43,23 @@ struct maps {
     size_t nr, capacity;
 };
 
-/* What a mapping is made from, and inotify names. */
+#define MAX_IDLE 64u
+
+/* What a mapping is made from, and inotify names. Once it is closed another mapping of the same pages can be made from it. */
 struct link {
     uint64_t number;
-    struct mapping *mapping;
-    UT_hash_handle hh;
+    struct mapping *mapping;     /* NULL while idle */
+    char name[80];
+    size_t same;                 /* where what the name says of the pages begins */
+    struct link *next;           /* of the idle ones, latest first */
+    UT_hash_handle hh;           /* of the others */
 };
+
+static void link_free(struct maps *maps, struct link *link)
+{
+    unlinkat(maps->links_fd, link->name, 0);
+    free(link);
+}
 
 /* ---- Life ------------------------------------------------------------------------------------- */
 
@@ -91,6 +104,12 @@ void maps_destroy(struct maps *maps)
     if (!maps)
         return;
     assert(!maps->by_id);
+    while (maps->idle) {
+        struct link *link = maps->idle;
+
+        maps->idle = link->next;
+        link_free(maps, link);
+    }
     free(maps->by_addr);
     if (maps->memory != MAP_FAILED)
         munmap(maps->memory, maps->memory_size);
@@ -192,32 +211,64 @@ static void hold_frames(struct maps *maps, const struct vma_run *runs, size_t nr
             hold(maps->hv, runs[i].mfn + j);
 }
 
-/* Makes a link, opens it and takes its name away again. */
+/* A link that was closed, and is known to be: no event of its past is to come. */
+static void link_rest(struct maps *maps, struct link *link)
+{
+    struct link **last;
+
+    link->mapping = NULL;
+    link->next = maps->idle;
+    maps->idle = link;
+    if (++maps->nr_idle <= MAX_IDLE)
+        return;
+    for (last = &maps->idle; (*last)->next; last = &(*last)->next)
+        ;
+    link_free(maps, *last);
+    *last = NULL;
+    maps->nr_idle--;
+}
+
+/* A link for the vma: an idle one if its name fits, else a new one. NULL: errno says why. */
+static struct link *link_get(struct maps *maps, const struct vma *vma)
+{
+    char pages[60];
+    struct link **found, *link;
+
+    snprintf(pages, sizeof pages, ".%.11s.%" PRIu64 ".%" PRIu64, vma->file->dev->name, vma->pgoff * HV_PAGE_SIZE, vma->nr_pages);
+    for (found = &maps->idle; (link = *found); found = &link->next) {
+        if (strcmp(link->name + link->same, pages))
+            continue;
+        *found = link->next;
+        maps->nr_idle--;
+        return link;
+    }
+    link = calloc(1, sizeof *link);
+    if (!link)
+        return NULL;
+    link->number = ++maps->next_link;
+    link->same = (size_t)sprintf(link->name, "%" PRIu64, link->number);
+    strcpy(link->name + link->same, pages);
+    if (!linkat(maps->dir_fd, "memory", maps->links_fd, link->name, 0))
+        return link;
+    free(link);
+    return NULL;
+}
+
+/* Opens a link for the mapping. */
 static int open_link(struct maps *maps, struct mapping *mapping, int *link_fd)
 {
-    struct link *link = calloc(1, sizeof *link);
-    const struct vma *vma = mapping->vma;
-    char name[96];
-    int rc = 0;
+    struct link *link = link_get(maps, mapping->vma);
+    int rc;
 
     if (!link)
-        return -ENOMEM;
-    *link = (struct link){ .number = maps->next_link + 1, .mapping = mapping };
-    snprintf(name, sizeof name, "%" PRIu64 ".%s.%" PRIu64 ".%" PRIu64, link->number, vma->file->dev->name, vma->pgoff * HV_PAGE_SIZE,
-             vma->nr_pages);
-    if (linkat(maps->dir_fd, "memory", maps->links_fd, name, 0))
+        return -errno;
+    *link_fd = openat(maps->links_fd, link->name, (mapping->vma->may_write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (*link_fd < 0) {
         rc = -errno;
-    if (!rc) {
-        *link_fd = openat(maps->links_fd, name, (vma->may_write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-        if (*link_fd < 0)
-            rc = -errno;
-        unlinkat(maps->links_fd, name, 0);
-    }
-    if (rc) {
-        free(link);
+        link_free(maps, link);
         return rc;
     }
-    maps->next_link++;
+    link->mapping = mapping;
     mapping->nr_links++;
     HASH_ADD(hh, maps->links, number, sizeof link->number, link);
     return 0;
@@ -399,7 +450,7 @@ static void link_closed(struct maps *maps, uint64_t number)
         return;
     mapping = link->mapping;
     HASH_DEL(maps->links, link);
-    free(link);
+    link_rest(maps, link);
     if (!--mapping->nr_links)
         mapping_end(maps, mapping);
 }
@@ -413,7 +464,7 @@ static void end_whole(struct maps *maps, struct mapping *mapping)
         if (link->mapping != mapping)
             continue;
         HASH_DEL(maps->links, link);
-        free(link);
+        link_free(maps, link);
     }
     mapping_end(maps, mapping);
 }
@@ -533,7 +584,7 @@ void maps_end_all(struct maps *maps)
 
     HASH_ITER(hh, maps->links, link, next_link) {
         HASH_DEL(maps->links, link);
-        free(link);
+        link_free(maps, link);
     }
     HASH_ITER(hh, maps->by_id, mapping, next)
         mapping_end(maps, mapping);
@@ -564,5 +615,7 @@ void maps_drain(struct maps *maps)
             if (event->len)
                 link_closed(maps, strtoull(event->name, NULL, 10));
         }
+        if ((size_t)size < sizeof buffer / 2)
+            break;               /* there was room for more */
     }
 }

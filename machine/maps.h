@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Machine memory as clients map it. The memory is one file of a private tmpfs; each device mapping is made from
- * a hard link of its own, maps/<number>.<device>.<offset>.<pages>, which is unlinked at once. When the last piece of the mapping goes (munmap, exit, kill,
+ * a hard link of its own, maps/<number>.<device>.<offset>.<pages>, kept for the next one of its kind. When the last piece of the mapping goes (munmap, exit, kill,
  * the last of several forked children) the kernel closes that link's open file, and inotify names it.
  */
 #ifndef GNTSIM_MACHINE_MAPS_H
