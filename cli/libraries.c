@@ -117,7 +117,7 @@ void libraries_look_at(const char *program)
         if (st.st_mode & (S_ISUID | S_ISGID))
             fprintf(stderr, "gntsim: warning: %s is set-user-ID or set-group-ID: the loader does not let it use gntsim's libraries.\n", program);
         image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (image != MAP_FAILED) {
+        if (image != MAP_FAILED && image) {
             look_at_image(program, image, (size_t)st.st_size);
             munmap(image, (size_t)st.st_size);
         }
