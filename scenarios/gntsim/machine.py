@@ -36,11 +36,23 @@ def find_program() -> str:
     found = shutil.which("gntsim")
     if found:
         return found
-    for parent in Path(__file__).resolve().parents[1:4]:
-        for place in (parent / "gntsim", parent / "build" / "gntsim"):
-            if place.is_file() and os.access(place, os.X_OK):
-                return str(place)
+    scenarios, top = Path(__file__).resolve().parents[1:3]
+    for place in (top / "gntsim", top / "build" / "gntsim"):
+        if scenarios.name == "scenarios" and place.is_file() and os.access(place, os.X_OK):
+            return str(place)
     raise NotFound("the gntsim command is not in PATH: install it, or set GNTSIM to its path")
+
+
+def usual_way() -> str:
+    """The way that a machine of this host has unless it is told: "device" or "socket"."""
+    named = os.environ.get("GNTSIM_WAY", "auto")
+    if named != "auto":
+        return named
+    done = subprocess.run([find_program(), "doctor", "--json"], stdin=subprocess.DEVNULL, capture_output=True)
+    try:
+        return str(json.loads(done.stdout)["way"])
+    except (ValueError, KeyError):
+        raise Gone("`gntsim doctor --json` does not say how programs reach their devices: %s" % done.stderr.decode(errors="replace")) from None
 
 
 def short_directory() -> str:

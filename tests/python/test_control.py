@@ -6,8 +6,6 @@ import gntsim
 from fake import Fake
 from gntsim.trace import Event, agrees, missing, select
 
-pytestmark = pytest.mark.needs_no_machine
-
 
 def test_a_request_is_one_line_with_the_verb_and_what_is_not_none(place):
     with Fake(place, lambda request: {"result": [request["verb"]]}) as fake:

@@ -63,6 +63,7 @@ def test_a_program_talks_and_ends(machine):
     assert cat.stdout == "one\ntwo\n"
 
 
+@pytest.mark.needs_device_files
 def test_a_program_is_in_its_domain(machine):
     assert machine.domain(3).run(["ls", "/dev/xen"]).split() == ["evtchn", "gntalloc", "gntdev", "privcmd"]
 
@@ -210,7 +211,6 @@ def test_a_server_that_cannot_start_says_why(place, monkeypatch):
         gntsim.Machine()
 
 
-@pytest.mark.needs_no_machine
 def test_without_gntsim_in_path_the_error_says_what_to_set(monkeypatch, place):
     shutil.copytree(SOURCE / "scenarios" / "gntsim", place / "gntsim", ignore=shutil.ignore_patterns("__pycache__"))
     done = subprocess.run([sys.executable, "-B", "-c", "import gntsim; gntsim.Machine()"], cwd=place, capture_output=True, text=True,

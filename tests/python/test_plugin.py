@@ -158,7 +158,6 @@ def test_the_example_project_works_as_its_workflow_says(place, monkeypatch):
     assert (place / "project" / "pytest.xml").exists() and (place / "project" / "sweep.xml").exists()
 
 
-@pytest.mark.needs_no_machine
 def test_the_package_has_sound_types():
     pytest.importorskip("mypy", reason="mypy is not there (as root: apt-get install mypy)")
     done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, "-p", "gntsim"], cwd=SOURCE / "scenarios",

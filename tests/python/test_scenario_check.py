@@ -14,7 +14,6 @@ from gntsim.scenario.cases import Mistake, Options, Scenario, cases, check_progr
 from gntsim.scenario.places import Places
 from test_scenario_run import PAGE
 
-pytestmark = pytest.mark.needs_no_machine
 
 GOOD = """\
 [domains]

@@ -290,3 +290,16 @@ def test_a_machine_that_cannot_be_reached_is_one_clear_line_and_exit_status_2(sc
 def test_without_python_the_command_says_what_to_install(scenario, place):
     done = scenario.call("check", "x.toml", env={"PATH": str(place)})
     assert done.returncode == 127 and "apt-get install python3" in done.stderr
+
+
+@pytest.mark.parametrize("way", ["device", "socket"])
+def test_a_way_can_be_chosen(scenario, way):
+    if way == "device" and not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("no device files: /dev/fuse is not open to this user (as root: chmod 0666 /dev/fuse)")
+    text = steps("spawn = 'backend'", "send = 'backend'\nline = '1 ${grant}'", "expect = 'backend'\noutput = 'served'",
+                 "close = 'backend'", "wait = 'backend'", "spawn = 'sh'\nargs = ['echo socket=$GNTSIM_SOCKET.']", "wait = 'sh'\noutput = 'socket=(?P<path>.*)\\.$'",
+                 "call = 'stats'\nas = 'stats'")
+    done = passes(scenario(text + "[[steps]]\nequal = ['${path}', '']\n" if way == "device" else text, "--way", way))
+    assert done.stdout == "1..1\nok 1 - story\n"
+    only = text + "[scenario]\nways = ['%s']\n" % {"device": "socket", "socket": "device"}[way]
+    assert "ok 1 - story # SKIP not meant for --way %s" % way in scenario(only, "--way", way).stdout

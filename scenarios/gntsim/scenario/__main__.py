@@ -11,7 +11,7 @@ import sys
 from typing import Any, NoReturn, Optional
 
 from ..errors import Error, NotFound
-from ..machine import find_program
+from ..machine import find_program, usual_way
 from . import schema, sweep
 from .cases import Case, Mistake, Options, Scenario, cases, check_programs, load
 from .play import Unreachable
@@ -139,6 +139,8 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         return list_cases(chosen)
     find_program()
+    if any("ways" in scenario.head for scenario in scenarios):
+        options.real_way = args.way if args.way in ("device", "socket") else usual_way()
     if args.trace:
         os.makedirs(args.trace, exist_ok=True)
     progress = Progress()

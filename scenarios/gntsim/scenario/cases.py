@@ -79,6 +79,7 @@ class Options:
     way: Optional[str] = None
     programs: list[str] = field(default_factory=list)
     traces: Optional[str] = None
+    real_way: str = ""          # what "auto" comes to; known if a file has "ways"
 
 
 def load(name: str) -> Scenario:

@@ -271,9 +271,8 @@ def play(case: Case, options: Options, *, whole_trace: bool = False, for_sweep: 
          started: Callable[[Machine], None] = lambda machine: None) -> Result:
     """Plays a case and says how it went."""
     head = case.scenario.head
-    way = options.way if options.way != "auto" else None
-    if "ways" in head and way and way not in head["ways"]:
-        return Result(case, ok=True, skipped="not meant for --way %s" % way)
+    if "ways" in head and options.real_way not in head["ways"]:
+        return Result(case, ok=True, skipped="not meant for --way %s" % options.real_way)
     begin = time.monotonic()
     trace = None
     if options.traces:

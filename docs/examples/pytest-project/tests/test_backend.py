@@ -37,7 +37,7 @@ def test_a_page_that_never_comes_back_is_an_error_after_half_a_minute_of_the_gue
 @pytest.mark.gntsim(profile="pvh")
 def test_a_frontend_cannot_take_back_a_page_that_the_backend_still_has(gntsim, front):
     [ref] = front.grants(1)
-    hold = gntsim.fault(at="ioctl", ioctl="GET_OFFSET_FOR_VADDR", do={"pause": True})      # how xengnttab_unmap begins
+    hold = gntsim.fault(at="ioctl", ioctl="UNMAP_GRANT_REF", do={"pause": True})
     assert front.ask([ref]) == "sum 1"
     hold.wait_paused()
     assert front.domain.end(ref) is False
