@@ -655,10 +655,41 @@ static void pv_pages_are_reached_by_registered_addresses_only(void)
     down();
 }
 
+static unsigned third_pages;
+
+/* A PV kernel maps each page twice, with a batch each: the third page of the second batch is paged out meanwhile. */
+static enum hv_verdict out_in_the_second_batch(void *ctx, const struct hv_point *point, long *value)
+{
+    (void)ctx;
+    if (!point->element || point->cmd != GNTTABOP_map_grant_ref || point->index != 2 || ++third_pages != 2)
+        return HV_GO_ON;
+    *value = GNTST_eagain;
+    return HV_STATUS;
+}
+
+static void pv_own_view_can_fail(void)
+{
+    struct vma *vma;
+    uint64_t index;
+    bool retries;
+
+    up();
+    retries = w.profile->map_eagain == KERNEL_EAGAIN_RETRY;
+    index = new_map(4);
+    third_pages = 0;
+    hv_set_inject(w.hv, out_in_the_second_batch);
+    EQ(do_mmap(g, index, 4 * PAGE, RW, MAP_SHARED, &vma), retries ? -EINVAL : -EAGAIN);
+    hv_set_inject(w.hv, NULL);
+    EQ(info(1).maptrack_in_use, 0);
+    EQ(unmap_index(g, index, 4), 0);
+    down();
+}
+
 static const struct test_case pv_cases[] = {
     { "a page is mapped twice, and munmap alone ends both", pv_munmap_ends_the_grants },
     { "a partial munmap ends the grants of its range at once", pv_partial_munmap },
     { "only addresses that the kernel registered take a mapping", pv_pages_are_reached_by_registered_addresses_only },
+    { "a page that is out when the kernel maps it for itself makes mmap fail, and nothing stays mapped", pv_own_view_can_fail },
     { NULL, NULL },
 };
 const struct test_suite suite_gntdev_pv = { "gntdev-pv", "pv legacy", pv_cases };
