@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -114,6 +115,9 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
     reply = client_call(fd, request, -1, fds, 2);
     if (!reply)
         return 1;
+    /* A sandbox that forbids this only makes traces differ in addresses. */
+    if (json_object_object_get_ex(reply, "result", &result) && json_object_object_get_ex(result, "fixed_addresses", NULL))
+        personality((unsigned long)personality(0xffffffff) | ADDR_NO_RANDOMIZE);
     if (json_object_object_get_ex(reply, "result", &result) && json_object_object_get_ex(result, "socket", &socket)) {
         rc = use_socket(domain, way, result, socket, argv);
         json_object_put(reply);

@@ -219,6 +219,14 @@ static json_object *enter_by_socket(struct request *request, struct domain *d)
     return result;
 }
 
+/* Where nothing depends on the host's time, nothing should on its choice of addresses either. */
+static json_object *say_clock(const struct machine *m, json_object *result)
+{
+    if (result && m->clock.is_virtual)
+        json_object_object_add(result, "fixed_addresses", json_object_new_boolean(true));
+    return result;
+}
+
 static json_object *verb_enter(struct request *request)
 {
     struct machine *m = request->machine;
@@ -246,14 +254,14 @@ static json_object *verb_enter(struct request *request)
     if (way == WAY_DEVICE && m->no_devices)
         return control_refuse(request, "this machine has no device files: %s", m->no_devices);
     if (way == WAY_SOCKET || m->no_devices)
-        return enter_by_socket(request, d);
+        return say_clock(m, enter_by_socket(request, d));
     rc = make_namespace(m, d);
     if (rc)
         return control_refuse(request, "cannot make a namespace for domain %u: %s", id, strerror(-rc));
     request->fds[request->nr_fds++] = d->ns_fd;
     if (m->user_ns_fd >= 0)
         request->fds[request->nr_fds++] = m->user_ns_fd;
-    return control_done();
+    return say_clock(m, control_done());
 }
 
 static json_object *verb_supervise(struct request *request)

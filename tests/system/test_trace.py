@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""What happens on a machine, event by event: to a file, from the ring, as a stream, and for the viewers of others."""
+import json
+import random
+import subprocess
+
+import pytest
+
+import harness
+from control import Control
+
+SCHEMA = harness.SOURCE / "docs" / "trace.schema.json"
+
+
+@pytest.fixture
+def traced(serve, compiled, place):
+    def start(*args):
+        path = place / ("trace%d.jsonl" % len(list(place.glob("trace*"))))
+        machine = serve("--trace", path, *args)
+        machine.path = path
+        machine.control = Control(machine)
+        machine.new = lambda domain, profile=None: machine.agent(domain, compiled("agent"), profile)
+        return machine
+    return start
+
+
+def events_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def a_bit_of_everything(machine):
+    granter, mapper = machine.new(1), machine.new(2)
+    region, refs = granter.share(3, 2)
+    machine.control.fault("map_grant_ref", {"status": "eagain"}, index=1)
+    mapped = mapper.map("rw", 1, *refs)
+    mapper("unmap", mapped)
+    port = granter.unbound(2)
+    local = mapper.bind(1, port)
+    mapper("evtchn-notify", local)
+    assert granter.wait() == port
+    machine.must("page-out", 1, refs[0])
+    granter.end()
+    mapper.end()
+    machine.quiet()
+
+
+def test_the_file_tells_everything_in_order_and_every_event_is_as_the_schema_says(traced):
+    machine = traced()
+    a_bit_of_everything(machine)
+    machine.control.close()
+    machine.stop()
+    events = events_of(machine.path)
+    assert [e["seq"] for e in events] == list(range(len(events)))
+    assert events[0]["op"] == "machine" and events[0]["args"]["format"] == 1
+    times = [e["time"] for e in events]
+    assert times == sorted(times)
+    schema = json.loads(SCHEMA.read_text())
+    for event in events:
+        check(event, schema)
+    assert {"domain_create", "open", "ioctl", "mmap", "map_grant_ref", "unmap_grant_ref", "evtchn_send", "event", "munmap", "release",
+            "verb", "domain_destroy", "enter", "user_read", "upcall"} <= {e["op"] for e in events}
+    fired = [e for e in events if "rule" in e]
+    assert [(e["op"], e["args"]["index"], e["result"], e["rule"]) for e in fired] == [("map_grant_ref", 1, "eagain", 1)]
+
+
+def check(value, schema, where="event"):
+    """As much of JSON Schema as ours uses."""
+    kinds = {"object": dict, "integer": int, "string": str, "null": type(None), "array": list}
+    allowed = schema.get("type", list(kinds))
+    allowed = [allowed] if isinstance(allowed, str) else allowed
+    assert any(isinstance(value, kinds[k]) and not (k == "integer" and isinstance(value, bool)) for k in allowed), (where, value)
+    if "enum" in schema:
+        assert value in schema["enum"], (where, value)
+    if isinstance(value, int) and "minimum" in schema:
+        assert value >= schema["minimum"], (where, value)
+    if isinstance(value, dict):
+        for key in schema.get("required", []):
+            assert key in value, (where, key, value)
+        for key, member in value.items():
+            if key in schema.get("properties", {}):
+                check(member, schema["properties"][key], where + "." + key)
+            else:
+                assert schema.get("additionalProperties", True), (where, key, value)
+
+
+def test_processes_are_numbered_in_the_order_in_which_they_appear(traced):
+    machine = traced()
+    first, second = machine.new(5), machine.new(5)
+    second.share(1, 2)
+    first.share(1, 2)
+    events = machine.control.trace_read()["events"]
+    assert [e["pid"] for e in events if e["op"] == "open"] == [1, 2]
+    assert str(first.pid) not in [str(e["pid"]) for e in events]
+
+
+def test_the_trace_is_switched_on_and_off_and_read_in_pieces(machine):
+    control = Control(machine)
+    agent = machine.new(1)
+    agent.share(1, 2)
+    assert control.trace() == {"on": False, "first": 0, "next": 0}
+    assert control.trace_read()["events"] == []
+    assert control.trace(on=True)["on"]
+    agent.share(1, 2)
+    control.trace(on=False)
+    total = control.trace()["next"]
+    everything = control.trace_read(detail=True)
+    assert [e["seq"] for e in everything["events"]] == list(range(total))
+    assert everything["next"] == total and everything["lost"] == 0
+    some = control.trace_read(max=2)
+    more = control.trace_read(**{"from": some["next"]})
+    assert [e["op"] for e in some["events"] + more["events"]] == [e["op"] for e in control.trace_read()["events"]]
+    assert "enter" not in [e["op"] for e in control.trace_read()["events"]]
+    assert control.trace_read(last=1)["events"][-1] == everything["events"][-1]
+    agent.share(1, 2)
+    assert control.trace()["next"] == total
+    for wrong in ({"from": "x"}, {"max": 0}, {"detail": 3}):
+        assert control.refused("trace-read", **wrong)
+    assert "true or false" in control.refused("trace", on=1)
+    control.close()
+
+
+def test_the_ring_keeps_the_last_events_and_says_how_many_are_lost(machine):
+    control = Control(machine)
+    control.trace(on=True)
+    control.domain_create(domain=1)
+    page = control.guest_page(domain=1)["page"]
+    while not control.trace()["first"]:
+        for _ in range(100):
+            control.guest_write(domain=1, page=page, offset=0, hex="5a" * 4096)
+    state = control.trace()
+    read = control.trace_read(max=10, detail=True)
+    assert read["lost"] > 0 and read["events"][0]["seq"] == read["lost"] <= state["next"]
+    assert [e["seq"] for e in read["events"]] == list(range(read["lost"], read["lost"] + 10))
+    control.close()
+
+
+def test_a_connection_becomes_a_stream_of_events(machine):
+    control, stream = Control(machine), Control(machine)
+    assert stream.trace_subscribe()["on"]
+    agent = machine.new(1)
+    agent.share(1, 2)
+    seen = []
+    while "mmap" not in seen:
+        seen.append(json.loads(stream.lines.readline())["op"])
+    assert seen[0] in ("machine", "domain_create") and "ioctl" in seen and "enter" not in seen
+    stream.close()
+    agent.share(1, 2)
+    assert control.trace()["on"]
+    control.close()
+
+
+def test_gntsim_trace_follows_a_machine_until_it_ends(machine):
+    follower = subprocess.Popen([harness.GNTSIM, "trace", "--dir", str(machine.dir)], stdout=subprocess.PIPE, text=True)
+    control = Control(machine)
+    harness.eventually(lambda: control.trace()["on"], "the follower is there")
+    agent = machine.new(1)
+    agent.share(1, 2)
+    ops = []
+    while "mmap" not in ops:
+        ops.append(json.loads(follower.stdout.readline())["op"])
+    control.close()
+    machine.stop()
+    rest = follower.stdout.read()
+    assert follower.wait(harness.PATIENCE) == 0
+    assert all(json.loads(line) for line in rest.splitlines())
+
+
+def test_a_recorded_trace_is_exported_for_chrome_and_perfetto(traced, place):
+    machine = traced()
+    a_bit_of_everything(machine)
+    machine.control.close()
+    machine.stop()
+    target = place / "out.chrome"
+    done = harness.gntsim("trace", "--export", target, machine.path)
+    assert done.returncode == 0, done.stderr
+    records = json.loads(target.read_text())
+    phases = [r["ph"] for r in records]
+    assert phases.count("b") == phases.count("e") > 5 and "i" in phases
+    begun = [(r["pid"], r["id"], r["name"]) for r in records if r["ph"] == "b"]
+    assert sorted(begun) == sorted((r["pid"], r["id"], r["name"]) for r in records if r["ph"] == "e")
+    assert all(isinstance(r["ts"], (int, float)) for r in records if r["ph"] != "M")
+
+
+@pytest.mark.parametrize("args, says", [
+    ((), "needs --dir"), (("--export", "x"), "needs one recorded trace"), (("--export", "-", "/nowhere"), "cannot read"),
+    (("--dir", "x", "y"), "unexpected argument"), (("--export", "-", __file__), "no event of a trace"),
+])
+def test_a_mistake_on_the_command_line_is_named(args, says):
+    done = harness.gntsim("trace", *args)
+    assert done.returncode == 2 and says in done.stderr
+
+
+def test_a_trace_that_cannot_be_written_ends_the_start_with_status_2(place):
+    done = harness.gntsim("serve", "--dir", place / "m", "--trace", place / "no" / "where")
+    assert done.returncode == 2 and "cannot write the trace" in done.stderr
+
+
+def test_a_killed_server_leaves_nearly_all_of_its_trace(traced):
+    machine = traced()
+    agent = machine.new(1)
+    agent.share(1, 2)
+    seen = machine.control.trace()["next"]
+    harness.eventually(lambda: machine.path.read_text().count("\n") >= seen, "it is in the file soon, whatever happens")
+    machine.server.kill()
+    machine.server.wait()
+    machine.stopped = True
+    assert len(events_of(machine.path)) >= seen
+    machine.control.close()
+    (machine.dir / "control").unlink()
+
+
+def guest_only(machine):
+    """A scenario without programs."""
+    control, chance = machine.control, random.Random(7)
+    for domain in (1, 2):
+        control.domain_create(domain=domain)
+    control.fault("map_grant_ref", {"status": "bad_gntref"}, probability=0.4, times=0)
+    for _ in range(60):
+        page = control.guest_page(domain=1)["page"]
+        ref = control.guest_grant(domain=1, page=page, to=2)["ref"]
+        mapped = control.guest_map(domain=2, granter=1, ref=ref)
+        control.clock_advance(ns=chance.randrange(1000000))
+        if "mapping" in mapped:
+            control.guest_unmap(domain=2, mapping=mapped["mapping"])
+        control.guest_end(domain=1, ref=ref)
+
+
+def test_the_same_calls_and_the_same_seed_give_the_same_trace_byte_for_byte(traced):
+    traces = []
+    for seed in (3, 3, 4):
+        machine = traced("--clock", "virtual", "--seed", seed)
+        guest_only(machine)
+        machine.control.close()
+        machine.stop()
+        traces.append(machine.path.read_bytes())
+    assert traces[0] == traces[1]
+    assert traces[0] != traces[2]
+
+
+def test_programs_that_do_the_same_give_the_same_trace_on_a_virtual_clock(traced):
+    traces = []
+    for _ in range(2):
+        machine = traced("--clock", "virtual")
+        agent = machine.new(1)
+        region, refs = agent.share(2, 1)
+        mapped = agent.map("rw", 1, *refs)
+        agent("unmap", mapped)
+        agent("unshare", region)
+        agent.end()
+        machine.quiet()
+        machine.control.close()
+        machine.stop()
+        traces.append(machine.path.read_text())
+    assert traces[0] == traces[1]
