@@ -33,6 +33,9 @@ static int add_rules(scmp_filter_ctx ctx)
                               SCMP_A0(SCMP_CMP_MASKED_EQ, ~((1ull << WINDOW_BITS) - 1), WINDOW_START),
                               SCMP_A2(SCMP_CMP_NE, INJECTED_MAGIC));
     if (!rc)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mprotect), 1,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, ~((1ull << WINDOW_BITS) - 1), WINDOW_START));
+    if (!rc)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mremap), 0);
     if (!rc)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(remap_file_pages), 0);

@@ -85,6 +85,7 @@ static const struct handler {
     { SYS_mmap, handle_mmap },
     { SYS_munmap, handle_munmap },
     { SYS_mremap, handle_mremap },
+    { SYS_mprotect, handle_mprotect },
     { SYS_remap_file_pages, handle_remap_file_pages },
     { SYS_ioctl, handle_ioctl },
     { SYS_fcntl, handle_fcntl },

@@ -55,6 +55,7 @@ void finish_decided(struct supervisor *supervisor);
 /* unmap.c */
 void handle_munmap(struct notice *notice);
 void handle_mremap(struct notice *notice);
+void handle_mprotect(struct notice *notice);
 void handle_remap_file_pages(struct notice *notice);
 
 /* place.c: makes vma appear at addr in the address space of the notice's caller and answers the call. id: its mapping; our_fd: the

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that end, move or rearrange device mappings: munmap, mremap, remap_file_pages. */
+/* Calls that end, move or rearrange device mappings: munmap, mremap, mprotect, remap_file_pages. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -137,6 +138,49 @@ void handle_mremap(struct notice *notice)
             pages_left(notice, (uint64_t)result + new_size, (uint64_t)result + old_size);
     }
     inject_end(&inject, result);
+}
+
+/*
+ * mprotect of a PV kernel's grant mapping: to a real one that is as if the pages were taken away. It unmaps the grants (the byte of a
+ * notification is cleared), and what is left is an area in which every access is SIGBUS.
+ */
+void handle_mprotect(struct notice *notice)
+{
+    struct machine *m = notice->supervisor->machine;
+    uint64_t start = notice->args[0], end = start + ((notice->args[1] + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1));
+    unsigned prot = (unsigned)notice->args[2];
+    struct vma_run nothing = { HV_INVALID_MFN, (end - start) / HV_PAGE_SIZE };
+    struct mapping *mapping;
+    struct vma shown = { 0 };
+    struct vma_fill fill = { .vma = &shown, .runs = &nothing, .nr_runs = 1 };
+    bool changes = false;
+    size_t cursor = 0;
+    int link_fd, rc = 0;
+
+    machine_lock(m);
+    mapping = end > start && !(start % HV_PAGE_SIZE) ? maps_find(m->maps, notice->tid, start, end, &cursor) : NULL;
+    if (mapping && mapping->vma->dont_copy && start >= mapping->addr && end <= mapping->addr + mapping->nr_pages * HV_PAGE_SIZE) {
+        changes = prot != mapping->vma->prot;
+        if (prot & PROT_WRITE && (mapping->vma->file->flags & O_ACCMODE) == O_RDONLY)
+            rc = -EACCES;
+        else if (changes)
+            rc = maps_fill(m->maps, mapping->vma, &nothing, 1, &link_fd);
+    } else {
+        mapping = NULL;
+    }
+    if (mapping && !rc && changes) {
+        shown = *mapping->vma;
+        shown.map_prot = shown.may_write ? prot : prot & ~(unsigned)PROT_WRITE;
+        maps_unmapped(m->maps, mapping, start, end);
+        machine_settle(m);
+    }
+    machine_unlock(m);
+    if (!mapping)
+        answer_continue(notice);
+    else if (rc || !changes)
+        answer(notice, rc, 0, 0);
+    else
+        place_fill(notice, &fill, start, link_fd, 0);
 }
 
 void handle_remap_file_pages(struct notice *notice)
