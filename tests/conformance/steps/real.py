@@ -5,12 +5,14 @@
 Usage: real.py [--cache DIR] [--check] BUILD steps [SCRIPT...]    the scripts (scripts.py) -> ../record/steps
        real.py [--cache DIR] [--check] BUILD libgnttab            the recorded probes with our libxengnttab -> ../record/libgnttab.txt
        real.py [--cache DIR] [--check] BUILD programs             gntsim record of programs with Debian's library -> ../record/programs
+       real.py [--cache DIR] BUILD fuzz [FIRST [COUNT [STEPS]]]  random scripts (fuzz.py), here and there; the first difference is shrunk
        real.py [--cache DIR] BUILD play FILE...                   files in the language of the scripts; prints what they print
 
 BUILD is the build directory (without sanitizers). --check compares with the record instead of writing it: status 1 if it no longer
 holds. Another --kernel or --xen is another record: NAME or NAME=VERSION of Debian packages.
 """
 import argparse
+import base64
 import re
 import sys
 from pathlib import Path
@@ -21,6 +23,7 @@ RECORD = CONFORMANCE / "record"
 sys.path[:0] = [str(HERE), str(CONFORMANCE), str(CONFORMANCE / "vm")]
 
 import compare
+import fuzz
 import scripts
 from vm import Domu, Vm, VmError, default_cache
 
@@ -61,6 +64,12 @@ def versions_text(versions):
     return "".join(f"{name}: {version}\n" for name, version in versions.items())
 
 
+def keep(results):
+    for name, lines in results.items():
+        (RECORD / name).parent.mkdir(parents=True, exist_ok=True)
+        (RECORD / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
 def do_steps(arguments):
     names = arguments.rest or list(scripts.SCRIPTS)
     results = {}
@@ -69,11 +78,14 @@ def do_steps(arguments):
     for name in names:
         (work / f"{name}.txt").write_text(scripts.SCRIPTS[name](), encoding="utf-8")
         files[f"/scripts/{name}.txt"] = work / f"{name}.txt"
-    with vm(arguments).boot([Domu(memory=192), Domu(memory=192)], files) as guest:
-        for slot in (1, 2):
+    domus = 2 if any(name.startswith("x") for name in names) else 1 if any(map(own_domain, names)) else 0
+    with vm(arguments).boot([Domu(memory=192)] * domus, files) as guest:
+        for slot in range(1, domus + 1):
             guest.run("/steps/helper-vm", "serve", slot)
         for name in sorted(names, key=lambda n: ("destroy" in n, n)):       # those that end domUs come last
             results[f"steps/{name}.txt"] = played(guest, name, own_domain(name))
+            if not arguments.check:
+                keep({f"steps/{name}.txt": results[f"steps/{name}.txt"]})
         return results, guest.versions
 
 
@@ -106,6 +118,100 @@ def do_programs(arguments):
             results[f"programs/{name}.txt"] = [*done.lines, f"{name} EXIT={done.status}"]
             show(name, record)
         return results, guest.versions
+
+
+# ---- Differential fuzzing -----------------------------------------------------------------------
+
+def cases(lines):
+    """{case: its lines}."""
+    found = {}
+    for line in lines:
+        words = line.split()
+        if len(words) > 1 and words[1].startswith("case="):
+            found.setdefault(words[1][5:], []).append(line)
+    return found
+
+
+def upload(guest, path, text):
+    """A small file into dom0, in pieces that fit into a command line."""
+    coded = base64.b64encode(text.encode()).decode()
+    guest.shell(f": > {path}.b64")
+    for i in range(0, len(coded), 1800):
+        guest.shell(f"echo {coded[i:i + 1800]} >> {path}.b64")
+    guest.shell(f"base64 -d {path}.b64 > {path}")
+
+
+class Both:
+    """The same script on both sides."""
+
+    def __init__(self, guest, arguments):
+        self.guest, self.arguments, self.count = guest, arguments, 0
+
+    def here(self, name, text):
+        import play
+        self.count += 1
+        stage = play.Stage(self.arguments.build / "tests/conformance/steps", self.arguments.work / f"stage{self.count}")
+        try:
+            return stage.play(name, text)
+        finally:
+            stage.stop()
+
+    def there(self, path):
+        return self.guest.run("/steps/conduct", "/steps/helper-vm", path, timeout=PATIENCE).lines
+
+    def differs(self, lines):
+        """Whether one case is played in two ways; the first pair of lines that is not the same."""
+        text = "\n".join(lines) + "\n"
+        upload(self.guest, "/tmp/shrink.txt", text)
+        real, ours = self.there("/tmp/shrink.txt"), self.here("shrink", text)
+        return next(((r, o) for r, o in zip(real + ["(nothing)"], ours + ["(nothing)"]) if r != o), None)
+
+    def shrink(self, lines):
+        """Leaves out what does not matter, in ever smaller pieces. A script that no longer makes sense is no difference."""
+        size = max((len(lines) - 3) // 2, 1)
+        while True:
+            i, changed = 3, False
+            while i < len(lines):
+                candidate = lines[:i] + lines[i + size:]
+                try:
+                    different = self.differs(candidate)
+                except AssertionError:
+                    different = None
+                if different:
+                    lines, changed = candidate, True
+                else:
+                    i += size
+            if size == 1 and not changed:
+                return lines
+            size = max(size // 2, 1)
+
+
+def do_fuzz(arguments):
+    first, count, steps = (int(arguments.rest[i]) if len(arguments.rest) > i else n for i, n in enumerate((1, 100, 40)))
+    files = stage(arguments)
+    text = fuzz.scripts(range(first, first + count), steps)
+    (arguments.work / "fuzz.txt").write_text(text, encoding="utf-8")
+    files["/scripts/fuzz.txt"] = arguments.work / "fuzz.txt"
+    with vm(arguments).boot([], files) as guest:
+        both = Both(guest, arguments)
+        real, ours = cases(both.there("/scripts/fuzz.txt")), cases(both.here("fuzz", text))
+        observations = sum(map(len, real.values()))
+        different = [name for name in real if real[name] != ours.get(name)]
+        print(f"real-xen: seeds {first} to {first + count - 1}: {observations} observations, {len(different)} seeds different: {different}", flush=True)
+        if different:
+            lines = fuzz.script(int(different[0].removeprefix("seed")), steps).splitlines()
+            pair = both.differs(lines)
+            if not pair:
+                print(f"real-xen: {different[0]} alone is the same on both sides")
+                return {}, {}
+            print(f"{pair[0]}, but gntsim: {pair[1]}\nreal-xen: shrinking", flush=True)
+            lines = both.shrink(lines)
+            path = HERE / "regressions" / f"{different[0]}.txt"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            print(f"{both.differs(lines)}\n" + "\n".join(lines) + f"\nreal-xen: kept as {path}", flush=True)
+            raise SystemExit(1)
+    return {}, {}
 
 
 def do_play(arguments):
@@ -144,10 +250,10 @@ def main():
     parser.add_argument("--kernel")
     parser.add_argument("--xen", default="xen-hypervisor-4.17-amd64")
     parser.add_argument("build", type=Path)
-    parser.add_argument("verb", choices=("steps", "libgnttab", "programs", "play"))
+    parser.add_argument("verb", choices=("steps", "libgnttab", "programs", "fuzz", "play"))
     parser.add_argument("rest", nargs="*")
     arguments = parser.parse_args()
-    do = {"steps": do_steps, "libgnttab": do_libgnttab, "programs": do_programs, "play": do_play}[arguments.verb]
+    do = {"steps": do_steps, "libgnttab": do_libgnttab, "programs": do_programs, "fuzz": do_fuzz, "play": do_play}[arguments.verb]
     with tempfile.TemporaryDirectory(prefix="real-xen.") as work:
         arguments.work = Path(work)
         try:
@@ -159,9 +265,7 @@ def main():
         different = check(results)
         print(f"{sum(map(len, results.values()))} lines, {different} different from the record")
         return 1 if different else 0
-    for name, lines in results.items():
-        (RECORD / name).parent.mkdir(parents=True, exist_ok=True)
-        (RECORD / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    keep(results)
     if results:
         (RECORD / "versions.txt").write_text(versions_text(versions), encoding="utf-8")
     return 0

@@ -3,9 +3,10 @@
 
 One case of a script begins with fresh processes. A line that begins with a dot only prepares: it is printed only if it fails.
 """
+from pathlib import Path
 from textwrap import dedent
 
-W, R = "w", "r"
+import fuzz
 
 
 def script(*cases):
@@ -2181,3 +2182,8 @@ for _d in (0, 1):
     for _name, _function in (("y10_gntdev", gntdev), ("y20_gntalloc", gntalloc), ("y30_evtchn", evtchn), ("y40_library", library),
                              ("y50_privcmd", privcmd)):
         SCRIPTS[f"{_name}{_d}"] = lambda f=_function, d=_d: script(*f(d))
+
+# What random scripts found (fuzz.py), shrunk; and some of them as they are.
+for _path in sorted((Path(__file__).resolve().parent / "regressions").glob("*.txt")):
+    SCRIPTS[f"z_{_path.stem}"] = lambda p=_path: p.read_text(encoding="utf-8")
+SCRIPTS["z90_random"] = lambda: fuzz.scripts(range(1, 61))

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program to be recorded: with an argument it does something else. It shares pages with its own domain, maps them, signals itself,
+ * and has a thread and a child that do some of it.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <xenevtchn.h>
+#include <xengnttab.h>
+
+static uint32_t refs[3];
+
+static void say(const char *what, long value)
+{
+    printf("%s=%ld\n", what, value);
+    fflush(stdout);
+}
+
+static void *map_in_thread(void *gnttab)
+{
+    void *p = xengnttab_map_grant_ref(gnttab, 0, refs[2], PROT_READ);
+
+    say("thread-map", p != NULL);
+    if (p)
+        say("thread-unmap", xengnttab_unmap(gnttab, p, 1));
+    return NULL;
+}
+
+static int child(void)
+{
+    xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
+    void *p = xengnttab_map_grant_ref(gnttab, 0, refs[1], PROT_READ | PROT_WRITE);
+
+    say("child-map", p != NULL);
+    if (p)
+        say("child-unmap", xengnttab_unmap(gnttab, p, 1));
+    say("child-close", xengnttab_close(gnttab));
+    return 3;
+}
+
+static void events(xenevtchn_handle *evtchn)
+{
+    int listening = xenevtchn_bind_unbound_port(evtchn, 0), bound = xenevtchn_bind_interdomain(evtchn, 0, listening);
+    struct pollfd fd = { xenevtchn_fd(evtchn), POLLIN, 0 };
+
+    for (int i = 0; i < 2; i++) {
+        int port;
+
+        say("poll", poll(&fd, 1, 10000));
+        port = xenevtchn_pending(evtchn);
+        say("of-the-bound-port", port == bound);
+        say("unmask", xenevtchn_unmask(evtchn, port));
+        if (!i)
+            say("notify", xenevtchn_notify(evtchn, listening));
+    }
+    say("unbind", xenevtchn_unbind(evtchn, bound));
+    say("unbind-again", xenevtchn_unbind(evtchn, bound));
+}
+
+int main(int argc, char **argv)
+{
+    xengntshr_handle *gntshr = xengntshr_open(NULL, 0);
+    xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
+    xenevtchn_handle *evtchn = xenevtchn_open(NULL, 0);
+    pthread_t thread;
+    char *shared, *mapped;
+    int status;
+
+    (void)argv;
+    if (!gntshr || !gnttab || !evtchn)
+        return 1;
+    events(evtchn);
+    shared = xengntshr_share_pages(gntshr, 0, 3, refs, argc > 1 ? 0 : 1);
+    say("share", shared != NULL);
+    mapped = xengnttab_map_domain_grant_refs(gnttab, 2, 0, refs, PROT_READ | PROT_WRITE);
+    say("map", mapped != NULL);
+    say("map-nothing", xengnttab_map_grant_ref(gnttab, 0, 30000, PROT_READ) != NULL);
+    if (!pthread_create(&thread, NULL, map_in_thread, gnttab))
+        pthread_join(thread, NULL);
+    fflush(stdout);
+    if (!fork())
+        _exit(child());
+    wait(&status);
+    say("child", WEXITSTATUS(status));
+    if (mapped)
+        say("unmap", xengnttab_unmap(gnttab, mapped, 2));
+    if (shared)
+        say("unshare", xengntshr_unshare(gntshr, shared, 3));
+    xenevtchn_close(evtchn);
+    xengnttab_close(gnttab);
+    xengntshr_close(gntshr);
+    return 5;
+}
