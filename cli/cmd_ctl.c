@@ -79,6 +79,17 @@ static int print_fields(json_object *result)
     return 0;
 }
 
+static int print_points(json_object *result)
+{
+    json_object *points, *total;
+
+    if (json_object_object_get_ex(result, "points", &points))
+        print_list(points);
+    if (json_object_object_get_ex(result, "total", &total))
+        printf("total %s\n", json_object_get_string(total));
+    return 0;
+}
+
 static int print_nothing(json_object *result)
 {
     (void)result;
@@ -123,6 +134,20 @@ static const struct ctl_verb {
     { "dump", "wd", "dump", "dump [entries|maptrack|frames|ports] [N]: the machine's tables", print_parts },
     { "stats", "", "stats", "counters", print_fields },
     { "audit", "", "audit", "check every invariant; exit status 1 if one is violated", print_audit },
+    { "domain suspend", "D", "domain-suspend", "domain suspend N: it goes on under another id, with a new kernel", print_fields },
+    { "limit", "DWV", "limit", "limit N grant_frames|maptrack_frames|gntalloc|gntdev VALUE: change a limit", print_nothing },
+    { "fault add", "J", "fault-add", "fault add RULE: a fault rule, as JSON", print_fields },
+    { "fault list", "", "fault-list", "fault rules, and how often they fired", print_list },
+    { "fault remove", "I", "fault-remove", "fault remove ID: take one away", print_nothing },
+    { "fault clear", "", "fault-clear", "take all away", print_nothing },
+    { "points", "", "points", "what was passed where a fault could have been", print_points },
+    { "points reset", "", "points-reset", "count from 0 again", print_nothing },
+    { "paused", "", "paused", "calls that a fault rule holds", print_list },
+    { "resume", "I", "resume", "resume ID: let one go on", print_nothing },
+    { "clock", "", "clock", "the machine's time", print_fields },
+    { "clock advance", "N", "clock-advance", "clock advance NS|next: move a virtual clock", print_fields },
+    { "clock auto", "A", "clock", "clock auto on|off: a virtual clock jumps to what somebody waits for", print_fields },
+    { "trace", "a", "trace", "trace [on|off]: whether events are recorded, and which are there", print_fields },
     { "shutdown", "", "shutdown", "end the machine and its programs", print_nothing },
 };
 #define NR_VERBS (sizeof verbs / sizeof *verbs)
@@ -148,6 +173,35 @@ static int match(const struct ctl_verb *verb, int argc, char **argv)
     return n;
 }
 
+/* The one with the most words: "clock advance" is not "clock". */
+static const struct ctl_verb *find_verb(int argc, char **argv, int *words)
+{
+    const struct ctl_verb *found = NULL;
+
+    *words = 0;
+    for (unsigned i = 0; i < NR_VERBS; i++) {
+        int n = match(&verbs[i], argc, argv);
+
+        if (n > *words) {
+            found = &verbs[i];
+            *words = n;
+        }
+    }
+    return found;
+}
+
+static int add_rule(json_object *request, const char *text)
+{
+    json_object *rule = json_tokener_parse(text);
+
+    if (!json_object_is_type(rule, json_type_object)) {
+        json_object_put(rule);
+        return usage_error("a fault rule is a JSON object, like '{\"at\":\"mmap\",\"do\":{\"errno\":\"ENOMEM\"}}'");
+    }
+    json_object_object_add(request, "rule", rule);
+    return 0;
+}
+
 /* Adds one argument to the request; 0 or the exit status. */
 static int add_argument(json_object *request, char kind, const char *text)
 {
@@ -166,6 +220,27 @@ static int add_argument(json_object *request, char kind, const char *text)
             return usage_error("'%s' is not a grant reference", text);
         json_object_object_add(request, "ref", json_object_new_int64(value));
         return 0;
+    case 'i':
+    case 'v':
+        if (end == text || *end || value < 0)
+            return usage_error("'%s' is not a number", text);
+        json_object_object_add(request, (kind | 0x20) == 'i' ? "id" : "value", json_object_new_int64(value));
+        return 0;
+    case 'n':
+        if (!strcmp(text, "next"))
+            json_object_object_add(request, "to", json_object_new_string(text));
+        else if (end == text || *end || value < 0)
+            return usage_error("'%s' is not a number of nanoseconds, nor 'next'", text);
+        else
+            json_object_object_add(request, "ns", json_object_new_int64(value));
+        return 0;
+    case 'a':
+        if (strcmp(text, "on") && strcmp(text, "off"))
+            return usage_error("'%s' is neither on nor off", text);
+        json_object_object_add(request, kind == 'A' ? "auto" : "on", json_object_new_boolean(!strcmp(text, "on")));
+        return 0;
+    case 'j':
+        return add_rule(request, text);
     default:
         json_object_object_add(request, "what", json_object_new_string(text));
         return 0;
@@ -223,7 +298,9 @@ static int call(const struct ctl_verb *verb, const struct options *options, json
 
 int cmd_ctl(int argc, char **argv)
 {
+    const struct ctl_verb *verb;
     struct options options;
+    int words;
     int rc = options_parse(&options, OPT_DIR | OPT_JSON | OPT_PROFILE | OPT_ANYWHERE, argc, argv);
 
     if (rc)
@@ -232,19 +309,15 @@ int cmd_ctl(int argc, char **argv)
         return usage_error("ctl needs --dir DIR, the directory of a running machine");
     if (!options.nr_rest)
         return list_verbs();
-    for (unsigned i = 0; i < NR_VERBS; i++) {
-        int words = match(&verbs[i], options.nr_rest, options.rest);
-        json_object *request;
+    verb = find_verb(options.nr_rest, options.rest, &words);
+    if (verb) {
+        json_object *request = json_object_new_object();
 
-        if (!words)
-            continue;
-        request = json_object_new_object();
-        rc = build(&verbs[i], &options, options.nr_rest - words, options.rest + words, request);
-        if (rc) {
-            json_object_put(request);
-            return rc;
-        }
-        return call(&verbs[i], &options, request);
+        rc = build(verb, &options, options.nr_rest - words, options.rest + words, request);
+        if (!rc)
+            return call(verb, &options, request);
+        json_object_put(request);
+        return rc;
     }
     usage_error("unknown verb '%s'", options.rest[0]);
     return list_verbs();

@@ -86,11 +86,7 @@ json_object *control_no_domain(struct request *request, domid_t id)
 static const struct verb *const tables[] = { control_machine_verbs, control_fault_verbs, control_trace_verbs, control_guest_verbs, control_event_verbs,
                                              control_adversary_verbs, control_remote_verbs };
 
-/*
- * Whether a verb is an input of the models by itself, to be repeated by a replay. Others look only, or what they do is recorded
- * where it happens (domains, the clock), or is done by the verb in a form of its own (fault-add).
- */
-static bool is_recorded(const char *verb)
+bool control_is_recorded(const char *verb)
 {
     static const char *const prefixes[] = { "guest-", "adversary-", "page-", "fault-remove", "fault-clear", "points-reset", "resume", "limit" };
 
@@ -115,7 +111,7 @@ json_object *control_handle(struct request *request)
             if (strcmp(v->name, json_object_get_string(verb)))
                 continue;
             machine_lock(request->machine);
-            if (trace_is_on(request->machine) && is_recorded(v->name))
+            if (trace_is_on(request->machine) && control_is_recorded(v->name))
                 trace_verb(request->machine, json_object_to_json_string_ext(request->args, JSON_C_TO_STRING_PLAIN));
             result = v->handle(request);
             machine_unlock(request->machine);

@@ -440,10 +440,12 @@ static bool input_steps(const struct input *in)
 
 static bool move_frames(const struct input *in, void (*move)(struct hv *, uint64_t), bool hold)
 {
-    struct vma_run runs[1];
+    struct hv *hv = in->r->machine.hv;
+    struct vma_run runs[1], *all;
+    struct hv_frame_info info;
+    bool possible = true;
     json_object *list;
     size_t nr;
-    struct vma_run *all;
 
     if (!json_object_object_get_ex(in->args, "runs", &list) || !json_object_is_type(list, json_type_array))
         return false;
@@ -458,12 +460,15 @@ static bool move_frames(const struct input *in, void (*move)(struct hv *, uint64
                                    .nr = json_object_get_uint64(json_object_array_get_idx(run, 1)) };
     }
     trace_frames(&in->r->machine, all, nr, hold);
-    for (size_t i = 0; i < nr; i++)
-        for (uint64_t j = 0; all[i].mfn < in->r->machine.nr_frames && j < all[i].nr && all[i].mfn + j < in->r->machine.nr_frames; j++)
-            move(in->r->machine.hv, all[i].mfn + j);
+    for (size_t i = 0; possible && i < nr; i++)
+        for (uint64_t j = 0; possible && j < all[i].nr; j++) {
+            possible = !hv_frame_info(hv, all[i].mfn + j, &info) && (hold ? info.owner != -1 : info.held > 0);
+            if (possible)
+                move(hv, all[i].mfn + j);
+        }
     if (all != runs)
         free(all);
-    return true;
+    return possible;
 }
 
 static bool input_hold(const struct input *in)
@@ -479,7 +484,10 @@ static bool input_let_go(const struct input *in)
 static bool input_verb(const struct input *in)
 {
     struct request request = { .machine = &in->r->machine, .args = in->args };
+    const char *verb = replay_text(in->args, "verb");
 
+    if (!verb || (!control_is_recorded(verb) && strcmp(verb, "fault-add")))
+        return false;
     /* It takes the lock itself. */
     pthread_mutex_unlock(&in->r->machine.lock);
     json_object_put(control_handle(&request));

@@ -458,3 +458,32 @@ def test_programs_get_an_errno_not_a_hang_when_the_simulator_is_killed(machine, 
     assert mapper.error("map", "rw", "1:%d" % refs[0]) in ("ENOSYS", "ENODEV", "ENOTCONN", "ECONNABORTED", "ENOTTY")
     assert granter.answer(), "a waiting program is woken"
     subprocess.run(["rm", "-f", str(machine.dir / "control")], check=True)
+
+
+# ---- On the command line
+
+
+def test_faults_and_clock_are_steered_from_the_command_line_too(serve, compiled):
+    machine = serve("--clock", "virtual")
+    agent = machine.agent(1, compiled("agent"))
+    assert machine.must("fault", "add", '{"at":"ioctl","ioctl":"ALLOC_GREF","do":{"errno":"ENOMEM"}}').split() == ["id", "1"]
+    assert agent.error("share", 1, 2, "rw") == "ENOMEM"
+    assert machine.json("fault", "list")[0]["fired"] == 1
+    assert "ALLOC_GREF" in machine.must("fault", "list")
+    machine.must("fault", "remove", 1)
+    assert machine.must("fault", "list") == "none\n"
+    assert "ALLOC_GREF" in machine.must("points") and "total" in machine.must("points")
+    machine.must("points", "reset")
+    assert machine.json("points") == {"total": 0, "points": []}
+    assert machine.json("clock", "advance", 5)["now"] == 5
+    assert machine.json("clock", "auto", "on")["auto"] is True
+    assert machine.json("clock")["now"] == 5
+    assert machine.json("trace", "on")["on"] is True
+    machine.must("limit", 1, "gntalloc", 0)
+    assert agent.error("share", 1, 2, "rw") == "ENOSPC"
+    assert machine.json("domain", "suspend", 1) == {"domain": 2}
+    assert machine.must("paused") == "none\n"
+    for words in (("fault", "add", "x"), ("fault", "remove", "x"), ("clock", "advance", "x"), ("clock", "auto", "x"), ("trace", "x"),
+                  ("limit", 1, "gntalloc"), ("fault",)):
+        assert machine.ctl(*words).returncode == 2, words
+    assert machine.ctl("resume", 1).returncode == 1
