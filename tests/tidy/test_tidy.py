@@ -11,7 +11,7 @@ TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("GNTSIM_BUILD", TOP / "build"))
 # Recorded beside a real Xen: these are kept as they were.
 RECORD = TOP / "tests" / "conformance" / "record"
-PARTS = ["sim-hv", "sim-kernel", "machine", "fuse-dev", "sock-dev", "cli", "libgnttab"]
+PARTS = ["sim-hv", "sim-kernel", "machine", "fuse-dev", "sock-dev", "hv-remote", "cli", "libgnttab"]
 
 
 def tree():
@@ -75,7 +75,7 @@ def test_calls_go_one_way_only(part, forbidden):
                     "%s includes %s" % (path.relative_to(TOP), include)
 
 
-@pytest.mark.parametrize("archive", ["sim-hv/libgntsim-hv.a", "sim-kernel/libgntsim-kernel.a"])
+@pytest.mark.parametrize("archive", ["sim-hv/libgntsim-hv.a", "sim-kernel/libgntsim-kernel.a", "hv-remote/libgntsim-hv-remote.a"])
 def test_the_models_have_no_writable_globals(archive):
     path = BUILD / archive
     if not path.exists():
