@@ -336,7 +336,12 @@ static bool answer(struct remote *r, size_t size)
     alive = !r->gone;
     machine_unlock(m);
     size = sizeof r->out.head + r->out.head.size;
-    return alive && send(r->watch.fd, &r->out, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size;
+    if (!alive || send(r->watch.fd, &r->out, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size)
+        return alive;
+    if (errno == EAGAIN)
+        machine_log(m, "the kernel of domain %u (process %d) does not read what it is answered: dropped", r->outside.id,
+                    (int)r->outside.pid);
+    return false;
 }
 
 static void remote_ready(void *ctx, unsigned events)

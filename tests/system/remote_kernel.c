@@ -393,6 +393,18 @@ static void cmd_garbage(char **words)
     ok("%d", (int)send(hv->socket, bytes, size < sizeof bytes ? size : sizeof bytes, MSG_NOSIGNAL));
 }
 
+/* Requests whose answers nobody reads, until the machine has had enough. */
+static void cmd_flood(char **words)
+{
+    const struct remote_request request = { .call = REMOTE_DOMAIN_INFO };
+    unsigned sent = 0;
+
+    (void)words;
+    while (send(hv->socket, &request, sizeof request, MSG_NOSIGNAL) == sizeof request)
+        sent++;
+    ok("%u", sent);
+}
+
 /* A request with any numbers in it: what the machine answers. */
 static void cmd_request(char **words)
 {
@@ -421,7 +433,7 @@ static const struct command {
     { "mapped-peek", cmd_mapped_peek }, { "mapped-poke", cmd_mapped_poke }, { "unmap", cmd_unmap }, { "copies", cmd_copies },
     { "narrow", cmd_narrow },
     { "unbound", cmd_unbound }, { "bind", cmd_bind }, { "notify", cmd_notify }, { "wait", cmd_wait }, { "audit", cmd_audit },
-    { "state", cmd_state }, { "wait-gone", cmd_wait_gone }, { "garbage", cmd_garbage }, { "request", cmd_request },
+    { "state", cmd_state }, { "wait-gone", cmd_wait_gone }, { "garbage", cmd_garbage }, { "request", cmd_request }, { "flood", cmd_flood },
     { "detach", cmd_detach },
 };
 

@@ -225,6 +225,13 @@ def test_too_much_garbage_ends_the_domain(machine, kernel):
     machine.audit()
 
 
+def test_answers_that_nobody_reads_end_the_domain(machine, kernel):
+    assert int(kernel("flood")) > 1
+    assert "does not read what it is answered" in machine.stderr()
+    harness.eventually(lambda: not in_machine(machine, DOMAIN), "the domain is gone")
+    machine.audit()
+
+
 def test_requests_with_any_numbers_are_answered(machine, kernel):
     peer = machine.new(1)
     _, (ref,) = peer.share(1, DOMAIN)
