@@ -80,6 +80,8 @@ bool control_domid(struct request *request, domid_t *out)
 
 json_object *control_no_domain(struct request *request, domid_t id)
 {
+    if (machine_outside(request->machine, id))
+        return control_refuse(request, "the kernel of domain %u is a process of its own: this is for that process to do", id);
     return control_refuse(request, "there is no domain %u (see domain list)", id);
 }
 

@@ -45,6 +45,8 @@ static json_object *verb_domain_list(struct request *request)
 
 static json_object *create_error(struct request *request, domid_t id, int rc)
 {
+    if (rc == -EEXIST && machine_outside(request->machine, id))
+        return control_refuse(request, "the kernel of domain %u is a process of its own: no program can be in it", id);
     if (rc == -EEXIST)
         return control_refuse(request, "domain %u exists already, or is dead and its frames are still mapped by others", id);
     return control_refuse(request, "cannot create domain %u: %s", id, strerror(-rc));

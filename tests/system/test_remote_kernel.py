@@ -296,6 +296,13 @@ def test_it_is_listed_with_the_process_that_it_is(machine, kernel):
     assert row["state"] == "alive"
 
 
+def test_no_program_can_be_in_its_domain(machine, kernel, control):
+    done = machine.exec(DOMAIN, "true")
+    assert done.returncode != 0
+    assert "the kernel of domain 2 is a process of its own: no program can be in it" in done.stderr
+    assert "for that process to do" in control.refused("guest-page", domain=DOMAIN)
+
+
 def test_a_request_of_another_version_is_refused(machine):
     with socket.socket(socket.AF_UNIX) as control:
         control.connect(str(machine.dir / "control"))
