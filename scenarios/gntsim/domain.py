@@ -61,8 +61,7 @@ class Domain:
         words = [os.fspath(word) for word in command]
         words[0] = find_command(words[0], env, cwd)
         argv = [self.machine.program, "exec", "--dir", self.machine.dir, "--domain", str(self.id)]
-        if self.machine.way:
-            argv += ["--way", self.machine.way]
+        argv += ["--way", self.machine.real_way(self.id)]
         process = Process(self.machine.pump(), [*argv, "--", *words], name or os.path.basename(words[0]), env=env, cwd=cwd)
         process.domain = self.id
         self.machine.processes.append(process)

@@ -180,6 +180,14 @@ class Machine:
         result: list[dict[str, Any]] = self.call("domain-list")
         return result
 
+    def real_way(self, domain: int) -> str:
+        """How programs of the machine reach their devices: what "auto" comes to, said to `gntsim exec` so that it need not tell the
+        program's reader."""
+        if self.way in (None, "auto"):
+            self.way = "socket" if "socket" in self.call("enter", domain=domain) else "device"
+        assert self.way
+        return self.way
+
     def pump(self) -> Pump:
         if not self._pump:
             self._pump = Pump()

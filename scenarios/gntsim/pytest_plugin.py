@@ -101,7 +101,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def story(item: pytest.Item, machine: Machine) -> str:
     """What somebody needs to know of a failed test's machine."""
     seed = settings(item)["seed"]
-    lines = ["seed: %s" % seed]
+    lines = ["seed: %s%s" % (seed, ", way: " + machine.way if machine.way else "")]
     try:
         events = machine.trace()[-LAST_EVENTS:]
         lines += ["last events:", *("  " + str(event) for event in events)] if events else ["no events"]

@@ -77,7 +77,7 @@ def test_it(gntsim):
 def test_a_failing_test_prints_seed_events_programs_and_the_replay_command(run, place):
     done = run(FAILING)
     assert counts(done) == {"failed": 1}
-    assert re.search(r"^-+ gntsim -+\nseed: 5\nlast events:\n(  .*\n)+", done.stdout, re.M), done.stdout
+    assert re.search(r"^-+ gntsim -+\nseed: 5, way: \w+\nlast events:\n(  .*\n)+", done.stdout, re.M), done.stdout
     assert re.search(r"^ +\d+ +[\d.]+ d2 +map_grant_ref .* -> okay$", done.stdout, re.M)
     assert re.search(r"^program sh \(pid \d+\): ended\n +its stdout ends with: the last words$", done.stdout, re.M)
     command = shlex.split(re.search(r"^replay: (.*)$", done.stdout, re.M).group(1))
@@ -87,7 +87,7 @@ def test_a_failing_test_prints_seed_events_programs_and_the_replay_command(run, 
 
 
 def test_the_seed_of_the_command_line_is_stronger(run):
-    assert "seed: 9\n" in run(FAILING, "--gntsim-seed", 9).stdout
+    assert "seed: 9, way: " in run(FAILING, "--gntsim-seed", 9).stdout
 
 
 def test_the_replay_command_loads_the_plugin_if_the_command_line_did(run, place):
