@@ -118,14 +118,14 @@ def check_model(program):
 
 # ---- Looking for differences ---------------------------------------------------------------------
 
-def by_sequence(lines):
-    result, name = {}, None
+def in_order(lines):
+    """The steps of one sequence after the other."""
+    result = []
     for line in lines:
         if line.startswith("sequence "):
-            name = line.split()[1]
-            result[name] = []
-        elif name is not None:
-            result[name].append(line)
+            result.append([])
+        else:
+            result[-1].append(line)
     return result
 
 
@@ -139,49 +139,70 @@ def first_difference(model, xen):
     return None
 
 
-class Pair:
-    """Both machines, asked the same."""
+def ranges_of(numbers):
+    """[0, 1, 2, 5] as 0-2,5"""
+    parts = []
+    for n in numbers:
+        if parts and parts[-1][1] == n - 1:
+            parts[-1][1] = n
+        else:
+            parts.append([n, n])
+    return ",".join(f"{a}-{b}" if a != b else str(a) for a, b in parts)
 
-    def __init__(self, guest, model):
-        self.guest, self.model = guest, model
 
-    def run(self, sequences):
-        """The first difference of each: [list of lines without its "sequence" line]."""
-        text = "".join(f"sequence s{i}\n" + "".join(l + "\n" for l in lines) for i, lines in enumerate(sequences))
-        self.guest.put("/tmp/list", text.encode())
-        here = self.guest.work.path / "list"
-        here.write_text(text, encoding="utf-8")
-        ours, theirs = by_sequence(on_model(self.model, here)), by_sequence(on_xen(self.guest, "/tmp/list"))
-        return [first_difference(ours[f"s{i}"], theirs[f"s{i}"]) for i in range(len(sequences))]
+class Shrinker:
+    """Looks for the shortest part of a seed's list that two machines still take differently. model, xen: functions from arguments of
+    hv-steps to lines."""
 
-    def shrink(self, lines):
-        """The shortest list that is found that still differs: what is left out is tried piece by piece."""
-        def is_setup(line):
-            return line.startswith("domain ")
-        setup, steps = [l for l in lines if is_setup(l)], [l for l in lines if not is_setup(l)]
-        found = self.run([setup + steps])[0]
-        if not found:
+    def __init__(self, model, xen, seed, steps):
+        self.model, self.xen, self.seed, self.steps = model, xen, seed, steps
+        lines = [l for l in model("--print", "--seeds", seed, 1, steps) if not l.startswith("sequence ")]
+        self.lines = lines
+
+    def run(self, subsets):
+        """The first difference of each list of line numbers."""
+        arguments = [a for numbers in subsets for a in ("--subset", self.seed, self.steps, ranges_of(numbers))]
+        ours, theirs = in_order(self.model(*arguments)), in_order(self.xen(*arguments))
+        return [first_difference(a, b) for a, b in zip(ours, theirs)]
+
+    def run_all(self, subsets):
+        """As run(), a few at a time: a command for the machine is not long."""
+        results = []
+        while subsets:
+            n, size = 0, 0
+            while n < len(subsets) and (n == 0 or size + len(ranges_of(subsets[n])) < 1200) and n < 30:
+                size += len(ranges_of(subsets[n])) + 25
+                n += 1
+            results += self.run(subsets[:n])
+            subsets = subsets[n:]
+        return results
+
+    def cut(self, numbers, result):
+        """Up to the step that differs. Lines that configure domains are no steps."""
+        steps = [n for n in numbers if not self.lines[n].startswith("domain ")]
+        last = steps[min(result[0], len(steps) - 1)]
+        return [n for n in numbers if n <= last]
+
+    def shrink(self):
+        """(lines, difference), or None if they do not differ any more."""
+        numbers = list(range(len(self.lines)))
+        result = self.run([numbers])[0]
+        if not result:
             return None
-        steps = steps[:found[0] + 1]
-        pieces = 2
-        while len(steps) > 1:
-            pieces = min(pieces, len(steps))
-            edges = [len(steps) * i // pieces for i in range(pieces + 1)]
-            attempts = [steps[:a] + steps[b:] for a, b in zip(edges, edges[1:])]
-            results = self.run([setup + attempt for attempt in attempts])
-            good = [(attempt, r) for attempt, r in zip(attempts, results) if r]
+        numbers, pieces = self.cut(numbers, result), 2
+        while len(numbers) > 1:
+            pieces = min(pieces, len(numbers))
+            edges = [len(numbers) * i // pieces for i in range(pieces + 1)]
+            attempts = [numbers[:a] + numbers[b:] for a, b in zip(edges, edges[1:])]
+            good = [self.cut(a, r) for a, r in zip(attempts, self.run_all(attempts)) if r]
             if good:
-                attempt, result = min(good, key=lambda g: g[1][0])
-                steps = attempt[:result[0] + 1]
+                numbers = min(good, key=len)
                 pieces = max(pieces - 1, 2)
-            elif pieces == len(steps):
+            elif pieces == len(numbers):
                 break
             else:
                 pieces *= 2
-        for i in range(len(setup) - 1, -1, -1):
-            if self.run([setup[:i] + setup[i + 1:] + steps])[0]:
-                del setup[i]
-        return setup + steps, self.run([setup + steps])[0]
+        return [self.lines[n] for n in numbers], self.run([numbers])[0]
 
 
 def digests(lines):
@@ -190,7 +211,7 @@ def digests(lines):
 
 def fuzz(guest, model, first, count, steps, found):
     """Compares random sequences; calls found(seed, shrunk list, difference) for each that differs. Returns (steps, differing seeds)."""
-    pair, differing, done = Pair(guest, model), [], 0
+    differing, done = [], 0
     for start in range(first, first + count, BATCH):
         n = min(BATCH, first + count - start)
         arguments = ("--digest", "--seeds", start, n, steps)
@@ -200,8 +221,7 @@ def fuzz(guest, model, first, count, steps, found):
             if ours[seed] == theirs.get(seed):
                 continue
             differing.append(seed)
-            lines = [l for l in on_model(model, "--print", "--seeds", seed, 1, steps) if not l.startswith("sequence ")]
-            found(seed, pair.shrink(lines))
+            found(seed, Shrinker(lambda *a: on_model(model, *a), lambda *a: on_xen(guest, *a), seed, steps).shrink())
         print(f"seeds {first}..{start + n - 1}: {done} steps compared, {len(differing)} seeds differ", flush=True)
     return done, differing
 

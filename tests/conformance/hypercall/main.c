@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hv-steps [--digest] [--seeds FIRST COUNT STEPS] [LIST...]: carries out lists of steps and prints what each did.
- * --print prints the generated lists instead.
+ * hv-steps [--digest] [--seeds FIRST COUNT STEPS] [--subset SEED STEPS RANGES] [LIST...]: carries out lists of steps and
+ * prints what each did. A subset is those lines of the seed's list (without its first), such as 0-7,12. --print prints
+ * generated lists instead.
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -75,6 +76,36 @@ static void run_seed(struct exec *e, uint64_t seed, unsigned steps, bool only_di
     }
 }
 
+struct subset {
+    const char *ranges;
+    unsigned line;
+    void (*act)(void *ctx, const char *line);
+    void *ctx;
+};
+
+static bool is_in(const char *ranges, unsigned number)
+{
+    while (*ranges) {
+        char *end;
+        unsigned long from = strtoul(ranges, &end, 10), to = *end == '-' ? strtoul(end + 1, &end, 10) : from;
+
+        if (number >= from && number <= to)
+            return true;
+        ranges = *end == ',' ? end + 1 : end;
+        if (*end && *end != ',')
+            die("what range is '%s'?", end);
+    }
+    return false;
+}
+
+static void filter_line(void *ctx, const char *line)
+{
+    struct subset *s = ctx;
+
+    if (!strncmp(line, "sequence ", 9) || is_in(s->ranges, s->line++))
+        s->act(s->ctx, line);
+}
+
 static void print_line(void *ctx, const char *line)
 {
     fputs(line, ctx);
@@ -104,12 +135,21 @@ int main(int argc, char **argv)
                     generate(seed, steps, print_line, stdout);
                 else
                     run_seed(&e, seed, steps, only_digest);
+        } else if (!strcmp(argv[i], "--subset") && i + 3 < argc) {
+            struct subset s = { argv[i + 3], 0, print ? print_line : run_line, print ? (void *)stdout : &e };
+
+            if (!print && !e.b)
+                e.b = backend_open();
+            generate(strtoull(argv[i + 1], NULL, 0), (unsigned)strtoul(argv[i + 2], NULL, 0), filter_line, &s);
+            if (!print)
+                exec_end(&e);
+            i += 3;
         } else if (argv[i][0] != '-' || !argv[i][1]) {
             if (!e.b)
                 e.b = backend_open();
             run_list(&e, argv[i]);
         } else {
-            die("usage: hv-steps [--digest|--print] [--seeds FIRST COUNT STEPS] [LIST...]");
+            die("usage: hv-steps [--digest|--print] [--seeds FIRST COUNT STEPS] [--subset SEED STEPS RANGES] [LIST...]");
         }
     }
     if (e.b)

@@ -19,7 +19,6 @@ or in one call, one program after the other:
 All of it is gone when the block is left, also by Ctrl-C. A program that takes too long is killed (its status is 137); a guest
 that does not answer is a VmError, and its console is in CACHE/console.log.
 """
-import base64
 import fcntl
 import gzip
 import os
@@ -148,16 +147,6 @@ class Guest:
     def shell(self, text, **how):
         """A line for dom0's (or the domain's) shell: xl, xenstore-*, busybox."""
         return self.run("/bin/sh", "-c", text, **how)
-
-    def put(self, where, data, domain=0):
-        """Writes a file there."""
-        text = base64.b64encode(gzip.compress(data)).decode()
-        part = f"/tmp/.put{self.count}"
-        for i in range(0, len(text), 1500):
-            self.shell(f"echo {text[i:i + 1500]} >> {part}", domain=domain)
-        done = self.shell(f"base64 -d {part} | gunzip > {shlex.quote(where)} && rm {part}", domain=domain)
-        if done.status:
-            raise VmError(f"cannot write {where}: " + "\n".join(done.errors))
 
     def create(self, number):
         """The domU, from its configuration."""
