@@ -7,19 +7,21 @@
 #ifndef FORKER_H
 #define FORKER_H
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "sample.h"
 
-/* In the child. */
-void helper(xengnttab_handle *gnttab, const volatile char *page);
+/* In the child. Closes begun when it has begun; so does exec, and its end. */
+void helper(xengnttab_handle *gnttab, const volatile char *page, int begun);
 
 int main(int argc, char **argv)
 {
     xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
     char line[64], *page;
     unsigned nr;
-    int status;
+    int status, begun[2];
     pid_t pid;
 
     if (argc != 3 || !gnttab)
@@ -28,13 +30,18 @@ int main(int argc, char **argv)
     if (!page)
         die("xengnttab_map_grant_ref");
     say("mapped %.32s", page);
+    if (pipe2(begun, O_CLOEXEC))
+        die("pipe2");
     pid = fork();
     if (pid < 0)
         die("fork");
     if (!pid) {
-        helper(gnttab, page);
+        helper(gnttab, page, begun[1]);
         _exit(0);
     }
+    close(begun[1]);
+    while (read(begun[0], line, sizeof line) > 0)
+        ;
     say("helper %d", pid);
     if (!next_command(line, sizeof line, NULL, 0, &nr))
         return 1;
