@@ -272,11 +272,15 @@ class Machine:
 
     def stop(self):
         """Shuts the machine down and checks that it goes in good order."""
+        # In good order if they can: a program that is killed writes no coverage.
         for agent in self.agents:
-            if agent.process.poll() is None:
+            agent.process.stdin.close()
+        for agent in self.agents:
+            try:
+                agent.process.wait(1)
+            except subprocess.TimeoutExpired:
                 agent.process.kill()
                 agent.process.wait()
-            agent.process.stdin.close()
             agent.process.stdout.close()
             agent.selector.close()
         for process in self.others:

@@ -2,6 +2,9 @@
 """How mappings, grants and processes end, and what the peer is told (the matrix of Xen's unmap notification)."""
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -289,4 +292,41 @@ def test_a_dead_granters_frames_come_back_when_the_last_mapper_lets_go(machine):
     mapper.poke(mapped, 0, 1)
     mapper("unmap", mapped)
     machine.frames_are_back(free)
+    machine.audit()
+
+
+MANY = """
+import ctypes, fcntl, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+fd = os.open("/dev/xen/gntalloc", os.O_RDWR)
+fcntl.ioctl(fd, 0x00184705, bytearray(struct.pack("HHIQI", 2, 1, 1, 0, 0) + bytes(12)), True)
+for _ in range(%d):
+    assert libc.mmap(None, 4096, 3, 1, fd, 0) not in (None, 2 ** 64 - 1), os.strerror(ctypes.get_errno())
+print("mapped", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_more_mappings_that_end_at_once_than_the_kernel_can_tell_of(machine):
+    """inotify's queue overflows: the server looks at every process instead."""
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if limit > 20000:
+        pytest.skip("the queue is too long to be filled in reasonable time")
+    keeper = machine.new(1)
+    kept, _ = keeper.share(1, 2)
+    process = machine.popen(1, sys.executable, "-c", MANY % (limit + 500), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "mapped\n"
+    assert machine.stats()["mappings"] == limit + 501
+    machine.server.send_signal(signal.SIGSTOP)
+    try:
+        process.kill()
+        status = Path("/proc/%d/status" % process.pid)
+        harness.eventually(lambda: "VmSize" not in status.read_text(), "it has no memory any more")
+    finally:
+        machine.server.send_signal(signal.SIGCONT)
+    process.wait(harness.PATIENCE)
+    harness.eventually(lambda: machine.stats()["mappings"] == 1, "only the other process's mapping is left")
+    keeper.poke(kept, 0, 1)
     machine.audit()
