@@ -5,9 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <gntsim/hv.h>
-
 #include "backend.h"
+#include "hv_i.h"                  /* page tables hold references, which only the model itself can take */
 
 #define NR_FRAMES 16384u
 #define FIRST_FRAME 8192u          /* of guests: no small number that a step names is a frame of theirs */
@@ -19,7 +18,7 @@ struct space {
     struct guest guest;
     struct backend *b;
     uint32_t peer_port;
-    struct { uint64_t mfn; unsigned flags; } pte[NR_PAGES];
+    struct { uint64_t mfn; unsigned flags; bool own; } pte[NR_PAGES];      /* own: not by a grant */
 };
 
 struct backend {
@@ -47,6 +46,29 @@ static int page_named(uint64_t host_addr, uint32_t flags)
     return (int)((host_addr - PTE_BASE) / 8);
 }
 
+/* An own page in the page tables is a reference to it, and a writable one to its type. */
+static void drop_own(struct space *s, int page)
+{
+    if (!s->pte[page].own)
+        return;
+    s->pte[page].own = false;
+    if (s->pte[page].flags & PTE_WRITE)
+        frame_put_types(s->b->hv, s->pte[page].mfn, 1);
+    frame_put(s->b->hv, s->pte[page].mfn);
+}
+
+static bool take_own(struct space *s, int page, uint64_t mfn, unsigned flags)
+{
+    if (!frame_get(s->b->hv, mfn, s->guest.domid))
+        return false;
+    if (flags & PTE_WRITE)
+        frame_get_types(s->b->hv, mfn, 1);
+    s->pte[page].mfn = mfn;
+    s->pte[page].flags = flags;
+    s->pte[page].own = true;
+    return true;
+}
+
 static unsigned pte_flags(uint32_t flags)
 {
     return PTE_PRESENT | (flags & GNTMAP_readonly ? 0 : PTE_WRITE);
@@ -59,6 +81,7 @@ static int space_map(void *ctx, uint64_t host_addr, uint32_t flags, uint64_t mfn
 
     if (page < 0)
         return -EINVAL;
+    drop_own(s, page);
     s->pte[page].mfn = mfn;
     s->pte[page].flags = pte_flags(flags);
     return 0;
@@ -78,12 +101,21 @@ static int space_unmap(void *ctx, uint64_t host_addr, uint32_t flags, uint64_t m
         stolen = s->pte[other].flags;
         s->pte[other].flags = 0;
     }
-    if (page < 0 || s->pte[page].mfn != mfn || s->pte[page].flags != pte_flags(flags))
+    if (page < 0 || s->pte[page].mfn != mfn || s->pte[page].flags != pte_flags(flags)) {
+        if (other >= 0) {
+            s->pte[other].flags = stolen;
+            drop_own(s, other);
+            s->pte[other].flags = 0;
+        }
         return -EINVAL;
+    }
+    drop_own(s, page);
     s->pte[page].flags = 0;
     if (other >= 0) {
         s->pte[page].mfn = s->pte[other].mfn;
         s->pte[page].flags = stolen;
+        s->pte[page].own = s->pte[other].own;
+        s->pte[other].own = false;
     }
     return 0;
 }
@@ -242,7 +274,8 @@ void backend_create(struct backend *b, enum who who, domid_t domid, const struct
     for (unsigned page = 0; page < NR_PAGES; page++) {
         if (hv_gfn_to_mfn(b->hv, domid, page, &s->pte[page].mfn))
             die("domain %u has no page %u", domid, page);
-        s->pte[page].flags = starts_mapped(page) ? PTE_PRESENT | PTE_WRITE : 0;
+        if (starts_mapped(page))
+            take_own(s, (int)page, s->pte[page].mfn, PTE_PRESENT | PTE_WRITE);
     }
     /* Held, so that a page that a transfer loses is nobody else's later: on a real machine there are many others. */
     for (unsigned i = 0; i < NR_POOL; i++)
@@ -302,6 +335,8 @@ void backend_destroy(struct backend *b, enum who who)
 
     if (s->guest.state == GUEST_ALIVE || s->guest.state == GUEST_CRASHED) {
         hv_event_channel_op(b->hv, 0, EVTCHNOP_close, &close);
+        for (int page = 0; page < NR_PAGES; page++)
+            drop_own(s, page);
         hv_domain_destroy(b->hv, s->guest.domid);
     }
     backend_refresh(b, who);
@@ -365,14 +400,25 @@ long backend_set_page(struct backend *b, enum who who, uint64_t address, uint64_
 {
     struct space *s = &b->space[who];
     int page = page_at(address);
-    struct hv_frame_info info;
+    unsigned before;
 
     if (page < 0)
         return -EINVAL;
-    if (flags & PTE_PRESENT && (hv_frame_info(b->hv, mfn, &info) || info.owner != s->guest.domid))
-        return -EINVAL;
-    s->pte[page].mfn = mfn;
-    s->pte[page].flags = flags & (PTE_PRESENT | PTE_WRITE);
+    flags &= PTE_PRESENT | PTE_WRITE;
+    before = s->pte[page].own ? s->pte[page].flags : 0;
+    if (flags & PTE_PRESENT) {
+        uint64_t old = s->pte[page].mfn;
+
+        if (!take_own(s, page, mfn, flags))
+            return -EINVAL;
+        if (before & PTE_WRITE)
+            frame_put_types(b->hv, old, 1);
+        if (before)
+            frame_put(b->hv, old);
+        return 0;
+    }
+    drop_own(s, page);
+    s->pte[page].flags = 0;
     return 0;
 }
 

@@ -4,8 +4,8 @@
  * find something to work on, and now and then it forgets that idea on purpose.
  *
  * Left out is what would make two machines differ for reasons outside the hypervisor's grant tables and event channels:
- * addresses that are already in use for a mapping, pages transferred while still mapped by their owner (both are about the
- * guest's own page tables), VIRQ_TIMER (it fires by itself), and the channel to dom0.
+ * addresses that are already in use for a mapping (that is about the guest's own page tables), pages that a transfer may have
+ * lost (each machine uses them again for something else), VIRQ_TIMER (it fires by itself), and the channel to dom0.
  */
 #include "gen.h"
 
@@ -34,6 +34,7 @@ struct gen {
     unsigned nr_grants;
     bool busy[DOMAINS][NR_SLOTS];       /* something may be mapped there */
     unsigned hidden[DOMAINS];           /* pages, a bit each */
+    unsigned lost[DOMAINS];             /* perhaps, by a transfer: then it can be part of anything now */
     unsigned version[DOMAINS];
     bool dead[DOMAINS];
     bool many;                          /* this sequence works on few references, so that they collide */
@@ -105,12 +106,24 @@ static unsigned some_ref(struct gen *g)
     return chance(g, 15) ? below(g, 8) : 8 + below(g, g->many ? 4 : 10);
 }
 
+static void put_page(struct gen *g, unsigned owner)
+{
+    unsigned page = below(g, NR_POOL);
+
+    for (unsigned i = 0; i < NR_POOL && g->lost[owner] & 1u << page; i++)
+        page = (page + 1) % NR_POOL;
+    if (g->lost[owner] & 1u << page)
+        put(g, "none");
+    else
+        put(g, "%c.p%u", name[owner], page);
+}
+
 static void put_frame(struct gen *g, unsigned owner)
 {
     if (chance(g, 90))
-        put(g, "%c.p%u", name[owner], below(g, NR_POOL));
+        put_page(g, owner);
     else if (chance(g, 60))
-        put(g, "%c.p%u", name[below(g, DOMAINS)], below(g, NR_POOL));
+        put_page(g, below(g, DOMAINS));
     else
         put(g, chance(g, 70) ? "none" : "0");
 }
@@ -437,6 +450,7 @@ static void do_transfer(struct gen *g)
             chance(g, 80) ? "0" : "none");
         end(g);
     }
+    g->lost[from] |= 1u << page;
     begin(g, from, "transfer");
     put_odd_call(g, 1);
     put(g, " frame=%c.p%u dom=", name[from], page);
@@ -452,7 +466,7 @@ static void do_show(struct gen *g)
 {
     unsigned who = someone(g), page = below(g, NR_POOL);
 
-    if (!(g->hidden[who] & 1u << page))
+    if (!(g->hidden[who] & 1u << page) || g->lost[who] & 1u << page)
         return;
     begin(g, who, "show");
     put(g, " p%u %c.p%u", page, name[who], page);

@@ -93,7 +93,6 @@ void guest_main(void *unused, const struct start_info *info)
     static struct trap_info traps[3];
     evtchn_port_t port = GUEST_CHANNEL;
     struct sched_poll poll = { .nr_ports = 1 };
-    struct evtchn_send send = { .port = GUEST_CHANNEL };
     volatile struct mailbox *box = MAILBOX;
     struct shared_info *shared = (struct shared_info *)GUEST_VA(PAGE_SHARED);
 
@@ -108,7 +107,6 @@ void guest_main(void *unused, const struct start_info *info)
             ((uint64_t *)GUEST_VA(PAGE_POOL + page))[word] = first_content(box->request, page, word);
     box->answered = 1;
     set_xen_guest_handle(poll.ports, &port);
-    guest_hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_send, (uint64_t)&send, 0, 0, 0);
     for (;;) {
         /* Events are off in this guest (evtchn_upcall_mask is 1): poll only looks at the port's bit. */
         guest_hypercall(__HYPERVISOR_sched_op, SCHEDOP_poll, (uint64_t)&poll, 0, 0, 0);
@@ -117,7 +115,6 @@ void guest_main(void *unused, const struct start_info *info)
             serve(info);
             __atomic_thread_fence(__ATOMIC_SEQ_CST);
             box->answered++;
-            guest_hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_send, (uint64_t)&send, 0, 0, 0);
         }
     }
 }

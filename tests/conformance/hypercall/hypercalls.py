@@ -56,7 +56,8 @@ def build_for_xen(work):
 
 
 def build_for_model(work):
-    compile_c(work / "hv-steps-sim", [*COMMON, "backend_sim.c", *sorted((TOP / "sim-hv").glob("*.c"))], f"-I{TOP}/sim-hv/include")
+    compile_c(work / "hv-steps-sim", [*COMMON, "backend_sim.c", *sorted((TOP / "sim-hv").glob("*.c"))], f"-I{TOP}/sim-hv/include",
+              f"-I{TOP}/sim-hv")
     return work / "hv-steps-sim"
 
 
