@@ -31,7 +31,6 @@ PROBES = "a00_first b01_share b02_map b03_multi b05_unshare b07_limits b08_copy 
 # Of those, the ones that do something that a single record can say.
 PROGRAMS = "b01_share b02_map c01_gntdev c03_gntalloc".split()
 PATIENCE = 1500
-# What a program says that traces and addresses make different each time is not in these records: they are of one run.
 
 
 def stage(arguments):
@@ -70,40 +69,57 @@ def keep(results):
         (RECORD / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
+def steps_files(arguments, names):
+    files = stage(arguments)
+    for name in names:
+        (arguments.work / f"{name}.txt").write_text(scripts.SCRIPTS[name](), encoding="utf-8")
+        files[f"/scripts/{name}.txt"] = arguments.work / f"{name}.txt"
+    return files
+
+
+def domus(names):
+    return [Domu(memory=192)] * (2 if any(name.startswith("x") for name in names) else 1 if any(map(own_domain, names)) else 0)
+
+
+def play_scripts(guest, names, each=lambda result: None):
+    results = {}
+    for slot in (1, 2):
+        if slot in guest.domids:
+            guest.run("/steps/helper-vm", "serve", slot)
+    for name in sorted(names, key=lambda n: ("destroy" in n, n)):       # those that end domUs come last
+        results[f"steps/{name}.txt"] = played(guest, name, own_domain(name))
+        each({f"steps/{name}.txt": results[f"steps/{name}.txt"]})
+    return results
+
+
 def do_steps(arguments):
     names = arguments.rest or list(scripts.SCRIPTS)
-    results = {}
-    files = stage(arguments)
-    work = arguments.work
-    for name in names:
-        (work / f"{name}.txt").write_text(scripts.SCRIPTS[name](), encoding="utf-8")
-        files[f"/scripts/{name}.txt"] = work / f"{name}.txt"
-    domus = 2 if any(name.startswith("x") for name in names) else 1 if any(map(own_domain, names)) else 0
-    with vm(arguments).boot([Domu(memory=192)] * domus, files) as guest:
-        for slot in range(1, domus + 1):
-            guest.run("/steps/helper-vm", "serve", slot)
-        for name in sorted(names, key=lambda n: ("destroy" in n, n)):       # those that end domUs come last
-            results[f"steps/{name}.txt"] = played(guest, name, own_domain(name))
-            if not arguments.check:
-                keep({f"steps/{name}.txt": results[f"steps/{name}.txt"]})
-        return results, guest.versions
+    with vm(arguments).boot(domus(names), steps_files(arguments, names)) as guest:
+        return play_scripts(guest, names, (lambda result: None) if arguments.check else keep), guest.versions
+
+
+def library_files(arguments):
+    built = arguments.build / "tests/conformance"
+    return {f"/probes/{name}": built / name for name in PROBES} | {
+        "/ours/libxengnttab.so.1": (arguments.build / "libgnttab/libxengnttab.so.1").resolve()}
+
+
+def play_library(guest):
+    """As the recorded probes were played, in a freshly booted dom0, but with the library that we have built."""
+    lines = []
+    for name in PROBES:
+        done = guest.run(f"/probes/{name}", "0", env={"LD_LIBRARY_PATH": "/ours"}, timeout=200)
+        lines += [*done.lines, f"{name} EXIT={done.status}"]
+    used = guest.shell("LD_LIBRARY_PATH=/ours LD_TRACE_LOADED_OBJECTS=1 /probes/b01_share | grep -c /ours/libxengnttab").out
+    if used.strip() != b"1":
+        raise VmError("the probes did not use our library")
+    show("libgnttab", lines)
+    return {"libgnttab.txt": lines}
 
 
 def do_libgnttab(arguments):
-    """As the recorded probes were played, in a freshly booted dom0, but with the library that we have built."""
-    built = arguments.build / "tests/conformance"
-    files = {f"/probes/{name}": built / name for name in PROBES}
-    files["/ours/libxengnttab.so.1"] = (arguments.build / "libgnttab/libxengnttab.so.1").resolve()
-    lines = []
-    with vm(arguments).boot([], files) as guest:
-        for name in PROBES:
-            done = guest.run(f"/probes/{name}", "0", env={"LD_LIBRARY_PATH": "/ours"}, timeout=200)
-            lines += [*done.lines, f"{name} EXIT={done.status}"]
-        used = guest.shell("LD_LIBRARY_PATH=/ours LD_TRACE_LOADED_OBJECTS=1 /probes/b01_share | grep -c /ours/libxengnttab").out
-        if used.strip() != b"1":
-            raise VmError("the probes did not use our library")
-        show("libgnttab", lines)
-        return {"libgnttab.txt": lines}, guest.versions
+    with vm(arguments).boot([], library_files(arguments)) as guest:
+        return play_library(guest), guest.versions
 
 
 def do_programs(arguments):
@@ -216,7 +232,7 @@ def do_fuzz(arguments):
 
 def do_play(arguments):
     files = stage(arguments) | {f"/scripts/{Path(f).name}": Path(f) for f in arguments.rest}
-    with vm(arguments).boot([Domu(memory=192), Domu(memory=192)], files) as guest:
+    with vm(arguments).boot([Domu(memory=192)] * 2, files) as guest:
         for slot in (1, 2):
             guest.run("/steps/helper-vm", "serve", slot)
         for f in arguments.rest:
