@@ -57,6 +57,19 @@ def test_no_source_file_is_too_long_to_be_read():
     assert not long, long
 
 
+def test_every_story_is_played_by_the_tests_and_told_in_the_catalogue():
+    stories = {path.stem for path in (TOP / "scenarios").glob("*.toml")}
+    played = set(re.findall(r"^  '([\w-]+)',$", (TOP / "scenarios" / "meson.build").read_text(), re.M))
+    told = set(re.findall(r"\(\.\./scenarios/([\w-]+)\.toml\)", (TOP / "docs" / "scenarios.md").read_text()))
+    assert stories == played == told
+
+
+def test_every_sample_program_is_in_a_story():
+    used = " ".join(path.read_text() for path in (TOP / "scenarios").glob("*.toml"))
+    unused = [path.name for path in (TOP / "scenarios" / "samples").glob("*.c") if '"%s"' % path.stem not in used]
+    assert not unused, unused
+
+
 @pytest.mark.parametrize("part,forbidden", [
     ("sim-hv", ["kernel.h", "machine.h", "fuse", "json", "sys/socket.h", "pthread.h", "time.h", "fcntl.h", "sys/ioctl.h"]),
     ("sim-kernel", ["fuse", "json", "sys/socket.h", "pthread.h", "machine.h", "maps.h"]),
