@@ -33,23 +33,26 @@ static void prepend(const char *variable, const char *directory)
     free(list);
 }
 
-static void find_package(const char *bin)
+/* Lets Python find the package, and the runner the programs of a build. False if the package is not there. */
+static bool find_package(const char *bin)
 {
     char place[PATH_MAX], file[PATH_MAX];
+    bool found = false;
 
-    for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
-        if (!file_at(place, sizeof place, bin, places[i]) || !file_at(file, sizeof file, place, "gntsim/scenario/__main__.py"))
-            continue;
-        prepend("PYTHONPATH", place);
-        break;
+    for (unsigned i = 0; !found && i < sizeof places / sizeof *places; i++) {
+        found = file_at(place, sizeof place, bin, places[i]) && file_at(file, sizeof file, place, "gntsim/scenario/__main__.py");
+        if (found)
+            prepend("PYTHONPATH", place);
     }
     if (file_at(place, sizeof place, bin, "scenarios/samples"))
         setenv("GNTSIM_PROGRAMS", place, 0);
+    return found;
 }
 
 int cmd_scenario(int argc, char **argv)
 {
     char self[PATH_MAX], copy[PATH_MAX];
+    const char *bin;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     char **args;
 
@@ -57,7 +60,9 @@ int cmd_scenario(int argc, char **argv)
         return fail("cannot find out where this program is: %s", strerror(errno));
     self[n] = '\0';
     memcpy(copy, self, (size_t)n + 1);
-    find_package(dirname(copy));
+    bin = dirname(copy);
+    if (!find_package(bin))
+        return fail("the Python package gntsim is not at %s/%s: install gntsim again (meson install)", bin, GNTSIM_PYTHON_FROM_BIN);
     setenv("GNTSIM", self, 1);
     args = calloc((size_t)argc + 3, sizeof *args);
     if (!args)

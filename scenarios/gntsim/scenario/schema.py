@@ -219,7 +219,7 @@ def action(path: Path, value: Any) -> None:
 
 
 RULE: dict[str, Check] = {
-    "name": name, "at": text, "domain": domain, "peer": domain, "ref": natural, "index": natural, "count": natural, "pid": natural,
+    "name": name, "at": text, "domain": domain, "peer": domain, "ref": natural, "index": natural, "count": natural, "pid": natural, "process": natural,
     "device": text, "ioctl": text, "writable": boolean, "skip": natural, "times": natural, "every": natural,
     "probability": fraction, "do": action, "optional": boolean,
 }
