@@ -155,7 +155,7 @@ def page():
            "An observation is one thing that a program saw: an answer, an error, a byte in shared memory, an event that came or did not. The same",
            "programs ran on a real Xen, booted in QEMU from Debian's packages, and run on gntsim in every test of the project; what the real one printed",
            "is in `tests/conformance/record`. This page is made from the records by `tests/conformance/fidelity.py`, and a test says if it is out of date.",
-           "How to ask a real Xen again, or something new: [howto-conformance](howto-conformance.md).", "",
+           "`tests/conformance/real-xen` asks a real Xen again; the scripts and how to ask something new: `tests/conformance/steps/README.md`.", "",
            "| | compared | equal |", "|---|---|---|"]
     for kind in ("one domain", "between domains", "hypercalls", "random sequences"):
         n, same = rows.sums(kind)
