@@ -2,6 +2,7 @@
 #include "harness.h"
 
 struct world w;
+const struct kernel_hooks *world_hooks;
 struct proc p;
 static const struct kernel_profile *suite_profile;
 
@@ -73,7 +74,7 @@ void boot_with(domid_t id, const struct kernel_profile *profile, unsigned grant_
 {
     struct kernel_pv_space *space = kernel_pv_space_create();
     struct hv_domain_config domain;
-    struct kernel_config config = { .hv = w.hv, .domid = id, .profile = profile, .now = clock_now,
+    struct kernel_config config = { .hv = w.hv, .domid = id, .profile = profile, .now = clock_now, .hooks = world_hooks,
                                     .timer_changed = on_timer_changed, .log = on_log, .ctx = &w,
                                     .grant_version = grant_version };
 

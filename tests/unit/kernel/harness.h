@@ -70,6 +70,8 @@ extern struct world w;
 /* Of the suite that runs from now on. */
 void use_profile(const char *name);
 /* A machine with domains 0 (privileged) and 1 that run the suite's profile. */
+/* Of kernels that boot from now on. */
+extern const struct kernel_hooks *world_hooks;
 void world_up(void);
 void world_up_with(const struct kernel_profile *profile);
 void world_empty(const struct kernel_profile *profile, uint64_t nr_frames);
@@ -172,6 +174,6 @@ void fuzz_run(unsigned steps, bool whole_domain_dies);
 extern const struct test_suite suite_smoke, suite_life, suite_life_retry, suite_vfs, suite_gnttab, suite_gnttab_version, suite_gnttab_map, suite_evtchn,
     suite_evtchn_static, suite_gntdev, suite_gntdev_mmap, suite_gntdev_pv, suite_gntdev_pvh, suite_gntdev_legacy,
     suite_copy, suite_gntalloc, suite_gntalloc_deferred, suite_gntalloc_legacy, suite_notify, suite_notify_pv, suite_notify_pvh, suite_privcmd, suite_privcmd_map,
-    suite_hostile, suite_memory, suite_audit, suite_fuzz;
+    suite_hostile, suite_memory, suite_audit, suite_fuzz, suite_hooks;
 
 #endif
