@@ -325,7 +325,7 @@ static __attribute__((noinline)) int load_guest(const struct call *c, struct cop
 long gnttab_copy(const struct call *c, uint64_t uop, unsigned count)
 {
     struct copy_side src = { .readonly = true }, dst = { .readonly = false };
-    bool plain = c->plain && !c->hv->hooked && uop;
+    bool plain = c->plain && !hv_is_hooked(c->hv) && uop;
     struct copy_in op;
     int16_t status;
     int decided = 0;

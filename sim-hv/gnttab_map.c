@@ -228,7 +228,7 @@ static __attribute__((noinline)) int map_guest(const struct call *c, uint64_t uo
 
 long gnttab_map_grant_ref(const struct call *c, uint64_t uop, unsigned count)
 {
-    bool plain = c->plain && !c->hv->hooked;
+    bool plain = c->plain && !hv_is_hooked(c->hv);
     struct last_domain last = NO_DOMAIN_YET;
     long rc = 0;
 
@@ -320,7 +320,7 @@ static int read_unmap(const struct call *c, uint64_t uop, struct unmap_in *in)
 static int hook_unmap(const struct call *c, unsigned left, const struct unmap_in *in, struct gnttab_unmap_grant_ref *seen,
                       int16_t *status)
 {
-    if (__builtin_expect(!c->hv->hooked, 1))
+    if (__builtin_expect(!hv_is_hooked(c->hv), 1))
         return 0;
     *seen = (struct gnttab_unmap_grant_ref){ .host_addr = in->host_addr, .dev_bus_addr = in->dev_bus_addr, .handle = in->handle };
     return hook_inject_element(c, left, seen, status);

@@ -122,7 +122,7 @@ long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t arg
         return -ESRCH;
     for (size_t i = 0; i < sizeof hypercalls / sizeof *hypercalls; i++)
         if (hypercalls[i].nr == op) {
-            rc = __builtin_expect(hv->hooked, 0) ? hooked_hypercall(&call, hypercalls[i].handler, op, args)
+            rc = __builtin_expect(hv_is_hooked(hv), 0) ? hooked_hypercall(&call, hypercalls[i].handler, op, args)
                                                  : hypercalls[i].handler(&call, args);
             break;
         }
