@@ -417,6 +417,13 @@ void exec_end(struct exec *e)
     for (unsigned who = WHO_A; who < NR_WHO; who++)
         if (e->memory[who].created)
             backend_destroy(e->b, (enum who)who);
+    /* What each still had of another is gone now. */
+    for (unsigned who = WHO_A; who < NR_WHO; who++) {
+        backend_refresh(e->b, (enum who)who);
+        if (backend_guest(e->b, (enum who)who)->state != GUEST_NONE)
+            die("%s: a domain stays although nothing of it is in use", e->name);
+        e->memory[who].created = false;
+    }
 }
 
 static void begin_sequence(struct exec *e, const char *name)
