@@ -91,6 +91,7 @@ class Agent:
 
     def __init__(self, argv, errors, env=None, patience=PATIENCE):
         self.patience = patience
+        self.settle = None
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=env, bufsize=0)
         self.buffer = b""
         self.selector = selectors.DefaultSelector()
@@ -127,7 +128,10 @@ class Agent:
 
     def __call__(self, *words):
         self.send(*words)
-        return self.result(" ".join(map(str, words)))
+        result = self.result(" ".join(map(str, words)))
+        if self.settle and {"munmap", "unshare"} & set(map(str, words)):
+            self.settle()
+        return result
 
     def error(self, *words):
         self.send(*words)
@@ -238,6 +242,9 @@ class Machine:
 
     def agent(self, domain, program, profile=None, env=None, prefix=(), options=(), words=()):
         agent = Agent(self.exec_argv(domain, *prefix, program, *words, profile=profile, options=options), self.errors, env=env or self.env)
+        # Over the socket the machine sees a plain munmap at its next operation, or a moment later: here is one.
+        if os.environ.get("GNTSIM_WAY") == "socket":
+            agent.settle = self.stats
         self.agents.append(agent)
         return agent
 
