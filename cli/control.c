@@ -33,12 +33,28 @@ struct control {
 
 /* ---- Requests --------------------------------------------------------------------------------- */
 
+/* A character that was cut off in the middle would make the reply no JSON. */
+static void whole_characters(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        unsigned more = *c >= 0xf0 ? 3 : *c >= 0xe0 ? 2 : *c >= 0xc0 ? 1 : 0, i;
+
+        for (i = 0; i < more && (c[i + 1] & 0xc0) == 0x80; i++)
+            ;
+        if (i < more || (*c & 0xc0) == 0x80)
+            *c = '?';
+        else
+            c += more;
+    }
+}
+
 json_object *control_refuse(struct request *request, const char *format, ...)
 {
     va_list ap;
 
     va_start(ap, format);
     vsnprintf(request->error, sizeof request->error, format, ap);
+    whole_characters(request->error);
     va_end(ap);
     return NULL;
 }

@@ -20,7 +20,7 @@ static bool get_profile(struct request *request, const struct kernel_profile **o
     *out = NULL;
     if (!json_object_object_get_ex(request->args, "profile", &value))
         return true;
-    *out = kernel_profile_find(json_object_get_string(value));
+    *out = json_object_is_type(value, json_type_string) ? kernel_profile_find(json_object_get_string(value)) : NULL;
     if (!*out)
         control_refuse(request, "unknown profile '%s': use pv, pvh or legacy", json_object_get_string(value));
     return *out != NULL;
