@@ -54,6 +54,16 @@ static void *read_file(const char *path, size_t *size)
     return data;
 }
 
+/* For hypercalls of our own: it stays where it is, and after it there is nothing, as for the guests. */
+static void *buffer_with_end(unsigned pages)
+{
+    uint8_t *at = mmap(NULL, (pages + 1) * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | MAP_LOCKED, -1, 0);
+
+    if (at == MAP_FAILED || mprotect(at + pages * 4096, 4096, PROT_NONE))
+        die("no memory");
+    return at;
+}
+
 struct backend *backend_open(void)
 {
     struct backend *b = calloc(1, sizeof *b);
@@ -69,15 +79,15 @@ struct backend *backend_open(void)
     if (!b->xc || !b->memory || !b->call || !b->evtchn)
         die("this is no dom0: %s", strerror(errno));
     b->domain[WHO_DOM0].guest.state = GUEST_ALIVE;
-    b->domain[WHO_DOM0].guest.arg = xencall_alloc_buffer_pages(b->call, NR_ARG);
-    b->domain[WHO_DOM0].guest.list = xencall_alloc_buffer_pages(b->call, 1);
-    if (!b->domain[WHO_DOM0].guest.arg || !b->domain[WHO_DOM0].guest.list)
-        die("no memory");
+    b->domain[WHO_DOM0].guest.arg = buffer_with_end(NR_ARG);
+    b->domain[WHO_DOM0].guest.list = buffer_with_end(1);
     return b;
 }
 
 void backend_close(struct backend *b)
 {
+    munmap(b->domain[WHO_DOM0].guest.arg, (NR_ARG + 1) * 4096);
+    munmap(b->domain[WHO_DOM0].guest.list, 2 * 4096);
     xenevtchn_close(b->evtchn);
     xencall_close(b->call);
     xenforeignmemory_close(b->memory);
