@@ -37,6 +37,7 @@ static const struct needs {
     { "ioctl", { { "file", 'i' }, { "request", 't' }, { "in", 'o' }, { "result", 'i' } } },
     { "read", { { "file", 'i' }, { "size", 'i' }, { "result", 'i' } } },
     { "write", { { "file", 'i' }, { "size", 'i' }, { "data", 'b' }, { "result", 'i' } } },
+    { "seek", { { "file", 'i' }, { "offset", 'i' }, { "whence", 'i' }, { "result", 'i' } } },
     { "poll", { { "fds", 'l' }, { "revents", 'l' }, { "result", 'i' } } },
     { "mmap", { { "file", 'i' }, { "offset", 'i' }, { "length", 'i' }, { "prot", 'i' }, { "flags", 'i' }, { "result", 'i' } } },
     { "munmap", { { "mappings", 'l' }, { "pieces", 'l' }, { "result", 'i' } } },

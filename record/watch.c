@@ -362,6 +362,30 @@ static void end_transfer(struct watch *w, struct task *task, struct call *call, 
         json_object_object_add(call->event.json, "data", bytes_at(task, task->args[1], (size_t)result));
 }
 
+static bool begin_seek(struct watch *w, struct task *task, struct call *call)
+{
+    if (!begin_file(w, task, call))
+        return false;
+    json_object_object_add(call->event.json, "offset", json_object_new_int64((int64_t)task->args[1]));
+    add_number(call->event.json, "whence", task->args[2]);
+    return true;
+}
+
+/* Of a call that has no more to its answer than a result. */
+static void answer_result(struct watch *w, struct task *task, struct call *call)
+{
+    (void)w;
+    (void)call;
+    task_skip(task);
+}
+
+static void end_result(struct watch *w, struct task *task, struct call *call, long result)
+{
+    (void)w;
+    (void)task;
+    event_result(call->event.json, result);
+}
+
 static unsigned read_pollfds(struct task *task, struct pollfd *fds)
 {
     if (!task->args[1] || task->args[1] > MAX_FDS || task_read(task, fds, task->args[0], task->args[1] * sizeof *fds))
@@ -569,6 +593,7 @@ static const struct watched table[] = {
     { SYS_ioctl, "ioctl", begin_ioctl, answer_ioctl, end_ioctl },
     { SYS_read, "read", begin_transfer, answer_transfer, end_transfer },
     { SYS_write, "write", begin_transfer, answer_transfer, end_transfer },
+    { SYS_lseek, "seek", begin_seek, answer_result, end_result },
     { SYS_poll, "poll", begin_poll, answer_poll, end_poll },
     { SYS_ppoll, "poll", begin_poll, answer_poll, end_poll },
     { SYS_mmap, "mmap", begin_mmap, answer_mmap, end_mmap },
