@@ -244,7 +244,7 @@ class Machine:
         agent = Agent(self.exec_argv(domain, *prefix, program, *words, profile=profile, options=options), self.errors, env=env or self.env)
         # Over the socket the machine sees a plain munmap at its next operation, or a moment later: here is one.
         if os.environ.get("GNTSIM_WAY") == "socket":
-            agent.settle = self.stats
+            agent.settle = lambda: self.ctl("stats")
         self.agents.append(agent)
         return agent
 
