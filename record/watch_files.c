@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* Watched calls on descriptors: open, close, dup, lseek, read, write, poll. */
+#include "watch_i.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+/* ---- open --------------------------------------------------------------------------------------- */
+
+static bool read_path(struct task *task, uint64_t at, char *path, size_t size)
+{
+    memset(path, 0, size);
+    for (size_t i = 0; i + 1 < size; i++)
+        if (task_read(task, path + i, at + i, 1))
+            return false;
+        else if (!path[i])
+            return true;
+    return false;
+}
+
+bool begin_open(struct watch *w, struct task *task, struct call *call)
+{
+    bool at = task->nr == SYS_openat;
+    const char *device;
+    char path[32];
+
+    (void)w;
+    if (!read_path(task, task->args[at], path, sizeof path) || !(device = device_of_path(path)))
+        return false;
+    json_object_object_add(call->event.json, "device", json_object_new_string(device));
+    add_number(call->event.json, "flags", task->args[1 + at] & (O_ACCMODE | O_NONBLOCK));
+    return true;
+}
+
+void answer_open(struct watch *w, struct task *task, struct call *call)
+{
+    static const char null[] = "/dev/null";
+    long result = event_recorded_result(call->event.answer);
+    bool at = task->nr == SYS_openat;
+    uint64_t args[6], place = task_scratch(task);
+
+    (void)w;
+    memcpy(args, task->args, sizeof args);
+    args[at] = place;
+    args[1 + at] = (args[1 + at] & ~(uint64_t)O_ACCMODE) | O_RDWR;
+    if (result < 0 || task_write(task, place, null, sizeof null))
+        task_skip(task);
+    else
+        task_set_args(task, args);
+}
+
+void end_open(struct watch *w, struct task *task, struct call *call, long result)
+{
+    if (result >= 0) {
+        call->file = next_number(call, "file", w->nr_files);
+        name_file(w, call->file, text_of(call->event.json, "device"));
+        space_add_fd(&w->space, task->tgid, (int)result, call->file);
+        add_number(call->event.json, "file", call->file);
+    }
+    event_result(call->event.json, result < 0 ? result : 0);
+}
+
+/* ---- close and the copying of descriptors ------------------------------------------------------------ */
+
+bool begin_close(struct watch *w, struct task *task, struct call *call)
+{
+    return begin_file(w, task, call);
+}
+
+void end_close(struct watch *w, struct task *task, struct call *call, long result)
+{
+    struct held_fd *held = space_fd(&w->space, task->tgid, (int)task->args[0]);
+
+    if (held && space_drop_fd(&w->space, held))
+        json_object_object_add(call->event.json, "last", json_object_new_boolean(true));
+    event_result(call->event.json, result);
+}
+
+bool begin_dup(struct watch *w, struct task *task, struct call *call)
+{
+    bool is_fcntl = task->nr == SYS_fcntl;
+
+    if (is_fcntl && task->args[1] != F_DUPFD && task->args[1] != F_DUPFD_CLOEXEC && task->args[1] != F_SETFL)
+        return false;
+    if (!begin_file(w, task, call))
+        return false;
+    if (is_fcntl && task->args[1] == F_SETFL) {
+        call->event.call = "set-flags";
+        add_number(call->event.json, "flags", task->args[2] & O_NONBLOCK);
+    }
+    return true;
+}
+
+void end_dup(struct watch *w, struct task *task, struct call *call, long result)
+{
+    if (strcmp(call->event.call, "set-flags") && result >= 0)
+        space_add_fd(&w->space, task->tgid, (int)result, call->file);
+    event_result(call->event.json, result < 0 ? result : 0);
+}
+
+/* ---- read, write, poll --------------------------------------------------------------------------- */
+
+static json_object *bytes_at(struct task *task, uint64_t at, size_t size)
+{
+    unsigned char bytes[MAX_TRANSFER];
+
+    return size > sizeof bytes || task_read(task, bytes, at, size) ? NULL : json_bytes(bytes, size);
+}
+
+bool begin_transfer(struct watch *w, struct task *task, struct call *call)
+{
+    if (!begin_file(w, task, call))
+        return false;
+    add_number(call->event.json, "size", task->args[2]);
+    if (task->nr == SYS_write)
+        json_object_object_add(call->event.json, "data", bytes_at(task, task->args[1], task->args[2]));
+    return true;
+}
+
+void answer_transfer(struct watch *w, struct task *task, struct call *call)
+{
+    unsigned char bytes[MAX_TRANSFER];
+    json_object *data;
+    long size;
+
+    (void)w;
+    task_skip(task);
+    if (task->nr != SYS_read || !json_object_object_get_ex(call->event.answer, "data", &data))
+        return;
+    size = bytes_of_json(data, bytes, sizeof bytes);
+    if (size > 0 && (uint64_t)size <= task->args[2])
+        task_write(task, task->args[1], bytes, (size_t)size);
+}
+
+void end_transfer(struct watch *w, struct task *task, struct call *call, long result)
+{
+    (void)w;
+    event_result(call->event.json, result);
+    if (task->nr == SYS_read && result >= 0)
+        json_object_object_add(call->event.json, "data", bytes_at(task, task->args[1], (size_t)result));
+}
+
+bool begin_seek(struct watch *w, struct task *task, struct call *call)
+{
+    if (!begin_file(w, task, call))
+        return false;
+    json_object_object_add(call->event.json, "offset", json_object_new_int64((int64_t)task->args[1]));
+    add_number(call->event.json, "whence", task->args[2]);
+    return true;
+}
+
+/* Of a call that has no more to its answer than a result. */
+void answer_result(struct watch *w, struct task *task, struct call *call)
+{
+    (void)w;
+    (void)call;
+    task_skip(task);
+}
+
+void end_result(struct watch *w, struct task *task, struct call *call, long result)
+{
+    (void)w;
+    (void)task;
+    event_result(call->event.json, result);
+}
+
+static unsigned read_pollfds(struct task *task, struct pollfd *fds)
+{
+    if (!task->args[1] || task->args[1] > MAX_FDS || task_read(task, fds, task->args[0], task->args[1] * sizeof *fds))
+        return 0;
+    return (unsigned)task->args[1];
+}
+
+bool begin_poll(struct watch *w, struct task *task, struct call *call)
+{
+    json_object *list = json_object_new_array();
+    struct pollfd fds[MAX_FDS];
+    unsigned n = read_pollfds(task, fds);
+    bool ours = false;
+
+    for (unsigned i = 0; i < n; i++) {
+        json_object *one = json_object_new_object();
+        unsigned file = fds[i].fd < 0 ? 0 : file_of(w, task, fds[i].fd);
+
+        if (file)
+            add_number(one, "file", file);
+        add_number(one, "events", (unsigned short)fds[i].events);
+        json_object_array_add(list, one);
+        ours |= file;
+    }
+    json_object_object_add(call->event.json, "fds", list);
+    if (task->nr == SYS_poll)
+        json_object_object_add(call->event.json, "timeout", json_object_new_int((int)task->args[2]));
+    return ours;
+}
+
+void answer_poll(struct watch *w, struct task *task, struct call *call)
+{
+    struct pollfd fds[MAX_FDS];
+    unsigned n = read_pollfds(task, fds);
+    json_object *list, *value;
+
+    (void)w;
+    task_skip(task);
+    if (!json_object_object_get_ex(call->event.answer, "revents", &list) || json_object_array_length(list) != n)
+        return;
+    for (unsigned i = 0; i < n; i++) {
+        value = json_object_array_get_idx(list, i);
+        fds[i].revents = (short)json_object_get_int(value);
+    }
+    task_write(task, task->args[0], fds, n * sizeof *fds);
+}
+
+void end_poll(struct watch *w, struct task *task, struct call *call, long result)
+{
+    json_object *list = json_object_new_array();
+    struct pollfd fds[MAX_FDS];
+    unsigned n = result < 0 ? 0 : read_pollfds(task, fds);
+
+    (void)w;
+    event_result(call->event.json, result);
+    for (unsigned i = 0; i < n; i++)
+        json_object_array_add(list, json_object_new_int(fds[i].revents));
+    json_object_object_add(call->event.json, "revents", list);
+}
