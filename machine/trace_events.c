@@ -237,6 +237,8 @@ void trace_enter(struct machine *m, const struct kernel_point *p)
         return;
     line = begin_kernel(m, p, "enter");
     line_field_string(line, "op", point_kernel_op_name(p->op));
+    if (p->nested)
+        line_field(line, "nested", 1);
     put_kernel_args(line, p);
     line_text(line, "}");
     trace_end(m, true);

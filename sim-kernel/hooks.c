@@ -15,6 +15,7 @@ void point_enter(struct kernel *k, struct kernel_point *point)
         return;
     point->kernel = k;
     point->call = ++k->last_call;
+    point->nested = k->depth > 1;
     k->current = point;
     if (hooks->enter)
         hooks->enter(k->config.ctx, point);

@@ -96,6 +96,7 @@ struct kernel_point {
     const void *data;
     size_t size;
     int64_t tag;                           /* the hooks' own, 0 at first: who calls */
+    bool nested;                           /* called from within another call into this kernel (file->wake) */
     bool can_wait;                         /* a call that may be answered later: ioctl, mmap, a read that is not O_NONBLOCK */
     /* the kernel's: */
     bool hold;
