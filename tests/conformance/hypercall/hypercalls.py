@@ -18,7 +18,7 @@ sys.path[:0] = [str(HERE.parent)]
 
 import compare
 
-COMMON = ["main.c", "exec.c", "names.c", "watch.c", "calls.c", "gen.c"]
+COMMON = ["main.c", "exec.c", "names.c", "watch.c", "calls.c", "gen.c", "gen_values.c", "gen_map.c", "gen_copy.c"]
 STEPS, GUEST = "/programs/hv-steps", "/programs/hv-guest"
 PATIENCE = 1200                 # seconds for all lists, or for a batch of random ones
 BATCH = 25                      # seeds at a time
