@@ -10,8 +10,8 @@ import pytest
 import harness
 from control import Control
 
-KERNEL = os.environ.get("REMOTE_KERNEL")
-EXAMPLE = os.environ.get("REMOTE_EXAMPLE")
+BUILT = os.path.join(os.environ.get("GNTSIM_BUILD") or str(harness.SOURCE / "build"), "tests", "system")
+KERNEL, EXAMPLE = os.path.join(BUILT, "remote-kernel"), os.path.join(BUILT, "remote-example")
 DOMAIN = 2
 OKAY, GENERAL_ERROR, BAD_GNTREF = 0, -1, -3
 
