@@ -184,6 +184,8 @@ class Process:
         try:
             self._popen.stdin.write(data if data.endswith(b"\n") else data + b"\n")
         except (BrokenPipeError, ValueError):
+            with self._changed:      # the pipes of a program that dies go before it can be waited for
+                self._changed.wait_for(lambda: self.returncode is not None, 2)
             raise Ended("%s reads no more input%s" % (self.name, self._state())) from None
 
     def close_stdin(self) -> None:
