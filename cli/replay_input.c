@@ -485,7 +485,7 @@ static bool move_frames(const struct input *in, void (*move)(struct hv *, uint64
     }
     trace_frames(&in->r->machine, all, nr, hold);
     for (size_t i = 0; possible && i < nr; i++)
-        for (uint64_t j = 0; possible && j < all[i].nr; j++) {
+        for (uint64_t j = 0; possible && all[i].mfn != HV_INVALID_MFN && j < all[i].nr; j++) {
             possible = !hv_frame_info(hv, all[i].mfn + j, &info) && (hold ? info.owner != -1 : info.held > 0);
             if (possible)
                 move(hv, all[i].mfn + j);
