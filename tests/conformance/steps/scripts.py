@@ -1002,9 +1002,9 @@ SCRIPTS = {
     "x50_death": lambda: script(*death()),
     "x60_destroy": lambda: script(*destruction()),
 }
-for _d in (0, 1):
-    for _name, _function in (("y10_gntdev", gntdev), ("y20_gntalloc", gntalloc), ("y30_evtchn", evtchn), ("y40_library", library),
-                             ("y50_privcmd", privcmd)):
+for _d, _kinds in ((0, {"y10_gntdev": gntdev, "y20_gntalloc": gntalloc, "y30_evtchn": evtchn, "y40_library": library, "y50_privcmd": privcmd}),
+                   (1, {"y10_gntdev": gntdev, "y20_gntalloc": gntalloc, "y30_evtchn": evtchn})):
+    for _name, _function in _kinds.items():
         SCRIPTS[f"{_name}{_d}"] = lambda f=_function, d=_d: script(*f(d))
 
 # What random scripts found (fuzz.py), shrunk; and some of them as they are.
