@@ -200,6 +200,8 @@ void print_frame(struct exec *e, uint64_t frame, bool of_table)
         return;
     if (frame == NO_FRAME)
         fputs("none", e->out);
+    else if (of_table)      /* of a domain that dies: nobody looks at those frames any more */
+        fputc('?', e->out);
     else
         fprintf(e->out, "%#llx", (unsigned long long)frame);
 }
