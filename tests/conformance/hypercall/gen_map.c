@@ -181,11 +181,12 @@ void do_replace(struct gen *g)
         put_unmap(g, who, false);
         if (chance(g, 30))
             continue;
+        /* Nothing is there to be lost: lists/unmap.txt has the rest. */
         put(g, " new=");
-        if (chance(g, 20))
+        if (all_busy(g, who) || chance(g, 20))
             put_no_address(g);
         else
-            put(g, "s%u", chance(g, 50) ? slot : busy_slot(g, who));
+            put(g, "s%u", slot);
     }
     end(g);
 }
