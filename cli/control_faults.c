@@ -37,15 +37,24 @@ static json_object *verb_fault_add(struct request *request)
     return guest_value("id", (int64_t)id);
 }
 
+/* Answers how often it had its turn: asked before, the last one may be missed. */
 static json_object *verb_fault_remove(struct request *request)
 {
+    const struct fault_rule *rule;
+    json_object *result;
     int64_t id;
 
     if (!control_int(request, "id", -1, 0, INT64_MAX, &id))
         return NULL;
-    if (faults_remove(request->machine, (uint64_t)id))
+    for (rule = faults_first(request->machine); rule && rule->id != (uint64_t)id;)
+        rule = rule->next;
+    if (!rule)
         return control_refuse(request, "there is no fault rule %" PRId64 " (see fault list)", id);
-    return control_done();
+    result = json_object_new_object();
+    add_int(result, "passed", rule->passed);
+    add_int(result, "fired", rule->fired);
+    faults_remove(request->machine, rule->id);
+    return result;
 }
 
 static json_object *verb_fault_clear(struct request *request)

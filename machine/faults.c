@@ -363,13 +363,20 @@ static void hold_call(struct machine *m, const struct fault_rule *rule, const st
 enum hv_verdict faults_at_hypercall(void *ctx, const struct hv_point *hv_point, long *value)
 {
     struct machine *m = ctx;
-    struct domain *d = machine_domain(m, hv_point->caller);
-    const struct kernel_point *call = d && d->kernel ? kernel_current(d->kernel) : NULL;
-    unsigned process = call ? (unsigned)(call->tag & UINT32_MAX) : 0;
+    const struct kernel_point *call;
     const struct fault_rule *rule;
+    struct domain *d;
     struct point p;
+    unsigned process;
 
     point_of_hypercall(&p, hv_point);
+    if (!m->faults->rules) {
+        count(m->faults, &p);
+        return HV_GO_ON;
+    }
+    d = machine_domain(m, hv_point->caller);
+    call = d && d->kernel ? kernel_current(d->kernel) : NULL;
+    process = call ? (unsigned)(call->tag & UINT32_MAX) : 0;
     rule = decide(m->faults, &p, call, process);
     if (!rule)
         return HV_GO_ON;

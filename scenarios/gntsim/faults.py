@@ -44,9 +44,11 @@ class Rule:
         """How often something matched it."""
         return int(self._row()["passed"])
 
-    def remove(self) -> None:
-        self.machine.call("fault-remove", id=self.id)
+    def remove(self) -> int:
+        """Ends the rule; how often it has fired."""
+        last = self.machine.call("fault-remove", id=self.id)
         self.machine.rules.remove(self)
+        return int(last["fired"])
 
     def paused(self) -> list[dict[str, Any]]:
         """The callers that this rule holds (do={"pause": True})."""

@@ -123,10 +123,10 @@ def test_another_profile_than_a_domain_has_is_an_error(place):
 
 def test_a_rules_times_may_have_units_and_its_counts_are_asked_for(place):
     with answers(place, fault_add={"id": 5}, fault_list=[{"id": 4, "fired": 9, "passed": 9}, {"id": 5, "fired": 2, "passed": 3}],
-                 fault_remove={}) as fake, gntsim.Machine.attach(place, program="/bin/true") as machine:
+                 fault_remove={"fired": 2, "passed": 3}) as fake, gntsim.Machine.attach(place, program="/bin/true") as machine:
         rule = machine.fault(at="map_grant_ref", do={"delay": "5 ms"}, index=6, name="slow", peer=None)
         assert (rule.fired, rule.passed) == (2, 3)
-        rule.remove()
+        assert rule.remove() == 2
         assert machine.rules == []
     assert fake.requests[0] == {"verb": "fault-add", "at": "map_grant_ref", "do": {"delay": 5000000}, "index": 6, "name": "slow"}
     assert fake.requests[-1] == {"verb": "fault-remove", "id": 5}

@@ -192,9 +192,8 @@ class Play:
             result.domains = {row["domain"]: row for row in self.machine.domains()}
             result.batches = self.events()
         if self.sweep_rule:
-            result.fired = self.sweep_rule.fired
+            result.fired = self.sweep_rule.remove()
             self.killed = result.fired > 0 and "kill" in self.case.point["do"] if self.case.point else False
-            self.sweep_rule.remove()
 
     killed = False
 
