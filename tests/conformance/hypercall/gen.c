@@ -5,8 +5,8 @@
  *
  * Left out is what would make two machines differ for reasons outside the hypervisor's grant tables and event channels:
  * addresses that are already in use for a mapping (a guest's page tables hold references of their own to what they map),
- * pages that a transfer may have lost (each machine uses them again for something else), VIRQ_TIMER (it fires by itself),
- * and the channel to dom0.
+ * pages that a transfer may have lost and those of the dead (each machine uses them again for something else), VIRQ_TIMER (it
+ * fires by itself), and the channel to dom0.
  */
 #include "gen.h"
 

@@ -73,7 +73,7 @@ void put_page(struct gen *g, unsigned owner)
 
     for (unsigned i = 0; i < NR_POOL && g->lost[owner] & 1u << page; i++)
         page = (page + 1) % NR_POOL;
-    if (g->lost[owner] & 1u << page)
+    if (g->lost[owner] & 1u << page || g->dead[owner])
         put(g, "none");
     else
         put(g, "%c.p%u", name[owner], page);

@@ -195,15 +195,15 @@ class Shrinker:
             pieces = min(pieces, len(numbers))
             edges = [len(numbers) * i // pieces for i in range(pieces + 1)]
             attempts = [numbers[:a] + numbers[b:] for a, b in zip(edges, edges[1:])]
-            good = [self.cut(a, r) for a, r in zip(attempts, self.run_all(attempts)) if r]
+            good = [(self.cut(a, r), r) for a, r in zip(attempts, self.run_all(attempts)) if r]
             if good:
-                numbers = min(good, key=len)
+                numbers, result = min(good, key=lambda g: len(g[0]))
                 pieces = max(pieces - 1, 2)
             elif pieces == len(numbers):
                 break
             else:
                 pieces *= 2
-        return [self.lines[n] for n in numbers], self.run([numbers])[0]
+        return [self.lines[n] for n in numbers], result
 
 
 def digests(lines):
