@@ -48,6 +48,8 @@ def main():
     out = os.fdopen(os.dup(1), "w")
     os.set_inheritable(out.fileno(), False)
     os.dup2(2, 1)
+    # Meson adds where the libraries lie that a test depends on. Programs shall find the distribution's, unless a test says otherwise.
+    os.environ.pop("LD_LIBRARY_PATH", None)
     return pytest.main(["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-rs", "--tb=short", *sys.argv[1:]],
                        plugins=[Tap(out)])
 
