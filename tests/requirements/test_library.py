@@ -199,7 +199,8 @@ def test_unshare_is_a_munmap_of_so_many_pages(pair):
     shared, refs = pair.granter.share(3, 2)
     mapped = pair.mapper.map("rw", 1, *refs)
     assert pair.granter("unshare-count", shared, 1) == "0"
-    assert pair.granter.error("peek", shared, 0) == "SIGSEGV"
+    if harness.library_kind() != "tsan":      # which puts something of its own there
+        assert pair.granter.error("peek", shared, 0) == "SIGSEGV"
     pair.granter.poke(shared, 2 * PAGE, 3)
     assert pair.mapper.peek(mapped, 2 * PAGE) == 3
     assert pair.granter("unshare", shared) == "0"

@@ -398,6 +398,8 @@ def test_pvh_munmap_alone_does_not_fire(world):
 def test_pv_munmap_clears_at_once_and_the_event_comes_with_the_release(pair):
     shared, mapped = pair.mapped_notified()
     pair.mapper("munmap", mapped, 0)
+    if pair.world.way == "socket":
+        pair.pins()     # the machine sees a plain munmap over the socket at its next operation
     assert pair.granter.peek(shared, 9) == 0
     assert max(pair.pins().values()) == 0
     no_event(pair.granter)
