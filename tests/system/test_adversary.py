@@ -6,7 +6,8 @@ import random
 import pytest
 
 import harness
-from test_guest_actor import Control, Refused, control, shared, u32  # noqa: F401 (control is a fixture)
+from control import Control, Refused
+from test_guest_actor import control, shared, u32  # noqa: F401 (control is a fixture)
 
 KINDS = ["rewrite-entries", "flip", "stale", "guess", "flood"]
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 import harness
-from test_guest_actor import Control
+from control import Control
 
 # Not here: what ends the machine, waits for somebody, or turns the connection into a stream.
 LEFT_OUT = {"shutdown", "trace-subscribe"}

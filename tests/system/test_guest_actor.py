@@ -8,39 +8,9 @@ import struct
 import pytest
 
 import harness
+from control import Control, Refused
 
 PAGE = 4096
-
-
-class Refused(Exception):
-    """The control socket answered with an error."""
-
-
-class Control:
-    """A connection to the control socket; .verb_name(...) is a request."""
-
-    def __init__(self, machine):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(harness.PATIENCE)
-        self.socket.connect(str(machine.dir / "control"))
-        self.lines = self.socket.makefile("rb")
-
-    def line(self, text):
-        self.socket.sendall(text.encode() + b"\n")
-        return json.loads(self.lines.readline())
-
-    def call(self, verb, **args):
-        reply = self.line(json.dumps({"verb": verb, **args}))
-        if "error" in reply:
-            raise Refused(reply["error"])
-        return reply["result"]
-
-    def __getattr__(self, name):
-        return lambda **args: self.call(name.replace("_", "-"), **args)
-
-    def close(self):
-        self.lines.close()
-        self.socket.close()
 
 
 @pytest.fixture
