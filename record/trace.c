@@ -26,6 +26,7 @@ struct tracer {
     struct task *tasks;
     struct early *early;
     pid_t first;
+    bool begun;                             /* the command is running, no longer our own child before its exec */
     int status;
 };
 
@@ -187,8 +188,14 @@ static void executed(struct tracer *t, pid_t tid)
         if (other != task && other->tgid == task->tgid)
             end_task(t, other->tid);
     }
-    if (task)
-        t->ops->executed(t->ctx, task);
+    if (!task)
+        return;
+    if (!t->begun && tid == t->first) {
+        /* Threads of before are a sanitizer's, in our own child: the command's are numbered without them. */
+        t->begun = true;
+        task->nr_threads = task->nr_children = 0;
+    }
+    t->ops->executed(t->ctx, task);
 }
 
 /* ---- Stops ------------------------------------------------------------------------------------- */

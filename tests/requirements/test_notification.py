@@ -117,7 +117,7 @@ def test_a_killed_process_cannot_have_sent_it(pair, side):
 @requirement("N-7", "N-42")
 def test_without_one_the_page_stays_tied_up_and_nobody_is_told(pair):
     pair.granter("unshare", pair.granter.share(1, 2)[0])
-    free = pair.world.stats()["frames_free"]
+    free = pair.world.free_frames()
     shared, refs = pair.granter.share(1, 2)
     pair.granter.poke(shared, 0, 1)
     mapped = pair.mapper.map("rw", 1, *refs)
@@ -155,7 +155,7 @@ def test_a_port_that_is_not_bound(pair, side):
     shared, refs = pair.granter.share(1, 2)
     mapped = pair.mapper.map("rw", 1, *refs)
     pair.mapper("unmap", mapped)
-    free, mappings = pair.world.stats()["frames_free"], pair.world.stats()["mappings"]
+    free, mappings = pair.world.free_frames(), pair.world.stats()["mappings"]
     if side == "granter":
         assert pair.granter.error("share-notify", 2, 0, 9999) == "EINVAL"
     else:
@@ -320,7 +320,7 @@ def test_both_sides_name_a_byte(pair, same):
 @requirement("N-31", "N-37", "N-39", "X-1", "X-2")
 @pytest.mark.parametrize("how", GRANTER_ENDS)
 def test_at_the_granters_end_byte_and_event_come(pair, how):
-    free = pair.world.stats()["frames_free"]
+    free = pair.world.free_frames()
     shared, mapped = pair.notified()
     for offset in (4, 6):
         pair.mapper.poke(mapped, offset, offset)
@@ -542,7 +542,7 @@ def test_the_end_is_seen_by_a_channel_of_its_own_or_by_looking(pair, how):
 @requirement("N-55", "N-61", "X-1")
 def test_the_page_is_free_when_the_peer_has_unmapped(pair):
     pair.granter("unshare", pair.granter.share(1, 2)[0])
-    free = pair.world.stats()["frames_free"]
+    free = pair.world.free_frames()
     shared, mapped = pair.notified()
     pair.granter("unshare", shared)
     assert pair.mapper.wait() == pair.local
@@ -554,7 +554,7 @@ def test_the_page_is_free_when_the_peer_has_unmapped(pair):
 @requirement("N-56", "N-57")
 def test_nobody_unmaps_for_a_peer_that_does_not_care(pair):
     pair.granter("unshare", pair.granter.share(1, 2)[0])
-    free = pair.world.stats()["frames_free"]
+    free = pair.world.free_frames()
     shared, mapped = pair.notified()
     end(pair.granter, "exit", "unshare", shared)
     assert pair.mapper.wait() == pair.local
@@ -587,7 +587,7 @@ def test_unshare_succeeds_though_mapped(world, profile):
 def test_the_kernel_takes_the_page_back(world, profile):
     pair = Pair(world, granter_profile=profile)
     pair.granter("unshare", pair.granter.share(1, 2)[0])
-    free = world.stats()["frames_free"]
+    free = world.free_frames()
     _, refs = pair.granter.share(4, 2)
     mapped = pair.mapper.map("rw", 1, *refs)
     pair.granter.kill()
@@ -615,7 +615,7 @@ def test_pages_that_the_peer_has_count_in_old_kernels_only(world, profile, error
 @requirement("N-65")
 def test_after_the_mappers_end_the_page_is_the_granters_at_once(pair):
     pair.granter("unshare", pair.granter.share(1, 2)[0])
-    free = pair.world.stats()["frames_free"]
+    free = pair.world.free_frames()
     shared, _ = pair.mapped_notified()
     pair.mapper.kill()
     assert pair.granter.wait() == pair.port
@@ -628,7 +628,7 @@ def test_after_the_mappers_end_the_page_is_the_granters_at_once(pair):
 
 @requirement("N-70", "N-71", "S-4")
 def test_sharing_beyond_the_limit(pair):
-    free = pair.world.stats()["frames_free"]
+    free = pair.world.free_frames()
     assert pair.granter.error("share", 1025, 2, "rw") == "ENOSPC"
     assert pair.world.stats()["frames_free"] == free
     shared, _ = pair.granter.share(1024, 2)

@@ -38,7 +38,11 @@ def children():
     """Every living child of this process, as {pid: command line}."""
     found = {}
     for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
+        try:
+            pids = (task / "children").read_text().split()
+        except OSError:                 # a thread that is ending
+            continue
+        for pid in pids:
             try:
                 state = Path("/proc/%s/stat" % pid).read_text().rsplit(")", 1)[1].split()[0]
                 if state != "Z":
@@ -92,6 +96,7 @@ class Agent:
     def __init__(self, argv, errors, env=None, patience=PATIENCE):
         self.patience = patience
         self.settle = None
+        self.domain = None
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=env, bufsize=0)
         self.buffer = b""
         self.selector = selectors.DefaultSelector()
@@ -245,6 +250,7 @@ class Machine:
         # Over the socket the machine sees a plain munmap at its next operation, or a moment later: here is one.
         if os.environ.get("GNTSIM_WAY") == "socket":
             agent.settle = lambda: self.ctl("stats")
+        agent.domain = domain
         self.agents.append(agent)
         return agent
 
@@ -272,6 +278,13 @@ class Machine:
         eventually(lambda: (self.stats()["mappings"], self.stats()["open_files"]) == (0, open_files),
                    lambda: "no mappings, %d open files: %s" % (open_files, self.stats()))
         self.audit()
+
+    def free_frames(self):
+        """How many frames are free, once the domains of all agents are there: exec makes a domain some time after it was started."""
+        def made():
+            return {d["domain"] for d in self.json("domain", "list")} >= {a.domain for a in self.agents if a.process.poll() is None}
+        eventually(made, "the domains of all agents")
+        return self.stats()["frames_free"]
 
     def frames_are_back(self, free):
         """Waits until as many frames are free as there were: a granter's kernel frees some from a timer."""

@@ -50,7 +50,7 @@ def test_a_client_killed_at_any_system_call_leaves_nothing(machine, compiled, pr
     calls = calls_of(machine, *command)
     assert calls > 35, "the sweep does not see the calls"
     machine.quiet()
-    free = machine.stats()["frames_free"]
+    free = machine.free_frames()
     for _ in kill_everywhere(machine, delay, calls, *command):
         pass
     # A grant that an auto-translated domain maps itself takes the page out of its place for good: so does Xen.

@@ -165,7 +165,7 @@ def test_unsharing_a_page_that_is_still_mapped_leaves_the_peer_its_page(machine)
     shared, refs = granter.share(1, 2)
     mapper("unmap", mapper.map("rw", 1, *refs))
     granter("unshare", shared)
-    free = machine.stats()["frames_free"]           # now that the tables are as large as they get
+    free = machine.free_frames()           # now that the tables are as large as they get
     shared, refs = granter.share(1, 2)
     granter.poke(shared, 1, 41)
     mapped = mapper.map("rw", 1, *refs)
@@ -191,7 +191,7 @@ def test_sharing_and_mapping_again_and_again_costs_no_memory(machine, granters, 
 
     once()
     machine.quiet(open_files=2)
-    free = machine.stats()["frames_free"]
+    free = machine.free_frames()
     for _ in range(40):
         once()
     machine.frames_are_back(free)
