@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Plays programs on a real Xen in QEMU and brings back what they printed.
 
-Usage: real.py [--cache DIR] [--check] BUILD steps [SCRIPT...]    the scripts (scripts.py) -> ../record/steps
+Usage: real.py [--cache DIR] [--check] BUILD steps [SCRIPT...]    the scripts (scripts/) -> ../record/steps
        real.py [--cache DIR] [--check] BUILD libgnttab            the recorded probes with our libxengnttab -> ../record/libgnttab.txt
        real.py [--cache DIR] [--check] BUILD programs             gntsim record of programs with Debian's library -> ../record/programs
        real.py [--cache DIR] BUILD fuzz [FIRST [COUNT [STEPS]]]  random scripts (fuzz.py), here and there; the first difference is shrunk
