@@ -13,6 +13,7 @@
 
 #include "control_i.h"
 #include "machine.h"
+#include "main_loop.h"
 #include "stream.h"
 #include "trace.h"
 

@@ -8,6 +8,7 @@
 
 #include "control_dump.h"
 #include "machine.h"
+#include "main_loop.h"
 #include "ns.h"
 #include "options.h"
 #include "sock_way.h"

@@ -19,6 +19,7 @@
 #include "faults.h"
 #include "fuse_way.h"
 #include "machine.h"
+#include "main_loop.h"
 #include "options.h"
 #include "server.h"
 #include "sock_way.h"

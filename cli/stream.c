@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "machine.h"
+#include "main_loop.h"
 
 #define CHUNK 65536u
 

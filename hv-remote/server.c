@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "main_loop.h"
 #include "maps.h"
 #include "protocol_i.h"
 

@@ -22,8 +22,8 @@
 #include <gntsim/kernel.h>
 
 #include "clock.h"
+#include "domains.h"
 
-struct actor;
 struct adversary;
 struct maps;
 struct loops;
@@ -41,44 +41,6 @@ struct machine_stats {
     uint64_t mappings_made;      /* device mappings completed since the start */
     uint64_t mmap_eagain;        /* mmap calls that failed with EAGAIN */
     uint64_t events;             /* upcalls delivered to guest kernels */
-};
-
-/* What a domain is made with. */
-struct domain_options {
-    const struct kernel_profile *profile;    /* NULL: the machine's */
-    int32_t grant_frames, maptrack_frames;   /* limits; -1: the default */
-    unsigned grant_version;                  /* that its kernel chooses: 1 or 2; 0: its own choice */
-};
-
-struct domain {
-    struct machine *machine;
-    domid_t id;
-    struct kernel *kernel;       /* NULL once dead */
-    const struct kernel_profile *profile;
-    struct actor *actor;         /* NULL until a test acts as this kernel */
-    int ns_fd;                   /* fuse-dev's: mount namespace with this domain's /dev/xen, -1 until asked for */
-    unsigned in_flight;          /* threads inside a call that may let go of the lock */
-    unsigned open_files;
-    bool dead;                   /* destroyed, waiting for in_flight and open_files to reach 0 */
-    bool hostile;                /* somebody wrote its grant table past its kernel */
-    bool upcall;                 /* the hypervisor asked for attention */
-    bool crashed;                /* the hypervisor crashed it: destroyed at the next unlock */
-    bool suspend;                /* to be suspended and resumed then */
-    struct domain_options options;   /* it was made with */
-    struct domain *next;
-};
-
-/*
- * A domain whose kernel is not one of the machine's but a process elsewhere (hv-remote). Belongs to whoever added it; it is not among
- * domains. Both are called with the lock.
- */
-struct outside {
-    domid_t id;
-    pid_t pid;                                /* for people */
-    void (*upcall)(struct outside *o);        /* the hypervisor asks for attention; must not call back into the model */
-    void (*gone)(struct outside *o);          /* the domain was destroyed; o is in no list any more */
-    bool crashed;
-    struct outside *next;
 };
 
 /* How programs reach the devices of a machine. A function that a way does not need is NULL. */
@@ -172,20 +134,6 @@ int machine_open_models(struct machine *m, const struct machine_config *config);
 /* With the lock: ends every domain. */
 void machine_close_domains(struct machine *m);
 void machine_close_models(struct machine *m);
-/* Waits until machine_request_stop. */
-void machine_run(struct machine *m);
-void machine_request_stop(struct machine *m);
-
-/* Something the main loop waits for: ready is called in it, without the lock, when fd has events (EPOLLIN …). Armed for
- * one event at a time: machine_rearm waits for the next. The watch belongs to the caller and lives until machine_unwatch. */
-struct watch {
-    int fd;
-    void (*ready)(void *ctx, unsigned events);
-    void *ctx;
-};
-int machine_watch(struct machine *m, struct watch *watch, unsigned events);
-void machine_rearm(struct machine *m, struct watch *watch, unsigned events);
-void machine_unwatch(struct machine *m, struct watch *watch);
 
 /* Takes the lock and takes note of mappings that ended since. */
 void machine_lock(struct machine *m);
@@ -202,35 +150,8 @@ void machine_unlock(struct machine *m);
 
 /* The following need the lock. */
 
-/* An existing, living domain or NULL. */
-struct domain *machine_domain(struct machine *m, domid_t id);
-/* Creates a domain and boots its kernel. profile NULL: the machine's. Domain 0 is privileged.
- * -EEXIST, -EINVAL, -ENOMEM. */
-int machine_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, struct domain **out);
-int machine_domain_create_with(struct machine *m, domid_t id, const struct domain_options *options, struct domain **out);
-/*
- * Suspend and resume: the domain goes on under another id (as; -1: the lowest above its own that is free) with a freshly booted
- * kernel: grants, mappings, event channels and open devices are gone, its programs are not, and what they open now is the new
- * domain's. grant_version 0: as before. -ESRCH, -EEXIST, -EINVAL, -ENOSPC, -ENOMEM.
- */
-int machine_domain_suspend(struct machine *m, domid_t id, int as, unsigned grant_version, domid_t *now);
-/* The same when the operation that is going on is over. */
-void machine_suspend_later(struct machine *m, domid_t id);
-/* The domain that a program of domain id is in now; NULL: none, it is gone. */
-struct domain *machine_domain_of_program(struct machine *m, domid_t id);
 /* Before a call into a kernel: the client's thread that makes it. Until machine_unlock. */
 void machine_caller(struct machine *m, pid_t tid);
-/* A domain without a kernel of the machine's: config says what it is, but for privileged, and o->id which. Errors as above. */
-int machine_outside_create(struct machine *m, struct outside *o, const struct hv_domain_config *config);
-struct outside *machine_outside(const struct machine *m, domid_t id);
-/* Destroys it as a hypervisor does: no notification, no event. -ESRCH. Its processes are sent SIGKILL; whoever must know
- * them gone calls machine_wait_killed, without the lock: they can only die while their requests are answered. */
-int machine_domain_destroy(struct machine *m, domid_t id);
-void machine_wait_killed(struct machine *m);
-/* A thread enters or leaves a call into the domain's kernel that may let go of the lock. */
-void domain_enter(struct domain *d);
-void domain_leave(struct domain *d);
-
 void machine_log(const struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -4,6 +4,7 @@
 #define GNTSIM_MACHINE_TRACE_I_H
 
 #include "machine.h"
+#include "main_loop.h"
 #include "trace.h"
 #include "trace_line.h"
 

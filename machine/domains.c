@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+#include "domains.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "actor.h"
+#include "faults.h"
+#include "machine.h"
+#include "process.h"
+#include "trace.h"
+
+#define PRIVILEGED_DOMAIN 0
+
+struct domain *machine_domain(struct machine *m, domid_t id)
+{
+    struct domain *d = m->domains;
+
+    while (d && (d->id < id || (d->id == id && d->dead)))
+        d = d->next;
+    return d && d->id == id ? d : NULL;
+}
+
+/* ---- What a kernel asks and tells ------------------------------------------------------------- */
+
+static uint64_t now(void *ctx)
+{
+    const struct domain *d = ctx;
+
+    return d->machine->clock.now;
+}
+
+static void on_timer_changed(void *ctx)
+{
+    struct domain *d = ctx;
+
+    d->machine->timer_dirty = true;
+}
+
+static void on_kernel_log(void *ctx, const char *line)
+{
+    struct domain *d = ctx;
+
+    if (d->machine->verbose)
+        machine_log(d->machine, "domain %u: %s", d->id, line);
+}
+
+static void on_enter(void *ctx, struct kernel_point *point)
+{
+    struct domain *d = ctx;
+    struct machine *m = d->machine;
+
+    if (m->caller && point->op == KERNEL_OPEN && !m->replays)
+        process_look_again(m, m->caller);
+    point->tag = !m->caller ? 0 : m->replays ? (int64_t)m->caller : process_number(m, m->caller);
+    trace_enter(m, point);
+}
+
+static void on_done(void *ctx, const struct kernel_point *point, long result)
+{
+    trace_done(((struct domain *)ctx)->machine, point, result);
+}
+
+static void on_user(void *ctx, const struct kernel_point *point, enum kernel_user op, const void *data, size_t size,
+                    const struct vma *vma, int rc)
+{
+    trace_user(((struct domain *)ctx)->machine, point, op, data, size, vma, rc);
+}
+
+static const struct kernel_hooks kernel_hooks = {
+    .inject = faults_at_kernel,
+    .enter = on_enter,
+    .done = on_done,
+    .user = on_user,
+};
+
+/* ---- Creation and end ------------------------------------------------------------------------- */
+
+int machine_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, struct domain **out)
+{
+    return machine_domain_create_with(m, id, &(struct domain_options){ .profile = profile, .grant_frames = -1, .maptrack_frames = -1 },
+                                      out);
+}
+
+static void forget_successor(struct machine *m, domid_t id)
+{
+    for (unsigned i = 0; i < m->nr_successors; i++)
+        if (m->successors[i].from == id)
+            m->successors[i--] = m->successors[--m->nr_successors];
+}
+
+int machine_domain_create_with(struct machine *m, domid_t id, const struct domain_options *options, struct domain **out)
+{
+    const struct kernel_profile *profile = options->profile ? options->profile : m->profile;
+    struct hv_domain_config domain_config;
+    struct kernel_config config;
+    struct kernel_pv_space *space = NULL;
+    struct domain *d = calloc(1, sizeof *d), **link;
+    int rc = -ENOMEM;
+
+    if (!d || !(space = kernel_pv_space_create()))
+        goto fail;
+    trace_domain_create(m, id, &(struct domain_options){ profile, options->grant_frames, options->maptrack_frames,
+                                                         options->grant_version });
+    *d = (struct domain){ .machine = m, .id = id, .profile = profile, .options = *options, .ns_fd = -1 };
+    kernel_domain_config(&domain_config, profile, space);
+    domain_config.privileged = id == PRIVILEGED_DOMAIN;
+    domain_config.max_grant_frames = options->grant_frames;
+    domain_config.max_maptrack_frames = options->maptrack_frames;
+    rc = hv_domain_create(m->hv, id, &domain_config);
+    if (rc)
+        goto fail;
+    config = (struct kernel_config){ .hv = m->hv, .domid = id, .profile = profile, .now = now,
+                                     .timer_changed = on_timer_changed, .log = on_kernel_log, .ctx = d,
+                                     .grant_version = options->grant_version, .hooks = &kernel_hooks };
+    for (link = &m->domains; *link && (*link)->id <= id; link = &(*link)->next)
+        ;
+    d->next = *link;
+    *link = d;
+    rc = kernel_create(&d->kernel, &config, space);
+    if (rc) {
+        *link = d->next;
+        hv_domain_destroy(m->hv, id);
+        goto fail;
+    }
+    forget_successor(m, id);
+    if (out)
+        *out = d;
+    return 0;
+
+fail:
+    if (space)
+        kernel_pv_space_destroy(space);
+    free(d);
+    return rc;
+}
+
+static void domain_try_free(struct domain *d)
+{
+    struct domain **link;
+
+    if (!d->dead || d->in_flight || d->open_files)
+        return;
+    for (link = &d->machine->domains; *link != d; link = &(*link)->next)
+        ;
+    *link = d->next;
+    for (unsigned i = 0; i < d->machine->nr_ways; i++)
+        if (d->machine->ways[i]->forget)
+            d->machine->ways[i]->forget(d);
+    free(d);
+}
+
+void domain_enter(struct domain *d)
+{
+    d->in_flight++;
+}
+
+void domain_leave(struct domain *d)
+{
+    assert(d->in_flight);
+    d->in_flight--;
+    domain_try_free(d);
+}
+
+static int destroy(struct machine *m, domid_t id, bool kill)
+{
+    struct domain *d = machine_domain(m, id);
+
+    if (!d)
+        return -ESRCH;
+    trace_domain_destroy(m, id);
+    d->dead = true;
+    hv_domain_destroy(m->hv, id);
+    actor_destroy(d->actor);
+    d->actor = NULL;
+    kernel_destroy(d->kernel);      /* now: a domain of the same id may come; calls that are held up end with ENODEV */
+    d->kernel = NULL;
+    for (unsigned i = 0; kill && i < m->nr_ways; i++)
+        if (m->ways[i]->kill)
+            m->ways[i]->kill(d);
+    domain_try_free(d);
+    return 0;
+}
+
+static int destroy_outside(struct machine *m, domid_t id)
+{
+    struct outside **link = &m->outsiders, *o;
+
+    while (*link && (*link)->id != id)
+        link = &(*link)->next;
+    o = *link;
+    if (!o)
+        return -ESRCH;
+    *link = o->next;
+    o->next = NULL;
+    hv_domain_destroy(m->hv, id);
+    o->gone(o);
+    return 0;
+}
+
+int machine_domain_destroy(struct machine *m, domid_t id)
+{
+    return machine_domain(m, id) ? destroy(m, id, true) : destroy_outside(m, id);
+}
+
+void machine_wait_killed(struct machine *m)
+{
+    for (unsigned i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->wait_killed)
+            m->ways[i]->wait_killed(m);
+}
+
+/* ---- Domains whose kernel is elsewhere -------------------------------------------------------- */
+
+struct outside *machine_outside(const struct machine *m, domid_t id)
+{
+    struct outside *o = m->outsiders;
+
+    while (o && o->id != id)
+        o = o->next;
+    return o;
+}
+
+int machine_outside_create(struct machine *m, struct outside *o, const struct hv_domain_config *config)
+{
+    struct hv_domain_config own = *config;
+    int rc;
+
+    own.privileged = o->id == PRIVILEGED_DOMAIN;
+    rc = hv_domain_create(m->hv, o->id, &own);
+    if (rc)
+        return rc;
+    forget_successor(m, o->id);
+    o->next = m->outsiders;
+    m->outsiders = o;
+    return 0;
+}
+
+/* ---- Suspend and resume ----------------------------------------------------------------------- */
+
+/* The lowest id above that nobody has, alive or dead. */
+static int free_id(const struct machine *m, domid_t above)
+{
+    for (unsigned id = above + 1u; id < DOMID_FIRST_RESERVED; id++)
+        if (hv_domain_state(m->hv, (domid_t)id) == -ESRCH && !machine_domain((struct machine *)m, (domid_t)id))
+            return (int)id;
+    return -ENOSPC;
+}
+
+static int add_successor(struct machine *m, domid_t from, domid_t to)
+{
+    struct successor *more = reallocarray(m->successors, m->nr_successors + 1, sizeof *more);
+
+    if (!more)
+        return -ENOMEM;
+    m->successors = more;
+    more[m->nr_successors++] = (struct successor){ from, to };
+    return 0;
+}
+
+int machine_domain_suspend(struct machine *m, domid_t id, int as, unsigned grant_version, domid_t *now)
+{
+    struct domain *d = machine_domain(m, id);
+    struct domain_options options;
+    int rc;
+
+    if (!d)
+        return -ESRCH;
+    if (as < 0)
+        as = free_id(m, id);
+    if (as < 0)
+        return as;
+    options = d->options;
+    options.profile = d->profile;
+    if (grant_version)
+        options.grant_version = grant_version;
+    rc = machine_domain(m, (domid_t)as) ? -EEXIST : machine_domain_create_with(m, (domid_t)as, &options, NULL);
+    if (!rc)
+        rc = add_successor(m, id, (domid_t)as);
+    if (rc)
+        return rc;
+    if (now)
+        *now = (domid_t)as;
+    /* Its programs live on: what they open from now on is the new domain's. */
+    return destroy(m, id, false);
+}
+
+void machine_suspend_later(struct machine *m, domid_t id)
+{
+    struct domain *d = machine_domain(m, id);
+
+    if (d)
+        d->suspend = m->attention = true;
+}
+
+struct domain *machine_domain_of_program(struct machine *m, domid_t id)
+{
+    for (unsigned i = 0; i < m->nr_successors && !machine_domain(m, id); i++)
+        if (m->successors[i].from == id)
+            id = m->successors[i].to;
+    return machine_domain(m, id);
+}
