@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What the mappings (maps.c), the links that they are made from (maps_links.c) and looking for them (maps_find.c) share. */
+#ifndef GNTSIM_MACHINE_MAPS_I_H
+#define GNTSIM_MACHINE_MAPS_I_H
+
+#include "maps.h"
+
+struct maps {
+    struct hv *hv;
+    struct machine *machine;
+    int dir_fd;                  /* holds "memory" and "maps" */
+    int links_fd;                /* "maps" */
+    int memory_fd;
+    int inotify_fd;
+    void *memory;
+    size_t memory_size;
+    dev_t dev;
+    uint64_t next_id;
+    uint64_t next_link;
+    struct link *links;          /* by number */
+    struct link *idle;
+    unsigned nr_idle;
+    uint64_t next_addr;
+    uint64_t longest;            /* pages of the longest mapping ever */
+    struct mapping *by_id;
+    struct mapping **by_addr;    /* placed ones, ascending addr */
+    size_t nr, capacity;
+};
+
+/* What a mapping is made from, and inotify names. Once it is closed another mapping of the same pages can be made from it. */
+struct link {
+    uint64_t number;
+    struct mapping *mapping;     /* NULL while idle */
+    char name[80];
+    size_t same;                 /* where what the name says of the pages begins */
+    struct link *next;           /* of the idle ones, latest first */
+    UT_hash_handle hh;           /* of the others */
+};
+
+/* Bit by bit, the pages that left the mapping's address space. */
+static inline uint64_t *maps_gone(struct mapping *mapping)
+{
+    return mapping->gone ? mapping->gone : &mapping->inline_gone;
+}
+
+/* maps_links.c */
+
+/* Opens a link for the mapping. */
+int links_open(struct maps *maps, struct mapping *mapping, int *link_fd);
+/* The mapping made from a link that exists. */
+struct mapping *links_find(const struct maps *maps, uint64_t number);
+/* A link was closed: it rests. The mapping that was made from it; NULL: there is no such link. */
+struct mapping *links_close(struct maps *maps, uint64_t number);
+/* The links of a mapping, or of all (NULL), whoever has them open. */
+void links_drop(struct maps *maps, const struct mapping *mapping);
+/* Those that rest. */
+void links_destroy(struct maps *maps);
+
+/* maps_find.c */
+
+/* The index by address. */
+bool maps_index_insert(struct maps *maps, struct mapping *mapping, uint64_t addr);
+void maps_index_remove(struct maps *maps, struct mapping *mapping);
+/* Finds out which mappings are shown by some process, or still in the making. False: that cannot be told. */
+bool maps_look_around(struct maps *maps);
+
+#endif
