@@ -159,3 +159,19 @@ void record_free(struct record *record)
     free(record->events);
     *record = (struct record){ 0 };
 }
+
+uint64_t record_item(json_object *object, const char *name, size_t i)
+{
+    json_object *array;
+
+    return json_object_object_get_ex(object, name, &array) && json_object_is_type(array, json_type_array)
+           ? json_object_get_uint64(json_object_array_get_idx(array, i)) : 0;
+}
+
+size_t record_items(json_object *object, const char *name)
+{
+    json_object *array;
+
+    return json_object_object_get_ex(object, name, &array) && json_object_is_type(array, json_type_array)
+           ? json_object_array_length(array) : 0;
+}

@@ -4,6 +4,7 @@
 #define GNTSIM_RECORD_FILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <json-c/json.h>
 
@@ -21,5 +22,8 @@ void record_free(struct record *record);
 
 const char *record_text(json_object *event, const char *name);     /* NULL if it is not there, or no text */
 long long record_number(json_object *event, const char *name, long long otherwise);
+/* Of an array: its members, none if it is not there. */
+size_t record_items(json_object *event, const char *name);
+uint64_t record_item(json_object *event, const char *name, size_t i);
 
 #endif
