@@ -19,15 +19,22 @@
 #include "options.h"
 #include "wire.h"
 
+bool client_address(const char *dir, struct sockaddr_un *addr)
+{
+    *addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    if ((size_t)snprintf(addr->sun_path, sizeof addr->sun_path, "%s/control", dir) < sizeof addr->sun_path)
+        return true;
+    fail("the path %s/control is too long for a socket (%zu bytes at most)", dir, sizeof addr->sun_path - 1);
+    return false;
+}
+
 int client_connect(const char *dir)
 {
-    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    struct sockaddr_un addr;
     int fd;
 
-    if ((size_t)snprintf(addr.sun_path, sizeof addr.sun_path, "%s/control", dir) >= sizeof addr.sun_path) {
-        fail("the path %s/control is too long for a socket (%zu bytes at most)", dir, sizeof addr.sun_path - 1);
+    if (!client_address(dir, &addr))
         return -1;
-    }
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr)) {
         fail("no machine answers at %s: %s (start one with `gntsim serve --dir %s`)", addr.sun_path, strerror(errno), dir);

@@ -3,8 +3,13 @@
 #ifndef GNTSIM_CLI_CLIENT_H
 #define GNTSIM_CLI_CLIENT_H
 
+#include <stdbool.h>
+#include <sys/un.h>
+
 #include <json-c/json.h>
 
+/* The address of a machine's control socket, DIR/control. False after a message: the path is too long. */
+bool client_address(const char *dir, struct sockaddr_un *addr);
 /* Connects to DIR/control. A descriptor, or -1 after a message. */
 int client_connect(const char *dir);
 /*

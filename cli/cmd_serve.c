@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "client.h"
 #include "host.h"
 #include "options.h"
 
@@ -17,11 +18,8 @@ static int listen_at(const char *dir, struct sockaddr_un *addr)
     struct stat st;
     int fd, probe;
 
-    *addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    if ((size_t)snprintf(addr->sun_path, sizeof addr->sun_path, "%s/control", dir) >= sizeof addr->sun_path) {
-        fail("the path %s/control is too long for a socket (%zu bytes at most)", dir, sizeof addr->sun_path - 1);
+    if (!client_address(dir, addr))
         return -1;
-    }
     if (mkdir(dir, 0700) && errno != EEXIST) {
         fail("cannot make %s: %s", dir, strerror(errno));
         return -1;
