@@ -14,6 +14,7 @@ struct actor *guest_actor(struct request *request);
 json_object *guest_no_object(struct request *request, const char *what);
 json_object *guest_failed(struct request *request, const char *what, long rc);
 json_object *guest_value(const char *key, int64_t value);
+bool guest_has(struct request *request, const char *key);
 /* Absent: false. */
 bool guest_bool(struct request *request, const char *key, bool *out);
 /* 0 .. max, not to be left out. */

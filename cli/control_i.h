@@ -48,7 +48,7 @@ struct verb {
     const char *name;
     json_object *(*handle)(struct request *request);
 };
-extern const struct verb control_machine_verbs[], control_fault_verbs[], control_trace_verbs[], control_guest_verbs[], control_event_verbs[],
-    control_adversary_verbs[], control_remote_verbs[];
+extern const struct verb control_machine_verbs[], control_fault_verbs[], control_trace_verbs[], control_guest_verbs[],
+    control_guest_memory_verbs[], control_event_verbs[], control_adversary_verbs[], control_remote_verbs[];
 
 #endif
