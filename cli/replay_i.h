@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the order of a replay (replay.c) and its single inputs (replay_input.c) share. */
+/* What the order of a replay (replay.c), its single inputs (replay_input.c, replay_calls.c) and their objects (replay_objects.c) share. */
 #ifndef GNTSIM_CLI_REPLAY_I_H
 #define GNTSIM_CLI_REPLAY_I_H
 
@@ -68,11 +68,36 @@ struct replay {
 /* The recorded event that comes next, parsed; NULL: none. The caller's. */
 json_object *replay_next(struct replay *r);
 
+/* An input that is carried out. */
+struct replay_step {
+    struct replay *r;
+    domid_t id;
+    struct domain *d;            /* NULL: there is none */
+    uint64_t call;
+    json_object *args;
+};
+
+struct replay_handler {
+    const char *op;
+    bool (*carry_out)(const struct replay_step *in);
+};
+
 /* replay_input.c */
 bool replay_is_input(const char *op);
 /* Carries out an input. With the machine's lock. False: the trace makes no sense here. */
 bool replay_input(struct replay *r, json_object *event);
-extern const struct user_memory_ops replay_memory;
+const struct replay_handler *replay_handler_of(const struct replay_handler *handlers, size_t nr, const char *op);
+
+/* replay_calls.c: a device call. */
+bool replay_enter(const struct replay_step *in);
+
+/* replay_objects.c: NULL where there is none. */
+void *replay_get(struct replay *r, int64_t domain, uint32_t what, int64_t number);
+void replay_set(struct replay *r, int64_t domain, uint32_t what, uint64_t number, void *thing);
+/* And forgets it. */
+void *replay_take(struct replay *r, int64_t domain, uint32_t what, int64_t number);
+/* What a dead kernel's programs have open is nobody's input any more. domain -1: of all. */
+void replay_orphan(struct replay *r, int64_t domain);
 /* Lets go of everything, when nothing runs any more. */
 void replay_objects_free(struct replay *r);
 
