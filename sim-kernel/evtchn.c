@@ -190,6 +190,17 @@ static bool restricted(const struct evtchn_file *u)
     return u->restrict_domid != UNRESTRICTED;
 }
 
+/* The argument of an ioctl that a restricted file refuses: also one that became so while its caller's memory was read. */
+static long read_unrestricted(struct file *file, struct kreq *req, void *to, uint64_t arg, size_t size)
+{
+    long rc;
+
+    if (restricted(file->priv))
+        return -EACCES;
+    rc = user_read(file->kernel, req, to, arg, size);
+    return rc ? rc : restricted(file->priv) ? -EACCES : 0;
+}
+
 static long bind_new(struct evtchn_file *u, evtchn_port_t port)
 {
     int rc = bind_port(u, port, false);
@@ -202,15 +213,10 @@ static long ioctl_bind_virq(struct file *file, uint64_t arg, struct kreq *req)
     struct evtchn_file *u = file->priv;
     struct ioctl_evtchn_bind_virq bind;
     struct evtchn_bind_virq op;
-    long rc;
+    long rc = read_unrestricted(file, req, &bind, arg, sizeof bind);
 
-    if (restricted(u))
-        return -EACCES;
-    rc = user_read(file->kernel, req, &bind, arg, sizeof bind);
     if (rc)
         return rc;
-    if (restricted(u))
-        return -EACCES;
     op = (struct evtchn_bind_virq){ .virq = bind.virq, .vcpu = 0 };
     rc = kernel_event_channel_op(file->kernel, EVTCHNOP_bind_virq, &op);
     return rc ? rc : bind_new(u, op.port);
@@ -237,15 +243,10 @@ static long ioctl_bind_unbound_port(struct file *file, uint64_t arg, struct kreq
     struct evtchn_file *u = file->priv;
     struct ioctl_evtchn_bind_unbound_port bind;
     struct evtchn_alloc_unbound op;
-    long rc;
+    long rc = read_unrestricted(file, req, &bind, arg, sizeof bind);
 
-    if (restricted(u))
-        return -EACCES;
-    rc = user_read(file->kernel, req, &bind, arg, sizeof bind);
     if (rc)
         return rc;
-    if (restricted(u))
-        return -EACCES;
     op = (struct evtchn_alloc_unbound){ .dom = DOMID_SELF, .remote_dom = (domid_t)bind.remote_domain };
     rc = kernel_event_channel_op(file->kernel, EVTCHNOP_alloc_unbound, &op);
     return rc ? rc : bind_new(u, op.port);
@@ -297,15 +298,10 @@ static long ioctl_restrict_domid(struct file *file, uint64_t arg, struct kreq *r
 {
     struct evtchn_file *u = file->priv;
     struct ioctl_evtchn_restrict_domid restrict_to;
-    long rc;
+    long rc = read_unrestricted(file, req, &restrict_to, arg, sizeof restrict_to);
 
-    if (restricted(u))
-        return -EACCES;
-    rc = user_read(file->kernel, req, &restrict_to, arg, sizeof restrict_to);
     if (rc)
         return rc;
-    if (restricted(u))
-        return -EACCES;
     if (restrict_to.domid == 0 || restrict_to.domid >= DOMID_FIRST_RESERVED)
         return -EINVAL;
     u->restrict_domid = restrict_to.domid;
