@@ -4,41 +4,35 @@
 
 #include <gntsim/kernel.h>
 
+/* What kernels of today have in common. */
+#define SINCE_6_1 \
+    .map_eagain = KERNEL_EAGAIN_RETRY, \
+    .map_once = true, \
+    .gntalloc_waits_for_peer = false, \
+    .event_before_unmap = false, \
+    .has_grant_copy = true, \
+    .notify_checks_port = true, \
+    .gntdev_limit_is_total = false, \
+    .privcmd_restricted = true, \
+    .gntdev_limit = 65536, \
+    .gntalloc_limit = 1024, \
+    .deferred_per_run = 10
+
 /* What a real Xen 4.17 with this kernel answered is recorded: this profile gives the same answers. */
 const struct kernel_profile kernel_profile_pv = {
     .name = "pv",
     .describes = "Linux 6.1 as a PV guest",
     .auto_translated = false,
-    .map_eagain = KERNEL_EAGAIN_RETRY,
-    .map_once = true,
-    .gntalloc_waits_for_peer = false,
-    .event_before_unmap = false,
-    .has_grant_copy = true,
-    .notify_checks_port = true,
-    .gntdev_limit_is_total = false,
     .has_bind_static = false,
-    .privcmd_restricted = true,
-    .gntdev_limit = 65536,
-    .gntalloc_limit = 1024,
-    .deferred_per_run = 10,
+    SINCE_6_1,
 };
 
 const struct kernel_profile kernel_profile_pvh = {
     .name = "pvh",
     .describes = "current Linux as an auto-translated guest (PVH, HVM)",
     .auto_translated = true,
-    .map_eagain = KERNEL_EAGAIN_RETRY,
-    .map_once = true,
-    .gntalloc_waits_for_peer = false,
-    .event_before_unmap = false,
-    .has_grant_copy = true,
-    .notify_checks_port = true,
-    .gntdev_limit_is_total = false,
     .has_bind_static = true,
-    .privcmd_restricted = true,
-    .gntdev_limit = 65536,
-    .gntalloc_limit = 1024,
-    .deferred_per_run = 10,
+    SINCE_6_1,
 };
 
 /* The kernels that libxengnttab's own retry loop was written for. */
