@@ -17,29 +17,15 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <xengnttab.h>
 
+#include "measure.h"
+
 #define DOMID 1
 #define PAGE 4096ul
 #define MAX_PAGES 1024
-
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "bench client: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
-
-static double now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1e9 + t.tv_nsec;
-}
 
 static double null_block(int fd, unsigned operations)
 {
@@ -47,7 +33,7 @@ static double null_block(int fd, unsigned operations)
 
     for (unsigned i = 0; i < operations; i++)
         for (int j = 0; j < 3; j++)
-            must(!ioctl(fd, _IO('n', 0), 0));
+            MUST(!ioctl(fd, _IO('n', 0), 0));
     return (now_ns() - start) / operations;
 }
 
@@ -58,7 +44,7 @@ static double map_block(xengnttab_handle *gnttab, uint32_t ref, unsigned operati
     for (unsigned i = 0; i < operations; i++) {
         void *page = xengnttab_map_grant_ref(gnttab, DOMID, ref, PROT_READ | PROT_WRITE);
 
-        must(page && !xengnttab_unmap(gnttab, page, 1));
+        MUST(page && !xengnttab_unmap(gnttab, page, 1));
     }
     return (now_ns() - start) / operations;
 }
@@ -70,7 +56,7 @@ static void calls(const char *path, unsigned rounds, unsigned operations)
     xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
     uint32_t ref;
 
-    must(fd >= 0 && gntshr && gnttab && xengntshr_share_pages(gntshr, DOMID, 1, &ref, 1));
+    MUST(fd >= 0 && gntshr && gnttab && xengntshr_share_pages(gntshr, DOMID, 1, &ref, 1));
     null_block(fd, operations);
     map_block(gnttab, ref, operations);
     for (unsigned i = 0; i < rounds; i++) {
@@ -94,13 +80,13 @@ static struct echo start_echo(void)
     int there[2], back[2];
     char byte;
 
-    must(!pipe(there) && !pipe(back));
+    MUST(!pipe(there) && !pipe(back));
     echo.pid = fork();
-    must(echo.pid >= 0);
+    MUST(echo.pid >= 0);
     if (!echo.pid) {
         close(there[1]);
         while (read(there[0], &byte, 1) == 1)
-            must(write(back[1], &byte, 1) == 1);
+            MUST(write(back[1], &byte, 1) == 1);
         _exit(0);
     }
     echo.to = there[1];
@@ -114,7 +100,7 @@ static double trips_block(const struct echo *echo, unsigned operations)
     char byte = 'x';
 
     for (unsigned i = 0; i < 2 * operations; i++)
-        must(write(echo->to, &byte, 1) == 1 && read(echo->from, &byte, 1) == 1);
+        MUST(write(echo->to, &byte, 1) == 1 && read(echo->from, &byte, 1) == 1);
     return (now_ns() - start) / operations;
 }
 
@@ -125,7 +111,7 @@ static void trips(unsigned rounds, unsigned operations)
     xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
     uint32_t ref;
 
-    must(gntshr && gnttab && xengntshr_share_pages(gntshr, DOMID, 1, &ref, 1));
+    MUST(gntshr && gnttab && xengntshr_share_pages(gntshr, DOMID, 1, &ref, 1));
     trips_block(&echo, operations);
     map_block(gnttab, ref, operations);
     for (unsigned i = 0; i < rounds; i++) {
@@ -134,7 +120,7 @@ static void trips(unsigned rounds, unsigned operations)
         printf("%.0f %.0f\n", map, trip);
     }
     close(echo.to);
-    must(waitpid(echo.pid, NULL, 0) == echo.pid);
+    MUST(waitpid(echo.pid, NULL, 0) == echo.pid);
 }
 
 static double copy_block(char *there, char *here, size_t size, unsigned copies)
@@ -159,11 +145,11 @@ static void copy(unsigned pages, unsigned rounds, unsigned copies)
     int fd = memfd_create("plain", MFD_CLOEXEC);
     char *mapped, *plain, *here = aligned_alloc(PAGE, size);
 
-    must(pages && pages <= MAX_PAGES && here && gntshr && gnttab && fd >= 0 && !ftruncate(fd, size));
-    must(xengntshr_share_pages(gntshr, DOMID, pages, refs, 1));
+    MUST(pages && pages <= MAX_PAGES && here && gntshr && gnttab && fd >= 0 && !ftruncate(fd, size));
+    MUST(xengntshr_share_pages(gntshr, DOMID, pages, refs, 1));
     mapped = xengnttab_map_domain_grant_refs(gnttab, pages, DOMID, refs, PROT_READ | PROT_WRITE);
     plain = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    must(mapped && plain != MAP_FAILED);
+    MUST(mapped && plain != MAP_FAILED);
     memset(here, 1, size);
     copy_block(mapped, here, size, copies);
     copy_block(plain, here, size, copies);
@@ -181,7 +167,7 @@ static void copy(unsigned pages, unsigned rounds, unsigned copies)
 
 int main(int argc, char **argv)
 {
-    must(argc == 5);
+    MUST(argc == 5);
     if (!strcmp(argv[1], "calls"))
         calls(argv[2], atoi(argv[3]), atoi(argv[4]));
     else if (!strcmp(argv[1], "trips"))

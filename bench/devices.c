@@ -18,31 +18,17 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <xenevtchn.h>
 #include <xengnttab.h>
 #include <xen/grant_table.h>
 
+#include "measure.h"
+
 #define DOMID 1
 #define PAGE 4096ul
 #define MAX_PAGES 1024
-
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "bench devices: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
-
-static double now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1e9 + t.tv_nsec;
-}
 
 /* ---- Grant copy ------------------------------------------------------------------------------- */
 
@@ -54,7 +40,7 @@ static double copy_block(xengnttab_handle *gnttab, uint32_t ref, void *from, uns
         xengnttab_grant_copy_segment_t segment = { .source.virt = from, .dest.foreign = { .ref = ref, .domid = DOMID }, .len = PAGE,
                                                    .flags = GNTCOPY_dest_gref };
 
-        must(!xengnttab_grant_copy(gnttab, 1, &segment) && segment.status == GNTST_okay);
+        MUST(!xengnttab_grant_copy(gnttab, 1, &segment) && segment.status == GNTST_okay);
     }
     return (now_ns() - start) / operations;
 }
@@ -64,7 +50,7 @@ static double null_block(int fd, char *to, const char *from, unsigned operations
     double start = now_ns();
 
     for (unsigned i = 0; i < operations; i++) {
-        must(!ioctl(fd, _IO('n', 0), 0));
+        MUST(!ioctl(fd, _IO('n', 0), 0));
         memcpy(to, from, PAGE);
         __asm__ volatile("" : : "r"(to) : "memory");
     }
@@ -79,7 +65,7 @@ static void gcopy(const char *path, unsigned rounds, unsigned operations)
     char *from = aligned_alloc(PAGE, PAGE), *to = aligned_alloc(PAGE, PAGE);
     uint32_t ref;
 
-    must(fd >= 0 && gntshr && gnttab && from && to && xengntshr_share_pages(gntshr, DOMID, 1, &ref, 1));
+    MUST(fd >= 0 && gntshr && gnttab && from && to && xengntshr_share_pages(gntshr, DOMID, 1, &ref, 1));
     memset(from, 1, PAGE);
     copy_block(gnttab, ref, from, operations);
     null_block(fd, to, from, operations);
@@ -100,13 +86,13 @@ static void peer(int tell_fd, xenevtchn_handle *evtchn, int pipe_fd, unsigned ro
         double woke;
         char byte;
 
-        must(poll(&fd, 1, -1) == 1);
+        MUST(poll(&fd, 1, -1) == 1);
         woke = now_ns();
         if (i % 2)
-            must(!xenevtchn_unmask(evtchn, xenevtchn_pending(evtchn)));
+            MUST(!xenevtchn_unmask(evtchn, xenevtchn_pending(evtchn)));
         else
-            must(read(pipe_fd, &byte, 1) == 1);
-        must(write(tell_fd, &woke, sizeof woke) == sizeof woke);
+            MUST(read(pipe_fd, &byte, 1) == 1);
+        MUST(write(tell_fd, &woke, sizeof woke) == sizeof woke);
     }
 }
 
@@ -117,10 +103,10 @@ static void wake(unsigned rounds)
     double event = 0, started, woke;
     pid_t pid;
 
-    must(port > 0 && !pipe(pipe_fds) && !pipe(told) && xenevtchn_bind_interdomain(theirs, DOMID, port) > 0);
-    must(!xenevtchn_unmask(theirs, xenevtchn_pending(theirs)));
+    MUST(port > 0 && !pipe(pipe_fds) && !pipe(told) && xenevtchn_bind_interdomain(theirs, DOMID, port) > 0);
+    MUST(!xenevtchn_unmask(theirs, xenevtchn_pending(theirs)));
     pid = fork();
-    must(pid >= 0);
+    MUST(pid >= 0);
     if (!pid) {
         peer(told[1], theirs, pipe_fds[0], rounds);
         exit(0);
@@ -129,16 +115,16 @@ static void wake(unsigned rounds)
         usleep(500);                /* by now it is asleep */
         started = now_ns();
         if (i % 2)
-            must(!xenevtchn_notify(ours, port));
+            MUST(!xenevtchn_notify(ours, port));
         else
-            must(write(pipe_fds[1], "x", 1) == 1);
-        must(read(told[0], &woke, sizeof woke) == sizeof woke);
+            MUST(write(pipe_fds[1], "x", 1) == 1);
+        MUST(read(told[0], &woke, sizeof woke) == sizeof woke);
         if (i % 2)
             event = woke - started;
         else
             printf("%.0f %.0f\n", event, woke - started);
     }
-    must(waitpid(pid, &status, 0) == pid && !status);
+    MUST(waitpid(pid, &status, 0) == pid && !status);
 }
 
 /* ---- Many pages at once ----------------------------------------------------------------------- */
@@ -150,7 +136,7 @@ static double map_block(xengnttab_handle *gnttab, uint32_t *refs, unsigned pages
     for (unsigned i = 0; i < operations; i++) {
         void *mapped = xengnttab_map_domain_grant_refs(gnttab, pages, DOMID, refs, PROT_READ | PROT_WRITE);
 
-        must(mapped && !xengnttab_unmap(gnttab, mapped, pages));
+        MUST(mapped && !xengnttab_unmap(gnttab, mapped, pages));
     }
     return (now_ns() - start) / operations;
 }
@@ -161,7 +147,7 @@ static void many(unsigned pages, unsigned rounds, unsigned operations)
     xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
     uint32_t refs[MAX_PAGES];
 
-    must(gntshr && gnttab && pages <= MAX_PAGES && xengntshr_share_pages(gntshr, DOMID, pages, refs, 1));
+    MUST(gntshr && gnttab && pages <= MAX_PAGES && xengntshr_share_pages(gntshr, DOMID, pages, refs, 1));
     map_block(gnttab, refs, pages, operations);
     for (unsigned i = 0; i < rounds; i++) {
         double one = map_block(gnttab, refs, 1, operations), all = map_block(gnttab, refs, pages, operations);
@@ -178,8 +164,8 @@ static void wait_event(xenevtchn_handle *evtchn)
 {
     struct pollfd fd = { .fd = xenevtchn_fd(evtchn), .events = POLLIN };
 
-    must(poll(&fd, 1, -1) == 1);
-    must(!xenevtchn_unmask(evtchn, xenevtchn_pending(evtchn)));
+    MUST(poll(&fd, 1, -1) == 1);
+    MUST(!xenevtchn_unmask(evtchn, xenevtchn_pending(evtchn)));
 }
 
 static void granter(uint32_t peer_domid, double seconds)
@@ -192,18 +178,18 @@ static void granter(uint32_t peer_domid, double seconds)
     double end;
     char byte;
 
-    must(gntshr && port > 0 && write(TO_PEER, &port, sizeof port) == sizeof port);
-    must(read(FROM_PEER, &byte, 1) == 1 && read(STDIN_FILENO, &byte, 1) == 1);      /* all are there */
+    MUST(gntshr && port > 0 && write(TO_PEER, &port, sizeof port) == sizeof port);
+    MUST(read(FROM_PEER, &byte, 1) == 1 && read(STDIN_FILENO, &byte, 1) == 1);      /* all are there */
     for (end = now_ns() + seconds * 1e9; now_ns() < end; rounds++) {
         volatile unsigned char *page = xengntshr_share_pages(gntshr, peer_domid, 1, &ref, 1);
 
-        must(page && write(TO_PEER, &ref, sizeof ref) == sizeof ref);
+        MUST(page && write(TO_PEER, &ref, sizeof ref) == sizeof ref);
         wait_event(evtchn);
-        must(page[rounds % PAGE] == (unsigned char)ref);
-        must(!xengntshr_unshare(gntshr, (void *)(uintptr_t)page, 1));
+        MUST(page[rounds % PAGE] == (unsigned char)ref);
+        MUST(!xengntshr_unshare(gntshr, (void *)(uintptr_t)page, 1));
     }
     ref = 0;
-    must(write(TO_PEER, &ref, sizeof ref) == sizeof ref);
+    MUST(write(TO_PEER, &ref, sizeof ref) == sizeof ref);
     printf("%u\n", rounds);
 }
 
@@ -215,21 +201,21 @@ static void mapper(uint32_t peer_domid)
     uint32_t ref;
     int port;
 
-    must(gnttab && read(FROM_PEER, &port, sizeof port) == sizeof port);
+    MUST(gnttab && read(FROM_PEER, &port, sizeof port) == sizeof port);
     port = xenevtchn_bind_interdomain(evtchn, peer_domid, port);
-    must(port > 0 && write(TO_PEER, "x", 1) == 1);
+    MUST(port > 0 && write(TO_PEER, "x", 1) == 1);
     while (read(FROM_PEER, &ref, sizeof ref) == sizeof ref && ref) {
         unsigned char *page = xengnttab_map_grant_ref(gnttab, peer_domid, ref, PROT_READ | PROT_WRITE);
 
-        must(page);
+        MUST(page);
         page[rounds++ % PAGE] = (unsigned char)ref;
-        must(!xengnttab_unmap(gnttab, page, 1) && !xenevtchn_notify(evtchn, port));
+        MUST(!xengnttab_unmap(gnttab, page, 1) && !xenevtchn_notify(evtchn, port));
     }
 }
 
 int main(int argc, char **argv)
 {
-    must(argc >= 3);
+    MUST(argc >= 3);
     if (!strcmp(argv[1], "gcopy") && argc == 5)
         gcopy(argv[2], atoi(argv[3]), atoi(argv[4]));
     else if (!strcmp(argv[1], "wake"))

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measure.h"
+
 #define ROUNDS 101
 
 struct side;
@@ -47,19 +49,6 @@ static void load(struct build *build, const char *directory, const char *name)
     *(void **)&build->destroy = symbol(library, "side_destroy");
     *(void **)&build->time = symbol(library, "side_time");
     build->side = build->create();
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned n)
-{
-    qsort(values, n, sizeof *values, by_value);
-    return values[n / 2];
 }
 
 static void line(const char *what, double value, double target)

@@ -5,51 +5,17 @@
  *
  *   hv-bench [--quick] [--json]      --quick: three rounds only: to see that it works, not for figures
  */
-#include <assert.h>
-#include <inttypes.h>
 #include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 
-#include <gntsim/hv.h>
+#include "hv_machine.h"
+#include "measure.h"
 
 #define ROUNDS 201     /* of some hundred microseconds each: on a busy machine most of them are not interrupted */
 #define N 2000u
-#define REF0 8u
-#define BATCH 64u
-#define ADDR(i) (UINT64_C(0x10000000) + (uint64_t)(i) * HV_PAGE_SIZE)
-#define MUST(condition) ((condition) ? (void)0 : must(__LINE__, #condition))
-
-static _Noreturn void must(int line, const char *what)
-{
-    fprintf(stderr, "hv_bench.c:%d: not so: %s\n", line, what);
-    exit(1);
-}
-
-static double now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned n)
-{
-    qsort(values, n, sizeof *values, by_value);
-    return values[n / 2];
-}
 
 static unsigned missed, rounds = ROUNDS;
 static bool json;
@@ -105,102 +71,6 @@ static void ratio(const char *what, double *measured, const char *against, doubl
 static void line(const char *what, double value, const char *unit, double target)
 {
     print_row((struct row){ what, "", NAN, NAN, "", value, unit, target });
-}
-
-/* ---- Machines --------------------------------------------------------------------------------- */
-
-struct machine {
-    struct hv *hv;
-    void *memory;
-    size_t bytes;
-    unsigned domains, mappings;          /* ids 1 .. domains; each maps mappings references of the one before it */
-};
-
-static void machine_up(struct machine *m, uint64_t nr_frames)
-{
-    struct hv_config config = { .nr_frames = nr_frames };
-
-    m->bytes = nr_frames * HV_PAGE_SIZE;
-    m->memory = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    MUST(m->memory != MAP_FAILED);
-    config.memory = m->memory;
-    MUST(hv_create(&m->hv, &config) == 0);
-}
-
-static void machine_down(struct machine *m)
-{
-    hv_destroy(m->hv);
-    munmap(m->memory, m->bytes);
-}
-
-static void add_domain(struct machine *m, domid_t id, uint64_t pages)
-{
-    struct hv_domain_config config;
-
-    hv_domain_config_init(&config);
-    config.max_pages = pages + 1;
-    MUST(hv_domain_create(m->hv, id, &config) == 0);
-    MUST(hv_page_alloc_run(m->hv, id, pages, NULL) == 0);
-}
-
-static void grow_table(struct machine *m, domid_t id, unsigned frames)
-{
-    uint64_t list[64];
-    struct gnttab_setup_table op = { .dom = DOMID_SELF, .nr_frames = frames };
-
-    op.frame_list.p = (void *)list;
-    MUST(hv_grant_table_op(m->hv, id, GNTTABOP_setup_table, &op, 1) == 0 && op.status == GNTST_okay);
-}
-
-static grant_entry_v1_t *entry(const struct machine *m, domid_t id, uint32_t ref)
-{
-    return (grant_entry_v1_t *)hv_grant_frame(m->hv, id, ref / 512) + ref % 512;
-}
-
-static void grant(struct machine *m, domid_t id, uint32_t ref, domid_t to, uint64_t gfn)
-{
-    uint64_t frame;
-
-    MUST(hv_grant_frame_number(m->hv, id, gfn, &frame) == 0);
-    entry(m, id, ref)->frame = (uint32_t)frame;
-    entry(m, id, ref)->domid = to;
-    entry(m, id, ref)->flags = GTF_permit_access;
-}
-
-static struct gnttab_map_grant_ref map_op(domid_t granter, uint32_t ref, uint64_t addr)
-{
-    return (struct gnttab_map_grant_ref){ .host_addr = addr, .flags = GNTMAP_host_map, .ref = ref, .dom = granter };
-}
-
-static domid_t granter_of(const struct machine *m, domid_t mapper)
-{
-    return mapper == 1 ? (domid_t)m->domains : (domid_t)(mapper - 1);
-}
-
-/* Every domain has granted mappings + BATCH references of as many pages to the next. */
-static void populate(struct machine *m, unsigned domains, unsigned mappings)
-{
-    unsigned pages = mappings + BATCH;
-
-    *m = (struct machine){ .domains = domains, .mappings = mappings };
-    machine_up(m, (uint64_t)domains * (pages + 8) + 64);
-    for (unsigned d = 1; d <= domains; d++) {
-        add_domain(m, (domid_t)d, pages);
-        grow_table(m, (domid_t)d, (REF0 + pages + 511) / 512);
-    }
-    for (unsigned d = 1; d <= domains; d++)
-        for (unsigned i = 0; i < pages; i++)
-            grant(m, granter_of(m, (domid_t)d), REF0 + i, (domid_t)d, i);
-}
-
-static void map_all(struct machine *m)
-{
-    for (unsigned d = 1; d <= m->domains; d++)
-        for (unsigned i = 0; i < m->mappings; i++) {
-            struct gnttab_map_grant_ref op = map_op(granter_of(m, (domid_t)d), REF0 + i, ADDR(i));
-
-            MUST(hv_grant_table_op(m->hv, (domid_t)d, GNTTABOP_map_grant_ref, &op, 1) == 0 && op.status == GNTST_okay);
-        }
 }
 
 /* ---- What is measured ------------------------------------------------------------------------- */
