@@ -87,7 +87,7 @@ def leaves_nothing(place, monkeypatch):
 
 @pytest.fixture(scope="session")
 def compiled():
-    """compiled(NAME, KIND) is the path of NAME.c from this directory, built as an ordinary guest program of the kind dynamic,
+    """compiled(NAME, KIND) is the path of NAME.c (and NAME_*.c) from this directory, built as an ordinary guest program of the kind dynamic,
     static or asan."""
     with tempfile.TemporaryDirectory(prefix="programs.") as directory:
         @functools.cache
@@ -96,7 +96,8 @@ def compiled():
             if kind == "dynamic" and os.environ.get("GNTSIM_WAY") == "socket":
                 kind = harness.library_kind()
             target = Path(directory) / ("%s-%s" % (name, kind))
-            subprocess.run([COMPILER, *FLAGS, *KINDS[kind], "-o", target, harness.SYSTEM / (name + ".c"), *MORE_LIBRARIES.get(name, []), *LIBRARIES], check=True)
+            sources = [harness.SYSTEM / (name + ".c"), *sorted(harness.SYSTEM.glob(name + "_*.c"))]
+            subprocess.run([COMPILER, *FLAGS, *KINDS[kind], "-o", target, *sources, *MORE_LIBRARIES.get(name, []), *LIBRARIES], check=True)
             return str(target)
 
         os.chmod(directory, 0o755)
