@@ -26,7 +26,7 @@ struct test_suite {
 
 extern const struct test_suite suite_smoke, suite_map, suite_unmap, suite_copy, suite_table, suite_version,
     suite_transfer, suite_misc, suite_evtchn, suite_life, suite_memory, suite_physmap, suite_audit, suite_faults,
-    suite_golden, suite_rows, suite_hooks, suite_foreign, suite_hostmap;
+    suite_golden, suite_rows, suite_hooks, suite_foreign, suite_hostmap, suite_map_place, suite_copy_v2;
 
 enum { PV = 0, HVM = 1 };
 

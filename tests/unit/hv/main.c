@@ -6,8 +6,8 @@
 #include "rows.h"
 
 static const struct test_suite *const suites[] = {
-    &suite_smoke, &suite_map, &suite_unmap, &suite_copy, &suite_table, &suite_version, &suite_transfer, &suite_misc,
-    &suite_evtchn, &suite_memory, &suite_life, &suite_physmap, &suite_foreign,
+    &suite_smoke, &suite_map, &suite_map_place, &suite_unmap, &suite_copy, &suite_copy_v2, &suite_table, &suite_version,
+    &suite_transfer, &suite_misc, &suite_evtchn, &suite_memory, &suite_life, &suite_physmap, &suite_foreign,
     &suite_audit, &suite_faults, &suite_golden, &suite_rows, &suite_hooks, &suite_hostmap,
 };
 #define NR_SUITES (sizeof suites / sizeof *suites)

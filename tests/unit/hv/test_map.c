@@ -1,23 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* GNTTABOP_map_grant_ref: who may map what, in which order it is found out, and what a mapping holds. */
-#include "harness.h"
+#include "scene_map.h"
 
 #include "hv_i.h"
-
-#define HOST GNTMAP_host_map
-#define DEV GNTMAP_device_map
-#define RO GNTMAP_readonly
-
-/* An element that fails leaves handle and bus address as they came in. */
-static int refused(domid_t ld, domid_t rd, uint32_t ref, uint32_t flags, uint64_t addr)
-{
-    struct gnttab_map_grant_ref op = map_op(ld, rd, ref, flags, addr);
-
-    EQ(op.handle, 0x77);
-    EQ(op.dev_bus_addr, 0x99);
-    audit_clean();
-    return op.status;
-}
 
 /* The number that the next successful mapping gets: tells whether a failed one used up a position. */
 static uint32_t next_handle(domid_t ld)
@@ -424,160 +409,6 @@ TEST_VERSIONS(bits_that_the_guest_clears_are_not_put_back)
     EQ(flags_of(1, 8), GTF_permit_access);
 }
 
-/* ---- What frames can be mapped ---------------------------------------------------------------- */
-
-TEST_HVM(an_auto_translated_granter_names_gfns)
-{
-    static const struct {
-        const char *what;
-        uint64_t gfn;
-        int status;
-    } cases[] = {
-        { "memory", 3, GNTST_okay }, { "a hole", 40, GNTST_bad_page }, { "no frame at all", 0xfffffff0u, GNTST_bad_page },
-        { "paged out", 5, GNTST_eagain }, { "a grant", 0x500, GNTST_bad_page },
-    };
-    uint32_t handle;
-
-    EQ(hv_page_out(w.hv, 1, 5), 0);
-    grant(3, 8, 1, 1, 0);
-    EQ(map(1, 3, 8, HOST, 0x500 * 4096, NULL), GNTST_okay);
-    for (int readonly = 0; readonly <= 1; readonly++)
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            uint32_t ref = 20 + (uint32_t)i;
-
-            *v1(1, ref) = (grant_entry_v1_t){ GTF_permit_access, 2, (uint32_t)cases[i].gfn };
-            EQ(map(2, 1, ref, HOST | (readonly ? RO : 0), A(10 + i), &handle), cases[i].status);
-            if (!cases[i].status)
-                EQ(unmap(2, handle, A(10 + i)), GNTST_okay);
-            EQ(flags_of(1, ref), GTF_permit_access);
-            audit_clean();
-        }
-}
-
-TEST_PV(a_pv_granter_names_frames_that_it_owns)
-{
-    const struct {
-        const char *what;
-        uint64_t mfn;
-        int status;
-    } cases[] = {
-        { "its own", mfn_of(1, 3), GNTST_okay }, { "another's", mfn_of(3, 3), GNTST_bad_page },
-        { "frame 0", 0, GNTST_bad_page }, { "a free one", w.nr_frames - 1, GNTST_bad_page },
-        { "none", w.nr_frames, GNTST_bad_page }, { "far out", 0xffffffffu, GNTST_bad_page },
-        { "its grant frame", hv_grant_frame_mfn(w.hv, 1, 0), GNTST_okay },
-        { "another's grant frame", hv_grant_frame_mfn(w.hv, 3, 0), GNTST_bad_page },
-    };
-    uint32_t handle;
-
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        uint32_t ref = 20 + (uint32_t)i;
-
-        *v1(1, ref) = (grant_entry_v1_t){ GTF_permit_access, 2, (uint32_t)cases[i].mfn };
-        EQ(map(2, 1, ref, HOST, A(10 + i), &handle), cases[i].status);
-        audit_clean();
-        if (!cases[i].status)
-            EQ(unmap(2, handle, A(10 + i)), GNTST_okay);
-        EQ(flags_of(1, ref), GTF_permit_access);
-    }
-    /* 64 bits in version 2. */
-    EQ(set_version(1, 2, NULL), 0);
-    grant(1, 20, 2, 3, 0);
-    v2(1, 20)->full_page.frame |= UINT64_C(1) << 32;
-    EQ(map(2, 1, 20, HOST, A(1), NULL), GNTST_bad_page);
-}
-
-/* ---- Where an auto-translated caller puts it -------------------------------------------------- */
-
-TEST_HVM(a_mapping_replaces_what_is_at_its_gfn)
-{
-    uint64_t old = mfn_of(2, 6), paged = mfn_of(2, 7), out;
-    uint32_t handle;
-
-    grant(1, 8, 2, 3, 0);
-    EQ(hv_page_out(w.hv, 2, 7), 0);
-    /* Low address bits do not matter. Memory stays the domain's, out of its sight. */
-    EQ(map(2, 1, 8, HOST, 6 * 4096 + 123, &handle), GNTST_okay);
-    EQ(mfn_of(2, 6), mfn_of(1, 3));
-    EQ(frame(old).owner, 2);
-    EQ(frame(old).gfn, UINT64_MAX);
-    EQ(info(2).tot_pages, 15);
-    audit_clean();
-    EQ(unmap(2, handle, 6 * 4096 + 4), GNTST_okay);
-    EQ(hv_gfn_to_mfn(w.hv, 2, 6, &out), -ENOENT);
-    /* What was paged out is given up. */
-    EQ(info(2).paged_pages, 1);
-    EQ(map(2, 1, 8, HOST, 7 * 4096, &handle), GNTST_okay);
-    EQ(info(2).paged_pages, 0);
-    EQ(frame(paged).owner, -1);
-    audit_clean();
-    /* The same, after a pager was asked for it. */
-    EQ(hv_page_out(w.hv, 2, 8), 0);
-    grant(2, 9, 1, 8, 0);
-    EQ(map(1, 2, 9, HOST, A(5), NULL), GNTST_eagain);
-    EQ(map(2, 1, 8, HOST, 8 * 4096, &handle), GNTST_okay);
-    EQ(info(2).paged_pages, 0);
-    audit_clean();
-}
-
-TEST_HVM(mapping_an_own_page_takes_it_from_where_it_was)
-{
-    uint64_t mfn = mfn_of(1, 3), out;
-    uint32_t handle;
-
-    grant(1, 8, 1, 3, 0);
-    EQ(map(1, 1, 8, HOST, 0x600 * 4096, &handle), GNTST_okay);
-    EQ(hv_gfn_to_mfn(w.hv, 1, 3, &out), -ENOENT);
-    EQ(mfn_of(1, 0x600), mfn);
-    EQ(frame(mfn).writable_types, 1);
-    audit_clean();
-    EQ(unmap(1, handle, 0x600 * 4096), GNTST_okay);
-    EQ(hv_gfn_to_mfn(w.hv, 1, 0x600, &out), -ENOENT);
-    EQ(frame(mfn).owner, 1);
-    audit_clean();
-    /* Right on top of itself. */
-    grant(1, 9, 1, 4, 0);
-    EQ(map(1, 1, 9, HOST, 4 * 4096, &handle), GNTST_okay);
-    audit_clean();
-    EQ(unmap(1, handle, 4 * 4096), GNTST_okay);
-    audit_clean();
-}
-
-TEST_HVM(a_grant_on_top_of_a_grant_crashes_the_caller)
-{
-    struct gnttab_map_grant_ref op = { .dom = 1, .ref = 8, .flags = HOST };
-    uint64_t mfn = mfn_of(1, 3);
-    uint32_t handle;
-
-    grant(1, 8, 2, 3, 0);
-    grant(1, 9, 2, 4, 0);
-    EQ(map(2, 1, 8, HOST, A(1), &handle), GNTST_okay);
-    EQ(map(2, 1, 9, HOST, A(1), NULL), GNTST_general_error);
-    EQ(w.crashes, 1);
-    OK(info(2).crashed && !info(1).crashed);
-    EQ(frame(mfn).refs, 2);
-    audit_clean();
-    EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_map_grant_ref, &op, 1), -ESRCH);
-    EQ(hv_domain_destroy(w.hv, 2), 0);
-    EQ(frame(mfn).refs, 1);
-}
-
-TEST_HVM(flags_beyond_readonly_are_refused)
-{
-    grant(1, 8, 2, 3, 0);
-    EQ(refused(2, 1, 8, HOST | 0x10000, A(1)), GNTST_general_error);
-    EQ(refused(2, 1, 8, HOST | 0x20, A(1)), GNTST_general_error);
-    EQ(flags_of(1, 8), GTF_permit_access);
-}
-
-TEST_HVM(a_gfn_that_cannot_exist_is_refused)
-{
-    grant(1, 8, 2, 3, 0);
-    EQ(refused(2, 1, 8, HOST, UINT64_MAX), GNTST_general_error);
-    EQ(refused(2, 1, 8, HOST, P2M_MAX_GFN * 4096), GNTST_general_error);
-    EQ(map(2, 1, 8, HOST, (P2M_MAX_GFN - 1) * 4096, NULL), GNTST_okay);
-    audit_clean();
-}
-
 /* ---- White box: what no sequence of calls reaches --------------------------------------------- */
 
 TEST_KINDS(a_frame_that_is_not_the_granters_is_never_mapped)
@@ -636,71 +467,6 @@ TEST_HVM(a_domain_crashes_once)
     audit_clean();
 }
 
-/* ---- Through hv_pv_ops ------------------------------------------------------------------------ */
-
-struct space {
-    uint64_t addr, mfn, new_addr;
-    uint32_t flags;
-    int rc, maps, unmaps;
-};
-
-static int space_map(void *ctx, uint64_t addr, uint32_t flags, uint64_t mfn)
-{
-    struct space *s = ctx;
-
-    s->maps++;
-    s->addr = addr;
-    s->flags = flags;
-    s->mfn = mfn;
-    return s->rc;
-}
-
-static int space_unmap(void *ctx, uint64_t addr, uint32_t flags, uint64_t mfn, uint64_t new_addr)
-{
-    struct space *s = ctx;
-
-    s->unmaps++;
-    s->addr = addr;
-    s->flags = flags;
-    s->mfn = mfn;
-    s->new_addr = new_addr;
-    return s->rc;
-}
-
-TEST_PV(a_pv_domains_own_address_space_is_asked)
-{
-    static const struct hv_pv_ops ops = { .map = space_map, .unmap = space_unmap };
-    struct space s = { .rc = -1 };
-    struct hv_domain_config config;
-    uint32_t handle;
-
-    hv_domain_config_init(&config);
-    config.pv_ops = &ops;
-    config.pv_ctx = &s;
-    EQ(add_domain_with(5, &config), 0);
-    grant(1, 8, 5, 3, 0);
-    EQ(refused(5, 1, 8, HOST, 0x1234567), GNTST_general_error);
-    s.rc = 0;
-    EQ(map(5, 1, 8, HOST | GNTMAP_contains_pte | GNTMAP_application_map, 0x1234567, &handle), GNTST_okay);
-    EQ(s.addr, 0x1234567);
-    EQ(s.mfn, mfn_of(1, 3));
-    EQ(s.flags, HOST | GNTMAP_contains_pte | GNTMAP_application_map);
-    audit_clean();
-    s.rc = -EINVAL;
-    EQ(unmap(5, handle, 0x777), GNTST_general_error);
-    s.rc = 0;
-    EQ(replace(5, handle, 0x1234567, 0x555), GNTST_okay);
-    EQ(s.addr, 0x1234567);
-    EQ(s.new_addr, 0x555);
-    EQ(s.maps, 2);
-    EQ(s.unmaps, 2);
-    /* At its death nobody is asked. */
-    EQ(map(5, 1, 8, HOST, 0x1000, &handle), GNTST_okay);
-    EQ(hv_domain_destroy(w.hv, 5), 0);
-    EQ(s.unmaps, 2);
-    EQ(flags_of(1, 8), GTF_permit_access);
-}
-
 static const struct test_case cases[] = {
     { "checks come in Xen's order", checks_come_in_xens_order,
       "ops:1.1/1 ops:1.1/2 ops:1.1/3 ops:1.1/6 ops:1.1/order ops:0.5/map life:2.3/fail-late life:2.3/fail-early" },
@@ -731,21 +497,10 @@ static const struct test_case cases[] = {
     { "a read-only use leaves the guest's own writing bit", a_readonly_use_leaves_the_guests_own_writing_bit,
       "ent:5-while/sets-bits life:3/writing" },
     { "bits that the guest clears are not put back", bits_that_the_guest_clears_are_not_put_back, "ent:5-while/clears-bits" },
-    { "an auto-translated granter names gfns", an_auto_translated_granter_names_gfns,
-      "ops:1.1/9 ops:1.3/ram ops:1.3/paged ops:1.3/hole ops:1.3/grant page:1/map page:1/released" },
-    { "a PV granter names frames that it owns", a_pv_granter_names_frames_that_it_owns, "ops:1.3/pv" },
-    { "a mapping replaces what is at its gfn", a_mapping_replaces_what_is_at_its_gfn,
-      "ops:1.4/b ops:1.4/e ops:1.4/f ops:1.4/i ops:2.2/hvm life:3/physmap" },
-    { "mapping an own page takes it from where it was", mapping_an_own_page_takes_it_from_where_it_was, "ops:1.4/h life:3/m2p" },
-    { "a grant on top of a grant crashes the caller", a_grant_on_top_of_a_grant_crashes_the_caller,
-      "ops:1.4/c life:3-grantee/overwrite" },
-    { "flags beyond read-only are refused", flags_beyond_readonly_are_refused, "ops:1.4/a" },
-    { "a gfn that cannot exist is refused", a_gfn_that_cannot_exist_is_refused, "ops:1.4/i" },
     { "a frame that is not the granter's is never mapped", a_frame_that_is_not_the_granters_is_never_mapped,
       "ops:1.1/12 ops:1.1/14" },
     { "a fault on writing leaves the mapping", a_fault_on_writing_leaves_the_mapping, "ops:0.4/fault" },
     { "a domain crashes once", a_domain_crashes_once, "" },
-    { "a PV domain's own address space is asked", a_pv_domains_own_address_space_is_asked, "ops:1.4/pv life:4/pv" },
     { NULL, NULL, NULL },
 };
 const struct test_suite suite_map = { "map", cases };
