@@ -52,8 +52,9 @@ def test_no_file_names_a_place_of_somebodys_machine():
 
 
 def test_no_source_file_is_too_long_to_be_read():
-    long = ["%s: %d" % (path.relative_to(TOP), len(path.read_text().splitlines())) for path in source(".c", ".h")
-            if path.parts[len(TOP.parts)] in PARTS and len(path.read_text().splitlines()) > 900]
+    """About 500 lines are the aim; nothing is let grow past 700."""
+    lengths = {path: len(path.read_text().splitlines()) for path in source(".c", ".h", ".py")}
+    long = ["%s: %d" % (path.relative_to(TOP), length) for path, length in lengths.items() if length > 700]
     assert not long, long
 
 
