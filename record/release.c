@@ -4,7 +4,7 @@
  * completed by the machine's server, which must trace the thread for that moment, and a thread has one tracer. So that the
  * thread is found again, and nothing of it missed, it runs into an endless loop right behind the call.
  */
-#include "trace_i.h"
+#include "tracer_i.h"
 
 #include <errno.h>
 #include <signal.h>

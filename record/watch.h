@@ -9,7 +9,7 @@
 #include <json-c/json.h>
 
 #include "space.h"
-#include "trace.h"
+#include "tracer.h"
 
 struct event {
     json_object *json;              /* the call; the answer is added to it when it is known */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_i.h"
+#include "tracer_i.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef GNTSIM_RECORD_TRACE_I_H
-#define GNTSIM_RECORD_TRACE_I_H
+#ifndef GNTSIM_RECORD_TRACER_I_H
+#define GNTSIM_RECORD_TRACER_I_H
 
 #include <sys/ptrace.h>
 
-#include "trace.h"
+#include "tracer.h"
 
 #define TRACE_OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | \
                        PTRACE_O_EXITKILL)

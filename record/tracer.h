@@ -3,8 +3,8 @@
  * Runs a command and looks at every system call that it and its descendants make, with ptrace: nothing is needed that the user
  * does not have, and static programs are seen as well.
  */
-#ifndef GNTSIM_RECORD_TRACE_H
-#define GNTSIM_RECORD_TRACE_H
+#ifndef GNTSIM_RECORD_TRACER_H
+#define GNTSIM_RECORD_TRACER_H
 
 #include <stdbool.h>
 #include <stdint.h>
