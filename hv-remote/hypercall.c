@@ -5,6 +5,7 @@
  * out: the caller gets -EFAULT, as from a real one, but elements behind that one were not left out.
  */
 #include "client_i.h"
+#include "../sim-hv/plain_memory_i.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,24 +13,6 @@
 #include <string.h>
 
 static_assert(sizeof(struct gnttab_copy) * REMOTE_PIECE <= REMOTE_MAX_DATA, "a piece of the largest elements fits");
-
-static int plain_copy_from(void *ctx, void *to, uint64_t from, size_t size)
-{
-    (void)ctx;
-    if (!from)
-        return -EFAULT;
-    memcpy(to, (const void *)(uintptr_t)from, size);
-    return 0;
-}
-
-static int plain_copy_to(void *ctx, uint64_t to, const void *from, size_t size)
-{
-    (void)ctx;
-    if (!to)
-        return -EFAULT;
-    memcpy((void *)(uintptr_t)to, from, size);
-    return 0;
-}
 
 const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from, .copy_to = plain_copy_to };
 

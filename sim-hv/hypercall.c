@@ -1,24 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Entry of hypercalls, and the caller's memory. */
 #include "hv_i.h"
-
-static int plain_copy_from(void *ctx, void *to, uint64_t from, size_t size)
-{
-    (void)ctx;
-    if (!from)
-        return -EFAULT;
-    memcpy(to, (const void *)(uintptr_t)from, size);
-    return 0;
-}
-
-static int plain_copy_to(void *ctx, uint64_t to, const void *from, size_t size)
-{
-    (void)ctx;
-    if (!to)
-        return -EFAULT;
-    memcpy((void *)(uintptr_t)to, from, size);
-    return 0;
-}
+#include "plain_memory_i.h"
 
 const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from, .copy_to = plain_copy_to };
 
