@@ -7,15 +7,15 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "kill.h"
 
 #define HOST_MODULES ".host"      /* under /sys/module: the host's own */
 
@@ -271,38 +271,22 @@ int ns_make_domain(domid_t id)
     return make.result;
 }
 
+static bool is_in(const void *ctx, pid_t pid)
+{
+    const struct stat *ns = ctx;
+    char path[64];
+    struct stat st;
+
+    snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
+    return !stat(path, &st) && st.st_ino == ns->st_ino && st.st_dev == ns->st_dev;
+}
+
 void ns_kill_all(int ns_fd, bool wait)
 {
-    struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
-    struct stat ns, st;
-    bool found = true;
+    struct stat ns;
 
-    if (ns_fd < 0 || fstat(ns_fd, &ns))
-        return;
-    /* A killed process needs a moment to go; one that forks meanwhile needs another round. */
-    for (int round = 0; found && round < (wait ? 2000 : 1); round++) {
-        struct dirent *entry;
-        DIR *proc = opendir("/proc");
-
-        if (!proc)
-            return;
-        found = false;
-        while ((entry = readdir(proc))) {
-            char path[300];
-            pid_t pid = atoi(entry->d_name);
-
-            if (pid <= 0 || pid == getpid())
-                continue;
-            snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
-            if (!stat(path, &st) && st.st_ino == ns.st_ino && st.st_dev == ns.st_dev) {
-                kill(pid, SIGKILL);
-                found = true;
-            }
-        }
-        closedir(proc);
-        if (found && wait)
-            nanosleep(&pause, NULL);
-    }
+    if (ns_fd >= 0 && !fstat(ns_fd, &ns))
+        kill_processes(is_in, &ns, wait);
 }
 
 /* ---- Joining ---------------------------------------------------------------------------------- */
