@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 #include "cli.h"
 
 /* ---- The recorded events ---------------------------------------------------------------------- */
@@ -150,8 +152,6 @@ static void *work(void *arg)
 /* Until a running worker stops or ends. */
 static void await(struct replay *r, struct replay_worker *worker)
 {
-    struct replay_worker **link = &r->workers;
-
     pthread_mutex_lock(&r->mutex);
     while (worker->running)
         pthread_cond_wait(&r->changed, &r->mutex);
@@ -159,9 +159,7 @@ static void await(struct replay *r, struct replay_worker *worker)
     if (!worker->ended)
         return;
     pthread_join(worker->thread, NULL);
-    while (*link != worker)
-        link = &(*link)->next;
-    *link = worker->next;
+    LL_DELETE(r->workers, worker);
     json_object_put(worker->event);
     free(worker);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 #include "actor_i.h"
 #include "adversary.h"
 #include "machine.h"
@@ -207,12 +209,9 @@ fail:
 static struct kernel_page *forget_grant(struct actor *a, struct guest_grant *grant)
 {
     struct kernel_page *page = NULL;
-    struct guest_grant **link;
 
     if (grant->page) {
-        for (link = &grant->page->grants; *link != grant; link = &(*link)->next)
-            ;
-        *link = grant->next;
+        LL_DELETE(grant->page->grants, grant);
         page = grant->page->page;
     }
     a->stale[a->nr_stale++ % ACTOR_MAX_STALE] = (grant_ref_t)grant->object.id;

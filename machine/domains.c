@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <utlist.h>
+
 #include "actor.h"
 #include "faults.h"
 #include "machine.h"
@@ -138,13 +140,9 @@ fail:
 
 static void domain_try_free(struct domain *d)
 {
-    struct domain **link;
-
     if (!d->dead || d->in_flight || d->open_files)
         return;
-    for (link = &d->machine->domains; *link != d; link = &(*link)->next)
-        ;
-    *link = d->next;
+    LL_DELETE(d->machine->domains, d);
     for (unsigned i = 0; i < d->machine->nr_ways; i++)
         if (d->machine->ways[i]->forget)
             d->machine->ways[i]->forget(d);
@@ -185,14 +183,11 @@ static int destroy(struct machine *m, domid_t id, bool kill)
 
 static int destroy_outside(struct machine *m, domid_t id)
 {
-    struct outside **link = &m->outsiders, *o;
+    struct outside *o = machine_outside(m, id);
 
-    while (*link && (*link)->id != id)
-        link = &(*link)->next;
-    o = *link;
     if (!o)
         return -ESRCH;
-    *link = o->next;
+    LL_DELETE(m->outsiders, o);
     o->next = NULL;
     hv_domain_destroy(m->hv, id);
     o->gone(o);
@@ -232,8 +227,7 @@ int machine_outside_create(struct machine *m, struct outside *o, const struct hv
     if (rc)
         return rc;
     forget_successor(m, o->id);
-    o->next = m->outsiders;
-    m->outsiders = o;
+    LL_PREPEND(m->outsiders, o);
     return 0;
 }
 

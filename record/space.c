@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include <utlist.h>
+
 static void *must(void *p)
 {
     if (!p)
@@ -32,12 +34,9 @@ void space_add_fd(struct space *space, pid_t tgid, int fd, unsigned file)
 
 bool space_drop_fd(struct space *space, struct held_fd *fd)
 {
-    struct held_fd **link = &space->fds;
     unsigned file = fd->file;
 
-    while (*link != fd)
-        link = &(*link)->next;
-    *link = fd->next;
+    LL_DELETE(space->fds, fd);
     free(fd);
     for (const struct held_fd *f = space->fds; f; f = f->next)
         if (f->file == file)
