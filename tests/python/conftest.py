@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Fixtures for the tests of the Python package. What must hold after each test is the same as for tests/system."""
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,7 @@ LIBRARIES = ["-lxengnttab", "-lxenevtchn", "-lxentoollog", "-lxentoolcore"]
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_device_files: programs of the test use /dev/xen")
-    harness.become_subreaper()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for sig in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(sig, signal.SIG_DFL)
+    harness.begin()
 
 
 def pytest_collection_modifyitems(items):
@@ -51,15 +47,8 @@ def leaves_nothing(place, monkeypatch):
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    mounts = harness.mounts()
-    before = set(harness.children())
-    yield
-    try:
-        harness.eventually(lambda: not set(harness.children()) - before, lambda: "no process is left: %s" % harness.children(), 10)
-    finally:
-        for pid in set(harness.children()) - before:
-            os.kill(pid, signal.SIGKILL)
-    assert harness.mounts() == mounts
+    with harness.nothing_stays():
+        yield
     left = [name for name in os.listdir(temporary) if not name.startswith("pytest-of-")]
     assert not left, "files are left in TMPDIR: %s" % left
 

@@ -3,7 +3,6 @@
 import functools
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -31,11 +30,7 @@ def host_refuses():
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_no_machine: runs where no machine can be served, too")
-    harness.become_subreaper()
-    # Whoever started us in the background or under nohup may have had these ignored, and programs inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for sig in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(sig, signal.SIG_DFL)
+    harness.begin()
 
 
 def pytest_collection_modifyitems(items):
@@ -65,18 +60,8 @@ def leaves_nothing(place, monkeypatch):
     # Machines without a mount of their own have memory here; other tests run at the same time.
     shared = tempfile.mkdtemp(prefix="t.", dir="/dev/shm")
     monkeypatch.setenv("GNTSIM_TMPDIR", shared)
-    mounts = harness.mounts()
-    before = set(harness.children())
-
-    yield
-
-    try:
-        harness.eventually(lambda: not set(harness.children()) - before,
-                           lambda: "no process is left: %s" % harness.children(), 10)
-    finally:
-        for pid in set(harness.children()) - before:
-            os.kill(pid, signal.SIGKILL)
-    assert harness.mounts() == mounts
+    with harness.nothing_stays():
+        yield
     assert not os.listdir(temporary), "files are left in TMPDIR"
     left = os.listdir(shared)
     shutil.rmtree(shared)

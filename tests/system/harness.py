@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the tests of whole processes are made of: the gntsim command, a machine that is served for one test, and agents, that is
 processes of its domains that do what the test says."""
+import contextlib
 import ctypes
 import json
 import os
@@ -29,9 +30,14 @@ def eventually(condition, what, patience=PATIENCE):
         time.sleep(0.002)
 
 
-def become_subreaper():
-    """Orphans of the processes that a test starts become our children, so that none can hide."""
+def begin():
+    """Before the first test."""
+    # Orphans of the processes that a test starts become our children, so that none can hide.
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+    # Whoever started us in the background or under nohup may have had these ignored, and programs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for sig in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(sig, signal.SIG_DFL)
 
 
 def children():
@@ -56,6 +62,19 @@ def mounts():
     """Mounts of this namespace that gntsim made."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return [line for line in lines if "gntsim" in line.split(" - ")[1]]
+
+
+@contextlib.contextmanager
+def nothing_stays():
+    """What happens within leaves no process and no mount behind."""
+    mounted, before = mounts(), set(children())
+    yield
+    try:
+        eventually(lambda: not set(children()) - before, lambda: "no process is left: %s" % children(), 10)
+    finally:
+        for pid in set(children()) - before:
+            os.kill(pid, signal.SIGKILL)
+    assert mounts() == mounted
 
 
 def library_kind():
