@@ -19,6 +19,7 @@
 #include "filter.h"
 #include "machine.h"
 #include "maps.h"
+#include "stub.h"
 #include "supervisor_i.h"
 
 #define MAX_TRIES 1000
@@ -35,6 +36,17 @@ struct placing {
     int our_fd;
 };
 
+/* The machine's memory from mfn on, of which nothing is behind its end. */
+static uint64_t offset_of(const struct placing *placing, uint64_t mfn)
+{
+    return (mfn == HV_INVALID_MFN ? placing->notice->supervisor->machine->nr_frames : mfn) * HV_PAGE_SIZE;
+}
+
+static unsigned flags_of(const struct placing *placing, unsigned fixed)
+{
+    return (placing->vma->is_private ? MAP_PRIVATE : MAP_SHARED) | INJECTED_MMAP_FLAG | placing->keep | fixed;
+}
+
 static long call_mmap(struct inject *inject, uint64_t addr, uint64_t pages, unsigned prot, unsigned flags, int fd,
                       uint64_t offset)
 {
@@ -44,11 +56,8 @@ static long call_mmap(struct inject *inject, uint64_t addr, uint64_t pages, unsi
 }
 
 /* Makes the runs appear at addr. Returns addr or a negative errno, with nothing left mapped. */
-static long place_runs(struct placing *placing, struct inject *inject, int their_fd)
+static long place_runs(struct placing *placing, struct inject *inject, int their_fd, unsigned fixed)
 {
-    const struct machine *m = placing->notice->supervisor->machine;
-    unsigned fixed = placing->fixed ? placing->fixed : MAP_FIXED_NOREPLACE;
-    unsigned type = placing->vma->is_private ? MAP_PRIVATE : MAP_SHARED;
     uint64_t at = placing->addr;
     long result;
 
@@ -59,39 +68,48 @@ static long place_runs(struct placing *placing, struct inject *inject, int their
         fixed = MAP_FIXED;
     }
     for (size_t i = 0; i < placing->nr_runs; at += placing->runs[i].nr * HV_PAGE_SIZE, i++) {
-        /* Behind the end of the memory there is nothing. */
-        uint64_t first = placing->runs[i].mfn == HV_INVALID_MFN ? m->nr_frames : placing->runs[i].mfn;
-
-        result = call_mmap(inject, at, placing->runs[i].nr, placing->vma->map_prot, type | INJECTED_MMAP_FLAG | placing->keep | fixed,
-                           their_fd, first * HV_PAGE_SIZE);
+        result = call_mmap(inject, at, placing->runs[i].nr, placing->vma->map_prot, flags_of(placing, fixed), their_fd,
+                           offset_of(placing, placing->runs[i].mfn));
         if (result < 0) {
             if (placing->nr_runs > 1)
                 inject_call(inject, SYS_munmap, (uint64_t[6]){ placing->addr, placing->nr_pages * HV_PAGE_SIZE, INJECTED_MAGIC });
             return result;
         }
     }
+    if (placing->vma->dont_copy)
+        inject_call(inject, SYS_madvise, (uint64_t[6]){ placing->addr, placing->nr_pages * HV_PAGE_SIZE, MADV_DONTFORK });
     return (long)placing->addr;
 }
 
-/* The whole placing, by a thread that has the descriptor. */
+/* The same for the one run that almost every mapping has. Closes the descriptor if it succeeds. */
+static long place_run(struct placing *placing, struct inject *inject, int their_fd, unsigned fixed)
+{
+    uint64_t args[6] = { placing->addr, placing->nr_pages * HV_PAGE_SIZE, placing->vma->map_prot, flags_of(placing, fixed),
+                         (uint64_t)their_fd, offset_of(placing, placing->runs[0].mfn) };
+
+    return stub_map(inject, args, placing->vma->dont_copy ? MADV_DONTFORK : MADV_DOFORK);
+}
+
+/* The whole placing, by a thread that has the descriptor, which is closed. */
 static long place(struct placing *placing, struct inject *inject, int their_fd)
 {
     struct machine *m = placing->notice->supervisor->machine;
-    uint64_t size = placing->nr_pages * HV_PAGE_SIZE;
+    unsigned fixed = placing->fixed ? placing->fixed : MAP_FIXED_NOREPLACE;
+    bool at_once = placing->nr_runs == 1 && stub_prepare(inject);
     long result;
 
     for (int tries = 0; tries < 100; tries++) {
-        result = place_runs(placing, inject, their_fd);
+        result = at_once ? place_run(placing, inject, their_fd, fixed) : place_runs(placing, inject, their_fd, fixed);
         if (result != -EEXIST || placing->fixed)
             break;
         machine_lock(m);
         placing->addr = maps_window_alloc(m->maps, placing->nr_pages);
         machine_unlock(m);
     }
+    if (!at_once || result < 0)
+        inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
     if (result == -EEXIST && !placing->fixed)
         result = -ENOMEM;
-    if (result >= 0 && placing->vma->dont_copy)
-        inject_call(inject, SYS_madvise, (uint64_t[6]){ placing->addr, size, MADV_DONTFORK });
     return result;
 }
 
@@ -167,12 +185,7 @@ static bool place_in_caller(struct placing *placing, struct inject *inject, long
         inject_end(inject, 0);
         return false;
     }
-    if (their_fd >= 0) {
-        *result = place(placing, inject, their_fd);
-        inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
-    } else {
-        *result = place_by_stand_in(placing, inject);
-    }
+    *result = their_fd >= 0 ? place(placing, inject, their_fd) : place_by_stand_in(placing, inject);
     return true;
 }
 
