@@ -127,6 +127,12 @@ static bool resume(struct inject *inject, struct user_regs_struct *regs, long nr
     return !inject->gone;
 }
 
+/* Out of a stop that is not ours. A SIGSTOP comes as a signal first; passed on, it stops the process, and this thread once we let go of it. */
+static long go_on(struct inject *inject, enum __ptrace_request how, int status)
+{
+    return ptrace(how, inject->tid, NULL, status >> 8 == SIGSTOP ? SIGSTOP : 0);
+}
+
 /* Waits until the thread has stopped at rip, and returns its rax. */
 static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request how)
 {
@@ -146,7 +152,7 @@ static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request h
             return -EFAULT;      /* the client took away its own code */
         /* A SIGSTOP of somebody's cannot be masked. Its stop may come before the step, or after it and before the step's
          * own, which must not be left behind: it would kill the thread later. A further step collects it. */
-        if (ptrace(how, inject->tid, NULL, NULL))
+        if (go_on(inject, how, status))
             collect(inject);
     }
     return -ESRCH;
@@ -250,7 +256,7 @@ bool inject_is_waiting(struct inject *inject)
     }
     if (regs.rip == inject->regs.rip)
         return false;      /* the call is over */
-    if (ptrace(PTRACE_SINGLESTEP, inject->tid, NULL, NULL))
+    if (go_on(inject, PTRACE_SINGLESTEP, status))
         collect(inject);
     return !inject->gone;
 }
