@@ -81,7 +81,7 @@ static long place_runs(struct placing *placing, struct inject *inject, int their
     return (long)placing->addr;
 }
 
-/* The same for the one run that almost every mapping has. Closes the descriptor if it succeeds. */
+/* The same for the one run that almost every mapping has, by a thread that is alone. Closes the descriptor if it succeeds. */
 static long place_run(struct placing *placing, struct inject *inject, int their_fd, unsigned fixed)
 {
     uint64_t args[6] = { placing->addr, placing->nr_pages * HV_PAGE_SIZE, placing->vma->map_prot, flags_of(placing, fixed),
@@ -90,12 +90,11 @@ static long place_run(struct placing *placing, struct inject *inject, int their_
     return stub_map(inject, args, placing->vma->dont_copy ? MADV_DONTFORK : MADV_DOFORK);
 }
 
-/* The whole placing, by a thread that has the descriptor, which is closed. */
-static long place(struct placing *placing, struct inject *inject, int their_fd)
+/* The whole placing, by a thread that has the descriptor. */
+static long place(struct placing *placing, struct inject *inject, int their_fd, bool at_once)
 {
     struct machine *m = placing->notice->supervisor->machine;
     unsigned fixed = placing->fixed ? placing->fixed : MAP_FIXED_NOREPLACE;
-    bool at_once = placing->nr_runs == 1 && stub_prepare(inject);
     long result;
 
     for (int tries = 0; tries < 100; tries++) {
@@ -106,17 +105,14 @@ static long place(struct placing *placing, struct inject *inject, int their_fd)
         placing->addr = maps_window_alloc(m->maps, placing->nr_pages);
         machine_unlock(m);
     }
-    if (!at_once || result < 0)
-        inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
-    if (result == -EEXIST && !placing->fixed)
-        result = -ENOMEM;
-    return result;
+    return result == -EEXIST && !placing->fixed ? -ENOMEM : result;
 }
 
-/* Lends the descriptor to a thread that waits in its notice's call. With SECCOMP_ADDFD_FLAG_SEND that is the answer, too: one wait less. */
-static int lend(const struct notice *notice, int our_fd, unsigned flags)
+/* Lends the descriptor to a thread that waits in its notice's call, and answers the call with its number. Negative errno: it waits on. */
+static int lend(const struct notice *notice, int our_fd)
 {
-    struct seccomp_notif_addfd add = { .id = notice->id, .flags = flags, .srcfd = (uint32_t)our_fd, .newfd_flags = O_CLOEXEC };
+    struct seccomp_notif_addfd add = { .id = notice->id, .flags = SECCOMP_ADDFD_FLAG_SEND, .srcfd = (uint32_t)our_fd,
+                                       .newfd_flags = O_CLOEXEC };
     int fd = ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
     return fd < 0 ? -errno : fd;
@@ -141,7 +137,7 @@ static long place_by_stand_in(struct placing *placing, struct inject *inject)
         if (!inject_call_begin(&stand_in, SYS_remap_file_pages, nothing) ||
             !receive_from(placing->notice->supervisor, &stand_in, &notice))
             continue;
-        fd = lend(&notice, placing->our_fd, SECCOMP_ADDFD_FLAG_SEND);
+        fd = lend(&notice, placing->our_fd);
         if (fd < 0)
             answer_error(&notice, -ENOSYS);
         inject_call_end(&stand_in);
@@ -149,8 +145,19 @@ static long place_by_stand_in(struct placing *placing, struct inject *inject)
             break;
     }
     if (fd >= 0)
-        result = place(placing, &stand_in, fd);
+        result = place(placing, &stand_in, fd, false);
     inject_dismiss(&stand_in);
+    return result;
+}
+
+/* Placing by the caller itself, which is alone and has the descriptor for the moment. */
+static long place_alone(struct placing *placing, struct inject *inject, int their_fd)
+{
+    bool at_once = placing->nr_runs == 1 && stub_prepare(inject);
+    long result = place(placing, inject, their_fd, at_once);
+
+    if (!at_once || result < 0)
+        inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
     return result;
 }
 
@@ -178,14 +185,14 @@ static bool place_in_caller(struct placing *placing, struct inject *inject, long
         return false;
     }
     if (is_alone(notice->tid))
-        their_fd = lend(notice, placing->our_fd, SECCOMP_ADDFD_FLAG_SEND);
+        their_fd = lend(notice, placing->our_fd);
     if (their_fd < 0)
         answer_error(notice, -ENOSYS);
     if (!inject_wait(inject)) {
         inject_end(inject, 0);
         return false;
     }
-    *result = their_fd >= 0 ? place(placing, inject, their_fd) : place_by_stand_in(placing, inject);
+    *result = their_fd >= 0 ? place_alone(placing, inject, their_fd) : place_by_stand_in(placing, inject);
     return true;
 }
 

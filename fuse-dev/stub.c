@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "stub.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "maps.h"
 
@@ -48,21 +50,29 @@ static bool is_there(pid_t tid)
     return process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)stub_size() && !memcmp(code, stub_begin, stub_size());
 }
 
-/* One that has filters of its own may be killed for a page of code. */
-static bool has_filters(pid_t tid)
+/* Of the process, a number in /proc; UINT_MAX if it is not known (before Linux 5.9). */
+static unsigned nr_filters(int pid)
 {
-    unsigned filters = 2;
+    unsigned filters = UINT_MAX;
     char path[32], line[128];
     FILE *file;
 
-    snprintf(path, sizeof path, "/proc/%d/status", tid);
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
     file = fopen(path, "re");
     while (file && fgets(line, sizeof line, file))
         if (sscanf(line, "Seccomp_filters: %u", &filters) == 1)
             break;
     if (file)
         fclose(file);
-    return filters > 1;
+    return filters;
+}
+
+/* Filters besides ours and those that everybody has. They may kill it for a page of code. */
+static bool has_filters(pid_t tid)
+{
+    unsigned everybody = nr_filters(getpid());
+
+    return everybody == UINT_MAX || nr_filters(tid) > everybody + 1;
 }
 
 bool stub_prepare(struct inject *inject)

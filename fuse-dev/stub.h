@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A page of code in a client's address space that does in one go what a mapping takes: mmap, madvise, close. By inject_call each of them
- * stops the thread. The page is of the client's own memory, and is looked at before each use.
+ * stops the thread. The page is of the client's own memory and looked at before each use, which is enough only for a
+ * process with one thread: nobody changes it after that.
  */
 #ifndef GNTSIM_FUSE_DEV_STUB_H
 #define GNTSIM_FUSE_DEV_STUB_H
