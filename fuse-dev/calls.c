@@ -112,7 +112,7 @@ static void mmap_finish(struct call *call)
     uint64_t id, addr;
     int fd, rc = (int)call->result;
 
-    machine_lock(m);
+    machine_lock_only(m);      /* the operation has begun */
     if (!rc) {
         rc = maps_add(m->maps, call->vma, call->notice.tid, dev_file_mapping_ended, &mapping, &fd);
         if (rc)

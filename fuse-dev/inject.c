@@ -109,28 +109,32 @@ bool inject_wait(struct inject *inject)
     return !inject->gone;
 }
 
-bool inject_call_begin(struct inject *inject, long nr, const uint64_t args[6])
+/* Lets the thread go on, with the registers of a call. */
+static bool resume(struct inject *inject, struct user_regs_struct *regs, long nr, const uint64_t args[6], enum __ptrace_request how)
 {
-    struct user_regs_struct regs = inject->regs;
-
     if (inject->gone)
         return false;
-    /* The thread came through a syscall instruction: step over it again. */
-    regs.rip -= SYSCALL_INSN_SIZE;
-    regs.orig_rax = (unsigned long long)-1;
-    regs.rax = (unsigned long long)nr;
-    regs.rdi = args[0];
-    regs.rsi = args[1];
-    regs.rdx = args[2];
-    regs.r10 = args[3];
-    regs.r8 = args[4];
-    regs.r9 = args[5];
-    if (ptrace(PTRACE_SETREGS, inject->tid, NULL, &regs) || ptrace(PTRACE_SINGLESTEP, inject->tid, NULL, NULL))
+    regs->orig_rax = (unsigned long long)-1;
+    regs->rax = (unsigned long long)nr;
+    regs->rdi = args[0];
+    regs->rsi = args[1];
+    regs->rdx = args[2];
+    regs->r10 = args[3];
+    regs->r8 = args[4];
+    regs->r9 = args[5];
+    if (ptrace(PTRACE_SETREGS, inject->tid, NULL, regs) || ptrace(how, inject->tid, NULL, NULL))
         collect(inject);
     return !inject->gone;
 }
 
-long inject_call_end(struct inject *inject)
+/* Out of a stop that is not ours. A SIGSTOP comes as a signal first; passed on, it stops the process, and this thread once we let go of it. */
+static long go_on(struct inject *inject, enum __ptrace_request how, int status)
+{
+    return ptrace(how, inject->tid, NULL, status >> 8 == SIGSTOP ? SIGSTOP : 0);
+}
+
+/* Waits until the thread has stopped at rip, and returns its rax. */
+static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request how)
 {
     struct user_regs_struct regs;
     int status;
@@ -142,16 +146,35 @@ long inject_call_end(struct inject *inject)
             collect(inject);
             break;
         }
-        if (status >> 8 == SIGTRAP && regs.rip == inject->regs.rip)
+        if (status >> 8 == SIGTRAP && regs.rip == rip)
             return (long)regs.rax;
         if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS)
             return -EFAULT;      /* the client took away its own code */
         /* A SIGSTOP of somebody's cannot be masked. Its stop may come before the step, or after it and before the step's
          * own, which must not be left behind: it would kill the thread later. A further step collects it. */
-        if (ptrace(PTRACE_SINGLESTEP, inject->tid, NULL, NULL))
+        if (go_on(inject, how, status))
             collect(inject);
     }
     return -ESRCH;
+}
+
+bool inject_call_begin(struct inject *inject, long nr, const uint64_t args[6])
+{
+    struct user_regs_struct regs = inject->regs;
+
+    /* The thread came through a syscall instruction: step over it again. */
+    regs.rip -= SYSCALL_INSN_SIZE;
+    return resume(inject, &regs, nr, args, PTRACE_SINGLESTEP);
+}
+
+long inject_call_end(struct inject *inject)
+{
+    return wait_at(inject, inject->regs.rip, PTRACE_SINGLESTEP);
+}
+
+long inject_run(struct inject *inject, struct user_regs_struct *regs, long nr, const uint64_t args[6], uint64_t end)
+{
+    return resume(inject, regs, nr, args, PTRACE_CONT) ? wait_at(inject, end, PTRACE_CONT) : -ESRCH;
 }
 
 long inject_call(struct inject *inject, long nr, const uint64_t args[6])
@@ -233,7 +256,7 @@ bool inject_is_waiting(struct inject *inject)
     }
     if (regs.rip == inject->regs.rip)
         return false;      /* the call is over */
-    if (ptrace(PTRACE_SINGLESTEP, inject->tid, NULL, NULL))
+    if (go_on(inject, PTRACE_SINGLESTEP, status))
         collect(inject);
     return !inject->gone;
 }

@@ -19,6 +19,7 @@
 #include "filter.h"
 #include "machine.h"
 #include "maps.h"
+#include "stub.h"
 #include "supervisor_i.h"
 
 #define MAX_TRIES 1000
@@ -35,6 +36,17 @@ struct placing {
     int our_fd;
 };
 
+/* The machine's memory from mfn on, of which nothing is behind its end. */
+static uint64_t offset_of(const struct placing *placing, uint64_t mfn)
+{
+    return (mfn == HV_INVALID_MFN ? placing->notice->supervisor->machine->nr_frames : mfn) * HV_PAGE_SIZE;
+}
+
+static unsigned flags_of(const struct placing *placing, unsigned fixed)
+{
+    return (placing->vma->is_private ? MAP_PRIVATE : MAP_SHARED) | INJECTED_MMAP_FLAG | placing->keep | fixed;
+}
+
 static long call_mmap(struct inject *inject, uint64_t addr, uint64_t pages, unsigned prot, unsigned flags, int fd,
                       uint64_t offset)
 {
@@ -44,11 +56,8 @@ static long call_mmap(struct inject *inject, uint64_t addr, uint64_t pages, unsi
 }
 
 /* Makes the runs appear at addr. Returns addr or a negative errno, with nothing left mapped. */
-static long place_runs(struct placing *placing, struct inject *inject, int their_fd)
+static long place_runs(struct placing *placing, struct inject *inject, int their_fd, unsigned fixed)
 {
-    const struct machine *m = placing->notice->supervisor->machine;
-    unsigned fixed = placing->fixed ? placing->fixed : MAP_FIXED_NOREPLACE;
-    unsigned type = placing->vma->is_private ? MAP_PRIVATE : MAP_SHARED;
     uint64_t at = placing->addr;
     long result;
 
@@ -59,45 +68,51 @@ static long place_runs(struct placing *placing, struct inject *inject, int their
         fixed = MAP_FIXED;
     }
     for (size_t i = 0; i < placing->nr_runs; at += placing->runs[i].nr * HV_PAGE_SIZE, i++) {
-        /* Behind the end of the memory there is nothing. */
-        uint64_t first = placing->runs[i].mfn == HV_INVALID_MFN ? m->nr_frames : placing->runs[i].mfn;
-
-        result = call_mmap(inject, at, placing->runs[i].nr, placing->vma->map_prot, type | INJECTED_MMAP_FLAG | placing->keep | fixed,
-                           their_fd, first * HV_PAGE_SIZE);
+        result = call_mmap(inject, at, placing->runs[i].nr, placing->vma->map_prot, flags_of(placing, fixed), their_fd,
+                           offset_of(placing, placing->runs[i].mfn));
         if (result < 0) {
             if (placing->nr_runs > 1)
                 inject_call(inject, SYS_munmap, (uint64_t[6]){ placing->addr, placing->nr_pages * HV_PAGE_SIZE, INJECTED_MAGIC });
             return result;
         }
     }
+    if (placing->vma->dont_copy)
+        inject_call(inject, SYS_madvise, (uint64_t[6]){ placing->addr, placing->nr_pages * HV_PAGE_SIZE, MADV_DONTFORK });
     return (long)placing->addr;
 }
 
+/* The same for the one run that almost every mapping has, by a thread that is alone. Closes the descriptor if it succeeds. */
+static long place_run(struct placing *placing, struct inject *inject, int their_fd, unsigned fixed)
+{
+    uint64_t args[6] = { placing->addr, placing->nr_pages * HV_PAGE_SIZE, placing->vma->map_prot, flags_of(placing, fixed),
+                         (uint64_t)their_fd, offset_of(placing, placing->runs[0].mfn) };
+
+    return stub_map(inject, args, placing->vma->dont_copy ? MADV_DONTFORK : MADV_DOFORK);
+}
+
 /* The whole placing, by a thread that has the descriptor. */
-static long place(struct placing *placing, struct inject *inject, int their_fd)
+static long place(struct placing *placing, struct inject *inject, int their_fd, bool at_once)
 {
     struct machine *m = placing->notice->supervisor->machine;
-    uint64_t size = placing->nr_pages * HV_PAGE_SIZE;
+    unsigned fixed = placing->fixed ? placing->fixed : MAP_FIXED_NOREPLACE;
     long result;
 
     for (int tries = 0; tries < 100; tries++) {
-        result = place_runs(placing, inject, their_fd);
+        result = at_once ? place_run(placing, inject, their_fd, fixed) : place_runs(placing, inject, their_fd, fixed);
         if (result != -EEXIST || placing->fixed)
             break;
         machine_lock(m);
         placing->addr = maps_window_alloc(m->maps, placing->nr_pages);
         machine_unlock(m);
     }
-    if (result == -EEXIST && !placing->fixed)
-        result = -ENOMEM;
-    if (result >= 0 && placing->vma->dont_copy)
-        inject_call(inject, SYS_madvise, (uint64_t[6]){ placing->addr, size, MADV_DONTFORK });
-    return result;
+    return result == -EEXIST && !placing->fixed ? -ENOMEM : result;
 }
 
+/* Lends the descriptor to a thread that waits in its notice's call, and answers the call with its number. Negative errno: it waits on. */
 static int lend(const struct notice *notice, int our_fd)
 {
-    struct seccomp_notif_addfd add = { .id = notice->id, .srcfd = (uint32_t)our_fd, .newfd_flags = O_CLOEXEC };
+    struct seccomp_notif_addfd add = { .id = notice->id, .flags = SECCOMP_ADDFD_FLAG_SEND, .srcfd = (uint32_t)our_fd,
+                                       .newfd_flags = O_CLOEXEC };
     int fd = ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
     return fd < 0 ? -errno : fd;
@@ -123,14 +138,26 @@ static long place_by_stand_in(struct placing *placing, struct inject *inject)
             !receive_from(placing->notice->supervisor, &stand_in, &notice))
             continue;
         fd = lend(&notice, placing->our_fd);
-        answer_error(&notice, -ENOSYS);
+        if (fd < 0)
+            answer_error(&notice, -ENOSYS);
         inject_call_end(&stand_in);
         if (fd < 0 && fd != -ENOENT && fd != -EINPROGRESS)
             break;
     }
     if (fd >= 0)
-        result = place(placing, &stand_in, fd);
+        result = place(placing, &stand_in, fd, false);
     inject_dismiss(&stand_in);
+    return result;
+}
+
+/* Placing by the caller itself, which is alone and has the descriptor for the moment. */
+static long place_alone(struct placing *placing, struct inject *inject, int their_fd)
+{
+    bool at_once = placing->nr_runs == 1 && stub_prepare(inject);
+    long result = place(placing, inject, their_fd, at_once);
+
+    if (!at_once || result < 0)
+        inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
     return result;
 }
 
@@ -159,17 +186,13 @@ static bool place_in_caller(struct placing *placing, struct inject *inject, long
     }
     if (is_alone(notice->tid))
         their_fd = lend(notice, placing->our_fd);
-    answer_error(notice, -ENOSYS);
+    if (their_fd < 0)
+        answer_error(notice, -ENOSYS);
     if (!inject_wait(inject)) {
         inject_end(inject, 0);
         return false;
     }
-    if (their_fd >= 0) {
-        *result = place(placing, inject, their_fd);
-        inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
-    } else {
-        *result = place_by_stand_in(placing, inject);
-    }
+    *result = their_fd >= 0 ? place_alone(placing, inject, their_fd) : place_by_stand_in(placing, inject);
     return true;
 }
 

@@ -27,8 +27,11 @@ static void pages_left(struct notice *notice, uint64_t start, uint64_t end)
     machine_unlock(m);
 }
 
-/* Whether [start, end) holds nothing but mappings that no fork can have copied: whose pages go nowhere else. */
-static bool is_only_here(struct notice *notice, uint64_t start, uint64_t end)
+/*
+ * If [start, end) holds nothing but mappings that no fork can have copied, whose pages go nowhere else: they end here and now, so they may as
+ * well end a moment before the kernel does it. The frames are not reused before.
+ */
+static bool left_if_only_here(struct notice *notice, uint64_t start, uint64_t end)
 {
     struct machine *m = notice->supervisor->machine;
     struct mapping *mapping;
@@ -39,6 +42,13 @@ static bool is_only_here(struct notice *notice, uint64_t start, uint64_t end)
     while ((mapping = maps_find(m->maps, notice->tid, start, end, &cursor))) {
         some = true;
         all &= mapping->vma->dont_copy;
+    }
+    if (some && all) {
+        m->stats.notifications++;
+        machine_caller(m, notice->tid);
+        cursor = 0;
+        while ((mapping = maps_find(m->maps, notice->tid, start, end, &cursor)))
+            maps_unmapped(m->maps, mapping, start, end);
     }
     machine_unlock(m);
     return some && all;
@@ -56,9 +66,7 @@ void handle_munmap(struct notice *notice)
         answer_continue(notice);
         return;
     }
-    if (is_only_here(notice, start, end)) {
-        /* Ends here and now, so it may as well end a moment before the kernel does it. The frames are not reused before. */
-        pages_left(notice, start, end);
+    if (left_if_only_here(notice, start, end)) {
         answer_continue(notice);
         return;
     }

@@ -2,6 +2,7 @@
 """Ordinary C programs under `gntsim run`: built against the distribution's packages, dynamic, static and with sanitizers."""
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -125,6 +126,30 @@ def test_a_stopped_client_does_not_stop_others(machine, compiled, threads):
     victim.kill()
     victim.wait()
     other.end()
+    machine.quiet()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_stop_in_the_middle_of_a_mapping_stops_the_program(machine, compiled, threads):
+    """It waits until the mapping is complete, and is not lost."""
+    victim = machine.popen(1, compiled("churn"), 1, 1000000, threads)
+    harness.eventually(lambda: machine.stats()["mappings"] > 0, "the victim works")
+    status = Path("/proc/%d/status" % victim.pid)
+    for _ in range(60):
+        before = machine.stats()["notifications"]
+        harness.eventually(lambda: machine.stats()["notifications"] > before, "the victim works on")
+        victim.send_signal(signal.SIGSTOP)
+        harness.eventually(lambda: "State:\tT" in status.read_text(), "the victim is stopped")
+        victim.send_signal(signal.SIGCONT)
+    victim.kill()
+    victim.wait()
+    machine.quiet()
+
+
+@pytest.mark.parametrize("how", ["plain", "occupied", "changed", "removed", "forbidden", "full"])
+def test_a_program_maps_whatever_it_has_where_the_code_to_map_with_would_be(machine, compiled, how):
+    done = machine.exec(1, compiled("stubborn"), how, 1, 20)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     machine.quiet()
 
 

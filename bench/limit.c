@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * limit NULL-FILE ROUNDS OPERATIONS: what a map + unmap costs at least, where system calls are answered by another process: times, in
+ * alternating blocks, three null ioctls on NULL-FILE and five system calls that a seccomp filter reports. Four of these are answered at once.
+ * The other one, as the mmap, is completed by the shortest of traces: stop the caller, have it make one call, stop, let go. Nothing is
+ * looked at or copied, and all happens on one processor. "LIMIT-NS NULL-NS" per round.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CALLS 5
+#define SYSCALL_INSN_SIZE 2
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS                      /* Linux 6.6 */
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)      /* Linux 5.19 */
+#endif
+
+enum what { ANSWER, TRACE, QUIT };
+
+#define must(condition) do { \
+    if (!(condition)) { \
+        fprintf(stderr, "bench limit: line %d: %s: %m\n", __LINE__, #condition); \
+        exit(1); \
+    } \
+} while (0)
+
+static double now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+/* ---- The caller ------------------------------------------------------------------------------- */
+
+/* The kernel's old call that nobody makes. */
+static void reported(enum what what)
+{
+    must(!syscall(SYS_remap_file_pages, what, 0, 0, 0, 0));
+}
+
+static void caller(const char *path, unsigned rounds, unsigned operations)
+{
+    int fd = open(path, O_RDWR);
+
+    must(fd >= 0);
+    for (unsigned i = 0; i <= rounds; i++) {
+        double start = now_ns(), nulls;
+
+        for (unsigned j = 0; j < 3 * operations; j++)
+            must(!ioctl(fd, _IO('n', 0), 0));
+        nulls = now_ns() - start;
+        start = now_ns();
+        for (unsigned j = 0; j < CALLS * operations; j++)
+            reported(j % CALLS == 1 ? TRACE : ANSWER);
+        if (i)      /* the first is for the caches */
+            printf("%.0f %.0f\n", (now_ns() - start) / operations, nulls / operations);
+    }
+    reported(QUIT);
+}
+
+/* ---- Who answers ------------------------------------------------------------------------------ */
+
+static int install_filter(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_remap_file_pages, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { sizeof code / sizeof *code, code };
+
+    must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV |
+                        SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
+}
+
+static void answer(int listener, uint64_t id)
+{
+    struct seccomp_notif_resp resp = { .id = id };
+
+    must(!ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp));
+}
+
+static void wait_stop(pid_t pid)
+{
+    int status;
+
+    must(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
+}
+
+static void trace(int listener, uint64_t id, pid_t pid)
+{
+    struct user_regs_struct regs, call;
+
+    must(!ptrace(PTRACE_SEIZE, pid, NULL, NULL) && !ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
+    answer(listener, id);
+    wait_stop(pid);
+    must(!ptrace(PTRACE_GETREGS, pid, NULL, &regs));
+    call = regs;
+    call.rip -= SYSCALL_INSN_SIZE;
+    call.orig_rax = (unsigned long long)-1;
+    call.rax = SYS_getppid;
+    must(!ptrace(PTRACE_SETREGS, pid, NULL, &call) && !ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL));
+    wait_stop(pid);
+    must(!ptrace(PTRACE_SETREGS, pid, NULL, &regs) && !ptrace(PTRACE_DETACH, pid, NULL, NULL));
+}
+
+static void serve(int listener, pid_t pid)
+{
+    enum what what = ANSWER;
+
+    while (what != QUIT) {
+        struct seccomp_notif notif;
+
+        memset(&notif, 0, sizeof notif);
+        must(!ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notif));
+        what = (enum what)notif.data.args[0];
+        if (what == TRACE)
+            trace(listener, notif.id, pid);
+        else
+            answer(listener, notif.id);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    cpu_set_t one;
+    int listener, status;
+    pid_t pid;
+
+    must(argc == 4);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    must(!sched_setaffinity(0, sizeof one, &one));
+    listener = install_filter();
+    must(listener >= 0);
+    ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+    pid = fork();
+    must(pid >= 0);
+    if (!pid) {
+        must(!prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+        caller(argv[1], atoi(argv[2]), atoi(argv[3]));
+        return 0;
+    }
+    serve(listener, pid);
+    must(waitpid(pid, &status, 0) == pid && !status);
+    return 0;
+}
