@@ -8,6 +8,7 @@ import threading
 import unittest
 
 import compare
+import tally
 from xenstore import Xenstore
 
 GOLDEN = ["p case=a x=1", "p case=b x=1", "p case=b x=2", "p EXIT=0"]
@@ -60,6 +61,29 @@ class Comparison(unittest.TestCase):
                 f.flush()
                 with self.assertRaises(compare.ListError):
                     compare.read_list(f.name)
+
+
+class Counting(unittest.TestCase):
+    """What real-xen check says in the end."""
+    FILES = {"golden-domu.txt": ["U:p case=a x=1", "x02 case=a x=1"], "steps/x10_share.txt": ["x10 case=a x=1"], "steps/y10_gntdev0.txt": ["y10 case=a x=1"],
+             "steps/z90_random.txt": ["z90 case=a x=1"], "map.txt": ["# Recorded", "sequence s", "s.1 who=A op=map rc=0"], "libgnttab.txt": ["p case=a x=1"]}
+
+    def counted(self, changed=None, now=()):
+        counts = tally.Tally()
+        found = [d for file, lines in self.FILES.items() for d in counts.add(file, lines, now if file == changed else lines)]
+        return [line.split()[-4:-1] for line in counts.lines()], [(d.recorded, d.printed) for d in found], counts.differences
+
+    def test_every_observation_is_of_one_kind(self):
+        self.assertEqual(self.counted(), ([["2", "of", "2"], ["1", "of", "1"], ["2", "of", "2"], ["1", "of", "1"], ["1", "of", "1"]], [], 0))
+
+    def test_a_line_that_differs_is_shown_and_not_counted_as_equal(self):
+        lines, found, differences = self.counted("map.txt", ["# Recorded later", "sequence s", "s.1 who=A op=map rc=-1"])
+        self.assertEqual(lines[3], ["0", "of", "1"])
+        self.assertEqual(found, [("s.1 who=A op=map rc=0", "s.1 who=A op=map rc=-1")])
+        self.assertEqual(differences, 1)
+
+    def test_a_line_more_is_a_difference(self):
+        self.assertEqual(self.counted("golden-domu.txt", [*self.FILES["golden-domu.txt"], "x02 case=b"])[1:], ([(compare.MISSING, "x02 case=b")], 1))
 
 
 class Client:

@@ -3,6 +3,7 @@
 """Plays programs on a real Xen in QEMU and brings back what they printed.
 
 Usage: real.py [--cache DIR] [--check] BUILD steps [SCRIPT...]    the scripts (scripts.py) -> ../record/steps
+       real.py [--cache DIR] [--check] BUILD probes               the first probes -> ../record/golden-*.txt
        real.py [--cache DIR] [--check] BUILD libgnttab            the recorded probes with our libxengnttab -> ../record/libgnttab.txt
        real.py [--cache DIR] [--check] BUILD programs             gntsim record of programs with Debian's library -> ../record/programs
        real.py [--cache DIR] BUILD fuzz [FIRST [COUNT [STEPS]]]  random scripts (fuzz.py), here and there; the first difference is shrunk
@@ -28,7 +29,8 @@ import scripts
 from vm import Domu, Vm, VmError, default_cache
 
 PROBES = "a00_first b01_share b02_map b03_multi b05_unshare b07_limits b08_copy c01_gntdev c03_gntalloc d01_xencall z01_setversion".split()
-# Of those, the ones that do something that a single record can say.
+CROSS = "x00_self x02_dom0_shares x04_evtchn".split()
+# Of the probes, the ones that do something that a single record can say.
 PROGRAMS = "b01_share b02_map c01_gntdev c03_gntalloc".split()
 PATIENCE = 1500
 
@@ -96,6 +98,40 @@ def do_steps(arguments):
     names = arguments.rest or list(scripts.SCRIPTS)
     with vm(arguments).boot(domus(names), steps_files(arguments, names)) as guest:
         return play_scripts(guest, names, (lambda result: None) if arguments.check else keep), guest.versions
+
+
+def probes_files(arguments):
+    built = arguments.build / "tests/conformance"
+    return {f"/probes/{name}": built / name for name in PROBES} | {f"/xprobes/{name}": built / name for name in ["agent", *CROSS]}
+
+
+def probes_domus():
+    return [Domu()]
+
+
+def play_probes(guest):
+    """The probes in dom0, then inside a domU, then the halves in both against each other. The last of dom0 takes all grants away."""
+    def in_dom0(name):
+        done = guest.run(f"/probes/{name}", "0", timeout=PATIENCE)
+        return [*done.lines, f"{name} EXIT={done.status}"]
+
+    dom0 = [line for name in PROBES[:-1] for line in in_dom0(name)]
+    # The domU's half is started by the recorded job runner, which must not take what others left there for a job.
+    guest.shell(f"xenstore-write /local/domain/{guest.domids[1]}/data/job '0 none'")
+    guest.start("/xprobes/agent", domain=1, timeout=100000)
+    both = []
+    for name in CROSS:
+        done = guest.run(f"/xprobes/{name}", "dom0", "{d1}", timeout=PATIENCE)
+        both += [*done.lines, f"{name} EXIT={done.status}"]
+    dom0 += in_dom0(PROBES[-1])
+    show("golden-dom0", dom0)
+    show("golden-domu", both)
+    return {"golden-dom0.txt": dom0, "golden-domu.txt": both}
+
+
+def do_probes(arguments):
+    with vm(arguments).boot(probes_domus(), probes_files(arguments)) as guest:
+        return play_probes(guest), guest.versions
 
 
 def library_files(arguments):
@@ -266,10 +302,10 @@ def main():
     parser.add_argument("--kernel")
     parser.add_argument("--xen", default="xen-hypervisor-4.17-amd64")
     parser.add_argument("build", type=Path)
-    parser.add_argument("verb", choices=("steps", "libgnttab", "programs", "fuzz", "play"))
+    parser.add_argument("verb", choices=("steps", "probes", "libgnttab", "programs", "fuzz", "play"))
     parser.add_argument("rest", nargs="*")
     arguments = parser.parse_args()
-    do = {"steps": do_steps, "libgnttab": do_libgnttab, "programs": do_programs, "fuzz": do_fuzz, "play": do_play}[arguments.verb]
+    do = {"steps": do_steps, "probes": do_probes, "libgnttab": do_libgnttab, "programs": do_programs, "fuzz": do_fuzz, "play": do_play}[arguments.verb]
     with tempfile.TemporaryDirectory(prefix="real-xen.") as work:
         arguments.work = Path(work)
         try:

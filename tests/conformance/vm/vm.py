@@ -217,9 +217,14 @@ class Vm:
         self.xen_args, self.linux_args = xen_args, linux_args
         self.versions = {}
 
+    @staticmethod
+    def need():
+        """Says what is missing on this machine."""
+        need("qemu-system-x86_64", "cpio", "apt-get", "dpkg-deb", "ldd", "gcc", "setpriv")
+
     def boot(self, domus=(), files=None):
         """A Guest, for use with "with". files: {path in every domain: file or directory here}."""
-        need("qemu-system-x86_64", "cpio", "apt-get", "dpkg-deb", "ldd", "gcc", "setpriv")
+        self.need()
         work = Work(self.cache)
         try:
             self.build(work.path, domus, files or {})
