@@ -3,6 +3,7 @@
 import ctypes
 import ctypes.util
 import os
+import pathlib
 import tempfile
 import threading
 import unittest
@@ -81,6 +82,18 @@ class Counting(unittest.TestCase):
         self.assertEqual(lines[3], ["0", "of", "1"])
         self.assertEqual(found, [("s.1 who=A op=map rc=0", "s.1 who=A op=map rc=-1")])
         self.assertEqual(differences, 1)
+
+    def test_what_is_kept_of_another_version_is_read_again(self):
+        counts = tally.Tally()
+        for file, lines in self.FILES.items():
+            counts.add(file, lines, lines if file != "libgnttab.txt" else ["p case=a x=2"])
+        with tempfile.TemporaryDirectory() as d:
+            path = pathlib.Path(d) / "other.txt"
+            path.write_text(counts.text({"xen": "5", "linux": "7: x"}))
+            versions, read, found = tally.read(path)
+        self.assertEqual(versions, {"xen": "5", "linux": "7: x"})
+        self.assertEqual((read["one domain"], read["libgnttab"]), ((2, 2), (0, 1)))
+        self.assertEqual(found, [compare.Difference("libgnttab.txt", "p case=a x=1", "p case=a x=2")])
 
     def test_a_line_more_is_a_difference(self):
         self.assertEqual(self.counted("golden-domu.txt", [*self.FILES["golden-domu.txt"], "x02 case=b"])[1:], ([(compare.MISSING, "x02 case=b")], 1))

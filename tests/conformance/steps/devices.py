@@ -36,3 +36,10 @@ probes = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=real.probes_d
                          record=lambda guest: text(real.play_probes(guest)))
 library = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=lambda: [], files=lambda work: real.library_files(arguments(work)),
                           record=lambda guest: text(real.play_library(guest)))
+
+
+def fuzz(boot, work, seeds, steps, output):
+    """Random scripts, compared with a real Xen: (observations, seeds that differ, versions). boot: as of a Vm."""
+    given = arguments(work)
+    with boot([], real.fuzz_files(given, *seeds, steps)) as guest:
+        return *real.play_fuzz(guest, given, *seeds, steps, output), guest.versions

@@ -36,8 +36,8 @@ from pathlib import Path
 from debs import Debs, VmError, need
 from image import Image
 
-BOOT_PATIENCE = 300         # seconds until dom0 answers: 20 on an idle machine
-DOMU_PATIENCE = 240         # until a domU does
+BOOT_PATIENCE = 900         # seconds until dom0 answers: 20 on an idle machine
+DOMU_PATIENCE = 900         # until a domU does
 PATIENCE = 200              # for a program
 XEN = "xen-hypervisor-4.17-amd64"
 
