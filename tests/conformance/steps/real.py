@@ -14,6 +14,7 @@ holds. Another --kernel or --xen is another record: NAME or NAME=VERSION of Debi
 """
 import argparse
 import base64
+import os
 import re
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ CROSS = "x00_self x02_dom0_shares x04_evtchn".split()
 # Of the probes, the ones that do something that a single record can say.
 PROGRAMS = "b01_share b02_map c01_gntdev c03_gntalloc".split()
 PATIENCE = 1500
-BATCH = 20              # random scripts that are played in one go
+BATCH = 10              # random scripts that are played in one go
 HEAD = 3                # lines of a random script that name its case and its actors
 
 
@@ -217,6 +218,7 @@ class Both:
 
     def __init__(self, guest, arguments):
         self.guest, self.arguments, self.count = guest, arguments, 0
+        os.environ["GNTSIM"] = str(arguments.build.resolve() / "gntsim")       # play's harness runs this one
 
     def here(self, name, text):
         import play
