@@ -33,10 +33,10 @@ class Package:
 def need(*programs):
     """Says which package brings what is missing, before minutes are spent."""
     packages = {"qemu-system-x86_64": "qemu-system-x86", "cpio": "cpio", "apt-get": "apt", "dpkg-deb": "dpkg", "ldd": "libc-bin",
-                "gcc": "gcc", "setpriv": "util-linux"}
+                "gcc": "gcc", "setpriv": "util-linux", "meson": "meson", "ninja": "ninja-build"}
     missing = [p for p in programs if not shutil.which(p)]
     if missing:
-        raise VmError(f"{', '.join(missing)} not found: tools/install-deps conformance installs what a real Xen in QEMU needs"
+        raise VmError(f"{', '.join(missing)} not found: tools/install-deps build conformance installs what a real Xen in QEMU needs"
                       f" (apt-get install --no-install-recommends {' '.join(packages[p] for p in missing)})")
 
 
