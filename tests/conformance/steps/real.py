@@ -218,7 +218,7 @@ class Both:
 
     def __init__(self, guest, arguments):
         self.guest, self.arguments, self.count = guest, arguments, 0
-        os.environ["GNTSIM"] = str(arguments.build.resolve() / "gntsim")       # play's harness runs this one
+        os.environ["GNTSIM"] = str(arguments.build / "gntsim")       # play's harness runs this one
 
     def here(self, name, text):
         import play
@@ -354,6 +354,7 @@ def main():
     parser.add_argument("verb", choices=("steps", "probes", "libgnttab", "programs", "fuzz", "play"))
     parser.add_argument("rest", nargs="*")
     arguments = parser.parse_args()
+    arguments.build = arguments.build.resolve()
     do = {"steps": do_steps, "probes": do_probes, "libgnttab": do_libgnttab, "programs": do_programs, "fuzz": do_fuzz, "play": do_play}[arguments.verb]
     with tempfile.TemporaryDirectory(prefix="real-xen.") as work:
         arguments.work = Path(work)
