@@ -252,14 +252,14 @@ class Both:
         """{case: (lines there, lines here)}"""
         real = cases(self.there(batch_path(seeds)))
         try:
-            ours = cases(self.here("fuzz", fuzz.scripts(seeds, steps)))
+            ours = cases(self.here(batch_name(seeds), fuzz.scripts(seeds, steps)))
         except AssertionError:      # of one of them: which?
-            ours = {f"seed{seed}": self.alone(seed, steps) for seed in seeds}
+            ours = {f"seed{seed}": self.alone(batch_name(seeds), seed, steps) for seed in seeds}
         return {name: (real[name], ours.get(name, [])) for name in real}
 
-    def alone(self, seed, steps):
+    def alone(self, name, seed, steps):
         try:
-            return self.here("fuzz", fuzz.script(seed, steps))
+            return cases(self.here(name, fuzz.script(seed, steps)))[f"seed{seed}"]
         except AssertionError as error:
             return [f"seed{seed} failed: {error}"]
 
@@ -280,14 +280,19 @@ def batches(first, count):
     return [range(start, min(start + BATCH, first + count)) for start in range(first, first + count, BATCH)]
 
 
+def batch_name(seeds):
+    """Which begins each line."""
+    return f"fuzz{seeds[0]}"
+
+
 def batch_path(seeds):
-    return f"/scripts/fuzz{seeds[0]}.txt"
+    return f"/scripts/{batch_name(seeds)}.txt"
 
 
 def fuzz_files(arguments, first, count, steps):
     files = stage(arguments)
     for seeds in batches(first, count):
-        path = arguments.work / f"fuzz{seeds[0]}.txt"
+        path = arguments.work / f"{batch_name(seeds)}.txt"
         path.write_text(fuzz.scripts(seeds, steps), encoding="utf-8")
         files[batch_path(seeds)] = path
     return files

@@ -26,6 +26,46 @@ class Scripts(unittest.TestCase):
                 self.assertEqual([seed for seeds in real.batches(1000, count) for seed in seeds], list(range(1000, 1000 + count)))
 
 
+class Fake(real.Both):
+    """Two machines that print the lines of a script, but for one that fails and one that says something else."""
+
+    def __init__(self, failing=None, other=None):
+        self.failing, self.other = failing, other
+
+    def here(self, name, text):
+        if self.failing and f"case {self.failing}\n" in text:
+            raise AssertionError("an audit")
+        return self.lines(name, text)
+
+    def there(self, path):
+        seeds = range(int(Path(path).stem.removeprefix("fuzz")), 1004)
+        return [l + "!" if self.other and f"case={self.other} " in l else l for l in self.lines(Path(path).stem, fuzz.scripts(seeds))]
+
+    @staticmethod
+    def lines(name, text):
+        found = []
+        for line in text.splitlines():
+            case = line.removeprefix("case ") if line.startswith("case ") else case
+            found.append(f"{name} case={case} {line}")
+        return found
+
+
+class Batches(unittest.TestCase):
+    SEEDS = range(1000, 1004)
+
+    def differing(self, **machines):
+        return [name for name, (there, here) in Fake(**machines).batch(self.SEEDS, 40).items() if there != here]
+
+    def test_equal_machines_do_not_differ(self):
+        self.assertEqual(self.differing(), [])
+
+    def test_the_seed_that_is_answered_otherwise_differs(self):
+        self.assertEqual(self.differing(other="seed1002"), ["seed1002"])
+
+    def test_the_seed_that_breaks_the_simulator_differs_and_no_other(self):
+        self.assertEqual(self.differing(failing="seed1001"), ["seed1001"])
+
+
 class Shrinking(unittest.TestCase):
     SCRIPT = fuzz.script(7).splitlines()
 
