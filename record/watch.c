@@ -152,6 +152,8 @@ static const struct watched table[] = {
     { SYS_lseek, "seek", begin_seek, answer_result, end_result },
     { SYS_poll, "poll", begin_poll, answer_poll, end_poll },
     { SYS_ppoll, "poll", begin_poll, answer_poll, end_poll },
+    { SYS_select, "poll", begin_select, answer_select, end_select },
+    { SYS_pselect6, "poll", begin_select, answer_select, end_select },
     { SYS_mmap, "mmap", begin_mmap, answer_mmap, end_mmap },
     { SYS_munmap, "munmap", begin_munmap, NULL, end_munmap },
 };

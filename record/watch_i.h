@@ -19,6 +19,7 @@ struct call {
     const struct ioctl_row *row;
     unsigned file;
     const struct watched *watched;
+    uint64_t selected[MAX_FDS / 64];        /* select: the descriptors that it asks about */
 };
 
 struct watched {
@@ -59,6 +60,11 @@ void end_result(struct watch *w, struct task *task, struct call *call, long resu
 bool begin_poll(struct watch *w, struct task *task, struct call *call);
 void answer_poll(struct watch *w, struct task *task, struct call *call);
 void end_poll(struct watch *w, struct task *task, struct call *call, long result);
+
+/* watch_select.c */
+bool begin_select(struct watch *w, struct task *task, struct call *call);
+void answer_select(struct watch *w, struct task *task, struct call *call);
+void end_select(struct watch *w, struct task *task, struct call *call, long result);
 
 /* watch_maps.c: ioctl, mmap and munmap. */
 bool begin_ioctl(struct watch *w, struct task *task, struct call *call);

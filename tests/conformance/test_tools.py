@@ -3,11 +3,13 @@
 import ctypes
 import ctypes.util
 import os
+import pathlib
 import tempfile
 import threading
 import unittest
 
 import compare
+import tally
 from xenstore import Xenstore
 
 GOLDEN = ["p case=a x=1", "p case=b x=1", "p case=b x=2", "p EXIT=0"]
@@ -60,6 +62,41 @@ class Comparison(unittest.TestCase):
                 f.flush()
                 with self.assertRaises(compare.ListError):
                     compare.read_list(f.name)
+
+
+class Counting(unittest.TestCase):
+    """What real-xen check says in the end."""
+    FILES = {"golden-domu.txt": ["U:p case=a x=1", "x02 case=a x=1"], "steps/x10_share.txt": ["x10 case=a x=1"], "steps/y10_gntdev0.txt": ["y10 case=a x=1"],
+             "steps/z90_random.txt": ["z90 case=a x=1"], "map.txt": ["# Recorded", "sequence s", "s.1 who=A op=map rc=0"], "libgnttab.txt": ["p case=a x=1"]}
+
+    def counted(self, changed=None, now=()):
+        counts = tally.Tally()
+        found = [d for file, lines in self.FILES.items() for d in counts.add(file, lines, now if file == changed else lines)]
+        return [line.split()[-4:-1] for line in counts.lines()], [(d.recorded, d.printed) for d in found], counts.differences
+
+    def test_every_observation_is_of_one_kind(self):
+        self.assertEqual(self.counted(), ([["2", "of", "2"], ["1", "of", "1"], ["2", "of", "2"], ["1", "of", "1"], ["1", "of", "1"]], [], 0))
+
+    def test_a_line_that_differs_is_shown_and_not_counted_as_equal(self):
+        lines, found, differences = self.counted("map.txt", ["# Recorded later", "sequence s", "s.1 who=A op=map rc=-1"])
+        self.assertEqual(lines[3], ["0", "of", "1"])
+        self.assertEqual(found, [("s.1 who=A op=map rc=0", "s.1 who=A op=map rc=-1")])
+        self.assertEqual(differences, 1)
+
+    def test_what_is_kept_of_another_version_is_read_again(self):
+        counts = tally.Tally()
+        for file, lines in self.FILES.items():
+            counts.add(file, lines, lines if file != "libgnttab.txt" else ["p case=a x=2"])
+        with tempfile.TemporaryDirectory() as d:
+            path = pathlib.Path(d) / "other.txt"
+            path.write_text(counts.text({"xen": "5", "linux": "7: x"}))
+            versions, read, found = tally.read(path)
+        self.assertEqual(versions, {"xen": "5", "linux": "7: x"})
+        self.assertEqual((read["one domain"], read["libgnttab"]), ((2, 2), (0, 1)))
+        self.assertEqual(found, [compare.Difference("libgnttab.txt", "p case=a x=1", "p case=a x=2")])
+
+    def test_a_line_more_is_a_difference(self):
+        self.assertEqual(self.counted("golden-domu.txt", [*self.FILES["golden-domu.txt"], "x02 case=b"])[1:], ([(compare.MISSING, "x02 case=b")], 1))
 
 
 class Client:

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,19 +46,44 @@ static int child(void)
     return 3;
 }
 
+/* A device in two sets, and something else in one: nothing comes through the pipe. */
+static void selecting(int fd)
+{
+    struct timeval patience = { 10, 0 };
+    fd_set readable, writable;
+    int other[2];
+
+    if (pipe(other))
+        return;
+    FD_ZERO(&readable);
+    FD_ZERO(&writable);
+    FD_SET(fd, &readable);
+    FD_SET(fd, &writable);
+    FD_SET(other[0], &readable);
+    say("select", select((fd > other[0] ? fd : other[0]) + 1, &readable, &writable, NULL, &patience));
+    say("readable", FD_ISSET(fd, &readable) != 0);
+    say("writable", FD_ISSET(fd, &writable) != 0);
+    say("other", FD_ISSET(other[0], &readable) != 0);
+    close(other[0]);
+    close(other[1]);
+}
+
 static void events(xenevtchn_handle *evtchn)
 {
     int listening = xenevtchn_bind_unbound_port(evtchn, 0), bound = xenevtchn_bind_interdomain(evtchn, 0, listening);
     struct pollfd fd = { xenevtchn_fd(evtchn), POLLIN, 0 };
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         int port;
 
-        say("poll", poll(&fd, 1, 10000));
+        if (i < 2)
+            say("poll", poll(&fd, 1, 10000));
+        else
+            selecting(fd.fd);
         port = xenevtchn_pending(evtchn);
         say("of-the-bound-port", port == bound);
         say("unmask", xenevtchn_unmask(evtchn, port));
-        if (!i)
+        if (i < 2)
             say("notify", xenevtchn_notify(evtchn, listening));
     }
     say("unbind", xenevtchn_unbind(evtchn, bound));

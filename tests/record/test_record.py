@@ -66,6 +66,26 @@ def test_a_record_replays_without_the_simulator_and_the_program_prints_the_same(
     assert (done.returncode, done.stdout) == (5, record[1]), done.stderr
 
 
+def test_a_select_is_recorded_as_a_poll_of_its_sets(record):
+    """So replay gives its answer, and compare asks the model for it."""
+    assert "select=2\nreadable=1\nwritable=1\nother=0\n" in record[1]
+    polls = [e for e in events(record[0]) if e.get("call") == "poll"]
+    assert [len(p["fds"]) for p in polls] == [1, 1, 2]
+    assert sorted((one["events"], answer) for one, answer in zip(polls[2]["fds"], polls[2]["revents"])) == [(1, 0), (5, 5)]
+    assert "timeout" not in polls[2]
+
+
+def test_an_answer_of_select_that_was_tampered_with_is_found(record, tmp_path):
+    def tamper(lines):
+        number = [i for i, e in enumerate(lines) if e.get("call") == "poll"][2]
+        lines[number]["revents"] = [4 if r else 0 for r in lines[number]["revents"]]
+        return number + 1
+    path, number = rewritten(tmp_path, record, tamper)
+    done = run("compare", path)
+    assert done.returncode == 1
+    assert f"{path}:{number}: " in done.stdout and "revents: recorded 4, gntsim 5" in done.stdout
+
+
 def test_a_program_that_does_something_else_is_stopped_at_the_first_departure(record):
     done = run("replay-device", record[0], "--", PROGRAM, "readonly")
     lines = record[0].read_text().splitlines()

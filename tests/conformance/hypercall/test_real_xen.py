@@ -98,7 +98,7 @@ class Machine(unittest.TestCase):
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PATH": "/nowhere"}, check=False)
             self.assertEqual(done.returncode, 1)
             self.assertIn(b"qemu-system-x86", done.stderr)
-            self.assertIn(b"install-deps conformance", done.stderr)
+            self.assertIn(b"install-deps build conformance", done.stderr)
             self.assertEqual(list(Path(cache).glob("run.*")), [])
 
     def test_what_a_killed_run_left_is_removed_by_the_next(self):

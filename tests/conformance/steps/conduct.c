@@ -24,6 +24,7 @@
 #define LINE_SIZE 32768
 #define MAX_ACTORS 8
 #define MAX_VALUES 4096
+#define MAX_SLOTS 4
 #define STEP_PATIENCE 90        /* seconds: a paged-out grant is retried for half a minute */
 
 struct played_actor {
@@ -37,12 +38,19 @@ struct value {
     char name[40], text[24];
 };
 
+/* The domain that is in a slot now. To ask takes a real Xen's toolstack seconds under emulation: only once, and if a script wants it. */
+struct slot {
+    char domid[24];             /* "" until it is known */
+    bool destroyed;
+};
+
 struct play {
     const char *helper, *script;
     char case_name[80];
     struct played_actor actors[MAX_ACTORS];
     struct value values[MAX_VALUES];
     unsigned nr_values;
+    struct slot slots[MAX_SLOTS];
     unsigned line;
     bool broken;                /* the rest of the case makes no sense */
 };
@@ -90,13 +98,55 @@ static void set_value(struct play *p, const char *name, const char *text)
     snprintf(v->text, sizeof v->text, "%s", text);
 }
 
+static const struct value *find_value(const struct play *p, const char *name)
+{
+    for (const struct value *v = p->values; v < p->values + p->nr_values; v++)
+        if (!strcmp(v->name, name))
+            return v;
+    return NULL;
+}
+
+/* HELPER verb SLOT, to its end; the first line that it prints. */
+static int help(struct play *p, const char *verb, unsigned slot, char *line, size_t size)
+{
+    char command[1024];
+    FILE *out;
+
+    snprintf(command, sizeof command, "%s %s %u", p->helper, verb, slot);
+    out = popen(command, "r");
+    if (!out)
+        bad(p, "%s: %s", p->helper, strerror(errno));
+    line[0] = 0;
+    if (fgets(line, (int)size, out))
+        line[strcspn(line, "\n")] = 0;
+    return pclose(out);
+}
+
+static const char *domid_of(struct play *p, unsigned slot)
+{
+    struct slot *s = &p->slots[slot];
+
+    if (!s->domid[0] && help(p, "domid", slot, s->domid, sizeof s->domid))
+        s->domid[0] = 0;
+    return s->domid[0] ? s->domid : NULL;
+}
+
+/* $d0 to $d3 are the domains' numbers, all others what steps have left. */
+static const char *text_of_value(struct play *p, const char *name)
+{
+    const struct value *v = find_value(p, name);
+    unsigned slot = name[0] == 'd' && name[1] && !name[2] ? (unsigned char)name[1] - (unsigned)'0' : MAX_SLOTS;
+
+    return v ? v->text : slot < MAX_SLOTS ? domid_of(p, slot) : NULL;
+}
+
 /* Replaces each $NAME. */
 static void substitute(struct play *p, const char *from, char *to, size_t size)
 {
     size_t used = 0;
 
     while (*from && used + 1 < size) {
-        const struct value *v = p->values;
+        const char *text;
         char name[40];
         size_t length;
 
@@ -106,11 +156,10 @@ static void substitute(struct play *p, const char *from, char *to, size_t size)
         }
         length = strspn(from + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
         snprintf(name, sizeof name, "%.*s", (int)length, from + 1);
-        while (v < p->values + p->nr_values && strcmp(v->name, name))
-            v++;
-        if (v == p->values + p->nr_values)
+        text = text_of_value(p, name);
+        if (!text)
             bad(p, "$%s has no value", name);
-        used += (size_t)snprintf(to + used, size - used, "%s", v->text);
+        used += (size_t)snprintf(to + used, size - used, "%s", text);
         from += 1 + length;
     }
     to[used < size ? used : size - 1] = 0;
@@ -130,32 +179,6 @@ static void keep_values(struct play *p, char *hidden)
 }
 
 /* ---- Domains and actors ------------------------------------------------------------------------ */
-
-/* HELPER verb SLOT, to its end; the first line that it prints. */
-static int help(struct play *p, const char *verb, unsigned slot, char *line, size_t size)
-{
-    char command[1024];
-    FILE *out;
-
-    snprintf(command, sizeof command, "%s %s %u", p->helper, verb, slot);
-    out = popen(command, "r");
-    if (!out)
-        bad(p, "%s: %s", p->helper, strerror(errno));
-    line[0] = 0;
-    if (fgets(line, (int)size, out))
-        line[strcspn(line, "\n")] = 0;
-    return pclose(out);
-}
-
-static void learn_domid(struct play *p, unsigned slot)
-{
-    char line[64], name[8];
-
-    if (!help(p, "domid", slot, line, sizeof line)) {
-        snprintf(name, sizeof name, "d%u", slot);
-        set_value(p, name, line);
-    }
-}
 
 static struct played_actor *find_actor(struct play *p, const char *name)
 {
@@ -213,6 +236,9 @@ static void end_case(struct play *p)
     for (struct played_actor *a = p->actors; a < p->actors + MAX_ACTORS; a++)
         if (a->name[0])
             end_actor(a);
+    for (struct slot *s = p->slots; s < p->slots + MAX_SLOTS; s++)
+        if (s->destroyed)
+            *s = (struct slot){ 0 };
     p->nr_values = 0;
     p->broken = false;
 }
@@ -273,6 +299,21 @@ static void step(struct play *p, struct played_actor *a, const char *command, bo
         print(p, "%s %s: %s", a->name, command, line);
 }
 
+static void change_domain(struct play *p, const char *verb, unsigned slot)
+{
+    bool created = !strcmp(verb, "create");
+    char line[64];
+
+    if (slot >= MAX_SLOTS)
+        bad(p, "no slot %u", slot);
+    if (!created)
+        domid_of(p, slot);          /* its number stays known to the case */
+    print(p, "%s %u: %s", verb, slot, help(p, verb, slot, line, sizeof line) ? "failed" : "ok");
+    p->slots[slot].destroyed = !created;
+    if (created)
+        p->slots[slot].domid[0] = 0;
+}
+
 /* ---- Scripts ----------------------------------------------------------------------------------- */
 
 static void do_line(struct play *p, char *line)
@@ -285,8 +326,6 @@ static void do_line(struct play *p, char *line)
     line += quiet;
     if (sscanf(line, " case %79s", p->case_name) == 1) {
         end_case(p);
-        for (slot = 0; slot < 4; slot++)
-            learn_domid(p, slot);
         return;
     }
     if (sscanf(line, " actor %15s %u", actor, &slot) == 2) {
@@ -305,11 +344,7 @@ static void do_line(struct play *p, char *line)
         return;
     }
     if (sscanf(line, " %39s %u", name, &slot) == 2 && (!strcmp(name, "create") || !strcmp(name, "destroy"))) {
-        int rc = help(p, name, slot, rest, sizeof rest);
-
-        print(p, "%s %u: %s", name, slot, rc ? "failed" : "ok");
-        if (!strcmp(name, "create"))
-            learn_domid(p, slot);
+        change_domain(p, name, slot);
         return;
     }
     if (sscanf(line, " %39s %n%32767[^\n]", name, &used, rest) == 2) {

@@ -1,19 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""For real-xen: the scripts, and the probes with our library, as suites that it records and checks. The programs are those of a build:
-$GNTSIM_BUILD, or build in the top of the tree."""
+"""For real-xen: what it records and checks with the programs of a build ($GNTSIM_BUILD, or build in the top of the tree), which it
+builds when it must: the scripts, the first probes, and those with our library."""
 import os
-from pathlib import Path
+import subprocess
 from types import SimpleNamespace
 
 import real
+from debs import need
 from vm import VmError
 
-BUILD = Path(os.environ.get("GNTSIM_BUILD") or real.CONFORMANCE.parents[1] / "build")
+TOP = real.CONFORMANCE.parents[1]
+BUILD = TOP / (os.environ.get("GNTSIM_BUILD") or "build")
+
+
+def build(*targets):
+    """The programs, and further targets, as the source has them now."""
+    need("meson", "ninja", "gcc")
+    print(f"real-xen: building the programs in {BUILD}", flush=True)
+    targets = [*(f"tests/conformance/{name}" for name in (*real.PROBES, "agent", *real.CROSS)),
+               *(f"tests/conformance/steps/{name}" for name in ("actor", "conduct", "remote")), "libgnttab/libxengnttab.so.1.2", *targets]
+    done = subprocess.run([TOP / "tools/build", BUILD], stdin=subprocess.DEVNULL, env=os.environ | {"TARGETS": " ".join(targets)}, check=False)
+    if done.returncode:
+        raise VmError("the programs cannot be built; tools/install-deps build installs what that needs")
 
 
 def arguments(work, rest=()):
-    if not (BUILD / "tests/conformance/steps/actor").exists():
-        raise VmError(f"no programs in {BUILD}: build first (meson setup build && ninja -C build), or name the build with GNTSIM_BUILD")
     return SimpleNamespace(build=BUILD, work=work, rest=list(rest), check=True)
 
 
@@ -21,8 +32,17 @@ def text(results):
     return {name: "".join(line + "\n" for line in lines) for name, lines in results.items()}
 
 
-scripts = SimpleNamespace(HERE=real.CONFORMANCE, domus=lambda: real.domus(real.scripts.SCRIPTS),
+scripts = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=lambda: real.domus(real.scripts.SCRIPTS),
                           files=lambda work: real.steps_files(arguments(work), real.scripts.SCRIPTS),
                           record=lambda guest: text(real.play_scripts(guest, real.scripts.SCRIPTS)))
-library = SimpleNamespace(HERE=real.CONFORMANCE, domus=lambda: [], files=lambda work: real.library_files(arguments(work)),
+probes = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=real.probes_domus, files=lambda work: real.probes_files(arguments(work)),
+                         record=lambda guest: text(real.play_probes(guest)))
+library = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=lambda: [], files=lambda work: real.library_files(arguments(work)),
                           record=lambda guest: text(real.play_library(guest)))
+
+
+def fuzz(boot, work, seeds, steps, output):
+    """Random scripts, compared with a real Xen: (observations, seeds that differ, versions). boot: as of a Vm."""
+    given = arguments(work)
+    with boot([], real.fuzz_files(given, *seeds, steps)) as guest:
+        return *real.play_fuzz(guest, given, *seeds, steps, output), guest.versions

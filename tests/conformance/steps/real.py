@@ -3,9 +3,10 @@
 """Plays programs on a real Xen in QEMU and brings back what they printed.
 
 Usage: real.py [--cache DIR] [--check] BUILD steps [SCRIPT...]    the scripts (scripts/) -> ../record/steps
+       real.py [--cache DIR] [--check] BUILD probes               the first probes -> ../record/golden-*.txt
        real.py [--cache DIR] [--check] BUILD libgnttab            the recorded probes with our libxengnttab -> ../record/libgnttab.txt
        real.py [--cache DIR] [--check] BUILD programs             gntsim record of programs with Debian's library -> ../record/programs
-       real.py [--cache DIR] BUILD fuzz [FIRST [COUNT [STEPS]]]  random scripts (fuzz.py), here and there; the first difference is shrunk
+       real.py [--cache DIR] BUILD fuzz [FIRST [COUNT [STEPS]]]  random scripts (fuzz.py), here and there; what differs is shrunk
        real.py [--cache DIR] BUILD play FILE...                   files in the language of the scripts; prints what they print
 
 BUILD is the build directory (without sanitizers). --check compares with the record instead of writing it: status 1 if it no longer
@@ -13,6 +14,7 @@ holds. Another --kernel or --xen is another record: NAME or NAME=VERSION of Debi
 """
 import argparse
 import base64
+import os
 import re
 import sys
 from pathlib import Path
@@ -28,9 +30,12 @@ import scripts
 from vm import Domu, Vm, VmError, default_cache
 
 PROBES = "a00_first b01_share b02_map b03_multi b05_unshare b07_limits b08_copy c01_gntdev c03_gntalloc d01_xencall z01_setversion".split()
-# Of those, the ones that do something that a single record can say.
+CROSS = "x00_self x02_dom0_shares x04_evtchn".split()
+# Of the probes, the ones that do something that a single record can say.
 PROGRAMS = "b01_share b02_map c01_gntdev c03_gntalloc".split()
 PATIENCE = 1500
+BATCH = 10              # random scripts that are played in one go
+HEAD = 3                # lines of a random script that name its case and its actors
 
 
 def stage(arguments):
@@ -98,6 +103,40 @@ def do_steps(arguments):
         return play_scripts(guest, names, (lambda result: None) if arguments.check else keep), guest.versions
 
 
+def probes_files(arguments):
+    built = arguments.build / "tests/conformance"
+    return {f"/probes/{name}": built / name for name in PROBES} | {f"/xprobes/{name}": built / name for name in ["agent", *CROSS]}
+
+
+def probes_domus():
+    return [Domu()]
+
+
+def play_probes(guest):
+    """The probes in dom0, then inside a domU, then the halves in both against each other. The last of dom0 takes all grants away."""
+    def in_dom0(name):
+        done = guest.run(f"/probes/{name}", "0", timeout=PATIENCE)
+        return [*done.lines, f"{name} EXIT={done.status}"]
+
+    dom0 = [line for name in PROBES[:-1] for line in in_dom0(name)]
+    # The domU's half is started by the recorded job runner, which must not take what others left there for a job.
+    guest.shell(f"xenstore-write /local/domain/{guest.domids[1]}/data/job '0 none'")
+    guest.start("/xprobes/agent", domain=1, timeout=100000)
+    both = []
+    for name in CROSS:
+        done = guest.run(f"/xprobes/{name}", "dom0", "{d1}", timeout=PATIENCE)
+        both += [*done.lines, f"{name} EXIT={done.status}"]
+    dom0 += in_dom0(PROBES[-1])
+    show("golden-dom0", dom0)
+    show("golden-domu", both)
+    return {"golden-dom0.txt": dom0, "golden-domu.txt": both}
+
+
+def do_probes(arguments):
+    with vm(arguments).boot(probes_domus(), probes_files(arguments)) as guest:
+        return play_probes(guest), guest.versions
+
+
 def library_files(arguments):
     built = arguments.build / "tests/conformance"
     return {f"/probes/{name}": built / name for name in PROBES} | {
@@ -157,11 +196,29 @@ def upload(guest, path, text):
     guest.shell(f"base64 -d {path}.b64 > {path}")
 
 
+def shrink(lines, differs):
+    """The lines of one case without those that do not matter: pieces are left out, ever smaller ones, as long as differs() says so of
+    the rest. What makes no sense without them does not differ."""
+    size = max((len(lines) - HEAD) // 2, 1)
+    while True:
+        i, changed = HEAD, False
+        while i < len(lines):
+            candidate = lines[:i] + lines[i + size:]
+            if differs(candidate):
+                lines, changed = candidate, True
+            else:
+                i += size
+        if size == 1 and not changed:
+            return lines
+        size = max(size // 2, 1)
+
+
 class Both:
     """The same script on both sides."""
 
     def __init__(self, guest, arguments):
         self.guest, self.arguments, self.count = guest, arguments, 0
+        os.environ["GNTSIM"] = str(arguments.build / "gntsim")       # play's harness runs this one
 
     def here(self, name, text):
         import play
@@ -173,59 +230,92 @@ class Both:
             stage.stop()
 
     def there(self, path):
-        return self.guest.run("/steps/conduct", "/steps/helper-vm", path, timeout=PATIENCE).lines
+        done = self.guest.run("/steps/conduct", "/steps/helper-vm", path, timeout=PATIENCE)
+        if done.status:
+            raise AssertionError(f"{path} on the real Xen: {done.status}: " + "\n".join(done.errors[-5:]))
+        return done.lines
 
-    def differs(self, lines):
-        """Whether one case is played in two ways; the first pair of lines that is not the same."""
+    def pair(self, lines):
+        """The first two answers to one case that are not the same; None if all are."""
         text = "\n".join(lines) + "\n"
         upload(self.guest, "/tmp/shrink.txt", text)
         real, ours = self.there("/tmp/shrink.txt"), self.here("shrink", text)
         return next(((r, o) for r, o in zip(real + ["(nothing)"], ours + ["(nothing)"]) if r != o), None)
 
-    def shrink(self, lines):
-        """Leaves out what does not matter, in ever smaller pieces. A script that no longer makes sense is no difference."""
-        size = max((len(lines) - 3) // 2, 1)
-        while True:
-            i, changed = 3, False
-            while i < len(lines):
-                candidate = lines[:i] + lines[i + size:]
-                try:
-                    different = self.differs(candidate)
-                except AssertionError:
-                    different = None
-                if different:
-                    lines, changed = candidate, True
-                else:
-                    i += size
-            if size == 1 and not changed:
-                return lines
-            size = max(size // 2, 1)
+    def differs(self, lines):
+        try:
+            return self.pair(lines) is not None
+        except AssertionError:      # makes no sense, or shows something else
+            return False
+
+    def batch(self, seeds, steps):
+        """{case: (lines there, lines here)}"""
+        real = cases(self.there(batch_path(seeds)))
+        try:
+            ours = cases(self.here(batch_name(seeds), fuzz.scripts(seeds, steps)))
+        except AssertionError:      # of one of them: which?
+            ours = {f"seed{seed}": self.alone(batch_name(seeds), seed, steps) for seed in seeds}
+        return {name: (real[name], ours.get(name, [])) for name in real}
+
+    def alone(self, name, seed, steps):
+        try:
+            return cases(self.here(name, fuzz.script(seed, steps)))[f"seed{seed}"]
+        except AssertionError as error:
+            return [f"seed{seed} failed: {error}"]
+
+    def explore(self, name, steps, output):
+        """Shrinks the case of a seed that differs and keeps it."""
+        lines = fuzz.script(int(name.removeprefix("seed")), steps).splitlines()
+        if not self.differs(lines):
+            print(f"real-xen: {name} differed, and not when it was played alone", flush=True)
+            return
+        lines = shrink(lines, self.differs)
+        path, (real, ours) = output / f"{name}.txt", self.pair(lines)
+        output.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        print(f"real-xen: {name} differs in {len(lines) - HEAD} steps, see {path}\n    real Xen: {real}\n    gntsim:   {ours}", flush=True)
+
+
+def batches(first, count):
+    return [range(start, min(start + BATCH, first + count)) for start in range(first, first + count, BATCH)]
+
+
+def batch_name(seeds):
+    """Which begins each line."""
+    return f"fuzz{seeds[0]}"
+
+
+def batch_path(seeds):
+    return f"/scripts/{batch_name(seeds)}.txt"
+
+
+def fuzz_files(arguments, first, count, steps):
+    files = stage(arguments)
+    for seeds in batches(first, count):
+        path = arguments.work / f"{batch_name(seeds)}.txt"
+        path.write_text(fuzz.scripts(seeds, steps), encoding="utf-8")
+        files[batch_path(seeds)] = path
+    return files
+
+
+def play_fuzz(guest, arguments, first, count, steps, output=HERE / "regressions"):
+    """(observations compared, names of the seeds that differ); each of those is shrunk and kept in a file of output."""
+    both, observations, different = Both(guest, arguments), 0, []
+    for seeds in batches(first, count):
+        played_twice = both.batch(seeds, steps)
+        observations += sum(len(real) for real, _ in played_twice.values())
+        new = [name for name, (real, ours) in played_twice.items() if real != ours]
+        different += new
+        print(f"seeds {first}..{seeds[-1]}: {observations} observations compared, {len(different)} seeds differ", flush=True)
+        for name in new:
+            both.explore(name, steps, output)
+    return observations, different
 
 
 def do_fuzz(arguments):
     first, count, steps = (int(arguments.rest[i]) if len(arguments.rest) > i else n for i, n in enumerate((1, 100, 40)))
-    files = stage(arguments)
-    text = fuzz.scripts(range(first, first + count), steps)
-    (arguments.work / "fuzz.txt").write_text(text, encoding="utf-8")
-    files["/scripts/fuzz.txt"] = arguments.work / "fuzz.txt"
-    with vm(arguments).boot([], files) as guest:
-        both = Both(guest, arguments)
-        real, ours = cases(both.there("/scripts/fuzz.txt")), cases(both.here("fuzz", text))
-        observations = sum(map(len, real.values()))
-        different = [name for name in real if real[name] != ours.get(name)]
-        print(f"real-xen: seeds {first} to {first + count - 1}: {observations} observations, {len(different)} seeds different: {different}", flush=True)
-        if different:
-            lines = fuzz.script(int(different[0].removeprefix("seed")), steps).splitlines()
-            pair = both.differs(lines)
-            if not pair:
-                print(f"real-xen: {different[0]} alone is the same on both sides")
-                return {}, {}
-            print(f"{pair[0]}, but gntsim: {pair[1]}\nreal-xen: shrinking", flush=True)
-            lines = both.shrink(lines)
-            path = HERE / "regressions" / f"{different[0]}.txt"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            print(f"{both.differs(lines)}\n" + "\n".join(lines) + f"\nreal-xen: kept as {path}", flush=True)
+    with vm(arguments).boot([], fuzz_files(arguments, first, count, steps)) as guest:
+        if play_fuzz(guest, arguments, first, count, steps)[1]:
             raise SystemExit(1)
     return {}, {}
 
@@ -266,10 +356,11 @@ def main():
     parser.add_argument("--kernel")
     parser.add_argument("--xen", default="xen-hypervisor-4.17-amd64")
     parser.add_argument("build", type=Path)
-    parser.add_argument("verb", choices=("steps", "libgnttab", "programs", "fuzz", "play"))
+    parser.add_argument("verb", choices=("steps", "probes", "libgnttab", "programs", "fuzz", "play"))
     parser.add_argument("rest", nargs="*")
     arguments = parser.parse_args()
-    do = {"steps": do_steps, "libgnttab": do_libgnttab, "programs": do_programs, "fuzz": do_fuzz, "play": do_play}[arguments.verb]
+    arguments.build = arguments.build.resolve()
+    do = {"steps": do_steps, "probes": do_probes, "libgnttab": do_libgnttab, "programs": do_programs, "fuzz": do_fuzz, "play": do_play}[arguments.verb]
     with tempfile.TemporaryDirectory(prefix="real-xen.") as work:
         arguments.work = Path(work)
         try:

@@ -33,10 +33,10 @@ class Package:
 def need(*programs):
     """Says which package brings what is missing, before minutes are spent."""
     packages = {"qemu-system-x86_64": "qemu-system-x86", "cpio": "cpio", "apt-get": "apt", "dpkg-deb": "dpkg", "ldd": "libc-bin",
-                "gcc": "gcc", "setpriv": "util-linux"}
+                "gcc": "gcc", "setpriv": "util-linux", "meson": "meson", "ninja": "ninja-build"}
     missing = [p for p in programs if not shutil.which(p)]
     if missing:
-        raise VmError(f"{', '.join(missing)} not found: tools/install-deps conformance installs what a real Xen in QEMU needs"
+        raise VmError(f"{', '.join(missing)} not found: tools/install-deps build conformance installs what a real Xen in QEMU needs"
                       f" (apt-get install --no-install-recommends {' '.join(packages[p] for p in missing)})")
 
 
@@ -73,11 +73,12 @@ class Debs:
 
     def default_kernel(self):
         """The kernel that Debian's linux-image-amd64 stands for; once chosen, kept as long as the cache."""
-        known = sorted(p.name for p in (self.cache / "pkg").glob("linux-image-*") if not p.name.endswith(".tmp") and "=" not in p.name)
-        if known:
-            return known[-1]
+        chosen = self.cache / "default-kernel"
+        if chosen.exists():
+            return chosen.read_text(encoding="utf-8").strip()
         said = subprocess.run(["apt-cache", "depends", "linux-image-amd64"], stdout=subprocess.PIPE, check=False).stdout.decode()
         found = re.search(r"Depends: (linux-image-\S+)", said)
         if not found:
             raise VmError("apt-cache knows no linux-image-amd64 (as root, once: apt-get update)")
+        chosen.write_text(found[1] + "\n", encoding="utf-8")
         return found[1]

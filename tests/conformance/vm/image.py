@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The initramfs of a domain: busybox, kernel modules, programs and the libraries they need, the distribution's own."""
+import lzma
 import re
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ class Image:
         self.libraries = [self.package(name).path / "usr/lib/x86_64-linux-gnu" for name in LIBRARIES]
         self.add(self.package("busybox-static").one("bin/busybox", "usr/bin/busybox"), "/bin/busybox")
         for module in MODULES:
-            self.add(kernel.one(f"lib/modules/*/kernel/**/{module}.ko"), f"/mod/{module}.ko")
+            self.module(kernel.one(f"lib/modules/*/kernel/**/{module}.ko", f"lib/modules/*/kernel/**/{module}.ko.xz"), f"/mod/{module}.ko")
         for tool in XENSTORE:
             self.add(self.package("xenstore-utils").one(f"usr/bin/{tool}"), f"/usr/bin/{tool}")
         self.add(HERE / "vm.sh", "/lib/vm.sh")
@@ -53,6 +54,15 @@ class Image:
             elf = file.read(4) == b"\x7fELF"
         if elf and target.suffix != ".ko":
             self.add_libraries(source)
+
+    def module(self, source, where):
+        """Newer kernels have them compressed, which busybox cannot insert."""
+        if source.suffix != ".xz":
+            self.add(source, where)
+            return
+        target = self.root / where.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(lzma.decompress(source.read_bytes()))
 
     def add_libraries(self, program):
         # Debian's own Xen libraries, whatever the host has or is told to use.

@@ -36,8 +36,8 @@ from pathlib import Path
 from debs import Debs, VmError, need
 from image import Image
 
-BOOT_PATIENCE = 300         # seconds until dom0 answers: 20 on an idle machine
-DOMU_PATIENCE = 240         # until a domU does
+BOOT_PATIENCE = 900         # seconds until dom0 answers: 20 on an idle machine
+DOMU_PATIENCE = 900         # until a domU does
 PATIENCE = 200              # for a program
 XEN = "xen-hypervisor-4.17-amd64"
 
@@ -217,9 +217,14 @@ class Vm:
         self.xen_args, self.linux_args = xen_args, linux_args
         self.versions = {}
 
+    @staticmethod
+    def need():
+        """Says what is missing on this machine."""
+        need("qemu-system-x86_64", "cpio", "apt-get", "dpkg-deb", "ldd", "gcc", "setpriv")
+
     def boot(self, domus=(), files=None):
         """A Guest, for use with "with". files: {path in every domain: file or directory here}."""
-        need("qemu-system-x86_64", "cpio", "apt-get", "dpkg-deb", "ldd", "gcc", "setpriv")
+        self.need()
         work = Work(self.cache)
         try:
             self.build(work.path, domus, files or {})
