@@ -307,6 +307,8 @@ TEST_KINDS(limits_can_be_changed_and_hold_from_then_on)
     EQ(hv_domain_set_limits(w.hv, 1, 0, -1), -EINVAL);
     EQ(hv_domain_set_limits(w.hv, 1, -2, -1), -EINVAL);
     EQ(hv_domain_set_limits(w.hv, 1, -1, -2), -EINVAL);
+    EQ(hv_domain_set_limits(w.hv, 1, INT32_MAX, -1), -EINVAL);     /* the profile's are upper bounds */
+    EQ(hv_domain_set_limits(w.hv, 1, -1, INT32_MAX), -EINVAL);
     EQ(hv_domain_set_limits(w.hv, 1, -1, -1), 0);
     EQ(info(1).max_grant_frames, was.max_grant_frames);
     EQ(info(1).max_maptrack_frames, was.max_maptrack_frames);
