@@ -144,9 +144,9 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
     request = json_object_new_object();
     json_object_object_add(request, "verb", json_object_new_string("supervise"));
     reply = client_call(fd, request, listener, NULL, 0);
+    close(listener);      /* were it open and nobody there, what the filter reports would wait for ever, our own exit's calls as well */
     if (!reply)
         return 1;
     json_object_put(reply);
-    close(listener);
     return execute(argv);
 }

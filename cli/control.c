@@ -30,6 +30,7 @@ struct control {
     struct machine *machine;
     struct watch listen;
     struct connection *connections;
+    int spare_fd;                /* to turn somebody away when there is no other */
 };
 
 /* ---- Requests --------------------------------------------------------------------------------- */
@@ -245,8 +246,17 @@ static void listen_ready(void *ctx, unsigned events)
     int fd = accept4(control->listen.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     (void)events;
-    if (fd >= 0)
+    if (fd >= 0) {
         add_connection(control, fd, false);
+    } else if (errno == EMFILE || errno == ENFILE) {
+        /* Left waiting, it would wait for ever, and keep us busy. */
+        close(control->spare_fd);
+        fd = accept4(control->listen.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            close(fd);
+        control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        machine_log(control->machine, "a process was turned away: the machine has no descriptors left (ulimit -n)");
+    }
     machine_rearm(control->machine, &control->listen, EPOLLIN);
 }
 
@@ -258,6 +268,7 @@ int control_create(struct control **out, struct machine *m)
         return -ENOMEM;
     control->machine = m;
     control->listen.fd = -1;
+    control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     *out = control;
     return 0;
 }
@@ -281,5 +292,7 @@ void control_destroy(struct control *control)
         connection_free(control->connections);
     if (control->listen.fd >= 0)
         close(control->listen.fd);
+    if (control->spare_fd >= 0)
+        close(control->spare_fd);
     free(control);
 }

@@ -91,10 +91,6 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         fuse_reply_open(req, fi);
         return;
     }
-    if (ino_kind(ino) != KIND_DEVICE) {
-        fuse_reply_err(req, EISDIR);
-        return;
-    }
     file = calloc(1, sizeof *file);
     machine_lock(fs->machine);
     if (!file)

@@ -166,27 +166,17 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
     fs_getattr(req, ino, fi);
 }
 
-/* The index-th name in a directory, NULL after the last. */
-static const char *name_at(struct dev_fs *fs, fuse_ino_t dir, off_t index, char *buffer, size_t size)
+/* The index-th name in a directory that programs see, NULL after the last. */
+static const char *name_at(fuse_ino_t dir, off_t index)
 {
     unsigned param = dir & 0xff;
-    struct domain *d;
 
     switch (ino_kind(dir)) {
-    case KIND_ROOT:
-        for (d = fs->machine->domains; d && index >= 2; d = d->next)
-            index -= 2;
-        if (!d)
-            return NULL;
-        snprintf(buffer, size, index ? "%u.module" : "%u", d->id);
-        return buffer;
     case KIND_DOMAIN:
         for (off_t i = 0; i < index; i++)
             if (!kernel_chardevs[i])
                 return NULL;
         return kernel_chardevs[index] ? kernel_chardevs[index]->name : NULL;
-    case KIND_MODULES:
-        return index < (off_t)NR_PARAMS ? params[index].module : NULL;
     case KIND_MODULE:
         return index ? NULL : "parameters";
     case KIND_PARAMETERS:
@@ -198,7 +188,6 @@ static const char *name_at(struct dev_fs *fs, fuse_ino_t dir, off_t index, char 
 
 void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-    struct dev_fs *fs = fuse_req_userdata(req);
     char *out = malloc(size);
     size_t used = 0;
 
@@ -207,12 +196,10 @@ void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
         fuse_reply_err(req, ENOMEM);
         return;
     }
-    machine_lock(fs->machine);
     for (;; off++) {
         enum kind child = ino_kind(ino) == KIND_DOMAIN || ino_kind(ino) == KIND_PARAMETERS ? KIND_DEVICE : KIND_DOMAIN;
         struct stat st = { .st_ino = ~0u, .st_mode = child == KIND_DEVICE ? S_IFREG : S_IFDIR };
-        char buffer[32];
-        const char *name = off == 0 ? "." : off == 1 ? ".." : name_at(fs, ino, off - 2, buffer, sizeof buffer);
+        const char *name = off == 0 ? "." : off == 1 ? ".." : name_at(ino, off - 2);
         size_t need;
 
         if (!name)
@@ -222,7 +209,6 @@ void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
             break;
         used += need;
     }
-    machine_unlock(fs->machine);
     fuse_reply_buf(req, out, used);
     free(out);
 }

@@ -97,11 +97,14 @@ static long place(struct placing *placing, struct inject *inject, int their_fd, 
     unsigned fixed = placing->fixed ? placing->fixed : MAP_FIXED_NOREPLACE;
     long result;
 
-    for (int tries = 0; tries < 100; tries++) {
+    /* Something of the process's is there: its own, or a mapping from before the window was gone through. It may be large, so
+     * further and further on. */
+    for (uint64_t skip = placing->nr_pages; ; skip *= 2) {
         result = at_once ? place_run(placing, inject, their_fd, fixed) : place_runs(placing, inject, their_fd, fixed);
-        if (result != -EEXIST || placing->fixed)
+        if (result != -EEXIST || placing->fixed || skip > (WINDOW_END - WINDOW_START) / HV_PAGE_SIZE)
             break;
         machine_lock(m);
+        maps_window_alloc(m->maps, skip - placing->nr_pages);
         placing->addr = maps_window_alloc(m->maps, placing->nr_pages);
         machine_unlock(m);
     }

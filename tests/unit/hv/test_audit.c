@@ -166,6 +166,19 @@ TEST_KINDS(page_lists_are_walked)
     BROKEN(frame_of(w.hv, second)->next, 0u, "does not know it");
 }
 
+TEST_KINDS(foreign_mappings_are_checked)
+{
+    uint64_t mfn, *kept;
+
+    OK(hv_foreign_map(w.hv, 0, 1, number(1, 3), HV_FOREIGN_WRITE, &mfn) >= 0);
+    audit_clean();
+    kept = (uint64_t *)dom(0)->foreign.maps;       /* a mapping begins with its frame */
+    EQ(*kept, mfn);
+    BROKEN(*kept, UINT64_MAX, "d0: foreign mapping 0 of frame 18446744073709551615, out of range");
+    BROKEN(*kept, mfn_of(1, 4), "has 2 references, its users make 1");
+    BROKEN(dom(0)->foreign.in_use, 2, "d0: 1 foreign mappings, 2 are counted");
+}
+
 TEST_KINDS(hypervisor_frames_are_checked)
 {
     struct grant_frame *g = &dom(1)->gt.frames[0];
@@ -271,6 +284,7 @@ TEST_KINDS(what_the_dead_still_have_is_named)
 }
 
 static const struct test_case cases[] = {
+    { "foreign mappings are checked", foreign_mappings_are_checked, "" },
     { "pins are compared with handles", pins_are_compared_with_handles, "" },
     { "active frames must be the granter's", active_frames_must_be_the_granters, "" },
     { "entry flags are compared with pins", entry_flags_are_compared_with_pins, "" },

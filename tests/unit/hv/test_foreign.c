@@ -35,6 +35,11 @@ TEST_KINDS(what_cannot_be_mapped)
     OK(hv_foreign_map(w.hv, 1, DOMID_SELF, number(1, 3), 0, &mfn) >= 0);
     EQ(hv_foreign_map(w.hv, 0, 999, 3, 0, &mfn), -ESRCH);
     EQ(hv_foreign_map(w.hv, 999, 1, 3, 0, &mfn), -ESRCH);
+    grant(3, 8, 2, 3, 0);
+    EQ(map(2, 3, 8, GNTMAP_host_map, A(1), NULL), GNTST_okay);
+    EQ(hv_domain_destroy(w.hv, 3), 0);
+    EQ(hv_domain_state(w.hv, 3), 1);                       /* dead, and kept by that mapping */
+    EQ(hv_foreign_map(w.hv, 3, DOMID_SELF, number(1, 3), 0, &mfn), -ESRCH);
     EQ(hv_foreign_map(w.hv, 0, 1, UINT64_MAX, 0, &mfn), -EINVAL);
     EQ(hv_foreign_map(w.hv, 0, 1, 1u << 20, 0, &mfn), -EINVAL);
     EQ(hv_foreign_map(w.hv, 0, 1, mfn_of(2, 3), HV_FOREIGN_MFN, &mfn), -EINVAL);      /* not its own */

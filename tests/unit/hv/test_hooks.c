@@ -291,6 +291,131 @@ TEST_KINDS(operations_with_a_single_structure_have_one_element)
     EQ(h.asked[1].ref, UINT32_MAX);
 }
 
+/* What is asked about one element, which is then not executed. */
+static const struct hv_point *asked_about(unsigned cmd, void *op)
+{
+    h.nr_asked = 0;
+    answer(true, 0, HV_STATUS, GNTST_general_error);
+    EQ(hv_grant_table_op(w.hv, 2, cmd, op, 1), 0);
+    EQ(h.nr_asked, 2);
+    EQ(h.asked[1].cmd, cmd);
+    return &h.asked[1];
+}
+
+static void names(const struct hv_point *point, domid_t peer, uint32_t ref, bool writable)
+{
+    EQ(point->peer, peer);
+    EQ(point->ref, ref);
+    EQ(point->writable, writable);
+}
+
+TEST_KINDS(a_point_names_whose_reference_it_is_and_whether_for_writing)
+{
+    struct gnttab_map_grant_ref read_only = { .flags = GNTMAP_host_map | GNTMAP_readonly, .ref = 9, .dom = 1 };
+    struct gnttab_copy from = { .flags = GNTCOPY_source_gref, .source = { .u.ref = 9, .domid = 1 }, .dest.domid = DOMID_SELF };
+    struct gnttab_copy to = { .flags = GNTCOPY_dest_gref, .source.domid = DOMID_SELF, .dest = { .u.ref = 10, .domid = 1 } };
+    struct gnttab_copy between = { .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref, .source = { .u.ref = 9, .domid = 1 },
+                                   .dest = { .u.ref = 10, .domid = 3 } };
+    struct gnttab_copy neither = { .source.domid = DOMID_SELF, .dest.domid = DOMID_SELF };
+    struct gnttab_transfer give = { .domid = 3, .ref = 11 };
+    struct gnttab_swap_grant_ref exchange = { .ref_a = 12, .ref_b = 13 };
+    struct gnttab_get_status_frames status = { .dom = DOMID_SELF };
+    struct gnttab_setup_table setup = { .dom = 1 };
+    struct gnttab_unmap_grant_ref never_made = { .handle = 3 }, beyond = { .handle = UINT32_MAX };
+
+    up();
+    names(asked_about(GNTTABOP_map_grant_ref, &read_only), 1, 9, false);
+    names(asked_about(GNTTABOP_copy, &from), 1, 9, false);
+    names(asked_about(GNTTABOP_copy, &to), 1, 10, true);
+    names(asked_about(GNTTABOP_copy, &between), 1, 9, true);
+    names(asked_about(GNTTABOP_copy, &neither), DOMID_INVALID, UINT32_MAX, false);
+    names(asked_about(GNTTABOP_transfer, &give), 3, 11, true);
+    names(asked_about(GNTTABOP_swap_grant_ref, &exchange), 2, 12, false);
+    names(asked_about(GNTTABOP_get_status_frames, &status), 2, UINT32_MAX, false);
+    names(asked_about(GNTTABOP_setup_table, &setup), 1, UINT32_MAX, false);
+    names(asked_about(GNTTABOP_unmap_grant_ref, &never_made), DOMID_INVALID, UINT32_MAX, false);
+    names(asked_about(GNTTABOP_unmap_grant_ref, &beyond), DOMID_INVALID, UINT32_MAX, false);
+}
+
+/* Every operation that has elements ends at the one that is refused with an errno, as at a fault of the guest's memory. */
+TEST_KINDS(every_operation_can_be_ended_at_its_element)
+{
+    static const unsigned cmds[] = { GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, GNTTABOP_setup_table, GNTTABOP_transfer, GNTTABOP_copy,
+                                     GNTTABOP_query_size, GNTTABOP_unmap_and_replace, GNTTABOP_get_status_frames, GNTTABOP_swap_grant_ref };
+    uint64_t free_frames;
+
+    up();
+    free_frames = hv_nr_free_frames(w.hv);
+    for (unsigned i = 0; i < sizeof cmds / sizeof *cmds; i++) {
+        uint64_t op[8] = { 0 };
+
+        answer(true, 0, HV_ERRNO, -EINTR);
+        EQ(hv_grant_table_op(w.hv, 2, cmds[i], op, 1), -EINTR);
+        audit_clean();
+    }
+    EQ(hv_nr_free_frames(w.hv), free_frames);
+}
+
+TEST_KINDS(a_verdict_that_means_nothing_here_changes_nothing)
+{
+    struct gnttab_map_grant_ref ops[4];
+
+    up();
+    answer(true, 0, HV_ERRNO, 5);                  /* no errno */
+    EQ(map_four(ops), 0);
+    unmap_all(ops, 4);
+    answer(true, 1, HV_DESTROY, 999);              /* no domain */
+    EQ(map_four(ops), 0);
+    unmap_all(ops, 4);
+    answer(true, 1, HV_DESTROY, -1);
+    EQ(map_four(ops), 0);
+    unmap_all(ops, 4);
+    answer(false, 0, HV_PAGE_OUT, 0);              /* a call has no reference */
+    EQ(map_four(ops), 0);
+    unmap_all(ops, 4);
+    EQ(info(1).paged_pages, 0);
+}
+
+/* A copy between two own pages names no reference, an entry may grant nothing, or what is not the granter's. */
+TEST_KINDS(where_nothing_is_granted_nothing_is_paged_out)
+{
+    struct gnttab_map_grant_ref op = { .host_addr = A(16), .flags = GNTMAP_host_map, .dom = 1 };
+    static const uint32_t refs[] = { 100 /* empty */, 101 /* of another's page */, 1u << 30 /* beyond the table */ };
+
+    up();
+    grant(1, 101, 2, 0, 0);
+    v1(1, 101)->frame = kind == PV ? (uint32_t)mfn_of(3, 5) : 1u << 20;
+    answer(true, 0, HV_PAGE_OUT, 0);
+    for (unsigned i = 0; i < sizeof refs / sizeof *refs; i++) {
+        op.ref = refs[i];
+        EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_map_grant_ref, &op, 1), 0);
+        OK(op.status < 0 && op.status != GNTST_eagain);
+    }
+    op.ref = 8;
+    op.dom = 777;                                  /* no domain */
+    EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_map_grant_ref, &op, 1), 0);
+    EQ(op.status, GNTST_bad_domain);
+    for (domid_t d = 0; d < 4; d++)
+        EQ(info(d).paged_pages, 0);
+}
+
+TEST_KINDS(a_domain_can_be_destroyed_as_a_call_begins)
+{
+    struct gnttab_map_grant_ref ops[4];
+    uint32_t port;
+
+    up();
+    answer(false, 0, HV_DESTROY, 1);
+    EQ(map_four(ops), 0);
+    for (unsigned i = 0; i < 4; i++)
+        EQ(ops[i].status, GNTST_bad_page);         /* of a dying domain: it goes when the call is over */
+    EQ(hv_domain_state(w.hv, 1), -ESRCH);
+    answer(false, 0, HV_DESTROY, 2);               /* the caller: whoever is told of its crash destroys it */
+    EQ(evt_alloc(2, DOMID_SELF, 3, &port), -ESRCH);
+    EQ(w.crashes, 1);
+    EQ(info(2).nr_ports, 0);
+}
+
 TEST_KINDS(without_hooks_nothing_is_asked_or_told)
 {
     struct gnttab_map_grant_ref ops[4];
@@ -322,6 +447,11 @@ static const struct test_case cases[] = {
       elements_are_told_with_their_status_and_the_call_only_if_it_failed, "" },
     { "event operations are told with their argument", event_operations_are_told_with_their_argument, "" },
     { "operations with a single structure have one element", operations_with_a_single_structure_have_one_element, "" },
+    { "a point names whose reference it is, and whether it is for writing", a_point_names_whose_reference_it_is_and_whether_for_writing, "" },
+    { "every operation can be ended at its element", every_operation_can_be_ended_at_its_element, "" },
+    { "a verdict that means nothing here changes nothing", a_verdict_that_means_nothing_here_changes_nothing, "" },
+    { "where nothing is granted nothing is paged out", where_nothing_is_granted_nothing_is_paged_out, "" },
+    { "a domain can be destroyed as a call begins", a_domain_can_be_destroyed_as_a_call_begins, "" },
     { "without hooks nothing is asked or told", without_hooks_nothing_is_asked_or_told, "" },
     { 0 },
 };

@@ -285,7 +285,61 @@ TEST_KINDS(a_domain_that_finds_no_room_to_migrate_goes_on)
     audit_clean();
 }
 
+/* Status of a setup_table for so many frames. */
+static int table_of(domid_t dom, unsigned nr_frames)
+{
+    xen_pfn_t list[8] = { 0 };
+    struct gnttab_setup_table op = { .dom = DOMID_SELF, .nr_frames = nr_frames };
+
+    set_xen_guest_handle(op.frame_list, list);
+    EQ(hv_grant_table_op(w.hv, dom, GNTTABOP_setup_table, &op, 1), 0);
+    return op.status;
+}
+
+/* The limits of a living domain, as a toolstack lowers them to see what a domain does that finds no room. */
+TEST_KINDS(limits_can_be_changed_and_hold_from_then_on)
+{
+    uint32_t handles[256];
+    struct hv_domain_info was = info(1);
+    int n;
+
+    EQ(hv_domain_set_limits(w.hv, 999, 4, 4), -ESRCH);
+    EQ(hv_domain_set_limits(w.hv, 1, 0, -1), -EINVAL);
+    EQ(hv_domain_set_limits(w.hv, 1, -2, -1), -EINVAL);
+    EQ(hv_domain_set_limits(w.hv, 1, -1, -2), -EINVAL);
+    EQ(hv_domain_set_limits(w.hv, 1, INT32_MAX, -1), -EINVAL);     /* the profile's are upper bounds */
+    EQ(hv_domain_set_limits(w.hv, 1, -1, INT32_MAX), -EINVAL);
+    EQ(hv_domain_set_limits(w.hv, 1, -1, -1), 0);
+    EQ(info(1).max_grant_frames, was.max_grant_frames);
+    EQ(info(1).max_maptrack_frames, was.max_maptrack_frames);
+
+    /* Entries: what is there stays, nothing more is to be had. */
+    EQ(hv_domain_set_limits(w.hv, 1, (int32_t)was.nr_grant_frames, -1), 0);
+    EQ(info(1).max_grant_frames, was.nr_grant_frames);
+    EQ(table_of(1, was.nr_grant_frames + 1), GNTST_general_error);
+    EQ(hv_domain_set_limits(w.hv, 1, (int32_t)was.nr_grant_frames + 1, -1), 0);
+    EQ(table_of(1, was.nr_grant_frames + 1), GNTST_okay);
+    EQ(hv_domain_set_limits(w.hv, 1, (int32_t)was.nr_grant_frames, -1), -EBUSY);
+    EQ(info(1).nr_grant_frames, was.nr_grant_frames + 1);
+
+    /* Handles: one frame of them, of which the last one is never handed out. */
+    EQ(hv_domain_set_limits(w.hv, 2, -1, 1), 0);
+    for (uint32_t ref = 8; ref < 11; ref++)
+        grant(1, ref, 2, ref, 0);
+    for (n = 0; n < 256 && map(2, 1, 8 + (uint32_t)n / 100, HOST, A(1 + n), &handles[n]) == GNTST_okay; n++)
+        ;
+    EQ(n, 255);
+    EQ(hv_domain_set_limits(w.hv, 2, -1, 0), -EBUSY);
+    EQ(hv_domain_set_limits(w.hv, 2, -1, 2), 0);
+    EQ(map(2, 1, 8, HOST, A(300), &handles[n]), GNTST_okay);
+    EQ(hv_domain_set_limits(w.hv, 2, -1, 1), -EBUSY);
+    EQ(info(2).max_maptrack_frames, 2);
+    EQ(hv_domain_destroy(w.hv, 1), 0);             /* kept by the mappings, but not to be changed any more */
+    EQ(hv_domain_set_limits(w.hv, 1, 32, -1), -ESRCH);
+}
+
 static const struct test_case cases[] = {
+    { "limits can be changed, and hold from then on", limits_can_be_changed_and_hold_from_then_on, "" },
     { "a dying grantee leaves no trace in entries", a_dying_grantee_leaves_no_trace_in_entries,
       "life:4/1 life:4/3 life:4/4 life:4/5 life:4/cleared life:4/pv ent:5.1/set-iff" },
     { "mappings go before anybody hears of it", mappings_go_before_anybody_hears_of_it, "life:4/order life:4/before-ports" },
