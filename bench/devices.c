@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * devices gcopy NULL-FILE ROUNDS OPERATIONS  a grant copy of 4 KiB, and a null ioctl with a memcpy of as much: "COPY-NS NULL-NS" per round
- * devices wake ROUNDS                        from a notify, or a write to a pipe, until a peer that is blocked in poll goes on:
- *                                            "EVENT-NS PIPE-NS" per round
+ * devices wake BELL-FILE ROUNDS              from a notify, a write to a pipe, or one to a FUSE file that does nothing else, until a peer that is
+ *                                            blocked in poll goes on: "EVENT-NS PIPE-NS FILE-NS" per round
  * devices pages PAGES ROUNDS OPERATIONS      map + unmap of PAGES grants in one call, and of one: "MANY-NS ONE-NS" per round
  * devices granter PEER SECONDS               with a mapper at descriptors 3 (from it) and 4 (to it): pages shared, mapped, written and
  * devices mapper PEER                        notified of, for so long; the granter prints how often
@@ -78,51 +78,50 @@ static void gcopy(const char *path, unsigned rounds, unsigned operations)
 
 /* ---- Waking a peer ---------------------------------------------------------------------------- */
 
+enum { EVENT, PIPE, FILE_OF_FUSE, NR_BELLS };
+
 /* The peer: polls one thing after the other, in the order of the rounds, and tells when it went on. */
-static void peer(int tell_fd, xenevtchn_handle *evtchn, int pipe_fd, unsigned rounds)
+static void peer(int tell_fd, xenevtchn_handle *evtchn, const int fds[NR_BELLS], unsigned rounds)
 {
-    for (unsigned i = 1; i <= 2 * rounds; i++) {
-        struct pollfd fd = { .fd = i % 2 ? xenevtchn_fd(evtchn) : pipe_fd, .events = POLLIN };
+    for (unsigned i = 0; i < NR_BELLS * rounds; i++) {
+        struct pollfd fd = { .fd = fds[i % NR_BELLS], .events = POLLIN };
         double woke;
         char byte;
 
         MUST(poll(&fd, 1, -1) == 1);
         woke = now_ns();
-        if (i % 2)
+        if (i % NR_BELLS == EVENT)
             MUST(!xenevtchn_unmask(evtchn, xenevtchn_pending(evtchn)));
         else
-            MUST(read(pipe_fd, &byte, 1) == 1);
+            MUST(read(fd.fd, &byte, 1) == (i % NR_BELLS == PIPE));
         MUST(write(tell_fd, &woke, sizeof woke) == sizeof woke);
     }
 }
 
-static void wake(unsigned rounds)
+static void wake(const char *path, unsigned rounds)
 {
     xenevtchn_handle *ours = xenevtchn_open(NULL, 0), *theirs = xenevtchn_open(NULL, 0);
-    int pipe_fds[2], told[2], port = xenevtchn_bind_unbound_port(ours, DOMID), status;
-    double event = 0, started, woke;
+    int pipe_fds[2], told[2], file = open(path, O_RDWR), port = xenevtchn_bind_unbound_port(ours, DOMID), status;
+    double started, woke;
     pid_t pid;
 
-    MUST(port > 0 && !pipe(pipe_fds) && !pipe(told) && xenevtchn_bind_interdomain(theirs, DOMID, port) > 0);
+    MUST(port > 0 && file >= 0 && !pipe(pipe_fds) && !pipe(told) && xenevtchn_bind_interdomain(theirs, DOMID, port) > 0);
     MUST(!xenevtchn_unmask(theirs, xenevtchn_pending(theirs)));
     pid = fork();
     MUST(pid >= 0);
     if (!pid) {
-        peer(told[1], theirs, pipe_fds[0], rounds);
+        peer(told[1], theirs, (int[]){ xenevtchn_fd(theirs), pipe_fds[0], file }, rounds);
         exit(0);
     }
-    for (unsigned i = 1; i <= 2 * rounds; i++) {
+    for (unsigned i = 0; i < NR_BELLS * rounds; i++) {
         usleep(500);                /* by now it is asleep */
         started = now_ns();
-        if (i % 2)
+        if (i % NR_BELLS == EVENT)
             MUST(!xenevtchn_notify(ours, port));
         else
-            MUST(write(pipe_fds[1], "x", 1) == 1);
+            MUST(write(i % NR_BELLS == PIPE ? pipe_fds[1] : file, "x", 1) == 1);
         MUST(read(told[0], &woke, sizeof woke) == sizeof woke);
-        if (i % 2)
-            event = woke - started;
-        else
-            printf("%.0f %.0f\n", event, woke - started);
+        printf("%.0f%c", woke - started, (i + 1) % NR_BELLS ? ' ' : '\n');
     }
     MUST(waitpid(pid, &status, 0) == pid && !status);
 }
@@ -218,8 +217,8 @@ int main(int argc, char **argv)
     MUST(argc >= 3);
     if (!strcmp(argv[1], "gcopy") && argc == 5)
         gcopy(argv[2], atoi(argv[3]), atoi(argv[4]));
-    else if (!strcmp(argv[1], "wake"))
-        wake(atoi(argv[2]));
+    else if (!strcmp(argv[1], "wake") && argc == 4)
+        wake(argv[2], atoi(argv[3]));
     else if (!strcmp(argv[1], "pages") && argc == 5)
         many(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
     else if (!strcmp(argv[1], "granter") && argc == 4)

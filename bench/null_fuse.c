@@ -3,13 +3,15 @@
  * null-fuse DIR               mounts the smallest possible FUSE file system at DIR, prints "ready" and serves it
  * null-fuse DIR -- CMD...     the same for the life of CMD, whose exit status it returns
  *
- * One thread, two files: "null" answers every ioctl at once, "stuck" never answers a read. What the bench measures against, and
- * what a test uses for memory that cannot be read.
+ * One thread, three files: "null" answers every ioctl at once, "stuck" never answers a read, "bell" can be read, says poll, once for each
+ * write. What the bench measures against, and what a test uses for memory that cannot be read.
  */
 #define FUSE_USE_VERSION 312
 
 #include <errno.h>
 #include <fuse_lowlevel.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { INO_ROOT = FUSE_ROOT_ID, INO_NULL, INO_STUCK };
+enum { INO_ROOT = FUSE_ROOT_ID, INO_NULL, INO_STUCK, INO_BELL };
 #define FOR_EVER 3600.0
 
 static int attributes(fuse_ino_t ino, struct stat *st)
@@ -29,7 +31,7 @@ static int attributes(fuse_ino_t ino, struct stat *st)
     st->st_nlink = 1;
     st->st_mode = ino == INO_ROOT ? S_IFDIR | 0755 : S_IFREG | 0644;
     st->st_size = ino == INO_STUCK ? 4096 : 0;
-    return ino >= INO_ROOT && ino <= INO_STUCK ? 0 : ENOENT;
+    return ino >= INO_ROOT && ino <= INO_BELL ? 0 : ENOENT;
 }
 
 static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -40,6 +42,8 @@ static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         entry.ino = INO_NULL;
     else if (parent == INO_ROOT && !strcmp(name, "stuck"))
         entry.ino = INO_STUCK;
+    else if (parent == INO_ROOT && !strcmp(name, "bell"))
+        entry.ino = INO_BELL;
     if (!entry.ino || attributes(entry.ino, &entry.attr))
         fuse_reply_err(req, ENOENT);
     else
@@ -60,15 +64,59 @@ static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    (void)ino;
+    fi->direct_io = ino == INO_BELL;
     fuse_reply_open(req, fi);
+}
+
+/* ---- The bell --------------------------------------------------------------------------------- */
+
+struct bell {
+    bool rung;
+    struct fuse_pollhandle *waiting;
+};
+
+static void do_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    struct bell *bell = fuse_req_userdata(req);
+
+    (void)bytes;
+    (void)off;
+    (void)fi;
+    if (ino != INO_BELL) {
+        fuse_reply_err(req, EACCES);
+        return;
+    }
+    bell->rung = true;
+    if (bell->waiting) {
+        fuse_lowlevel_notify_poll(bell->waiting);
+        fuse_pollhandle_destroy(bell->waiting);
+        bell->waiting = NULL;
+    }
+    fuse_reply_write(req, size);
+}
+
+static void do_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *handle)
+{
+    struct bell *bell = fuse_req_userdata(req);
+
+    (void)fi;
+    if (handle) {
+        if (bell->waiting)
+            fuse_pollhandle_destroy(bell->waiting);
+        bell->waiting = handle;
+    }
+    fuse_reply_poll(req, ino != INO_BELL || bell->rung ? POLLIN | POLLOUT : POLLOUT);
 }
 
 static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
+    struct bell *bell = fuse_req_userdata(req);
+
     (void)size;
     (void)off;
     (void)fi;
+    if (ino == INO_BELL)
+        bell->rung = false;
     if (ino != INO_STUCK)
         fuse_reply_buf(req, NULL, 0);
     /* else: the reader waits until the file system goes */
@@ -93,6 +141,8 @@ static const struct fuse_lowlevel_ops ops = {
     .getattr = do_getattr,
     .open = do_open,
     .read = do_read,
+    .write = do_write,
+    .poll = do_poll,
     .ioctl = do_ioctl,
 };
 
@@ -128,13 +178,14 @@ int main(int argc, char **argv)
     char option[] = "-ofsname=null-fuse", *arguments[] = { argv[0], option, NULL };
     struct fuse_args args = FUSE_ARGS_INIT(2, arguments);
     struct fuse_session *session;
+    struct bell bell = { 0 };
     int status = 1;
 
     if (argc < 2 || (argc > 2 && (argc < 4 || strcmp(argv[2], "--")))) {
         fputs("usage: null-fuse DIR [-- CMD...]\n", stderr);
         return 2;
     }
-    session = fuse_session_new(&args, &ops, sizeof ops, NULL);
+    session = fuse_session_new(&args, &ops, sizeof ops, &bell);
     if (!session)
         return 1;
     if (fuse_session_mount(session, argv[1]))

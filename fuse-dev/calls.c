@@ -122,9 +122,8 @@ static void mmap_finish(struct call *call)
         if (rc == -EAGAIN)
             m->stats.mmap_eagain++;
         dev_file_put(call->file);
-        machine_settle(m);
-        answer_error(&call->notice, rc);
         machine_unlock(m);
+        answer_error(&call->notice, rc);
         free(call);
         return;
     }

@@ -12,6 +12,40 @@
 
 #define MAX_TRANSFER (128 * 1024)
 
+/* ---- Who waits in poll ------------------------------------------------------------------------ */
+
+/* Whoever polls a file: woken, it asks again whether the file is ready, for which the lock must be free. */
+struct poller {
+    struct machine_later later;
+    struct fuse_pollhandle *handle;
+};
+
+static void poller_free(struct poller *poller)
+{
+    if (poller)
+        fuse_pollhandle_destroy(poller->handle);
+    free(poller);
+}
+
+static void poller_wake(struct machine_later *later)
+{
+    struct poller *poller = (struct poller *)(void *)later;
+
+    fuse_lowlevel_notify_poll(poller->handle);
+    poller_free(poller);
+}
+
+static struct poller *poller_create(struct fuse_pollhandle *handle)
+{
+    struct poller *poller = malloc(sizeof *poller);
+
+    if (poller)
+        *poller = (struct poller){ .later.run = poller_wake, .handle = handle };
+    else
+        fuse_pollhandle_destroy(handle);
+    return poller;
+}
+
 /* ---- References ------------------------------------------------------------------------------- */
 
 struct file *dev_file_kernel(struct dev_file *file)
@@ -48,8 +82,7 @@ void dev_file_put(struct dev_file *file)
     if (--file->refs)
         return;
     dev_file_settled(file);
-    if (file->poll)
-        fuse_pollhandle_destroy(file->poll);
+    poller_free(file->poller);
     if (file->node)
         file->node->file = NULL;
     *file->pprev = file->next;
@@ -69,11 +102,9 @@ static void dev_file_wake(struct file *kernel_file)
 
     if (file->async && kernel_poll(kernel_file) & POLLIN)
         async_signal(file->async);
-    if (!file->poll)
-        return;
-    fuse_lowlevel_notify_poll(file->poll);
-    fuse_pollhandle_destroy(file->poll);
-    file->poll = NULL;
+    if (file->poller)
+        machine_later(file->fs->machine, &file->poller->later);
+    file->poller = NULL;
 }
 
 /* ---- Open and close --------------------------------------------------------------------------- */
@@ -299,8 +330,8 @@ static void device_read(fuse_req_t req, size_t size, struct fuse_file_info *fi)
         wait_for_data(read);
         return;
     }
-    reply_read(req, read->buffer, result);
     machine_unlock(fs->machine);
+    reply_read(req, read->buffer, result);
     free(read->buffer);
     free(read);
 }
@@ -330,12 +361,11 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     fs->machine->stats.fuse_requests++;
     machine_caller(fs->machine, fuse_req_ctx(req)->pid);
     result = kernel_write(file->file, buf, size);
-    machine_settle(fs->machine);
+    machine_unlock(fs->machine);
     if (result < 0)
         fuse_reply_err(req, (int)-result);
     else
         fuse_reply_write(req, (size_t)result);
-    machine_unlock(fs->machine);
 }
 
 void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
@@ -343,21 +373,25 @@ void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct f
     struct dev_fs *fs = fuse_req_userdata(req);
     struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
     unsigned events = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+    struct poller *poller = NULL, *before = NULL;
 
-    machine_lock(fs->machine);
+    if (ph && !(poller = poller_create(ph))) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
     if (ino_kind(ino) == KIND_DEVICE) {
+        machine_lock(fs->machine);
         fs->machine->stats.fuse_requests++;
-        if (ph) {
-            if (file->poll)
-                fuse_pollhandle_destroy(file->poll);
-            file->poll = ph;
-            ph = NULL;
+        if (poller) {
+            before = file->poller;
+            file->poller = poller;
+            poller = NULL;
         }
         machine_caller(fs->machine, fuse_req_ctx(req)->pid);
         events = kernel_poll(file->file);
+        machine_unlock(fs->machine);
     }
-    machine_unlock(fs->machine);
-    if (ph)
-        fuse_pollhandle_destroy(ph);
     fuse_reply_poll(req, events);
+    poller_free(before);
+    poller_free(poller);
 }

@@ -42,7 +42,7 @@ struct dev_file {
     struct node *node;           /* NULL once forgotten */
     unsigned refs;               /* the descriptor's, one per mapping, one per call in progress */
     bool flushed;                /* a descriptor was closed: the release may be under way */
-    struct fuse_pollhandle *poll;
+    struct poller *poller;       /* who waits in poll; NULL: nobody */
     struct async *async;         /* NULL: nobody asked for signals */
     struct dev_file *next, **pprev;
 };

@@ -10,7 +10,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FIRST_CAPACITY 1024u
 #define REPLY_LIMIT (64u << 20)
 
 const char *sock_client_path(void)
@@ -48,7 +47,7 @@ static int send_all(int to, struct iovec *parts, int nr, int fd)
         char space[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control;
-    struct msghdr msg = { .msg_iov = parts, .msg_iovlen = (size_t)nr };
+    struct msghdr msg = { 0 };
     ssize_t n;
 
     if (fd >= 0) {
@@ -63,29 +62,35 @@ static int send_all(int to, struct iovec *parts, int nr, int fd)
         c->cmsg_len = CMSG_LEN(sizeof(int));
         memcpy(CMSG_DATA(c), &fd, sizeof fd);
     }
-    while (msg.msg_iovlen) {
-        n = sendmsg(to, &msg, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
+    while (nr) {
+        size_t room = SOCK_MAX_PACKET, over = 0;
+
+        /* An empty packet would be the end, so empty parts go with what is before them. */
+        for (msg.msg_iov = parts, msg.msg_iovlen = 0; nr && (room || !parts->iov_len); parts++, nr--, msg.msg_iovlen++) {
+            if (parts->iov_len > room)
+                over = parts->iov_len - room;
+            parts->iov_len -= over;
+            room -= parts->iov_len;
+        }
+        do
+            n = sendmsg(to, &msg, MSG_NOSIGNAL);
+        while (n < 0 && errno == EINTR);
         if (n < 0)
             return fail_with(errno);
         msg.msg_control = NULL;
         msg.msg_controllen = 0;
-        while (msg.msg_iovlen && (size_t)n >= msg.msg_iov->iov_len) {
-            n -= (ssize_t)msg.msg_iov->iov_len;
-            msg.msg_iov++;
-            msg.msg_iovlen--;
-        }
-        if (msg.msg_iovlen) {
-            msg.msg_iov->iov_base = (char *)msg.msg_iov->iov_base + n;
-            msg.msg_iov->iov_len -= (size_t)n;
+        if (over) {              /* the next packet begins with the rest of this one's last part */
+            parts--;
+            nr++;
+            parts->iov_base = (char *)parts->iov_base + parts->iov_len;
+            parts->iov_len = over;
         }
     }
     return 0;
 }
 
-/* Some bytes, and perhaps a descriptor into *fd. */
-static ssize_t receive_some(int from, char *to, size_t size, int *fd)
+/* A packet, and perhaps a descriptor into *fd. */
+static ssize_t receive_packet(int from, char *to, size_t size, int *fd)
 {
     union {
         char space[CMSG_SPACE(sizeof(int))];
@@ -104,7 +109,7 @@ static ssize_t receive_some(int from, char *to, size_t size, int *fd)
     c = CMSG_FIRSTHDR(&msg);
     if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
         memcpy(fd, CMSG_DATA(c), sizeof *fd);
-    return n;
+    return msg.msg_flags & MSG_TRUNC ? fail_with(EPROTO) : n;
 }
 
 /* Where a reply's parts are; false: it is none. */
@@ -133,8 +138,8 @@ static int receive_reply(struct sock_client *client, struct sock_answer *answer)
     while (!size || used < size) {
         ssize_t n;
 
-        if (client->capacity < size || !client->capacity) {
-            size_t capacity = size > FIRST_CAPACITY ? size : FIRST_CAPACITY;
+        if (client->capacity < size || client->capacity < SOCK_MAX_PACKET) {
+            size_t capacity = size > SOCK_MAX_PACKET ? size : SOCK_MAX_PACKET;
             char *bigger = realloc(client->buffer, capacity);
 
             if (!bigger)
@@ -142,7 +147,7 @@ static int receive_reply(struct sock_client *client, struct sock_answer *answer)
             client->buffer = bigger;
             client->capacity = capacity;
         }
-        n = receive_some(client->own_fd, client->buffer + used, size ? size - used : client->capacity - used, &answer->fd);
+        n = receive_packet(client->own_fd, client->buffer + used, client->capacity - used, &answer->fd);
         if (n < 0)
             return -1;
         used += (size_t)n;
@@ -151,11 +156,11 @@ static int receive_reply(struct sock_client *client, struct sock_answer *answer)
 
             memcpy(&header, client->buffer, sizeof header);
             size = header.size;
-            if (size < sizeof(struct sock_reply) || size > REPLY_LIMIT || used > size)
+            if (size < sizeof(struct sock_reply) || size > REPLY_LIMIT)
                 return fail_with(EPROTO);
         }
     }
-    return parse(client->buffer, size, answer) ? 0 : fail_with(EPROTO);
+    return used == size && parse(client->buffer, size, answer) ? 0 : fail_with(EPROTO);
 }
 
 /* ---- Connections ------------------------------------------------------------------------------ */
@@ -172,7 +177,7 @@ static int attach(struct sock_client *client, struct iovec *part)
 {
     int fds[2], rc;
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
         return -1;
     rc = send_all(client->fd, part, 1, fds[1]);
     close(fds[1]);
@@ -224,7 +229,7 @@ int sock_client_open(struct sock_client *client, const char *device, int flags)
     }
     strcpy(addr.sun_path, path);
     strcpy(request.device, device);
-    client->own_fd = socket(AF_UNIX, SOCK_STREAM | (flags & O_CLOEXEC ? SOCK_CLOEXEC : 0), 0);
+    client->own_fd = socket(AF_UNIX, SOCK_SEQPACKET | (flags & O_CLOEXEC ? SOCK_CLOEXEC : 0), 0);
     if (client->own_fd < 0)
         return -1;
     client->fd = client->own_fd;

@@ -85,14 +85,28 @@ void machine_settle(struct machine *m)
     m->settling = false;
 }
 
+void machine_later(struct machine *m, struct machine_later *later)
+{
+    later->next = m->later;
+    m->later = later;
+}
+
 void machine_unlock(struct machine *m)
 {
+    struct machine_later *later, *next;
+
     machine_settle(m);
     clock_jump(m);
     if (m->timer_dirty || m->clock.automatic)
         clock_arm(m);
     m->caller = 0;
+    later = m->later;
+    m->later = NULL;
     pthread_mutex_unlock(&m->lock);
+    for (; later; later = next) {
+        next = later->next;
+        later->run(later);
+    }
 }
 
 /* ---- What the models ask for ------------------------------------------------------------------ */

@@ -33,6 +33,15 @@ struct supervisor;
 struct killed_ns;
 struct sock_server;
 
+/*
+ * Something to be done when the lock is free again: to wake somebody whose next request would only wait for the lock. Done by the thread
+ * that has the lock, before its machine_unlock returns.
+ */
+struct machine_later {
+    void (*run)(struct machine_later *later);    /* frees it */
+    struct machine_later *next;
+};
+
 /* Counters for people, not for decisions. Under the lock. */
 struct machine_stats {
     uint64_t fuse_requests;      /* requests served on the device files */
@@ -107,6 +116,7 @@ struct machine {
     bool timer_dirty;            /* a kernel's next deadline changed */
     bool attention;              /* some domain has upcall or crashed set */
     bool settling;
+    struct machine_later *later;
     struct clock clock;
     uint64_t seed;
     struct faults *faults;
@@ -144,14 +154,18 @@ static inline void machine_lock_only(struct machine *m)
 }
 /* Delivers an upcall; the rest of machine_settle's work is done by the other calls below. */
 void machine_upcall(struct machine *m, struct domain *d);
-/* Delivers pending upcalls; called by machine_unlock, and before a result of an operation is published. */
+/* Delivers pending upcalls; called by machine_unlock, and where an operation needs to know what comes of them. */
 void machine_settle(struct machine *m);
+/* Lets go of the lock and does what was put off until then. Only now may the result of an operation be published: whoever was to be woken
+ * by it has been. */
 void machine_unlock(struct machine *m);
 
 /* The following need the lock. */
 
 /* Before a call into a kernel: the client's thread that makes it. Until machine_unlock. */
 void machine_caller(struct machine *m, pid_t tid);
+/* Puts it off until the lock is free. */
+void machine_later(struct machine *m, struct machine_later *later);
 void machine_log(const struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

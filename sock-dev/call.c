@@ -171,7 +171,7 @@ static bool call_attach(struct sock_conn *conn, size_t size, const char **why)
     conn->file->refs++;
     if (conn_create(conn->server, fd, conn->domid, conn->file)) {
         sock_file_put(conn->file);
-        *why = "an attachment that is no stream socket";
+        *why = "an attachment that is no socket of packets";
         return false;
     }
     return true;             /* no reply: it would be somebody else's */

@@ -50,7 +50,7 @@ ssize_t sock_receive(int from, void *to, size_t size, int *fd)
     } control;
     struct iovec iov = { to, size };
     struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-    bool many;
+    bool many, longer;
     ssize_t n;
 
     *fd = -1;
@@ -60,14 +60,15 @@ ssize_t sock_receive(int from, void *to, size_t size, int *fd)
     if (n < 0)
         return -errno;
     many = msg.msg_flags & MSG_CTRUNC;
+    longer = msg.msg_flags & MSG_TRUNC;
     if (msg.msg_controllen)
         *fd = take_descriptor(&msg, &many);
-    if (!many)
+    if (!many && !longer)
         return n;
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
-    return -EBADMSG;
+    return many ? -EBADMSG : -EMSGSIZE;
 }
 
 static struct sock_header announced(const struct sock_conn *conn)
@@ -84,23 +85,19 @@ static bool drop(struct sock_conn *conn, const char *why)
     return false;
 }
 
-/* Makes room for what comes next, as the header announces it but not much faster than it arrives. */
+/* Makes room for the next packet; not much faster than they arrive, whatever the header announces. */
 static bool make_room(struct sock_conn *conn)
 {
-    size_t wanted = FIRST_CAPACITY, capacity = conn->in_capacity;
+    size_t needed = conn->in_used + SOCK_MAX_PACKET, capacity = conn->in_capacity * 2 > needed ? conn->in_capacity * 2 : needed;
     char *bigger;
 
-    if (conn->in_used >= sizeof(struct sock_header) && announced(conn).size > wanted)
-        wanted = announced(conn).size;
-    if (conn->in_used < capacity || (capacity && capacity >= wanted))
+    if (conn->in_capacity >= needed)
         return true;
-    if (wanted > 65536 && wanted > capacity * 4)
-        wanted = capacity < 16384 ? 65536 : capacity * 4;
-    bigger = realloc(conn->in, wanted);
+    bigger = realloc(conn->in, capacity);
     if (!bigger)
         return false;
     conn->in = bigger;
-    conn->in_capacity = wanted;
+    conn->in_capacity = capacity;
     return true;
 }
 
@@ -118,6 +115,8 @@ static bool receive(struct sock_conn *conn)
             close(fd);
         return drop(conn, "descriptors that nobody asked for");
     }
+    if (n == -EMSGSIZE)
+        return drop(conn, "a packet that is too long");
     if (fd >= 0)
         conn->in_fd = fd;
     if (n <= 0) {
@@ -209,7 +208,8 @@ static bool send_reply(struct sock_conn *conn)
             char space[CMSG_SPACE(sizeof(int))];
             struct cmsghdr align;
         } control;
-        struct iovec iov = { conn->out + done, conn->out_size - done };
+        size_t left = conn->out_size - done;
+        struct iovec iov = { conn->out + done, left < SOCK_MAX_PACKET ? left : SOCK_MAX_PACKET };
         struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
         ssize_t n;
 
@@ -308,7 +308,7 @@ int conn_create(struct sock_server *server, int fd, domid_t domid, struct sock_f
     if (!conn)
         goto fail;
     rc = -ENOTSOCK;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) || type != SOCK_STREAM)
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) || type != SOCK_SEQPACKET)
         goto fail;
     /* Whatever its sender made of it: the thread waits in it. */
     fcntl(fd, F_SETFL, 0);

@@ -17,7 +17,7 @@ extern const struct machine_way sock_way;
  * destroyed. NULL and a negative errno in *rc. */
 const char *sock_way_path(struct domain *d, int *rc);
 
-/* Serves a connected stream socket (taken) as a connection to domain id. 0 or negative errno. For tests. */
+/* Serves a connected socket of type SOCK_SEQPACKET (taken) as a connection to domain id. 0 or negative errno. For tests. */
 int sock_way_adopt(struct machine *m, int fd, domid_t id);
 
 /* What keeps this way from working on this host, or NULL: tried in a directory of its own. */

@@ -115,7 +115,7 @@ static bool connect_peer(struct fuzz *fuzz, unsigned i)
 
     if (fuzz->peers[i] >= 0)
         return true;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
         return false;
     fuzz->peers[i] = fds[0];
     return !sock_way_adopt(&fuzz->machine, fds[1], DOMID);
@@ -155,10 +155,10 @@ static void give(int fd, const uint8_t *bytes, size_t size, bool with_descriptor
     } control;
     int pair[2] = { -1, -1 };
 
-    if (with_descriptor && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+    if (with_descriptor && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
         return;
     while (size) {
-        struct iovec iov = { (void *)(uintptr_t)bytes, size };
+        struct iovec iov = { (void *)(uintptr_t)bytes, size < SOCK_MAX_PACKET ? size : SOCK_MAX_PACKET };
         struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
         ssize_t n;
 

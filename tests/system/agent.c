@@ -83,6 +83,7 @@ static const struct command {
     { "copy", do_copy },                    /* DOM REF OFFSET TEXT */
     { "copy-back", do_copy },               /* DOM REF OFFSET LENGTH -> TEXT */
     { "copy-pair", do_copy_pair },          /* DOM REF REF TEXT -> STATUS STATUS */
+    { "copy-pages", do_copy_pages },        /* DOM REF COUNT -> SAME FIRST LAST */
     { "map-one", do_map_others },           /* PROT DOM REF -> REGION */
     { "map-domain", do_map_others },        /* PROT DOM REF... -> REGION */
     { "unmap-at", do_unmap_at },            /* ADDRESS COUNT */

@@ -132,6 +132,29 @@ void do_copy_pair(struct agent *a)
         reply(a, "ok %d %d", segments[0].status, segments[1].status);
 }
 
+/* copy-pages DOM REF COUNT: the whole page as often, by one call; how many copies are as the first, and its first and last byte. */
+static void do_copy_pages(struct agent *a)
+{
+    unsigned count = number(a, 3), same = 0;
+    xengnttab_grant_copy_segment_t *segments = calloc(count, sizeof *segments);
+    unsigned char (*pages)[4096] = calloc(count, sizeof *pages);
+    int rc = -1;
+
+    for (unsigned i = 0; segments && pages && i < count; i++)
+        segments[i] = (xengnttab_grant_copy_segment_t){ .flags = GNTCOPY_source_gref, .dest.virt = pages[i], .len = sizeof *pages,
+                                                        .source.foreign = { .domid = number(a, 1), .ref = number(a, 2) } };
+    if (segments && pages && !need_gnttab(a))
+        rc = xengnttab_grant_copy(a->gnttab, count, segments);
+    for (unsigned i = 0; !rc && i < count; i++)
+        same += !segments[i].status && !memcmp(pages[i], pages[0], sizeof *pages);
+    if (rc)
+        ok_or_errno(a, rc);
+    else
+        reply(a, "ok %u %u %u", same, pages[0][0], pages[0][4095]);
+    free(segments);
+    free(pages);
+}
+
 /* map-one PROT DOM REF and map-domain PROT DOM REF...: the library's other two ways to say it. */
 void do_map_others(struct agent *a)
 {

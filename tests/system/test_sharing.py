@@ -130,6 +130,15 @@ def test_copying_to_and_from_a_grant_needs_no_mapping(machine):
     assert copier.error("copy-back", 1, 300, 0, 4).startswith("GNTST-")
 
 
+def test_many_whole_pages_are_copied_by_one_call(machine):
+    granter, copier = machine.new(1), machine.new(2)
+    shared, refs = granter.share(1, 2)
+    granter.poke(shared, 0, 17)
+    granter.poke(shared, PAGE - 1, 71)
+    for count in (1, 3, 4, 5, 300):
+        assert copier("copy-pages", 1, refs[0], count).split() == [str(count), "17", "71"]
+
+
 def test_unmapping_with_another_count_is_refused(machine):
     granter, mapper = machine.new(1), machine.new(2)
     _, refs = granter.share(2, 2)

@@ -22,7 +22,7 @@ from harness import GNTSIM, PATIENCE, eventually, gntsim
 pytestmark = pytest.mark.needs_no_machine      # that is, none with device files
 SAYS_ONCE = "is reached over a socket"
 OPEN, ATTACH, IOCTL, MMAP, IOCTL_MMAP, WRITE = range(1, 7)
-MAGIC, VERSION = 0x6D69736E, 1
+MAGIC, VERSION, PACKET = 0x6D69736E, 2, 16 << 10
 
 
 # ---- What is chosen ------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ class Peer:
     """Somebody who speaks the protocol, or not."""
 
     def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(PATIENCE)
         self.socket.connect(path)
 
@@ -276,7 +276,10 @@ class Peer:
         self.socket.sendmsg([data], ancillary)
 
     def message(self, op, body=b"", *fds):
-        self.send(struct.pack("II", 8 + len(body), op) + body, *fds)
+        data = struct.pack("II", 8 + len(body), op) + body
+        self.send(data[:PACKET], *fds)
+        for at in range(PACKET, len(data), PACKET):
+            self.send(data[at:at + PACKET])
 
     def reply(self):
         """(result, mapped) of the next reply, with descriptors closed; None at the end."""
@@ -335,6 +338,7 @@ BAD_BEFORE_OPEN = {
     "a device name without an end": struct.pack("IIIII12s", 32, OPEN, MAGIC, VERSION, 2, b"gntdevgntdev"),
     "a request that does not exist": struct.pack("II", 8, 99),
     "request number 0": struct.pack("II", 8, 0),
+    "a packet that is too long": struct.pack("II", PACKET + 1, OPEN) + b"\0" * (PACKET - 7),
     "text": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
 BAD_AFTER_OPEN = {
@@ -391,6 +395,15 @@ def test_a_message_may_come_byte_by_byte(peer):
     assert one.reply() == (0, 1)
 
 
+@pytest.mark.parametrize("size", [PACKET - 1, PACKET, PACKET + 1, 10 * PACKET, (16 << 20) - 8 - 24 - 16])
+def test_a_message_may_be_longer_than_a_packet(peer, size):
+    one = peer()
+    assert one.open() == (0, 1)
+    for _ in range(2):
+        one.message(IOCTL, ioctl(0xDEAD, 4096, [(4096, size)], b"\0" * size))
+        assert one.reply()[0] == -errno.ENOTTY
+
+
 def test_another_version_and_another_device_are_errors(peer):
     one = peer()
     one.message(OPEN, struct.pack("III12s", MAGIC, VERSION + 1, 2, b"gntdev"))
@@ -411,12 +424,13 @@ def test_descriptors_that_nobody_asked_for_are_closed_and_their_sender_dropped(m
     os.close(pipe[0])
 
 
-def test_what_is_attached_must_be_a_stream_socket(machine, peer):
+@pytest.mark.parametrize("what", [os.pipe, lambda: [end.detach() for end in socket.socketpair()]], ids=["pipe", "stream"])
+def test_what_is_attached_must_be_a_socket_of_packets(machine, peer, what):
     one = peer()
     assert one.open() == (0, 1)
-    pipe = os.pipe()
-    one.message(ATTACH, b"", pipe[0])
-    for fd in pipe:
+    fds = what()
+    one.message(ATTACH, b"", fds[0])
+    for fd in fds:
         os.close(fd)
     dropped_with_a_line(machine, one)
 
@@ -464,10 +478,10 @@ def test_a_peer_that_takes_no_replies_holds_up_nobody_else(machine, peer):
     one = peer()
     assert one.open() == (0, 1)
     one.socket.setblocking(False)
-    request = struct.pack("II", 8 + 24 + 16 + 65536, IOCTL) + ioctl(0xDEAD, 4096, [(4096, 65536)], b"\0" * 65536)
+    body = ioctl(0xDEAD, 4096, [(4096, 65536)], b"\0" * 65536)
     with pytest.raises(BlockingIOError):
         for _ in range(100000):
-            one.socket.sendall(request)
+            one.message(IOCTL, body)
     machine.new(2).share(2, 1)
     one.close()
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a program and the machine say to each other over a domain's socket: a Unix stream socket, named by SOCK_ENV.
+ * What a program and the machine say to each other over a domain's socket: a Unix socket of type SOCK_SEQPACKET, named by SOCK_ENV.
+ * A message comes in one packet if it fits into SOCK_MAX_PACKET bytes, else in several. (Packets, because a thread that waits for bytes of a stream
+ * is woken by its peer's taking what it sent, too: twice as many wake-ups for a round trip.)
  *
  * One connection is one open device, as a descriptor of a device file is. It begins with a SOCK_OPEN and ends when its last
  * copy, in whatever process, is closed. Each request gets one reply, in order; a client has one request under way at a
@@ -25,12 +27,13 @@
 #define SOCK_ENV "GNTSIM_SOCKET"
 
 #define SOCK_MAGIC   0x6d69736eu
-#define SOCK_VERSION 1u
+#define SOCK_VERSION 2u
 #define SOCK_MAX_MESSAGE (16u << 20)
+#define SOCK_MAX_PACKET  (16u << 10)      /* none is longer */
 
 enum sock_op {
     SOCK_OPEN = 1,               /* struct sock_open; once, first */
-    SOCK_ATTACH,                 /* a header, with the descriptor of a stream socket: another connection to the same open device.
+    SOCK_ATTACH,                 /* a header, with the descriptor of another such socket: a connection to the same open device.
                                     The reply comes there */
     SOCK_IOCTL,                  /* struct sock_ioctl */
     SOCK_MMAP,                   /* struct sock_mmap */
