@@ -2,6 +2,7 @@
 """Programs that are short of something, and hosts that refuse something: an errno or a sentence, and everything is as before."""
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -138,16 +139,18 @@ print(byte(places[1]).value, byte(places[2] + 7 * PAGE).value)
     machine.quiet()
 
 
-def test_an_argument_may_lie_in_memory_that_can_only_be_written(machine):
+@pytest.mark.parametrize("profile", ["pv", "pvh"])
+def test_an_argument_may_lie_in_memory_that_can_only_be_written(machine, profile):
     """On x86 what can be written can be read, and so a real kernel reads it; another process may not."""
     said = run(machine, """
 offset, refs = share(1)
 shared = map_(gntalloc, offset, 1)
-write_only = map_(gntdev, grants(refs), 1, 2)
-ctypes.memmove(shared, struct.pack("IIQII", 1, 0, 0, 1, refs[0]), 24)
-print(name_of(write_only), name_of(libc.ioctl(gntdev, 0x00184700, write_only)), struct.unpack("Q", ctypes.string_at(shared + 8, 8))[0])
-""")
-    assert said[:2] == ["ok", "ok"] and int(said[2]) % 4096 == 0 and int(said[2]) > 0
+for write_only in (map_(gntalloc, offset, 1, 2), map_(gntdev, grants(refs), 1, 2)):
+    ctypes.memmove(shared, struct.pack("IIQII", 1, 0, 0, 1, refs[0]), 24)
+    print(name_of(write_only), name_of(libc.ioctl(gntdev, 0x00184700, write_only)), struct.unpack("Q", ctypes.string_at(shared + 8, 8))[0])
+""", profile=profile)
+    assert said[0:2] == said[3:5] == ["ok", "ok"]
+    assert 0 < int(said[2]) < int(said[5]), "each has an index of its own"
     machine.quiet()
 
 
@@ -372,3 +375,26 @@ def test_without_the_right_to_enter_a_namespace_exec_says_so(machine):
                           timeout=harness.PATIENCE)
     assert done.returncode not in (0, 127) and "cannot enter the domain's mount namespace" in done.stderr, done
     assert machine.exec(1, "true").returncode == 0
+
+
+@pytest.mark.needs_no_machine
+def test_our_libraries_say_with_an_errno_that_no_machine_is_behind_the_socket(place):
+    if harness.library_kind() != "dynamic":
+        pytest.skip("a library with a sanitizer cannot be loaded into Python")
+    (place / "empty").mkdir()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(place / "left"))            # of a machine that was killed
+    listener.close()
+    libraries = Path(GNTSIM).parent / "libgnttab"
+    script = """
+import ctypes, errno, sys
+gnttab, evtchn = (ctypes.CDLL(path, use_errno=True) for path in sys.argv[1:3])
+for library, name in ((gnttab, "xengnttab_open"), (gnttab, "xengntshr_open"), (evtchn, "xenevtchn_open")):
+    function = getattr(library, name)
+    function.restype = ctypes.c_void_p
+    print(function(None, 0), errno.errorcode[ctypes.get_errno()])
+"""
+    for path, expected in ((place / "empty" / "none", "ENOENT"), (place / "left", "ENXIO"), ("/" + "x" * 200, "ENAMETOOLONG")):
+        done = subprocess.run([sys.executable, "-c", script, libraries / "libxengnttab.so.1", libraries / "libxenevtchn.so.1"], capture_output=True,
+                              text=True, env=dict(os.environ, GNTSIM_SOCKET=str(path)), timeout=harness.PATIENCE)
+        assert done.stdout.split() == ["None", expected] * 3, (path, done)
