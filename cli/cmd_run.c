@@ -13,10 +13,18 @@
 #include "host.h"
 #include "options.h"
 
-/* The machine's process: out of reach of the terminal's signals, ends when the other end of fd does. */
-static int be_machine(int fd, const struct options *options)
+static void say_ready(void *ctx)
 {
-    struct host_config config = { .listen_fd = -1, .owner_fd = fd, .options = options };
+    int *fd = ctx;
+
+    if (write(*fd, "", 1) == 1)
+        close(*fd);
+}
+
+/* The machine's process: out of reach of the terminal's signals, ends when the other end of fd does. Writes a byte to ready_fd when it serves. */
+static int be_machine(int fd, int ready_fd, const struct options *options)
+{
+    struct host_config config = { .listen_fd = -1, .owner_fd = fd, .options = options, .ready = say_ready, .ctx = &ready_fd };
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     setsid();
@@ -53,7 +61,8 @@ int cmd_run(int argc, char **argv)
     struct options options;
     sigset_t waited, before;
     pid_t machine, child;
-    int rc = options_parse(&options, OPT_DOMAIN | OPT_MACHINE, argc, argv), sockets[2];
+    int rc = options_parse(&options, OPT_DOMAIN | OPT_MACHINE, argc, argv), sockets[2], ready[2], status = 0;
+    char byte;
 
     if (rc)
         return rc - 1;
@@ -64,15 +73,24 @@ int cmd_run(int argc, char **argv)
     for (unsigned i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
         sigaddset(&waited, passed_on[i]);
     sigprocmask(SIG_BLOCK, &waited, &before);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) || pipe2(ready, O_CLOEXEC))
         return fail("cannot make a socket: %s", strerror(errno));
     machine = fork();
     if (!machine) {
         close(sockets[0]);
-        exit(be_machine(sockets[1], &options));
+        close(ready[0]);
+        exit(be_machine(sockets[1], ready[1], &options));
     }
     close(sockets[1]);
-    child = machine < 0 ? -1 : fork();
+    close(ready[1]);
+    if (machine < 0)
+        return fail("cannot start a process: %s", strerror(errno));
+    if (read(ready[0], &byte, 1) != 1) {    /* it has said why */
+        waitpid(machine, &status, 0);
+        return WIFSIGNALED(status) ? fail("the machine was killed by signal %d", WTERMSIG(status)) : WEXITSTATUS(status);
+    }
+    close(ready[0]);
+    child = fork();
     if (!child) {
         sigprocmask(SIG_SETMASK, &before, NULL);
         _exit(client_exec(sockets[0], options.domain < 0 ? 0 : options.domain, NULL, options.way, options.rest));
@@ -80,7 +98,6 @@ int cmd_run(int argc, char **argv)
     rc = child < 0 ? fail("cannot start a process: %s", strerror(errno)) : wait_for(child, &waited);
     /* The machine ends with its last owner; what the command left running in it ends, too. */
     close(sockets[0]);
-    if (machine > 0)
-        waitpid(machine, NULL, 0);
+    waitpid(machine, NULL, 0);
     return rc;
 }

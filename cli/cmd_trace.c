@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A live trace, and a recorded one for the viewers of others. */
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "chrome.h"
@@ -25,6 +28,30 @@ static void print_line(const char *line, bool chrome)
     json_object_put(event);
 }
 
+/* The signals that end us, as a descriptor: what Chrome reads has an end. -1: they just kill. */
+static int catch_signals(void)
+{
+    sigset_t mask;
+
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGHUP);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    return signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Waits until there is something to receive; 0, or the signal that came first. */
+static int await(int fd, int signals)
+{
+    struct pollfd fds[2] = { { fd, POLLIN, 0 }, { signals, POLLIN, 0 } };
+    struct signalfd_siginfo info;
+
+    while (poll(fds, 2, -1) < 0 && errno == EINTR)
+        ;
+    return fds[1].revents && read(signals, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+
 /* Until the machine ends, or whoever reads us does. */
 static int follow(const struct options *options)
 {
@@ -32,6 +59,7 @@ static int follow(const struct options *options)
     /* The beginnings of calls are details. */
     const char *request = options->detail || options->chrome ? "{\"verb\":\"trace-subscribe\",\"detail\":true}"
                                                              : "{\"verb\":\"trace-subscribe\"}";
+    int signals = options->chrome ? catch_signals() : -1, ended_by = 0;
     bool answered = false;
     struct wire wire;
     char *line;
@@ -54,13 +82,18 @@ static int follow(const struct options *options)
         }
         if (fflush(stdout))
             break;
+        ended_by = await(fd, signals);
+        if (ended_by)
+            break;
         rc = wire_receive(&wire);
     } while (rc > 0);
     if (options->chrome)
         chrome_end(stdout);
     wire_clear(&wire);
     close(fd);
-    return 0;
+    if (signals >= 0)
+        close(signals);
+    return ended_by ? 128 + ended_by : 0;
 }
 
 static int export(const char *target, const char *path)

@@ -155,10 +155,25 @@ static void connection_free(struct connection *connection)
     free(connection);
 }
 
+/* The line as JSON, NULL if it is none, or has more behind it. */
+static json_object *parse(const char *line)
+{
+    json_tokener *tokener = json_tokener_new();
+    size_t size = strlen(line);
+    json_object *json = tokener ? json_tokener_parse_ex(tokener, line, (int)size) : NULL;
+
+    if (json && strspn(line + json_tokener_get_parse_end(tokener), " \t\r") != size - json_tokener_get_parse_end(tokener)) {
+        json_object_put(json);
+        json = NULL;
+    }
+    json_tokener_free(tokener);
+    return json;
+}
+
 static int answer_line(struct connection *connection, const char *line)
 {
     struct request request = { .machine = connection->control->machine, .wire = &connection->wire,
-                               .args = json_tokener_parse(line) };
+                               .args = parse(line) };
     json_object *reply = json_object_new_object(), *result = control_handle(&request);
     int rc;
 

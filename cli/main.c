@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,8 +55,25 @@ static void help(FILE *out)
 {
     fputs("Usage: gntsim VERB [OPTIONS] ...\n\nThe Xen grant-table machine that runs without Xen.\n\nVerbs:\n", out);
     for (const struct command *command = commands; command->name; command++)
-        fprintf(out, "  %-8s  %s\n", command->name, command->summary);
+        fprintf(out, "  %-13s  %s\n", command->name, command->summary);
     fputs("\n`gntsim VERB --help` explains a verb; the manual page is gntsim(1).\n", out);
+}
+
+static int unknown_verb(const char *word)
+{
+    fprintf(stderr, "gntsim: unknown verb '%s': use ", word);
+    for (const struct command *command = commands; command->name; command++)
+        fprintf(stderr, "%s%s", command->name, !command[1].name ? "" : command[2].name ? ", " : " or ");
+    fputs("; see gntsim --help\n", stderr);
+    return EXIT_USAGE;
+}
+
+/* What could not be written was not done, and whoever reads it should know. */
+static int written(int status)
+{
+    if (!fflush(stdout) && !ferror(stdout))
+        return status;
+    return status ? status : fail("cannot write the results: %s", strerror(errno));
 }
 
 int main(int argc, char **argv)
@@ -66,14 +84,14 @@ int main(int argc, char **argv)
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         help(stdout);
-        return 0;
+        return written(0);
     }
     if (!strcmp(argv[1], "--version")) {
         puts("gntsim " GNTSIM_VERSION);
-        return 0;
+        return written(0);
     }
     for (const struct command *command = commands; command->name; command++)
         if (!strcmp(command->name, argv[1]))
-            return command->run(argc - 1, argv + 1);
-    return usage_error("unknown verb '%s': use run, serve, exec, ctl, scenario, trace, replay or doctor; see gntsim --help", argv[1]);
+            return written(command->run(argc - 1, argv + 1));
+    return unknown_verb(argv[1]);
 }

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any, Callable, Mapping, Optional, Sequence
 
-from .errors import Ended, NotFound, Timeout
+from .errors import Ended, Error, NotFound, Timeout
 
 PATIENCE = 30.0     # seconds of real time that something may take unless the caller says otherwise
 
@@ -125,6 +125,8 @@ class Process:
                                            env=None if env is None else {**os.environ, **env}, cwd=cwd, bufsize=0)
         except OSError as error:
             raise NotFound("cannot start %s: %s" % (error.filename or argv[0], error.strerror)) from None
+        except ValueError as error:
+            raise Error("cannot start %r: %s" % (list(argv), error)) from None
         self.pid = self._popen.pid
         self._streams = {"stdout": Stream(self._popen.stdout), "stderr": Stream(self._popen.stderr)}
         self._pidfd = os.pidfd_open(self.pid)

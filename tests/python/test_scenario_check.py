@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Mistakes in scenario files: each gets one line that names file, line and key, and exit status 2."""
 import re
+import subprocess
 import tomllib
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,10 @@ from random import Random
 import pytest
 
 import gntsim.scenario.schema as schema
+import harness
 from conftest import SOURCE
+from gntsim import Machine, Refused
+from gntsim.scenario import words
 from gntsim.scenario.cases import Mistake, Options, Scenario, cases, check_programs, load, substitute
 from gntsim.scenario.places import Places
 from test_scenario_run import PAGE
@@ -98,7 +102,6 @@ MISTAKES = {
     "domain id": ("domains.a.id = 40000\nsteps = []", r"story.toml:1: domains.a.id: must be a domain's number, 0 to 32751, not 40000"),
     "no domain id": ("[domains.a]\nprofile = 'pv'\n[[steps]]\naudit = true", r"story.toml:1: domains.a: \"id\" is missing"),
     "two domains of one number": (GOOD + "[domains.back]\nid = 1\n", r"story.toml:11: domains.back.id: domains \"front\" and \"back\" have the same"),
-    "unknown profile": (GOOD + "[scenario]\nprofile = 'xen'\n", r"scenario.profile: must be a list, not 'xen'|one of"),
     "unknown program": (GOOD + "[[steps]]\nspawn = 'dog'\n", r"story.toml:11: steps.spawn: there is no program \"dog\"; known are: cat"),
     "unknown program to wait for": (GOOD + "[[finally]]\nwait = 'cot'\n", r"story.toml:11: finally.wait: there is no program \"cot\"; did you mean \"cat\"\?"),
     "unknown domain": (GOOD + "[[steps]]\ndestroy = 'back'\n", r"story.toml:11: steps.destroy: there is no domain \"back\""),
@@ -129,6 +132,30 @@ MISTAKES = {
     "missing program of a variant": ("programs.p.command = ['${name}']\n[variants]\na.vars.name = 'cat'\nb.vars.name = 'no-such-thing'\n[[steps]]\nspawn = 'p'\n",
                                      r"story.toml:1: programs.p.command: there is no program no-such-thing"),
     "sweep": (GOOD + "[sweep]\nends = ['dog']\n", r"story.toml:11: sweep.ends: there is no program \"dog\""),
+    "unknown profile": (GOOD + "[scenario]\nprofile = 'xen'\n", r"story.toml:11: scenario.profile: must be one of \"pv\", \"pvh\", \"legacy\", not 'xen'"),
+    "endless time": (GOOD + "[scenario]\ntimeout = inf\n", r"story.toml:11: scenario.timeout: must be a number of seconds, not inf"),
+    "unknown point": (GOOD + "[[faults]]\nat = 'map_grant_reff'\ndo = { kill = true }\n", r"story.toml:11: faults.at: there is no 'map_grant_reff'; did you mean \"map_grant_ref\""),
+    "unknown point of a step": (GOOD + "[[steps]]\nfault = { at = 'opne', do = { kill = true } }\n", r"story.toml:11: steps.fault.at: there is no 'opne'; did you mean \"open\""),
+    "unknown point of a sweep": (GOOD + "[sweep]\nat = ['opne']\n", r"story.toml:11: sweep.at: there is no 'opne'; did you mean \"open\""),
+    "unknown device": (GOOD + "[[faults]]\nat = 'mmap'\ndevice = 'gntdef'\ndo = { kill = true }\n", r"story.toml:12: faults.device: there is no 'gntdef'"),
+    "unknown ioctl": (GOOD + "[[faults]]\nat = 'ioctl'\nioctl = 'MAP'\ndo = { kill = true }\n", r"story.toml:12: faults.ioctl: there is no 'MAP'"),
+    "unknown status": (GOOD + "[[faults]]\nat = 'copy'\ndo = { status = 'again' }\n", r"story.toml:12: faults.do.status: there is no 'again'; did you mean \"eagain\""),
+    "unknown errno": (GOOD + "[[faults]]\nat = 'mmap'\ndo = { errno = 'ENOMEN' }\n", r"story.toml:12: faults.do.errno: must be an errno such as"),
+    "a status where there is none": (GOOD + "[[faults]]\nat = 'mmap'\ndo = { status = 'eagain' }\n", r"story.toml:12: faults.do.status: only an operation with a status"),
+    "unknown limit": (GOOD + "[[steps]]\nlimit = 1\nwhat = 'frames'\nvalue = 1\n", r"story.toml:12: steps.what: must be one of \"grant_frames\""),
+    "unknown adversary": (GOOD + "[[steps]]\nadversary = 'start'\ndomain = 1\nkind = 'evil'\n", r"story.toml:13: steps.kind: must be one of \"rewrite-entries\""),
+    "unknown key of an adversary": (GOOD + "[[steps]]\nadversary = 'start'\ndomain = 1\nkind = 'guess'\nfirts = 1\n",
+                                    r"story.toml:14: steps.firts: unknown key; did you mean \"first\""),
+    "unknown counter": (GOOD + "[[steps]]\nstats = { maps = 1 }\n", r"story.toml:11: steps.stats.maps: unknown key"),
+    "unknown column": (GOOD + "[[steps]]\ndump = 'ports'\nwhere = { prot = 1 }\n", r"story.toml:12: steps.where.prot: ports have no column of this name; did you mean \"port\""),
+    "odd hexadecimal": (GOOD + "[[steps]]\nguest = 'write'\ndomain = 1\npage = 1\nhex = 'abc'\n", r"story.toml:14: steps.hex: must be pairs of hexadecimal digits"),
+    "exit status": (GOOD + "[[steps]]\nwait = 'cat'\nexit = 256\n", r"story.toml:12: steps.exit: must be an exit status, 0 to 255, not 256"),
+    "exit statuses": (GOOD + "[[steps]]\nwait = 'cat'\nexit = [0, -1]\n", r"story.toml:12: steps.exit: must be an exit status, 0 to 255, not -1"),
+    "NUL in an argument": (GOOD + "[[steps]]\nspawn = 'cat'\nargs = [\"a\\u0000b\"]\n", r"story.toml:12: steps.args: must be a text without NUL"),
+    "unknown variable": (GOOD + "[[steps]]\nguest = 'page'\ndomain = 1\nas = 'grant'\n[[steps]]\nspawn = 'cat'\nargs = ['x', '${gratn.ref}']\n",
+                         r"story.toml:16: steps.args: there is no variable \${gratn}; did you mean \"grant\""),
+    "unknown variable in a loop": (GOOD + "[[steps]]\nfor = 'k'\nin = [1]\nsteps = [ { send = 'cat', line = '${k} ${l}' } ]\n",
+                                   r"story.toml:13: steps.steps.line: there is no variable \${l}"),
     "a name": (GOOD + "[variants]\n'a b' = {}\n", r"story.toml:11: variants.a b: must be a name"),
 }
 
@@ -159,12 +186,85 @@ def test_a_mistake_is_one_line_of_the_command_and_exit_status_2(scenario, name, 
 def test_a_missing_file_and_a_file_that_is_no_text_are_said_to_be_that(scenario, place):
     done = scenario.call("check", "nothing.toml")
     assert (done.returncode, done.stderr) == (2, "gntsim: nothing.toml: cannot be read: No such file or directory\n")
-    (place / "bytes.toml").write_bytes(b"\xff\xfe")
+    (place / "bytes.toml").write_bytes(b"# 1\n\xff\xfe")
     done = scenario.call("run", "bytes.toml")
-    assert done.returncode == 2 and done.stderr.startswith("gntsim: bytes.toml: not UTF-8 text")
+    assert done.returncode == 2 and done.stderr.startswith("gntsim: bytes.toml:2: not UTF-8 text")
     (place / "deep.toml").write_text("a = " + "[" * 100000)
     done = scenario.call("run", "deep.toml")
     assert done.returncode == 2 and done.stderr.startswith("gntsim: deep.toml:") and done.stderr.count("\n") == 1
+
+
+def test_variables_from_everywhere_are_known(place):
+    (place / "story.toml").write_text(GOOD + """
+[vars]
+a = 1
+[matrix]
+b = [1]
+[variants.one.vars]
+c = 2
+[[steps]]
+guest = "page"
+domain = 1
+as = "d"
+[[steps]]
+expect = "cat"
+output = '(?P<e>x) ${a}'
+[[steps]]
+for = "f"
+in = [1]
+steps = [ { send = "cat", line = "${a} ${b} ${c} ${d.page} ${e} ${f} ${seed} ${profile} ${dir} ${here} $${none}" } ]
+""")
+    load(str(place / "story.toml"))
+
+
+@pytest.mark.parametrize("steps, says", [
+    ("[[steps]]\nlimit = 1\nwhat = '${a}'\nvalue = 4\n", "there is no limit 'x'"),
+    ("[[steps]]\nexpect = 'cat'\noutput = 'x'\ntimeout = '${a}'\n", "a step \"expect\" cannot be done"),
+    ("[[steps]]\nkill = 'cat'\nsignal = '${a}'\n", "a step \"kill\" cannot be done"),
+    ("[[steps]]\nspawn = 'cat'\nas = 'other'\nargs = ['${nul}']\n", "embedded null byte"),
+    ("[[steps]]\nexpect = 'cat'\noutput = '${open}'\n", "a step \"expect\" cannot be done"),
+    ("[[faults]]\nat = 'mmap'\ndo = { delay = '${a}' }\n[[steps]]\nclock = 'next'\n", "cannot be done with these values: 'x' is no time")])
+def test_a_variable_that_holds_the_wrong_thing_fails_the_case_and_says_where(scenario, steps, says):
+    done = scenario(GOOD + '[vars]\na = "x"\nnul = "a\\u0000b"\nopen = "("\n' + steps)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert re.search(r"# story.toml:\d+: .*" + re.escape(says), done.stdout), done.stdout
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_played(scenario, place):
+    for option in ("--junit", "--trace"):
+        done = scenario(GOOD, option, "/dev/null/x")
+        assert (done.returncode, done.stdout) == (2, "") and re.match("gntsim: cannot write /dev/null/x: .*\n$", done.stderr), done.stderr
+    done = subprocess.run([harness.GNTSIM, "scenario", "run", "story.toml"], cwd=place, stdout=open("/dev/full", "w"), stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "gntsim: cannot write the results: No space left on device\n")
+
+
+def test_the_words_of_the_machine_are_the_machines():
+    """Those that it says of itself, and each that a file may name is one that a machine takes."""
+    with Machine() as machine:
+        assert set(words.COUNTERS) == set(machine.stats())
+        for at in words.POINTS:
+            machine.call("fault-add", at=at, do={"destroy": 5})
+        for at in words.ELEMENT_POINTS:
+            machine.call("fault-add", at=at, do={"status": "eagain"})
+        for device in words.DEVICES:
+            machine.call("fault-add", at="open", device=device, do={"kill": True})
+        for ioctl in words.IOCTLS:
+            machine.call("fault-add", at="ioctl", ioctl=ioctl, do={"kill": True})
+        for status in words.STATUSES:
+            machine.call("fault-add", at="copy", do={"status": status})
+        machine.call("fault-clear")
+        machine.domain(1)
+        for limit in words.LIMITS:
+            machine.call("limit", domain=1, what=limit, value=4)
+        for kind in words.ADVERSARIES:
+            with pytest.raises(Refused) as refused:
+                machine.call("adversary-start", domain=1, kind=kind, first=9, last=8)
+            assert "kind" not in refused.value.message
+    sources = (SOURCE / "machine" / "points.c").read_text()
+    names = set(re.findall(r'\] = "(\w+)"', sources)) | {"evtchn_" + name for name in re.findall(r"NAME\((\w+)\)", sources)}
+    assert names - set(words.POINTS) <= {"element", "hypercall", "device", "kernel", "vma_close", "cancel", "param", "evtchn_", "evtchn_name"}
+    columns = set(re.findall(r'add_\w+\(object, "(\w+)"', (SOURCE / "cli" / "control_dump.c").read_text()))
+    assert set().union(*words.COLUMNS.values()) <= columns
 
 
 def test_mistakes_in_several_files_are_all_said(scenario):

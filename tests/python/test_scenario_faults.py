@@ -45,7 +45,7 @@ def test_rules_come_and_go_in_steps(scenario):
 
 
 def test_a_mistake_that_only_the_machine_can_see_names_the_line(scenario):
-    fails(scenario(steps(MAP) + rule(at="'mapp'", do="{ errno = 'EIO' }")), r"story.toml:27: fault-add: there is no point 'mapp'")
+    fails(scenario(steps(MAP) + rule(at="'mmap'", do="{ drop = true }")), r"story.toml:27: fault-add: a rule at mmap cannot drop")
 
 
 def test_a_program_meets_a_device_error(scenario):

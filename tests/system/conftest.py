@@ -14,7 +14,8 @@ import harness
 COMPILER = os.environ.get("CC", "cc")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-O1", "-g"]
 LIBRARIES = ["-lxengnttab", "-lxenevtchn", "-lxentoollog", "-lxentoolcore"]
-MORE_LIBRARIES = {"foreign": ["-lxenforeignmemory", "-lxendevicemodel", "-lxencall"]}
+# vchan brings its own xenstore: its functions must be seen by libxenvchan.
+MORE_LIBRARIES = {"foreign": ["-lxenforeignmemory", "-lxendevicemodel", "-lxencall"], "vchan": ["-rdynamic", "-lxenvchan"]}
 KINDS = {"dynamic": [], "static": ["-static"], "asan": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
          "tsan": ["-fsanitize=thread"]}
 

@@ -343,5 +343,5 @@ class Machine:
         assert status == 0, "gntsim serve ended with %s:\n%s" % (status, self.stderr())
         assert not (self.dir / "control").exists(), "the control socket is left"
         if self.trace:
-            done = gntsim("replay", self.trace, timeout=10)
+            done = gntsim("replay", self.trace)
             assert done.returncode == 0, done.stdout + done.stderr

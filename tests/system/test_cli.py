@@ -11,7 +11,7 @@ from harness import GNTSIM, gntsim
 
 pytestmark = pytest.mark.needs_no_machine
 
-VERBS = ["run", "serve", "exec", "ctl", "doctor"]
+VERBS = ["run", "serve", "exec", "ctl", "scenario", "record", "replay-device", "compare", "trace", "replay", "doctor"]
 CTL_VERBS = ["domain list", "domain create", "domain destroy", "page-out", "page-in", "dump", "stats", "audit", "shutdown"]
 
 
@@ -26,7 +26,37 @@ def test_help_names_every_verb():
 def test_every_verb_explains_itself(verb):
     done = gntsim(verb, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Usage: gntsim %s" % verb)
+    assert done.stdout.lower().startswith("usage: gntsim %s" % verb)
+
+
+def test_an_unknown_verb_is_told_all_verbs():
+    said = gntsim("frobnicate").stderr
+    assert said.count("\n") == 1
+    for verb in VERBS:
+        assert re.search(r"[ ,]%s[,; ]" % verb, said), verb
+
+
+def test_the_manual_page_names_every_verb_and_option():
+    page = (harness.SOURCE / "docs" / "gntsim.1").read_text().replace("\\-", "-")
+    for verb in VERBS:
+        assert re.search(r"^\.It Cm %s$" % verb, page, re.M), verb
+        if verb != "scenario":
+            for option in re.findall(r"^ .*?--([a-z-]+)", gntsim(verb, "--help").stdout, re.M):
+                assert re.search(r"^\.It .*Fl -%s\b" % option, page, re.M) or re.search(r"Fl o\b", page) and option == "output", option
+
+
+@pytest.mark.parametrize("args", [("--help",), ("--version",), ("doctor",)])
+def test_an_answer_that_cannot_be_written_is_an_error(args):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([GNTSIM, *args], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and done.stderr == "gntsim: cannot write the results: No space left on device\n"
+
+
+@pytest.mark.parametrize("option, words", [("--fault", "cannot read fault rules from /nonexistent/x"), ("--trace", "cannot write the trace to /nonexistent/x")])
+def test_a_machine_that_cannot_begin_says_why_in_one_line_and_nothing_is_run(option, words):
+    done = gntsim("run", "--way", "socket", option, "/nonexistent/x", "--", "echo", "I ran")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch("gntsim: %s: .*\n" % words, done.stderr)
 
 
 def test_version_is_the_projects():

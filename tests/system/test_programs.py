@@ -212,3 +212,24 @@ def test_signals_with_handlers_do_not_disturb_a_client(machine, tmp_path):
     done = machine.exec(1, program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
     machine.quiet()
+
+
+@pytest.mark.parametrize("way", ["device", "socket"])
+@pytest.mark.parametrize("size", [1024, 8192])      # in the control page, and in pages of their own
+@pytest.mark.skipif(harness.library_kind() != "dynamic", reason="libxenvchan has no sanitizer, the libraries of the socket way have")
+def test_libxenvchan_works_between_two_domains(serve, compiled, place, way, size):
+    machine, program = serve(), compiled("vchan")
+    (place / "xenstore").mkdir()
+    (place / "xenstore" / "domid").write_text("1")
+    env = ["env", "XENSTORE=%s" % (place / "xenstore")]
+    free = machine.stats()["frames_free"]
+    server = subprocess.Popen(machine.exec_argv(1, *env, program, "server", 2, size, options=("--way", way)), stdout=subprocess.PIPE, text=True)
+    machine.others.append(server)
+    assert server.stdout.readline() == "serving\n"
+    client = subprocess.run(machine.exec_argv(2, *env, program, "client", 1, size, options=("--way", way)), capture_output=True, text=True,
+                            timeout=harness.PATIENCE)
+    assert (client.returncode, client.stdout, client.stderr) == (0, "the same sum\n", "")
+    assert server.stdout.read() == "200000 bytes, then the client was gone\n" and server.wait(harness.PATIENCE) == 0
+    machine.quiet()
+    machine.audit()
+    assert free - machine.stats()["frames_free"] < 20, "the pages are back; two kernels have some of their own"

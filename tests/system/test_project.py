@@ -118,7 +118,8 @@ def test_a_tutorial_works_as_it_is_written(tmp_path, tutorial):
         elif kind == "sh":
             script.append(body)
     assert len(script) > 3
-    done = subprocess.run(["bash", "-c", "\n".join(script)], cwd=tmp_path, capture_output=True, text=True, timeout=harness.PATIENCE)
+    done = subprocess.run(["bash", "-c", "\n".join(script)], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=harness.PATIENCE * 5)      # a whole page, with compilers, several runs of pytest and sweeps
     assert done.returncode == 0, done.stdout + done.stderr
     for expected in re.findall(r"^```text\n(.*?)^```", text, re.M | re.S):
         for line in expected.splitlines():

@@ -20,7 +20,7 @@ def test_serve_prints_one_line_when_ready_and_only_that(machine):
     assert machine.server.stdout.read() == ""
 
 
-@pytest.mark.parametrize("name", ["INT", "TERM"])
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP", "QUIT"])
 def test_a_signal_shuts_the_machine_down_with_its_programs(machine, name):
     agent = machine.new(1)
     agent.share(3, 2)

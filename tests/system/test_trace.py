@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What happens on a machine, event by event: to a file, from the ring, as a stream, and for the viewers of others."""
 import json
+import signal
 import random
 import re
 import subprocess
@@ -149,6 +150,21 @@ def test_a_connection_becomes_a_stream_of_events(machine):
     stream.close()
     agent.share(1, 2)
     assert control.trace()["on"]
+    control.close()
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM"])
+def test_what_chrome_reads_is_whole_when_a_signal_ends_it(machine, place, name):
+    with open(place / "chrome", "w") as target:
+        follower = subprocess.Popen([harness.GNTSIM, "trace", "--chrome", "--dir", str(machine.dir)], stdout=target)
+    control = Control(machine)
+    harness.eventually(lambda: control.trace()["on"], "the follower is there")
+    machine.new(1).share(1, 2)
+    harness.eventually(lambda: "mmap" in (place / "chrome").read_text(), "it has seen something")
+    number = getattr(signal, "SIG" + name)
+    follower.send_signal(number)
+    assert follower.wait(harness.PATIENCE) == 128 + number
+    assert "mmap" in str(json.loads((place / "chrome").read_text()))
     control.close()
 
 

@@ -141,8 +141,14 @@ def run(args: argparse.Namespace) -> int:
     find_program()
     if any("ways" in scenario.head for scenario in scenarios):
         options.real_way = args.way if args.way in ("device", "socket") else usual_way()
-    if args.trace:
-        os.makedirs(args.trace, exist_ok=True)
+    # Said before anything is played, not after all of it.
+    try:
+        if args.trace:
+            os.makedirs(args.trace, exist_ok=True)
+        if args.junit:
+            open(args.junit, "a", encoding="utf-8").close()
+    except OSError as error:
+        raise Mistake("cannot write %s: %s" % (error.filename, error.strerror)) from None
     progress = Progress()
     runner = Runner(options, Plan(args.jobs, args.repeat, args.sweep, args.check_determinism), Tap(sys.stdout, options), progress)
     try:
@@ -186,7 +192,12 @@ def main() -> int:
     except (Mistake, NotFound) as error:
         complain(str(error))
         return USAGE
-    except (Error, OSError) as error:
+    except OSError as error:
+        # Its reader is gone, or its disk full: what is still to be written at exit would be a second complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        complain("cannot write %s: %s" % (error.filename or "the results", error.strerror))
+        return FAILED
+    except Error as error:
         complain(str(error))
         return FAILED
     except KeyboardInterrupt:

@@ -90,11 +90,13 @@ def load(name: str) -> Scenario:
         raise Mistake("%s: scenario files need Python 3.11 or newer (its tomllib reads TOML)" % name) from None
     path = FilePath(name)
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise Mistake("%s: not UTF-8 text: %s" % (name, error.reason)) from None
+        raw = path.read_bytes()
     except OSError as error:
         raise Mistake("%s: cannot be read: %s" % (name, error.strerror)) from None
+    try:
+        text = raw.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise Mistake("%s:%d: not UTF-8 text: %s" % (name, raw.count(b"\n", 0, error.start) + 1, error.reason)) from None
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import tempfile
 import time
@@ -18,6 +19,10 @@ from .cases import Case, Options, substitute
 from .places import Path
 
 LAST_EVENTS = 12
+
+
+# What comes of a variable that holds something else than its place wants, which is known only when it is used.
+BAD_VALUE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, re.error)
 
 
 class Failed(Exception):
@@ -144,7 +149,10 @@ class Play:
     def play(self) -> Result:
         result = Result(self.case)
         try:
-            self._prepare()
+            try:
+                self._prepare()
+            except BAD_VALUE as error:
+                raise Failed("cannot be done with these values: %s" % error) from error
             try:
                 self._steps("steps")
             except Exception as error:
@@ -307,7 +315,6 @@ def _look_back(state: Play, result: Result, whole_trace: bool) -> None:
 
 def _judge_failure(case: Case, result: Result) -> None:
     """For a case that shows that the scenario finds the bug."""
-    import re
     assert case.fails is not None
     if result.ok:
         result.ok = False

@@ -2,11 +2,13 @@
 """What a scenario file may contain, as tables, and the check of a file against them."""
 from __future__ import annotations
 
+import errno
 import re
 import signal
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Iterator
 
 from ..units import nanoseconds
+from . import words
 from .places import Path
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -39,6 +41,12 @@ def text(path: Path, value: Any) -> None:
     kind(path, value, "a text", isinstance(value, str))
 
 
+def argument(path: Path, value: Any) -> None:
+    """A text that a program can be given."""
+    text(path, value)
+    kind(path, value, "a text without NUL characters", "\0" not in value)
+
+
 def name(path: Path, value: Any) -> None:
     kind(path, value, "a name (letters, digits, - and _)", isinstance(value, str) and NAME.fullmatch(value) is not None)
 
@@ -60,7 +68,7 @@ def natural(path: Path, value: Any) -> None:
 
 
 def real(path: Path, value: Any) -> None:
-    kind(path, value, "a number of seconds", late(value) or (isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0))
+    kind(path, value, "a number of seconds", late(value) or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e9))
 
 
 def fraction(path: Path, value: Any) -> None:
@@ -138,6 +146,32 @@ def either(*checks: Check) -> Check:
     return check
 
 
+def known(*names: str) -> Check:
+    """A word of many: a wrong one gets a suggestion."""
+    def check(path: Path, value: Any) -> None:
+        text(path, value)
+        if "${" not in value and value not in names:
+            raise Wrong(path, "there is no '%s'; %s" % (value, suggest(value, names)))
+    return check
+
+
+def error_number(path: Path, value: Any) -> None:
+    """A number, or a name that the host knows."""
+    if isinstance(value, str) and "${" not in value:
+        kind(path, value, "an errno such as \"EINVAL\"", re.fullmatch("E[A-Z0-9]+", value) is not None and hasattr(errno, value))
+    else:
+        number(path, value)
+
+
+def hexadecimal(path: Path, value: Any) -> None:
+    kind(path, value, "pairs of hexadecimal digits", isinstance(value, str) and
+         ("${" in value or re.fullmatch("([0-9a-fA-F]{2})*", value) is not None))
+
+
+def exit_status(path: Path, value: Any) -> None:
+    kind(path, value, "an exit status, 0 to 255", late(value) or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255))
+
+
 def list_of(item: Check, least: int = 0) -> Check:
     def check(path: Path, value: Any) -> None:
         kind(path, value, "a list", late(value) or isinstance(value, list))
@@ -206,9 +240,9 @@ def pattern(path: Path, value: Any) -> None:
 
 # ---- Faults
 
-STATUS = either(number, text)
+STATUS = either(number, known(*words.STATUSES))
 ACTIONS: dict[str, Check] = {
-    "status": STATUS, "hypercall": STATUS, "errno": STATUS, "page_out": true, "delay": time, "kill": true, "destroy": domain,
+    "status": STATUS, "hypercall": error_number, "errno": error_number, "page_out": true, "delay": time, "kill": true, "destroy": domain,
     "suspend": domain, "drop": true, "double": true, "late": time, "pause": true,
 }
 
@@ -219,14 +253,18 @@ def action(path: Path, value: Any) -> None:
 
 
 RULE: dict[str, Check] = {
-    "name": name, "at": text, "domain": domain, "peer": domain, "ref": natural, "index": natural, "count": natural, "pid": natural, "process": natural,
-    "device": text, "ioctl": text, "writable": boolean, "skip": natural, "times": natural, "every": natural,
+    "name": name, "at": known(*words.POINTS), "domain": domain, "peer": domain, "ref": natural, "index": natural, "count": natural, "pid": natural, "process": natural,
+    "device": known(*words.DEVICES), "ioctl": known(*words.IOCTLS), "writable": boolean, "skip": natural, "times": natural, "every": natural,
     "probability": fraction, "do": action, "optional": boolean,
 }
 
 
 def rule(path: Path, value: Any) -> None:
     table(path, value, RULE, ("at", "do"))
+    for what in ("status", "page_out"):
+        if what in value["do"] and value["at"] not in ("*", *words.ELEMENT_POINTS) and "${" not in value["at"]:
+            raise Wrong(path + ("do", what), "only an operation with a status for each element can do this (%s), not %s"
+                        % (", ".join(words.ELEMENT_POINTS), value["at"]))
 
 
 # ---- Steps: the key that says what a step does, what its value must be, and which keys belong to it.
@@ -240,7 +278,7 @@ ACTS: dict[str, tuple[dict[str, Check], tuple[str, ...]]] = {
     "grant": ({"page": natural, "to": domain, "readonly": boolean, "count": natural}, ("page", "to")),
     "end": ({"ref": natural}, ("ref",)),
     "end-deferred": ({"ref": natural}, ("ref",)),
-    "write": ({"page": natural, "mapping": natural, "ref": natural, "offset": natural, "hex": text, "text": text}, ()),
+    "write": ({"page": natural, "mapping": natural, "ref": natural, "offset": natural, "hex": hexadecimal, "text": text}, ()),
     "read": ({"page": natural, "mapping": natural, "ref": natural, "offset": natural, "size": natural}, ("size",)),
     "map": ({"granter": domain, "ref": natural, "refs": list_of(natural, 1), "readonly": boolean}, ("granter",)),
     "mapping": ({"mapping": natural}, ("mapping",)),
@@ -255,16 +293,31 @@ ACTS: dict[str, tuple[dict[str, Check], tuple[str, ...]]] = {
     "version": ({"version": natural}, ("version",)),
 }
 
+def exit_statuses(path: Path, value: Any) -> None:
+    (list_of(exit_status, 1) if isinstance(value, list) else exit_status)(path, value)
+
+
+def where(path: Path, value: Any, what: str) -> None:
+    """The columns of a table that is dumped."""
+    for key in value:
+        if key not in words.COLUMNS[what]:
+            raise Wrong(path + (key,), "%s have no column of this name; %s" % (what, suggest(key, words.COLUMNS[what])))
+
+
+def counters(path: Path, value: Any) -> None:
+    table(path, value, {key: amount for key in words.COUNTERS})
+
+
 STEPS: dict[str, tuple[Check, dict[str, Check], tuple[str, ...]]] = {
-    "spawn": (text, {"as": name, "args": list_of(either(number, text))}, ()),
+    "spawn": (text, {"as": name, "args": list_of(either(number, argument))}, ()),
     "expect": (text, {"output": regex, "errors": regex}, ()),
     "send": (text, {"line": text}, ("line",)),
     "close": (text, {}, ()),
-    "wait": (text, {"exit": either(natural, list_of(natural, 1)), "signal": signal_name, "any": true, "output": regex, "errors": regex}, ()),
+    "wait": (text, {"exit": exit_statuses, "signal": signal_name, "any": true, "output": regex, "errors": regex}, ()),
     "kill": (text, {"signal": signal_name}, ()),
     "running": (text, {}, ()),
     "guest": (one_of(*ACTS), {}, ("domain",)),      # its keys: ACTS
-    "adversary": (one_of("start", "step", "stop"), {}, ()),     # its keys are the kind's own
+    "adversary": (one_of("start", "step", "stop"), {}, ()),     # its keys: words.ADVERSARY_KEYS
     "call": (text, {"args": free_table, **ANSWER}, ()),
     "fault": (rule, {}, ()),
     "unfault": (name, {}, ()),
@@ -277,9 +330,9 @@ STEPS: dict[str, tuple[Check, dict[str, Check], tuple[str, ...]]] = {
     "suspend": (domain, {"as_id": natural, "grant_version": natural, **ANSWER}, ()),
     "page-out": (domain, {"ref": natural, **ANSWER}, ("ref",)),
     "page-in": (domain, {"ref": natural, **ANSWER}, ("ref",)),
-    "limit": (domain, {"what": text, "value": natural, **ANSWER}, ("what", "value")),
+    "limit": (domain, {"what": one_of(*words.LIMITS), "value": natural, **ANSWER}, ("what", "value")),
     "crash": (true, {}, ()),
-    "stats": (table_of(amount), EVENTUALLY, ()),
+    "stats": (counters, EVENTUALLY, ()),
     "dump": (one_of("entries", "maptrack", "frames", "ports"),
              {"domain": domain, "where": free_table, "count": amount, "as": name, **EVENTUALLY}, ()),
     "info": (domain, {"result": free_table, "as": name, **EVENTUALLY}, ()),
@@ -310,19 +363,20 @@ def step_kind(path: Path, value: Any) -> str:
 def step(path: Path, value: Any) -> None:
     what = step_kind(path, value)
     check, more, required = STEPS[what]
-    keys: Optional[dict[str, Check]] = {what: check, **more, **COMMON}
+    keys: dict[str, Check] = {what: check, **more, **COMMON}
     check(path + (what,), value[what])
     if what == "guest":
         act, needed = ACTS[value["guest"]] if not late(value["guest"]) else ({}, ())
-        keys = {**(keys or {}), "domain": domain, **act, **ANSWER}
+        keys = {**keys, "domain": domain, **act, **ANSWER}
         required += needed
     elif what == "adversary":
-        keys = None
+        keys = {**keys, **{key: anything for key in words.ADVERSARY_KEYS}, "domain": domain, "kind": one_of(*words.ADVERSARIES), **ANSWER}
         required += {"start": ("domain", "kind")}.get(value["adversary"], ("id",))
     elif what == "for":
-        keys = {**(keys or {}), "steps": steps}
-    if keys is not None:
-        table(path, value, keys)
+        keys = {**keys, "steps": steps}
+    table(path, value, keys)
+    if what == "dump" and isinstance(value.get("where"), dict) and not late(value["dump"]):
+        where(path + ("where",), value["where"], value["dump"])
     for key in required:
         if key not in value:
             raise Wrong(path, "a step \"%s\" needs \"%s\"" % (what, key))
@@ -347,18 +401,25 @@ def steps(path: Path, value: Any) -> None:
 
 # ---- The file
 
+PROFILE = one_of("pv", "pvh", "legacy")
+
+
+def profiles(path: Path, value: Any) -> None:
+    (list_of(PROFILE, 1) if isinstance(value, list) else PROFILE)(path, value)
+
+
 SCENARIO: dict[str, Check] = {
-    "description": text, "profile": either(one_of("pv", "pvh", "legacy"), list_of(one_of("pv", "pvh", "legacy"), 1)),
+    "description": text, "profile": profiles,
     "clock": one_of("auto", "virtual", "real"), "seed": natural, "timeout": real, "audit": boolean,
     "ways": list_of(one_of("device", "socket"), 1), "tags": list_of(text), "fails": regex,
 }
 VARIANT: dict[str, Check] = {"description": text, "vars": table_of(anything), "fails": regex}
-DOMAIN: dict[str, Check] = {"id": domid, "profile": one_of("pv", "pvh", "legacy"), "grant_frames": natural, "maptrack_frames": natural,
+DOMAIN: dict[str, Check] = {"id": domid, "profile": PROFILE, "grant_frames": natural, "maptrack_frames": natural,
                             "grant_version": natural, "create": boolean}
-PROGRAM: dict[str, Check] = {"command": list_of(text, 1), "domain": domain, "env": table_of(text), "directory": text}
-LIMIT: dict[str, Check] = {"domain": domain, "what": one_of("grant_frames", "maptrack_frames", "gntalloc", "gntdev"), "from": natural,
+PROGRAM: dict[str, Check] = {"command": list_of(argument, 1), "domain": domain, "env": table_of(argument), "directory": argument}
+LIMIT: dict[str, Check] = {"domain": domain, "what": one_of(*words.LIMITS), "from": natural,
                            "to": natural}
-SWEEP: dict[str, Check] = {"errors": regex, "timeout": real, "exit": list_of(natural, 1), "at": list_of(text, 1), "do": action, "programs": list_of(text, 1),
+SWEEP: dict[str, Check] = {"errors": regex, "timeout": real, "exit": list_of(exit_status, 1), "at": list_of(known(*words.POINTS), 1), "do": action, "programs": list_of(text, 1),
                            "ends": list_of(text), "limit": lambda path, value: table(path, value, LIMIT, ("domain", "what"))}
 
 
@@ -384,6 +445,7 @@ def check_file(data: Any) -> None:
     """Raises Wrong at the first mistake."""
     table((), data, FILE, ("steps",))
     check_names(data)
+    check_variables(data)
 
 
 def check_names(data: Any) -> None:
@@ -446,3 +508,32 @@ def check_names(data: Any) -> None:
             known(("sweep", key, i), one, started, "program")
     if "limit" in sweep:
         known(("sweep", "limit", "domain"), sweep["limit"]["domain"], domains, "domain")
+
+
+REFERENCE = re.compile(r"(?<!\$)\$\{([A-Za-z0-9_-]+)[A-Za-z0-9_.-]*\}")
+GROUP = re.compile(r"\(\?P<(\w+)>")
+ALWAYS = ("seed", "profile", "dir", "here")
+
+
+def texts(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
+    """All texts in a value."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, (dict, list)):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from texts(path + (key,), part)
+
+
+def check_variables(data: Any) -> None:
+    """A variable that is used must be set somewhere. Whether it is by then, only the run can tell."""
+    names = {*ALWAYS, *data.get("vars", {}), *data.get("matrix", {})}
+    for variant in data.get("variants", {}).values():
+        names.update(variant.get("vars", {}))
+    used = [one for part in ("domains", "programs", "faults", "steps", "finally") for one in texts((part,), data.get(part, {}))]
+    for path, value in used:
+        if path[0] in ("steps", "finally"):
+            names.update([value] if path[-1] in ("as", "for") else GROUP.findall(value) if path[-1] in ("output", "errors") else [])
+    for path, value in used:
+        for word in REFERENCE.findall(value):
+            if word not in names:
+                raise Wrong(path, "there is no variable ${%s}; %s" % (word, suggest(word, names)))

@@ -13,7 +13,7 @@ from ..process import describe_exit
 from ..trace import agrees, amount, missing, select
 from .cases import find_program, values
 from .places import Path
-from .play import Failed, Play
+from .play import BAD_VALUE, Failed, Play
 from .schema import ANSWER, COMMON, Wrong, step_kind
 from .schema import span as check_span
 
@@ -28,14 +28,17 @@ def execute(play: Play, path: Path, step: Step) -> None:
         play.said.append(str(play.value(step["say"])))
     if what == "for":
         return loop(play, path, step)
-    if not play.sweeping or path[0] != "finally" or what not in PROGRAM_STEPS:
-        return HANDLERS[what](play, step)
-    if not has_ended_well(play, step[what]):
-        try:
-            HANDLERS[what](play, step)
-        except Ended:
-            if not has_ended_well(play, step[what]):
-                raise
+    try:
+        if not play.sweeping or path[0] != "finally" or what not in PROGRAM_STEPS:
+            return HANDLERS[what](play, step)
+        if not has_ended_well(play, step[what]):
+            try:
+                HANDLERS[what](play, step)
+            except Ended:
+                if not has_ended_well(play, step[what]):
+                    raise
+    except BAD_VALUE as error:
+        raise Failed("a step \"%s\" cannot be done with these values: %s" % (what, error)) from error
     return None
 
 
@@ -243,7 +246,7 @@ def page(verb: str) -> Callable[[Play, Step], None]:
 
 
 def limit(play: Play, step: Step) -> None:
-    ask(play, step, "limit", {"domain": play.domain_id(step["limit"]), "what": step["what"], "value": play.value(step["value"])})
+    ask(play, step, "limit", {"domain": play.domain_id(step["limit"]), "what": play.value(step["what"]), "value": play.value(step["value"])})
 
 
 def crash(play: Play, step: Step) -> None:
