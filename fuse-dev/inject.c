@@ -95,8 +95,9 @@ static bool wait_stop(struct inject *inject, int *status)
 
 bool inject_wait(struct inject *inject)
 {
-    /* Not SIGTRAP: the kernel sends it for each step, and resets the handler of one that is blocked. */
-    uint64_t all = ~(1ull << (SIGTRAP - 1));
+    /* Not those that the kernel sends for what we do, a step, or a call that the program has dispatched to itself: it resets the
+     * handler of one that is blocked. */
+    uint64_t all = ~(1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1));
     int status;
 
     if (!wait_stop(inject, &status))
@@ -148,8 +149,8 @@ static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request h
         }
         if (status >> 8 == SIGTRAP && regs.rip == rip)
             return (long)regs.rax;
-        if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS)
-            return -EFAULT;      /* the client took away its own code */
+        if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS || WSTOPSIG(status) == SIGSYS)
+            return -EFAULT;      /* the client took away its own code, or forbids calls from there */
         /* A SIGSTOP of somebody's cannot be masked. Its stop may come before the step, or after it and before the step's
          * own, which must not be left behind: it would kill the thread later. A further step collects it. */
         if (go_on(inject, how, status))

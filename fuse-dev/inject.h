@@ -31,7 +31,8 @@ long inject_call(struct inject *inject, long nr, const uint64_t args[6]);
 /* The two halves of inject_call, for a call that the tracer has to answer in between. False, -ESRCH: the thread is gone. */
 bool inject_call_begin(struct inject *inject, long nr, const uint64_t args[6]);
 long inject_call_end(struct inject *inject);
-/* Has it go on at regs->rip, with the registers of a system call, to the breakpoint that ends there before end. Returns its rax; -ESRCH as above. */
+/* Has it go on at regs->rip, with the registers of a system call, to the breakpoint that ends there before end. Returns its rax; -EFAULT: it
+ * could not; -ESRCH as above. */
 long inject_run(struct inject *inject, struct user_regs_struct *regs, long nr, const uint64_t args[6], uint64_t end);
 /*
  * Has the stopped thread start another one that shares its address space but has descriptors of its own (a copy of

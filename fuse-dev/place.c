@@ -159,6 +159,11 @@ static long place_alone(struct placing *placing, struct inject *inject, int thei
     bool at_once = placing->nr_runs == 1 && stub_prepare(inject);
     long result = place(placing, inject, their_fd, at_once);
 
+    /* No mmap's answer. The program's own code may make calls, but not ours (syscall user dispatch). */
+    if (at_once && result == -EFAULT) {
+        at_once = false;
+        result = place(placing, inject, their_fd, at_once);
+    }
     if (!at_once || result < 0)
         inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
     return result;
