@@ -14,6 +14,7 @@ holds. Another --kernel or --xen is another record: NAME or NAME=VERSION of Debi
 """
 import argparse
 import base64
+import gzip
 import os
 import re
 import sys
@@ -188,12 +189,12 @@ def cases(lines):
 
 
 def upload(guest, path, text):
-    """A small file into dom0, in pieces that fit into a command line."""
-    coded = base64.b64encode(text.encode()).decode()
-    guest.shell(f": > {path}.b64")
-    for i in range(0, len(coded), 1800):
-        guest.shell(f"echo {coded[i:i + 1800]} >> {path}.b64")
-    guest.shell(f"base64 -d {path}.b64 > {path}")
+    """A small file into dom0, in pieces that fit into a command line: nearly always one."""
+    coded = base64.b64encode(gzip.compress(text.encode())).decode()
+    pieces = [coded[i:i + 1700] for i in range(0, len(coded), 1700)]
+    for i, piece in enumerate(pieces):
+        end = f" && base64 -d {path}.b64 | gunzip > {path}" if piece is pieces[-1] else ""
+        guest.shell(f"echo {piece} {'>>' if i else '>'} {path}.b64{end}")
 
 
 def shrink(lines, differs):
