@@ -98,21 +98,26 @@ void p2m_give_up(struct p2m *p2m, uint64_t gfn)
         p2m_clear(p2m, gfn);
 }
 
+bool p2m_is_hole(const struct p2m *p2m, uint64_t gfn)
+{
+    const uint64_t *word = find(p2m, gfn);
+
+    return !word || !*word;
+}
+
 uint64_t p2m_find_hole(struct p2m *p2m, uint64_t nr)
 {
     uint64_t gfn = p2m->first_hole, run = 0, start;
-    const uint64_t *word;
 
-    while ((word = find(p2m, gfn)) && *word)
+    while (!p2m_is_hole(p2m, gfn))
         gfn++;
     p2m->first_hole = start = gfn;
     for (; run < nr; gfn++) {
-        word = find(p2m, gfn);
-        if (word && *word) {
+        if (p2m_is_hole(p2m, gfn)) {
+            run++;
+        } else {
             run = 0;
             start = gfn + 1;
-        } else {
-            run++;
         }
     }
     return start;

@@ -47,6 +47,8 @@ void p2m_clear(struct p2m *p2m, uint64_t gfn);
 void p2m_vacate(struct p2m *p2m, uint64_t gfn);
 /* Of a gfn that is not there, vacated or not. */
 void p2m_give_up(struct p2m *p2m, uint64_t gfn);
+/* Nothing is there, and it was not vacated. */
+bool p2m_is_hole(const struct p2m *p2m, uint64_t gfn);
 /* Lowest gfn from which nr gfns are holes. */
 uint64_t p2m_find_hole(struct p2m *p2m, uint64_t nr);
 /* The first entry with gfn >= *gfn that is not a hole; false at the end. */
