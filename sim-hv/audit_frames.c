@@ -79,7 +79,7 @@ void audit_p2m(struct audit *a, const struct domain *d)
                          e.mfn);
     }
     for (uint64_t gfn = 0; gfn < d->p2m.first_hole && gfn < a->hv->nr_frames; gfn++)
-        if (p2m_get(&d->p2m, gfn).type == P2M_INVALID) {
+        if (p2m_is_hole(&d->p2m, gfn)) {
             audit_report(a, "d%u: gfn %#" PRIx64 " is a hole below the lowest one", d->id, gfn);
             break;
         }

@@ -131,7 +131,7 @@ static int translated_host_map(struct domain *d, uint64_t host_addr, uint32_t fl
     displaced(d, old);
     /* Mapping an own page takes it away from where it was. */
     if (f->owner == d->id && f->gfn != NO_GFN) {
-        p2m_clear(&d->p2m, f->gfn);
+        p2m_vacate(&d->p2m, f->gfn);
         f->gfn = NO_GFN;
     }
     return 0;

@@ -49,8 +49,10 @@ int hv_page_free(struct hv *hv, domid_t dom, uint64_t gfn)
     if (!d)
         return -ESRCH;
     e = p2m_get(&d->p2m, gfn);
-    if (e.type == P2M_INVALID)
+    if (e.type == P2M_INVALID) {
+        p2m_give_up(&d->p2m, gfn);
         return -EINVAL;
+    }
     if (p2m_is_grant(e.type))
         return -ENXIO;
     p2m_clear(&d->p2m, gfn);

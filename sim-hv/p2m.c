@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "hv_i.h"
 
-/* Entries are packed into one word: frame number above, type in the low byte; 0 is a hole. */
+/* Entries are packed into one word: frame number above, type in the low byte; 0 is a hole. VACATED is as good as one, but for who looks for
+ * holes. */
 #define ENTRY(type, mfn) ((mfn) << 8 | (uint64_t)(type))
 #define ENTRY_TYPE(word) ((enum p2m_type)((word) & 0xff))
 #define ENTRY_MFN(word) ((word) >> 8)
+#define VACATED ENTRY(P2M_INVALID, UINT64_C(1))
 
 struct p2m_node {
     union {
@@ -33,7 +35,7 @@ struct p2m_entry p2m_get(const struct p2m *p2m, uint64_t gfn)
 {
     const uint64_t *word = find(p2m, gfn);
 
-    if (!word || !*word)
+    if (!word || ENTRY_TYPE(*word) == P2M_INVALID)
         return (struct p2m_entry){ .mfn = HV_INVALID_MFN, .type = P2M_INVALID };
     return (struct p2m_entry){ .mfn = ENTRY_MFN(*word), .type = ENTRY_TYPE(*word) };
 }
@@ -80,21 +82,42 @@ void p2m_clear(struct p2m *p2m, uint64_t gfn)
         p2m->first_hole = gfn;
 }
 
+void p2m_vacate(struct p2m *p2m, uint64_t gfn)
+{
+    uint64_t *word = find(p2m, gfn);
+
+    assert(word && *word);
+    *word = VACATED;
+}
+
+void p2m_give_up(struct p2m *p2m, uint64_t gfn)
+{
+    const uint64_t *word = find(p2m, gfn);
+
+    if (word && *word == VACATED)
+        p2m_clear(p2m, gfn);
+}
+
+bool p2m_is_hole(const struct p2m *p2m, uint64_t gfn)
+{
+    const uint64_t *word = find(p2m, gfn);
+
+    return !word || !*word;
+}
+
 uint64_t p2m_find_hole(struct p2m *p2m, uint64_t nr)
 {
     uint64_t gfn = p2m->first_hole, run = 0, start;
-    const uint64_t *word;
 
-    while ((word = find(p2m, gfn)) && *word)
+    while (!p2m_is_hole(p2m, gfn))
         gfn++;
     p2m->first_hole = start = gfn;
     for (; run < nr; gfn++) {
-        word = find(p2m, gfn);
-        if (word && *word) {
+        if (p2m_is_hole(p2m, gfn)) {
+            run++;
+        } else {
             run = 0;
             start = gfn + 1;
-        } else {
-            run++;
         }
     }
     return start;
@@ -111,7 +134,7 @@ static bool next_in(const struct p2m_node *node, unsigned level, uint64_t base, 
         if (level > 0) {
             if (node->child[i] && next_in(node->child[i], level - 1, first, gfn, entry))
                 return true;
-        } else if (node->entry[i]) {
+        } else if (ENTRY_TYPE(node->entry[i]) != P2M_INVALID) {
             *gfn = first;
             entry->type = ENTRY_TYPE(node->entry[i]);
             entry->mfn = ENTRY_MFN(node->entry[i]);

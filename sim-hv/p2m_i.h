@@ -43,6 +43,12 @@ struct p2m_entry p2m_get(const struct p2m *p2m, uint64_t gfn);
 /* -ENOMEM: no node; never when the gfn was set before. -EINVAL: beyond P2M_MAX_GFN. */
 int p2m_set(struct hv *hv, struct p2m *p2m, uint64_t gfn, enum p2m_type type, uint64_t mfn);
 void p2m_clear(struct p2m *p2m, uint64_t gfn);
+/* As p2m_clear, but it stays no hole until the domain gives it up: its kernel still has a page there, as far as it knows. */
+void p2m_vacate(struct p2m *p2m, uint64_t gfn);
+/* Of a gfn that is not there, vacated or not. */
+void p2m_give_up(struct p2m *p2m, uint64_t gfn);
+/* Nothing is there, and it was not vacated. */
+bool p2m_is_hole(const struct p2m *p2m, uint64_t gfn);
 /* Lowest gfn from which nr gfns are holes. */
 uint64_t p2m_find_hole(struct p2m *p2m, uint64_t nr);
 /* The first entry with gfn >= *gfn that is not a hole; false at the end. */

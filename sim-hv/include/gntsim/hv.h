@@ -184,7 +184,8 @@ int64_t hv_page_alloc(struct hv *hv, domid_t dom, uint64_t *mfn);
 /* As hv_page_alloc for nr pages with consecutive frames; returns the first gfn, gfns are consecutive too. */
 int64_t hv_page_alloc_run(struct hv *hv, domid_t dom, uint64_t nr, uint64_t *first_mfn);
 /* Takes the page out of the domain (decrease_reservation). A frame mapped by others lives on until
- * their unmap. -ESRCH, -EINVAL (nothing there), -ENXIO (a grant mapping). */
+ * their unmap. A gfn whose page went elsewhere is given to nobody before this. -ESRCH, -EINVAL (nothing there), -ENXIO (a grant
+ * mapping). */
 int hv_page_free(struct hv *hv, domid_t dom, uint64_t gfn);
 /* Frame behind a gfn. 0, -ESRCH, -ENOENT (hole), -EAGAIN (paged out). */
 int hv_gfn_to_mfn(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *mfn);

@@ -196,10 +196,38 @@ static void pvh_loopback_takes_the_page_away(void)
     down();
 }
 
+static void pvh_loopback_leaves_the_place_the_kernels(void)
+{
+    struct file *g0;
+    struct vma *own, *other, *x;
+    uint32_t ref, other_ref;
+    long rc;
+
+    up();
+    g0 = open_dev(0, "gntdev");
+    own = share(a, 0, 1, &ref);
+    x = map_grants(g0, 0, &ref, 1, RW, &rc);
+    MUST(x != NULL);
+    unmap_grants(g0, x);
+    /* Nothing is where the page was, but nothing else may come there either while the kernel has not given it back. */
+    other = share(a, 0, 1, &other_ref);
+    x = map_grants(g0, 0, &ref, 1, RW, &rc);
+    OK(x == NULL);
+    EQ(rc, -EINVAL);
+    do_munmap(own);
+    x = map_grants(g0, 0, &other_ref, 1, RW, &rc);
+    MUST(x != NULL);
+    unmap_grants(g0, x);
+    do_munmap(other);
+    close_dev(g0);
+    down();
+}
+
 static const struct test_case pvh_cases[] = {
     { "munmap, whole or in part, ends nothing; the ioctl after it does", pvh_munmap_ends_nothing },
     { "close ends what munmap left", pvh_close_ends_what_munmap_left },
     { "mapping one's own page takes it from its old place, which the kernel survives", pvh_loopback_takes_the_page_away },
+    { "... and the old place is nobody else's until the kernel gives the page back", pvh_loopback_leaves_the_place_the_kernels },
     { NULL, NULL },
 };
 const struct test_suite suite_gntdev_pvh = { "gntdev-pvh", "pvh", pvh_cases };
