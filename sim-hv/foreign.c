@@ -52,7 +52,7 @@ static void release(struct domain *d, uint32_t handle)
     struct foreign_map *map = &d->foreign.maps[handle];
 
     if (map->writable)
-        frame_put_types(d->hv, map->mfn, 1);
+        frame_put_types(frame_of(d->hv, map->mfn), 1);
     frame_put(d->hv, map->mfn);
     *map = (struct foreign_map){ .next_free = d->foreign.free };
     d->foreign.free = handle;
@@ -105,7 +105,7 @@ int64_t hv_foreign_map(struct hv *hv, domid_t caller, domid_t dom, uint64_t fram
         return rc;
     }
     if (flags & HV_FOREIGN_WRITE)
-        frame_get_types(hv, *mfn, 1);
+        frame_get_types(frame_of(hv, *mfn), 1);
     d->foreign.maps[handle] = (struct foreign_map){ .mfn = *mfn, .used = true, .writable = flags & HV_FOREIGN_WRITE };
     return handle;
 }

@@ -22,15 +22,17 @@ static void release_inner(domid_t domid, uint32_t ref, struct hv *hv, bool reado
 
 HOT void release_grant(const struct entry *e, bool readonly)
 {
+    struct active_entry *act = e->act;
     struct domain *rd = e->rd;
-    domid_t trans_domid = rd->gt.version == 1 ? rd->id : e->act->trans_domid;
 
-    e->act->pin -= pin_for(readonly);
+    act->pin -= pin_for(readonly);
     reduce_status(e, readonly);
-    if (!e->act->pin && e->act->is_sub_page)
+    if (rd->gt.version == 1)
+        return;
+    if (!act->pin && act->is_sub_page)
         rd->gt.nr_v2_ops--;
-    if (trans_domid != rd->id)
-        release_inner(trans_domid, e->act->trans_ref, rd->hv, readonly);
+    if (act->trans_domid != rd->id)
+        release_inner(act->trans_domid, act->trans_ref, rd->hv, readonly);
 }
 
 /* Bounded: acquiring allows one level. */
@@ -164,28 +166,26 @@ struct copy_side {
     uint64_t number;           /* reference or frame number */
     struct entry e;            /* of a reference */
     struct acquired got;
-    bool readonly;
     bool is_gref;
     bool held;
 };
 
-HOT void side_release(struct copy_side *s)
+HOT void side_release(struct copy_side *s, bool readonly)
 {
-    struct hv *hv;
-
     if (!s->held)
         return;
-    hv = s->d->hv;
-    if (s->is_gref)
-        release_grant(&s->e, s->readonly);
-    if (!s->readonly)
-        frame_put_types(hv, s->got.mfn, 1);
-    frame_put(hv, s->got.mfn);
     s->held = false;
+    if (s->is_gref)
+        release_grant(&s->e, readonly);
+    frame_put(s->d->hv, s->got.mfn);
 }
 
-HOT int side_claim(const struct call *c, struct copy_side *s, struct domain *d, domid_t domid, uint64_t number, bool is_gref)
+/* That nobody else runs while the side is held makes a reference as a writable page, beside the one to the frame, needless. */
+HOT int side_claim(const struct call *c, struct copy_side *s, struct domain *d, domid_t domid, uint64_t number, bool is_gref,
+                   bool readonly)
 {
+    struct acquired got = { .mfn = HV_INVALID_MFN };
+    struct entry e;
     int status;
 
     /* For every element, whatever the one before it was. */
@@ -193,26 +193,29 @@ HOT int side_claim(const struct call *c, struct copy_side *s, struct domain *d, 
         return GNTST_permission_denied;
     if (s->held && s->d == d && s->is_gref == is_gref && s->number == number)
         return GNTST_okay;
-    side_release(s);
+    side_release(s, readonly);
     s->d = d;
     s->number = number;
     s->is_gref = is_gref;
     if (is_gref) {
         if (number > UINT32_MAX || !grant_ref_okay(&d->gt, (uint32_t)number))
             return GNTST_bad_gntref;
-        s->e = entry_at(d, (uint32_t)number);
-        status = acquire_grant(&s->e, c->d->id, s->readonly, true, &s->got);
+        e = entry_at(d, (uint32_t)number);
+        status = acquire_grant(&e, c->d->id, readonly, true, &got);
+        s->e = e;
     } else {
-        status = domain_get_frame(d, number, true, &s->got.mfn);
-        s->got.start = 0;
-        s->got.length = HV_PAGE_SIZE;
+        got = (struct acquired){ .length = HV_PAGE_SIZE };
+        status = domain_get_frame(d, number, true, &got.mfn);
     }
-    if (status)
-        return status;
-    if (!s->readonly)
-        frame_get_types(c->hv, s->got.mfn, 1);
-    s->held = true;
-    return GNTST_okay;
+    s->got = got;
+    s->held = status == GNTST_okay;
+    return status;
+}
+
+HOT void release_sides(struct copy_side *src, struct copy_side *dst)
+{
+    side_release(src, true);
+    side_release(dst, false);
 }
 
 HOT bool in_range(const struct copy_side *s, unsigned offset, unsigned len)
@@ -267,13 +270,11 @@ HOT int copy_one(const struct call *c, const struct copy_in *op, struct copy_sid
     if (!sd || !dd)
         return GNTST_bad_domain;
     /* Both sides are let go when either names another domain. */
-    if (src->d != sd || dst->d != dd) {
-        side_release(src);
-        side_release(dst);
-    }
-    status = side_claim(c, src, sd, op->source_domid, op->source, src_gref);
+    if (src->d != sd || dst->d != dd)
+        release_sides(src, dst);
+    status = side_claim(c, src, sd, op->source_domid, op->source, src_gref, true);
     if (!status)
-        status = side_claim(c, dst, dd, op->dest_domid, op->dest, dst_gref);
+        status = side_claim(c, dst, dd, op->dest_domid, op->dest, dst_gref, false);
     if (status)
         return status;
     if (op->source_offset + op->len > (int)HV_PAGE_SIZE || op->dest_offset + op->len > (int)HV_PAGE_SIZE)
@@ -324,7 +325,7 @@ static __attribute__((noinline)) int load_guest(const struct call *c, struct cop
 
 long gnttab_copy(const struct call *c, uint64_t uop, unsigned count)
 {
-    struct copy_side src = { .readonly = true }, dst = { .readonly = false };
+    struct copy_side src = { .held = false }, dst = { .held = false };
     bool plain = c->plain && !hv_is_hooked(c->hv) && uop;
     struct copy_in op;
     int16_t status;
@@ -343,13 +344,10 @@ long gnttab_copy(const struct call *c, uint64_t uop, unsigned count)
         if (!decided)
             status = (int16_t)copy_one(c, &op, &src, &dst);
         hook_element_done(c, status);
-        if (status != GNTST_okay) {
-            side_release(&src);
-            side_release(&dst);
-        }
+        if (status != GNTST_okay)
+            release_sides(&src, &dst);
         rc = call_to_guest(c, uop + offsetof(struct gnttab_copy, status), &status, sizeof status);
     }
-    side_release(&src);
-    side_release(&dst);
+    release_sides(&src, &dst);
     return rc;
 }

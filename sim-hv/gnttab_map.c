@@ -55,24 +55,24 @@ HOT int activate(const struct entry *e, domid_t ldom)
 /* References of one mapping, the first of which may already be held. 0 or -EBUSY with nothing held. */
 HOT int take_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn, bool have_one)
 {
-    unsigned have = have_one;
+    unsigned more = refs_of(flags) - have_one;
+    struct frame *f = frame_for(ld->hv, mfn, rd->id, more);
 
-    for (; have < refs_of(flags); have++)
-        if (!frame_get(ld->hv, mfn, rd->id)) {
-            while (have--)
-                frame_put(ld->hv, mfn);
-            return -EBUSY;
-        }
-    frame_get_types(ld->hv, mfn, types_of(ld, rd, flags));
+    if (!f) {
+        if (have_one)
+            frame_put(ld->hv, mfn);
+        return -EBUSY;
+    }
+    f->refs += more;
+    frame_get_types(f, types_of(ld, rd, flags));
     return 0;
 }
 
 /* The references of the parts in flags. */
 HOT void drop_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn)
 {
-    frame_put_types(ld->hv, mfn, types_of(ld, rd, flags));
-    for (unsigned refs = refs_of(flags); refs; refs--)
-        frame_put(ld->hv, mfn);
+    frame_put_types(frame_of(ld->hv, mfn), types_of(ld, rd, flags));
+    frame_put_refs(ld->hv, mfn, refs_of(flags));
 }
 
 /* Pins the entry and takes the references; its mfn is what the mapping will show. */
@@ -111,19 +111,24 @@ HOT void unpin(struct domain *ld, const struct entry *e, uint32_t parts)
     reduce_status(e, parts & GNTMAP_readonly);
 }
 
-/* NO_HANDLE: none left. */
-HOT uint32_t maptrack_take(struct domain *d)
+/* NULL: none left. */
+HOT struct maptrack_entry *maptrack_take(struct domain *d, uint32_t *handle)
 {
     struct maptrack *mt = &d->maptrack;
-    uint32_t handle = mt->head;
+    struct maptrack_entry *track;
 
-    if (handle != mt->tail)
-        mt->head = maptrack_entry(mt, handle)->ref;
-    else
-        handle = maptrack_add_frame(d);
-    if (handle != NO_HANDLE)
-        mt->in_use++;
-    return handle;
+    if (mt->head != mt->tail) {
+        *handle = mt->head;
+        track = maptrack_entry(mt, *handle);
+        mt->head = track->ref;
+    } else {
+        *handle = maptrack_add_frame(d);
+        if (*handle == NO_HANDLE)
+            return NULL;
+        track = maptrack_entry(mt, *handle);
+    }
+    mt->in_use++;
+    return track;
 }
 
 struct map_in {
@@ -152,8 +157,8 @@ HOT int map_one(struct domain *ld, const struct map_in *op, struct map_out *out,
     rd = domain_lookup_again(ld->hv, last, op->dom);
     if (!rd)
         return GNTST_bad_domain;
-    handle = maptrack_take(ld);
-    if (handle == NO_HANDLE)
+    track = maptrack_take(ld, &handle);
+    if (!track)
         return GNTST_no_space;
 
     if (!grant_ref_okay(&rd->gt, op->ref))
@@ -162,12 +167,11 @@ HOT int map_one(struct domain *ld, const struct map_in *op, struct map_out *out,
     status = pin_for_map(ld, &e, op->flags, pins);
     if (status)
         goto give_back;
-    if (op->flags & GNTMAP_host_map && ld->guest->host_map(ld, op->host_addr, op->flags, e.act->mfn)) {
+    if (op->flags & GNTMAP_host_map && domain_host_map(ld, op->host_addr, op->flags, e.act->mfn)) {
         unpin(ld, &e, op->flags);
         status = GNTST_general_error;
         goto give_back;
     }
-    track = maptrack_entry(&ld->maptrack, handle);
     track->domid = op->dom;
     track->ref = op->ref;
     track->flags = (uint16_t)op->flags;
@@ -271,7 +275,7 @@ HOT int unmap_one(struct domain *ld, const struct unmap_in *op, uint64_t new_add
     if (op->dev_bus_addr && flags & GNTMAP_device_map && op->dev_bus_addr != mfn * HV_PAGE_SIZE)
         return GNTST_bad_dev_addr;
     if (op->host_addr && flags & GNTMAP_host_map) {
-        if (ld->guest->host_unmap(ld, op->host_addr, flags, mfn, new_addr))
+        if (domain_host_unmap(ld, op->host_addr, flags, mfn, new_addr))
             return GNTST_general_error;
         track->flags &= (uint16_t)~GNTMAP_host_map;
         out->done |= GNTMAP_host_map | (flags & GNTMAP_readonly);

@@ -31,22 +31,4 @@ struct guest_ops {
 };
 extern const struct guest_ops guest_pv, guest_translated;
 
-/* Host mappings of a PV domain without hv_pv_ops: host_addr -> frame, open addressing. */
-enum { SLOT_USED = 1u, SLOT_READONLY = 2u, SLOT_DISPLACED = 4u /* not where its key would have it */ };
-struct hostmap_slot {
-    uint64_t key;          /* host_addr, bit 0: a page-table entry's address (GNTMAP_contains_pte) */
-    uint32_t mfn;
-    uint32_t state;        /* SLOT_*; 0: free */
-};
-struct hostmap {
-    struct hostmap_slot *slots;
-    uint64_t mask;         /* size - 1 */
-    uint64_t used, most;   /* beyond most it grows */
-};
-/* -EINVAL: address not usable; -EBUSY: in use; -ENOMEM. */
-int hostmap_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn);
-/* -ENOENT: no such mapping of that frame with these rights. new_addr: what is there moves to host_addr. */
-int hostmap_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr);
-void hostmap_destroy(struct hostmap *map);
-
 #endif

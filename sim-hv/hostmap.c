@@ -3,24 +3,15 @@
 #include "hv_i.h"
 
 #define HOSTMAP_MIN 64u
-#define BLOCK_BITS 3     /* so many neighbouring pages, or entries of a page table, are neighbours here: two cache lines */
 
 static uint64_t home_of(const struct hostmap *map, uint64_t key)
 {
-    uint64_t unit = key & 1 ? key >> 3 : key / HV_PAGE_SIZE, block = unit >> BLOCK_BITS;
-
-    block = (block * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
-    return (block << BLOCK_BITS | (unit & ((1u << BLOCK_BITS) - 1))) & map->mask;
+    return (uint64_t)(hostmap_home(map, key & 1 ? key >> 3 : key / HV_PAGE_SIZE) - map->slots);
 }
 
 static uint64_t key_of(uint64_t host_addr, uint32_t flags)
 {
     return host_addr | !!(flags & GNTMAP_contains_pte);
-}
-
-static uint32_t state_of(uint32_t flags)
-{
-    return SLOT_USED | (flags & GNTMAP_readonly ? SLOT_READONLY : 0);
 }
 
 /* NULL: not there. */
@@ -96,11 +87,11 @@ int hostmap_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t m
     if (!home->state) {
         home->key = key;
         home->mfn = (uint32_t)mfn;
-        home->state = state_of(flags);
+        home->state = hostmap_state(flags);
     } else if (find(map, key)) {
         return -EBUSY;
     } else {
-        place(map, (struct hostmap_slot){ .key = key, .mfn = (uint32_t)mfn, .state = state_of(flags) });
+        place(map, (struct hostmap_slot){ .key = key, .mfn = (uint32_t)mfn, .state = hostmap_state(flags) });
     }
     map->used++;
     return 0;
@@ -128,7 +119,7 @@ int hostmap_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t
     if (!map->slots)
         return -ENOENT;
     slot = find(map, key_of(host_addr, flags));
-    if (!slot || slot->mfn != mfn || (slot->state & ~SLOT_DISPLACED) != state_of(flags))
+    if (!slot || slot->mfn != mfn || (slot->state & ~SLOT_DISPLACED) != hostmap_state(flags))
         return -ENOENT;
     other = new_addr ? find(map, key_of(new_addr, 0)) : NULL;
     if (other) {

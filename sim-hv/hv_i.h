@@ -14,6 +14,7 @@
 #include "frames_i.h"
 #include "gnttab_i.h"
 #include "guest_i.h"
+#include "hostmap_i.h"
 #include "p2m_i.h"
 
 #define DOMID_DIR_BITS 8
@@ -142,50 +143,70 @@ static inline struct domain *domain_lookup_again(const struct hv *hv, struct las
         *last = (struct last_domain){ .id = id, .d = domain_lookup(hv, id) };
     return last->d;
 }
-/* Takes a reference if owner owns a live frame of that number. */
-static inline bool frame_get(struct hv *hv, uint64_t mfn, domid_t owner)
+/* The live frame of that number, if it is owner's and can have nr more references; else NULL. */
+static inline struct frame *frame_for(const struct hv *hv, uint64_t mfn, domid_t owner, unsigned nr)
 {
     struct frame *f;
 
     if (mfn >= hv->nr_frames)
-        return false;
-    f = frame_of(hv, mfn);
-    if (f->refs == 0 || f->owner != owner || f->refs == UINT32_MAX)
-        return false;
-    f->refs++;
-    return true;
+        return NULL;
+    f = &hv->frames[mfn];
+    return f->refs && f->refs <= UINT32_MAX - nr && f->owner == owner ? f : NULL;
 }
-static inline void frame_put(struct hv *hv, uint64_t mfn)
+/* Takes a reference if owner owns a live frame of that number. */
+static inline bool frame_get(const struct hv *hv, uint64_t mfn, domid_t owner)
+{
+    struct frame *f = frame_for(hv, mfn, owner, 1);
+
+    if (f)
+        f->refs++;
+    return f;
+}
+static inline void frame_put_refs(struct hv *hv, uint64_t mfn, unsigned nr)
 {
     struct frame *f = frame_of(hv, mfn);
 
-    assert(f->refs > 0);
-    if (--f->refs == 0 || f->flags & FRAME_XENHEAP)
+    assert(f->refs >= nr);
+    f->refs -= nr;
+    if (f->refs == 0 || f->flags & FRAME_XENHEAP)
         frame_was_put(hv, mfn);
+}
+static inline void frame_put(struct hv *hv, uint64_t mfn)
+{
+    frame_put_refs(hv, mfn, 1);
 }
 /* As guest->get_frame; most are a PV domain's, whose numbers are the machine's: without a call. */
 static inline int domain_get_frame(struct domain *d, uint64_t number, bool own, uint64_t *mfn)
 {
-    if (d->guest == &guest_pv && frame_get(d->hv, number, d->id)) {
-        *mfn = number;
-        if (!(frame_of(d->hv, number)->flags & FRAME_PAGED))
-            return GNTST_okay;
-        frame_put(d->hv, number);
-    }
-    return d->guest->get_frame(d, number, own, mfn);
+    struct frame *f = d->guest == &guest_pv ? frame_for(d->hv, number, d->id, 1) : NULL;
+
+    if (!f || f->flags & FRAME_PAGED)
+        return d->guest->get_frame(d, number, own, mfn);
+    f->refs++;
+    *mfn = number;
+    return GNTST_okay;
+}
+/* As guest->host_map and host_unmap, which most need not call either. */
+static inline int domain_host_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn)
+{
+    if (d->guest == &guest_pv && !d->pv_ops && hostmap_map_home(&d->hostmap, host_addr, flags, mfn))
+        return 0;
+    return d->guest->host_map(d, host_addr, flags, mfn);
+}
+static inline int domain_host_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr)
+{
+    if (d->guest == &guest_pv && !d->pv_ops && !new_addr && hostmap_unmap_home(&d->hostmap, host_addr, flags, mfn))
+        return 0;
+    return d->guest->host_unmap(d, host_addr, flags, mfn, new_addr);
 }
 /* So many of the references are as a writable page. Always possible unless it is paged out: page tables are not modelled. */
-static inline void frame_get_types(struct hv *hv, uint64_t mfn, unsigned nr)
+static inline void frame_get_types(struct frame *f, unsigned nr)
 {
-    struct frame *f = frame_of(hv, mfn);
-
     assert(f->refs - f->types >= nr);
     f->types += nr;
 }
-static inline void frame_put_types(struct hv *hv, uint64_t mfn, unsigned nr)
+static inline void frame_put_types(struct frame *f, unsigned nr)
 {
-    struct frame *f = frame_of(hv, mfn);
-
     assert(f->types >= nr);
     f->types -= nr;
 }
@@ -250,7 +271,7 @@ static inline void hook_call_done(struct call *c, const void *arg, size_t size, 
     }
 }
 
-/* hypercall.c */
+/* The caller's memory. */
 static inline int call_from_guest(const struct call *c, void *to, uint64_t from, size_t size)
 {
     if (c->plain && from) {
@@ -271,10 +292,19 @@ static inline int call_to_guest(const struct call *c, uint64_t to, const void *f
  * In our own memory an element is read and written field by field, as callers do: what was just stored in other sizes
  * the processor hands over late, which costs as much as all the rest.
  */
-#define FIELD_AT(addr, type, field) ((char *)(uintptr_t)(addr) + offsetof(type, field))
-#define LOAD_FIELD(var, addr, type, field) memcpy(&(var), FIELD_AT(addr, type, field), sizeof(var))
+#define FIELD_AT(addr, type, field) ((void *)((uintptr_t)(addr) + offsetof(type, field)))
+/* volatile: compilers would make one wide load of several. */
+#define LOAD_FIELD(var, addr, type, field) \
+    ((var) = ((const volatile struct __attribute__((packed)) { __typeof__(var) value; } *)FIELD_AT(addr, type, field))->value)
 #define STORE_FIELD(addr, type, field, var) memcpy(FIELD_AT(addr, type, field), &(var), sizeof(var))
-/* Whether an array may lie there at all (guest_handle_okay); only a PV caller's address is looked at. */
-bool call_array_okay(const struct call *c, uint64_t addr);
+/*
+ * Whether an array may lie there at all (guest_handle_okay). Xen refuses a PV caller's array that starts above the lower
+ * half and not above its own part of the address space. What follows the start is found out element by element.
+ * Translated callers are never refused here, and plain pointers of this process are not guest addresses.
+ */
+static inline bool call_array_okay(const struct call *c, uint64_t addr)
+{
+    return c->plain || c->d->guest != &guest_pv || addr < UINT64_C(1) << 47 || addr >= HYPERVISOR_VIRT_END;
+}
 
 #endif

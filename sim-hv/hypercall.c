@@ -22,18 +22,6 @@ static int plain_copy_to(void *ctx, uint64_t to, const void *from, size_t size)
 
 const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from, .copy_to = plain_copy_to };
 
-/*
- * Xen refuses a PV caller's array that starts above the lower half and not above its own part of the address
- * space. What follows the start is found out element by element. Translated callers are never refused here, and
- * plain pointers of this process are not guest addresses.
- */
-bool call_array_okay(const struct call *c, uint64_t addr)
-{
-    if (c->d->guest != &guest_pv || c->plain)
-        return true;
-    return addr < UINT64_C(1) << 47 || addr >= HYPERVISOR_VIRT_END;
-}
-
 /* How an operation uses count, and whether its array is range-checked before anything. */
 enum { SINGLE = 1, ARRAY = 2 };
 
@@ -62,7 +50,7 @@ static const struct gnttab_op gnttab_ops[] = {
 #define NR_GNTTAB_OPS (sizeof gnttab_ops / sizeof *gnttab_ops)
 #define GNTTABOP_CMD_MASK 0xfffu
 
-static long grant_table_op(struct call *call, const uint64_t args[5])
+HOT long grant_table_op(struct call *call, const uint64_t args[5])
 {
     unsigned cmd = (unsigned)args[0] & GNTTABOP_CMD_MASK, count = (unsigned)args[2];
     unsigned high = (unsigned)args[0] & ~GNTTABOP_CMD_MASK;
@@ -85,17 +73,18 @@ static long grant_table_op(struct call *call, const uint64_t args[5])
     return op->handler(call, args[1], count);
 }
 
+typedef long hypercall_handler(struct call *call, const uint64_t args[5]);
+
 static const struct {
     unsigned nr;
-    long (*handler)(struct call *call, const uint64_t args[5]);
+    hypercall_handler *handler;
 } hypercalls[] = {
     { __HYPERVISOR_grant_table_op, grant_table_op },
     { __HYPERVISOR_event_channel_op, evtchn_hypercall },
     { __HYPERVISOR_memory_op, memory_hypercall },
 };
 
-static long hooked_hypercall(struct call *call, long (*handler)(struct call *, const uint64_t *), unsigned op,
-                             const uint64_t args[5])
+static long hooked_hypercall(struct call *call, hypercall_handler *handler, unsigned op, const uint64_t args[5])
 {
     long rc;
 
@@ -110,25 +99,37 @@ static long hooked_hypercall(struct call *call, long (*handler)(struct call *, c
     return rc;
 }
 
-long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5],
-                  const struct hv_guest_memory *mem)
+/* handler NULL: there is none. */
+HOT long hypercall(struct call *call, domid_t caller, hypercall_handler *handler, unsigned op, const uint64_t args[5])
 {
-    struct call call = { .hv = hv, .d = domain_lookup(hv, caller), .mem = mem,
-                         .plain = mem->copy_from == plain_copy_from && mem->copy_to == plain_copy_to };
-    long rc = -ENOSYS;
+    struct hv *hv = call->hv;
+    long rc;
 
     hv->nr_hypercalls++;
-    if (!call.d || domain_dying(call.d) || call.d->crashed)
+    call->d = domain_lookup(hv, caller);
+    if (!call->d || domain_dying(call->d) || call->d->crashed)
         return -ESRCH;
-    for (size_t i = 0; i < sizeof hypercalls / sizeof *hypercalls; i++)
-        if (hypercalls[i].nr == op) {
-            rc = __builtin_expect(hv_is_hooked(hv), 0) ? hooked_hypercall(&call, hypercalls[i].handler, op, args)
-                                                 : hypercalls[i].handler(&call, args);
-            break;
-        }
+    if (!handler)
+        rc = -ENOSYS;
+    else if (__builtin_expect(hv_is_hooked(hv), 0))
+        rc = hooked_hypercall(call, handler, op, args);
+    else
+        rc = handler(call, args);
     if (hv->reap || hv->freed_nr)
         hv_reap(hv);
     return rc;
+}
+
+long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5],
+                  const struct hv_guest_memory *mem)
+{
+    struct call call = { .hv = hv, .mem = mem, .plain = mem->copy_from == plain_copy_from && mem->copy_to == plain_copy_to };
+    hypercall_handler *handler = NULL;
+
+    for (size_t i = 0; i < sizeof hypercalls / sizeof *hypercalls; i++)
+        if (hypercalls[i].nr == op)
+            handler = hypercalls[i].handler;
+    return hypercall(&call, caller, handler, op, args);
 }
 
 uint64_t hv_nr_hypercalls(const struct hv *hv)
@@ -139,8 +140,9 @@ uint64_t hv_nr_hypercalls(const struct hv *hv)
 long hv_grant_table_op(struct hv *hv, domid_t caller, unsigned cmd, void *array, unsigned count)
 {
     const uint64_t args[5] = { cmd, (uintptr_t)array, count };
+    struct call call = { .hv = hv, .mem = &hv_plain_memory, .plain = true };
 
-    return hv_hypercall(hv, caller, __HYPERVISOR_grant_table_op, args, &hv_plain_memory);
+    return hypercall(&call, caller, grant_table_op, __HYPERVISOR_grant_table_op, args);
 }
 
 long hv_event_channel_op(struct hv *hv, domid_t caller, unsigned cmd, void *arg)

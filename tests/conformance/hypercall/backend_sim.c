@@ -53,7 +53,7 @@ static void drop_own(struct space *s, int page)
         return;
     s->pte[page].own = false;
     if (s->pte[page].flags & PTE_WRITE)
-        frame_put_types(s->b->hv, s->pte[page].mfn, 1);
+        frame_put_types(frame_of(s->b->hv, s->pte[page].mfn), 1);
     frame_put(s->b->hv, s->pte[page].mfn);
 }
 
@@ -62,7 +62,7 @@ static bool take_own(struct space *s, int page, uint64_t mfn, unsigned flags)
     if (!frame_get(s->b->hv, mfn, s->guest.domid))
         return false;
     if (flags & PTE_WRITE)
-        frame_get_types(s->b->hv, mfn, 1);
+        frame_get_types(frame_of(s->b->hv, mfn), 1);
     s->pte[page].mfn = mfn;
     s->pte[page].flags = flags;
     s->pte[page].own = true;
@@ -412,7 +412,7 @@ long backend_set_page(struct backend *b, enum who who, uint64_t address, uint64_
         if (!take_own(s, page, mfn, flags))
             return -EINVAL;
         if (before & PTE_WRITE)
-            frame_put_types(b->hv, old, 1);
+            frame_put_types(frame_of(b->hv, old), 1);
         if (before)
             frame_put(b->hv, old);
         return 0;
