@@ -236,8 +236,11 @@ long gnttab_map_grant_ref(const struct call *c, uint64_t uop, unsigned count)
     struct last_domain last = NO_DOMAIN_YET;
     long rc = 0;
 
-    for (; count && !rc; count--, uop += sizeof(struct gnttab_map_grant_ref))
-        rc = plain ? map_plain(c, uop, &last) : map_guest(c, uop, count);
+    for (unsigned i = 0; i < count && !rc; i++, uop += sizeof(struct gnttab_map_grant_ref)) {
+        if (plain && uop && i % GNTTAB_AHEAD == 0 && count - i > 1)
+            gnttab_map_ahead(c, uop, count - i < GNTTAB_AHEAD ? count - i : GNTTAB_AHEAD);
+        rc = plain ? map_plain(c, uop, &last) : map_guest(c, uop, count - i);
+    }
     return rc;
 }
 
