@@ -295,7 +295,7 @@ static inline int call_to_guest(const struct call *c, uint64_t to, const void *f
 #define FIELD_AT(addr, type, field) ((void *)((uintptr_t)(addr) + offsetof(type, field)))
 /* volatile: compilers would make one wide load of several. */
 #define LOAD_FIELD(var, addr, type, field) \
-    ((var) = *(const volatile __typeof__(var) __attribute__((aligned(1))) *)FIELD_AT(addr, type, field))
+    ((var) = ((const volatile struct __attribute__((packed)) { __typeof__(var) value; } *)FIELD_AT(addr, type, field))->value)
 #define STORE_FIELD(addr, type, field, var) memcpy(FIELD_AT(addr, type, field), &(var), sizeof(var))
 /*
  * Whether an array may lie there at all (guest_handle_okay). Xen refuses a PV caller's array that starts above the lower
