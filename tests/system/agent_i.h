@@ -62,6 +62,7 @@ void do_map_notify(struct agent *a);
 void do_unmap(struct agent *a);
 void do_copy(struct agent *a);
 void do_copy_pair(struct agent *a);
+void do_copy_pages(struct agent *a);
 void do_map_others(struct agent *a);
 void do_unmap_at(struct agent *a);
 void do_unshare_count(struct agent *a);

@@ -133,7 +133,7 @@ void do_copy_pair(struct agent *a)
 }
 
 /* copy-pages DOM REF COUNT: the whole page as often, by one call; how many copies are as the first, and its first and last byte. */
-static void do_copy_pages(struct agent *a)
+void do_copy_pages(struct agent *a)
 {
     unsigned count = number(a, 3), same = 0;
     xengnttab_grant_copy_segment_t *segments = calloc(count, sizeof *segments);
