@@ -46,6 +46,13 @@ static void unpin(struct inject *inject)
     inject->pinned = false;
 }
 
+/* Of a stop: the signal that must not be lost. A SIGSTOP comes as a signal first; passed on, it stops the process, and this thread once we
+ * let go of it. */
+static int signal_of(int status)
+{
+    return status >> 8 == SIGSTOP ? SIGSTOP : 0;
+}
+
 /* The thread is dying: collects it, or it would stay a traced zombie of ours and an execve of its process would wait for it. */
 static void collect(struct inject *inject)
 {
@@ -56,7 +63,7 @@ static void collect(struct inject *inject)
     for (;;) {
         rc = waitpid(inject->tid, &status, __WALL);
         if (rc == inject->tid && WIFSTOPPED(status))
-            ptrace(PTRACE_CONT, inject->tid, NULL, NULL);
+            ptrace(PTRACE_CONT, inject->tid, NULL, signal_of(status));
         else if (rc >= 0 || errno != EINTR)
             break;
     }
@@ -123,15 +130,16 @@ static bool resume(struct inject *inject, struct user_regs_struct *regs, long nr
     regs->r10 = args[3];
     regs->r8 = args[4];
     regs->r9 = args[5];
-    if (ptrace(PTRACE_SETREGS, inject->tid, NULL, regs) || ptrace(how, inject->tid, NULL, NULL))
+    if (ptrace(PTRACE_SETREGS, inject->tid, NULL, regs) || ptrace(how, inject->tid, NULL, inject->signal))
         collect(inject);
+    inject->signal = 0;
     return !inject->gone;
 }
 
-/* Out of a stop that is not ours. A SIGSTOP comes as a signal first; passed on, it stops the process, and this thread once we let go of it. */
+/* Out of a stop that is not ours. */
 static long go_on(struct inject *inject, enum __ptrace_request how, int status)
 {
-    return ptrace(how, inject->tid, NULL, status >> 8 == SIGSTOP ? SIGSTOP : 0);
+    return ptrace(how, inject->tid, NULL, signal_of(status));
 }
 
 /* Waits until the thread has stopped at rip, and returns its rax. */
@@ -203,7 +211,7 @@ static void collect_all(struct inject *inject)
     inject->gone = true;
     while ((rc = waitpid(-1, &status, __WALL | __WNOTHREAD)) > 0 || errno == EINTR)
         if (rc > 0 && WIFSTOPPED(status))
-            ptrace(PTRACE_CONT, rc, NULL, NULL);
+            ptrace(PTRACE_CONT, rc, NULL, signal_of(status));
 }
 
 int inject_stand_in(struct inject *inject, struct inject *stand_in)
@@ -255,8 +263,10 @@ bool inject_is_waiting(struct inject *inject)
         collect(inject);
         return false;
     }
-    if (regs.rip == inject->regs.rip)
-        return false;      /* the call is over */
+    if (regs.rip == inject->regs.rip) {      /* the call is over, perhaps because of a SIGSTOP */
+        inject->signal = signal_of(status);
+        return false;
+    }
     if (go_on(inject, PTRACE_SINGLESTEP, status))
         collect(inject);
     return !inject->gone;

@@ -19,6 +19,7 @@ struct inject {
     bool pinned;
     struct user_regs_struct regs;     /* as it stopped */
     uint64_t signal_mask;
+    int signal;                       /* for when it goes on: somebody's SIGSTOP, which cannot be masked */
     cpu_set_t their_cpus, our_cpus;
 };
 
