@@ -271,14 +271,14 @@ int ns_make_domain(domid_t id)
     return make.result;
 }
 
-static bool is_in(const void *ctx, pid_t pid)
+static enum kill_verdict is_in(const void *ctx, pid_t pid)
 {
     const struct stat *ns = ctx;
     char path[64];
     struct stat st;
 
     snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
-    return !stat(path, &st) && st.st_ino == ns->st_ino && st.st_dev == ns->st_dev;
+    return !stat(path, &st) && st.st_ino == ns->st_ino && st.st_dev == ns->st_dev ? KILL_IT : KILL_NOT;
 }
 
 void ns_kill_all(int ns_fd, bool wait)

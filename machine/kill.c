@@ -7,29 +7,31 @@
 #include <time.h>
 #include <unistd.h>
 
-void kill_processes(bool (*is_one)(const void *ctx, pid_t pid), const void *ctx, bool wait)
+#define MAX_ROUNDS 2000
+
+void kill_processes(enum kill_verdict (*verdict)(const void *ctx, pid_t pid), const void *ctx, bool wait)
 {
     struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
-    bool found = true;
+    bool again = true;
 
     /* A killed process needs a moment to go; one that forks meanwhile needs another round. */
-    for (int round = 0; found && round < (wait ? 2000 : 1); round++) {
+    for (int round = 0; again && round < (wait ? MAX_ROUNDS : 1); round++) {
         struct dirent *entry;
         DIR *proc = opendir("/proc");
 
         if (!proc)
             return;
-        found = false;
+        again = false;
         while ((entry = readdir(proc))) {
             pid_t pid = atoi(entry->d_name);
+            enum kill_verdict it = pid <= 0 || pid == getpid() ? KILL_NOT : verdict(ctx, pid);
 
-            if (pid <= 0 || pid == getpid() || !is_one(ctx, pid))
-                continue;
-            kill(pid, SIGKILL);
-            found = true;
+            if (it == KILL_IT)
+                kill(pid, SIGKILL);
+            again |= it != KILL_NOT;
         }
         closedir(proc);
-        if (found && wait)
+        if (again && wait)
             nanosleep(&pause, NULL);
     }
 }

@@ -6,7 +6,13 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* SIGKILL to every process but this one of which is_one says so; with wait until none is left (for some seconds at most). */
-void kill_processes(bool (*is_one)(const void *ctx, pid_t pid), const void *ctx, bool wait);
+enum kill_verdict {
+    KILL_NOT,
+    KILL_IT,
+    KILL_ASK_AGAIN,      /* it cannot be told at this moment */
+};
+
+/* SIGKILL to every process but this one of which verdict says so; with wait until none is left (for some seconds at most). */
+void kill_processes(enum kill_verdict (*verdict)(const void *ctx, pid_t pid), const void *ctx, bool wait);
 
 #endif

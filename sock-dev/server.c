@@ -325,11 +325,11 @@ static void sock_stop(struct machine *m)
     m->sock->stopping = true;
     for (struct sock_conn *conn = m->sock->conns; conn; conn = conn->next)
         conn_hang_up(conn);
-    /* Programs of domains that went on as others. */
+    /* Programs of domains that went on as others, too. */
     for (listener = m->sock->listeners; listener; listener = listener->next)
-        if (listener->watch.fd >= 0)
-            programs_kill(listener->path, false);
+        listener->killed |= listener->watch.fd >= 0;
     machine_unlock(m);
+    sock_wait_killed(m);
     if (write(m->sock->stop.fd, &one, sizeof one) < 0)
         return;
 }
