@@ -32,9 +32,14 @@ def text(results):
     return {name: "".join(line + "\n" for line in lines) for name, lines in results.items()}
 
 
-scripts = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=lambda: real.domus(real.scripts.SCRIPTS),
-                          files=lambda work: real.steps_files(arguments(work), real.scripts.SCRIPTS),
-                          record=lambda guest: text(real.play_scripts(guest, real.scripts.SCRIPTS)))
+def scripts_of(kinds):
+    """The scripts whose names begin so (see steps/README.md)."""
+    names = [name for name in real.scripts.SCRIPTS if name[0] in kinds]
+    return SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=lambda: real.domus(names),
+                           files=lambda work: real.steps_files(arguments(work), names),
+                           record=lambda guest: text(real.play_scripts(guest, names)))
+
+
 probes = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=real.probes_domus, files=lambda work: real.probes_files(arguments(work)),
                          record=lambda guest: text(real.play_probes(guest)))
 library = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=lambda: [], files=lambda work: real.library_files(arguments(work)),

@@ -176,6 +176,11 @@ class Guest:
             raise
         return self
 
+    def kill(self):
+        """From another thread: whoever waits for it finds that the machine has ended."""
+        if self.process:
+            self.process.kill()
+
     def __exit__(self, *exception):
         if self.process:
             self.process.kill()     # there is nothing in it that is worth a shutdown
