@@ -89,7 +89,7 @@ def test_a_program_killed_by_a_rule_is_no_surprise(scenario):
 
 
 def test_limits_suspension_and_adversaries_are_steps(scenario):
-    passes(scenario(steps("limit = 'front'\nwhat = 'gntalloc'\nvalue = 3", "limit = 'front'\nwhat = 'none'\nvalue = 3\nerror = 'no limit'",
+    passes(scenario(steps("limit = 'front'\nwhat = 'gntalloc'\nvalue = 3", "limit = 'front'\nwhat = 'grant_frames'\nvalue = 4000000000\nerror = 'must be a number'",
                           "suspend = 'back'\nas_id = 7\nresult = { domain = 7 }", "info = 7\nresult = { state = { matches = '.' } }",
                           "adversary = 'start'\ndomain = 'front'\nkind = 'rewrite-entries'\nas = 'enemy'",
                           "adversary = 'step'\nid = '${enemy}'\nn = 5", "adversary = 'stop'\nid = '${enemy}'")
