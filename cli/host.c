@@ -105,7 +105,8 @@ int host_machine(const struct host_config *config)
         .virtual_clock = options->clock && strcmp(options->clock, "real"),
     };
     struct control *control = NULL;
-    struct machine machine;
+    /* The process is this machine. One that cannot start is left as it is, perhaps with threads at work, until the process ends. */
+    static struct machine machine;
     struct watch signals, owner = { .fd = -1 };
     char why[200];
     sigset_t mask;
