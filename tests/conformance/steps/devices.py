@@ -40,6 +40,7 @@ def scripts_of(kinds):
                            record=lambda guest: text(real.play_scripts(guest, names)))
 
 
+keep_versions = real.keep_versions
 probes = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=real.probes_domus, files=lambda work: real.probes_files(arguments(work)),
                          record=lambda guest: text(real.play_probes(guest)))
 library = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=lambda: [], files=lambda work: real.library_files(arguments(work)),

@@ -65,8 +65,8 @@ def own_domain(name):
     return int(found[1]) if found else 0
 
 
-def versions_text(versions):
-    return "".join(f"{name}: {version}\n" for name, version in versions.items())
+def keep_versions(versions):
+    (RECORD / "versions.txt").write_text("".join(f"{name}: {version}\n" for name, version in versions.items()), encoding="utf-8")
 
 
 def keep(results):
@@ -366,7 +366,7 @@ def main():
         arguments.work = Path(work)
         try:
             results, versions = do(arguments)
-        except VmError as error:
+        except (VmError, FileNotFoundError) as error:
             print(f"real-xen: {error}", file=sys.stderr)
             return 1
     if arguments.check:
@@ -375,7 +375,7 @@ def main():
         return 1 if different else 0
     keep(results)
     if results:
-        (RECORD / "versions.txt").write_text(versions_text(versions), encoding="utf-8")
+        keep_versions(versions)
     return 0
 
 

@@ -23,8 +23,11 @@ def channels():
             b events e 1
             b unmask e $q
             a signal e $p
+            b events e 1
             a signal e $p
             a signal e $p
+            b events e 0
+            b unmask e $q
             b events e 1
             b unmask e $q
             b events e 0

@@ -114,15 +114,20 @@ def notify_details():
             o events ev 0
             o peek q+6
             """ + look)
+    # A port each: of two events on one port, sent one right after the other, the peer sees one or two.
     yield case("granter-half-unmapped", granter + """
+            . o unbound ev po2 $d1
+            . e bind ev pe2 $d0 $po2
+            . e events ev 1
+            . e unmask ev $pe2
             e notify f $x.index+5 3 $pe
-            e notify f $x.index+4101 3 $pe
+            e notify f $x.index+4101 3 $pe2
             e dealloc f $x.index 2
             e munmap p 1
             o events ev 0
             o peek q+5
             e munmap p+4096 1
-            o events ev 1
+            o events ev 2
             """ + look)
     yield case("granter-dealloc-of-one", granter + """
             e notify f $x.index+5 3 $pe
