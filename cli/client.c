@@ -74,6 +74,12 @@ json_object *client_call(int fd, json_object *request, int send_fd, int *fds, in
         reply = NULL;
         goto out;
     }
+    if (wire.lost) {
+        fail("cannot receive what the machine gives: %s", strerror(EMFILE));
+        json_object_put(reply);
+        reply = NULL;
+        goto out;
+    }
     for (unsigned i = 0; i < wire.nr_fds && (int)i < nr_fds; i++) {
         fds[i] = wire.fds[i];
         wire.fds[i] = -1;

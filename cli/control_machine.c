@@ -273,7 +273,7 @@ static json_object *verb_supervise(struct request *request)
     int rc;
 
     if (!wire->nr_fds)
-        return control_refuse(request, "no listener came with the request");
+        return control_refuse(request, wire->lost ? "cannot supervise: the machine has no descriptor left" : "no listener came with the request");
     machine_unlock(request->machine);
     rc = supervisor_start(request->machine, wire->fds[--wire->nr_fds]);
     machine_lock(request->machine);

@@ -105,8 +105,7 @@ int host_machine(const struct host_config *config)
         .virtual_clock = options->clock && strcmp(options->clock, "real"),
     };
     struct control *control = NULL;
-    /* The process is this machine. One that cannot start is left as it is, perhaps with threads at work, until the process ends. */
-    static struct machine machine;
+    struct machine machine;
     struct watch signals, owner = { .fd = -1 };
     char why[200];
     sigset_t mask;
@@ -127,7 +126,7 @@ int host_machine(const struct host_config *config)
     if (!status)
         status = options->fault ? add_faults(&machine, options->fault) : 0;
     signals = (struct watch){ signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), signal_ready, &machine };
-    rc = status ? -ECANCELED : machine_watch(&machine, &signals, EPOLLIN);
+    rc = status ? -ECANCELED : signals.fd < 0 ? -errno : machine_watch(&machine, &signals, EPOLLIN);
     if (!rc)
         rc = control_create(&control, &machine);
     if (!rc && config->listen_fd >= 0)
@@ -139,7 +138,7 @@ int host_machine(const struct host_config *config)
         if (rc)
             fail("cannot watch the process %d of --owner: %s", config->owner_pid, strerror(-rc));
     } else if (rc && !status) {
-        fail("cannot serve the control socket: %s", strerror(-rc));
+        fail("cannot wait for requests and signals: %s", strerror(-rc));
     }
     if (!rc) {
         if (config->ready)

@@ -69,6 +69,7 @@ int wire_receive(struct wire *wire)
     if (n < 0)
         return -errno;
     take_descriptors(wire, &msg);
+    wire->lost |= (msg.msg_flags & MSG_CTRUNC) != 0;
     wire->used += (size_t)n;
     return n > 0;
 }

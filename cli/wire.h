@@ -3,6 +3,7 @@
 #ifndef GNTSIM_CLI_WIRE_H
 #define GNTSIM_CLI_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define WIRE_MAX_LINE (1u << 20)
@@ -14,6 +15,7 @@ struct wire {
     size_t used, capacity;
     int fds[WIRE_MAX_FDS];       /* received and not yet taken */
     unsigned nr_fds;
+    bool lost;                   /* the other side sent descriptors that this process had no room for */
 };
 
 void wire_init(struct wire *wire, int fd);

@@ -177,12 +177,13 @@ bool dev_fs_step(void *ctx)
 void dev_fs_abort(struct dev_fs *fs)
 {
     /* Not libfuse's unmount: other namespaces keep the file system, and a blocked read must end. */
-    umount2(fs->path, MNT_FORCE | MNT_DETACH);
+    if (fs)
+        umount2(fs->path, MNT_FORCE | MNT_DETACH);
 }
 
 void dev_fs_close_all(struct dev_fs *fs)
 {
-    while (fs->files) {
+    while (fs && fs->files) {
         fs->files->refs = 1;
         dev_file_put(fs->files);
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,10 +23,17 @@ static int fuse_prepare(struct machine *m, int *memory_fd)
 {
     int rc = ns_enter_machine(&m->user_ns_fd);
 
-    if (rc)
-        return rc;
-    *memory_fd = open(STAGE_MEM, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return *memory_fd < 0 ? -errno : 0;
+    if (!rc) {
+        *memory_fd = open(STAGE_MEM, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        rc = *memory_fd < 0 ? -errno : 0;
+        if (rc)
+            fprintf(stderr, "gntsim: cannot open the place of the machine's memory: %s\n", strerror(-rc));
+    }
+    if (rc && m->user_ns_fd >= 0) {
+        close(m->user_ns_fd);
+        m->user_ns_fd = -1;
+    }
+    return rc;
 }
 
 static int fuse_start(struct machine *m)

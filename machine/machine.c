@@ -153,13 +153,13 @@ void machine_caller(struct machine *m, pid_t tid)
 
 static int prepare_ways(struct machine *m, int *memory_fd)
 {
+    const struct machine_way *way;
     int rc = 0;
 
-    while (!rc && m->ways[m->nr_ways]) {
-        const struct machine_way *way = m->ways[m->nr_ways++];
-
-        if (way->prepare)
-            rc = way->prepare(m, memory_fd);
+    for (; (way = m->ways[m->nr_ways]); m->nr_ways++) {
+        rc = way->prepare ? way->prepare(m, memory_fd) : 0;
+        if (rc)
+            break;
     }
     return rc;
 }
@@ -200,11 +200,8 @@ static int make_memory(struct machine *m, int memory_fd)
 {
     int rc = maps_create(&m->maps, memory_fd, m->nr_frames, &m->memory);
 
-    if (rc) {
-        close(memory_fd);
-        return rc;
-    }
-    rc = make_models(m);
+    if (!rc)
+        rc = make_models(m);
     if (!rc)
         maps_set_machine(m->maps, m);
     return rc;
@@ -221,27 +218,73 @@ static void raise_file_limit(void)
     }
 }
 
+static void close_models(struct machine *m)
+{
+    hv_destroy(m->hv);
+    trace_destroy(m);
+    faults_destroy(m);
+    processes_destroy(m);
+    free(m->successors);
+}
+
+/* What is left without domains, which may be a machine that could not be made to its end. */
+static void unmake(struct machine *m)
+{
+    unsigned i;
+
+    if (m->loops)
+        machine_request_stop(m);
+    for (i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->stop)
+            m->ways[i]->stop(m);
+    loops_join(m->loops);
+    machine_lock(m);
+    maps_end_all(m->maps);
+    for (i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->close_all)
+            m->ways[i]->close_all(m);
+    machine_unlock(m);
+    for (i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->destroy)
+            m->ways[i]->destroy(m);
+    close_models(m);
+    maps_destroy(m->maps);
+    main_loop_destroy(m);
+    pthread_mutex_destroy(&m->lock);
+}
+
+/* With the ways prepared. */
+static int make(struct machine *m, int memory_fd)
+{
+    int rc = make_memory(m, memory_fd);
+
+    if (!rc)
+        rc = loops_create(&m->loops);
+    if (!rc)
+        rc = start_ways(m);
+    return rc ? rc : main_loop_start(m);
+}
+
 int machine_start(struct machine *m, const struct machine_config *config)
 {
+    bool said = false;
     int memory_fd = -1, rc;
 
     set_up(m, config);
     memcpy(m->ways, config->ways, sizeof m->ways);
     raise_file_limit();
-    rc = prepare_ways(m, &memory_fd);
-    if (rc)
-        return rc;
-    assert(memory_fd >= 0);
     rc = main_loop_create(m);
+    if (!rc) {
+        rc = prepare_ways(m, &memory_fd);
+        said = rc;
+        if (rc && memory_fd >= 0)
+            close(memory_fd);
+    }
     if (!rc)
-        rc = make_memory(m, memory_fd);
-    if (!rc)
-        rc = loops_create(&m->loops);
-    if (!rc)
-        rc = start_ways(m);
-    if (!rc)
-        rc = main_loop_start(m);
+        rc = make(m, memory_fd);
     if (rc)
+        unmake(m);
+    if (rc && !said)
         fprintf(stderr, "gntsim: cannot start the machine: %s\n", strerror(-rc));
     return rc;
 }
@@ -282,15 +325,6 @@ void machine_close_domains(struct machine *m)
         machine_domain_destroy(m, d->id);
 }
 
-static void close_models(struct machine *m)
-{
-    hv_destroy(m->hv);
-    trace_destroy(m);
-    faults_destroy(m);
-    processes_destroy(m);
-    free(m->successors);
-}
-
 void machine_close_models(struct machine *m)
 {
     close_models(m);
@@ -304,7 +338,6 @@ void machine_close_models(struct machine *m)
 void machine_stop(struct machine *m)
 {
     struct domain *d;
-    unsigned i;
 
     /* Programs first, while their requests are still answered. */
     machine_lock(m);
@@ -317,22 +350,5 @@ void machine_stop(struct machine *m)
         machine_lock(m);
     }
     machine_unlock(m);
-    machine_request_stop(m);
-    for (i = 0; i < m->nr_ways; i++)
-        if (m->ways[i]->stop)
-            m->ways[i]->stop(m);
-    loops_join(m->loops);
-    machine_lock(m);
-    maps_end_all(m->maps);
-    for (i = 0; i < m->nr_ways; i++)
-        if (m->ways[i]->close_all)
-            m->ways[i]->close_all(m);
-    machine_unlock(m);
-    for (i = 0; i < m->nr_ways; i++)
-        if (m->ways[i]->destroy)
-            m->ways[i]->destroy(m);
-    close_models(m);
-    maps_destroy(m->maps);
-    main_loop_destroy(m);
-    pthread_mutex_destroy(&m->lock);
+    unmake(m);
 }

@@ -55,9 +55,9 @@ struct machine_stats {
 /* How programs reach the devices of a machine. A function that a way does not need is NULL. */
 struct machine_way {
     /* Before the models, in a process with one thread. *memory_fd: a directory for the memory (maps.h), to be set by the way if it
-     * is still -1. Negative errno after a message. */
+     * is still -1. Negative errno after a message, and nothing is left. */
     int (*prepare)(struct machine *m, int *memory_fd);
-    /* The models and the loops are there. */
+    /* The models and the loops are there. On an error the rest of what was started is ended as at the machine's end. */
     int (*start)(struct machine *m);
     /* With the lock: the domain was destroyed; its programs get SIGKILL. */
     void (*kill)(struct domain *d);
@@ -134,7 +134,8 @@ struct machine {
 
 /*
  * Makes the machine: memory, models, threads, and what its ways need. Must be called in a process of its
- * own that has one thread. Returns 0 or a negative errno after a message on stderr that says what is missing.
+ * own that has one thread. Returns 0, or a negative errno after a message on stderr that says what is missing, and what was made
+ * is gone again but for the namespaces that the process is in.
  */
 int machine_start(struct machine *m, const struct machine_config *config);
 /* Ends every domain and its processes, joins threads, frees. */

@@ -23,8 +23,10 @@ int maps_create(struct maps **out, int dir_fd, uint64_t nr_frames, void **memory
     struct stat st;
     int rc;
 
-    if (!maps)
+    if (!maps) {
+        close(dir_fd);
         return -ENOMEM;
+    }
     *maps = (struct maps){ .dir_fd = dir_fd, .links_fd = -1, .memory_fd = -1, .inotify_fd = -1,
                            .memory = MAP_FAILED, .next_id = 1, .next_addr = WINDOW_START };
     maps->memory_size = nr_frames * HV_PAGE_SIZE;
@@ -67,6 +69,7 @@ void maps_destroy(struct maps *maps)
         close(maps->links_fd);
     if (maps->memory_fd >= 0)
         close(maps->memory_fd);
+    close(maps->dir_fd);
     free(maps);
 }
 
@@ -255,6 +258,8 @@ void maps_end_all(struct maps *maps)
 {
     struct mapping *mapping, *next;
 
+    if (!maps)
+        return;
     links_drop(maps, NULL);
     HASH_ITER(hh, maps->by_id, mapping, next)
         mapping_end(maps, mapping);

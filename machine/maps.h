@@ -42,7 +42,8 @@ struct mapping {
     UT_hash_handle hh;          /* by id */
 };
 
-/* dir_fd: an empty directory on a tmpfs of our own. 0 or negative errno; the memory of nr_frames is mapped at *memory. */
+/* dir_fd: an empty directory on a tmpfs of our own, which is closed with the maps, or now on an error. 0 or negative errno; the
+ * memory of nr_frames is mapped at *memory. */
 int maps_create(struct maps **out, int dir_fd, uint64_t nr_frames, void **memory);
 void maps_destroy(struct maps *maps);      /* after maps_end_all */
 /* The machine whose frames they are; before the first mapping. */

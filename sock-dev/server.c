@@ -252,7 +252,11 @@ static int place_memory(struct machine *m, int *memory_fd)
         m->nr_frames = frames;
     }
     *memory_fd = fcntl(server->dir->fd, F_DUPFD_CLOEXEC, 0);
-    return *memory_fd < 0 ? -errno : 0;
+    if (*memory_fd < 0) {
+        fprintf(stderr, "gntsim: cannot open the directory %s: %s\n", server->dir->path, strerror(errno));
+        return -EMFILE;
+    }
+    return 0;
 }
 
 static int sock_prepare(struct machine *m, int *memory_fd)
@@ -271,6 +275,8 @@ static int sock_prepare(struct machine *m, int *memory_fd)
         rc = -errno;
     if (!rc)
         rc = server_watch(server, &server->stop, EPOLLIN);
+    if (rc)
+        fprintf(stderr, "gntsim: cannot make what sockets are served with: %s\n", strerror(-rc));
     if (!rc && *memory_fd < 0)
         rc = place_memory(m, memory_fd);
     if (rc)

@@ -299,6 +299,18 @@ def test_a_server_without_a_descriptor_left_refuses_and_goes_on_when_it_has_some
         machine.stop()
 
 
+@pytest.mark.needs_no_machine
+@pytest.mark.parametrize("way", ["device", "socket"])
+def test_a_machine_with_too_few_descriptors_to_start_says_so_whatever_it_lacks_them_for(way):
+    for room in range(5, 60):
+        done = subprocess.run(["prlimit", f"--nofile={room}:{room}", GNTSIM, "run", "--way", way, "--", "true"], capture_output=True, text=True,
+                              timeout=harness.PATIENCE)
+        if done.returncode == 0:
+            break
+        assert done.returncode > 0 and "gntsim: " in done.stderr and "Sanitizer" not in done.stderr, (room, done)
+    assert 10 < room < 59, done
+
+
 # ---- The host ------------------------------------------------------------------------------------
 
 
