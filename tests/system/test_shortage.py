@@ -302,7 +302,7 @@ def test_a_server_without_a_descriptor_left_refuses_and_goes_on_when_it_has_some
 @pytest.mark.needs_no_machine
 @pytest.mark.parametrize("way", ["device", "socket"])
 def test_a_machine_with_too_few_descriptors_to_start_says_so_whatever_it_lacks_them_for(way):
-    for room in range(5, 60):
+    for room in range(6, 60):       # with fewer a sanitizer cannot look for leaks
         done = subprocess.run(["prlimit", f"--nofile={room}:{room}", GNTSIM, "run", "--way", way, "--", "true"], capture_output=True, text=True,
                               timeout=harness.PATIENCE)
         if done.returncode == 0:
