@@ -331,20 +331,33 @@ static long op_unmask(const struct call *c, void *arg)
     return 0;
 }
 
-static long op_reset(const struct call *c, void *arg)
+static long may_reset(const struct call *c, const struct evtchn_reset *op)
 {
-    struct domain *d = domain_lookup_any(c->d, ((struct evtchn_reset *)arg)->dom);
+    const struct domain *d = domain_lookup_any(c->d, op->dom);
 
     if (!d)
         return -ESRCH;
     if (!domain_may_control(c->d, d))
         return -EPERM;
     /* A foreign domain must be paused by its controller, which is not modelled: none ever is. */
-    if (d != c->d)
-        return -EINVAL;
-    for (uint32_t port = 1; port_is_valid(&d->evtchns, port); port++)
-        close_port(d, port);
-    return 0;
+    return d == c->d ? 0 : -EINVAL;
+}
+
+static long op_reset(const struct call *c, void *arg)
+{
+    long rc = may_reset(c, arg);
+
+    for (uint32_t port = 1; !rc && port_is_valid(&c->d->evtchns, port); port++)
+        close_port(c->d, port);
+    return rc;
+}
+
+/* What an interrupted reset becomes on its way back into the hypervisor. Here none is ever interrupted. */
+static long op_reset_cont(const struct call *c, void *arg)
+{
+    long rc = may_reset(c, arg);
+
+    return rc ? rc : -EBUSY;
 }
 
 /* FIFO event channels are not there: as on a hypervisor that only knows two levels. */
@@ -381,6 +394,7 @@ static const struct evtchn_op_desc {
     [EVTCHNOP_init_control]     = { "init_control", sizeof(struct evtchn_init_control), true, op_fifo },
     [EVTCHNOP_expand_array]     = { "expand_array", sizeof(struct evtchn_expand_array), false, op_fifo },
     [EVTCHNOP_set_priority]     = OP(set_priority, false),
+    [RESET_CONT]                = { "reset_cont", sizeof(struct evtchn_reset), false, op_reset_cont },
 #undef OP
 };
 

@@ -31,10 +31,10 @@ TEST_KINDS(commands_are_looked_at_before_arguments)
 {
     struct window none = { .from = 16, .to = 16 };
 
-    EQ(event_op_in(1, 14, 16, &none), -ENOSYS);
+    EQ(event_op_in(1, 15, 16, &none), -ENOSYS);
     EQ(event_op_in(1, UINT32_MAX, 16, &none), -ENOSYS);
     EQ(none.reads, 0);
-    for (unsigned cmd = 0; cmd <= EVTCHNOP_set_priority; cmd++)
+    for (unsigned cmd = 0; cmd <= RESET_CONT; cmd++)
         EQ(event_op_in(1, cmd, 16, &none), -EFAULT);
     EQ(none.writes, 0);
     audit_clean();
@@ -371,6 +371,26 @@ TEST_KINDS(a_reset_closes_everything)
     audit_clean();
 }
 
+TEST_KINDS(a_reset_that_nobody_began_cannot_be_continued)
+{
+    struct evtchn_reset reset = { .dom = 999 };
+    uint32_t p1, p2;
+
+    connect(&p1, &p2);
+    EQ(op(1, RESET_CONT, &reset), -ESRCH);
+    reset.dom = 2;
+    EQ(op(1, RESET_CONT, &reset), -EPERM);
+    EQ(op(0, RESET_CONT, &reset), -EINVAL);
+    reset.dom = 1;
+    EQ(op(1, RESET_CONT, &reset), -EBUSY);
+    reset.dom = DOMID_SELF;
+    EQ(op(1, RESET_CONT, &reset), -EBUSY);
+    EQ(evt_state(1, p1), EVTCHNSTAT_interdomain);
+    EQ(op(1, EVTCHNOP_reset, &reset), 0);
+    EQ(op(1, RESET_CONT, &reset), -EBUSY);
+    audit_clean();
+}
+
 TEST_KINDS(fifo_channels_are_not_there)
 {
     struct evtchn_set_priority prio = { .port = 1 };
@@ -542,6 +562,7 @@ static const struct test_case cases[] = {
     { "status is for the domain and its controller", status_is_for_the_domain_and_its_controller, "evt:3.7 evt:1/5" },
     { "only some ports can move to another vCPU", only_some_ports_can_move_to_another_vcpu, "evt:3.8 evt:1/8" },
     { "a reset closes everything", a_reset_closes_everything, "evt:3.10 evt:1/10" },
+    { "a reset that nobody began cannot be continued", a_reset_that_nobody_began_cannot_be_continued, "evt:3.10" },
     { "FIFO channels are not there", fifo_channels_are_not_there, "evt:1/fifo" },
     { "a pending bit is set once", a_pending_bit_is_set_once, "evt:4/1 evt:4/2 evt:3.6/3 evt:1/4" },
     { "a masked port becomes pending silently", a_masked_port_becomes_pending_silently, "evt:4/2 evt:3.9/unmask evt:1/9 evt:4/unusable" },
