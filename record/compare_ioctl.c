@@ -7,7 +7,6 @@
 
 #include "ioctls.h"
 
-#define ARGUMENT (ARENA_START + 64)
 /* An address at which no program has anything. */
 #define NOWHERE 32u
 
@@ -95,7 +94,7 @@ void compare_ioctl(struct comparison *c, json_object *event, long recorded)
     json_object *original, *in = NULL, *out, *answered;
     const struct ioctl_row *row;
     unsigned number = (unsigned)record_number(event, "number", 0);
-    uint64_t addr = ARGUMENT;
+    uint64_t addr = COMPARE_ARGUMENT;
     long rc;
 
     row = f ? ioctl_by_name(f->device, name, &number) : NULL;
@@ -103,9 +102,13 @@ void compare_ioctl(struct comparison *c, json_object *event, long recorded)
     if (row && ioctl_address_at(row) >= 0 && recorded >= 0 && json_object_object_get_ex(event, "in", &original) &&
         !json_object_object_get_ex(original, "mapping", NULL))
         return;
-    if (!row || !strcmp(name, "HYPERCALL") || !strcmp(name, "GRANT_COPY") || !json_object_object_get_ex(event, "in", &original))
-        return;             /* what they work on is not all in the record */
+    if (!row || !strcmp(name, "HYPERCALL") || !json_object_object_get_ex(event, "in", &original))
+        return;             /* what hypercalls work on is not all in the record */
     memset(c->world.arena, 0, 4096);
+    if (original && !strcmp(name, "GRANT_COPY")) {
+        compare_copy(c, f->file, number, event, recorded);
+        return;
+    }
     if (!original)
         addr = NOWHERE;
     else if (json_object_deep_copy(original, &in, NULL) || ioctl_size(row, in) > ARENA_SIZE / 2)

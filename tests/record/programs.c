@@ -90,6 +90,28 @@ static void events(xenevtchn_handle *evtchn)
     say("unbind-again", xenevtchn_unbind(evtchn, bound));
 }
 
+/* Into a page of ours, out of it, one to the next, of a reference that is none; then two addresses of ours. */
+static void copies(xengnttab_handle *gnttab)
+{
+    char bytes[100] = "there and back", back[100] = "";
+    xengnttab_grant_copy_segment_t segments[] = {
+        { .source.virt = bytes, .dest.foreign = { .ref = refs[0], .offset = 1000 }, .len = 100, .flags = GNTCOPY_dest_gref },
+        { .source.foreign = { .ref = refs[0], .offset = 1000 }, .dest.virt = back, .len = 100, .flags = GNTCOPY_source_gref },
+        { .source.foreign = { .ref = refs[0] }, .dest.foreign = { .ref = refs[1] }, .len = 4096, .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref },
+        { .source.foreign = { .ref = 30000 }, .dest.foreign = { .ref = refs[1] }, .len = 1, .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref },
+        { .source.foreign = { .ref = 30000 }, .dest.virt = back + 50, .len = 1, .flags = GNTCOPY_source_gref },
+    };
+
+    say("copy", xengnttab_grant_copy(gnttab, 5, segments));
+    for (unsigned i = 0; i < 5; i++)
+        printf("status=%d\n", segments[i].status);
+    printf("copied: %s\n", back);
+    segments[0].flags = 0;
+    say("copy-local", xengnttab_grant_copy(gnttab, 1, segments));
+    segments[1].source.foreign.offset = 4000;
+    say("copy-beyond", xengnttab_grant_copy(gnttab, 1, segments + 1));
+}
+
 int main(int argc, char **argv)
 {
     xengntshr_handle *gntshr = xengntshr_open(NULL, 0);
@@ -107,6 +129,7 @@ int main(int argc, char **argv)
     say("share", shared != NULL);
     mapped = xengnttab_map_domain_grant_refs(gnttab, 2, 0, refs, PROT_READ | PROT_WRITE);
     say("map", mapped != NULL);
+    copies(gnttab);
     say("map-nothing", xengnttab_map_grant_ref(gnttab, 0, 30000, PROT_READ) != NULL);
     if (!pthread_create(&thread, NULL, map_in_thread, gnttab))
         pthread_join(thread, NULL);

@@ -119,6 +119,9 @@ def test_a_program_that_goes_on_is_stopped(record, tmp_path):
     ("ALLOC_GREF", lambda e: e["out"].update(index=4096), "index: recorded 4096, gntsim 0"),
     ("UNBIND", lambda e: e.update(result=-1, error="EINVAL"), "result: recorded EINVAL, gntsim 0"),
     ("GET_OFFSET_FOR_VADDR", lambda e: e["out"].update(count=7), "count: recorded 7, gntsim"),
+    ("GRANT_COPY", lambda e: e["out"]["segments"][3].update(status=-1), "status: recorded -1, gntsim -3"),
+    ("GRANT_COPY", lambda e: e["in"]["segments"][2]["source"].update(offset=1), "result: recorded 0, gntsim EINVAL"),
+    ("GRANT_COPY", lambda e: e["in"]["segments"][0]["dest"].update(ref=30000), "status: recorded 0, gntsim -3"),
 ])
 def test_an_answer_that_was_tampered_with_is_found_where_it_is(record, tmp_path, request_name, change, what):
     def tamper(lines):
@@ -171,6 +174,11 @@ def test_a_file_that_is_no_record_is_a_usage_error_with_the_line(tmp_path, verb,
     {"call": "ioctl", "file": 1, "request": "MAP_GRANT_REF", "in": {"count": 1, "domids": 5, "refs": "x"}, "result": 0, "out": {}},
     {"call": "ioctl", "file": 1, "request": "nothing", "in": None, "result": 0, "out": 0},
     {"call": "munmap", "mappings": [1], "pieces": [{"mapping": 1, "at": -5, "length": 1 << 60}, 7, None], "result": 0},
+    {"call": "ioctl", "file": 1, "request": "GRANT_COPY", "in": {"segments": [7, None]}, "result": 0, "out": 0},
+    {"call": "ioctl", "file": 1, "request": "GRANT_COPY", "in": {"segments": [{"source": {"data": "00"}, "dest": {"domid": "x", "ref": -1},
+                                                                               "len": 1, "flags": 2}]}, "result": 0, "out": {"segments": 5}},
+    {"call": "ioctl", "file": 1, "request": "GRANT_COPY", "in": {"segments": [{"source": {"data": "ff" * 65535}, "dest": 9, "len": 65535}] * 99},
+     "result": -1, "error": "EINVAL"},
     {"call": "exit", "pieces": [{}], "closed": [1, 1, "x", -3, 1 << 60]},
     {"call": "poll", "fds": [7, None, {"file": -1}], "revents": ["x"], "result": 1},
     {"call": "read", "file": 1, "size": 1 << 40, "result": 4, "data": "zz"},

@@ -28,8 +28,11 @@ static void do_fork(struct actor *a)
         close(down[1]);
         close(up[0]);
         for (struct thing *t = a->things; t < a->things + MAX_NAMES; t++)
-            if (t->kind == CHILD)
+            if (t->kind == CHILD) {
+                fclose(t->to);          /* or the brother would never see the end of what it is told */
+                fclose(t->from);
                 t->kind = FREE;
+            }
         serve(a);
         _exit(0);
     }

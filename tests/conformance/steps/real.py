@@ -33,7 +33,7 @@ from vm import Domu, Vm, VmError, default_cache
 PROBES = "a00_first b01_share b02_map b03_multi b05_unshare b07_limits b08_copy c01_gntdev c03_gntalloc d01_xencall z01_setversion".split()
 CROSS = "x00_self x02_dom0_shares x04_evtchn".split()
 # Of the probes, the ones that do something that a single record can say.
-PROGRAMS = "b01_share b02_map c01_gntdev c03_gntalloc".split()
+PROGRAMS = "b01_share b02_map b08_copy c01_gntdev c03_gntalloc".split()
 PATIENCE = 1500
 BATCH = 10              # random scripts that are played in one go
 HEAD = 3                # lines of a random script that name its case and its actors

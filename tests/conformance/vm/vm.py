@@ -39,7 +39,6 @@ from image import Image
 BOOT_PATIENCE = 900         # seconds until dom0 answers: 20 on an idle machine
 DOMU_PATIENCE = 900         # until a domU does
 PATIENCE = 200              # for a program
-NUDGE = 5                   # of silence, until the guest is asked whether it sleeps
 XEN = "xen-hypervisor-4.17-amd64"
 
 
@@ -99,7 +98,6 @@ class Guest:
         self.console = vm.cache / "console.log"
         self.process = self.socket = None
         self.buffer, self.count, self.domids = b"", 0, {0: 0}
-        self.up = False
 
     # -- the line to dom0
 
@@ -110,14 +108,8 @@ class Guest:
         self.socket.sendall(data)
 
     def fill(self, deadline):
-        # Now and then an interrupt of the emulated serial port does not come, and the guest sees neither what it was sent nor that it
-        # may send more. The next character makes up for it: an empty line, which asks for nothing.
-        while (remaining := deadline - time.monotonic()) > 0:
-            if select.select([self.socket], [], [], min(remaining, NUDGE))[0]:
-                break
-            if self.up:
-                self.socket.sendall(b"\n")
-        else:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0 or not select.select([self.socket], [], [], remaining)[0]:
             raise VmError(f"the guest does not answer; its console is in {self.console}")
         got = self.socket.recv(65536)
         if not got:
@@ -176,7 +168,6 @@ class Guest:
             answer = self.line(BOOT_PATIENCE)
             if answer != "@@ up":
                 raise VmError(f"the guest answered {answer!r}; its console is in {self.console}")
-            self.up = True
             for number, domu in enumerate(self.domus, 1):
                 if domu.created:
                     self.create(number)
