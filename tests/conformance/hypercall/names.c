@@ -184,18 +184,24 @@ static bool print_table_frame(struct exec *e, uint64_t frame)
     return false;
 }
 
-/* A page that a transfer lost can become part of a table: then it has two names. */
+/*
+ * A page that a transfer lost can become part of a table: then it has two names. One that a destroyed domain gave back, too, if its
+ * own table grows while it dies; which of them that is, is chance.
+ */
 void print_frame(struct exec *e, uint64_t frame, bool of_table)
 {
     int i;
 
     if (of_table && print_table_frame(e, frame))
         return;
-    for (unsigned who = WHO_A; frame && who < NR_WHO; who++)
+    for (unsigned who = WHO_A; frame && who < NR_WHO; who++) {
+        if (of_table && backend_guest(e->b, (enum who)who)->state != GUEST_ALIVE)
+            continue;
         if ((i = find_frame(e->memory[who].pool, NR_POOL, frame)) >= 0) {
             fprintf(e->out, "%c.p%d", letters[who], i);
             return;
         }
+    }
     if (!of_table && print_table_frame(e, frame))
         return;
     if (frame == NO_FRAME)
