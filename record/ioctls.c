@@ -401,6 +401,11 @@ size_t ioctl_size(const struct ioctl_row *row, json_object *in)
     return size;
 }
 
+bool ioctl_fails_half_way(const struct ioctl_row *row)
+{
+    return row->get == get_copy;
+}
+
 int ioctl_address_at(const struct ioctl_row *row)
 {
     return row->address_at;

@@ -3,6 +3,7 @@
 #ifndef GNTSIM_RECORD_IOCTLS_H
 #define GNTSIM_RECORD_IOCTLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,8 @@ const char *ioctl_name(const struct ioctl_row *row);
 /* By its name, as in a record. NULL if unknown. */
 const struct ioctl_row *ioctl_by_name(const char *device, const char *name, unsigned *request);
 size_t ioctl_size(const struct ioctl_row *row, json_object *in);
+/* Whether it may have answered something, of its first elements, when it fails. */
+bool ioctl_fails_half_way(const struct ioctl_row *row);
 /* Whether its argument is an address of the caller (then a record names the mapping): offset of it, -1 if not. */
 int ioctl_address_at(const struct ioctl_row *row);
 

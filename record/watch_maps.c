@@ -59,7 +59,7 @@ void end_ioctl(struct watch *w, struct task *task, struct call *call, long resul
 
     (void)w;
     event_result(call->event.json, result);
-    if (result < 0)
+    if (result < 0 && !ioctl_fails_half_way(call->row))
         return;
     out = ioctl_get(call->row, &memory, task->args[2], OUT);
     if (out && json_object_object_length(out))
