@@ -117,10 +117,11 @@ void compare_poll(struct comparison *c, json_object *event, long recorded)
     json_object_object_get_ex(event, "revents", &revents);
     for (size_t i = 0; recorded >= 0 && i < json_object_array_length(fds) && i < json_object_array_length(revents); i++) {
         json_object *one = json_object_array_get_idx(fds, i);
-        int got = json_object_get_int(json_object_array_get_idx(revents, i)), model;
+        json_object *told = json_object_array_get_idx(revents, i);
+        int got = json_object_get_int(told), model;
         struct model_file *f = model_file_of(c, one);
 
-        if (!f)
+        if (!f || !told)
             continue;
         if (got & POLLIN && !is_readable(f) && next_read(c, record_number(one, "file", 0)))
             provoke_all(c, next_read(c, record_number(one, "file", 0)));

@@ -41,6 +41,11 @@ bool space_drop_fd(struct space *space, struct held_fd *fd)
     for (const struct held_fd *f = space->fds; f; f = f->next)
         if (f->file == file)
             return false;
+    for (struct interest *i = space->interests, *next; i; i = next) {
+        next = i->next;
+        if (i->file == file)
+            space_drop_interest(space, i);
+    }
     return true;
 }
 
@@ -93,8 +98,56 @@ bool space_has_mapping(const struct space *space, unsigned mapping)
     return false;
 }
 
+static struct interest *find_interest(const struct space *space, const struct interest *like)
+{
+    struct interest *i = space->interests;
+
+    while (i && (i->tgid != like->tgid || i->epoll != like->epoll || i->fd != like->fd))
+        i = i->next;
+    return i;
+}
+
+void space_set_interest(struct space *space, const struct interest *interest)
+{
+    struct interest *i = find_interest(space, interest), *next;
+
+    if (!i) {
+        i = must(malloc(sizeof *i));
+        LL_APPEND(space->interests, i);
+    }
+    next = i->next;
+    *i = *interest;
+    i->next = next;
+}
+
+void space_drop_interest(struct space *space, const struct interest *interest)
+{
+    struct interest *i = find_interest(space, interest);
+
+    if (!i)
+        return;
+    LL_DELETE(space->interests, i);
+    free(i);
+}
+
+void space_drop_epoll(struct space *space, pid_t tgid, int epoll)
+{
+    for (struct interest *i = space->interests, *next; i; i = next) {
+        next = i->next;
+        if (i->tgid == tgid && i->epoll == epoll)
+            space_drop_interest(space, i);
+    }
+}
+
 void space_fork(struct space *space, pid_t parent, pid_t child)
 {
+    for (const struct interest *i = space->interests; i; i = i->next) {
+        struct interest copy = *i;
+
+        copy.tgid = child;
+        if (i->tgid == parent)
+            space_set_interest(space, &copy);
+    }
     for (const struct held_fd *f = space->fds, *next; f; f = next) {
         next = f->next;
         if (f->tgid == parent)
@@ -109,6 +162,8 @@ void space_fork(struct space *space, pid_t parent, pid_t child)
 
 void space_free(struct space *space)
 {
+    while (space->interests)
+        space_drop_interest(space, space->interests);
     while (space->fds) {
         struct held_fd *next = space->fds->next;
 

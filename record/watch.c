@@ -154,6 +154,12 @@ static const struct watched table[] = {
     { SYS_ppoll, "poll", begin_poll, answer_poll, end_poll },
     { SYS_select, "poll", begin_select, answer_select, end_select },
     { SYS_pselect6, "poll", begin_select, answer_select, end_select },
+    { SYS_epoll_create, "", begin_epoll_create, NULL, end_epoll_create },
+    { SYS_epoll_create1, "", begin_epoll_create, NULL, end_epoll_create },
+    { SYS_epoll_ctl, "", begin_epoll_ctl, NULL, end_epoll_ctl },
+    { SYS_epoll_wait, "poll", begin_epoll_wait, answer_epoll_wait, end_epoll_wait },
+    { SYS_epoll_pwait, "poll", begin_epoll_wait, answer_epoll_wait, end_epoll_wait },
+    { SYS_epoll_pwait2, "poll", begin_epoll_wait, answer_epoll_wait, end_epoll_wait },
     { SYS_mmap, "mmap", begin_mmap, answer_mmap, end_mmap },
     { SYS_munmap, "munmap", begin_munmap, NULL, end_munmap },
 };
@@ -191,7 +197,7 @@ static bool enter(void *ctx, struct task *task)
     if (strcmp(call->event.call, watched->name))
         json_object_object_add(call->event.json, "call", json_object_new_string(call->event.call));
     task->call = call;
-    if (w->before)
+    if (w->before && !call->quiet)
         call->event.answer = w->before(w->ctx, &call->event, &stop);
     if (stop) {
         trace_stop(task);
@@ -212,7 +218,8 @@ static void leave(void *ctx, struct task *task, long result)
         task_set_result(task, result);
     }
     call->watched->end(w, task, call, result);
-    w->after(w->ctx, &call->event);
+    if (!call->quiet)
+        w->after(w->ctx, &call->event);
     json_object_put(call->event.json);
     call->event.json = NULL;
 }
@@ -238,19 +245,30 @@ static void began(void *ctx, struct task *task, struct task *parent, bool is_thr
         space_fork(&w->space, parent->tgid, task->tgid);
 }
 
+static bool is_open(const struct task *task, int fd)
+{
+    char link[64], path[64];
+
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", task->tgid, fd);
+    return readlink(link, path, sizeof path) > 0;
+}
+
 /* What a process loses when it ends or executes another program. */
 static void lost(struct watch *w, struct task *task, const char *name, bool everything)
 {
     json_object *json = new_event(task, name), *files = json_object_new_array(), *pieces = json_object_new_array();
 
     take_pieces(w, task->tgid, 0, UINT64_MAX, pieces);
+    for (struct interest *i = w->space.interests, *next; i; i = next) {
+        next = i->next;
+        if (i->tgid == task->tgid && (everything || !is_open(task, i->epoll)))
+            space_drop_interest(&w->space, i);
+    }
     for (struct held_fd *f = w->space.fds, *next; f; f = next) {
-        char link[64], path[64];
         json_object *number;
 
         next = f->next;
-        snprintf(link, sizeof link, "/proc/%d/fd/%d", task->tgid, f->fd);
-        if (f->tgid != task->tgid || (!everything && readlink(link, path, sizeof path) > 0))
+        if (f->tgid != task->tgid || (!everything && is_open(task, f->fd)))
             continue;
         number = json_object_new_uint64(f->file);
         if (space_drop_fd(&w->space, f))

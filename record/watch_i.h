@@ -19,6 +19,7 @@ struct call {
     const struct ioctl_row *row;
     unsigned file;
     const struct watched *watched;
+    bool quiet;                             /* nothing that a record has */
     uint64_t selected[MAX_FDS / 64];        /* select: the descriptors that it asks about */
 };
 
@@ -65,6 +66,15 @@ void end_poll(struct watch *w, struct task *task, struct call *call, long result
 bool begin_select(struct watch *w, struct task *task, struct call *call);
 void answer_select(struct watch *w, struct task *task, struct call *call);
 void end_select(struct watch *w, struct task *task, struct call *call, long result);
+
+/* watch_epoll.c */
+bool begin_epoll_create(struct watch *w, struct task *task, struct call *call);
+void end_epoll_create(struct watch *w, struct task *task, struct call *call, long result);
+bool begin_epoll_ctl(struct watch *w, struct task *task, struct call *call);
+void end_epoll_ctl(struct watch *w, struct task *task, struct call *call, long result);
+bool begin_epoll_wait(struct watch *w, struct task *task, struct call *call);
+void answer_epoll_wait(struct watch *w, struct task *task, struct call *call);
+void end_epoll_wait(struct watch *w, struct task *task, struct call *call, long result);
 
 /* watch_maps.c: ioctl, mmap and munmap. */
 bool begin_ioctl(struct watch *w, struct task *task, struct call *call);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/wait.h>
@@ -68,22 +69,54 @@ static void selecting(int fd)
     close(other[1]);
 }
 
+/* A device, at its edge, and a pipe in which something is: both come, then the pipe alone, the device after a change, nothing. */
+static void waiting(int fd)
+{
+    struct epoll_event asked = { EPOLLIN | EPOLLET, { .u64 = 77 } }, piped = { EPOLLIN, { .u64 = 99 } }, got[4];
+    int epoll = epoll_create1(EPOLL_CLOEXEC), other[2];
+
+    if (epoll < 0 || pipe(other) || write(other[1], "x", 1) != 1)
+        return;
+    say("epoll-add", epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &asked));
+    say("epoll-add-again", epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &asked));
+    say("epoll-add-pipe", epoll_ctl(epoll, EPOLL_CTL_ADD, other[0], &piped));
+    for (int i = 0; i < 4; i++) {
+        unsigned long long sum = 0;
+        int n = epoll_wait(epoll, got, 4, i < 2 ? 10000 : 0);
+
+        for (int k = 0; k < n; k++)
+            sum += got[k].data.u64;
+        printf("epoll=%d sum=%llu\n", n, sum);
+        if (i == 1) {
+            asked.events = EPOLLOUT;
+            say("epoll-change", epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &asked));
+        } else if (i == 2) {
+            say("epoll-remove", epoll_ctl(epoll, EPOLL_CTL_DEL, other[0], NULL));
+        }
+    }
+    close(epoll);
+    close(other[0]);
+    close(other[1]);
+}
+
 static void events(xenevtchn_handle *evtchn)
 {
     int listening = xenevtchn_bind_unbound_port(evtchn, 0), bound = xenevtchn_bind_interdomain(evtchn, 0, listening);
     struct pollfd fd = { xenevtchn_fd(evtchn), POLLIN, 0 };
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         int port;
 
         if (i < 2)
             say("poll", poll(&fd, 1, 10000));
-        else
+        else if (i == 2)
             selecting(fd.fd);
+        else
+            waiting(fd.fd);
         port = xenevtchn_pending(evtchn);
         say("of-the-bound-port", port == bound);
         say("unmask", xenevtchn_unmask(evtchn, port));
-        if (i < 2)
+        if (i < 3)
             say("notify", xenevtchn_notify(evtchn, listening));
     }
     say("unbind", xenevtchn_unbind(evtchn, bound));

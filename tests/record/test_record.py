@@ -70,7 +70,7 @@ def test_a_select_is_recorded_as_a_poll_of_its_sets(record):
     """So replay gives its answer, and compare asks the model for it."""
     assert "select=2\nreadable=1\nwritable=1\nother=0\n" in record[1]
     polls = [e for e in events(record[0]) if e.get("call") == "poll"]
-    assert [len(p["fds"]) for p in polls] == [1, 1, 2]
+    assert [len(p["fds"]) for p in polls[:3]] == [1, 1, 2]
     assert sorted((one["events"], answer) for one, answer in zip(polls[2]["fds"], polls[2]["revents"])) == [(1, 0), (5, 5)]
     assert "timeout" not in polls[2]
 
@@ -84,6 +84,26 @@ def test_an_answer_of_select_that_was_tampered_with_is_found(record, tmp_path):
     done = run("compare", path)
     assert done.returncode == 1
     assert f"{path}:{number}: " in done.stdout and "revents: recorded 4, gntsim 5" in done.stdout
+
+
+def test_an_epoll_is_recorded_as_a_poll_of_what_it_was_asked_for(record):
+    assert "epoll=2 sum=176\nepoll=1 sum=99\nepoll-change=0\nepoll=2 sum=176\nepoll-remove=0\nepoll=1 sum=77\n" in record[1]
+    waits = [e for e in events(record[0]) if e.get("call") == "poll"][3:]
+    assert [[one["events"] for one in w["fds"]] for w in waits] == [[1, 1], [1, 1], [4, 1], [4]]
+    assert [[("file" in one) for one in w["fds"]] for w in waits] == [[True, False]] * 3 + [[True]]
+    assert [w["revents"] for w in waits] == [[1, 1], [None, 1], [4, 1], [4]], "at an edge it is told once"
+    assert [(w["timeout"], w["result"]) for w in waits] == [(10000, 2), (10000, 1), (0, 2), (0, 1)]
+
+
+def test_an_answer_of_epoll_that_was_tampered_with_is_found(record, tmp_path):
+    def tamper(lines):
+        number = [i for i, e in enumerate(lines) if e.get("call") == "poll"][5]
+        lines[number]["revents"][0] = 0
+        return number + 1
+    path, number = rewritten(tmp_path, record, tamper)
+    done = run("compare", path)
+    assert done.returncode == 1
+    assert f"{path}:{number}: " in done.stdout and "revents: recorded 0, gntsim 4" in done.stdout
 
 
 def test_a_program_that_does_something_else_is_stopped_at_the_first_departure(record):
