@@ -40,7 +40,7 @@ void end_epoll_ctl(struct watch *w, struct task *task, struct call *call, long r
     (void)call;
     if (result)
         return;
-    if (task->args[1] == EPOLL_CTL_DEL) {
+    if ((int)task->args[1] == EPOLL_CTL_DEL) {
         space_drop_interest(&w->space, &asked);
     } else if (!task_read(task, &event, task->args[3], sizeof event)) {
         asked.file = file_of(w, task, asked.fd);
@@ -97,6 +97,11 @@ static size_t nr_interests(const struct call *call)
     return json_object_array_length(json_object_object_get(call->event.json, "fds"));
 }
 
+static size_t room_of(const struct task *task)
+{
+    return (int)task->args[2] < 0 ? 0 : (unsigned)task->args[2];
+}
+
 void answer_epoll_wait(struct watch *w, struct task *task, struct call *call)
 {
     json_object *list;
@@ -106,7 +111,7 @@ void answer_epoll_wait(struct watch *w, struct task *task, struct call *call)
     task_skip(task);
     if (!json_object_object_get_ex(call->event.answer, "revents", &list) || !json_object_is_type(list, json_type_array))
         return;
-    for (size_t i = 0; i < nr_interests(call) && i < json_object_array_length(list) && n < task->args[2]; i++) {
+    for (size_t i = 0; i < nr_interests(call) && i < json_object_array_length(list) && n < room_of(task); i++) {
         struct epoll_event event = { .events = (uint32_t)json_object_get_int(json_object_array_get_idx(list, i)),
                                      .data.u64 = interest_at(call, i)->data };
 
@@ -143,7 +148,7 @@ void end_epoll_wait(struct watch *w, struct task *task, struct call *call, long 
         const struct interest *interest = interest_at(call, i);
         uint32_t found = take_events(events, n, interest);
         /* It may be ready all the same: told before, or there was no room. */
-        bool unknown = !found && (interest->events & (EPOLLET | EPOLLONESHOT) || (uint64_t)result == task->args[2]);
+        bool unknown = !found && (interest->events & (EPOLLET | EPOLLONESHOT) || (size_t)result == room_of(task));
 
         told += found != 0;
         json_object_array_add(list, unknown ? NULL : json_object_new_int((int)found));

@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 SYSTEM = HERE.parent / "system"
 sys.path[:0] = [str(HERE), str(SYSTEM)]
 
+import harness  # noqa: E402
 import ways  # noqa: E402
 
 # The fixtures of the tests of whole processes are ours, too.
@@ -93,5 +94,5 @@ def world(way, serve, compiled):
     kind = "dynamic"
     if way != "debian":
         env = {"LD_LIBRARY_PATH": str(ways.BUILD / "libgnttab")}
-        kind = ways.sanitizer()
+        kind = harness.library_kind()
     return World(machine, way, compiled("agent", kind), env)

@@ -2,7 +2,6 @@
 """The ways to the devices that the requirements are tested over, and what is written down of them: requirements.txt says what must
 hold, differences.txt where a way differs and why."""
 import os
-import subprocess
 from pathlib import Path
 
 import harness
@@ -35,12 +34,6 @@ def requirements():
 def differences():
     """{(ID, way): reason}"""
     return {(row[0], row[1]): row[2] for row in rows("differences.txt", 3) if len(row) == 3}
-
-
-def sanitizer():
-    """What libgnttab was built with, as a kind of program: one without it could not load the library."""
-    symbols = subprocess.run(["nm", "-D", BUILD / "libgnttab" / "libxengnttab.so.1"], capture_output=True, text=True, check=True).stdout
-    return "asan" if "__asan_init" in symbols else "tsan" if "__tsan_init" in symbols else "dynamic"
 
 
 def unavailable(way):
