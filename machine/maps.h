@@ -15,14 +15,10 @@
 
 #include <gntsim/kernel.h>
 
+#include "window.h"
+
 struct machine;
 struct maps;
-
-/* Where device mappings are placed in a client's address space: a client's munmap of an address in here is
- * reported to the server (filter.h). Within what every sanitizer's layout allows, below any ordinary mapping. */
-#define WINDOW_START 0x7e8000000000ull
-#define WINDOW_BITS  37                         /* 128 GiB */
-#define WINDOW_END   (WINDOW_START + (1ull << WINDOW_BITS))
 
 /* One completed (or being completed) mmap of a device. It may have several links: one for the mmap, and one each time that an ioctl
  * filled pages of it. */

@@ -100,19 +100,28 @@ static struct vma *find_vma(void *ctx, uint64_t addr)
     return m && m->vma && page < m->vma->nr_pages && !m->gone[page] ? m->vma : NULL;
 }
 
-/* "1.2t3" is a thread of "1.2". */
+/* "1.2t3" is a thread of "1.2", and "1t3.2" is a child that a thread of "1" began. */
+static size_t process_length(const char *task)
+{
+    const char *last = strrchr(task, '.');
+
+    last = last ? last : task;
+    return (size_t)(last - task) + strcspn(last, "t");
+}
+
 static bool same_process(const char *a, const char *b)
 {
-    size_t n = strcspn(a, "t");
+    size_t n = process_length(a);
 
-    return n == strcspn(b, "t") && !strncmp(a, b, n);
+    return n == process_length(b) && !strncmp(a, b, n);
 }
 
 static void pieces_left(struct comparison *c, json_object *event)
 {
     json_object *pieces;
 
-    json_object_object_get_ex(event, "pieces", &pieces);
+    if (!json_object_object_get_ex(event, "pieces", &pieces) || !json_object_is_type(pieces, json_type_array))
+        return;
     for (size_t i = 0; i < json_object_array_length(pieces); i++) {
         json_object *piece = json_object_array_get_idx(pieces, i), *last;
         long long number = record_number(piece, "mapping", 0);
@@ -185,7 +194,7 @@ static void do_open(struct comparison *c, json_object *event, long recorded)
     long long number = record_number(event, "file", 0);
     long rc = -ENOENT;
 
-    if (number < 0 || number > c->nr_files)
+    if (number <= 0 || number > c->nr_files || c->files[number].file)
         return;
     if (dev && recorded >= 0) {
         rc = kernel_open(world_kernel(&c->world, c->world.self), dev, (unsigned)record_number(event, "flags", 0), &c->files[number].file);
@@ -205,6 +214,14 @@ static void do_close(struct comparison *c, json_object *event, long recorded)
     (void)recorded;
     if (f && json_object_object_get_ex(event, "last", &last) && json_object_get_boolean(last))
         model_file_put(c, f);
+}
+
+static void do_dup(struct comparison *c, json_object *event, long recorded)
+{
+    long long closed = record_number(event, "closed", 0);
+
+    if (!recorded && closed > 0 && closed <= c->nr_files && c->files[closed].file)
+        model_file_put(c, &c->files[closed]);
 }
 
 static void do_flags(struct comparison *c, json_object *event, long recorded)
@@ -248,6 +265,8 @@ static void do_mmap(struct comparison *c, json_object *event, long recorded)
 
     if (!f || number < 0 || number > c->nr_mappings)
         return;
+    if (recorded >= 0)
+        pieces_left(c, event);
     if (recorded >= 0 && !strcmp(f->device, "gntdev"))
         grant_all(c, (unsigned)file, offset);
     rc = kernel_mmap(f->file, offset, (uint64_t)record_number(event, "length", 0), (unsigned)record_number(event, "prot", 0),
@@ -276,7 +295,7 @@ static const struct {
     const char *call;
     void (*compare)(struct comparison *c, json_object *event, long recorded);
 } calls[] = {
-    { "open", do_open }, { "close", do_close }, { "set-flags", do_flags }, { "ioctl", compare_ioctl }, { "read", compare_read },
+    { "open", do_open }, { "close", do_close }, { "dup", do_dup }, { "set-flags", do_flags }, { "ioctl", compare_ioctl }, { "read", compare_read },
     { "write", compare_write }, { "poll", compare_poll }, { "mmap", do_mmap }, { "munmap", do_munmap }, { "exec", do_over }, { "exit", do_over },
 };
 

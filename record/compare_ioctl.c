@@ -131,7 +131,8 @@ void compare_ioctl(struct comparison *c, json_object *event, long recorded)
     } else {
         compare_results(c, recorded, rc);
     }
-    if (rc >= 0 && recorded >= 0 && json_object_object_get_ex(event, "out", &out) && out) {
+    if (rc >= 0 && recorded >= 0 && json_object_object_get_ex(event, "out", &out) &&
+        json_object_is_type(out, json_type_object)) {
         answered = ioctl_get(row, &memory, addr, OUT);
         if (answered)
             compare_out(c, name, out, answered);

@@ -73,6 +73,7 @@ bool task_make_call_alone(struct task *task, long *result)
     pid_t tid = task->tid;
     struct user_regs_struct regs;
     unsigned long code;
+    uint64_t loop;
     int status;
 
     if (ptrace(PTRACE_GETREGS, tid, 0, &regs))
@@ -81,12 +82,19 @@ bool task_make_call_alone(struct task *task, long *result)
     code = (unsigned long)ptrace(PTRACE_PEEKTEXT, tid, regs.rip, 0);
     if (errno || ptrace(PTRACE_POKETEXT, tid, regs.rip, (code & ~LOOP_MASK) | JUMP_TO_ITSELF))
         return false;
+    loop = regs.rip;
     ptrace(PTRACE_DETACH, tid, 0, 0);
-    if (!wait_for_loop(tid) || ptrace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS))
-        return false;
-    ptrace(PTRACE_INTERRUPT, tid, 0, 0);
-    if (waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status) || ptrace(PTRACE_GETREGS, tid, 0, &regs))
-        return false;
+    for (;;) {
+        if (!wait_for_loop(tid) || ptrace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS))
+            return false;
+        ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+        if (waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status) || ptrace(PTRACE_GETREGS, tid, 0, &regs))
+            return false;
+        if (status >> 16 == PTRACE_EVENT_STOP && regs.rip == loop)
+            break;
+        /* A signal came, or its handler is what takes time; the call may not be made yet. */
+        ptrace(PTRACE_DETACH, tid, 0, status >> 16 ? 0 : WSTOPSIG(status));
+    }
     ptrace(PTRACE_POKETEXT, tid, regs.rip, code);
     *result = (long)regs.rax;
     return true;

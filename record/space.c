@@ -25,6 +25,8 @@ void space_add_fd(struct space *space, pid_t tgid, int fd, unsigned file)
 {
     struct held_fd *old = space_fd(space, tgid, fd), *f;
 
+    if (old && old->file == file)
+        return;
     if (old)
         space_drop_fd(space, old);
     f = must(malloc(sizeof *f));

@@ -2,11 +2,14 @@
 #include "tracer_i.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/ucontext.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -44,6 +47,20 @@ int task_write(const struct task *task, uint64_t to, const void *from, size_t si
     struct iovec ours = { (void *)(uintptr_t)from, size }, theirs = { (void *)(uintptr_t)to, size };
 
     return !size || process_vm_writev(task->tid, &ours, 1, &theirs, 1, 0) == (ssize_t)size ? 0 : -EFAULT;
+}
+
+int task_force(const struct task *task, uint64_t to, const void *from, size_t size)
+{
+    char path[64];
+    ssize_t done;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/mem", task->tid);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    done = fd < 0 ? -1 : pwrite(fd, from, size, (off_t)to);
+    if (fd >= 0)
+        close(fd);
+    return done == (ssize_t)size ? 0 : -EFAULT;
 }
 
 static void poke_register(const struct task *task, size_t offset, uint64_t value)
@@ -208,6 +225,8 @@ static void call_alone(struct tracer *t, struct task *task)
     task->in_call = false;
     if (!task_make_call_alone(task, &result)) {
         kill(task->tgid, SIGKILL);
+        if (task->tid == t->first)
+            t->status = 128 + SIGKILL;
         end_task(t, task->tid);
         return;
     }
@@ -215,6 +234,49 @@ static void call_alone(struct tracer *t, struct task *task)
         t->ops->leave(t->ctx, task, result);
     free(task->call);
     task->call = NULL;
+}
+
+/* What a call returns inside the kernel that a signal ended: it is made again, or answers EINTR. */
+static bool is_interrupted(long result)
+{
+    return (result <= -512 && result >= -514) || result == -516;
+}
+
+static bool catches(const struct task *task, int sig)
+{
+    unsigned long long caught = 0;
+    char path[64], line[1024];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/status", task->tid);
+    file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file))
+        sscanf(line, "SigCgt: %llx", &caught);
+    if (file)
+        fclose(file);
+    return caught >> (sig - 1) & 1;
+}
+
+static void call_over(struct tracer *t, struct task *task, long result)
+{
+    if (task->wanted)
+        t->ops->leave(t->ctx, task, result);
+    free(task->call);
+    task->call = NULL;
+}
+
+/* At the first instruction of a handler, above whose frame is what the call answers when the handler is done. */
+static void in_handler(struct tracer *t, struct task *task)
+{
+    uint64_t at = (uint64_t)ptrace(PTRACE_PEEKUSER, task->tid, offsetof(struct user_regs_struct, rsp), 0), rax = 0;
+
+    task->interrupted = task->stepping = false;
+    task_read(task, &rax, at + sizeof at + offsetof(ucontext_t, uc_mcontext.gregs[REG_RAX]), sizeof rax);
+    if ((long)rax != -EINTR) {
+        t->ops->dropped(t->ctx, task);      /* it is made again, and seen again */
+        task->wanted = false;
+    }
+    call_over(t, task, -EINTR);
 }
 
 static void syscall_stop(struct tracer *t, struct task *task)
@@ -225,6 +287,10 @@ static void syscall_stop(struct tracer *t, struct task *task)
         return;
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
         task->in_call = true;
+        if (task->interrupted && (info.entry.nr == SYS_restart_syscall || (long)info.entry.nr == task->nr)) {
+            task->interrupted = false;
+            return;
+        }
         task->skipped = false;
         task->nr = (long)info.entry.nr;
         memcpy(task->args, info.entry.args, sizeof task->args);
@@ -234,10 +300,9 @@ static void syscall_stop(struct tracer *t, struct task *task)
             call_alone(t, task);
     } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && task->in_call) {
         task->in_call = false;
-        if (task->wanted)
-            t->ops->leave(t->ctx, task, (long)info.exit.rval);
-        free(task->call);
-        task->call = NULL;
+        task->interrupted = task->wanted && is_interrupted((long)info.exit.rval);
+        if (!task->interrupted)
+            call_over(t, task, (long)info.exit.rval);
     }
 }
 
@@ -270,7 +335,12 @@ static void stopped(struct tracer *t, pid_t tid, int status)
             syscall_stop(t, task);
             break;
         }
-        go_on(tid, sig);
+        if (task->stepping && sig == SIGTRAP) {
+            in_handler(t, task);
+            break;
+        }
+        task->stepping = task->interrupted && catches(task, sig);
+        ptrace(task->stepping ? PTRACE_SINGLESTEP : PTRACE_SYSCALL, tid, 0, sig);
         return;
     default:
         break;
@@ -326,7 +396,7 @@ int trace_run(char **argv, const struct trace_ops *ops, void *ctx)
     struct sigaction ignore = { .sa_handler = SIG_IGN }, old_int, old_quit;
     int fds[2], rc = 0;
 
-    if (pipe(fds))
+    if (pipe2(fds, O_CLOEXEC))
         return -errno;
     t.first = fork();
     if (!t.first)

@@ -23,6 +23,7 @@ struct task {
     bool in_call;
     bool wanted;                            /* leave is to be called */
     bool alone;                             /* enter: let go of it for this call (see release.c) */
+    bool interrupted, stepping;             /* by a signal; to its handler */
     bool skipped;                           /* not made, the result is ours */
     long nr;
     uint64_t args[6];
@@ -34,6 +35,8 @@ struct trace_ops {
     /* About to make a call. True: leave is to be called when it is over. */
     bool (*enter)(void *ctx, struct task *task);
     void (*leave)(void *ctx, struct task *task, long result);
+    /* It was interrupted, and will be made once more. */
+    void (*dropped)(void *ctx, struct task *task);
     void (*began)(void *ctx, struct task *task, struct task *parent, bool is_thread);
     void (*executed)(void *ctx, struct task *task);
     void (*ended)(void *ctx, struct task *task, bool last_of_process);
@@ -47,6 +50,8 @@ void trace_stop(struct task *task);
 /* Of a stopped task. All or nothing: 0, -EFAULT. */
 int task_read(const struct task *task, void *to, uint64_t from, size_t size);
 int task_write(const struct task *task, uint64_t to, const void *from, size_t size);
+/* Whether or not the task may write there. */
+int task_force(const struct task *task, uint64_t to, const void *from, size_t size);
 /* In enter: the call is not made and returns this. In leave as well: another result. */
 void task_skip(struct task *task);
 void task_set_result(struct task *task, long result);

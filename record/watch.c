@@ -80,11 +80,12 @@ const char *device_of_path(const char *path)
 /* The number that a recorded answer has for something new, the next one without. */
 unsigned next_number(const struct call *call, const char *name, unsigned last)
 {
+    unsigned long long number = 0;
     json_object *value;
 
     if (call->event.answer && json_object_object_get_ex(call->event.answer, name, &value))
-        return (unsigned)json_object_get_uint64(value) % MAX_NUMBER;
-    return last + 1;
+        number = json_object_get_uint64(value);
+    return number && number < MAX_NUMBER ? (unsigned)number : last + 1;
 }
 
 void name_file(struct watch *w, unsigned number, const char *device)
@@ -142,6 +143,7 @@ static const struct watched table[] = {
     { SYS_open, "open", begin_open, answer_open, end_open },
     { SYS_openat, "open", begin_open, answer_open, end_open },
     { SYS_close, "close", begin_close, NULL, end_close },
+    { SYS_close_range, "", begin_close_range, NULL, end_close_range },
     { SYS_dup, "dup", begin_dup, NULL, end_dup },
     { SYS_dup2, "dup", begin_dup, NULL, end_dup },
     { SYS_dup3, "dup", begin_dup, NULL, end_dup },
@@ -164,7 +166,7 @@ static const struct watched table[] = {
     { SYS_munmap, "munmap", begin_munmap, NULL, end_munmap },
 };
 
-static json_object *new_event(const struct task *task, const char *call)
+json_object *new_event(const struct task *task, const char *call)
 {
     json_object *json = json_object_new_object();
 
@@ -224,7 +226,15 @@ static void leave(void *ctx, struct task *task, long result)
     call->event.json = NULL;
 }
 
-static void report(struct watch *w, struct task *task, const char *name, json_object *json)
+static void dropped(void *ctx, struct task *task)
+{
+    struct call *call = task->call;
+
+    (void)ctx;
+    json_object_put(call->event.json);
+}
+
+void report(struct watch *w, struct task *task, const char *name, json_object *json)
 {
     struct event event = { .json = json, .call = name, .task = task };
     bool stop = false;
@@ -301,7 +311,7 @@ static void ended(void *ctx, struct task *task, bool last)
 
 int watch_run(struct watch *watch, char **argv)
 {
-    static const struct trace_ops ops = { enter, leave, began, executed, ended };
+    static const struct trace_ops ops = { enter, leave, dropped, began, executed, ended };
     int rc = trace_run(argv, &ops, watch);
 
     space_free(&watch->space);

@@ -127,12 +127,21 @@ static uint32_t take_events(struct epoll_event *events, long n, const struct int
 
     for (long i = 0; i < n; i++) {
         found = events[i].events;
-        if (!found || events[i].data.u64 != interest->data)
+        if (!found || events[i].data.u64 != interest->data || found & ~(interest->events | EPOLLERR | EPOLLHUP))
             continue;
         events[i].events = 0;
         return found;
     }
     return 0;
+}
+
+/* Another one with the same data: which of them an event is of, nobody can tell. */
+static bool has_twin(const struct call *call, size_t i)
+{
+    for (size_t k = 0; k < nr_interests(call); k++)
+        if (k != i && interest_at(call, k)->data == interest_at(call, i)->data)
+            return true;
+    return false;
 }
 
 void end_epoll_wait(struct watch *w, struct task *task, struct call *call, long result)
@@ -148,7 +157,7 @@ void end_epoll_wait(struct watch *w, struct task *task, struct call *call, long 
         const struct interest *interest = interest_at(call, i);
         uint32_t found = take_events(events, n, interest);
         /* It may be ready all the same: told before, or there was no room. */
-        bool unknown = !found && (interest->events & (EPOLLET | EPOLLONESHOT) || (size_t)result == room_of(task));
+        bool unknown = !found && (interest->events & (EPOLLET | EPOLLONESHOT) || (size_t)result == room_of(task) || has_twin(call, i));
 
         told += found != 0;
         json_object_array_add(list, unknown ? NULL : json_object_new_int((int)found));

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <linux/close_range.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -86,8 +87,14 @@ bool begin_dup(struct watch *w, struct task *task, struct call *call)
 
     if (is_fcntl && task->args[1] != F_DUPFD && task->args[1] != F_DUPFD_CLOEXEC && task->args[1] != F_SETFL)
         return false;
-    if (!begin_file(w, task, call))
-        return false;
+    if (!begin_file(w, task, call)) {
+        /* Something else in the place of a device closes that. */
+        if (task->nr == SYS_dup || is_fcntl || !(call->file = file_of(w, task, (int)task->args[1])))
+            return false;
+        call->event.call = "close";
+        add_number(call->event.json, "file", call->file);
+        return true;
+    }
     if (is_fcntl && task->args[1] == F_SETFL) {
         call->event.call = "set-flags";
         add_number(call->event.json, "flags", task->args[2] & O_NONBLOCK);
@@ -97,9 +104,45 @@ bool begin_dup(struct watch *w, struct task *task, struct call *call)
 
 void end_dup(struct watch *w, struct task *task, struct call *call, long result)
 {
-    if (strcmp(call->event.call, "set-flags") && result >= 0)
+    struct held_fd *old = result < 0 || !strcmp(call->event.call, "set-flags") ? NULL : space_fd(&w->space, task->tgid, (int)result);
+    unsigned closed = old ? old->file : 0;
+
+    if (!strcmp(call->event.call, "close")) {
+        if (old && space_drop_fd(&w->space, old))
+            json_object_object_add(call->event.json, "last", json_object_new_boolean(true));
+    } else if (strcmp(call->event.call, "set-flags") && result >= 0) {
+        if (old && closed != call->file && space_drop_fd(&w->space, old))
+            add_number(call->event.json, "closed", closed);
         space_add_fd(&w->space, task->tgid, (int)result, call->file);
+    }
     event_result(call->event.json, result < 0 ? result : 0);
+}
+
+/* Each device in the range is closed. */
+bool begin_close_range(struct watch *w, struct task *task, struct call *call)
+{
+    (void)w;
+    call->quiet = true;
+    return !(task->args[2] & CLOSE_RANGE_CLOEXEC);
+}
+
+void end_close_range(struct watch *w, struct task *task, struct call *call, long result)
+{
+    (void)call;
+    for (struct held_fd *f = w->space.fds, *next; !result && f; f = next) {
+        json_object *json;
+        unsigned file = f->file;
+
+        next = f->next;
+        if (f->tgid != task->tgid || (unsigned)f->fd < (unsigned)task->args[0] || (unsigned)f->fd > (unsigned)task->args[1])
+            continue;
+        json = new_event(task, "close");
+        add_number(json, "file", file);
+        if (space_drop_fd(&w->space, f))
+            json_object_object_add(json, "last", json_object_new_boolean(true));
+        event_result(json, 0);
+        report(w, task, "close", json);
+    }
 }
 
 /* ---- read, write, poll --------------------------------------------------------------------------- */

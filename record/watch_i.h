@@ -43,6 +43,9 @@ unsigned next_number(const struct call *call, const char *name, unsigned last);
 void name_file(struct watch *w, unsigned number, const char *device);
 unsigned file_of(struct watch *w, const struct task *task, int fd);
 bool begin_file(struct watch *w, struct task *task, struct call *call);
+json_object *new_event(const struct task *task, const char *call);
+/* An event that is no call of its own; json is given up. */
+void report(struct watch *w, struct task *task, const char *name, json_object *json);
 
 /* watch_files.c */
 bool begin_open(struct watch *w, struct task *task, struct call *call);
@@ -50,6 +53,8 @@ void answer_open(struct watch *w, struct task *task, struct call *call);
 void end_open(struct watch *w, struct task *task, struct call *call, long result);
 bool begin_close(struct watch *w, struct task *task, struct call *call);
 void end_close(struct watch *w, struct task *task, struct call *call, long result);
+bool begin_close_range(struct watch *w, struct task *task, struct call *call);
+void end_close_range(struct watch *w, struct task *task, struct call *call, long result);
 bool begin_dup(struct watch *w, struct task *task, struct call *call);
 void end_dup(struct watch *w, struct task *task, struct call *call, long result);
 bool begin_transfer(struct watch *w, struct task *task, struct call *call);

@@ -2,11 +2,15 @@
 /* Watched calls on memory: ioctl, mmap, munmap. */
 #include "watch_i.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+
+#include "window.h"
 
 /* ---- ioctl -------------------------------------------------------------------------------------- */
 
@@ -26,10 +30,19 @@ bool begin_ioctl(struct watch *w, struct task *task, struct call *call)
     struct memory memory = memory_of(task);
     json_object *in;
     uint64_t addr;
+    int on;
 
     if (!begin_file(w, task, call))
         return false;
+    /* The kernel has these of all files, in no driver. */
+    if ((unsigned)task->args[1] == FIOCLEX || (unsigned)task->args[1] == FIONCLEX || (unsigned)task->args[1] == FIOASYNC)
+        return false;
     call->row = ioctl_find(w->devices[call->file], (unsigned)task->args[1]);
+    if ((unsigned)task->args[1] == FIONBIO && !task_read(task, &on, task->args[2], sizeof on)) {
+        call->event.call = "set-flags";
+        add_number(call->event.json, "flags", on ? O_NONBLOCK : 0);
+        return true;
+    }
     json_object_object_add(call->event.json, "request", json_object_new_string(ioctl_name(call->row)));
     if (!strcmp(ioctl_name(call->row), "other"))
         add_number(call->event.json, "number", (unsigned)task->args[1]);
@@ -79,13 +92,24 @@ static bool is_regular(const struct task *task, int fd)
     return !stat(path, &st) && S_ISREG(st.st_mode);
 }
 
+/* What is mapped in the place of device mappings ends them. */
+static bool begin_other_mmap(struct watch *w, struct task *task, struct call *call)
+{
+    if (task->args[3] & MAP_FIXED && begin_munmap(w, task, call)) {
+        task->alone = false;
+        call->event.call = "munmap";
+    } else {
+        call->quiet = true;
+    }
+    return w->space.pieces;
+}
+
 bool begin_mmap(struct watch *w, struct task *task, struct call *call)
 {
-    if (task->args[3] & MAP_ANONYMOUS)
-        return false;
-    call->file = file_of(w, task, (int)task->args[4]);
+    if (!(task->args[3] & MAP_ANONYMOUS))
+        call->file = file_of(w, task, (int)task->args[4]);
     if (!call->file)
-        return false;
+        return begin_other_mmap(w, task, call);
     /* Only a simulated machine's device is a regular file; its server needs the thread for itself. */
     w->simulated = w->simulated || (!w->replays && is_regular(task, (int)task->args[4]));
     task->alone = w->simulated;
@@ -103,12 +127,17 @@ void answer_mmap(struct watch *w, struct task *task, struct call *call)
     uint64_t args[6];
 
     (void)w;
+    if (!call->file)
+        return;
     if (result < 0) {
         task_skip(task);
         return;
     }
     memcpy(args, task->args, sizeof args);
     args[3] |= MAP_ANONYMOUS;
+    /* Its contents can be written then. */
+    if (!(args[2] & PROT_WRITE))
+        args[3] = (args[3] & ~(uint64_t)MAP_TYPE) | MAP_PRIVATE;
     args[4] = (uint64_t)-1;
     args[5] = 0;
     task_set_args(task, args);
@@ -137,7 +166,7 @@ static void put_contents(struct task *task, json_object *answer, uint64_t at, ui
         return;
     n = bytes_of_json(contents, bytes, sizeof bytes);
     if (n > 0 && (uint64_t)n <= size)
-        task_write(task, at, bytes, (size_t)n);
+        task_force(task, at, bytes, (size_t)n);
 }
 
 void take_pieces(struct watch *w, pid_t tgid, uint64_t start, uint64_t end, json_object *list)
@@ -160,9 +189,17 @@ void take_pieces(struct watch *w, pid_t tgid, uint64_t start, uint64_t end, json
 void end_mmap(struct watch *w, struct task *task, struct call *call, long result)
 {
     uint64_t size = (task->args[1] + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+    json_object *list = json_object_new_array();
 
     event_result(call->event.json, result < 0 && result > -4096 ? result : 0);
-    if (result < 0 && result > -4096)
+    /* Without MAP_FIXED there was nothing: what a child has no copy of, for one. */
+    if (result >= 0 || result <= -4096)
+        take_pieces(w, task->tgid, (uint64_t)result, (uint64_t)result + size, list);
+    if (!call->file || json_object_array_length(list))
+        json_object_object_add(call->event.json, "pieces", list);
+    else
+        json_object_put(list);
+    if (!call->file || (result < 0 && result > -4096))
         return;
     w->nr_mappings = next_number(call, "mapping", w->nr_mappings);
     add_number(call->event.json, "mapping", w->nr_mappings);
@@ -186,8 +223,10 @@ bool begin_munmap(struct watch *w, struct task *task, struct call *call)
         json_object_array_add(list, json_object_new_uint64(p->mapping));
         ours = true;
     }
-    task->alone = ours && w->simulated;
-    return ours;
+    /* The server wants the thread for all that is unmapped where it places devices. */
+    call->quiet = !ours;
+    task->alone = w->simulated && (ours || (start >= WINDOW_START && start < WINDOW_END));
+    return ours || task->alone;
 }
 
 void end_munmap(struct watch *w, struct task *task, struct call *call, long result)

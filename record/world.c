@@ -136,6 +136,22 @@ struct user_memory world_memory(struct world *world)
     return (struct user_memory){ &ops, world };
 }
 
+/* Only a reference that the peer's kernel has given can be granted. */
+static int claim(struct world *world, domid_t peer, struct kernel *kernel, uint32_t ref)
+{
+    struct world_domain *d = world->domains;
+    grant_ref_t got;
+
+    while (d->id != peer)
+        d = d->next;
+    if (ref < GNTTAB_NR_RESERVED_ENTRIES)
+        return 0;
+    for (; d->nr_claimed <= ref; d->nr_claimed = got + 1)
+        if (gnttab_alloc_grant_references(kernel, 1, &got))
+            return -ENOSPC;
+    return 0;
+}
+
 int world_grant(struct world *world, domid_t peer, uint32_t ref)
 {
     struct kernel *kernel = world_kernel(world, peer);
@@ -144,6 +160,8 @@ int world_grant(struct world *world, domid_t peer, uint32_t ref)
 
     if (!kernel)
         return -ESRCH;
+    if (claim(world, peer, kernel, ref))
+        return -ENOSPC;
     if (hv_entry_info(world->hv, peer, ref, &entry))
         return -ENOSPC;
     if (entry.flags & GTF_type_mask)

@@ -16,6 +16,7 @@
 struct world_domain {
     domid_t id;
     struct kernel *kernel;
+    uint32_t nr_claimed;                /* references below are taken in its kernel, which gives them in their order */
     bool upcall;
     struct world_domain *next;
 };

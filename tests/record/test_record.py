@@ -15,6 +15,7 @@ import harness
 
 BUILT = Path(os.environ["GNTSIM_BUILD"])
 PROGRAM = BUILT / "tests/record/programs"
+CORNERS = BUILT / "tests/record/corners"
 RECORDED = HERE.parent / "conformance/record/programs"
 PROBES = BUILT / "tests/conformance"
 
@@ -199,6 +200,11 @@ def test_a_file_that_is_no_record_is_a_usage_error_with_the_line(tmp_path, verb,
                                                                                "len": 1, "flags": 2}]}, "result": 0, "out": {"segments": 5}},
     {"call": "ioctl", "file": 1, "request": "GRANT_COPY", "in": {"segments": [{"source": {"data": "ff" * 65535}, "dest": 9, "len": 65535}] * 99},
      "result": -1, "error": "EINVAL"},
+    {"call": "open", "device": "evtchn", "flags": 2, "file": 1, "result": 0},
+    {"call": "open", "device": "evtchn", "flags": 2, "file": 0, "result": 0},
+    {"call": "ioctl", "file": 1, "request": "MAP_GRANT_REF", "in": {"count": 1, "domids": [0], "refs": [9]}, "result": 0, "out": []},
+    {"call": "dup", "file": 1, "closed": 1 << 60, "result": 0},
+    {"call": "mmap", "file": 1, "offset": 0, "length": 4096, "prot": 3, "flags": 1, "result": 0, "mapping": 1, "pieces": 3},
     {"call": "exit", "pieces": [{}], "closed": [1, 1, "x", -3, 1 << 60]},
     {"call": "poll", "fds": [7, None, {"file": -1}], "revents": ["x"], "result": 1},
     {"call": "read", "file": 1, "size": 1 << 40, "result": 4, "data": "zz"},
@@ -232,6 +238,36 @@ def test_a_missing_file_and_a_missing_command_are_told(tmp_path):
 def test_a_program_that_is_killed_ends_as_a_shell_says(tmp_path):
     done = run("record", "-o", tmp_path / "x", "--", "sh", "-c", "kill -9 $$")
     assert done.returncode == 137
+
+
+@pytest.mark.parametrize("case", ["interrupted", "stopped", "signals-while-mapping", "replaced", "replaced-by-another", "closed-range", "of-all-files",
+                                  "twins", "thread-forks", "read-only", "mapped-over"])
+def test_what_a_program_does_around_the_devices_is_recorded_compares_equal_and_replays(tmp_path, case):
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("/dev/fuse is not open to this user (as root: chmod 0666 /dev/fuse)")
+    path = tmp_path / "x.record"
+    done = run("run", "--", harness.GNTSIM, "record", "--domain", "0", "-o", path, "--", CORNERS, case)
+    assert done.returncode == 0, done.stdout + done.stderr
+    compared = run("compare", path)
+    assert compared.returncode == 0, compared.stdout + compared.stderr
+    replayed = run("replay-device", path, "--", CORNERS, case)
+    assert (replayed.returncode, replayed.stdout) == (0, done.stdout), replayed.stderr
+
+
+@pytest.mark.parametrize("ref", [8, 300, 20000])
+def test_a_page_of_another_domain_had_been_granted_with_any_reference(tmp_path, ref):
+    path = tmp_path / "x.record"
+    path.write_text("".join(json.dumps(e) + "\n" for e in [
+        {"gntsim-record": 1, "domain": 0},
+        {"task": "1", "call": "open", "device": "gntdev", "flags": 2, "file": 1, "result": 0},
+        {"task": "1", "call": "ioctl", "file": 1, "request": "MAP_GRANT_REF", "in": {"count": 1, "domids": [3], "refs": [ref]}, "result": 0,
+         "out": {"index": 0}},
+        {"task": "1", "call": "mmap", "file": 1, "offset": 0, "length": 4096, "prot": 3, "flags": 1, "result": 0, "mapping": 1},
+        {"task": "1", "call": "ioctl", "file": 1, "request": "GRANT_COPY", "result": 0, "in": {"segments": [
+            {"flags": 1, "len": 8, "source": {"domid": 4, "ref": ref, "offset": 0}, "dest": {"data": None}}]},
+         "out": {"segments": [{"status": 0, "data": "00" * 8}]}}]))
+    done = run("compare", path)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in RECORDED.glob("*.record")))
