@@ -40,6 +40,9 @@ void world_destroy(struct world *world)
         world->domains = d->next;
         hv_domain_destroy(world->hv, d->id);
         kernel_destroy(d->kernel);
+        while (d->nr_granted)
+            kernel_page_put(NULL, d->granted[--d->nr_granted]);
+        free(d->granted);
         free(d);
     }
     hv_destroy(world->hv);
@@ -48,7 +51,7 @@ void world_destroy(struct world *world)
     free(world->arena);
 }
 
-struct kernel *world_kernel(struct world *world, domid_t domid)
+static struct world_domain *world_domain(struct world *world, domid_t domid)
 {
     struct kernel_config config = { .hv = world->hv, .domid = domid, .profile = world->profile, .ctx = world };
     struct hv_domain_config domain;
@@ -57,7 +60,7 @@ struct kernel *world_kernel(struct world *world, domid_t domid)
 
     for (d = world->domains; d; d = d->next)
         if (d->id == domid)
-            return d->kernel;
+            return d;
     d = calloc(1, sizeof *d);
     space = kernel_pv_space_create();
     if (!d || !space)
@@ -70,7 +73,7 @@ struct kernel *world_kernel(struct world *world, domid_t domid)
         goto fail;
     world->domains = d;
     if (!kernel_create(&d->kernel, &config, space))
-        return d->kernel;
+        return d;
     world->domains = d->next;
     hv_domain_destroy(world->hv, domid);
 
@@ -78,6 +81,13 @@ fail:
     kernel_pv_space_destroy(space);
     free(d);
     return NULL;
+}
+
+struct kernel *world_kernel(struct world *world, domid_t domid)
+{
+    struct world_domain *d = world_domain(world, domid);
+
+    return d ? d->kernel : NULL;
 }
 
 void world_settle(struct world *world)
@@ -137,38 +147,46 @@ struct user_memory world_memory(struct world *world)
 }
 
 /* Only a reference that the peer's kernel has given can be granted. */
-static int claim(struct world *world, domid_t peer, struct kernel *kernel, uint32_t ref)
+static int claim(struct world_domain *d, uint32_t ref)
 {
-    struct world_domain *d = world->domains;
     grant_ref_t got;
 
-    while (d->id != peer)
-        d = d->next;
     if (ref < GNTTAB_NR_RESERVED_ENTRIES)
         return 0;
     for (; d->nr_claimed <= ref; d->nr_claimed = got + 1)
-        if (gnttab_alloc_grant_references(kernel, 1, &got))
+        if (gnttab_alloc_grant_references(d->kernel, 1, &got))
             return -ENOSPC;
     return 0;
 }
 
+static struct kernel_page *new_page(struct world_domain *d)
+{
+    struct kernel_page **grown = realloc(d->granted, (d->nr_granted + 1) * sizeof *grown), *page;
+
+    if (!grown)
+        return NULL;
+    d->granted = grown;
+    page = kernel_page_alloc(d->kernel);
+    if (page)
+        d->granted[d->nr_granted++] = page;
+    return page;
+}
+
 int world_grant(struct world *world, domid_t peer, uint32_t ref)
 {
-    struct kernel *kernel = world_kernel(world, peer);
+    struct world_domain *d = world_domain(world, peer);
     struct hv_entry_info entry;
     struct kernel_page *page;
 
-    if (!kernel)
+    if (!d)
         return -ESRCH;
-    if (claim(world, peer, kernel, ref))
-        return -ENOSPC;
-    if (hv_entry_info(world->hv, peer, ref, &entry))
+    if (claim(d, ref) || hv_entry_info(world->hv, peer, ref, &entry))
         return -ENOSPC;
     if (entry.flags & GTF_type_mask)
         return 0;
-    page = kernel_page_alloc(kernel);
+    page = new_page(d);
     if (!page)
         return -ENOMEM;
-    gnttab_grant_foreign_access_ref(kernel, ref, world->self, kernel_page_frame(page), false);
+    gnttab_grant_foreign_access_ref(d->kernel, ref, world->self, kernel_page_frame(page), false);
     return 0;
 }

@@ -17,6 +17,8 @@ struct world_domain {
     domid_t id;
     struct kernel *kernel;
     uint32_t nr_claimed;                /* references below are taken in its kernel, which gives them in their order */
+    struct kernel_page **granted;       /* by world_grant */
+    size_t nr_granted;
     bool upcall;
     struct world_domain *next;
 };
