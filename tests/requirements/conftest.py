@@ -42,6 +42,9 @@ def ids_and_way(item):
 
 def pytest_collection_modifyitems(config, items):
     system.pytest_collection_modifyitems(items)
+    out = ways.left_out()
+    config.hook.pytest_deselected(items=[item for item in items if ids_and_way(item)[1] in out])
+    items[:] = [item for item in items if ids_and_way(item)[1] not in out]
     missing = {way: ways.unavailable(way) for way in ways.WAYS} if not system.host_refuses() else {}
     differences = ways.differences()
     for item in items:

@@ -21,6 +21,8 @@ def test_the_page_is_current(request):
     outcomes = request.config.stash[OUTCOMES]
     if {id for id, _ in outcomes} != set(ways.requirements()):
         pytest.skip("a part of the tests was selected")
+    if ways.left_out():
+        pytest.skip("not all ways are tested with a sanitizer")
     text = page.page(outcomes)
     if request.config.getoption("write_page"):
         page.PAGE.write_text(text)

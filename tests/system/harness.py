@@ -80,6 +80,8 @@ def nothing_stays():
 def library_kind():
     """What gntsim's own libraries were built with, as a kind of program: one without it could not load them."""
     library = Path(GNTSIM).parent / "libgnttab" / "libxengnttab.so.1"
+    if not library.exists():
+        return "dynamic"
     symbols = subprocess.run(["nm", "-D", library], capture_output=True, text=True, check=True).stdout
     return "asan" if "__asan_init" in symbols else "tsan" if "__tsan_init" in symbols else "dynamic"
 
