@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -105,11 +106,12 @@ int host_machine(const struct host_config *config)
         .virtual_clock = options->clock && strcmp(options->clock, "real"),
     };
     struct control *control = NULL;
-    struct machine machine;
+    struct machine *machine = calloc(1, sizeof *machine);
     struct watch signals, owner = { .fd = -1 };
     char why[200];
     sigset_t mask;
     int rc, status;
+    bool ended;
 
     choose_ways(options->way, &machine_config, why, sizeof why);
     sigemptyset(&mask);
@@ -119,22 +121,26 @@ int host_machine(const struct host_config *config)
     sigaddset(&mask, SIGQUIT);
     sigprocmask(SIG_BLOCK, &mask, NULL);
     signal(SIGPIPE, SIG_IGN);
-    if (machine_start(&machine, &machine_config))
+    if (!machine)
+        return fail("no memory");
+    if (machine_start(machine, &machine_config)) {
+        free(machine);
         return 1;
-    machine.clock.automatic = options->clock && !strcmp(options->clock, "auto");
-    status = options->trace ? start_trace(&machine, options->trace) : 0;
+    }
+    machine->clock.automatic = options->clock && !strcmp(options->clock, "auto");
+    status = options->trace ? start_trace(machine, options->trace) : 0;
     if (!status)
-        status = options->fault ? add_faults(&machine, options->fault) : 0;
-    signals = (struct watch){ signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), signal_ready, &machine };
-    rc = status ? -ECANCELED : signals.fd < 0 ? -errno : machine_watch(&machine, &signals, EPOLLIN);
+        status = options->fault ? add_faults(machine, options->fault) : 0;
+    signals = (struct watch){ signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), signal_ready, machine };
+    rc = status ? -ECANCELED : signals.fd < 0 ? -errno : machine_watch(machine, &signals, EPOLLIN);
     if (!rc)
-        rc = control_create(&control, &machine);
+        rc = control_create(&control, machine);
     if (!rc && config->listen_fd >= 0)
         rc = control_listen(control, config->listen_fd);
     if (!rc && config->owner_fd >= 0)
         rc = control_serve_owner(control, config->owner_fd);
     if (!rc && config->owner_pid) {
-        rc = watch_owner(&machine, &owner, config->owner_pid);
+        rc = watch_owner(machine, &owner, config->owner_pid);
         if (rc)
             fail("cannot watch the process %d of --owner: %s", config->owner_pid, strerror(-rc));
     } else if (rc && !status) {
@@ -143,11 +149,13 @@ int host_machine(const struct host_config *config)
     if (!rc) {
         if (config->ready)
             config->ready(config->ctx);
-        machine_run(&machine);
+        machine_run(machine);
     }
-    machine_stop(&machine);
-    remotes_destroy(&machine);
+    ended = machine_stop(machine);
+    remotes_destroy(machine);
     control_destroy(control);
+    if (ended)                  /* else a thread of it is still held, and may come back */
+        free(machine);
     close(signals.fd);
     if (owner.fd >= 0)
         close(owner.fd);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define STUCK_NS (50 * 1000 * 1000L)
+#define JOIN_SECONDS 30            /* for threads that no client holds */
 
 struct loop {
     struct loops *pool;
@@ -236,25 +237,41 @@ int loops_start(struct loops *pool, loop_step *step, loop_ended *ended, void *ct
     return rc;
 }
 
-void loops_join(struct loops *pool)
+/* Whether a thread is only slow to come to its end: not in a client's memory, which may hold it for ever. With the pool's lock. */
+static bool some_loop_goes_on(const struct loops *pool)
+{
+    for (const struct loop *loop = pool->loops; loop; loop = loop->next)
+        if (!loop->ended && atomic_load(&loop->accesses) % 2 == 0)
+            return true;
+    return false;
+}
+
+bool loops_join(struct loops *pool)
 {
     struct timespec until;
+    unsigned waits = 0;
 
     if (!pool)
-        return;
+        return true;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec++;
     pthread_mutex_lock(&pool->lock);
-    while (pool->threads && pthread_cond_timedwait(&pool->wake, &pool->lock, &until) != ETIMEDOUT)
-        ;
+    while (pool->threads) {
+        if (pthread_cond_timedwait(&pool->wake, &pool->lock, &until) != ETIMEDOUT)
+            continue;
+        if (++waits == JOIN_SECONDS || !some_loop_goes_on(pool))
+            break;
+        until.tv_sec++;
+    }
     pool->stop = true;
     pthread_cond_broadcast(&pool->wake);
     bool stuck = pool->threads != 0;
     pthread_mutex_unlock(&pool->lock);
     pthread_join(pool->guard, NULL);
     if (stuck)
-        return;      /* a client's memory still holds a thread: it may wake into the pool, so leave it */
+        return false;        /* a client's memory still holds a thread: it may wake into the pool, so leave it */
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
+    return true;
 }

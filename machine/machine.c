@@ -228,8 +228,9 @@ static void close_models(struct machine *m)
 }
 
 /* What is left without domains, which may be a machine that could not be made to its end. */
-static void unmake(struct machine *m)
+static bool unmake(struct machine *m)
 {
+    bool ended;
     unsigned i;
 
     if (m->loops)
@@ -237,7 +238,7 @@ static void unmake(struct machine *m)
     for (i = 0; i < m->nr_ways; i++)
         if (m->ways[i]->stop)
             m->ways[i]->stop(m);
-    loops_join(m->loops);
+    ended = loops_join(m->loops);
     machine_lock(m);
     maps_end_all(m->maps);
     for (i = 0; i < m->nr_ways; i++)
@@ -250,7 +251,9 @@ static void unmake(struct machine *m)
     close_models(m);
     maps_destroy(m->maps);
     main_loop_destroy(m);
-    pthread_mutex_destroy(&m->lock);
+    if (ended)
+        pthread_mutex_destroy(&m->lock);
+    return ended;
 }
 
 /* With the ways prepared. */
@@ -335,7 +338,7 @@ void machine_close_models(struct machine *m)
 
 /* ---- The end ---------------------------------------------------------------------------------- */
 
-void machine_stop(struct machine *m)
+bool machine_stop(struct machine *m)
 {
     struct domain *d;
 
@@ -350,5 +353,5 @@ void machine_stop(struct machine *m)
         machine_lock(m);
     }
     machine_unlock(m);
-    unmake(m);
+    return unmake(m);
 }

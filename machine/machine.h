@@ -138,8 +138,8 @@ struct machine {
  * is gone again but for the namespaces that the process is in.
  */
 int machine_start(struct machine *m, const struct machine_config *config);
-/* Ends every domain and its processes, joins threads, frees. */
-void machine_stop(struct machine *m);
+/* Ends every domain and its processes, joins threads, frees. False: a client's memory still holds a thread, which may look at *m again. */
+bool machine_stop(struct machine *m);
 /* The models alone, for a replay: no programs, loops or timers of the host. 0, negative errno. */
 int machine_open_models(struct machine *m, const struct machine_config *config);
 /* With the lock: ends every domain. */
