@@ -242,6 +242,9 @@ void place_fill(struct notice *notice, const struct vma_fill *fill, uint64_t add
     for (size_t i = 0; i < fill->nr_runs; i++)
         placing.nr_pages += fill->runs[i].nr;
     placed = place_in_caller(&placing, &inject, &result);
+    /* As above: until here our descriptor has kept the vma. The lock orders what was read of it before its end. */
+    machine_lock_only(notice->supervisor->machine);
+    machine_unlock(notice->supervisor->machine);
     close(our_fd);
     if (placed)
         inject_end(&inject, result < 0 ? result : answer);

@@ -77,6 +77,13 @@ def nothing_stays():
     assert mounts() == mounted
 
 
+def sanitizers_said():
+    """In the place that conftest.py gives them."""
+    words = [word for name in ("ASAN", "UBSAN", "TSAN", "LSAN") for word in os.environ.get(name + "_OPTIONS", "").split(":")]
+    places = {Path(word.partition("=")[2]).parent for word in words if word.startswith("log_path=")}
+    return "".join(path.read_text(errors="replace") for place in places for path in place.iterdir())
+
+
 def library_kind():
     """What gntsim's own libraries were built with, as a kind of program: one without it could not load them."""
     library = Path(GNTSIM).parent / "libgnttab" / "libxengnttab.so.1"
@@ -342,7 +349,7 @@ class Machine:
                 status = "no end within %d s" % PATIENCE
         self.server.stdout.close()
         self.errors.flush()
-        assert status == 0, "gntsim serve ended with %s:\n%s" % (status, self.stderr())
+        assert status == 0, "gntsim serve ended with %s:\n%s\n%s" % (status, self.stderr(), sanitizers_said())
         assert not (self.dir / "control").exists(), "the control socket is left"
         if self.trace:
             done = gntsim("replay", self.trace)
