@@ -13,6 +13,7 @@
 #define SEGMENTS (COMPARE_ARGUMENT + sizeof(struct ioctl_gntdev_grant_copy))
 
 typedef struct ioctl_gntdev_grant_copy_segment segment;
+typedef typeof(((segment *)NULL)->source) segment_end;
 
 static json_object *segment_of(json_object *fields, size_t i)
 {
@@ -35,52 +36,52 @@ static int recorded_status(json_object *out, size_t i)
     return one ? (int)record_number(one, "status", GNTST_okay) : GNTST_okay;
 }
 
-/* A page of another domain was there if it could be copied. If not, nobody knows what that domain had done. */
-static uint32_t foreign_ref(struct comparison *c, json_object *end, bool copied)
+static bool is_own(const struct comparison *c, json_object *end)
 {
     domid_t domid = (domid_t)record_number(end, "domid", 0);
+
+    return domid == c->world.self || domid == DOMID_SELF;
+}
+
+/* A page of another domain was there if it could be copied. If not, nobody knows what that domain had done. */
+static uint32_t ref_of(struct comparison *c, json_object *end, bool copied)
+{
     uint32_t ref = (uint32_t)record_number(end, "ref", 0);
 
-    if (domid == c->world.self || domid == DOMID_SELF)
+    if (is_own(c, end))
         return model_ref(c, ref);
     if (copied)
-        world_grant(&c->world, domid, ref);
+        world_grant(&c->world, (domid_t)record_number(end, "domid", 0), ref);
     return ref;
 }
 
-static bool is_known(const struct comparison *c, json_object *end)
+/* One end of a copy of len bytes; an address of the caller is *next, which goes on. */
+static void put_end(struct comparison *c, json_object *json, uint16_t len, bool copied, uint64_t *next, segment_end *end)
 {
-    domid_t domid = (domid_t)record_number(end, "domid", 0);
-
-    return !is_local(end) && (domid == c->world.self || domid == DOMID_SELF);
+    if (is_local(json)) {
+        end->virt = (void *)(uintptr_t)*next;
+        *next += len;
+    } else {
+        end->foreign.ref = ref_of(c, json, copied);
+        end->foreign.offset = (uint16_t)record_number(json, "offset", 0);
+        end->foreign.domid = (domid_t)record_number(json, "domid", 0);
+    }
 }
 
-/* Segment i with its local ends at *next, which goes on. False: there is no room, or it is not all in the record. */
+/* Segment i. False: there is no room, or it is not all in the record. */
 static bool put_segment(struct comparison *c, const struct memory *memory, json_object *one, size_t i, bool copied, uint64_t *next)
 {
+    segment s = { .flags = (uint16_t)record_number(one, "flags", 0), .len = (uint16_t)record_number(one, "len", 0) };
     json_object *source, *dest, *data;
     unsigned char bytes[UINT16_MAX];
-    segment s = { .flags = (uint16_t)record_number(one, "flags", 0), .len = (uint16_t)record_number(one, "len", 0) };
 
     if (!json_object_object_get_ex(one, "source", &source) || !json_object_object_get_ex(one, "dest", &dest))
         return false;
-    if (is_local(source)) {
-        if (!json_object_object_get_ex(source, "data", &data) || bytes_of_json(data, bytes, sizeof bytes) != s.len ||
-            memory->write(memory->ctx, *next, bytes, s.len))
-            return false;
-        s.source.virt = (void *)(uintptr_t)*next;
-        *next += s.len;
-    } else {
-        s.source.foreign = (typeof(s.source.foreign)){ .ref = foreign_ref(c, source, copied), .offset = (uint16_t)record_number(source, "offset", 0),
-                                                       .domid = (domid_t)record_number(source, "domid", 0) };
-    }
-    if (is_local(dest)) {
-        s.dest.virt = (void *)(uintptr_t)*next;
-        *next += s.len;
-    } else {
-        s.dest.foreign = (typeof(s.dest.foreign)){ .ref = foreign_ref(c, dest, copied), .offset = (uint16_t)record_number(dest, "offset", 0),
-                                                   .domid = (domid_t)record_number(dest, "domid", 0) };
-    }
+    if (is_local(source) && (!json_object_object_get_ex(source, "data", &data) || bytes_of_json(data, bytes, sizeof bytes) != s.len ||
+                             memory->write(memory->ctx, *next, bytes, s.len)))
+        return false;
+    put_end(c, source, s.len, copied, next, &s.source);
+    put_end(c, dest, s.len, copied, next, &s.dest);
     return !memory->write(memory->ctx, SEGMENTS + i * sizeof s, &s, sizeof s);
 }
 
@@ -94,8 +95,8 @@ static bool can_be_judged(const struct comparison *c, json_object *one, int reco
 
     if (recorded == GNTST_okay)
         return true;
-    return json_object_object_get_ex(one, "source", &source) && json_object_object_get_ex(one, "dest", &dest) && is_known(c, source) &&
-           is_known(c, dest);
+    return json_object_object_get_ex(one, "source", &source) && json_object_object_get_ex(one, "dest", &dest) && !is_local(source) &&
+           !is_local(dest) && is_own(c, source) && is_own(c, dest);
 }
 
 void compare_copy(struct comparison *c, struct file *file, unsigned request, json_object *event, long recorded)

@@ -30,11 +30,15 @@ static size_t next_of(const struct replay *r, const char *task)
     return i;
 }
 
+/* Whether an end is noted depends on what others still have open then. */
+static bool is_end(json_object *event)
+{
+    return !strcmp(record_text(event, "call"), "exit") || !strcmp(record_text(event, "call"), "exec");
+}
+
 /* The first member of the call that the record has otherwise, NULL if it is the same call. */
 static const char *departure(json_object *now, json_object *then)
 {
-    bool over = !strcmp(record_text(now, "call"), "exit") || !strcmp(record_text(now, "call"), "exec");
-
     json_object_object_foreach(now, name, value) {
         json_object *recorded;
 
@@ -43,18 +47,12 @@ static const char *departure(json_object *now, json_object *then)
         /* What was not written need not be the same. */
         if (!strcmp(name, "data") && record_number(then, "result", 0) < 0)
             continue;
-        if (over && strcmp(name, "call") && strcmp(name, "task"))
+        if (is_end(now) && strcmp(name, "call") && strcmp(name, "task"))
             continue;
         if (!json_object_equal(value, recorded))
             return name;
     }
     return NULL;
-}
-
-/* Whether an end is noted depends on what others still have open then. */
-static bool is_end(json_object *event)
-{
-    return !strcmp(record_text(event, "call"), "exit") || !strcmp(record_text(event, "call"), "exec");
 }
 
 static json_object *before(void *ctx, struct event *event, bool *stop)

@@ -136,6 +136,14 @@ bool begin_file(struct watch *w, struct task *task, struct call *call)
     return call->file;
 }
 
+bool begin_quietly(struct watch *w, struct task *task, struct call *call)
+{
+    (void)w;
+    (void)task;
+    call->quiet = true;
+    return true;
+}
+
 /* ---- The table ---------------------------------------------------------------------------------- */
 
 /* Without an answer a call is made in replay, too. */
@@ -156,9 +164,9 @@ static const struct watched table[] = {
     { SYS_ppoll, "poll", begin_poll, answer_poll, end_poll },
     { SYS_select, "poll", begin_select, answer_select, end_select },
     { SYS_pselect6, "poll", begin_select, answer_select, end_select },
-    { SYS_epoll_create, "", begin_epoll_create, NULL, end_epoll_create },
-    { SYS_epoll_create1, "", begin_epoll_create, NULL, end_epoll_create },
-    { SYS_epoll_ctl, "", begin_epoll_ctl, NULL, end_epoll_ctl },
+    { SYS_epoll_create, "", begin_quietly, NULL, end_epoll_create },
+    { SYS_epoll_create1, "", begin_quietly, NULL, end_epoll_create },
+    { SYS_epoll_ctl, "", begin_quietly, NULL, end_epoll_ctl },
     { SYS_epoll_wait, "poll", begin_epoll_wait, answer_epoll_wait, end_epoll_wait },
     { SYS_epoll_pwait, "poll", begin_epoll_wait, answer_epoll_wait, end_epoll_wait },
     { SYS_epoll_pwait2, "poll", begin_epoll_wait, answer_epoll_wait, end_epoll_wait },

@@ -12,24 +12,11 @@
 
 /* ---- What is asked for ---------------------------------------------------------------------------- */
 
-bool begin_epoll_create(struct watch *w, struct task *task, struct call *call)
-{
-    (void)w;
-    (void)task;
-    call->quiet = true;
-    return true;
-}
-
 void end_epoll_create(struct watch *w, struct task *task, struct call *call, long result)
 {
     (void)call;
     if (result >= 0)
         space_drop_epoll(&w->space, task->tgid, (int)result);
-}
-
-bool begin_epoll_ctl(struct watch *w, struct task *task, struct call *call)
-{
-    return begin_epoll_create(w, task, call);
 }
 
 void end_epoll_ctl(struct watch *w, struct task *task, struct call *call, long result)

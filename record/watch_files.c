@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -72,12 +72,16 @@ bool begin_close(struct watch *w, struct task *task, struct call *call)
     return begin_file(w, task, call);
 }
 
+/* Notes in its event that a descriptor is closed. */
+static void drop(struct watch *w, struct held_fd *held, json_object *event)
+{
+    if (held && space_drop_fd(&w->space, held))
+        json_object_object_add(event, "last", json_object_new_boolean(true));
+}
+
 void end_close(struct watch *w, struct task *task, struct call *call, long result)
 {
-    struct held_fd *held = space_fd(&w->space, task->tgid, (int)task->args[0]);
-
-    if (held && space_drop_fd(&w->space, held))
-        json_object_object_add(call->event.json, "last", json_object_new_boolean(true));
+    drop(w, space_fd(&w->space, task->tgid, (int)task->args[0]), call->event.json);
     event_result(call->event.json, result);
 }
 
@@ -102,28 +106,32 @@ bool begin_dup(struct watch *w, struct task *task, struct call *call)
     return true;
 }
 
-void end_dup(struct watch *w, struct task *task, struct call *call, long result)
+/* What is at fd now ends what was there. */
+static void take_place(struct watch *w, struct task *task, struct call *call, int fd)
 {
-    struct held_fd *old = result < 0 || !strcmp(call->event.call, "set-flags") ? NULL : space_fd(&w->space, task->tgid, (int)result);
+    struct held_fd *old = space_fd(&w->space, task->tgid, fd);
     unsigned closed = old ? old->file : 0;
 
     if (!strcmp(call->event.call, "close")) {
-        if (old && space_drop_fd(&w->space, old))
-            json_object_object_add(call->event.json, "last", json_object_new_boolean(true));
-    } else if (strcmp(call->event.call, "set-flags") && result >= 0) {
-        if (old && closed != call->file && space_drop_fd(&w->space, old))
-            add_number(call->event.json, "closed", closed);
-        space_add_fd(&w->space, task->tgid, (int)result, call->file);
+        drop(w, old, call->event.json);
+        return;
     }
+    if (old && closed != call->file && space_drop_fd(&w->space, old))
+        add_number(call->event.json, "closed", closed);
+    space_add_fd(&w->space, task->tgid, fd, call->file);
+}
+
+void end_dup(struct watch *w, struct task *task, struct call *call, long result)
+{
+    if (result >= 0 && strcmp(call->event.call, "set-flags"))
+        take_place(w, task, call, (int)result);
     event_result(call->event.json, result < 0 ? result : 0);
 }
 
 /* Each device in the range is closed. */
 bool begin_close_range(struct watch *w, struct task *task, struct call *call)
 {
-    (void)w;
-    call->quiet = true;
-    return !(task->args[2] & CLOSE_RANGE_CLOEXEC);
+    return !(task->args[2] & CLOSE_RANGE_CLOEXEC) && begin_quietly(w, task, call);
 }
 
 void end_close_range(struct watch *w, struct task *task, struct call *call, long result)
@@ -131,15 +139,13 @@ void end_close_range(struct watch *w, struct task *task, struct call *call, long
     (void)call;
     for (struct held_fd *f = w->space.fds, *next; !result && f; f = next) {
         json_object *json;
-        unsigned file = f->file;
 
         next = f->next;
         if (f->tgid != task->tgid || (unsigned)f->fd < (unsigned)task->args[0] || (unsigned)f->fd > (unsigned)task->args[1])
             continue;
         json = new_event(task, "close");
-        add_number(json, "file", file);
-        if (space_drop_fd(&w->space, f))
-            json_object_object_add(json, "last", json_object_new_boolean(true));
+        add_number(json, "file", f->file);
+        drop(w, f, json);
         event_result(json, 0);
         report(w, task, "close", json);
     }

@@ -43,6 +43,8 @@ unsigned next_number(const struct call *call, const char *name, unsigned last);
 void name_file(struct watch *w, unsigned number, const char *device);
 unsigned file_of(struct watch *w, const struct task *task, int fd);
 bool begin_file(struct watch *w, struct task *task, struct call *call);
+/* Of a call that only changes what is known of the process. */
+bool begin_quietly(struct watch *w, struct task *task, struct call *call);
 json_object *new_event(const struct task *task, const char *call);
 /* An event that is no call of its own; json is given up. */
 void report(struct watch *w, struct task *task, const char *name, json_object *json);
@@ -73,9 +75,7 @@ void answer_select(struct watch *w, struct task *task, struct call *call);
 void end_select(struct watch *w, struct task *task, struct call *call, long result);
 
 /* watch_epoll.c */
-bool begin_epoll_create(struct watch *w, struct task *task, struct call *call);
 void end_epoll_create(struct watch *w, struct task *task, struct call *call, long result);
-bool begin_epoll_ctl(struct watch *w, struct task *task, struct call *call);
 void end_epoll_ctl(struct watch *w, struct task *task, struct call *call, long result);
 bool begin_epoll_wait(struct watch *w, struct task *task, struct call *call);
 void answer_epoll_wait(struct watch *w, struct task *task, struct call *call);

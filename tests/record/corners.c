@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -58,6 +59,22 @@ static void interrupted(struct devices *d)
     say("poll", poll(&fd, 1, 20000));
 }
 
+/* Until a process is in one of the states, as /proc tells. */
+static void await(pid_t pid, const char *states)
+{
+    char path[32], state = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    while (!strchr(states, state) || !state) {
+        sched_yield();
+        file = fopen(path, "re");
+        if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+            _exit(1);
+        fclose(file);
+    }
+}
+
 /* A process is stopped and goes on while it waits: no call ends. */
 static void stopped(struct devices *d)
 {
@@ -65,9 +82,9 @@ static void stopped(struct devices *d)
     pid_t child = fork();
 
     if (!child) {
-        usleep(100000);
+        await(getppid(), "S");
         kill(getppid(), SIGSTOP);
-        usleep(100000);
+        await(getppid(), "Tt");
         kill(getppid(), SIGCONT);
         _exit(0);
     }

@@ -69,7 +69,10 @@ static void selecting(int fd)
     close(other[1]);
 }
 
-/* A device, at its edge, and a pipe in which something is: both come, then the pipe alone, the device after a change, nothing. */
+/*
+ * A device, at its edge, and a pipe in which something is: both come, then the pipe alone, both after a
+ * change of what the device is asked for, and the device alone once the pipe is not asked for any more.
+ */
 static void waiting(int fd)
 {
     struct epoll_event asked = { EPOLLIN | EPOLLET, { .u64 = 77 } }, piped = { EPOLLIN, { .u64 = 99 } }, got[4];

@@ -77,11 +77,14 @@ def nothing_stays():
     assert mounts() == mounted
 
 
+SANITIZERS = "ASAN", "UBSAN", "TSAN", "LSAN"
+
+
 def sanitizers_said():
-    """In the place that conftest.py gives them."""
-    words = [word for name in ("ASAN", "UBSAN", "TSAN", "LSAN") for word in os.environ.get(name + "_OPTIONS", "").split(":")]
-    places = {Path(word.partition("=")[2]).parent for word in words if word.startswith("log_path=")}
-    return "".join(path.read_text(errors="replace") for place in places for path in place.iterdir())
+    """In the files to which conftest.py sends it: those of each log_path=, with a process's number behind it. The last one counts."""
+    paths = {name: Path(word.partition("=")[2]) for name in SANITIZERS for word in os.environ.get(name + "_OPTIONS", "").split(":")
+             if word.startswith("log_path=")}
+    return "".join(said.read_text(errors="replace") for path in paths.values() for said in path.parent.glob(path.name + ".*"))
 
 
 def library_kind():
