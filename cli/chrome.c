@@ -32,14 +32,15 @@ void chrome_event(FILE *out, json_object *event)
     const char *name, *phase = "i";
     char id[48];
 
-    if (!json_object_object_get_ex(event, "op", &op))
+    if (!json_object_object_get_ex(event, "op", &op) || !json_object_is_type(op, json_type_string))
         return;
     name = json_object_get_string(op);
-    json_object_object_get_ex(event, "args", &args);
+    if (!json_object_object_get_ex(event, "args", &args) || !json_object_is_type(args, json_type_object))
+        args = NULL;
     if (!json_object_object_get_ex(event, "domain", &domain))
         domain = NULL;
     if (json_object_object_get_ex(event, "call", &call)) {
-        if (!strcmp(name, "enter") && json_object_object_get_ex(args, "op", &op)) {
+        if (!strcmp(name, "enter") && json_object_object_get_ex(args, "op", &op) && json_object_is_type(op, json_type_string)) {
             name = json_object_get_string(op);
             phase = "b";
         } else if (json_object_object_get_ex(args, "file", NULL) && strncmp(name, "user_", 5) && strcmp(name, "find_vma") && strcmp(name, "vma_at")) {

@@ -19,6 +19,8 @@
 #include "options.h"
 #include "wire.h"
 
+#define CLIENT_PATIENCE_S 60     /* that an answer may take */
+
 bool client_address(const char *dir, struct sockaddr_un *addr)
 {
     *addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
@@ -30,6 +32,7 @@ bool client_address(const char *dir, struct sockaddr_un *addr)
 
 int client_connect(const char *dir)
 {
+    struct timeval patience = { .tv_sec = CLIENT_PATIENCE_S };
     struct sockaddr_un addr;
     int fd;
 
@@ -42,51 +45,83 @@ int client_connect(const char *dir)
             close(fd);
         return -1;
     }
+    /* A machine that is stopped keeps nobody for ever. */
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     return fd;
 }
 
-json_object *client_call(int fd, json_object *request, int send_fd, int *fds, int nr_fds)
+/* What a machine says, as one line for a terminal. */
+static const char *printable(char *text)
 {
-    json_object *reply = NULL, *error;
-    struct wire wire;
-    char *line = NULL;
+    for (unsigned char *c = (unsigned char *)text; *c; c++)
+        if (*c < ' ' || *c == 127)
+            *c = ' ';
+    return text;
+}
+
+/* The reply of a line; NULL after a message: there is no result. */
+static json_object *reply_of(const char *line)
+{
+    json_object *reply = json_tokener_parse(line), *error;
+    char *text;
+
+    if (json_object_is_type(reply, json_type_object) && json_object_object_get_ex(reply, "result", NULL))
+        return reply;
+    if (json_object_is_type(reply, json_type_object) && json_object_object_get_ex(reply, "error", &error)) {
+        text = strdup(json_object_is_type(error, json_type_string) ? json_object_get_string(error) : "the machine refuses and does not say why");
+        fail("%s", text ? printable(text) : "no memory");
+        free(text);
+    } else {
+        fail("what answers is no gntsim machine: it sent no reply");
+    }
+    json_object_put(reply);
+    return NULL;
+}
+
+json_object *client_receive(struct wire *wire)
+{
+    json_object *reply;
+    char *line;
     int rc;
 
-    for (int i = 0; i < nr_fds; i++)
-        fds[i] = -1;
-    wire_init(&wire, fd);
-    rc = wire_send(fd, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), &send_fd, send_fd >= 0);
-    json_object_put(request);
-    while (!rc && !(line = wire_take_line(&wire))) {
-        rc = wire_receive(&wire);
-        rc = rc > 0 ? 0 : rc ? rc : -ECONNRESET;
+    wire->longest = WIRE_MAX_REPLY;
+    while (!(line = wire_take_line(wire))) {
+        rc = wire_receive(wire);
+        if (rc == -EAGAIN)
+            fail("the machine did not answer within %d s", CLIENT_PATIENCE_S);
+        else if (rc <= 0)
+            fail("the machine did not answer: %s", rc ? strerror(-rc) : "it closed the connection");
+        if (rc <= 0)
+            return NULL;
     }
-    if (line)
-        reply = json_tokener_parse(line);
+    reply = reply_of(line);
     free(line);
-    if (!reply) {
-        fail("the machine did not answer: %s", rc ? strerror(-rc) : "not JSON");
-        goto out;
-    }
-    if (json_object_object_get_ex(reply, "error", &error)) {
-        fail("%s", json_object_get_string(error));
-        json_object_put(reply);
-        reply = NULL;
-        goto out;
-    }
-    if (wire.lost) {
+    if (reply && wire->lost) {
         fail("cannot receive what the machine gives: %s", strerror(EMFILE));
         json_object_put(reply);
         reply = NULL;
-        goto out;
     }
-    for (unsigned i = 0; i < wire.nr_fds && (int)i < nr_fds; i++) {
-        fds[i] = wire.fds[i];
-        wire.fds[i] = -1;
-    }
-out:
-    while (wire.nr_fds && wire.fds[wire.nr_fds - 1] < 0)
-        wire.nr_fds--;
+    return reply;
+}
+
+json_object *client_call(int fd, json_object *request, int send_fd, int *fds, unsigned nr_fds)
+{
+    json_object *reply = NULL;
+    struct wire wire;
+    int rc;
+
+    for (unsigned i = 0; i < nr_fds; i++)
+        fds[i] = -1;
+    wire_init(&wire, fd);
+    rc = wire_send(fd, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), send_fd);
+    json_object_put(request);
+    if (rc)
+        fail("the machine does not take requests: %s", strerror(-rc));
+    else
+        reply = client_receive(&wire);
+    if (reply)
+        wire_take_descriptors(&wire, fds, nr_fds);
     wire_clear(&wire);
     return reply;
 }
@@ -132,6 +167,10 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
     if (json_object_object_get_ex(reply, "result", &result) && json_object_object_get_ex(result, "fixed_addresses", NULL))
         personality((unsigned long)personality(0xffffffff) | ADDR_NO_RANDOMIZE);
     if (json_object_object_get_ex(reply, "result", &result) && json_object_object_get_ex(result, "socket", &socket)) {
+        if (!json_object_is_type(socket, json_type_string)) {
+            json_object_put(reply);
+            return fail("what answers is no gntsim machine: its socket has no name");
+        }
         rc = use_socket(domain, way, result, socket, argv);
         json_object_put(reply);
         return rc ? rc : execute(argv);
@@ -149,8 +188,8 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
         return fail("cannot install the seccomp filter: %s; `gntsim doctor` says what is missing", strerror(-listener));
     request = json_object_new_object();
     json_object_object_add(request, "verb", json_object_new_string("supervise"));
+    /* Closed even if nobody gets it: were it open, what the filter reports would wait for ever, our own exit's calls as well. */
     reply = client_call(fd, request, listener, NULL, 0);
-    close(listener);      /* were it open and nobody there, what the filter reports would wait for ever, our own exit's calls as well */
     if (!reply)
         return 1;
     json_object_put(reply);

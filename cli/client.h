@@ -8,16 +8,19 @@
 
 #include <json-c/json.h>
 
+struct wire;
+
 /* The address of a machine's control socket, DIR/control. False after a message: the path is too long. */
 bool client_address(const char *dir, struct sockaddr_un *addr);
 /* Connects to DIR/control. A descriptor, or -1 after a message. */
 int client_connect(const char *dir);
 /*
- * Sends one request (taken), with descriptor send_fd unless -1, and waits for the reply; descriptors that come with it are put into fds
- * (at most nr_fds, -1 where there are fewer). Returns the reply object, or NULL after a message when the connection failed or the
- * machine refused.
+ * Sends one request (taken), with descriptor send_fd (taken, too) unless -1, and waits for the reply; descriptors that come with it are put into fds
+ * (at most nr_fds, -1 where there are fewer). Returns what client_receive does.
  */
-json_object *client_call(int fd, json_object *request, int send_fd, int *fds, int nr_fds);
+json_object *client_call(int fd, json_object *request, int send_fd, int *fds, unsigned nr_fds);
+/* The next reply: an object with a "result", or NULL after a message that says why there is none. */
+json_object *client_receive(struct wire *wire);
 /*
  * Moves the calling process into a domain, created if new, and executes argv there. Returns only on failure: the exit
  * status, after a message.

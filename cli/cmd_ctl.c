@@ -8,7 +8,24 @@
 #include "client.h"
 #include "options.h"
 
+#define NONSENSE (-1)            /* the answer is not what the verb's answers are */
+
 /* ---- Printing for people ---------------------------------------------------------------------- */
+
+static const char *text_of(json_object *value)
+{
+    return value ? json_object_get_string(value) : "-";
+}
+
+static bool is_list_of(json_object *list, enum json_type type)
+{
+    if (!json_object_is_type(list, json_type_array))
+        return false;
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        if (!json_object_is_type(json_object_array_get_idx(list, i), type))
+            return false;
+    return true;
+}
 
 /* An array of flat objects as a table, with a column for every key of any row. */
 static void print_table(json_object *rows)
@@ -40,8 +57,7 @@ static void print_table(json_object *rows)
                 if (i > 0) {
                     json_object *cell;
 
-                    text = json_object_object_get_ex(json_object_array_get_idx(rows, i - 1), text, &cell)
-                               ? json_object_get_string(cell) : "-";
+                    text = json_object_object_get_ex(json_object_array_get_idx(rows, i - 1), text, &cell) ? text_of(cell) : "-";
                 }
                 if (print)
                     printf("%-*s%s", j + 1 < nr_columns ? widths[j] : 0, text, j + 1 < nr_columns ? "  " : "\n");
@@ -56,6 +72,8 @@ static void print_table(json_object *rows)
 
 static int print_list(json_object *result)
 {
+    if (!is_list_of(result, json_type_object))
+        return NONSENSE;
     if (json_object_array_length(result))
         print_table(result);
     else
@@ -65,17 +83,22 @@ static int print_list(json_object *result)
 
 static int print_parts(json_object *result)
 {
+    if (!json_object_is_type(result, json_type_object))
+        return NONSENSE;
     json_object_object_foreach(result, key, rows) {
         printf("%s:\n", key);
-        print_list(rows);
+        if (print_list(rows))
+            return NONSENSE;
     }
     return 0;
 }
 
 static int print_fields(json_object *result)
 {
+    if (!json_object_is_type(result, json_type_object))
+        return NONSENSE;
     json_object_object_foreach(result, key, value)
-        printf("%-15s %s\n", key, json_object_get_string(value));
+        printf("%-15s %s\n", key, text_of(value));
     return 0;
 }
 
@@ -83,39 +106,41 @@ static int print_points(json_object *result)
 {
     json_object *points, *total;
 
-    if (json_object_object_get_ex(result, "points", &points))
-        print_list(points);
-    if (json_object_object_get_ex(result, "total", &total))
-        printf("total %s\n", json_object_get_string(total));
+    if (!json_object_object_get_ex(result, "points", &points) || !json_object_object_get_ex(result, "total", &total) || print_list(points))
+        return NONSENSE;
+    printf("total %s\n", text_of(total));
     return 0;
 }
 
 static int print_nothing(json_object *result)
 {
-    (void)result;
-    return 0;
+    return json_object_is_type(result, json_type_object) ? 0 : NONSENSE;
 }
 
 static int audit_status(json_object *result)
 {
     json_object *violations;
 
-    return json_object_object_get_ex(result, "violations", &violations) && json_object_get_int(violations) == 0 ? 0 : 1;
+    if (!json_object_object_get_ex(result, "violations", &violations) || !json_object_is_type(violations, json_type_int))
+        return NONSENSE;
+    return json_object_get_int64(violations) ? 1 : 0;
 }
 
 static int print_audit(json_object *result)
 {
+    int status = audit_status(result);
     json_object *lines, *violations;
 
-    json_object_object_get_ex(result, "lines", &lines);
+    if (status == NONSENSE || !json_object_object_get_ex(result, "lines", &lines) || !is_list_of(lines, json_type_string))
+        return NONSENSE;
     for (size_t i = 0; i < json_object_array_length(lines); i++)
         puts(json_object_get_string(json_object_array_get_idx(lines, i)));
     json_object_object_get_ex(result, "violations", &violations);
-    if (audit_status(result))
+    if (status)
         printf("audit: %s violations\n", json_object_get_string(violations));
     else
         puts("audit: clean");
-    return audit_status(result);
+    return status;
 }
 
 /* ---- Verbs ------------------------------------------------------------------------------------ */
@@ -293,7 +318,7 @@ static int call(const struct ctl_verb *verb, const struct options *options, json
         }
     }
     json_object_put(reply);
-    return rc;
+    return rc == NONSENSE ? fail("what answers is no gntsim machine: that is no answer to %s", verb->words) : rc;
 }
 
 int cmd_ctl(int argc, char **argv)

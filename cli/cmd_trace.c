@@ -24,7 +24,8 @@ static void print_line(const char *line, bool chrome)
         return;
     }
     event = json_tokener_parse(line);
-    chrome_event(stdout, event);
+    if (json_object_is_type(event, json_type_object))
+        chrome_event(stdout, event);
     json_object_put(event);
 }
 
@@ -52,48 +53,54 @@ static int await(int fd, int signals)
     return fds[1].revents && read(signals, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
 }
 
-/* Until the machine ends, or whoever reads us does. */
-static int follow(const struct options *options)
+/* Prints events until the machine ends, whoever reads us does, or a signal comes, which is returned. */
+static int print_events(struct wire *wire, bool chrome, int signals)
 {
-    int fd = client_connect(options->dir), rc;
-    /* The beginnings of calls are details. */
-    const char *request = options->detail || options->chrome ? "{\"verb\":\"trace-subscribe\",\"detail\":true}"
-                                                             : "{\"verb\":\"trace-subscribe\"}";
-    int signals = options->chrome ? catch_signals() : -1, ended_by = 0;
-    bool answered = false;
-    struct wire wire;
+    int ended_by = 0;
     char *line;
 
-    if (fd < 0)
-        return 1;
-    if (wire_send(fd, request, NULL, 0)) {
-        close(fd);
-        return fail("the machine does not answer");
-    }
-    if (options->chrome)
-        chrome_begin(stdout);
-    wire_init(&wire, fd);
     do {
-        while ((line = wire_take_line(&wire))) {
-            if (answered)
-                print_line(line, options->chrome);
-            answered = true;
+        while ((line = wire_take_line(wire))) {
+            print_line(line, chrome);
             free(line);
         }
         if (fflush(stdout))
             break;
-        ended_by = await(fd, signals);
-        if (ended_by)
-            break;
-        rc = wire_receive(&wire);
-    } while (rc > 0);
-    if (options->chrome)
+        ended_by = await(wire->fd, signals);
+    } while (!ended_by && wire_receive(wire) > 0);
+    return ended_by;
+}
+
+static int follow(const struct options *options)
+{
+    int fd = client_connect(options->dir), signals = -1, ended_by = 0;
+    /* The beginnings of calls are details. */
+    const char *request = options->detail || options->chrome ? "{\"verb\":\"trace-subscribe\",\"detail\":true}"
+                                                             : "{\"verb\":\"trace-subscribe\"}";
+    json_object *reply = NULL;
+    struct wire wire;
+
+    if (fd < 0)
+        return 1;
+    wire_init(&wire, fd);
+    if (wire_send(fd, request, -1))
+        fail("the machine does not answer");
+    else
+        reply = client_receive(&wire);
+    if (reply && options->chrome) {
+        signals = catch_signals();
+        chrome_begin(stdout);
+    }
+    if (reply)
+        ended_by = print_events(&wire, options->chrome, signals);
+    if (reply && options->chrome)
         chrome_end(stdout);
     wire_clear(&wire);
     close(fd);
     if (signals >= 0)
         close(signals);
-    return ended_by ? 128 + ended_by : 0;
+    json_object_put(reply);
+    return !reply ? 1 : ended_by ? 128 + ended_by : 0;
 }
 
 static int export(const char *target, const char *path)

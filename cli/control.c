@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control_i.h"
@@ -17,18 +21,23 @@
 #include "stream.h"
 #include "trace.h"
 
+#define PATIENCE_S 10            /* a client that takes nothing of its answer for so long is let go */
+
 struct connection {
     struct control *control;
     struct watch watch;
     struct wire wire;
     bool owner;
     struct stream *stream;       /* NULL: it carries requests */
+    atomic_uint_least64_t waits_since;   /* for its client to read; 0: it does not wait */
     struct connection *next, **pprev;
 };
 
 struct control {
     struct machine *machine;
     struct watch listen;
+    struct watch patience;       /* a timer, while some client does not read */
+    pthread_mutex_t lock;        /* of the list: a loop may have two threads for a moment */
     struct connection *connections;
     int spare_fd;                /* to turn somebody away when there is no other */
 };
@@ -59,6 +68,16 @@ json_object *control_refuse(struct request *request, const char *format, ...)
     whole_characters(request->error);
     va_end(ap);
     return NULL;
+}
+
+bool control_give(struct request *request, int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    if (copy < 0)
+        return false;
+    request->fds[request->nr_fds++] = copy;
+    return true;
 }
 
 json_object *control_done(void)
@@ -142,13 +161,66 @@ json_object *control_handle(struct request *request)
     return control_refuse(request, "unknown verb '%.64s'", json_object_get_string(verb));
 }
 
+/* ---- Clients that do not read ------------------------------------------------------------------ */
+
+static uint64_t seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec + 1;
+}
+
+/* The client must read before it is served again; or it did. */
+static void set_waiting(struct connection *connection, bool waits)
+{
+    struct itimerspec tick = { .it_value.tv_sec = 1, .it_interval.tv_sec = 1 };
+    struct control *control = connection->control;
+
+    pthread_mutex_lock(&control->lock);
+    connection->waits_since = waits ? seconds() : 0;
+    if (waits)
+        timerfd_settime(control->patience.fd, 0, &tick, NULL);
+    pthread_mutex_unlock(&control->lock);
+}
+
+/* Each tick: hangs up on those whose time is over, which their own turn finds out. */
+static void patience_ready(void *ctx, unsigned events)
+{
+    struct itimerspec off = { .it_value.tv_sec = 0 };
+    struct control *control = ctx;
+    bool some = false;
+    uint64_t count;
+
+    (void)events;
+    if (read(control->patience.fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        return;
+    pthread_mutex_lock(&control->lock);
+    for (struct connection *c = control->connections; c; c = c->next) {
+        if (c->waits_since && seconds() - c->waits_since > PATIENCE_S) {
+            machine_log(control->machine, "a control connection was closed: its client takes no answer");
+            shutdown(c->watch.fd, SHUT_RDWR);
+            c->waits_since = 0;
+        }
+        some |= c->waits_since != 0;
+    }
+    if (!some)
+        timerfd_settime(control->patience.fd, 0, &off, NULL);
+    pthread_mutex_unlock(&control->lock);
+    machine_rearm(control->machine, &control->patience, EPOLLIN);
+}
+
 /* ---- Connections ------------------------------------------------------------------------------ */
 
 static void connection_free(struct connection *connection)
 {
+    struct control *control = connection->control;
+
+    pthread_mutex_lock(&control->lock);
     *connection->pprev = connection->next;
     if (connection->next)
         connection->next->pprev = connection->pprev;
+    pthread_mutex_unlock(&control->lock);
     stream_destroy(connection->stream);
     wire_clear(&connection->wire);
     close(connection->watch.fd);
@@ -170,58 +242,84 @@ static json_object *parse(const char *line)
     return json;
 }
 
+/* Makes the answer what is to be sent. 0 or negative errno. */
 static int answer_line(struct connection *connection, const char *line)
 {
     struct request request = { .machine = connection->control->machine, .wire = &connection->wire,
                                .args = parse(line) };
     json_object *reply = json_object_new_object(), *result = control_handle(&request);
-    int rc;
 
     json_object_put(request.args);
     if (result)
         json_object_object_add(reply, "result", result);
     else
         json_object_object_add(reply, "error", json_object_new_string(request.error));
-    rc = wire_send(connection->watch.fd, json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN), request.fds,
-                   request.nr_fds);
-    if (request.first_fd_is_sent)
-        close(request.fds[0]);
+    wire_queue(&connection->wire, json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN), request.fds, request.nr_fds);
     json_object_put(reply);
-    if (!rc && request.subscribe) {
-        machine_lock(request.machine);
-        connection->stream = stream_create(request.machine, &connection->watch, request.stream_from, request.stream_detail);
-        machine_unlock(request.machine);
+    if (!request.subscribe)
+        return 0;
+    machine_lock(request.machine);
+    connection->stream = stream_create(request.machine, &connection->watch, request.stream_from, request.stream_detail);
+    machine_unlock(request.machine);
+    return connection->stream ? 0 : -ENOMEM;
+}
+
+/*
+ * Sends, receives once and answers, as far as the client reads: who does not is asked nothing more, so there is never more than one
+ * answer to be sent. 1: goes on, 0 or a negative errno: it is over.
+ */
+static int serve(struct connection *connection)
+{
+    struct wire *wire = &connection->wire;
+    bool received = false;
+    char *line;
+    int rc;
+
+    for (;;) {
+        size_t sent = wire->out_sent;
+
+        rc = wire_flush(wire);
+        if (rc < 0)
+            return rc;
+        if (!rc && (wire->out_sent > sent || !connection->waits_since))
+            set_waiting(connection, true);
+        if (!rc)
+            return 1;
+        if (connection->waits_since)
+            set_waiting(connection, false);
+        if (connection->stream)
+            return stream_ready(connection->stream);
+        line = wire_take_line(wire);
+        if (line) {
+            rc = answer_line(connection, line);
+            free(line);
+            if (rc)
+                return rc;
+            continue;
+        }
+        if (received)
+            return 1;
+        received = true;
+        rc = wire_receive(wire);
+        if (rc <= 0)
+            return rc == -EAGAIN ? 1 : rc;
     }
-    return rc;
 }
 
 static void connection_ready(void *ctx, unsigned events)
 {
     struct connection *connection = ctx;
     struct machine *m = connection->control->machine;
-    char *line;
-    int rc;
+    int rc = serve(connection);
 
     (void)events;
-    if (connection->stream) {
-        if (stream_ready(connection->stream))
-            return;
-        rc = 0;
-        goto ended;
-    }
-    rc = wire_receive(&connection->wire);
-    if (rc == -EAGAIN)
-        rc = 1;
-    while (rc > 0 && !connection->stream && (line = wire_take_line(&connection->wire))) {
-        if (answer_line(connection, line))
-            rc = -EPIPE;
-        free(line);
-    }
     if (rc > 0) {
-        machine_rearm(m, &connection->watch, connection->stream ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        if (connection->wire.out)
+            machine_rearm(m, &connection->watch, EPOLLOUT);
+        else if (!connection->stream)
+            machine_rearm(m, &connection->watch, EPOLLIN);
         return;
     }
-ended:
     if (rc == -EMSGSIZE)
         machine_log(m, "a control connection sent a line of more than %u bytes: dropped", WIRE_MAX_LINE);
     if (connection->owner)
@@ -244,11 +342,13 @@ static int add_connection(struct control *control, int fd, bool owner)
     connection->owner = owner;
     connection->watch = (struct watch){ fd, connection_ready, connection };
     wire_init(&connection->wire, fd);
+    pthread_mutex_lock(&control->lock);
     connection->next = control->connections;
     connection->pprev = &control->connections;
     if (connection->next)
         connection->next->pprev = &connection->next;
     control->connections = connection;
+    pthread_mutex_unlock(&control->lock);
     rc = machine_watch(control->machine, &connection->watch, EPOLLIN);
     if (rc)
         connection_free(connection);
@@ -281,11 +381,13 @@ int control_create(struct control **out, struct machine *m)
 
     if (!control)
         return -ENOMEM;
+    *out = control;
     control->machine = m;
     control->listen.fd = -1;
+    pthread_mutex_init(&control->lock, NULL);
     control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    *out = control;
-    return 0;
+    control->patience = (struct watch){ timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), patience_ready, control };
+    return control->patience.fd < 0 ? -errno : machine_watch(m, &control->patience, EPOLLIN);
 }
 
 int control_listen(struct control *control, int fd)
@@ -309,5 +411,8 @@ void control_destroy(struct control *control)
         close(control->listen.fd);
     if (control->spare_fd >= 0)
         close(control->spare_fd);
+    if (control->patience.fd >= 0)
+        close(control->patience.fd);
+    pthread_mutex_destroy(&control->lock);
     free(control);
 }

@@ -19,9 +19,8 @@ struct request {
     struct wire *wire;           /* the connection, for descriptors that came with the request */
     json_object *args;
     char error[256];
-    int fds[WIRE_MAX_FDS];       /* to be sent with the reply */
+    int fds[WIRE_MAX_FDS];       /* to be sent with the reply, which they belong to */
     unsigned nr_fds;
-    bool first_fd_is_sent;       /* away: closed here once the reply is out */
     bool subscribe, stream_detail;   /* after the reply the connection carries trace events, from this number on */
     uint64_t stream_from;
 };
@@ -36,6 +35,8 @@ bool control_is_recorded(const char *verb);
 /* Sets the error; NULL, to be returned. */
 json_object *control_refuse(struct request *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
 json_object *control_no_domain(struct request *request, domid_t id);
+/* Sends a copy of fd with the reply: whose fd is may close it meanwhile. False: there are no more descriptors. */
+bool control_give(struct request *request, int fd);
 /* An empty result. */
 json_object *control_done(void);
 /* An integer argument; absent: missing, unless that is less than min. False after setting the error. */

@@ -261,9 +261,8 @@ static json_object *verb_enter(struct request *request)
     rc = make_namespace(m, d);
     if (rc)
         return control_refuse(request, "cannot make a namespace for domain %u: %s", id, strerror(-rc));
-    request->fds[request->nr_fds++] = d->ns_fd;
-    if (m->user_ns_fd >= 0)
-        request->fds[request->nr_fds++] = m->user_ns_fd;
+    if (!control_give(request, d->ns_fd) || (m->user_ns_fd >= 0 && !control_give(request, m->user_ns_fd)))
+        return control_refuse(request, "cannot give the namespace of domain %u: %s", id, strerror(errno));
     return say_clock(m, control_done());
 }
 

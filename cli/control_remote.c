@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "machine.h"
 #include "server.h"
@@ -17,6 +18,14 @@ static pid_t peer(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) ? 0 : cred.pid;
 }
 
+/* Its end is that of a domain that was made meanwhile. */
+static json_object *take_back(struct request *request, json_object *result)
+{
+    while (request->nr_fds)
+        close(request->fds[--request->nr_fds]);
+    return result;
+}
+
 /* The reply brings the domain's socket, its event descriptor and the memory. What goes wrong has a number too, for programs. */
 static json_object *verb_kernel_attach(struct request *request)
 {
@@ -25,7 +34,7 @@ static json_object *verb_kernel_attach(struct request *request)
     struct hv_domain_config config;
     json_object *result;
     domid_t id;
-    int rc;
+    int fds[3], rc;
 
     if (!control_domid(request, &id) || !control_int(request, "version", -1, 0, INT32_MAX, &version) ||
         !control_int(request, "auto_translated", 0, 0, 1, &translated) ||
@@ -45,12 +54,15 @@ static json_object *verb_kernel_attach(struct request *request)
     config.max_grant_version = (uint32_t)grant_version;
     config.max_evtchn_port = (uint32_t)port;
     result = json_object_new_object();
-    rc = version == REMOTE_VERSION ? remote_attach(m, id, &config, peer(request->wire->fd), request->fds) : -EPROTO;
+    rc = version == REMOTE_VERSION ? remote_attach(m, id, &config, peer(request->wire->fd), fds) : -EPROTO;
+    if (!rc) {
+        request->fds[request->nr_fds++] = fds[0];        /* were it ours, its end would never come */
+        if (!control_give(request, fds[1]) || !control_give(request, fds[2]))
+            rc = -errno;
+    }
     json_object_object_add(result, "errno", json_object_new_int(-rc));
     if (rc)
-        return result;
-    request->nr_fds = 3;
-    request->first_fd_is_sent = true;
+        return take_back(request, result);
     json_object_object_add(result, "frames", json_object_new_uint64(m->nr_frames));
     json_object_object_add(result, "shared_info", json_object_new_uint64(hv_shared_info_mfn(m->hv, id)));
     return result;

@@ -2,7 +2,6 @@
 #include "wire.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,16 +9,21 @@
 
 void wire_init(struct wire *wire, int fd)
 {
-    *wire = (struct wire){ .fd = fd };
+    *wire = (struct wire){ .fd = fd, .longest = WIRE_MAX_LINE };
 }
 
 void wire_clear(struct wire *wire)
 {
     for (unsigned i = 0; i < wire->nr_fds; i++)
         close(wire->fds[i]);
+    for (unsigned i = 0; i < wire->nr_out_fds; i++)
+        close(wire->out_fds[i]);
     free(wire->buffer);
-    *wire = (struct wire){ .fd = wire->fd };
+    free(wire->out);
+    wire_init(wire, wire->fd);
 }
+
+/* ---- Receiving -------------------------------------------------------------------------------- */
 
 static void take_descriptors(struct wire *wire, struct msghdr *msg)
 {
@@ -54,7 +58,7 @@ int wire_receive(struct wire *wire)
         size_t capacity = wire->capacity ? wire->capacity * 2 : 8192;
         char *bigger;
 
-        if (capacity > WIRE_MAX_LINE)
+        if (capacity > wire->longest)
             return -EMSGSIZE;
         bigger = realloc(wire->buffer, capacity);
         if (!bigger)
@@ -76,71 +80,106 @@ int wire_receive(struct wire *wire)
 
 char *wire_take_line(struct wire *wire)
 {
-    char *end = wire->used ? memchr(wire->buffer, '\n', wire->used) : NULL, *line;
+    char *end = wire->used > wire->seen ? memchr(wire->buffer + wire->seen, '\n', wire->used - wire->seen) : NULL, *line;
     size_t size;
 
-    if (!end)
+    if (!end) {
+        wire->seen = wire->used;
         return NULL;
+    }
     size = (size_t)(end - wire->buffer);
     line = strndup(wire->buffer, size);
     wire->used -= size + 1;
+    wire->seen = 0;
     memmove(wire->buffer, end + 1, wire->used);
     return line;
 }
 
-static int wait_writable(int fd)
+unsigned wire_take_descriptors(struct wire *wire, int *fds, unsigned nr_fds)
 {
-    struct pollfd pfd = { fd, POLLOUT, 0 };
+    unsigned n = nr_fds < wire->nr_fds ? nr_fds : wire->nr_fds;
 
-    /* A reader that takes nothing for this long is not going to. */
-    return poll(&pfd, 1, 2000) == 1 ? 0 : -EAGAIN;
+    for (unsigned i = 0; i < n; i++)
+        fds[i] = wire->fds[i];
+    wire->nr_fds -= n;
+    memmove(wire->fds, wire->fds + n, wire->nr_fds * sizeof *wire->fds);
+    return n;
 }
 
-int wire_send(int fd, const char *text, const int *fds, unsigned nr_fds)
+/* ---- Sending ---------------------------------------------------------------------------------- */
+
+void wire_queue(struct wire *wire, const char *text, const int *fds, unsigned nr_fds)
+{
+    size_t size = strlen(text);
+
+    wire->out = malloc(size + 1);
+    wire->out_failed = !wire->out;
+    wire->out_size = wire->out ? size + 1 : 0;
+    wire->out_sent = 0;
+    if (wire->out) {
+        memcpy(wire->out, text, size);
+        wire->out[size] = '\n';
+    }
+    for (wire->nr_out_fds = 0; wire->nr_out_fds < nr_fds; wire->nr_out_fds++)
+        wire->out_fds[wire->nr_out_fds] = fds[wire->nr_out_fds];
+}
+
+static void sent_descriptors(struct wire *wire)
+{
+    while (wire->nr_out_fds)
+        close(wire->out_fds[--wire->nr_out_fds]);
+}
+
+static ssize_t send_some(struct wire *wire)
 {
     union {
         char space[CMSG_SPACE(WIRE_MAX_FDS * sizeof(int))];
         struct cmsghdr align;
     } control;
-    struct iovec iov[2] = { { (void *)text, strlen(text) }, { (void *)"\n", 1 } };
-    struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+    struct iovec iov = { wire->out + wire->out_sent, wire->out_size - wire->out_sent };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+    struct cmsghdr *c;
 
-    if (nr_fds) {
-        struct cmsghdr *c;
-
+    if (wire->nr_out_fds) {
         msg.msg_control = &control;
-        msg.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
+        msg.msg_controllen = CMSG_SPACE(wire->nr_out_fds * sizeof(int));
         c = CMSG_FIRSTHDR(&msg);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
-        memcpy(CMSG_DATA(c), fds, nr_fds * sizeof(int));
+        c->cmsg_len = CMSG_LEN(wire->nr_out_fds * sizeof(int));
+        memcpy(CMSG_DATA(c), wire->out_fds, wire->nr_out_fds * sizeof(int));
     }
-    while (msg.msg_iovlen) {
-        ssize_t n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+    return sendmsg(wire->fd, &msg, MSG_NOSIGNAL);
+}
+
+int wire_flush(struct wire *wire)
+{
+    if (wire->out_failed)
+        return -ENOMEM;
+    while (wire->out_sent < wire->out_size) {
+        ssize_t n = send_some(wire);
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && errno == EAGAIN) {
-            int rc = wait_writable(fd);
-
-            if (rc)
-                return rc;
-            continue;
-        }
         if (n < 0)
-            return -errno;
-        msg.msg_control = NULL;
-        msg.msg_controllen = 0;
-        while (msg.msg_iovlen && (size_t)n >= msg.msg_iov->iov_len) {
-            n -= (ssize_t)msg.msg_iov->iov_len;
-            msg.msg_iov++;
-            msg.msg_iovlen--;
-        }
-        if (msg.msg_iovlen) {
-            msg.msg_iov->iov_base = (char *)msg.msg_iov->iov_base + n;
-            msg.msg_iov->iov_len -= (size_t)n;
-        }
+            return errno == EAGAIN ? 0 : -errno;
+        sent_descriptors(wire);
+        wire->out_sent += (size_t)n;
     }
-    return 0;
+    free(wire->out);
+    wire->out = NULL;
+    wire->out_size = wire->out_sent = 0;
+    return 1;
+}
+
+int wire_send(int fd, const char *text, int send_fd)
+{
+    struct wire wire;
+    int rc;
+
+    wire_init(&wire, fd);
+    wire_queue(&wire, text, &send_fd, send_fd >= 0);
+    rc = wire_flush(&wire);
+    wire_clear(&wire);
+    return rc > 0 ? 0 : rc ? rc : -ETIMEDOUT;
 }

@@ -106,7 +106,8 @@ static int exchange(struct hv *hv, int control, const struct hv_remote_config *c
     int rc;
 
     wire_init(&wire, control);
-    rc = wire_send(control, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), NULL, 0);
+    wire.longest = WIRE_MAX_REPLY;
+    rc = wire_send(control, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), -1);
     json_object_put(request);
     while (!rc && !(line = wire_take_line(&wire))) {
         rc = wire_receive(&wire);
@@ -116,10 +117,8 @@ static int exchange(struct hv *hv, int control, const struct hv_remote_config *c
     free(line);
     if (!rc && wire.nr_fds != NR_FDS)
         rc = complain(error, size, -EPROTO, "the machine's answer came without its descriptors");
-    if (!rc) {
-        memcpy(fds, wire.fds, sizeof wire.fds[0] * NR_FDS);
-        wire.nr_fds = 0;
-    }
+    if (!rc)
+        wire_take_descriptors(&wire, fds, NR_FDS);
     wire_clear(&wire);
     return rc;
 }
