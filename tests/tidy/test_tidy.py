@@ -20,6 +20,8 @@ def tree():
         names[:] = [n for n in names if n not in (".git", "__pycache__", ".pytest_cache") and not n.startswith("build")]
         for name in files:
             path = Path(directory) / name
+            if name == ".git":      # a work tree's: it names the repository
+                continue
             if RECORD not in path.parents:
                 yield path
 
