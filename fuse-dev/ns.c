@@ -13,11 +13,15 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kill.h"
 
 #define HOST_MODULES ".host"      /* under /sys/module: the host's own */
+/* Under /dev: the host's own, as one mounted tree, where terminals need it. */
+#define HOST_DEV_NAME ".host"
+#define HOST_DEV      "/dev/" HOST_DEV_NAME
 
 static int complain(const char *format, ...)
 {
@@ -124,24 +128,78 @@ static int cover(const char *path)
     return fd;
 }
 
+/* What of the host's /dev is shown as it is: not what is made here, nor what a machine around this one made. */
+static bool is_shown(const char *name)
+{
+    static const char *const hidden[] = { ".", "..", "xen", "ptmx", STAGE_NAME, HOST_DEV_NAME };
+
+    for (unsigned i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        if (!strcmp(name, hidden[i]))
+            return false;
+    return true;
+}
+
+/* Shows the host's /dev, tree, as /dev/.host, without its own /dev/xen. */
+static bool show_host_dev(int tree)
+{
+    if (tree < 0 || mkdir(HOST_DEV, 0755))
+        return false;
+    if (syscall(SYS_move_mount, tree, "", AT_FDCWD, HOST_DEV, MOVE_MOUNT_F_EMPTY_PATH)) {
+        rmdir(HOST_DEV);
+        return false;
+    }
+    if (access(HOST_DEV "/xen", F_OK) || !mount("gntsim", HOST_DEV "/xen", "tmpfs", MS_RDONLY, "mode=0755,size=4k"))
+        return true;
+    umount2(HOST_DEV, MNT_DETACH);
+    return false;
+}
+
+/*
+ * Whoever opens ptmx gets a terminal of the devpts that is mounted on "pts" beside it. So a bind mount of that one node would be useless: the
+ * kernel finds nothing beside it. It is a node of our own beside /dev/pts; or, for those who may make none, leads into tree, the host's /dev.
+ * (A link, as in most containers, needs none of this.)
+ */
+static void build_ptmx(int host_dev, int tree)
+{
+    struct stat st;
+
+    if (!fstatat(host_dev, "ptmx", &st, AT_SYMLINK_NOFOLLOW) && S_ISCHR(st.st_mode)) {
+        if (!mknod("/dev/ptmx", st.st_mode, st.st_rdev) && !chown("/dev/ptmx", st.st_uid, st.st_gid) &&
+            !chmod("/dev/ptmx", st.st_mode & 07777))
+            return;
+        unlink("/dev/ptmx");
+        if (show_host_dev(tree) && !symlink(HOST_DEV_NAME "/ptmx", "/dev/ptmx"))
+            return;
+    }
+    show_entry(host_dev, "ptmx", "/dev");
+}
+
 static int build_dev(void)
 {
+    /* Before /dev is covered: the copy would carry the cover along. */
+    int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    int fd = cover("/dev");
     struct dirent *entry;
     DIR *dir;
-    int fd = cover("/dev");
 
     if (fd < 0) {
+        if (tree >= 0)
+            close(tree);
         errno = -fd;
         return complain("cannot mount a tmpfs over /dev");
     }
     dir = fdopendir(fd);
+    if (dir) {
+        while ((entry = readdir(dir)))
+            if (is_shown(entry->d_name))
+                show_entry(fd, entry->d_name, "/dev");
+        build_ptmx(fd, tree);
+        closedir(dir);
+    }
+    if (tree >= 0)
+        close(tree);
     if (!dir)
         return complain("cannot read /dev");
-    while ((entry = readdir(dir)))
-        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && strcmp(entry->d_name, "xen") &&
-            strcmp(entry->d_name, STAGE_NAME))
-            show_entry(fd, entry->d_name, "/dev");
-    closedir(dir);
     if (mkdir("/dev/xen", 0755) || mkdir(STAGE_DIR, 0700) || mkdir(STAGE_MEM, 0700) || mkdir(STAGE_FS, 0755))
         return complain("cannot make directories in the machine's /dev");
     if (mount("gntsim-memory", STAGE_MEM, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=100%"))
