@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,6 +21,66 @@
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)      /* Linux 5.19 */
 #endif
 
+#define IN_WINDOW SCMP_A0(SCMP_CMP_MASKED_EQ, ~((1ull << WINDOW_BITS) - 1), WINDOW_START)
+
+/*
+ * The window, and where programs place what they place themselves: device mappings may be there. Not among them is where every program
+ * has its heap, its libraries and its large blocks: calls on these are many, and one that is reported can fail with EINTR.
+ */
+static const struct scmp_arg_cmp places[] = {
+    { 0, SCMP_CMP_MASKED_EQ, ~((1ull << WINDOW_BITS) - 1), WINDOW_START },
+    { 0, SCMP_CMP_LT, 0x550000000000, 0 },
+    { 0, SCMP_CMP_MASKED_EQ, 0xfffff80000000000, 0x580000000000 },
+    { 0, SCMP_CMP_MASKED_EQ, 0xfffff00000000000, 0x600000000000 },
+    { 0, SCMP_CMP_MASKED_EQ, 0xfffff80000000000, 0x700000000000 },
+};
+
+/* Calls on memory that the server wants to know of at these places. */
+static const struct placed_call {
+    int nr;
+    unsigned nr_others;
+    struct scmp_arg_cmp other;
+} placed_calls[] = {
+    { SCMP_SYS(mprotect), 0, { 0 } },
+    { SCMP_SYS(pkey_mprotect), 0, { 0 } },
+    { SCMP_SYS(mremap), 1, { 5, SCMP_CMP_NE, INJECTED_MAGIC, 0 } },
+    { SCMP_SYS(madvise), 1, { 2, SCMP_CMP_EQ, ADVICE_GUARD_INSTALL, 0 } },
+    { SCMP_SYS(madvise), 1, { 2, SCMP_CMP_EQ, ADVICE_GUARD_REMOVE, 0 } },
+};
+
+/* Rare calls, wherever they are: the harm would be somebody else's. */
+static const struct any_call {
+    int nr;
+    uint32_t action;
+    unsigned nr_args;
+    struct scmp_arg_cmp args[2];
+} any_calls[] = {
+    { SCMP_SYS(remap_file_pages), SCMP_ACT_NOTIFY, 0, { { 0 } } },
+    { SCMP_SYS(madvise), SCMP_ACT_NOTIFY, 1, { { 2, SCMP_CMP_EQ, MADV_REMOVE, 0 } } },
+    { SCMP_SYS(shmat), SCMP_ACT_NOTIFY, 2, { { 2, SCMP_CMP_MASKED_EQ, SHM_REMAP, SHM_REMAP }, { 3, SCMP_CMP_NE, INJECTED_MAGIC, 0 } } },
+    /* As before Linux 6.13. */
+    { SCMP_SYS(process_madvise), SCMP_ACT_ERRNO(EINVAL), 1, { { 3, SCMP_CMP_EQ, MADV_REMOVE, 0 } } },
+    { SCMP_SYS(process_madvise), SCMP_ACT_ERRNO(EINVAL), 1, { { 3, SCMP_CMP_EQ, ADVICE_GUARD_INSTALL, 0 } } },
+    { SCMP_SYS(process_madvise), SCMP_ACT_ERRNO(EINVAL), 1, { { 3, SCMP_CMP_EQ, ADVICE_GUARD_REMOVE, 0 } } },
+};
+
+/* Calls that end, move or rearrange mappings. */
+static int add_memory_rules(scmp_filter_ctx ctx)
+{
+    int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(munmap), 2, IN_WINDOW, SCMP_A2(SCMP_CMP_NE, INJECTED_MAGIC));
+
+    for (size_t i = 0; i < sizeof placed_calls / sizeof *placed_calls; i++)
+        for (size_t j = 0; !rc && j < sizeof places / sizeof *places; j++)
+            rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, placed_calls[i].nr, 1 + placed_calls[i].nr_others, places[j],
+                                  placed_calls[i].other);
+    for (size_t i = 0; !rc && i < sizeof any_calls / sizeof *any_calls; i++)
+        rc = seccomp_rule_add_array(ctx, any_calls[i].action, any_calls[i].nr, any_calls[i].nr_args, any_calls[i].args);
+    if (!rc)    /* no device can be synced; the memory behind it can */
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(msync), 2, IN_WINDOW,
+                              SCMP_A2(SCMP_CMP_MASKED_EQ, MS_SYNC, MS_SYNC));
+    return rc;
+}
+
 static int add_rules(scmp_filter_ctx ctx)
 {
     static const unsigned fcntls[] = { F_GETFL, F_SETFL, F_SETOWN, F_SETOWN_EX, F_SETSIG };
@@ -29,20 +90,7 @@ static int add_rules(scmp_filter_ctx ctx)
                               SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_DENYWRITE | INJECTED_MMAP_FLAG, 0));
 
     if (!rc)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(munmap), 2,
-                              SCMP_A0(SCMP_CMP_MASKED_EQ, ~((1ull << WINDOW_BITS) - 1), WINDOW_START),
-                              SCMP_A2(SCMP_CMP_NE, INJECTED_MAGIC));
-    if (!rc)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mprotect), 1,
-                              SCMP_A0(SCMP_CMP_MASKED_EQ, ~((1ull << WINDOW_BITS) - 1), WINDOW_START));
-    if (!rc)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mremap), 0);
-    if (!rc)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(remap_file_pages), 0);
-    if (!rc)    /* no device can be synced; the memory behind it can */
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(msync), 2,
-                              SCMP_A0(SCMP_CMP_MASKED_EQ, ~((1ull << WINDOW_BITS) - 1), WINDOW_START),
-                              SCMP_A2(SCMP_CMP_MASKED_EQ, MS_SYNC, MS_SYNC));
+        rc = add_memory_rules(ctx);
     /* Who wants signals of an event channel; these are rare. */
     for (unsigned i = 0; !rc && i < sizeof fcntls / sizeof *fcntls; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(fcntl), 1, SCMP_A1_32(SCMP_CMP_EQ, fcntls[i]));

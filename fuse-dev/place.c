@@ -2,23 +2,26 @@
 /*
  * Completing an mmap: the thread that called it, stopped behind its call, is made to map the machine's memory.
  *
- * It maps from a descriptor that is lent to it for the moment. The descriptor leads to all of the memory, so no other thread may
- * get hold of it: a process with several threads gets a stand-in with descriptors of its own, which does the mapping in
- * the shared address space. So does one that has no descriptor left, as a real mmap needs none.
+ * It maps from a descriptor that is lent to it for the moment. A fork of another thread in that moment would keep a copy, and with it the
+ * mapping, so a process with several threads gets a stand-in with descriptors of its own, which does the mapping in the shared
+ * address space. So does one that has no descriptor left, as a real mmap needs none.
+ *
+ * A process with seccomp filters of its own, which may kill it for a clone, and one that may have no further thread map without a
+ * stand-in, by calls that such a program makes anyway: mmap and close.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "filter.h"
 #include "machine.h"
 #include "maps.h"
+#include "proc.h"
 #include "stub.h"
 #include "supervisor_i.h"
 
@@ -34,6 +37,7 @@ struct placing {
     unsigned fixed, keep;          /* flags of the mmap calls */
     int device_fd;                 /* the caller's */
     int our_fd;
+    struct proc_status status;     /* the caller's; of one that is alone only what was needed */
 };
 
 /* The machine's memory from mfn on, of which nothing is behind its end. */
@@ -76,7 +80,8 @@ static long place_runs(struct placing *placing, struct inject *inject, int their
             return result;
         }
     }
-    if (placing->vma->dont_copy)
+    /* An inherited copy does no harm: the frames are held for it. */
+    if (placing->vma->dont_copy && !placing->status.sandboxed)
         inject_call(inject, SYS_madvise, (uint64_t[6]){ placing->addr, placing->nr_pages * HV_PAGE_SIZE, MADV_DONTFORK });
     return (long)placing->addr;
 }
@@ -121,68 +126,96 @@ static int lend(const struct notice *notice, int our_fd)
     return fd < 0 ? -errno : fd;
 }
 
-/* Placing through a stand-in: the descriptor is lent to it while it waits in a call that the filter reports. */
-static long place_by_stand_in(struct placing *placing, struct inject *inject)
+/* Lends the descriptor to a stopped thread, by a call that the filter reports. Its number there, negative errno. */
+static int lend_by_call(struct placing *placing, struct inject *inject)
 {
     static const uint64_t nothing[6];
-    struct inject stand_in;
     struct notice notice;
-    long result = inject_stand_in(inject, &stand_in);
-    int fd = -1;
+    int fd = -ENOMEM;
 
-    if (result)
-        return -ENOMEM;
-    /* Its copy of the device's descriptor makes room if there is none. */
-    inject_call(&stand_in, SYS_close, (uint64_t[6]){ (uint64_t)placing->device_fd });
-    result = -ENOMEM;
     /* A stop of somebody's (SIGSTOP) can end the call before it was received, or lent to: once more. */
-    for (int tries = 0; tries < MAX_TRIES && fd < 0 && !stand_in.gone; tries++) {
-        if (!inject_call_begin(&stand_in, SYS_remap_file_pages, nothing) ||
-            !receive_from(placing->notice->supervisor, &stand_in, &notice))
+    for (int tries = 0; tries < MAX_TRIES && fd < 0 && !inject->gone; tries++) {
+        if (!inject_call_begin(inject, SYS_remap_file_pages, nothing) ||
+            !receive_from(placing->notice->supervisor, inject, &notice))
             continue;
         fd = lend(&notice, placing->our_fd);
         if (fd < 0)
             answer_error(&notice, -ENOSYS);
-        inject_call_end(&stand_in);
+        inject_call_end(inject);
         if (fd < 0 && fd != -ENOENT && fd != -EINPROGRESS)
             break;
     }
-    if (fd >= 0)
-        result = place(placing, &stand_in, fd, false);
-    inject_dismiss(&stand_in);
-    return result;
+    return fd;
 }
 
-/* Placing by the caller itself, which is alone and has the descriptor for the moment. */
-static long place_alone(struct placing *placing, struct inject *inject, int their_fd)
+/* The end of a descriptor's loan. Left open it would keep the mapping for as long as the process lives. */
+static void take_back(struct placing *placing, struct inject *inject, int their_fd)
 {
-    bool at_once = placing->nr_runs == 1 && stub_prepare(inject);
-    long result = place(placing, inject, their_fd, at_once);
+    long result = inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
 
+    if (result && !inject->gone)
+        machine_log(placing->notice->supervisor->machine, "process %d has a mapping that will last as long as the process: its seccomp "
+                    "filter forbids close(2) (%s). Allow close.", placing->notice->tid, strerror((int)-result));
+}
+
+/* Placing through a stand-in. False: there can be none, and nothing has happened. */
+static bool place_by_stand_in(struct placing *placing, struct inject *inject, long *result)
+{
+    struct inject stand_in;
+    int fd;
+
+    if (inject_stand_in(inject, &stand_in))
+        return inject->gone;
+    /* Its copy of the device's descriptor makes room if there is none. */
+    inject_call(&stand_in, SYS_close, (uint64_t[6]){ (uint64_t)placing->device_fd });
+    fd = lend_by_call(placing, &stand_in);
+    *result = fd < 0 ? -ENOMEM : place(placing, &stand_in, fd, false);
+    inject_dismiss(&stand_in);
+    return true;
+}
+
+/* Placing by the caller itself, which has the descriptor for the moment. */
+static long place_itself(struct placing *placing, struct inject *inject, int their_fd, bool alone)
+{
+    bool at_once = alone && placing->nr_runs == 1 && stub_prepare(inject);
+    long result;
+
+    if (alone && !at_once)
+        placing->status = proc_status(inject->tid);
+    result = place(placing, inject, their_fd, at_once);
     /* No mmap's answer. The program's own code may make calls, but not ours (syscall user dispatch). */
     if (at_once && result == -EFAULT) {
         at_once = false;
         result = place(placing, inject, their_fd, at_once);
     }
     if (!at_once || result < 0)
-        inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
+        take_back(placing, inject, their_fd);
     return result;
 }
 
-/* A process with one thread and nobody who shares its descriptors, as far as its own list of threads tells. */
-static bool is_alone(pid_t tid)
+/* Placing in a stopped thread that has not got the descriptor yet. */
+static long place_elsewhere(struct placing *placing, struct inject *inject)
 {
-    struct stat st;
-    char path[32];
+    long result = -ENOMEM;
+    int fd;
 
-    snprintf(path, sizeof path, "/proc/%d/task", tid);
-    return !stat(path, &st) && st.st_nlink == 3;
+    if (!placing->status.sandboxed && place_by_stand_in(placing, inject, &result))
+        return result;
+    fd = placing->status.sandboxed ? -EMFILE : lend_by_call(placing, inject);
+    if (fd >= 0)
+        return place_itself(placing, inject, fd, false);
+    machine_log(placing->notice->supervisor->machine, "cannot complete an mmap of a Xen device in process %d: it has no descriptor left, and "
+                "%s. Raise its limit of open files (ulimit -n)%s.", placing->notice->tid, placing->status.sandboxed ?
+                "its own seccomp filter may forbid the thread that could do without" : "cannot start the thread that could do without",
+                placing->status.sandboxed ? "" : ", or of tasks (pids.max, ulimit -u)");
+    return -ENOMEM;
 }
 
 /* Stops the caller behind its call and places. False: the caller is gone, or (with *result set) was left alone. */
 static bool place_in_caller(struct placing *placing, struct inject *inject, long *result)
 {
     struct notice *notice = placing->notice;
+    bool alone = proc_is_alone(notice->tid);
     int their_fd = -1, rc = inject_begin(inject, notice->tid);
 
     if (rc) {
@@ -192,7 +225,10 @@ static bool place_in_caller(struct placing *placing, struct inject *inject, long
         answer_error(notice, (int)*result);
         return false;
     }
-    if (is_alone(notice->tid))
+    placing->status.pid = notice->tid;
+    if (!alone)
+        placing->status = proc_status(notice->tid);
+    if (alone || placing->status.sandboxed)
         their_fd = lend(notice, placing->our_fd);
     if (their_fd < 0)
         answer_error(notice, -ENOSYS);
@@ -200,7 +236,12 @@ static bool place_in_caller(struct placing *placing, struct inject *inject, long
         inject_end(inject, 0);
         return false;
     }
-    *result = their_fd >= 0 ? place_alone(placing, inject, their_fd) : place_by_stand_in(placing, inject);
+    if (their_fd < 0 && alone)
+        placing->status = proc_status(notice->tid);
+    *result = their_fd < 0 ? place_elsewhere(placing, inject) : place_itself(placing, inject, their_fd, alone);
+    if (placing->status.sandboxed && (*result == -EPERM || *result == -EFAULT || *result == -ENOSYS))
+        machine_log(notice->supervisor->machine, "cannot complete an mmap of a Xen device in process %d: its own seccomp filter forbids "
+                    "mmap with other arguments than its own (%s). Allow mmap.", notice->tid, strerror((int)-*result));
     return true;
 }
 
@@ -218,7 +259,7 @@ void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, ui
 
     machine_lock_only(m);
     if (placed && result >= 0) {
-        maps_place(m->maps, id, placing.addr);
+        maps_place(m->maps, id, placing.addr, placing.status.pid);
         m->stats.mappings_made++;
     }
     machine_unlock(m);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "stub.h"
 
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -11,6 +9,7 @@
 #include <unistd.h>
 
 #include "maps.h"
+#include "proc.h"
 
 #define STUB_ADDR WINDOW_END
 #define STUB_SIZE 4096
@@ -50,38 +49,13 @@ static bool is_there(pid_t tid)
     return process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)stub_size() && !memcmp(code, stub_begin, stub_size());
 }
 
-/* Of the process, a number in /proc; UINT_MAX if it is not known (before Linux 5.9). */
-static unsigned nr_filters(int pid)
-{
-    unsigned filters = UINT_MAX;
-    char path[32], line[128];
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%d/status", pid);
-    file = fopen(path, "re");
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "Seccomp_filters: %u", &filters) == 1)
-            break;
-    if (file)
-        fclose(file);
-    return filters;
-}
-
-/* Filters besides ours and those that everybody has. They may kill it for a page of code. */
-static bool has_filters(pid_t tid)
-{
-    unsigned everybody = nr_filters(getpid());
-
-    return everybody == UINT_MAX || nr_filters(tid) > everybody + 1;
-}
-
 bool stub_prepare(struct inject *inject)
 {
     const uint64_t args[6] = { STUB_ADDR, STUB_SIZE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, (uint64_t)-1 };
 
     if (is_there(inject->tid))
         return true;
-    if (has_filters(inject->tid) || inject_call(inject, SYS_mmap, args) != (long)STUB_ADDR)
+    if (proc_status(inject->tid).sandboxed || inject_call(inject, SYS_mmap, args) != (long)STUB_ADDR)
         return false;
     for (size_t at = 0; at < stub_size(); at += sizeof(long)) {
         long word;

@@ -86,7 +86,10 @@ static const struct handler {
     { SYS_munmap, handle_munmap },
     { SYS_mremap, handle_mremap },
     { SYS_mprotect, handle_mprotect },
+    { SYS_pkey_mprotect, handle_mprotect },
     { SYS_remap_file_pages, handle_remap_file_pages },
+    { SYS_madvise, handle_madvise },
+    { SYS_shmat, handle_shmat },
     { SYS_ioctl, handle_ioctl },
     { SYS_fcntl, handle_fcntl },
 };

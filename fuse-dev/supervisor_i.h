@@ -57,6 +57,8 @@ void handle_munmap(struct notice *notice);
 void handle_mremap(struct notice *notice);
 void handle_mprotect(struct notice *notice);
 void handle_remap_file_pages(struct notice *notice);
+void handle_madvise(struct notice *notice);
+void handle_shmat(struct notice *notice);
 
 /* place.c: makes vma appear at addr in the address space of the notice's caller and answers the call. id: its mapping; our_fd: the
  * mapping's link, closed here. Without the machine's lock. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that end, move or rearrange device mappings: munmap, mremap, mprotect, remap_file_pages. */
+/* Calls that end, move or rearrange device mappings. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -9,6 +10,11 @@
 #include "machine.h"
 #include "maps.h"
 #include "supervisor_i.h"
+
+static uint64_t pages_up(uint64_t size)
+{
+    return (size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
+}
 
 /* Tells the kernel model that pages left the thread's address space, then what ended altogether. Without the lock. */
 static void pages_left(struct notice *notice, uint64_t start, uint64_t end)
@@ -56,12 +62,10 @@ static bool left_if_only_here(struct notice *notice, uint64_t start, uint64_t en
 
 void handle_munmap(struct notice *notice)
 {
-    uint64_t start = notice->args[0], size = notice->args[1], end;
+    uint64_t start = notice->args[0], size = pages_up(notice->args[1]), end = start + size;
     struct inject inject;
     long result;
 
-    size = (size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
-    end = start + size;
     if (start % HV_PAGE_SIZE || !size || end < start) {
         answer_continue(notice);
         return;
@@ -82,19 +86,49 @@ void handle_munmap(struct notice *notice)
     inject_end(&inject, result);
 }
 
-/* An mremap that is allowed, executed by the stopped thread. The filter reports it again. */
+/* ---- What a process shows of ours ------------------------------------------------------------- */
+
+/* A device mapping in a range of the caller's. */
+struct found {
+    uint64_t link;               /* 0: there is none */
+    uint64_t id;                 /* of the caller's own mapping, 0: inherited by fork */
+    uint64_t addr;               /* where that begins */
+    bool may_write, may_move;
+};
+
+/* Looks at what the process shows: a mapping's own thread may be gone, and forked children have what their parents mapped. */
+static struct found find_shown(struct notice *notice, uint64_t start, uint64_t end)
+{
+    struct maps *maps = notice->supervisor->machine->maps;
+    struct found found = { 0 };
+    struct mapping *mapping;
+    struct vma *vma;
+
+    if (start % HV_PAGE_SIZE || end <= start || !(found.link = maps_shown(maps, notice->tid, start, end)))
+        return found;
+    machine_lock(notice->supervisor->machine);
+    mapping = maps_own(maps, found.link, notice->tid);
+    vma = maps_vma_of(maps, found.link);
+    found.may_write = vma && vma->may_write;
+    found.may_move = !mapping || !mapping->vma->dont_copy;
+    if (mapping) {
+        found.id = mapping->id;
+        found.addr = mapping->addr;
+    }
+    machine_unlock(notice->supervisor->machine);
+    return found;
+}
+
+/* ---- mremap ----------------------------------------------------------------------------------- */
+
+/* An mremap that is allowed, executed by the stopped thread. */
 static long inject_mremap(struct notice *notice, struct inject *inject)
 {
-    struct notice again;
-    bool received = false;
+    uint64_t args[6];
 
-    /* A stop of somebody's (SIGSTOP) can end the call before it was received: once more. */
-    for (int tries = 0; tries < 1000 && !received && !inject->gone; tries++)
-        received = inject_call_begin(inject, SYS_mremap, notice->args) && receive_from(notice->supervisor, inject, &again);
-    if (!received)
-        return -ESRCH;
-    answer_continue(&again);
-    return inject_call_end(inject);
+    memcpy(args, notice->args, sizeof args);
+    args[5] = INJECTED_MAGIC;
+    return inject_call(inject, SYS_mremap, args);
 }
 
 /*
@@ -104,42 +138,28 @@ static long inject_mremap(struct notice *notice, struct inject *inject)
 void handle_mremap(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
-    uint64_t start = notice->args[0], old_size = notice->args[1], new_size = notice->args[2], id = 0, end;
-    bool ours, may_move;
-    struct mapping *mapping = NULL;
+    uint64_t start = notice->args[0], old_size = pages_up(notice->args[1]), new_size = pages_up(notice->args[2]);
+    struct found found = find_shown(notice, start, start + (old_size ? old_size : HV_PAGE_SIZE));
     struct inject inject;
-    size_t cursor = 0;
     long result;
 
-    old_size = (old_size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
-    new_size = (new_size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
-    end = start + (old_size ? old_size : HV_PAGE_SIZE);
-    machine_lock(m);
-    if (end > start)
-        mapping = maps_find(m->maps, notice->tid, start, end, &cursor);
-    /* An address of the window without a mapping of this process is one that a fork inherited. */
-    ours = mapping || (start >= WINDOW_START && start < WINDOW_END);
-    may_move = !mapping || !mapping->vma->dont_copy;
-    if (mapping && mapping->addr == start)
-        id = mapping->id;
-    machine_unlock(m);
-    if (!ours) {
+    if (!found.link) {
         answer_continue(notice);
         return;
     }
-    if (start % HV_PAGE_SIZE || !new_size) {
+    if (!new_size || notice->args[3] & MREMAP_DONTUNMAP) {
         answer_error(notice, -EINVAL);
         return;
     }
-    if (new_size > old_size || (notice->args[3] & MREMAP_FIXED && !may_move) || stop_thread(notice, &inject)) {
+    if (new_size > old_size || (notice->args[3] & MREMAP_FIXED && !found.may_move) || stop_thread(notice, &inject)) {
         answer_error(notice, -EFAULT);
         return;
     }
     result = inject_mremap(notice, &inject);
     if (result >= 0) {
-        if ((uint64_t)result != start && id) {
+        if ((uint64_t)result != start && found.id && found.addr == start) {
             machine_lock(m);
-            maps_place(m->maps, id, (uint64_t)result);
+            maps_place(m->maps, found.id, (uint64_t)result, 0);
             machine_unlock(m);
         }
         if (new_size < old_size)
@@ -148,6 +168,8 @@ void handle_mremap(struct notice *notice)
     inject_end(&inject, result);
 }
 
+/* ---- mprotect --------------------------------------------------------------------------------- */
+
 /*
  * mprotect of a PV kernel's grant mapping: to a real one that is as if the pages were taken away. It unmaps the grants (the byte of a
  * notification is cleared), and what is left is an area in which every access is SIGBUS.
@@ -155,7 +177,7 @@ void handle_mremap(struct notice *notice)
 void handle_mprotect(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
-    uint64_t start = notice->args[0], end = start + ((notice->args[1] + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1));
+    uint64_t start = notice->args[0], end = start + pages_up(notice->args[1]);
     unsigned prot = (unsigned)notice->args[2];
     struct vma_run nothing = { HV_INVALID_MFN, (end - start) / HV_PAGE_SIZE };
     struct mapping *mapping;
@@ -191,19 +213,44 @@ void handle_mprotect(struct notice *notice)
         place_fill(notice, &fill, start, link_fd, 0);
 }
 
+/* ---- Calls that a device does not have -------------------------------------------------------- */
+
 void handle_remap_file_pages(struct notice *notice)
 {
-    struct machine *m = notice->supervisor->machine;
-    uint64_t start = notice->args[0], end = start + notice->args[1];
-    size_t cursor = 0;
-    bool ours;
-
-    machine_lock(m);
-    ours = (start >= WINDOW_START && start < WINDOW_END) ||
-           (end > start && maps_find(m->maps, notice->tid, start, end, &cursor));
-    machine_unlock(m);
-    if (ours)
+    if (find_shown(notice, notice->args[0], notice->args[0] + notice->args[1]).link)
         answer_error(notice, -EINVAL);
     else
         answer_continue(notice);
+}
+
+/* A hole in the memory behind a mapping would be one in the granter's page; Linux has none for character devices. */
+void handle_madvise(struct notice *notice)
+{
+    uint64_t start = notice->args[0];
+    struct found found = find_shown(notice, start, start + pages_up(notice->args[1]));
+
+    if (!found.link)
+        answer_continue(notice);
+    else if (notice->args[2] == MADV_REMOVE)
+        answer_error(notice, found.may_write ? -ENODEV : -EACCES);
+    else
+        answer_error(notice, -EINVAL);
+}
+
+/* shmat over what is there. How much it took away shows when it is done. */
+void handle_shmat(struct notice *notice)
+{
+    struct machine *m = notice->supervisor->machine;
+    uint64_t start = notice->args[1];
+    struct inject inject;
+    long result;
+
+    if (!maps_shown(m->maps, notice->tid, start, UINT64_MAX) || stop_thread(notice, &inject)) {
+        answer_continue(notice);
+        return;
+    }
+    result = inject_call(&inject, SYS_shmat, (uint64_t[6]){ notice->args[0], start, notice->args[2], INJECTED_MAGIC });
+    if (result > 0)
+        pages_left(notice, (uint64_t)result, maps_area_end(m->maps, notice->tid, (uint64_t)result));
+    inject_end(&inject, result);
 }

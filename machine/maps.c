@@ -158,13 +158,15 @@ static struct mapping *find_id(const struct maps *maps, uint64_t id)
     return mapping;
 }
 
-bool maps_place(struct maps *maps, uint64_t id, uint64_t addr)
+bool maps_place(struct maps *maps, uint64_t id, uint64_t addr, pid_t pid)
 {
     struct mapping *mapping = find_id(maps, id);
 
     if (!mapping)
         return false;
     mapping->placed = true;
+    if (pid)
+        mapping->tid = pid;
     maps_index_remove(maps, mapping);
     return maps_index_insert(maps, mapping, addr);
 }

@@ -26,7 +26,7 @@ struct mapping {
     uint64_t id;
     unsigned nr_links;
     struct vma *vma;
-    pid_t tid;                  /* thread that made it; its address space is the mapping's */
+    pid_t tid;                  /* thread that makes it, and its process once placed; its address space is the mapping's */
     uint64_t addr;              /* 0 until placed */
     uint64_t nr_pages;
     uint64_t pages_left;        /* in that address space */
@@ -69,12 +69,18 @@ int maps_fill(struct maps *maps, struct vma *vma, const struct vma_run *runs, si
 uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages);
 /* The vma of a mapping that has the link, NULL if it has ended. */
 struct vma *maps_vma_of(const struct maps *maps, uint64_t number);
-/* The mapping id was placed at addr; false if it has ended meanwhile. */
-bool maps_place(struct maps *maps, uint64_t id, uint64_t addr);
+/* The mapping id was placed at addr, of process pid (0: of the one that it is in); false if it has ended meanwhile. */
+bool maps_place(struct maps *maps, uint64_t id, uint64_t addr, pid_t pid);
 /* The mapping id was placed, at an address that its process does not tell. */
 void maps_settled(struct maps *maps, uint64_t id);
 /* First mapping at or after *cursor (0 to begin) that has pages in [start, end) of tid's address space; NULL if none. */
 struct mapping *maps_find(struct maps *maps, pid_t tid, uint64_t start, uint64_t end, size_t *cursor);
+/* The number of the first link that the process shows in [start, end), wherever it comes from: 0 if there is none. Without the lock. */
+uint64_t maps_shown(const struct maps *maps, pid_t tid, uint64_t start, uint64_t end);
+/* Where the process's area ends that holds addr; addr if there is none. Without the lock. */
+uint64_t maps_area_end(const struct maps *maps, pid_t tid, uint64_t addr);
+/* The mapping of a link that the process shows, if the process made it and not one that it was forked from. */
+struct mapping *maps_own(struct maps *maps, uint64_t number, pid_t tid);
 /* Pages of [start, end) left the mapping's address space. */
 void maps_unmapped(struct maps *maps, struct mapping *mapping, uint64_t start, uint64_t end);
 /* For user_memory_ops.find_vma: what struct user_memory says. */

@@ -104,44 +104,76 @@ struct mapping *maps_find(struct maps *maps, pid_t tid, uint64_t start, uint64_t
 
 /* ---- What processes show ---------------------------------------------------------------------- */
 
-/* The mapping behind a line of /proc/<pid>/maps, if it is one of ours. */
-static struct mapping *parse_line(const struct maps *maps, const char *line, uint64_t *start, uint64_t *end)
+/* The number of the link behind a line of /proc/<pid>/maps, 0 if it is none of ours. */
+static uint64_t parse_line(const struct maps *maps, const char *line, uint64_t *start, uint64_t *end)
 {
     unsigned dev_major, dev_minor;
     const char *slash;
 
     if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*x %x:%x", start, end, &dev_major, &dev_minor) != 4) {
         *start = *end = 0;
-        return NULL;
+        return 0;
     }
     if (dev_major != major(maps->dev) || dev_minor != minor(maps->dev))
-        return NULL;
+        return 0;
     slash = strrchr(line, '/');
-    return slash ? links_find(maps, strtoull(slash + 1, NULL, 10)) : NULL;
+    return slash ? strtoull(slash + 1, NULL, 10) : 0;
 }
 
-/* The first mapping of the process that ends above addr, if it is one of ours. */
-static struct vma *find_in_proc(const struct maps *maps, pid_t tid, uint64_t addr)
+/* The first area of the process that is made from a link of ours, or is any (*number is then its link, or 0), and reaches into [*start, *end),
+ * which become its own. */
+static bool find_area(const struct maps *maps, pid_t tid, bool any, uint64_t *start, uint64_t *end, uint64_t *number)
 {
-    struct mapping *mapping = NULL;
     char path[32], *line = NULL;
+    uint64_t from, to;
+    bool found = false;
     size_t size = 0;
     FILE *file;
 
     snprintf(path, sizeof path, "/proc/%d/maps", tid);
     file = fopen(path, "re");
-    if (!file)
-        return NULL;
-    while (getline(&line, &size, file) > 0) {
-        uint64_t start, end;
-
-        mapping = parse_line(maps, line, &start, &end);
-        if (end > addr)
+    while (file && !found && getline(&line, &size, file) > 0) {
+        *number = parse_line(maps, line, &from, &to);
+        if (from >= *end)
             break;
-        mapping = NULL;
+        found = to > *start && (any || *number);
+    }
+    if (found) {
+        *start = from;
+        *end = to;
     }
     free(line);
-    fclose(file);
+    if (file)
+        fclose(file);
+    return found;
+}
+
+uint64_t maps_shown(const struct maps *maps, pid_t tid, uint64_t start, uint64_t end)
+{
+    uint64_t number;
+
+    return find_area(maps, tid, false, &start, &end, &number) ? number : 0;
+}
+
+uint64_t maps_area_end(const struct maps *maps, pid_t tid, uint64_t addr)
+{
+    uint64_t start = addr, end = addr + 1, number;
+
+    return find_area(maps, tid, true, &start, &end, &number) ? end : addr;
+}
+
+struct mapping *maps_own(struct maps *maps, uint64_t number, pid_t tid)
+{
+    struct mapping *mapping = links_find(maps, number);
+
+    return mapping && same_address_space(mapping->tid, tid) ? mapping : NULL;
+}
+
+/* The mapping that the process has at addr, if it is one of ours. */
+static struct vma *find_in_proc(const struct maps *maps, pid_t tid, uint64_t addr)
+{
+    struct mapping *mapping = links_find(maps, maps_shown(maps, tid, addr, addr + 1));
+
     return mapping ? mapping->vma : NULL;
 }
 
@@ -167,7 +199,7 @@ bool maps_look_around(struct maps *maps)
         while (file && getline(&line, &size, file) > 0) {
             uint64_t start, end;
 
-            mapping = parse_line(maps, line, &start, &end);
+            mapping = links_find(maps, parse_line(maps, line, &start, &end));
             if (mapping)
                 mapping->shown = true;
         }

@@ -105,8 +105,8 @@ print(name_of(other), foreign() > 0)
     machine.quiet()
 
 
-def test_a_process_that_may_not_have_another_thread_cannot_map_in_a_thread_and_is_told_ENOMEM(machine):
-    """The mappings of a process with several threads are made by one more, which lives for that moment only (docs/architecture.md)."""
+def test_a_process_with_threads_that_may_not_have_another_one_maps_all_the_same(machine):
+    """Ordinarily the mappings of such a process are made by one more, which lives for that moment only (docs/architecture.md)."""
     drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
     said = run(machine, """
 offset, refs = share(2)
@@ -118,7 +118,7 @@ limit(resource.RLIMIT_NPROC, resource.getrlimit(resource.RLIMIT_NPROC)[1])
 print(name_of(map_(gntalloc, offset, 2)))
 done.set()
 """, before=drop)
-    assert said == ["ENOMEM", "ok"]
+    assert said == ["ok", "ok"]
     machine.quiet()
 
 

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* What /proc says of a client's thread. */
+#ifndef GNTSIM_FUSE_DEV_PROC_H
+#define GNTSIM_FUSE_DEV_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A process with one thread and nobody who shares its descriptors, as far as its own list of threads tells. */
+bool proc_is_alone(pid_t tid);
+struct proc_status {
+    pid_t pid;                   /* its process; the thread itself if that cannot be told */
+    bool sandboxed;              /* it has seccomp filters besides ours and those that everybody has: they may kill it for a call that it
+                                  * does not make itself */
+};
+struct proc_status proc_status(pid_t tid);
+
+#endif

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""Pages that leave a mapping by other means than a munmap of all of it, calls that no device mapping allows, and programs that allow
+themselves few calls. gone.c and boxed.c say how."""
+import subprocess
+
+import pytest
+
+import harness
+
+ALL, WITHOUT_SECOND = (0, 1, 2, 3), (0, 2, 3)
+
+# What gone.c is to do: the answer, and which pages stay mapped. The second one's byte is cleared when its grant is unmapped.
+REFUSED = {"grow": "EFAULT", "move": "EFAULT", "dontunmap": "EINVAL", "free": "EINVAL", "remove": "ENODEV", "guard": "EINVAL", "rearrange": "EINVAL"}
+TAKES = {"shmat": WITHOUT_SECOND, "mprotect": WITHOUT_SECOND}
+
+
+def check(machine, compiled, where, how, who, answer, left):
+    machine.must("domain", "create", 1)
+    process = machine.popen(1, compiled("gone"), where, how, who, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    refs = [int(word) for word in process.stdout.readline().split()[1:]]
+    assert process.stdout.readline() == "answer %s byte %d page 42\n" % (answer, 1 in left)
+    mapped = {refs.index(row["ref"]) for row in machine.json("dump", "maptrack", 1)["maptrack"]}
+    assert mapped == set(left)
+    machine.audit()
+    process.stdin.close()
+    assert process.wait(harness.PATIENCE) == 0
+    machine.quiet()
+
+
+@pytest.mark.parametrize("how", REFUSED)
+@pytest.mark.parametrize("where", ["window", "fixed"])
+def test_what_no_device_mapping_allows_is_refused_and_changes_nothing(machine, compiled, where, how):
+    check(machine, compiled, where, how, "main", REFUSED[how], ALL)
+
+
+@pytest.mark.parametrize("how", TAKES)
+@pytest.mark.parametrize("where", ["window", "fixed"])
+def test_a_page_that_leaves_a_pv_mapping_is_unmapped_at_once(machine, compiled, where, how):
+    check(machine, compiled, where, how, "main", "ok", TAKES[how])
+
+
+@pytest.mark.parametrize("profile", ["pv", "pvh"])
+@pytest.mark.parametrize("answer", ["errno", "kill"])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_program_that_locked_itself_in_maps_by_the_calls_that_it_makes_itself(machine, compiled, threads, answer, profile):
+    done = machine.exec(1, compiled("boxed"), threads, answer, profile=profile)
+    assert (done.returncode, done.stdout) == (0, "done"), done
+    machine.quiet()
