@@ -15,20 +15,13 @@
 #include "cli.h"
 #include "filter.h"
 #include "libraries.h"
+#include "machine_dir.h"
 #include "ns.h"
 #include "options.h"
+#include "trust.h"
 #include "wire.h"
 
 #define CLIENT_PATIENCE_S 60     /* that an answer may take */
-
-bool client_address(const char *dir, struct sockaddr_un *addr)
-{
-    *addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    if ((size_t)snprintf(addr->sun_path, sizeof addr->sun_path, "%s/control", dir) < sizeof addr->sun_path)
-        return true;
-    fail("the path %s/control is too long for a socket (%zu bytes at most)", dir, sizeof addr->sun_path - 1);
-    return false;
-}
 
 int client_connect(const char *dir)
 {
@@ -36,13 +29,20 @@ int client_connect(const char *dir)
     struct sockaddr_un addr;
     int fd;
 
-    if (!client_address(dir, &addr))
+    if (!machine_dir_address(dir, &addr))
         return -1;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr)) {
-        fail("no machine answers at %s: %s (start one with `gntsim serve --dir %s`)", addr.sun_path, strerror(errno), dir);
+        if (errno == EACCES)
+            fail("%s is another user's: use the machine as that user", addr.sun_path);
+        else
+            fail("no machine answers at %s: %s (start one with `gntsim serve --dir %s`)", addr.sun_path, strerror(errno), dir);
         if (fd >= 0)
             close(fd);
+        return -1;
+    }
+    if (!trust_server(dir, fd)) {
+        close(fd);
         return -1;
     }
     /* A machine that is stopped keeps nobody for ever. */
@@ -176,9 +176,7 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
         return rc ? rc : execute(argv);
     }
     json_object_put(reply);
-    if (fds[0] < 0)
-        return fail("the machine gave no namespace");
-    if (ns_join(fds[1], fds[0]))
+    if (!trust_namespaces(fd, fds[1], fds[0]) || ns_join(fds[1], fds[0]))
         return 1;
     listener = filter_install();
     if (listener == -EBUSY)

@@ -10,9 +10,7 @@
 
 struct wire;
 
-/* The address of a machine's control socket, DIR/control. False after a message: the path is too long. */
-bool client_address(const char *dir, struct sockaddr_un *addr);
-/* Connects to DIR/control. A descriptor, or -1 after a message. */
+/* Connects to DIR/control, if who serves there is to be trusted. A descriptor, or -1 after a message. */
 int client_connect(const char *dir);
 /*
  * Sends one request (taken), with descriptor send_fd (taken, too) unless -1, and waits for the reply; descriptors that come with it are put into fds

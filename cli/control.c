@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct connection {
     struct watch watch;
     struct wire wire;
     bool owner;
+    int from;                    /* as in struct request */
     struct stream *stream;       /* NULL: it carries requests */
     atomic_uint_least64_t waits_since;   /* for its client to read; 0: it does not wait */
     struct connection *next, **pprev;
@@ -136,6 +138,25 @@ bool control_is_recorded(const char *verb)
     return false;
 }
 
+/* With the lock. */
+static bool may(struct request *request, const struct verb *verb)
+{
+    struct hv_domain_info info;
+
+    if (request->from == FROM_OUTSIDE || verb->by == BY_ANYBODY)
+        return true;
+    if (request->from == FROM_NOBODY)
+        control_refuse(request, "the process that connected has ended: whoever asks for %s must live until it is answered", verb->name);
+    else if (verb->by == BY_OUTSIDERS)
+        control_refuse(request, "a program of domain %d may not ask for %s: use it outside of the machine's domains", request->from, verb->name);
+    else if (!hv_domain_info(request->machine->hv, (domid_t)request->from, &info) && info.privileged)
+        return true;
+    else
+        control_refuse(request, "a program of domain %d, which is not privileged, may only look: use %s outside of the machine's domains, or in "
+                       "domain 0", request->from, verb->name);
+    return false;
+}
+
 json_object *control_handle(struct request *request)
 {
     json_object *verb;
@@ -146,14 +167,16 @@ json_object *control_handle(struct request *request)
         return control_refuse(request, "a request has a \"verb\"");
     for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++) {
         for (const struct verb *v = tables[i]; v->name; v++) {
-            json_object *result;
+            json_object *result = NULL;
 
             if (strcmp(v->name, json_object_get_string(verb)))
                 continue;
             machine_lock(request->machine);
-            if (trace_is_on(request->machine) && control_is_recorded(v->name))
-                trace_verb(request->machine, json_object_to_json_string_ext(request->args, JSON_C_TO_STRING_PLAIN));
-            result = v->handle(request);
+            if (may(request, v)) {
+                if (trace_is_on(request->machine) && control_is_recorded(v->name))
+                    trace_verb(request->machine, json_object_to_json_string_ext(request->args, JSON_C_TO_STRING_PLAIN));
+                result = v->handle(request);
+            }
             machine_unlock(request->machine);
             return result;
         }
@@ -246,7 +269,7 @@ static json_object *parse(const char *line)
 static int answer_line(struct connection *connection, const char *line)
 {
     struct request request = { .machine = connection->control->machine, .wire = &connection->wire,
-                               .args = parse(line) };
+                               .args = parse(line), .from = connection->from };
     json_object *reply = json_object_new_object(), *result = control_handle(&request);
 
     json_object_put(request.args);
@@ -328,6 +351,19 @@ static void connection_ready(void *ctx, unsigned events)
     connection_free(connection);
 }
 
+/* Who is at the other end, now that it is fresh: a client of exec moves into a domain later. */
+static int origin(struct machine *m, int fd)
+{
+    struct ucred peer = { .pid = 0 };
+    socklen_t size = sizeof peer;
+    int domain;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.pid <= 0)
+        return FROM_OUTSIDE;     /* of a PID namespace above ours, where no program of a domain can be */
+    domain = machine_domain_of(m, peer.pid);
+    return domain >= 0 ? domain : kill(peer.pid, 0) && errno == ESRCH ? FROM_NOBODY : FROM_OUTSIDE;
+}
+
 static int add_connection(struct control *control, int fd, bool owner)
 {
     struct connection *connection = calloc(1, sizeof *connection);
@@ -340,6 +376,7 @@ static int add_connection(struct control *control, int fd, bool owner)
     fcntl(fd, F_SETFL, O_NONBLOCK);
     connection->control = control;
     connection->owner = owner;
+    connection->from = owner ? FROM_OUTSIDE : origin(control->machine, fd);
     connection->watch = (struct watch){ fd, connection_ready, connection };
     wire_init(&connection->wire, fd);
     pthread_mutex_lock(&control->lock);

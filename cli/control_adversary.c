@@ -197,6 +197,6 @@ const struct verb control_adversary_verbs[] = {
     { "adversary-start", verb_start },
     { "adversary-step", verb_step },
     { "adversary-stop", verb_stop },
-    { "adversary-list", verb_list },
-    { NULL, NULL },
+    { "adversary-list", verb_list, BY_ANYBODY },
+    { 0 },
 };

@@ -75,5 +75,5 @@ const struct verb control_event_verbs[] = {
     { "guest-event-send", verb_event_send },
     { "guest-event-pending", verb_event_pending },
     { "guest-event-close", verb_event_close },
-    { NULL, NULL },
+    { 0 },
 };

@@ -263,5 +263,5 @@ const struct verb control_guest_verbs[] = {
     { "guest-end-deferred", verb_end_deferred },
     { "guest-entry", verb_entry },
     { "guest-version", verb_version },
-    { NULL, NULL },
+    { 0 },
 };

@@ -243,5 +243,5 @@ const struct verb control_guest_memory_verbs[] = {
     { "guest-mapping", verb_mapping },
     { "guest-unmap", verb_unmap },
     { "guest-copy", verb_copy },
-    { NULL, NULL },
+    { 0 },
 };

@@ -13,11 +13,17 @@
 
 struct machine;
 
+enum {
+    FROM_OUTSIDE = -1,
+    FROM_NOBODY = -2,            /* the process that connected had ended before anybody could look */
+};
+
 /* A request being answered. Handlers return the result (owned by the caller) or NULL with error set. */
 struct request {
     struct machine *machine;
     struct wire *wire;           /* the connection, for descriptors that came with the request */
     json_object *args;
+    int from;                    /* the domain that the client's process is in, or one of the following */
     char error[256];
     int fds[WIRE_MAX_FDS];       /* to be sent with the reply, which they belong to */
     unsigned nr_fds;
@@ -48,6 +54,11 @@ bool control_domid(struct request *request, domid_t *out);
 struct verb {
     const char *name;
     json_object *(*handle)(struct request *request);
+    enum {
+        BY_PRIVILEGED,           /* for programs of privileged domains, as a toolstack is one, and from outside of the domains */
+        BY_ANYBODY,              /* changes nothing, and shows no memory */
+        BY_OUTSIDERS,            /* gives what no domain has */
+    } by;
 };
 extern const struct verb control_machine_verbs[], control_fault_verbs[], control_trace_verbs[], control_guest_verbs[],
     control_guest_memory_verbs[], control_event_verbs[], control_adversary_verbs[], control_remote_verbs[];

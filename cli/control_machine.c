@@ -280,16 +280,16 @@ static json_object *verb_supervise(struct request *request)
 }
 
 const struct verb control_machine_verbs[] = {
-    { "domain-list", verb_domain_list },
+    { "domain-list", verb_domain_list, BY_ANYBODY },
     { "domain-create", verb_domain_create },
     { "domain-destroy", verb_domain_destroy },
     { "page-out", verb_page_out },
     { "page-in", verb_page_in },
-    { "dump", verb_dump },
-    { "stats", verb_stats },
-    { "audit", verb_audit },
+    { "dump", verb_dump, BY_ANYBODY },
+    { "stats", verb_stats, BY_ANYBODY },
+    { "audit", verb_audit, BY_ANYBODY },
     { "shutdown", verb_shutdown },
     { "enter", verb_enter },
     { "supervise", verb_supervise },
-    { NULL, NULL },
+    { 0 },
 };

@@ -69,6 +69,6 @@ static json_object *verb_kernel_attach(struct request *request)
 }
 
 const struct verb control_remote_verbs[] = {
-    { "kernel-attach", verb_kernel_attach },
-    { NULL, NULL },
+    { "kernel-attach", verb_kernel_attach, BY_OUTSIDERS },
+    { 0 },
 };

@@ -104,7 +104,7 @@ static json_object *verb_processes(struct request *request)
 const struct verb control_trace_verbs[] = {
     { "trace", verb_trace },
     { "trace-read", verb_trace_read },
-    { "processes", verb_processes },
+    { "processes", verb_processes, BY_ANYBODY },
     { "trace-subscribe", verb_trace_subscribe },
-    { NULL, NULL },
+    { 0 },
 };

@@ -105,7 +105,7 @@ static bool input_let_go(const struct replay_step *in)
 
 static bool input_verb(const struct replay_step *in)
 {
-    struct request request = { .machine = &in->r->machine, .args = in->args };
+    struct request request = { .machine = &in->r->machine, .args = in->args, .from = FROM_OUTSIDE };
     const char *verb = replay_text(in->args, "verb");
 
     if (!verb || (!control_is_recorded(verb) && strcmp(verb, "fault-add")))

@@ -183,3 +183,17 @@ int wire_send(int fd, const char *text, int send_fd)
     wire_clear(&wire);
     return rc > 0 ? 0 : rc ? rc : -ETIMEDOUT;
 }
+
+/* ---- Who is at the other end ------------------------------------------------------------------ */
+
+bool wire_peer(int fd, struct ucred *peer)
+{
+    socklen_t size = sizeof *peer;
+
+    return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &size);
+}
+
+bool wire_trusts(const struct ucred *peer)
+{
+    return peer->uid == geteuid() || peer->uid == 0;
+}

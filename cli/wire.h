@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #define WIRE_MAX_LINE (1u << 20)       /* of a request */
 #define WIRE_MAX_REPLY (1u << 30)
@@ -42,5 +43,9 @@ int wire_flush(struct wire *wire);
 /* Sends text and a newline over a socket that waits, with a descriptor (taken) unless -1. 0 or negative errno
  * (-ETIMEDOUT: the socket's SO_SNDTIMEO has passed). */
 int wire_send(int fd, const char *text, int send_fd);
+/* Who is at the other end of fd. */
+bool wire_peer(int fd, struct ucred *peer);
+/* Our own user, or root, who can do with us as they like anyway. */
+bool wire_trusts(const struct ucred *peer);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "dev_fs.h"
 #include "loops.h"
+#include "member.h"
 #include "ns.h"
 #include "supervisor.h"
 
@@ -113,6 +114,7 @@ const struct machine_way fuse_way = {
     .kill = fuse_kill,
     .wait_killed = fuse_wait_killed,
     .forget = fuse_forget,
+    .domain_of = fuse_domain_of,
     .stop = fuse_stop,
     .close_all = fuse_close_all,
     .destroy = fuse_destroy,

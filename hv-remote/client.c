@@ -35,13 +35,18 @@ static int complain(char *error, size_t size, int rc, const char *format, ...)
 static int connect_to(const char *dir, char *error, size_t size)
 {
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    struct ucred peer = { .uid = (uid_t)-1 };
     int fd, rc;
 
     if ((size_t)snprintf(addr.sun_path, sizeof addr.sun_path, "%s/control", dir) >= sizeof addr.sun_path)
         return complain(error, size, -ENAMETOOLONG, "the path %s/control is too long for a socket", dir);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && !connect(fd, (struct sockaddr *)&addr, sizeof addr))
-        return fd;
+    if (fd >= 0 && !connect(fd, (struct sockaddr *)&addr, sizeof addr)) {
+        if (wire_peer(fd, &peer) && wire_trusts(&peer))
+            return fd;
+        close(fd);
+        return complain(error, size, -EACCES, "the machine at %s is served by another user, %u", addr.sun_path, peer.uid);
+    }
     rc = -errno;
     if (fd >= 0)
         close(fd);

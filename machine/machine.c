@@ -149,6 +149,16 @@ void machine_caller(struct machine *m, pid_t tid)
     m->caller = tid;
 }
 
+int machine_domain_of(struct machine *m, pid_t pid)
+{
+    int domain = -1;
+
+    for (unsigned i = 0; domain < 0 && i < m->nr_ways; i++)
+        if (m->ways[i]->domain_of)
+            domain = m->ways[i]->domain_of(m, pid);
+    return domain;
+}
+
 /* ---- Start and stop --------------------------------------------------------------------------- */
 
 static int prepare_ways(struct machine *m, int *memory_fd)

@@ -65,6 +65,8 @@ struct machine_way {
     void (*wait_killed)(struct machine *m);
     /* With the lock: the last that is heard of a domain. */
     void (*forget)(struct domain *d);
+    /* Without: the domain that a process is in by this way, -1 if in none. */
+    int (*domain_of)(struct machine *m, pid_t pid);
     /* The programs are gone. Ends whatever its loops wait for. */
     void (*stop)(struct machine *m);
     /* With the lock, after the loops and the mappings ended: closes the files that are still open. */
@@ -160,6 +162,9 @@ void machine_settle(struct machine *m);
 /* Lets go of the lock and does what was put off until then. Only now may the result of an operation be published: whoever was to be woken
  * by it has been. */
 void machine_unlock(struct machine *m);
+
+/* The domain that a process is in, whichever way it came there; -1 if in none. Without the lock. */
+int machine_domain_of(struct machine *m, pid_t pid);
 
 /* The following need the lock. */
 

@@ -36,22 +36,46 @@ static bool is_being_executed(pid_t pid)
     return so;
 }
 
-/* Whether the environment that a process was started with has SOCK_ENV=path. */
-static enum kill_verdict has_socket(const void *path, pid_t pid)
+/* *some: it has an environment at all. */
+static char *socket_in(FILE *environment, bool *some)
 {
+    char *line = NULL, *socket = NULL;
     size_t size = 0, name = strlen(SOCK_ENV);
-    bool found = false, some = false;
-    FILE *file = open_of(pid, "environ");
-    char *line = NULL;
 
-    while (file && !found && getdelim(&line, &size, 0, file) > 0) {
-        some = true;
-        found = !strncmp(line, SOCK_ENV "=", name + 1) && !strcmp(line + name + 1, path);
+    while (!socket && getdelim(&line, &size, 0, environment) > 0) {
+        *some = true;
+        if (!strncmp(line, SOCK_ENV "=", name + 1))
+            socket = strdup(line + name + 1);
     }
     free(line);
+    return socket;
+}
+
+char *programs_socket_of(pid_t pid)
+{
+    FILE *file = open_of(pid, "environ");
+    char *socket = NULL;
+    bool some;
+
+    if (file) {
+        socket = socket_in(file, &some);
+        fclose(file);
+    }
+    return socket;
+}
+
+static enum kill_verdict has_socket(const void *path, pid_t pid)
+{
+    FILE *file = open_of(pid, "environ");
+    bool found, some = false;
+    char *socket;
+
     if (!file)
         return KILL_NOT;
+    socket = socket_in(file, &some);
     fclose(file);
+    found = socket && !strcmp(socket, path);
+    free(socket);
     return found ? KILL_IT : !some && is_being_executed(pid) ? KILL_ASK_AGAIN : KILL_NOT;
 }
 

@@ -301,6 +301,22 @@ static void sock_kill(struct domain *d)
     atomic_store(&d->machine->sock->retired, true);
 }
 
+static int sock_domain_of(struct machine *m, pid_t pid)
+{
+    char *socket = programs_socket_of(pid);
+    int domain = -1;
+
+    if (!socket)
+        return -1;
+    machine_lock_only(m);
+    for (const struct sock_listener *l = m->sock->listeners; l && domain < 0; l = l->next)
+        if (!strcmp(l->path, socket))
+            domain = l->domid;
+    pthread_mutex_unlock(&m->lock);
+    free(socket);
+    return domain;
+}
+
 static void sock_wait_killed(struct machine *m)
 {
     char path[sizeof ((struct sock_listener *)NULL)->path];
@@ -353,6 +369,7 @@ const struct machine_way sock_way = {
     .start = sock_start,
     .kill = sock_kill,
     .wait_killed = sock_wait_killed,
+    .domain_of = sock_domain_of,
     .stop = sock_stop,
     .close_all = sock_close_all,
     .destroy = sock_destroy,

@@ -113,5 +113,7 @@ void events_reset(struct sock_events *events);
 
 /* programs.c. SIGKILL to every process that was started with the socket in its environment; with wait until none is left. */
 void programs_kill(const char *path, bool wait);
+/* The socket that a process was started with in its environment, NULL if with none. The caller frees it. */
+char *programs_socket_of(pid_t pid);
 
 #endif

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import threading
 import time
 from typing import Any
@@ -32,6 +33,10 @@ class Control:
             self._socket.close()
             raise NotFound("no machine answers at %s: %s (start one with `gntsim serve --dir %s`)"
                            % (self.path, error.strerror, os.fspath(directory))) from None
+        user = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+        if user not in (os.geteuid(), 0):
+            self._socket.close()
+            raise Refused("connect", "the machine at %s is served by another user, %d: use it as that user" % (self.path, user))
 
     def call(self, verb: str, **arguments: Any) -> Any:
         """The result of a verb. Arguments that are None are left out; Refused if the machine refuses."""

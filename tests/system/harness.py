@@ -101,11 +101,11 @@ def can_unmount():
     return os.geteuid() == 0 or os.path.exists("/etc/mtab")
 
 
-def gntsim(*args, **more):
+def gntsim(*args, command=(GNTSIM,), **more):
     """Runs gntsim to its end. Text in, text out; never longer than PATIENCE."""
     more.setdefault("timeout", PATIENCE)
     more.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run([GNTSIM, *map(str, args)], capture_output=True, text=True, **more)
+    return subprocess.run([*command, *map(str, args)], capture_output=True, text=True, **more)
 
 
 class Dead(AssertionError):
@@ -286,7 +286,8 @@ class Machine:
         return agent
 
     def ctl(self, *words, **more):
-        return gntsim("ctl", "--dir", self.dir, *words, **more)
+        """As whoever serves it."""
+        return gntsim("ctl", "--dir", self.dir, *words, command=self.gntsim, **more)
 
     def must(self, *words):
         done = self.ctl(*words)

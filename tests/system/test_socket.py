@@ -128,7 +128,7 @@ def test_in_a_container_every_agent_of_these_tests_can_work(cage, compiled, ours
         machine.audit()
     finally:
         machine.stop()
-        shutil.rmtree(open_place / "machine")
+        shutil.rmtree(open_place / "machine", ignore_errors=True)
         for path in open_place.iterdir():
             path.unlink()
 

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Whom a client of a machine trusts: it runs its command in namespaces that the machine gives, with libraries and devices that it names. */
+#ifndef GNTSIM_CLI_TRUST_H
+#define GNTSIM_CLI_TRUST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* The user's name, or the number of one who has none. */
+const char *trust_user_name(uid_t uid, char *space, size_t size);
+/* Whether the one who serves the machine at path, at the other end of fd, is our user or root. False after a message. */
+bool trust_server(const char *path, int fd);
+/* Whether namespaces that came over fd are what they should be and belong to who serves there (user_ns_fd -1: none came, so the
+ * other one must be of our own user namespace). False after a message. */
+bool trust_namespaces(int fd, int user_ns_fd, int mount_ns_fd);
+
+#endif
