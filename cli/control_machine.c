@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "control_dump.h"
+#include "dev_fs.h"
 #include "machine.h"
 #include "main_loop.h"
 #include "ns.h"
@@ -197,9 +198,10 @@ static int make_namespace(struct machine *m, struct domain *d)
         rc = fd;
     else if (d->dead)
         rc = -ESRCH;
-    if (!rc && d->ns_fd < 0)
+    if (!rc && d->ns_fd < 0) {
         d->ns_fd = fd;
-    else if (fd >= 0)
+        dev_fs_new_nodes(m->fs, d->id);
+    } else if (fd >= 0)
         close(fd);      /* refused, or somebody else was faster */
     domain_leave(d);
     return rc;

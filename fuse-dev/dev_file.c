@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -109,6 +110,17 @@ static void dev_file_wake(struct file *kernel_file)
 
 /* ---- Open and close --------------------------------------------------------------------------- */
 
+/* As fuse_reply_open, which knows no streams: files that have no offset, so that a limit of file sizes is none of their writes. */
+static int reply_open(fuse_req_t req, const struct dev_file *file)
+{
+    struct fuse_open_out out = {
+        .fh = (uintptr_t)file,
+        .open_flags = FOPEN_DIRECT_IO | (file->file->dev->stream ? FOPEN_STREAM : FOPEN_NONSEEKABLE),
+    };
+
+    return fuse_reply_buf(req, (const char *)&out, sizeof out);
+}
+
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct dev_fs *fs = fuse_req_userdata(req);
@@ -134,8 +146,11 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     rc = -ESTALE;        /* a second open of one inode: the VFS looks the name up again */
     if (node->file)
         goto out;
+    rc = -EINVAL;        /* as of every character device without it */
+    if (fi->flags & O_DIRECT)
+        goto out;
     machine_caller(fs->machine, fuse_req_ctx(req)->pid);
-    rc = kernel_open(d->kernel, node->dev, (unsigned)fi->flags, &file->file);
+    rc = kernel_open(d->kernel, kernel_chardevs[node->index], (unsigned)fi->flags, &file->file);
     if (rc)
         goto out;
     file->fs = fs;
@@ -152,7 +167,6 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fs->files = file;
     d->open_files++;
     fi->fh = (uintptr_t)file;
-    fi->nonseekable = 1;
     fs->machine->stats.fuse_requests++;
 out:
     machine_unlock(fs->machine);
@@ -161,7 +175,7 @@ out:
         fuse_reply_err(req, -rc);
         return;
     }
-    if (fuse_reply_open(req, fi)) {      /* the caller was killed meanwhile: no release will come */
+    if (reply_open(req, file)) {         /* the caller was killed meanwhile: no release will come */
         machine_lock(fs->machine);
         dev_file_put(file);
         machine_unlock(fs->machine);
@@ -394,4 +408,23 @@ void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct f
     fuse_reply_poll(req, events);
     poller_free(before);
     poller_free(poller);
+}
+
+/* ---- What they have not ----------------------------------------------------------------------- */
+
+void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+    (void)ino;
+    (void)datasync;
+    (void)fi;
+    fuse_reply_err(req, EINVAL);
+}
+
+void fs_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
+{
+    (void)mode;
+    (void)offset;
+    (void)length;
+    (void)fi;
+    fuse_reply_err(req, ino_kind(ino) == KIND_DEVICE ? ENODEV : EOPNOTSUPP);
 }

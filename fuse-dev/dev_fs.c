@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PIDFD_OF_A_THREAD O_EXCL      /* PIDFD_THREAD, Linux 6.9 */
@@ -36,6 +37,8 @@ static const struct fuse_lowlevel_ops fs_ops = {
     .read = fs_read,
     .write = fs_write,
     .poll = fs_poll,
+    .fsync = fs_fsync,
+    .fallocate = fs_fallocate,
 };
 
 /* ---- For the supervisors ---------------------------------------------------------------------- */
@@ -98,8 +101,8 @@ void dev_fs_catch_up(struct dev_fs *fs)
 
 int dev_fs_create(struct dev_fs **out, struct machine *m, const char *path)
 {
-    /* Clients may have dropped to another user: the files' mode decides, not who mounted. */
-    char *argv[] = { (char *)"gntsim", (char *)"-oallow_other,fsname=gntsim,subtype=xen", NULL };
+    /* Clients may have dropped to another user: the nodes' modes decide, not who mounted. */
+    char *argv[] = { (char *)"gntsim", (char *)"-oallow_other,default_permissions,fsname=gntsim,subtype=xen", NULL };
     struct fuse_args args = FUSE_ARGS_INIT(2, argv);
     struct dev_fs *fs = calloc(1, sizeof *fs);
 
@@ -107,6 +110,7 @@ int dev_fs_create(struct dev_fs **out, struct machine *m, const char *path)
         return -ENOMEM;
     fs->machine = m;
     fs->next_ino = DEVICE_INO;
+    clock_gettime(CLOCK_REALTIME, &fs->born);
     pthread_mutex_init(&fs->buffer_lock, NULL);
     fs->path = strdup(path);
     fs->session = fuse_session_new(&args, &fs_ops, sizeof fs_ops, fs);
@@ -201,6 +205,7 @@ void dev_fs_destroy(struct dev_fs *fs)
         HASH_DEL(fs->nodes, node);
         free(node);
     }
+    nodes_free(fs);
     while (fs->spare) {
         struct spare *spare = fs->spare;
 

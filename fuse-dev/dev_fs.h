@@ -3,8 +3,9 @@
  * The file system with every domain's device files: /<domid>/<device>, and module parameters in
  * /<domid>.module/<module>/parameters/<name>.
  *
- * Each lookup of a device gives a new inode, so that a descriptor's inode number (which the kernel tells about any
- * process's descriptor) names the open file behind it.
+ * Each lookup of a device by a call that opens it gives a new inode, so that a descriptor's inode number (which the kernel tells about any
+ * process's descriptor) names the open file behind it. This is a regular file, since FUSE serves no open device. For calls that
+ * only name it, as stat and chmod do, there is the node: a character device that nobody can open.
  */
 #ifndef GNTSIM_FUSE_DEV_DEV_FS_H
 #define GNTSIM_FUSE_DEV_DEV_FS_H
@@ -38,6 +39,8 @@ struct dev_file *dev_fs_find(struct dev_fs *fs, pid_t tid, int fd, bool *is_ours
 void dev_fs_catch_up(struct dev_fs *fs);
 
 /* With the machine's lock: */
+/* The nodes of domain id are as new: nobody has seen them yet. */
+void dev_fs_new_nodes(struct dev_fs *fs, domid_t domid);
 struct file *dev_file_kernel(struct dev_file *file);
 struct domain *dev_file_domain(struct dev_file *file);
 void dev_file_get(struct dev_file *file);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of dev_fs share: names (dev_names.c), open devices (dev_file.c), life and loop (dev_fs.c). */
+/* What the files of dev_fs share: names (dev_names.c), nodes (dev_nodes.c), open devices (dev_file.c), life and loop (dev_fs.c). */
 #ifndef GNTSIM_FUSE_DEV_DEV_FS_I_H
 #define GNTSIM_FUSE_DEV_DEV_FS_I_H
 
@@ -8,14 +8,18 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <uthash.h>
 
 #include "async.h"
 #include "dev_fs.h"
 #include "machine.h"
 
-/* Directories and parameters have computed inode numbers: kind << 40 | domid << 8 | index. Devices count up from DEVICE_INO. */
-enum kind { KIND_ROOT, KIND_DOMAIN, KIND_MODULES, KIND_MODULE, KIND_PARAMETERS, KIND_PARAMETER, KIND_DEVICE };
+/*
+ * Directories, parameters and nodes have computed inode numbers: kind << 40 | domid << 8 | index. A node is what programs see of a device by
+ * its name, a character device. What they open by that name is a device: each open another one, counting up from DEVICE_INO.
+ */
+enum kind { KIND_ROOT, KIND_DOMAIN, KIND_MODULES, KIND_MODULE, KIND_PARAMETERS, KIND_PARAMETER, KIND_NODE, KIND_DEVICE };
 #define DEVICE_INO (1ull << 48)
 
 static inline enum kind ino_kind(fuse_ino_t ino)
@@ -25,12 +29,27 @@ static inline enum kind ino_kind(fuse_ino_t ino)
     return ino >= DEVICE_INO ? KIND_DEVICE : (enum kind)(ino >> 40);
 }
 
-/* A device file as looked up; dev_file once it is open. */
+static inline fuse_ino_t static_ino(enum kind kind, domid_t domid, unsigned index)
+{
+    return (fuse_ino_t)kind << 40 | (fuse_ino_t)domid << 8 | index;
+}
+
+static inline domid_t ino_domid(fuse_ino_t ino)
+{
+    return (domid_t)(ino >> 8);
+}
+
+static inline unsigned ino_index(fuse_ino_t ino)
+{
+    return ino & 0xff;
+}
+
+/* A device as looked up to be opened; dev_file once it is open. */
 struct node {
     fuse_ino_t ino;
     uint64_t lookups;
     domid_t domid;
-    const struct chardev *dev;
+    unsigned index;              /* of the device, in kernel_chardevs */
     struct dev_file *file;
     UT_hash_handle hh;
 };
@@ -54,6 +73,8 @@ struct dev_fs {
     dev_t dev;
     fuse_ino_t next_ino;
     struct node *nodes;          /* devices, by ino */
+    struct node_rights *rights;  /* of nodes, by ino, where they are not as new */
+    struct timespec born;
     struct dev_file *files;
     atomic_uint nr_flushed;      /* files with flushed set */
     struct waiting *waiting;     /* reads that wait for data, by id */
@@ -71,6 +92,12 @@ void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 void param_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off);
 void param_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size);
 
+/* dev_nodes.c. With the lock. What stat says of a node, but for its number. */
+void node_stat(struct dev_fs *fs, fuse_ino_t ino, struct stat *st);
+/* As FUSE's setattr; what a node does not have is left out. 0 or negative errno. */
+int node_set(struct dev_fs *fs, fuse_ino_t ino, const struct stat *attr, int to_set);
+void nodes_free(struct dev_fs *fs);
+
 /* dev_file.c. No release of the file is under way, or it has come. */
 void dev_file_settled(struct dev_file *file);
 /* All reply. */
@@ -82,5 +109,7 @@ void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fu
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi);
 void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph);
+void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void fs_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi);
 
 #endif

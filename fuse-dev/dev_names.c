@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The file system's names: directories, attributes, module parameters. */
+#include "asker.h"
 #include "dev_fs_i.h"
 
 #include <assert.h>
@@ -22,24 +23,34 @@ static const struct param {
 };
 #define NR_PARAMS (sizeof params / sizeof *params)
 
-static fuse_ino_t static_ino(enum kind kind, domid_t domid, unsigned index)
+/* Of devices that can be mapped: Python's mmap looks whether a file is long enough. */
+#define DEVICE_SIZE (1ll << 62)
+
+/* A device has the rights of its node. */
+static void fill_device(struct dev_fs *fs, fuse_ino_t ino, struct stat *st)
 {
-    return (fuse_ino_t)kind << 40 | (fuse_ino_t)domid << 8 | index;
+    struct node *node;
+
+    HASH_FIND(hh, fs->nodes, &ino, sizeof ino, node);
+    if (!node)
+        return;
+    node_stat(fs, static_ino(KIND_NODE, node->domid, node->index), st);
+    st->st_mode = S_IFREG | (st->st_mode & ~(mode_t)S_IFMT);
+    st->st_rdev = 0;
+    if (kernel_chardevs[node->index]->ops->mmap)
+        st->st_size = DEVICE_SIZE;
 }
 
-static domid_t ino_domid(fuse_ino_t ino)
+static void fill_attr(struct dev_fs *fs, fuse_ino_t ino, struct stat *st)
 {
-    return (domid_t)(ino >> 8);
-}
-
-static void fill_attr(fuse_ino_t ino, struct stat *st)
-{
-    enum kind kind = ino_kind(ino);
-
-    *st = (struct stat){ .st_ino = ino, .st_nlink = 1, .st_uid = geteuid(), .st_gid = getegid(), .st_blksize = 4096 };
-    switch (kind) {
+    *st = (struct stat){ .st_ino = ino, .st_nlink = 1, .st_uid = geteuid(), .st_gid = getegid(), .st_blksize = 4096,
+                         .st_atim = fs->born, .st_mtim = fs->born, .st_ctim = fs->born };
+    switch (ino_kind(ino)) {
     case KIND_DEVICE:
-        st->st_mode = S_IFREG | 0666;
+        fill_device(fs, ino, st);
+        break;
+    case KIND_NODE:
+        node_stat(fs, ino, st);
         break;
     case KIND_PARAMETER:
         st->st_mode = S_IFREG | 0644;
@@ -51,19 +62,29 @@ static void fill_attr(fuse_ino_t ino, struct stat *st)
     }
 }
 
+/* How long the kernel may remember the attributes: those of devices change by chmod. */
+static double attr_timeout(fuse_ino_t ino)
+{
+    return ino_kind(ino) == KIND_DEVICE || ino_kind(ino) == KIND_NODE ? 0 : FOREVER;
+}
+
 /* ---- Names ------------------------------------------------------------------------------------ */
 
-static fuse_ino_t lookup_device(struct dev_fs *fs, domid_t domid, const char *name)
+static fuse_ino_t lookup_device(struct dev_fs *fs, domid_t domid, const char *name, bool only_named)
 {
-    const struct chardev *dev = kernel_chardev_find(name);
     struct node *node;
+    unsigned index = 0;
 
-    if (!dev)
+    while (kernel_chardevs[index] && strcmp(kernel_chardevs[index]->name, name))
+        index++;
+    if (!kernel_chardevs[index])
         return 0;
+    if (only_named)
+        return static_ino(KIND_NODE, domid, index);
     node = calloc(1, sizeof *node);
     if (!node)
         return 0;
-    *node = (struct node){ .ino = fs->next_ino++, .lookups = 1, .domid = domid, .dev = dev };
+    *node = (struct node){ .ino = fs->next_ino++, .lookups = 1, .domid = domid, .index = index };
     HASH_ADD(hh, fs->nodes, ino, sizeof node->ino, node);
     return node->ino;
 }
@@ -80,16 +101,16 @@ static fuse_ino_t lookup_root(struct dev_fs *fs, const char *name)
     return strcmp(name + end, ".module") ? 0 : static_ino(KIND_MODULES, (domid_t)id, 0);
 }
 
-static fuse_ino_t lookup_name(struct dev_fs *fs, fuse_ino_t parent, const char *name)
+static fuse_ino_t lookup_name(struct dev_fs *fs, fuse_ino_t parent, const char *name, bool only_named)
 {
     domid_t id = ino_domid(parent);
-    unsigned index = parent & 0xff;
+    unsigned index = ino_index(parent);
 
     switch (ino_kind(parent)) {
     case KIND_ROOT:
         return lookup_root(fs, name);
     case KIND_DOMAIN:
-        return lookup_device(fs, id, name);
+        return lookup_device(fs, id, name, only_named);
     case KIND_MODULES:
         for (unsigned i = 0; i < NR_PARAMS; i++)
             if (!strcmp(params[i].module, name))
@@ -107,17 +128,20 @@ static fuse_ino_t lookup_name(struct dev_fs *fs, fuse_ino_t parent, const char *
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct dev_fs *fs = fuse_req_userdata(req);
-    struct fuse_entry_param entry = { .attr_timeout = FOREVER };
+    bool only_named = ino_kind(parent) == KIND_DOMAIN && asker_names_only(fuse_req_ctx(req)->pid);
+    struct fuse_entry_param entry = { 0 };
 
     machine_lock(fs->machine);
-    entry.ino = lookup_name(fs, parent, name);
+    entry.ino = lookup_name(fs, parent, name, only_named);
+    if (entry.ino)
+        fill_attr(fs, entry.ino, &entry.attr);
     machine_unlock(fs->machine);
     if (!entry.ino) {
         fuse_reply_err(req, ENOENT);
         return;
     }
-    fill_attr(entry.ino, &entry.attr);
-    if (ino_kind(entry.ino) != KIND_DEVICE)
+    entry.attr_timeout = attr_timeout(entry.ino);
+    if (ino_kind(parent) != KIND_DOMAIN)
         entry.entry_timeout = 1;
     fuse_reply_entry(req, &entry);
 }
@@ -149,27 +173,53 @@ void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
     fuse_reply_none(req);
 }
 
-void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+static void reply_attr(fuse_req_t req, fuse_ino_t ino)
 {
+    struct dev_fs *fs = fuse_req_userdata(req);
     struct stat st;
 
-    (void)fi;
-    fill_attr(ino, &st);
-    fuse_reply_attr(req, &st, FOREVER);
+    machine_lock_only(fs->machine);
+    fill_attr(fs, ino, &st);
+    machine_unlock(fs->machine);
+    fuse_reply_attr(req, &st, attr_timeout(ino));
 }
 
-/* Device files have nothing to set; O_TRUNC and chmod succeed as on a real node. */
+void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)fi;
+    reply_attr(req, ino);
+}
+
+/* chmod, chown and utimes of a device, by name or by descriptor, are its node's. O_TRUNC succeeds as on a real node. */
 void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
-    (void)attr;
-    (void)to_set;
-    fs_getattr(req, ino, fi);
+    struct dev_fs *fs = fuse_req_userdata(req);
+    fuse_ino_t named = ino_kind(ino) == KIND_NODE ? ino : 0;
+    struct node *node;
+    int rc = 0;
+
+    if (ino_kind(ino) == KIND_DEVICE && to_set & FUSE_SET_ATTR_SIZE && fi) {
+        fuse_reply_err(req, EINVAL);       /* ftruncate */
+        return;
+    }
+    machine_lock_only(fs->machine);
+    if (ino_kind(ino) == KIND_DEVICE) {
+        HASH_FIND(hh, fs->nodes, &ino, sizeof ino, node);
+        named = node ? static_ino(KIND_NODE, node->domid, node->index) : 0;
+    }
+    if (named)
+        rc = node_set(fs, named, attr, to_set);
+    machine_unlock(fs->machine);
+    if (rc)
+        fuse_reply_err(req, -rc);
+    else
+        reply_attr(req, ino);
 }
 
 /* The index-th name in a directory that programs see, NULL after the last. */
 static const char *name_at(fuse_ino_t dir, off_t index)
 {
-    unsigned param = dir & 0xff;
+    unsigned param = ino_index(dir);
 
     switch (ino_kind(dir)) {
     case KIND_DOMAIN:
@@ -186,6 +236,13 @@ static const char *name_at(fuse_ino_t dir, off_t index)
     }
 }
 
+static mode_t entry_type(fuse_ino_t dir, off_t off)
+{
+    if (off >= 2 && ino_kind(dir) == KIND_DOMAIN)
+        return S_IFCHR;
+    return off >= 2 && ino_kind(dir) == KIND_PARAMETERS ? S_IFREG : S_IFDIR;
+}
+
 void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
     char *out = malloc(size);
@@ -197,8 +254,7 @@ void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
         return;
     }
     for (;; off++) {
-        enum kind child = ino_kind(ino) == KIND_DOMAIN || ino_kind(ino) == KIND_PARAMETERS ? KIND_DEVICE : KIND_DOMAIN;
-        struct stat st = { .st_ino = ~0u, .st_mode = child == KIND_DEVICE ? S_IFREG : S_IFDIR };
+        struct stat st = { .st_ino = ~0u, .st_mode = entry_type(ino, off) };
         const char *name = off == 0 ? "." : off == 1 ? ".." : name_at(ino, off - 2);
         size_t need;
 
@@ -226,7 +282,7 @@ void param_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
     machine_lock(fs->machine);
     d = machine_domain(fs->machine, ino_domid(ino));
     if (d)
-        rc = kernel_param_get(d->kernel, params[ino & 0xff].kernel_name, &value);
+        rc = kernel_param_get(d->kernel, params[ino_index(ino)].kernel_name, &value);
     machine_unlock(fs->machine);
     if (rc) {
         fuse_reply_err(req, -rc);
@@ -266,7 +322,7 @@ void param_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size)
     machine_lock(fs->machine);
     d = machine_domain(fs->machine, ino_domid(ino));
     if (d)
-        rc = kernel_param_set(d->kernel, params[ino & 0xff].kernel_name, value);
+        rc = kernel_param_set(d->kernel, params[ino_index(ino)].kernel_name, value);
     machine_unlock(fs->machine);
     if (rc)
         fuse_reply_err(req, -rc);
