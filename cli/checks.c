@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "filter.h"
+#include "libraries.h"
 #include "ns.h"
 #include "sock_way.h"
 
@@ -191,6 +192,14 @@ static void check_socket(struct finding *finding)
           "set GNTSIM_TMPDIR to a directory of a tmpfs, or of a local file system other than an overlay");
 }
 
+static void check_libraries(struct finding *finding)
+{
+    const char *problem = libraries_problem();
+
+    found(finding, !problem, problem ? problem : "gntsim's own libxengnttab and libxenevtchn are there",
+          "install gntsim, or build all of it");
+}
+
 const struct check checks[] = {
     { "processor", check_processor, true, true },
     { "fuse", check_fuse, true, false },
@@ -199,6 +208,7 @@ const struct check checks[] = {
     { "seccomp", check_seccomp, true, false },
     { "tracing", check_tracing, true, false },
     { "socket", check_socket, false, true },
+    { "libraries", check_libraries, false, true },
     { NULL, NULL, false, false },
 };
 

@@ -141,6 +141,7 @@ static int use_socket(int domain, int way, json_object *result, json_object *soc
 {
     json_object *why;
 
+    unsetenv(SOCK_FILES_ENV);    /* another machine's */
     if (libraries_prepend() || setenv(SOCK_ENV, json_object_get_string(socket), 1))
         return 1;
     if (way == WAY_AUTO && json_object_object_get_ex(result, "why", &why))
@@ -148,6 +149,18 @@ static int use_socket(int domain, int way, json_object *result, json_object *soc
                 domain, json_object_get_string(why));
     libraries_look_at(argv[0]);
     return 0;
+}
+
+/*
+ * Where there are device files: makes our libraries, and through them the socket (NULL: it is not wanted), what programs that are linked
+ * with them will use. All others have the device files, and so have those if that cannot be.
+ */
+static void offer_socket(const char *path)
+{
+    unsetenv(SOCK_ENV);          /* another machine's */
+    unsetenv(SOCK_FILES_ENV);
+    if (path && libraries_offer() && !setenv(SOCK_FILES_ENV, "1", 1))
+        setenv(SOCK_ENV, path, 1);
 }
 
 int client_exec(int fd, int domain, const char *profile, int way, char **argv)
@@ -166,15 +179,18 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
     /* A sandbox that forbids this only makes traces differ in addresses. */
     if (json_object_object_get_ex(reply, "result", &result) && json_object_object_get_ex(result, "fixed_addresses", NULL))
         personality((unsigned long)personality(0xffffffff) | ADDR_NO_RANDOMIZE);
-    if (json_object_object_get_ex(reply, "result", &result) && json_object_object_get_ex(result, "socket", &socket)) {
-        if (!json_object_is_type(socket, json_type_string)) {
-            json_object_put(reply);
-            return fail("what answers is no gntsim machine: its socket has no name");
-        }
+    if (!json_object_object_get_ex(reply, "result", &result) || !json_object_object_get_ex(result, "socket", &socket))
+        socket = NULL;
+    if (socket && !json_object_is_type(socket, json_type_string)) {
+        json_object_put(reply);
+        return fail("what answers is no gntsim machine: its socket has no name");
+    }
+    if (socket && fds[0] < 0) {
         rc = use_socket(domain, way, result, socket, argv);
         json_object_put(reply);
         return rc ? rc : execute(argv);
     }
+    offer_socket(socket ? json_object_get_string(socket) : NULL);
     json_object_put(reply);
     if (!trust_namespaces(fd, fds[1], fds[0]) || ns_join(fds[1], fds[0]))
         return 1;

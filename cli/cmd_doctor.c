@@ -28,7 +28,7 @@ static bool all_ok(const struct finding *findings, bool devices)
 static void decide(const struct finding *findings, struct verdict *verdict)
 {
     if (all_ok(findings, true)) {
-        *verdict = (struct verdict){ "device", "device files over FUSE, for any program" };
+        *verdict = (struct verdict){ "device", "device files over FUSE, for any program; gntsim's own libraries for those that are linked with them" };
         snprintf(verdict->why, sizeof verdict->why, "nothing is missing");
         return;
     }

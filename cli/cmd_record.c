@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <gntsim/kernel.h>
+#include <gntsim/socket.h>
 
 #include "cli.h"
 #include "options.h"
@@ -62,6 +64,13 @@ static int parse(struct arguments *a, const char *verb, const char *letters, con
     return 0;
 }
 
+/* What is recorded and played are calls on device files, also where a program's library would reach the devices in another way. */
+static void use_device_files(void)
+{
+    unsetenv(SOCK_ENV);
+    unsetenv(SOCK_FILES_ENV);
+}
+
 int cmd_record(int argc, char **argv)
 {
     static const char *const lines[] = { "  -o, --output FILE  the record (default " DEFAULT_FILE ")",
@@ -79,6 +88,7 @@ int cmd_record(int argc, char **argv)
     out = fopen(path, "we");
     if (!out)
         return fail("%s: %s", path, strerror(errno));
+    use_device_files();
     status = record_run(out, a.rest, a.domain);
     if (fclose(out) && status >= 0)
         status = -errno;
@@ -117,6 +127,7 @@ int cmd_replay_device(int argc, char **argv)
     status = load(&record, a.rest[0]);
     if (status)
         return status;
+    use_device_files();
     status = replay_run(&record, a.rest[0], a.rest + 1);
     record_free(&record);
     if (status == -EPROTO)

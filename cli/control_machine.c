@@ -214,13 +214,32 @@ static json_object *enter_by_socket(struct request *request, struct domain *d)
     const char *path;
     int rc;
 
-    path = sock_way_path(d, &rc);
+    path = sock_way_path(d, false, &rc);
     if (!path)
         return control_refuse(request, "cannot make a socket for domain %u: %s", d->id, strerror(-rc));
     result = control_done();
     json_object_object_add(result, "socket", json_object_new_string(path));
     if (d->machine->no_devices)
         json_object_object_add(result, "why", json_object_new_string(d->machine->no_devices));
+    return result;
+}
+
+/* The domain's namespaces; with_socket: and its socket in there. A machine that can make no socket has device files all the same. */
+static json_object *enter_by_devices(struct request *request, struct domain *d, bool with_socket)
+{
+    struct machine *m = request->machine;
+    int rc = make_namespace(m, d), no_socket;
+    const char *path;
+    json_object *result;
+
+    if (rc)
+        return control_refuse(request, "cannot make a namespace for domain %u: %s", d->id, strerror(-rc));
+    if (!control_give(request, d->ns_fd) || (m->user_ns_fd >= 0 && !control_give(request, m->user_ns_fd)))
+        return control_refuse(request, "cannot give the namespace of domain %u: %s", d->id, strerror(errno));
+    result = control_done();
+    path = with_socket ? sock_way_path(d, true, &no_socket) : NULL;
+    if (path)
+        json_object_object_add(result, "socket", json_object_new_string(path));
     return result;
 }
 
@@ -260,12 +279,7 @@ static json_object *verb_enter(struct request *request)
         return control_refuse(request, "this machine has no device files: %s", m->no_devices);
     if (way == WAY_SOCKET || m->no_devices)
         return say_clock(m, enter_by_socket(request, d));
-    rc = make_namespace(m, d);
-    if (rc)
-        return control_refuse(request, "cannot make a namespace for domain %u: %s", id, strerror(-rc));
-    if (!control_give(request, d->ns_fd) || (m->user_ns_fd >= 0 && !control_give(request, m->user_ns_fd)))
-        return control_refuse(request, "cannot give the namespace of domain %u: %s", id, strerror(errno));
-    return say_clock(m, control_done());
+    return say_clock(m, enter_by_devices(request, d, way == WAY_AUTO && m->libraries));
 }
 
 static json_object *verb_supervise(struct request *request)

@@ -80,6 +80,7 @@ static void choose_ways(int way, struct machine_config *config, char *why, size_
     if (way == WAY_DEVICE || (way == WAY_AUTO && checks_device_way(why, size))) {
         config->ways[0] = &fuse_way;
         config->ways[1] = &sock_way;
+        config->libraries = way == WAY_AUTO;
     } else {
         config->no_devices = why;
         config->ways[0] = &sock_way;

@@ -28,28 +28,74 @@ static bool has_them(const char *dir)
     return !access(path, R_OK);
 }
 
-int libraries_prepend(void)
+/* The directory that has them; false: none. */
+static bool find_them(char path[PATH_MAX])
 {
-    char self[PATH_MAX], dir[2 * PATH_MAX], path[PATH_MAX], *value;
-    const char *before = getenv("LD_LIBRARY_PATH");
+    char self[PATH_MAX], dir[2 * PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    int rc;
 
     self[n > 0 ? n : 0] = 0;
     if (strrchr(self, '/'))
         *strrchr(self, '/') = 0;
     for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
         snprintf(dir, sizeof dir, "%s/%s", self, places[i]);
-        if (!realpath(dir, path) || !has_them(path))
-            continue;
-        rc = before && before[0] ? asprintf(&value, "%s:%s", path, before) : asprintf(&value, "%s", path);
-        if (rc < 0 || setenv("LD_LIBRARY_PATH", value, 1))
-            return fail("no memory");
-        free(value);
-        return 0;
+        if (realpath(dir, path) && has_them(path))
+            return true;
     }
-    return fail("gntsim's own libxengnttab.so.1 and libxenevtchn.so.1 are neither in %s/%s nor in %s/%s: install gntsim, or build all of it",
-                self, places[0], self, places[1]);
+    return false;
+}
+
+/* With the directory before or behind what LD_LIBRARY_PATH has. False: no memory. */
+static bool add_to_path(const char *dir, bool before)
+{
+    const char *old = getenv("LD_LIBRARY_PATH");
+    char *value;
+    bool added;
+
+    if (!old || !old[0])
+        return !setenv("LD_LIBRARY_PATH", dir, 1);
+    if (asprintf(&value, "%s:%s", before ? dir : old, before ? old : dir) < 0)
+        return false;
+    added = !setenv("LD_LIBRARY_PATH", value, 1);
+    free(value);
+    return added;
+}
+
+const char *libraries_problem(void)
+{
+    char dir[PATH_MAX];
+
+    return find_them(dir) ? NULL : "gntsim's own libxengnttab.so.1 and libxenevtchn.so.1 are not where this program looks for them";
+}
+
+int libraries_prepend(void)
+{
+    char dir[PATH_MAX];
+
+    if (!find_them(dir))
+        return fail("gntsim's own libxengnttab.so.1 and libxenevtchn.so.1 are neither in %s nor in %s, from where this program is: "
+                    "install gntsim, or build all of it", places[0], places[1]);
+    return add_to_path(dir, true) ? 0 : fail("no memory");
+}
+
+/* A program without the sanitizer of its libraries would not start. */
+static bool have_sanitizer(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    return true;
+#endif
+#endif
+    return false;
+}
+
+bool libraries_offer(void)
+{
+    char dir[PATH_MAX];
+
+    return !have_sanitizer() && find_them(dir) && add_to_path(dir, false);
 }
 
 /* ---- Programs that cannot use them ------------------------------------------------------------ */

@@ -25,7 +25,7 @@ static const struct option_row {
     { OPT_SEED, { "seed", required_argument, NULL, OPT_SEED }, "  --seed N         of everything drawn by lot (default 20261121)" },
     { OPT_CLOCK, { "clock", required_argument, NULL, OPT_CLOCK }, "  --clock MODE     the machine's time: real (default), virtual, auto" },
     { OPT_FAULT, { "fault", required_argument, NULL, OPT_FAULT }, "  --fault FILE     fault rules, JSON; - is standard input" },
-    { OPT_WAY, { "way", required_argument, NULL, OPT_WAY }, "  --way WAY        how programs reach the devices: auto (default), device, socket" },
+    { OPT_WAY, { "way", required_argument, NULL, OPT_WAY }, "  --way WAY        how programs reach the devices: auto (default: device files, and gntsim's libraries), device, socket" },
     { OPT_TRACE, { "trace", required_argument, NULL, OPT_TRACE }, "  --trace FILE     everything that happens goes there, a line of JSON each" },
     { OPT_DETAIL, { "detail", no_argument, NULL, OPT_DETAIL }, "  --detail         also beginnings of calls, memory of programs, timers, upcalls" },
     { OPT_CHROME, { "chrome", no_argument, NULL, OPT_CHROME }, "  --chrome         in the format of chrome://tracing and ui.perfetto.dev" },

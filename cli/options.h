@@ -7,8 +7,9 @@
 
 /* How programs reach the devices. */
 enum {
-    WAY_AUTO,                    /* device files if they can be served, else the socket */
-    WAY_DEVICE,
+    WAY_AUTO,                    /* device files, and the socket for programs that are linked with the libraries; where there can be no files
+                                    the socket */
+    WAY_DEVICE,                  /* device files, and nobody's libraries but the program's own */
     WAY_SOCKET,
 };
 

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <gntsim/socket.h>
+
 #include "async.h"
 #include "dev_fs.h"
 #include "machine.h"
@@ -19,7 +21,7 @@ struct call {
     struct kreq kreq;
     struct user_mem user_mem;
     struct notice notice;
-    struct dev_file *file;
+    struct machine_file file;
     void (*finish)(struct call *call);       /* answers and frees it; without the lock */
     struct vma *vma;                         /* of an mmap */
     long result;
@@ -42,24 +44,45 @@ static void call_done(struct kreq *kreq, long result)
         assert(errno == EAGAIN);
 }
 
+static void put_dev_file(void *file)
+{
+    dev_file_put(file);
+}
+
+/*
+ * The open device behind the caller's descriptor, with a reference: a device file, or what our own library has in its place. False: none;
+ * *is_ours: but the descriptor is one of the file system's.
+ */
+static bool find_file(const struct notice *notice, int fd, struct machine_file *file, bool *is_ours)
+{
+    struct dev_fs *fs = notice->supervisor->machine->fs;
+    struct dev_file *found = dev_fs_find(fs, notice->tid, fd, is_ours);
+
+    if (!found)
+        return fd >= SOCK_FILES_MIN_FD && !*is_ours && dev_fs_find_elsewhere(fs, notice->tid, fd, file);
+    *file = (struct machine_file){ .kernel = dev_file_kernel(found), .domain = dev_file_domain(found), .owner = found,
+                                   .put = put_dev_file, .mapping_ended = dev_file_mapping_ended };
+    return true;
+}
+
 /* Has the kernel model decide about a notified call on file (a reference, taken); finish answers it, now or later. */
-static void call_start(struct notice *notice, struct dev_file *file, long (*start)(struct call *call),
+static void call_start(struct notice *notice, const struct machine_file *file, long (*start)(struct call *call),
                        void (*finish)(struct call *call))
 {
     struct supervisor *supervisor = notice->supervisor;
     struct machine *m = supervisor->machine;
-    struct domain *d = dev_file_domain(file);
+    struct domain *d = file->domain;
     struct call *call = calloc(1, sizeof *call);
 
     if (!call) {
         machine_lock(m);
-        dev_file_put(file);
+        file->put(file->owner);
         machine_unlock(m);
         answer_error(notice, -ENOMEM);
         return;
     }
     call->notice = *notice;
-    call->file = file;
+    call->file = *file;
     call->finish = finish;
     call->user_mem = (struct user_mem){ m, notice->tid };
     call->kreq = (struct kreq){ .done = call_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
@@ -114,14 +137,14 @@ static void mmap_finish(struct call *call)
 
     machine_lock_only(m);      /* the operation has begun */
     if (!rc) {
-        rc = maps_add(m->maps, call->vma, call->notice.tid, dev_file_mapping_ended, &mapping, &fd);
+        rc = maps_add(m->maps, call->vma, call->notice.tid, call->file.mapping_ended, &mapping, &fd);
         if (rc)
             kernel_vma_close(call->vma);
     }
     if (rc) {
         if (rc == -EAGAIN)
             m->stats.mmap_eagain++;
-        dev_file_put(call->file);
+        call->file.put(call->file.owner);
         machine_unlock(m);
         answer_error(&call->notice, rc);
         free(call);
@@ -141,16 +164,16 @@ static long mmap_start(struct call *call)
 {
     const uint64_t *args = call->notice.args;
 
-    return kernel_mmap(dev_file_kernel(call->file), args[5], args[1], (unsigned)args[2], (unsigned)args[3], &call->vma, &call->kreq);
+    return kernel_mmap(call->file.kernel, args[5], args[1], (unsigned)args[2], (unsigned)args[3], &call->vma, &call->kreq);
 }
 
 void handle_mmap(struct notice *notice)
 {
+    struct machine_file file;
     bool is_ours;
-    struct dev_file *file = dev_fs_find(notice->supervisor->machine->fs, notice->tid, (int)notice->args[4], &is_ours);
 
-    if (file)
-        call_start(notice, file, mmap_start, mmap_finish);
+    if (find_file(notice, (int)notice->args[4], &file, &is_ours))
+        call_start(notice, &file, mmap_start, mmap_finish);
     else if (is_ours)
         answer_error(notice, -ENODEV);
     else
@@ -176,7 +199,7 @@ static long fill_start(struct call *call)
 
 static long ioctl_start(struct call *call)
 {
-    call->result = kernel_ioctl(dev_file_kernel(call->file), (unsigned)call->notice.args[1], call->notice.args[2], &call->kreq);
+    call->result = kernel_ioctl(call->file.kernel, (unsigned)call->notice.args[1], call->notice.args[2], &call->kreq);
     return call->kreq.fill.vma ? fill_start(call) : call->result;
 }
 
@@ -187,7 +210,7 @@ static void ioctl_finish(struct call *call)
     if (call->kreq.fill.vma)
         place_fill(&call->notice, &call->kreq.fill, call->fill_addr, call->fill_fd, call->result);
     machine_lock_only(m);
-    dev_file_put(call->file);
+    call->file.put(call->file.owner);
     machine_unlock(m);
     if (call->kreq.fill.vma) {
         free(call->kreq.fill.runs);
@@ -198,17 +221,22 @@ static void ioctl_finish(struct call *call)
     free(call);
 }
 
-/* FIOASYNC is the one command for any file that FUSE does not have. */
-static void handle_fioasync(struct notice *notice, struct dev_file *file)
+/* FIOASYNC is the one command for any file that FUSE does not have. (Sockets have it.) */
+static void handle_fioasync(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
+    bool is_ours;
+    struct dev_file *file = dev_fs_find(m->fs, notice->tid, (int)notice->args[0], &is_ours);
     struct user_mem user_mem = { m, notice->tid };
     struct user_memory mem = user_mem_of(&user_mem);
-    bool knows = dev_file_kernel(file)->dev->async;
     int on, rc = -ENOTTY;
 
+    if (!file) {
+        answer_continue(notice);
+        return;
+    }
     machine_lock_only(m);
-    if (knows)
+    if (dev_file_kernel(file)->dev->async)
         rc = mem.ops->read(mem.ctx, &on, notice->args[2], sizeof on);
     if (!rc)
         async_enable(file, (int)notice->args[0], on);
@@ -219,15 +247,15 @@ static void handle_fioasync(struct notice *notice, struct dev_file *file)
 
 void handle_ioctl(struct notice *notice)
 {
+    struct machine_file file;
     bool is_ours;
-    struct dev_file *file = dev_fs_find(notice->supervisor->machine->fs, notice->tid, (int)notice->args[0], &is_ours);
 
-    if (!file)
-        answer_continue(notice);
-    else if ((unsigned)notice->args[1] == FIOASYNC)
-        handle_fioasync(notice, file);
+    if ((unsigned)notice->args[1] == FIOASYNC)
+        handle_fioasync(notice);
+    else if (find_file(notice, (int)notice->args[0], &file, &is_ours))
+        call_start(notice, &file, ioctl_start, ioctl_finish);
     else
-        call_start(notice, file, ioctl_start, ioctl_finish);
+        answer_continue(notice);
 }
 
 /* The kernel keeps these settings; we take note of them. */

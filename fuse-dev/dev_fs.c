@@ -59,19 +59,39 @@ static int stat_descriptor(pid_t tid, int fd, struct statx *stx)
     return rc;
 }
 
+/* What file a descriptor of a thread is. False: it has no such descriptor. */
+static bool identify(pid_t tid, int fd, struct statx *stx)
+{
+    char path[48];
+
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, fd);
+    /* DONT_SYNC: the answer must not need ourselves. */
+    return !syscall(SYS_statx, AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, stx) ||
+           (errno == EACCES && !stat_descriptor(tid, fd, stx));
+}
+
+bool dev_fs_find_elsewhere(struct dev_fs *fs, pid_t tid, int fd, struct machine_file *file)
+{
+    struct statx stx;
+    bool found;
+
+    if (!identify(tid, fd, &stx))
+        return false;
+    machine_lock_only(fs->machine);
+    found = machine_find_file(fs->machine, makedev(stx.stx_dev_major, stx.stx_dev_minor), stx.stx_ino, file);
+    machine_unlock(fs->machine);
+    return found;
+}
+
 struct dev_file *dev_fs_find(struct dev_fs *fs, pid_t tid, int fd, bool *is_ours)
 {
     struct dev_file *file = NULL;
     fuse_ino_t ino;
     struct node *node;
     struct statx stx;
-    char path[48];
 
     *is_ours = false;
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, fd);
-    /* DONT_SYNC: the answer must not need ourselves. */
-    if (syscall(SYS_statx, AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, &stx) &&
-        (errno != EACCES || stat_descriptor(tid, fd, &stx)))
+    if (!identify(tid, fd, &stx))
         return NULL;
     if (makedev(stx.stx_dev_major, stx.stx_dev_minor) != fs->dev)
         return NULL;

@@ -16,6 +16,7 @@
 #include <gntsim/kernel.h>
 
 struct machine;
+struct machine_file;
 struct dev_fs;
 struct dev_file;
 
@@ -34,6 +35,8 @@ void dev_fs_destroy(struct dev_fs *fs);
 /* The open device behind descriptor fd of thread tid, with a reference, or NULL. Takes no lock; *is_ours: fd belongs to
  * this file system. The result needs the machine's lock to be used. */
 struct dev_file *dev_fs_find(struct dev_fs *fs, pid_t tid, int fd, bool *is_ours);
+/* The open device of another way that the descriptor stands for, with a reference; false: none. */
+bool dev_fs_find_elsewhere(struct dev_fs *fs, pid_t tid, int fd, struct machine_file *file);
 /* Waits until every release that a close before this call has caused is served: the kernel sends it by the way, and
  * whoever closed a device expects the next call, wherever it arrives, to find it closed. Takes no lock. */
 void dev_fs_catch_up(struct dev_fs *fs);

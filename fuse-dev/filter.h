@@ -8,9 +8,11 @@
 #ifndef GNTSIM_FUSE_DEV_FILTER_H
 #define GNTSIM_FUSE_DEV_FILTER_H
 
+#include <gntsim/socket.h>
+
 /* What the server's own injected calls carry so that they pass. A client that copies it gains nothing: its mmap of a device
  * then fails with FUSE's own ENODEV, and the end of a mapping is seen all the same, a little later. */
-#define INJECTED_MMAP_FLAG 0x40000000u       /* in flags: a bit that means something with MAP_HUGETLB only */
+#define INJECTED_MMAP_FLAG SOCK_MMAP_FLAG    /* in flags; gntsim's libraries' mappings of memory pass by it, too */
 #define INJECTED_MAGIC     0x676e7473u       /* in the first argument that munmap, mremap and shmat do not have */
 
 /* Advice that old headers do not know (Linux 6.13). */

@@ -30,6 +30,8 @@ static int fuse_prepare(struct machine *m, int *memory_fd)
         if (rc)
             fprintf(stderr, "gntsim: cannot open the place of the machine's memory: %s\n", strerror(-rc));
     }
+    if (!rc)
+        m->socket_dir = SOCKETS_DIR;
     if (rc && m->user_ns_fd >= 0) {
         close(m->user_ns_fd);
         m->user_ns_fd = -1;

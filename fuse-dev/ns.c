@@ -131,7 +131,7 @@ static int cover(const char *path)
 /* What of the host's /dev is shown as it is: not what is made here, nor what a machine around this one made. */
 static bool is_shown(const char *name)
 {
-    static const char *const hidden[] = { ".", "..", "xen", "ptmx", STAGE_NAME, HOST_DEV_NAME };
+    static const char *const hidden[] = { ".", "..", "xen", "ptmx", STAGE_NAME, SOCKETS_NAME, HOST_DEV_NAME };
 
     for (unsigned i = 0; i < sizeof hidden / sizeof *hidden; i++)
         if (!strcmp(name, hidden[i]))
@@ -200,7 +200,8 @@ static int build_dev(void)
         close(tree);
     if (!dir)
         return complain("cannot read /dev");
-    if (mkdir("/dev/xen", 0755) || mkdir(STAGE_DIR, 0700) || mkdir(STAGE_MEM, 0700) || mkdir(STAGE_FS, 0755))
+    if (mkdir("/dev/xen", 0755) || mkdir(STAGE_DIR, 0700) || mkdir(STAGE_MEM, 0700) || mkdir(STAGE_FS, 0755) ||
+        mkdir(SOCKETS_DIR, 0700))
         return complain("cannot make directories in the machine's /dev");
     if (mount("gntsim-memory", STAGE_MEM, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=100%"))
         return complain("cannot mount a tmpfs for the machine's memory");

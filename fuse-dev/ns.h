@@ -15,10 +15,13 @@
 #define STAGE_DIR  "/dev/" STAGE_NAME
 #define STAGE_MEM  STAGE_DIR "/mem"         /* private tmpfs of maps.h */
 #define STAGE_FS   STAGE_DIR "/fs"          /* dev_fs.h is mounted here */
+/* Inside the domains' namespaces as well: */
+#define SOCKETS_NAME ".gntsim-sockets"
+#define SOCKETS_DIR  "/dev/" SOCKETS_NAME
 
 /*
  * Moves the calling process, which must have one thread, into namespaces of its own and builds a /dev there: the host's
- * nodes, STAGE_DIR, an empty /dev/xen, and room for module parameters under /sys/module. *user_ns_fd: a descriptor of the new
+ * nodes, STAGE_DIR, SOCKETS_DIR, an empty /dev/xen, and room for module parameters under /sys/module. *user_ns_fd: a descriptor of the new
  * user namespace, or -1 if none was needed. Negative errno after a message on stderr.
  */
 int ns_enter_machine(int *user_ns_fd);

@@ -42,6 +42,20 @@ static struct xenevtchn_handle *new_handle(xentoollog_logger *logger, const stru
     return h;
 }
 
+/* By the domain's socket if there is one in sight. */
+static int open_device(struct xenevtchn_handle *h, int flags)
+{
+    int rc = SOCK_UNREACHABLE;
+
+    h->backend = &evtchn_socket;
+    if (sock_client_path())
+        rc = h->backend->open(h, flags);
+    if (rc != SOCK_UNREACHABLE)
+        return rc;
+    h->backend = &evtchn_devfile;
+    return h->backend->open(h, flags);
+}
+
 /* NULL with errno, and nothing left open, if rc is not 0. */
 static struct xenevtchn_handle *opened(struct xenevtchn_handle *h, int rc)
 {
@@ -62,10 +76,10 @@ xenevtchn_handle *xenevtchn_open(xentoollog_logger *logger, unsigned int flags)
         errno = EINVAL;
         return NULL;
     }
-    h = new_handle(logger, sock_client_path() ? &evtchn_socket : &evtchn_devfile);
+    h = new_handle(logger, &evtchn_devfile);
     if (!h)
         return NULL;
-    return opened(h, h->backend->open(h, O_RDWR | (flags & XENEVTCHN_NO_CLOEXEC ? 0 : O_CLOEXEC)));
+    return opened(h, open_device(h, O_RDWR | (flags & XENEVTCHN_NO_CLOEXEC ? 0 : O_CLOEXEC)));
 }
 
 xenevtchn_handle *xenevtchn_fdopen(xentoollog_logger *logger, int fd, unsigned int flags)

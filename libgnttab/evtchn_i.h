@@ -17,7 +17,7 @@
 #include "toolcore_i.h"
 
 struct evtchn_backend {
-    /* Fills in h->fd, which polls readable when an event is pending and is read for ports. */
+    /* Fills in h->fd, which polls readable when an event is pending and is read for ports. The socket's: 0, -1 or SOCK_UNREACHABLE. */
     int (*open)(struct xenevtchn_handle *h, int flags);
     /* A handle for somebody else's descriptor, which it takes only if it succeeds. */
     int (*fdopen)(struct xenevtchn_handle *h, int fd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The back end of a gntsim machine without device files. Events come over the event socket, the rest goes over a connection. */
+/* The back end of a gntsim machine. Events come over the event socket, the rest goes over a connection. */
 #include "evtchn_i.h"
 
 #include <errno.h>
@@ -7,17 +7,18 @@
 
 static int socket_open(struct xenevtchn_handle *h, int flags)
 {
-    h->fd = sock_client_open(&h->client, "evtchn", flags);
-    return h->fd < 0 ? -1 : 0;
+    int fd = sock_client_open(&h->client, "evtchn", flags);
+
+    if (fd < 0)
+        return fd;
+    h->fd = fd;
+    return 0;
 }
 
 static int socket_fdopen(struct xenevtchn_handle *h, int fd)
 {
-    if (sock_client_adopt(&h->client, fd)) {
-        h->client.fd = -1;       /* stays the caller's */
-        sock_client_close(&h->client);
+    if (sock_client_adopt(&h->client, fd))
         return -1;
-    }
     h->fd = fd;
     return 0;
 }

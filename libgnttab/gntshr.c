@@ -39,7 +39,7 @@ static struct ioctl_gntalloc_alloc_gref *new_request(uint32_t domid, int count, 
 
     if (length < sizeof *req)
         length = sizeof *req;
-    req = malloc(length);
+    req = calloc(1, length);     /* all of it may be sent, also what the device is to fill in */
     if (!req)
         return NULL;
     req->domid = (uint16_t)domid;

@@ -18,10 +18,18 @@ static const struct {
     [GNT_DEVICE_GNTALLOC] = { "gntshr", false },
 };
 
-/* The one place that decides how a new handle reaches its device. */
-static const struct gnt_backend *choose_backend(void)
+/* The one place that decides how a new handle reaches its device. As open(2). */
+static int open_device(struct xengntdev_handle *h, enum gnt_device device)
 {
-    return sock_client_path() ? &gnt_socket : &gnt_devfiles;
+    int fd = SOCK_UNREACHABLE;
+
+    h->backend = &gnt_socket;
+    if (sock_client_path())
+        fd = h->backend->open(h, device);
+    if (fd != SOCK_UNREACHABLE)
+        return fd;
+    h->backend = &gnt_devfiles;
+    return h->backend->open(h, device);
 }
 
 static int restrict_handle(Xentoolcore__Active_Handle *active_handle, domid_t domid)
@@ -39,7 +47,7 @@ struct xengntdev_handle *gnt_handle_open(enum gnt_device device, xentoollog_logg
     if (!h)
         return NULL;
     *h = (struct xengntdev_handle) {
-        .backend = choose_backend(),
+        .backend = &gnt_devfiles,
         .fd = -1,
         .context = sides[device].context,
         .logger = logger,
@@ -57,7 +65,7 @@ struct xengntdev_handle *gnt_handle_open(enum gnt_device device, xentoollog_logg
         if (!h->logger)
             goto fail;
     }
-    h->fd = h->backend->open(h, device);
+    h->fd = open_device(h, device);
     if (h->fd < 0)
         goto fail;
     return h;

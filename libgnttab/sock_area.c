@@ -73,7 +73,7 @@ static bool find_in_text(uint64_t addr, struct sock_area *area)
 
 bool sock_area_find(struct sock_client *client, uint64_t addr, struct sock_area *area)
 {
-    char name[256];
+    char name[256] = "";        /* valgrind does not know that the query fills it */
     struct procmap_query query = { .size = sizeof query, .query_flags = PROCMAP_QUERY_COVERING_OR_NEXT_VMA, .query_addr = addr,
                                    .vma_name_size = sizeof name, .vma_name_addr = (uintptr_t)name };
     int fd = sock_client_maps(client);
@@ -95,7 +95,7 @@ static void *place_runs(const struct sock_answer *answer, size_t length)
     char *area;
 
     if (reply->nr_runs == 1)
-        return mmap(NULL, length, (int)reply->map_prot, MAP_SHARED, answer->fd, (off_t)(answer->runs[0].page << GNT_PAGE_SHIFT));
+        return mmap(NULL, length, (int)reply->map_prot, MAP_SHARED | SOCK_MMAP_FLAG, answer->fd, (off_t)(answer->runs[0].page << GNT_PAGE_SHIFT));
     area = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (area == MAP_FAILED)
         return area;
@@ -104,7 +104,7 @@ static void *place_runs(const struct sock_answer *answer, size_t length)
 
         if (size > length - done)
             size = length - done;
-        if (mmap(area + done, size, (int)reply->map_prot, MAP_SHARED | MAP_FIXED, answer->fd,
+        if (mmap(area + done, size, (int)reply->map_prot, MAP_SHARED | MAP_FIXED | SOCK_MMAP_FLAG, answer->fd,
                  (off_t)(answer->runs[i].page << GNT_PAGE_SHIFT)) == MAP_FAILED) {
             int saved_errno = errno;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The back end of a gntsim machine without device files: the domain's socket. */
+/* The back end of a gntsim machine: the domain's socket. */
 #include "handle_i.h"
 
 #include <fcntl.h>
@@ -50,9 +50,12 @@ static int socket_open(struct xengntdev_handle *h, enum gnt_device device)
 
         free(client);
         errno = saved_errno;
-        return -1;
+        return fd;
     }
     h->priv = client;
+    /* Now: a program that changes its root later may find no /proc there. */
+    if (device == GNT_DEVICE_GNTDEV)
+        sock_client_maps(client);
     return fd;
 }
 
@@ -74,10 +77,12 @@ static void *take_mapping(struct sock_client *client, const struct sock_answer *
 {
     void *area = MAP_FAILED;
 
-    if (!answer->reply->mapped && answer->reply->nr_runs)
-        area = sock_area_place(answer, length);
-    else
+    if (answer->reply->mapped || !answer->reply->nr_runs)
         errno = -answer->reply->mapped;
+    else if (answer->fd < 0)
+        errno = EMFILE;          /* there was no room for the descriptor, which comes by itself only */
+    else
+        area = sock_area_place(answer, length);
     sock_client_end(client);
     return area;
 }
@@ -88,9 +93,9 @@ static void *socket_mmap(struct xengntdev_handle *h, size_t length, int prot, ui
     struct iovec part = { &request, sizeof request };
     struct sock_answer answer;
 
-    if (sock_client_begin(h->priv, &part, 1, &answer))
-        return MAP_FAILED;
-    return take_mapping(h->priv, &answer, length);
+    if (!sock_client_begin(h->priv, &part, 1, &answer))
+        return take_mapping(h->priv, &answer, length);
+    return sock_client_is_forbidden(h->priv) ? mmap(NULL, length, prot, MAP_SHARED, h->fd, (off_t)index) : MAP_FAILED;
 }
 
 static void *socket_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, void *arg, const uint64_t *index, size_t length, int prot,
@@ -109,8 +114,11 @@ static void *socket_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, vo
     struct sock_answer answer;
 
     *requested = -1;
-    if (sock_client_begin(h->priv, parts, 2, &answer))
-        return MAP_FAILED;
+    if (sock_client_begin(h->priv, parts, 2, &answer)) {
+        if (sock_client_is_forbidden(h->priv))
+            *requested = ioctl(h->fd, cmd, arg);
+        return *requested ? MAP_FAILED : mmap(NULL, length, prot, MAP_SHARED, h->fd, (off_t)*index);
+    }
     sock_answer_apply(&answer, arg, size);
     if (answer.reply->result >= 0) {
         *requested = 0;
@@ -123,9 +131,12 @@ static void *socket_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, vo
 
 static int socket_get_offset_for_vaddr(struct xengntdev_handle *h, struct ioctl_gntdev_get_offset_for_vaddr *where)
 {
+    struct sock_client *client = h->priv;
     struct sock_area area;
 
-    if (!sock_area_find(h->priv, where->vaddr, &area) || !area.is_gntdev) {
+    if (client->is_known && sock_client_maps(client) < 0)
+        return ioctl(h->fd, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, where);
+    if (!sock_area_find(client, where->vaddr, &area) || !area.is_gntdev) {
         errno = EINVAL;
         return -1;
     }

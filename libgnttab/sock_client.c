@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -24,19 +25,12 @@ const char *sock_client_path(void)
 /* What a failed call on the connection means to a user of the device. */
 static int fail_with(int error)
 {
-    switch (error) {
-    case ENOTSOCK:               /* restricted: another file is in its place */
-        errno = ENOTTY;
-        break;
-    case EBADF:
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-        errno = error;
-        break;
-    default:
-        errno = ENODEV;          /* the machine is gone */
-    }
+    static const int passed_on[] = { EBADF, ENOMEM, EMFILE, ENFILE, EPERM, ENOSYS };
+
+    errno = error == ENOTSOCK ? ENOTTY : ENODEV;       /* another file is in its place; the machine is gone */
+    for (unsigned i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
+        if (error == passed_on[i])
+            errno = error;
     return -1;
 }
 
@@ -147,7 +141,7 @@ static int receive_reply(struct sock_client *client, struct sock_answer *answer)
             client->buffer = bigger;
             client->capacity = capacity;
         }
-        n = receive_packet(client->own_fd, client->buffer + used, client->capacity - used, &answer->fd);
+        n = receive_packet(client->own.fd, client->buffer + used, client->capacity - used, &answer->fd);
         if (n < 0)
             return -1;
         used += (size_t)n;
@@ -165,51 +159,104 @@ static int receive_reply(struct sock_client *client, struct sock_answer *answer)
 
 /* ---- Connections ------------------------------------------------------------------------------ */
 
-static void forget_connection(struct sock_client *client)
+static bool is_handle(const struct sock_client *client, const struct sock_fd *fd)
 {
-    if (client->own_fd >= 0 && client->own_fd != client->fd)
-        close(client->own_fd);
-    client->own_fd = -1;
+    return fd->fd == client->handle.fd;
 }
 
-/* A connection of our own to the device that another process's connection, or an event socket, is about. */
-static int attach(struct sock_client *client, struct iovec *part)
+static void forget_connection(struct sock_client *client)
 {
+    if (!is_handle(client, &client->own))
+        sock_fd_close(&client->own);
+    client->own = SOCK_FD_NONE;
+}
+
+/* Out of the way of the program's own descriptors, where the machine is asked about calls on them. */
+static struct sock_fd settle(const struct sock_client *client, int fd)
+{
+    return sock_fd_of(client->is_known ? sock_fd_lift(fd) : fd);
+}
+
+/* A connection of our own to the device that the handle, another process's connection or an event socket, is about. */
+static int attach(struct sock_client *client)
+{
+    uint32_t events_attach = SOCK_EVENTS_ATTACH;
+    struct sock_header header = { sizeof header, SOCK_ATTACH };
+    struct iovec over_events = { &events_attach, sizeof events_attach }, over_connection = { &header, sizeof header };
     int fds[2], rc;
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+    if (!sock_fd_is_there(&client->handle) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
         return -1;
-    rc = send_all(client->fd, part, 1, fds[1]);
+    rc = send_all(client->handle.fd, client->has_events ? &over_events : &over_connection, 1, fds[1]);
     close(fds[1]);
     if (rc) {
         close(fds[0]);
         return rc;
     }
-    client->own_fd = fds[0];
+    forget_connection(client);   /* the parent's, if this is a child */
+    client->own = settle(client, fds[0]);
     client->pid = getpid();
     return 0;
 }
 
-static int attach_child(struct sock_client *client)
+/* The connection is this process's, and is what it was. With the lock. */
+static int check_connection(struct sock_client *client)
 {
-    uint32_t events_attach = SOCK_EVENTS_ATTACH;
-    struct sock_header header = { sizeof header, SOCK_ATTACH };
-    struct iovec over_events = { &events_attach, sizeof events_attach }, over_connection = { &header, sizeof header };
-    int before = client->own_fd, rc;
-
-    /* Whatever thread of the parent held the lock is not here. */
-    pthread_mutex_init(&client->lock, NULL);
-    pthread_mutex_lock(&client->lock);
-    rc = attach(client, client->has_events ? &over_events : &over_connection);
-    if (!rc && before != client->fd)
-        close(before);           /* the parent's */
-    return rc;
+    if (client->pid != getpid())
+        return attach(client);
+    /* Whoever restricts a handle, or closes it, does so to what he knows of. */
+    if (!client->has_events && !is_handle(client, &client->own) && !sock_fd_is_there(&client->handle))
+        return -1;
+    if (sock_fd_is_there(&client->own))
+        return 0;
+    return is_handle(client, &client->own) ? -1 : attach(client);
 }
 
 static void client_init(struct sock_client *client)
 {
-    *client = (struct sock_client){ .fd = -1, .own_fd = -1, .pid = getpid(), .maps_fd = -1 };
+    *client = (struct sock_client){ .handle = SOCK_FD_NONE, .own = SOCK_FD_NONE, .pid = getpid(), .maps = SOCK_FD_NONE,
+                                    .is_known = secure_getenv(SOCK_FILES_ENV) != NULL };
     pthread_mutex_init(&client->lock, NULL);
+}
+
+/* Connects to the machine. -1 and errno. */
+static int reach(const char *path)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    int fd;
+
+    if (strlen(path) >= sizeof addr.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(addr.sun_path, path);
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof addr)) {
+        /* A machine that is gone leaves a name that nobody listens to, or none: as without the devices. */
+        int error = errno == ECONNREFUSED ? ENXIO : errno;
+
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+/* The device is open. fd: what came with the reply, and stands for it; -1: the connection does. */
+static void opened(struct sock_client *client, const char *device, int flags, int fd)
+{
+    client->has_events = !strcmp(device, "evtchn");
+    if (fd >= 0)
+        client->handle = settle(client, fd);
+    if (client->has_events) {
+        client->own = settle(client, client->own.fd);
+    } else if (fd >= 0) {
+        sock_fd_close(&client->own);
+        client->own = client->handle;
+    }
+    /* The handle lives as long as a descriptor of the device does; what else there is is our own affair. */
+    if (!(flags & O_CLOEXEC))
+        fcntl(client->handle.fd, F_SETFD, 0);
 }
 
 int sock_client_open(struct sock_client *client, const char *device, int flags)
@@ -217,80 +264,106 @@ int sock_client_open(struct sock_client *client, const char *device, int flags)
     struct sock_open request = { .header = { sizeof request, SOCK_OPEN }, .magic = SOCK_MAGIC, .version = SOCK_VERSION,
                                  .flags = (uint32_t)flags & (O_ACCMODE | O_NONBLOCK) };
     struct iovec part = { &request, sizeof request };
-    struct sockaddr_un addr = { .sun_family = AF_UNIX };
-    const char *path = sock_client_path();
     struct sock_answer answer;
-    int64_t result;
+    int64_t result = -ENODEV;
+    int saved_errno;
 
     client_init(client);
-    if (strlen(path) >= sizeof addr.sun_path || strlen(device) >= sizeof request.device) {
+    if (strlen(device) >= sizeof request.device) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    strcpy(addr.sun_path, path);
     strcpy(request.device, device);
-    client->own_fd = socket(AF_UNIX, SOCK_SEQPACKET | (flags & O_CLOEXEC ? SOCK_CLOEXEC : 0), 0);
-    if (client->own_fd < 0)
-        return -1;
-    client->fd = client->own_fd;
-    /* A machine that is gone leaves a name that nobody listens to, or none: as without the devices. */
-    if (connect(client->own_fd, (struct sockaddr *)&addr, sizeof addr)) {
-        errno = errno == ECONNREFUSED ? ENXIO : errno;
-        goto fail;
+    if (client->is_known)
+        request.flags |= SOCK_OPEN_KNOWN;
+    client->own = sock_fd_of(reach(sock_client_path()));
+    if (client->own.fd < 0)
+        return client->is_known && errno != EMFILE && errno != ENFILE && errno != ENOMEM ? SOCK_UNREACHABLE : -1;
+    client->handle = client->own;
+    if (!sock_client_begin(client, &part, 1, &answer)) {
+        result = answer.reply->result;
+        if (!result)
+            opened(client, device, flags, answer.fd);
+        sock_client_end(client);
+        if (!result)
+            return client->handle.fd;
+        errno = (int)-result;
     }
-    if (sock_client_begin(client, &part, 1, &answer))
-        goto fail;
-    result = answer.reply->result;
-    if (!result && answer.fd >= 0) {
-        client->fd = answer.fd;
-        client->has_events = true;
-        /* The event socket is what lives as long as a descriptor of the device does; the connection is our own affair. */
-        if (!(flags & O_CLOEXEC))
-            fcntl(client->fd, F_SETFD, 0);
-        fcntl(client->own_fd, F_SETFD, FD_CLOEXEC);
-    }
-    sock_client_end(client);
-    if (!result)
-        return client->fd;
-    errno = (int)-result;
-
-fail:
-    {
-        int saved_errno = errno;
-
-        sock_client_close(client);
-        errno = saved_errno;
-    }
+    saved_errno = errno;
+    sock_client_close(client);
+    errno = saved_errno;
     return -1;
 }
 
 int sock_client_adopt(struct sock_client *client, int event_fd)
 {
-    uint32_t events_attach = SOCK_EVENTS_ATTACH;
-    struct iovec part = { &events_attach, sizeof events_attach };
+    int saved_errno;
 
     client_init(client);
-    client->fd = event_fd;
+    client->handle = sock_fd_of(event_fd);
     client->has_events = true;
-    return attach(client, &part);
+    if (!attach(client))
+        return 0;
+    saved_errno = errno;
+    client->handle = SOCK_FD_NONE;
+    sock_client_close(client);
+    errno = saved_errno;
+    return -1;
 }
 
 int sock_client_close(struct sock_client *client)
 {
-    int rc = 0;
+    int rc = 0, handle = client->handle.fd;
 
     forget_connection(client);
-    if (client->maps_fd >= 0)
-        close(client->maps_fd);
-    if (client->fd >= 0)
-        rc = close(client->fd);
+    sock_fd_close(&client->maps);
+    if (handle >= 0)
+        rc = close(handle);
     pthread_mutex_destroy(&client->lock);
     free(client->buffer);
-    *client = (struct sock_client){ .fd = -1, .own_fd = -1, .maps_fd = -1 };
+    *client = (struct sock_client){ .handle = SOCK_FD_NONE, .own = SOCK_FD_NONE, .maps = SOCK_FD_NONE };
     return rc;
 }
 
 /* ---- Calls ------------------------------------------------------------------------------------ */
+
+/* Those that a mistake of the program's own raises must reach it. */
+static void block_signals(sigset_t *before)
+{
+    static const int never[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
+    sigset_t all;
+
+    sigfillset(&all);
+    for (unsigned i = 0; i < sizeof never / sizeof *never; i++)
+        sigdelset(&all, never[i]);
+    pthread_sigmask(SIG_BLOCK, &all, before);
+}
+
+/*
+ * Handlers run after the request, as they do after an ioctl: one that uses the handle itself, or does not come back, would find or leave it in
+ * the middle of a request.
+ */
+static void lock(struct sock_client *client)
+{
+    sigset_t before;
+
+    block_signals(&before);
+    /* Whatever thread of the parent held the lock is not here. */
+    if (client->pid != getpid())
+        pthread_mutex_init(&client->lock, NULL);
+    pthread_mutex_lock(&client->lock);
+    client->signals = before;
+}
+
+static void unlock(struct sock_client *client)
+{
+    sigset_t before = client->signals;
+    int saved_errno = errno;
+
+    pthread_mutex_unlock(&client->lock);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = saved_errno;
+}
 
 int sock_client_begin(struct sock_client *client, struct iovec *parts, int nr, struct sock_answer *answer)
 {
@@ -305,27 +378,29 @@ int sock_client_begin(struct sock_client *client, struct iovec *parts, int nr, s
         return -1;
     }
     header->size = (uint32_t)size;
-    if (client->pid != getpid())
-        rc = attach_child(client);
-    else
-        rc = pthread_mutex_lock(&client->lock);
+    lock(client);
+    rc = check_connection(client);
     if (!rc)
-        rc = send_all(client->own_fd, parts, nr, -1);
+        rc = send_all(client->own.fd, parts, nr, -1);
     if (!rc) {
         rc = receive_reply(client, answer);
         /* What else of a reply comes would be taken for the next one. */
         if (rc)
-            shutdown(client->own_fd, SHUT_RDWR);
+            shutdown(client->own.fd, SHUT_RDWR);
     }
-    if (!rc)
-        return 0;
-    pthread_mutex_unlock(&client->lock);
-    return -1;
+    if (rc)
+        unlock(client);
+    return rc;
 }
 
 void sock_client_end(struct sock_client *client)
 {
-    pthread_mutex_unlock(&client->lock);
+    unlock(client);
+}
+
+bool sock_client_is_forbidden(const struct sock_client *client)
+{
+    return client->is_known && (errno == EPERM || errno == ENOSYS);
 }
 
 int sock_client_maps(struct sock_client *client)
@@ -333,14 +408,15 @@ int sock_client_maps(struct sock_client *client)
     pid_t pid = getpid();
 
     /* The parent's shows the parent's. */
-    if (client->maps_fd >= 0 && client->maps_pid != pid) {
-        close(client->maps_fd);
-        client->maps_fd = -1;
+    if (client->maps.fd >= 0 && (client->maps_pid != pid || !sock_fd_is_there(&client->maps)))
+        sock_fd_close(&client->maps);
+    if (client->maps.fd < 0) {
+        int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+
+        client->maps = fd < 0 ? SOCK_FD_NONE : settle(client, fd);
     }
-    if (client->maps_fd < 0)
-        client->maps_fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
     client->maps_pid = pid;
-    return client->maps_fd;
+    return client->maps.fd;
 }
 
 void sock_answer_apply(const struct sock_answer *answer, void *arg, size_t size)
@@ -371,7 +447,7 @@ int sock_client_ioctl(struct sock_client *client, unsigned long cmd, void *arg, 
     int64_t result;
 
     if (sock_client_begin(client, parts, size ? 2 : 1, &answer))
-        return -1;
+        return sock_client_is_forbidden(client) ? ioctl(client->handle.fd, cmd, arg) : -1;
     sock_answer_apply(&answer, arg, size);
     result = answer.reply->result;
     sock_client_end(client);
@@ -389,7 +465,7 @@ ssize_t sock_client_write(struct sock_client *client, const void *bytes, size_t 
     int64_t result;
 
     if (sock_client_begin(client, parts, 2, &answer))
-        return -1;
+        return sock_client_is_forbidden(client) ? write(client->handle.fd, bytes, size) : -1;
     result = answer.reply->result;
     sock_client_end(client);
     if (result >= 0)

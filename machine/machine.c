@@ -159,6 +159,14 @@ int machine_domain_of(struct machine *m, pid_t pid)
     return domain;
 }
 
+bool machine_find_file(struct machine *m, dev_t dev, ino_t ino, struct machine_file *file)
+{
+    for (unsigned i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->find_file && m->ways[i]->find_file(m, dev, ino, file))
+            return true;
+    return false;
+}
+
 /* ---- Start and stop --------------------------------------------------------------------------- */
 
 static int prepare_ways(struct machine *m, int *memory_fd)
@@ -188,7 +196,7 @@ static void set_up(struct machine *m, const struct machine_config *config)
 {
     *m = (struct machine){ .nr_frames = config->nr_frames ? config->nr_frames : DEFAULT_FRAMES,
                            .profile = config->profile ? config->profile : &kernel_profile_pv,
-                           .verbose = config->verbose, .no_devices = config->no_devices,
+                           .verbose = config->verbose, .no_devices = config->no_devices, .libraries = config->libraries,
                            .seed = config->seed ? config->seed : MACHINE_DEFAULT_SEED, .user_ns_fd = -1, .timer_fd = -1 };
     clock_start(&m->clock, config->virtual_clock);
     pthread_mutex_init(&m->lock, NULL);

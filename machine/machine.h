@@ -52,6 +52,15 @@ struct machine_stats {
     uint64_t events;             /* upcalls delivered to guest kernels */
 };
 
+/* An open device, for another way than the one that keeps it. Needs the lock. */
+struct machine_file {
+    struct file *kernel;
+    struct domain *domain;
+    void *owner;                 /* of the reference */
+    void (*put)(void *owner);    /* gives it back */
+    void (*mapping_ended)(struct file *file);    /* for maps_add: the same for a mapping's */
+};
+
 /* How programs reach the devices of a machine. A function that a way does not need is NULL. */
 struct machine_way {
     /* Before the models, in a process with one thread. *memory_fd: a directory for the memory (maps.h), to be set by the way if it
@@ -67,6 +76,8 @@ struct machine_way {
     void (*forget)(struct domain *d);
     /* Without: the domain that a process is in by this way, -1 if in none. */
     int (*domain_of)(struct machine *m, pid_t pid);
+    /* With the lock: the open device that a descriptor stands for, of which stat(2) says this; with a reference. False: none. */
+    bool (*find_file)(struct machine *m, dev_t dev, ino_t ino, struct machine_file *file);
     /* The programs are gone. Ends whatever its loops wait for. */
     void (*stop)(struct machine *m);
     /* With the lock, after the loops and the mappings ended: closes the files that are still open. */
@@ -84,6 +95,7 @@ struct machine_config {
     uint64_t seed;               /* of everything that is drawn by lot; 0: MACHINE_DEFAULT_SEED */
     bool virtual_clock;
     const char *no_devices;      /* why fuse-dev's is not among the ways; stays the caller's */
+    bool libraries;              /* its programs get gntsim's libraries beside the device files, unless they are told otherwise */
     const struct machine_way *ways[MACHINE_MAX_WAYS + 1];   /* ends with NULL; the first that offers one gives the place for memory */
 };
 
@@ -111,6 +123,8 @@ struct machine {
     struct sock_server *sock;    /* sock-dev's */
     struct remote *remotes;      /* hv-remote's */
     const char *no_devices;      /* why programs get no device files; NULL: they do */
+    bool libraries;              /* as configured */
+    const char *socket_dir;      /* fuse-dev's: a directory that the programs of its domains see, and nobody else; NULL: none */
     int epoll_fd;                /* the main loop's */
     int timer_fd;                /* the kernels' next deadline */
     int moment_fd;               /* when to look for ended mappings again */
@@ -170,6 +184,8 @@ int machine_domain_of(struct machine *m, pid_t pid);
 
 /* Before a call into a kernel: the client's thread that makes it. Until machine_unlock. */
 void machine_caller(struct machine *m, pid_t tid);
+/* The open device behind a descriptor that is of no way's own making, as find_file above. */
+bool machine_find_file(struct machine *m, dev_t dev, ino_t ino, struct machine_file *file);
 /* Puts it off until the lock is free. */
 void machine_later(struct machine *m, struct machine_later *later);
 void machine_log(const struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));

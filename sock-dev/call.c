@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <xen/sys/evtchn.h>
 
@@ -169,12 +171,31 @@ static bool call_attach(struct sock_conn *conn, size_t size, const char **why)
     }
     conn->in_fd = -1;
     conn->file->refs++;
-    if (conn_create(conn->server, fd, conn->domid, conn->file)) {
+    if (conn_create(conn->server, fd, conn->domid, 0, conn->file)) {
         sock_file_put(conn->file);
         *why = "an attachment that is no socket of packets";
         return false;
     }
     return true;             /* no reply: it would be somebody else's */
+}
+
+/* Another connection to the device that was opened, whose other end is the reply's descriptor. */
+static int open_known(struct sock_conn *conn)
+{
+    int fds[2], rc;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+        return -errno;
+    conn->file->refs++;
+    rc = conn_create(conn->server, fds[0], conn->domid, conn->peer, conn->file);
+    if (rc) {
+        sock_file_put(conn->file);
+        close(fds[1]);
+        return rc;
+    }
+    sock_file_known_by(conn->file, fds[1]);
+    conn->out_fd = fds[1];
+    return 0;
 }
 
 static bool call_open(struct sock_conn *conn, size_t size, const char **why)
@@ -194,9 +215,12 @@ static bool call_open(struct sock_conn *conn, size_t size, const char **why)
         return reply(conn);
     }
     dev = kernel_chardev_find(request->device);
-    rc = !dev ? -ENOENT : !d ? -ENODEV : sock_file_open(server, d, dev, request->flags, &conn->file);
-    if (!rc && !strcmp(dev->name, "evtchn")) {
-        rc = events_create(conn->file, &conn->out_fd);
+    rc = !dev ? -ENOENT : !d ? -ENODEV : sock_file_open(server, d, dev, request->flags & ~SOCK_OPEN_KNOWN, &conn->file);
+    if (!rc) {
+        if (!strcmp(dev->name, "evtchn"))
+            rc = events_create(conn->file, &conn->out_fd);
+        else if (request->flags & SOCK_OPEN_KNOWN)
+            rc = open_known(conn);
         if (rc) {
             sock_file_put(conn->file);
             conn->file = NULL;

@@ -298,7 +298,7 @@ void conn_hang_up(struct sock_conn *conn)
     shutdown(conn->fd, SHUT_RDWR);
 }
 
-int conn_create(struct sock_server *server, int fd, domid_t domid, struct sock_file *file)
+int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer, struct sock_file *file)
 {
     struct sock_conn *conn = calloc(1, sizeof *conn);
     struct ucred cred = { 0 };
@@ -313,7 +313,8 @@ int conn_create(struct sock_server *server, int fd, domid_t domid, struct sock_f
     /* Whatever its sender made of it: the thread waits in it. */
     fcntl(fd, F_SETFL, 0);
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size);
-    *conn = (struct sock_conn){ .fd = fd, .server = server, .domid = domid, .peer = cred.pid, .file = file, .in_fd = -1, .out_fd = -1 };
+    *conn = (struct sock_conn){ .fd = fd, .server = server, .domid = domid, .peer = peer ? peer : cred.pid, .file = file,
+                                .in_fd = -1, .out_fd = -1 };
     sem_init(&conn->decided, 0, 0);
     conn->next = server->conns;
     conn->pprev = &server->conns;

@@ -98,7 +98,7 @@ static bool attach(struct sock_events *events, int fd)
     struct sock_file *file = events->file;
 
     file->refs++;
-    if (!conn_create(file->server, fd, file->domain->id, file))
+    if (!conn_create(file->server, fd, file->domain->id, 0, file))
         return true;
     sock_file_put(file);
     return false;
@@ -152,6 +152,7 @@ int events_create(struct sock_file *file, int *client_fd)
     }
     file->events = events;
     file->refs++;
+    sock_file_known_by(file, fds[1]);
     *client_fd = fds[1];
     return 0;
 }

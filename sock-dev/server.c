@@ -89,7 +89,7 @@ static void listener_ready(struct sock_watch *watch, unsigned events)
     /* The domain may have ended since. */
     fd = watch->fd < 0 ? -1 : accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0) {
-        conn_create(server, fd, listener->domid, NULL);
+        conn_create(server, fd, listener->domid, 0, NULL);
     } else if (watch->fd >= 0 && (errno == EMFILE || errno == ENFILE)) {
         close(server->spare_fd);
         fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC);
@@ -132,11 +132,11 @@ static int listener_open(struct sock_listener *listener)
     return rc;
 }
 
-static struct sock_listener *listener_of(struct sock_server *server, domid_t id)
+static struct sock_listener *listener_of(struct sock_server *server, domid_t id, bool inside)
 {
     struct sock_listener *listener = server->listeners;
 
-    while (listener && (listener->domid != id || listener->watch.fd < 0))
+    while (listener && (listener->domid != id || listener->inside != inside || listener->watch.fd < 0))
         listener = listener->next;
     return listener;
 }
@@ -157,22 +157,30 @@ static int need_dir(struct sock_server *server)
     return rc;
 }
 
-const char *sock_way_path(struct domain *d, int *rc)
+/* A directory for the sockets; NULL and a negative errno in *rc. */
+static const char *socket_dir(struct sock_server *server, bool inside, int *rc)
+{
+    *rc = inside ? 0 : need_dir(server);
+    return *rc ? NULL : inside ? server->machine->socket_dir : server->dir->path;
+}
+
+const char *sock_way_path(struct domain *d, bool inside, int *rc)
 {
     struct sock_server *server = d->machine->sock;
-    struct sock_listener *listener = listener_of(server, d->id);
+    struct sock_listener *listener = listener_of(server, d->id, inside);
+    const char *dir;
 
     if (listener)
         return listener->path;
-    *rc = need_dir(server);
-    if (*rc)
+    dir = socket_dir(server, inside, rc);
+    if (!dir)
         return NULL;
     listener = calloc(1, sizeof *listener);
     *rc = -ENOMEM;
     if (!listener)
         return NULL;
-    *listener = (struct sock_listener){ .watch = { -1, listener_ready }, .server = server, .domid = d->id };
-    snprintf(listener->path, sizeof listener->path, "%s/domain-%u.%llu", server->dir->path, d->id,
+    *listener = (struct sock_listener){ .watch = { -1, listener_ready }, .server = server, .domid = d->id, .inside = inside };
+    snprintf(listener->path, sizeof listener->path, "%s/domain-%u.%llu", dir, d->id,
              (unsigned long long)server->nr_listeners++ % 10000000000u);
     *rc = listener_open(listener);
     if (*rc) {
@@ -189,7 +197,7 @@ int sock_way_adopt(struct machine *m, int fd, domid_t id)
     int rc;
 
     machine_lock(m);
-    rc = conn_create(m->sock, fd, id, NULL);
+    rc = conn_create(m->sock, fd, id, 0, NULL);
     machine_unlock(m);
     return rc;
 }
@@ -291,14 +299,20 @@ static int sock_start(struct machine *m)
 
 static void sock_kill(struct domain *d)
 {
-    struct sock_listener *listener = listener_of(d->machine->sock, d->id);
+    struct sock_server *server = d->machine->sock;
+    struct sock_listener *listener = listener_of(server, d->id, true);
 
+    if (listener) {
+        listener_close(listener);
+        atomic_store(&server->retired, true);
+    }
+    listener = listener_of(server, d->id, false);
     if (!listener)
         return;
     listener_close(listener);
     listener->killed = true;
     programs_kill(listener->path, false);
-    atomic_store(&d->machine->sock->retired, true);
+    atomic_store(&server->retired, true);
 }
 
 static int sock_domain_of(struct machine *m, pid_t pid)
@@ -310,7 +324,7 @@ static int sock_domain_of(struct machine *m, pid_t pid)
         return -1;
     machine_lock_only(m);
     for (const struct sock_listener *l = m->sock->listeners; l && domain < 0; l = l->next)
-        if (!strcmp(l->path, socket))
+        if (!l->inside && !strcmp(l->path, socket))     /* what is inside has the same name in other machines */
             domain = l->domid;
     pthread_mutex_unlock(&m->lock);
     free(socket);
@@ -349,7 +363,7 @@ static void sock_stop(struct machine *m)
         conn_hang_up(conn);
     /* Programs of domains that went on as others, too. */
     for (listener = m->sock->listeners; listener; listener = listener->next)
-        listener->killed |= listener->watch.fd >= 0;
+        listener->killed |= listener->watch.fd >= 0 && !listener->inside;
     machine_unlock(m);
     sock_wait_killed(m);
     if (write(m->sock->stop.fd, &one, sizeof one) < 0)
@@ -370,6 +384,7 @@ const struct machine_way sock_way = {
     .kill = sock_kill,
     .wait_killed = sock_wait_killed,
     .domain_of = sock_domain_of,
+    .find_file = sock_file_find,
     .stop = sock_stop,
     .close_all = sock_close_all,
     .destroy = sock_destroy,

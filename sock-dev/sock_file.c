@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <string.h>
 
 static void on_wake(struct file *kernel_file)
@@ -57,6 +58,40 @@ void sock_file_put(struct sock_file *file)
     d->open_files--;
     domain_enter(d);     /* lets a dead domain go if this was the last */
     domain_leave(d);
+}
+
+void sock_file_known_by(struct sock_file *file, int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st))
+        return;
+    file->dev = st.st_dev;
+    file->ino = st.st_ino;
+}
+
+/* Somebody made a call on the device past its sockets; it may have been one that lets an evtchn device go on after an error. */
+static void put_found(void *owner)
+{
+    struct sock_file *file = owner;
+
+    if (file->events)
+        events_reset(file->events);
+    sock_file_put(file);
+}
+
+bool sock_file_find(struct machine *m, dev_t dev, ino_t ino, struct machine_file *found)
+{
+    struct sock_file *file = m->sock->files;
+
+    while (file && (file->ino != ino || file->dev != dev))
+        file = file->next;
+    if (!file)
+        return false;
+    file->refs++;
+    *found = (struct machine_file){ .kernel = file->file, .domain = file->domain, .owner = file, .put = put_found,
+                                    .mapping_ended = sock_file_mapping_ended };
+    return true;
 }
 
 void sock_file_mapping_ended(struct file *file)

@@ -27,6 +27,7 @@ struct sock_listener {
     struct sock_watch watch;
     struct sock_server *server;
     domid_t domid;
+    bool inside;                 /* in machine->socket_dir: whoever sees it is in the domain's namespaces, and ends with them */
     bool killed;                 /* its programs have been sent SIGKILL */
     char path[PRIVATE_DIR_MAX + 27];
     struct sock_listener *next;
@@ -53,6 +54,8 @@ struct sock_file {
     struct file *file;
     struct sock_events *events;  /* evtchn's */
     unsigned refs;               /* one per connection and mapping, one for the event socket */
+    dev_t dev;                   /* of the descriptor that stands for it, where we made that */
+    ino_t ino;                   /* 0: we did not */
     struct sock_file *next, **pprev;
 };
 
@@ -86,8 +89,9 @@ void server_unwatch(struct sock_server *server, struct sock_watch *watch);
 /* conn.c. recvmsg of what there is, waited for: bytes, 0 at the end, or a negative errno; *fd: a descriptor that came, -1 if
  * none. -EBADMSG: more than one; -EMSGSIZE: a packet longer than size. */
 ssize_t sock_receive(int from, void *to, size_t size, int *fd);
-/* Serves fd (taken), for a file that is open already unless NULL (its reference is taken if this succeeds). With the lock. */
-int conn_create(struct sock_server *server, int fd, domid_t domid, struct sock_file *file);
+/* Serves fd (taken), for a file that is open already unless NULL (its reference is taken if this succeeds). peer: the process at the other
+ * end; 0: whoever made the socket. With the lock. */
+int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer, struct sock_file *file);
 /* Has it end. */
 void conn_hang_up(struct sock_conn *conn);
 /* Makes the reply of conn->reply and its parts; of a successful mmap with its vma's. False: no memory. With the lock. */
@@ -102,6 +106,10 @@ int sock_file_open(struct sock_server *server, struct domain *d, const struct ch
 void sock_file_put(struct sock_file *file);
 /* For maps_add. */
 void sock_file_mapping_ended(struct file *file);
+/* fd, which we made, stands for the file: whoever has it may be asked about (machine_find_file). */
+void sock_file_known_by(struct sock_file *file, int fd);
+/* struct machine_way's. */
+bool sock_file_find(struct machine *m, dev_t dev, ino_t ino, struct machine_file *found);
 
 /* events.c. All with the lock. Makes the event socket; *client_fd is the peer's end. */
 int events_create(struct sock_file *file, int *client_fd);

@@ -14,8 +14,8 @@
 extern const struct machine_way sock_way;
 
 /* With the machine's lock: the path of the domain's socket, which is made when first asked for. It stays until the domain is
- * destroyed. NULL and a negative errno in *rc. */
-const char *sock_way_path(struct domain *d, int *rc);
+ * destroyed. inside: the one that only programs in the domain's namespaces see. NULL and a negative errno in *rc. */
+const char *sock_way_path(struct domain *d, bool inside, int *rc);
 
 /* Serves a connected socket of type SOCK_SEQPACKET (taken) as a connection to domain id. 0 or negative errno. For tests. */
 int sock_way_adopt(struct machine *m, int fd, domid_t id);

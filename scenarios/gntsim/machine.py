@@ -117,6 +117,7 @@ class Machine:
 
     def _begin(self, way: Optional[str]) -> None:
         self.way = way
+        self._real_way = None if way == "auto" else way
         self.processes: list[Process] = []
         self.clock = Clock(self)
         self.rules: list[Rule] = []
@@ -181,12 +182,11 @@ class Machine:
         return result
 
     def real_way(self, domain: int) -> str:
-        """How programs of the machine reach their devices: what "auto" comes to, said to `gntsim exec` so that it need not tell the
-        program's reader."""
-        if self.way in (None, "auto"):
-            self.way = "socket" if "socket" in self.call("enter", domain=domain) else "device"
-        assert self.way
-        return self.way
+        """How programs of the machine reach their devices, said to `gntsim exec`: "socket" if "auto" comes to that, so that it need not tell
+        the program's reader."""
+        if not self._real_way:
+            self.way = self._real_way = "socket" if "why" in self.call("enter", domain=domain) else "auto"
+        return self._real_way
 
     def pump(self) -> Pump:
         if not self._pump:

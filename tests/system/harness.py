@@ -14,6 +14,8 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2]
 GNTSIM = os.environ.get("GNTSIM") or str(SOURCE / "build" / "gntsim")
 SYSTEM = Path(__file__).resolve().parent
+# What is tested is the device files with the distribution's own libraries, unless a test or this run of the tests says otherwise.
+os.environ.setdefault("GNTSIM_WAY", "device")
 
 # Nothing here waits for a time to pass. This is how long an answer may take before the test gives up.
 PATIENCE = 60

@@ -25,6 +25,13 @@
 
 /* Environment: path of the domain's socket. Set, it is how the libraries reach their devices. */
 #define SOCK_ENV "GNTSIM_SOCKET"
+/*
+ * Environment: set where the domain's device files are, too. A library that cannot reach the socket opens those (a process that changed its
+ * root or its user), and has the machine know the descriptors that stand for devices (SOCK_OPEN_KNOWN), so that system calls on them work.
+ */
+#define SOCK_FILES_ENV "GNTSIM_DEVICE_FILES"
+/* The machine is asked about the calls on descriptors from here on. */
+#define SOCK_FILES_MIN_FD 512
 
 #define SOCK_MAGIC   0x6d69736eu
 #define SOCK_VERSION 2u
@@ -47,10 +54,14 @@ struct sock_header {
     uint32_t op;
 };
 
+/* The reply comes with a descriptor of another connection to the device. It stands for the device's descriptor, and the machine, which
+ * made it, finds the device by it wherever it is. (Event sockets always come so.) */
+#define SOCK_OPEN_KNOWN 0x80000000u
+
 struct sock_open {
     struct sock_header header;
     uint32_t magic, version;
-    uint32_t flags;              /* O_RDONLY, O_WRONLY or O_RDWR, O_NONBLOCK */
+    uint32_t flags;              /* O_RDONLY, O_WRONLY or O_RDWR, O_NONBLOCK; SOCK_OPEN_KNOWN */
     char device[12];             /* name under /dev/xen, with its 0 */
 };
 
@@ -94,6 +105,9 @@ struct sock_ioctl_mmap {
 /* The reply to an mmap that succeeded has a descriptor with it, which gives what is mapped from it its life: to be closed
  * once everything is mapped. */
 #define SOCK_MAP_DONT_COPY 1u    /* fork does not inherit it */
+/* For mmap's flags, when the descriptor is mapped: the kernel gives this bit no meaning there, and a machine with device files knows by it
+ * that the call is none on a device. */
+#define SOCK_MMAP_FLAG 0x40000000u
 #define SOCK_NOT_TRIED     1     /* mapped: the ioctl failed */
 
 struct sock_reply {
