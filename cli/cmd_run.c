@@ -98,6 +98,6 @@ int cmd_run(int argc, char **argv)
     rc = child < 0 ? fail("cannot start a process: %s", strerror(errno)) : wait_for(child, &waited);
     /* The machine ends with its last owner; what the command left running in it ends, too. */
     close(sockets[0]);
-    waitpid(machine, NULL, 0);
-    return rc;
+    waitpid(machine, &status, 0);
+    return rc || !WIFEXITED(status) ? rc : WEXITSTATUS(status);
 }

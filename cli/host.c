@@ -2,6 +2,7 @@
 #include "host.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,12 +90,19 @@ static void choose_ways(int way, struct machine_config *config, char *why, size_
 
 static int start_trace(struct machine *machine, const char *path)
 {
-    int rc;
+    int rc = trace_to_file(machine, path);
 
-    machine_lock(machine);
-    rc = trace_to_file(machine, path);
-    machine_unlock(machine);
     return rc ? usage_error("cannot write the trace to %s: %s", path, strerror(-rc)) : 0;
+}
+
+/* Waits until standard output takes what is said there. False: the machine is to stop. */
+static bool has_reader(const struct machine *machine)
+{
+    struct pollfd fds[2] = { { STDOUT_FILENO, POLLOUT, 0 }, { machine->stop_fd, POLLIN, 0 } };
+
+    while (poll(fds, 2, -1) < 0 && errno == EINTR)
+        ;
+    return !fds[1].revents;
 }
 
 int host_machine(const struct host_config *config)
@@ -122,6 +130,7 @@ int host_machine(const struct host_config *config)
     sigaddset(&mask, SIGQUIT);
     sigprocmask(SIG_BLOCK, &mask, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);    /* a file that is too long is an error */
     if (!machine)
         return fail("no memory");
     if (machine_start(machine, &machine_config)) {
@@ -148,17 +157,19 @@ int host_machine(const struct host_config *config)
         fail("cannot wait for requests and signals: %s", strerror(-rc));
     }
     if (!rc) {
-        if (config->ready)
+        if (config->ready && has_reader(machine))
             config->ready(config->ctx);
         machine_run(machine);
     }
     ended = machine_stop(machine);
     remotes_destroy(machine);
     control_destroy(control);
+    if (!status)
+        status = rc || machine->trace_error ? 1 : 0;
     if (ended)                  /* else a thread of it is still held, and may come back */
         free(machine);
     close(signals.fd);
     if (owner.fd >= 0)
         close(owner.fd);
-    return status ? status : rc ? 1 : 0;
+    return status;
 }

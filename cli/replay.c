@@ -39,7 +39,7 @@ static int read_file(struct replay *r, const char *path)
 }
 
 /* The last line of a server that was killed may be a part of one. */
-static int split(struct replay *r)
+static int split(struct replay *r, const char *path)
 {
     size_t capacity = 0;
     char *end;
@@ -53,6 +53,8 @@ static int split(struct replay *r)
             r->lines = bigger;
         }
         *end = 0;
+        if (!strncmp(line, "{\"lost\":", 8))
+            return usage_error("%s:%zu: events are lost here, whose reader was too slow: this cannot be replayed", path, r->nr + 1);
         r->lines[r->nr++] = line;
     }
     return 0;
@@ -290,7 +292,7 @@ int replay_file(const char *path, struct replay_result *result)
     pthread_cond_init(&r.changed, NULL);
     rc = read_file(&r, path);
     if (!rc)
-        rc = split(&r);
+        rc = split(&r, path);
     if (!rc)
         rc = open_machine(&r, path);
     if (!rc) {

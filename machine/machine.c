@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,21 +17,39 @@
 #include "loops.h"
 #include "main_loop.h"
 #include "maps.h"
+#include "outlet.h"
 #include "process.h"
 #include "trace.h"
 
 #define DEFAULT_FRAMES (1ull << 18)      /* 1 GiB */
+#define LOG_BYTES (64u << 10)            /* of messages that nobody has read yet */
 
 void machine_log(const struct machine *m, const char *format, ...)
 {
-    char line[512];
+    char line[512] = "gntsim: ";
+    size_t used = strlen(line);
     va_list ap;
 
-    (void)m;
     va_start(ap, format);
-    vsnprintf(line, sizeof line, format, ap);
+    vsnprintf(line + used, sizeof line - used - 1, format, ap);
     va_end(ap);
-    fprintf(stderr, "gntsim: %s\n", line);
+    strcat(line, "\n");
+    if (m->log)
+        outlet_put(m->log, line, strlen(line));
+    else
+        fputs(line, stderr);
+}
+
+/* From now on nobody who logs waits for whoever reads standard error, if anybody does. */
+static int start_log(struct machine *m)
+{
+    struct outlet_config config = { .fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), .capacity = LOG_BYTES,
+                                    .lost_format = "gntsim: %llu messages are lost: nobody read them\n" };
+    int rc = config.fd < 0 ? 0 : outlet_create(&m->log, &config);
+
+    if (rc)
+        close(config.fd);
+    return rc;
 }
 
 /* ---- The lock --------------------------------------------------------------------------------- */
@@ -107,6 +126,7 @@ void machine_unlock(struct machine *m)
         next = later->next;
         later->run(later);
     }
+    trace_unlocked(m);
 }
 
 /* ---- What the models ask for ------------------------------------------------------------------ */
@@ -248,6 +268,7 @@ static void close_models(struct machine *m)
 /* What is left without domains, which may be a machine that could not be made to its end. */
 static bool unmake(struct machine *m)
 {
+    struct outlet *log;
     bool ended;
     unsigned i;
 
@@ -269,6 +290,9 @@ static bool unmake(struct machine *m)
     close_models(m);
     maps_destroy(m->maps);
     main_loop_destroy(m);
+    log = m->log;
+    m->log = NULL;
+    outlet_finish(log);
     if (ended)
         pthread_mutex_destroy(&m->lock);
     return ended;
@@ -277,8 +301,12 @@ static bool unmake(struct machine *m)
 /* With the ways prepared. */
 static int make(struct machine *m, int memory_fd)
 {
-    int rc = make_memory(m, memory_fd);
+    int rc = start_log(m);
 
+    if (rc)
+        close(memory_fd);
+    else
+        rc = make_memory(m, memory_fd);
     if (!rc)
         rc = loops_create(&m->loops);
     if (!rc)

@@ -26,6 +26,7 @@
 
 struct adversary;
 struct maps;
+struct outlet;
 struct loops;
 /* The state of the ways. */
 struct dev_fs;
@@ -138,6 +139,8 @@ struct machine {
     struct faults *faults;
     struct processes *processes;
     struct trace *trace;
+    int trace_error;             /* its file is not whole: an errno. After machine_stop */
+    struct outlet *log;          /* what machine_log says; NULL: it says so itself */
     bool replays;                /* a replay: no programs, and caller is a process's number */
     pid_t caller;                /* thread that makes the present call, see machine_caller */
     struct successor {
@@ -188,6 +191,7 @@ void machine_caller(struct machine *m, pid_t tid);
 bool machine_find_file(struct machine *m, dev_t dev, ino_t ino, struct machine_file *file);
 /* Puts it off until the lock is free. */
 void machine_later(struct machine *m, struct machine_later *later);
+/* A line to standard error, for people. Never waits; needs no lock. */
 void machine_log(const struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -6,18 +6,17 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "faults.h"
 #include "machine.h"
+#include "outlet.h"
 
 #define RING_BYTES (8u << 20)
 #define RING_EVENTS (1u << 16)
 #define LONGEST_KEPT 65536u          /* a longer event is in the file only */
-#define FILE_BUFFER (256u << 10)
-#define FLUSH_NS 20000000            /* an event is in the file after this time at the latest */
+#define QUEUE_BYTES (8u << 20)       /* of events that are not in the file yet */
+#define FLUSH_MS 20                  /* an event is in the file after this time at the latest */
 
 /* ---- The ring --------------------------------------------------------------------------------- */
 
@@ -86,85 +85,46 @@ const char *trace_line(const struct machine *m, uint64_t *seq, bool detail, size
 
 /* ---- The file --------------------------------------------------------------------------------- */
 
-static void file_failed(struct machine *m)
+/* In the outlet's thread. */
+static void file_failed(void *ctx, int error)
 {
-    machine_log(m, "cannot write the trace: %s; it ends here", strerror(errno));
-    close(m->trace->fd);
-    m->trace->fd = -1;
+    machine_log(ctx, "cannot write the trace: %s; it ends here", strerror(error));
 }
 
-void trace_flush(struct machine *m)
+/* A pipe without a reader yet is one whose reader is slow: the machine begins all the same. */
+static int open_for_writing(const char *path)
 {
-    struct trace *t = m->trace;
-    size_t done = 0;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0666);
 
-    while (t->fd >= 0 && done < t->unwritten) {
-        ssize_t n = write(t->fd, t->buffer + done, t->unwritten - done);
-
-        if (n >= 0)
-            done += (size_t)n;
-        else if (errno != EINTR)
-            file_failed(m);
-    }
-    t->unwritten = 0;
-}
-
-static void flush_ready(void *ctx, unsigned events)
-{
-    struct machine *m = ctx;
-    uint64_t count;
-
-    (void)events;
-    if (read(m->trace->flush.fd, &count, sizeof count) < 0 && errno != EAGAIN)
-        return;
-    machine_rearm(m, &m->trace->flush, EPOLLIN);
-    machine_lock(m);
-    trace_flush(m);
-    machine_unlock(m);
-}
-
-static void to_file(struct machine *m, const char *text, size_t size)
-{
-    struct itimerspec soon = { .it_value.tv_nsec = FLUSH_NS };
-    struct trace *t = m->trace;
-
-    if (t->unwritten + size > FILE_BUFFER)
-        trace_flush(m);
-    if (size > FILE_BUFFER) {
-        while (t->fd >= 0 && size) {
-            ssize_t n = write(t->fd, text, size);
-
-            if (n < 0 && errno != EINTR)
-                file_failed(m);
-            if (n > 0) {
-                text += n;
-                size -= (size_t)n;
-            }
-        }
-        return;
-    }
-    if (!t->unwritten)
-        timerfd_settime(t->flush.fd, 0, &soon, NULL);
-    memcpy(t->buffer + t->unwritten, text, size);
-    t->unwritten += size;
+    return fd < 0 && errno == ENXIO ? open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC) : fd;
 }
 
 int trace_to_file(struct machine *m, const char *path)
 {
-    struct trace *t = m->trace;
+    struct outlet_config config = { .capacity = QUEUE_BYTES, .delay_ms = FLUSH_MS, .lost_format = "{\"lost\":%llu}\n",
+                                    .failed = file_failed, .ctx = m };
+    struct outlet *file;
     int rc;
 
-    t->buffer = malloc(FILE_BUFFER);
-    t->flush = (struct watch){ timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), flush_ready, m };
-    if (!t->buffer || t->flush.fd < 0)
-        return -ENOMEM;
-    t->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (t->fd < 0)
+    config.fd = open_for_writing(path);
+    if (config.fd < 0)
         return -errno;
-    rc = machine_watch(m, &t->flush, EPOLLIN);
-    if (!rc)
-        trace_switch(m, true);
-    return rc;
+    rc = outlet_create(&file, &config);
+    if (rc) {
+        close(config.fd);
+        return rc;
+    }
+    machine_lock(m);
+    m->trace->file = file;
+    trace_switch(m, true);
+    machine_unlock(m);
+    return 0;
+}
+
+void trace_unlocked(const struct machine *m)
+{
+    if (m->trace && m->trace->file)
+        outlet_wait(m->trace->file);
 }
 
 /* ---- Subscribers ------------------------------------------------------------------------------ */
@@ -223,8 +183,8 @@ void trace_end(struct machine *m, bool detail)
     line_text(line, "}\n");
     if (line->failed)
         return;
-    if (t->fd >= 0)
-        to_file(m, line->text, line->used);
+    if (t->file)
+        outlet_put(t->file, line->text, line->used);
     for (struct trace_subscriber *s = t->subscribers, *next; s; s = next) {
         next = s->next;
         s->event(s, line->text, line->used, detail);
@@ -264,8 +224,6 @@ int trace_create(struct machine *m)
     m->trace = t;
     if (!t)
         return -ENOMEM;
-    t->fd = -1;
-    t->flush.fd = -1;
     t->bytes = malloc(RING_BYTES);
     t->index = malloc(RING_EVENTS * sizeof *t->index);
     return t->bytes && t->index ? 0 : -ENOMEM;
@@ -277,14 +235,11 @@ void trace_destroy(struct machine *m)
 
     if (!t)
         return;
-    trace_flush(m);
+    m->trace_error = outlet_finish(t->file);
+    if (m->trace_error == ETIMEDOUT)
+        machine_log(m, "the end of the trace was read by nobody");
     while (t->subscribers)
         trace_unsubscribe(t->subscribers);
-    if (t->fd >= 0)
-        close(t->fd);
-    if (t->flush.fd >= 0)
-        close(t->flush.fd);
-    free(t->buffer);
     free(t->bytes);
     free(t->index);
     free(t->line.text);

@@ -3,7 +3,7 @@
  * The trace: what happens on a machine, one JSON object a line (docs/trace.md). The last events are kept; all go to a file and to
  * subscribers. Details are what a replay needs and people seldom do: beginnings of calls, memory of programs, timers, upcalls.
  *
- * All calls need the machine's lock.
+ * All calls need the machine's lock, but where it is said otherwise.
  */
 #ifndef GNTSIM_MACHINE_TRACE_H
 #define GNTSIM_MACHINE_TRACE_H
@@ -26,10 +26,11 @@ int trace_create(struct machine *m);
 void trace_destroy(struct machine *m);
 void trace_switch(struct machine *m, bool on);
 bool trace_is_on(const struct machine *m);
-/* Everything from now on goes to the file, which is made anew; switches the trace on. 0, negative errno. */
+/* Everything from now on goes to the file, which is made anew; switches the trace on. What a reader at its other end is too slow for is
+ * lost, and a line says how much. Without the lock. 0, negative errno. */
 int trace_to_file(struct machine *m, const char *path);
-/* What is not in the file yet goes there. */
-void trace_flush(struct machine *m);
+/* Without the lock: waits while the file is far behind. */
+void trace_unlocked(const struct machine *m);
 
 /* The number of the next event. */
 uint64_t trace_next(const struct machine *m);

@@ -4,7 +4,6 @@
 #define GNTSIM_MACHINE_TRACE_I_H
 
 #include "machine.h"
-#include "main_loop.h"
 #include "trace.h"
 #include "trace_line.h"
 
@@ -20,10 +19,7 @@ struct trace {
     struct kept *index;          /* by number */
     size_t head;                 /* where the next one goes */
     uint64_t first, next;
-    int fd;                      /* the file, -1: none */
-    char *buffer;                /* not in the file yet */
-    size_t unwritten;
-    struct watch flush;          /* a timer */
+    struct outlet *file;         /* NULL: none */
     struct trace_subscriber *subscribers;
 };
 

@@ -263,6 +263,11 @@ class Machine:
         """What the server and every process wrote there."""
         return (self.work / "stderr").read_text(errors="replace")
 
+    def says(self, text, times=1):
+        """Waits until it has said so as often: whoever it serves does not wait for its messages."""
+        eventually(lambda: self.stderr().count(text) >= times, lambda: "%d times %r: %s" % (times, text, self.stderr()))
+        assert self.stderr().count(text) == times
+
     def exec_argv(self, domain, *command, profile=None, options=()):
         return [*self.gntsim, "exec", "--dir", str(self.dir), "--domain", str(domain), *(["--profile", profile] if profile else []),
                 *options, "--", *map(str, command)]

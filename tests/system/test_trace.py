@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What happens on a machine, event by event: to a file, from the ring, as a stream, and for the viewers of others."""
 import json
-import signal
+import os
 import random
 import re
+import resource
+import signal
+import socket
 import subprocess
 
 import pytest
@@ -212,6 +215,107 @@ def test_a_mistake_on_the_command_line_is_named(args, says):
 def test_a_trace_that_cannot_be_written_ends_the_start_with_status_2(place):
     done = harness.gntsim("serve", "--dir", place / "m", "--trace", place / "no" / "where")
     assert done.returncode == 2 and "cannot write the trace" in done.stderr
+
+
+def test_a_trace_that_fills_the_disk_ends_at_a_whole_line_and_says_so(place):
+    """A file that may not grow is what a full disk is."""
+    path, directory = place / "trace", place / "m"
+    server = subprocess.Popen([harness.GNTSIM, "serve", "--dir", directory, "--trace", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True)
+    assert "ready" in server.stdout.readline()
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (100001, 100001))
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(directory / "control"))
+        lines = sock.makefile("rb")
+        for number in range(1000):
+            sock.sendall(b'{"verb":"domain-create","domain":%d}\n' % number)
+            assert json.loads(lines.readline()) == {"result": {}}
+        lines.close()
+    message = server.stderr.readline()
+    assert "cannot write the trace: File too large; it ends here" in message
+    assert harness.gntsim("ctl", "--dir", directory, "audit").returncode == 0, "it goes on"
+    server.terminate()
+    out, errors = server.communicate(timeout=harness.PATIENCE)
+    assert (server.returncode, out, errors) == (1, "", "")
+    text = path.read_text()
+    assert text.endswith("}\n") and 99000 < len(text) <= 100001
+    assert [event["seq"] for event in events_of(path)] == list(range(text.count("\n")))
+    assert harness.gntsim("replay", path).returncode == 0, "it is replayed as far as it goes"
+
+
+@pytest.mark.parametrize("path, says", [("/dev/full", "No space left on device")])
+def test_a_trace_that_cannot_be_written_makes_run_fail(path, says):
+    done = harness.gntsim("run", "--trace", path, "--", "true")
+    assert done.returncode == 1 and says in done.stderr
+    assert harness.gntsim("run", "--trace", path, "--", "sh", "-c", "exit 3").returncode == 3, "the command's own status counts more"
+
+
+@pytest.fixture
+def pipe(place):
+    path = place / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+def many_events(control, times=2000):
+    """Some 8 KiB each."""
+    control.domain_create(domain=1)
+    page = control.guest_page(domain=1)["page"]
+    for _ in range(times):
+        control.guest_write(domain=1, page=page, offset=0, hex="5a" * 4096)
+    return control.trace()["next"]
+
+
+def test_a_trace_to_a_pipe_that_nobody_empties_stops_nothing(serve, pipe):
+    for reader in (None, os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)):
+        machine = serve("--trace", pipe)
+        control = Control(machine)
+        many_events(control)
+        machine.audit()
+        control.close()
+        machine.server.terminate()
+        assert machine.server.wait(harness.PATIENCE) == 1, "it is not whole"
+        machine.says("the end of the trace was read by nobody")
+        machine.stopped = True
+    os.set_blocking(reader, True)
+    with open(reader, "rb") as lines:
+        text = lines.read()
+    assert text.endswith(b"}\n") and all(json.loads(line)["seq"] == number for number, line in enumerate(text.splitlines()))
+
+
+def test_a_slow_reader_of_a_trace_is_told_how_many_events_it_lost(serve, pipe):
+    machine = serve("--trace", pipe)
+    control = Control(machine)
+    total = many_events(control)
+    with open(pipe, "rb") as lines:
+        machine.server.terminate()
+        events = [json.loads(line) for line in lines]
+    assert machine.server.wait(harness.PATIENCE) == 0
+    machine.stopped = True
+    gaps = [event["lost"] for event in events if "lost" in event]
+    assert gaps and sum(gaps) > 0
+    expected = 0
+    for event in events:
+        expected += event.get("lost", 1)
+        assert event.get("seq", expected - 1) == expected - 1
+    assert expected >= total
+    with open(pipe.parent / "read", "w") as out:
+        out.writelines(json.dumps(event, separators=(",", ":")) + "\n" for event in events)
+    done = harness.gntsim("replay", pipe.parent / "read")
+    assert done.returncode == 2 and "events are lost here" in done.stderr
+    control.close()
+
+
+def test_a_reader_of_a_trace_that_is_never_far_behind_loses_nothing(serve, pipe):
+    machine = serve("--trace", pipe)
+    with subprocess.Popen(["cat", pipe], stdout=open(pipe.parent / "copy", "wb")) as reader:
+        control = Control(machine)
+        total = many_events(control, 900)      # less than the machine keeps for a reader
+        control.close()
+        machine.stop()
+        assert reader.wait(harness.PATIENCE) == 0
+    events = events_of(pipe.parent / "copy")
+    assert len(events) > total and [event["seq"] for event in events] == list(range(len(events)))
 
 
 def test_a_killed_server_leaves_nearly_all_of_its_trace(traced):
