@@ -226,8 +226,8 @@ static bool concerns_mappings(unsigned op, uint64_t cmd)
                                                  cmd == GNTTABOP_unmap_and_replace);
 }
 
-static long call_once(struct hv *hv, unsigned op, const uint64_t args[5], const struct hv_guest_memory *mem, struct shape shape,
-                      unsigned nr)
+static long call_piece(struct hv *hv, unsigned op, const uint64_t args[5], const struct hv_guest_memory *mem, struct shape shape,
+                       unsigned nr)
 {
     const uint64_t all[] = { op, args[0], args[1], args[2], args[3], args[4] };
     uint32_t size = fetch(hv->out.data, mem, args[1], shape, nr);
@@ -259,7 +259,7 @@ long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t arg
 
         if (shape.array && left)
             piece[2] = nr;
-        rc = call_once(hv, op, piece, mem, shape, nr);
+        rc = call_piece(hv, op, piece, mem, shape, nr);
         left -= nr;
         piece[1] += (uint64_t)nr * shape.size;
     } while (!rc && left);

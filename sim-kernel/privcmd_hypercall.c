@@ -200,8 +200,8 @@ static const struct op_shape *shape_of(uint64_t op, uint64_t cmd)
 }
 
 /* One hypercall on nr elements at args[1]. */
-static long call_once(struct kernel *k, const struct kreq *req, uint64_t op, const uint64_t args[5],
-                      const struct op_shape *shape, size_t nr)
+static long call_piece(struct kernel *k, const struct kreq *req, uint64_t op, const uint64_t args[5],
+                       const struct op_shape *shape, size_t nr)
 {
     _Alignas(8) unsigned char data[PIECE * MAX_ELEMENT];
     struct call_memory m = { .args = { .addr = args[1], .data = data } };
@@ -249,7 +249,7 @@ long privcmd_hypercall(struct kernel *k, const struct kreq *req, uint64_t op, co
             piece[2] = PIECE;
         else if (shape && shape->array)
             piece[2] = left ? left : args[2];
-        rc = call_once(k, req, op, piece, shape, nr);
+        rc = call_piece(k, req, op, piece, shape, nr);
         left -= nr;
         piece[1] += shape ? shape->size * nr : 0;
     } while (!rc && left);

@@ -148,15 +148,15 @@ static void map_guest(struct backend *b, struct domain *d, const struct xc_dom_i
 static enum guest_state state_of(struct backend *b, const struct guest *g)
 {
     static const struct timespec moment = { .tv_nsec = 1000000 };
-    xc_dominfo_t info;
+    xc_domaininfo_t info;
 
     /* A dead domain without pages is about to vanish. */
     for (unsigned i = 0; i < 5000; i++) {
-        if (xc_domain_getinfo(b->xc, g->domid, 1, &info) != 1 || info.domid != g->domid)
+        if (xc_domain_getinfolist(b->xc, g->domid, 1, &info) != 1 || info.domain != g->domid)
             return GUEST_NONE;
-        if (!info.dying)
-            return info.shutdown ? GUEST_CRASHED : GUEST_ALIVE;
-        if (info.nr_pages)
+        if (!(info.flags & XEN_DOMINF_dying))
+            return info.flags & XEN_DOMINF_shutdown ? GUEST_CRASHED : GUEST_ALIVE;
+        if (info.tot_pages)
             return GUEST_DYING;
         nanosleep(&moment, NULL);
     }
