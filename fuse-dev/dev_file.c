@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Open devices: what arrives over FUSE for them. Their ioctls and mmaps arrive elsewhere (supervisor.c). */
+/* Open devices: what arrives over FUSE for them. Their mmaps arrive elsewhere (supervisor.c). */
 #include "dev_fs_i.h"
 
 #include <errno.h>
@@ -212,96 +212,7 @@ void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fuse_reply_err(req, 0);
 }
 
-/*
- * The programs of a domain have the Xen devices' commands answered through their filter; what comes here is another type of
- * command, which the devices do not know, or a program of another architecture, which they do not serve.
- */
-void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
-              const void *in_buf, size_t in_size, size_t out_size)
-{
-    (void)ino;
-    (void)cmd;
-    (void)arg;
-    (void)fi;
-    (void)flags;
-    (void)in_buf;
-    (void)in_size;
-    (void)out_size;
-    fuse_reply_err(req, ENOTTY);
-}
-
 /* ---- Reads ------------------------------------------------------------------------------------ */
-
-/* A read that waits for data. */
-struct waiting {
-    struct kreq kreq;
-    fuse_req_t req;
-    struct dev_fs *fs;
-    uint64_t id;
-    bool armed;                  /* it may be answered: nobody needs req any more */
-    bool completed;              /* before it was armed */
-    long result;
-    char *buffer;
-    UT_hash_handle hh;
-};
-
-static void reply_read(fuse_req_t req, const char *buffer, long result)
-{
-    if (result < 0)
-        fuse_reply_err(req, (int)-result);
-    else
-        fuse_reply_buf(req, buffer, (size_t)result);
-}
-
-static void waiting_end(struct waiting *read, long result)
-{
-    HASH_DEL(read->fs->waiting, read);
-    reply_read(read->req, read->buffer, result);
-    free(read->buffer);
-    free(read);
-}
-
-static void read_done(struct kreq *kreq, long result)
-{
-    struct waiting *read = kreq->owner;
-
-    if (read->armed) {
-        waiting_end(read, result);
-        return;
-    }
-    read->completed = true;
-    read->result = result;
-}
-
-/*
- * The reader got a signal. Called inside a lock of libfuse's, which is why nothing calls into libfuse's interrupt handling with
- * the machine's lock. The read may have been answered meanwhile, so it is named by number.
- */
-static void read_interrupted(fuse_req_t req, void *data)
-{
-    struct dev_fs *fs = fuse_req_userdata(req);
-    uint64_t id = (uintptr_t)data;
-    struct waiting *read;
-
-    machine_lock(fs->machine);
-    HASH_FIND(hh, fs->waiting, &id, sizeof id, read);
-    if (read && !read->completed)
-        kernel_cancel(&read->kreq);
-    machine_unlock(fs->machine);
-}
-
-/* From here on an interrupt can end the read, or data. */
-static void wait_for_data(struct waiting *read)
-{
-    struct dev_fs *fs = read->fs;
-
-    fuse_req_interrupt_func(read->req, read_interrupted, (void *)(uintptr_t)read->id);
-    machine_lock(fs->machine);
-    read->armed = true;
-    if (read->completed)
-        waiting_end(read, read->result);
-    machine_unlock(fs->machine);
-}
 
 /* A page fault of one of our own threads on a client's private mapping of a device would come here, too. */
 static bool is_own_thread(pid_t tid)
@@ -309,12 +220,18 @@ static bool is_own_thread(pid_t tid)
     return syscall(SYS_tgkill, getpid(), tid, 0) == 0;
 }
 
+static long start_read(struct waiting *call, void *how)
+{
+    const struct fuse_file_info *fi = how;
+    struct file *file = call->file->file;
+
+    file->flags = (file->flags & ~(unsigned)O_NONBLOCK) | ((unsigned)fi->flags & O_NONBLOCK);
+    return kernel_read(file, call->buffer, call->size, &call->kreq);
+}
+
 static void device_read(fuse_req_t req, size_t size, struct fuse_file_info *fi)
 {
-    struct dev_fs *fs = fuse_req_userdata(req);
-    struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
-    struct waiting *read;
-    long result;
+    struct waiting *call;
 
     if (is_own_thread(fuse_req_ctx(req)->pid)) {
         fuse_reply_err(req, EIO);
@@ -322,32 +239,9 @@ static void device_read(fuse_req_t req, size_t size, struct fuse_file_info *fi)
     }
     if (size > MAX_TRANSFER)
         size = MAX_TRANSFER;
-    read = calloc(1, sizeof *read);
-    if (!read || !(read->buffer = malloc(size + 1))) {
-        free(read);
-        fuse_reply_err(req, ENOMEM);
-        return;
-    }
-    read->req = req;
-    read->fs = fs;
-    read->kreq = (struct kreq){ .done = read_done, .owner = read };
-    machine_lock(fs->machine);
-    fs->machine->stats.fuse_requests++;
-    file->file->flags = (file->file->flags & ~(unsigned)O_NONBLOCK) | ((unsigned)fi->flags & O_NONBLOCK);
-    machine_caller(fs->machine, fuse_req_ctx(req)->pid);
-    result = kernel_read(file->file, read->buffer, size, &read->kreq);
-    machine_settle(fs->machine);
-    if (result == KERNEL_PENDING) {
-        read->id = ++fs->next_waiting;
-        HASH_ADD(hh, fs->waiting, id, sizeof read->id, read);
-        machine_unlock(fs->machine);
-        wait_for_data(read);
-        return;
-    }
-    machine_unlock(fs->machine);
-    reply_read(req, read->buffer, result);
-    free(read->buffer);
-    free(read);
+    call = waiting_create(req, fi, size);
+    if (call)
+        waiting_start(call, start_read, fi);
 }
 
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)

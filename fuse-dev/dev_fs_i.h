@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of dev_fs share: names (dev_names.c), nodes (dev_nodes.c), open devices (dev_file.c), life and loop (dev_fs.c). */
+/*
+ * What the files of dev_fs share: names (dev_names.c), nodes (dev_nodes.c), open devices (dev_file.c), their reads and ioctls (dev_wait.c,
+ * dev_ioctl.c, dev_result.c), life and loop (dev_fs.c).
+ */
 #ifndef GNTSIM_FUSE_DEV_DEV_FS_I_H
 #define GNTSIM_FUSE_DEV_DEV_FS_I_H
 
@@ -14,6 +17,7 @@
 #include "async.h"
 #include "dev_fs.h"
 #include "machine.h"
+#include "user_mem.h"
 
 /*
  * Directories, parameters and nodes have computed inode numbers: kind << 40 | domid << 8 | index. A node is what programs see of a device by
@@ -77,10 +81,30 @@ struct dev_fs {
     struct timespec born;
     struct dev_file *files;
     atomic_uint nr_flushed;      /* files with flushed set */
-    struct waiting *waiting;     /* reads that wait for data, by id */
+    struct waiting *waiting;     /* calls that are not answered yet, by id */
     uint64_t next_waiting;
+    bool looks_for_killed;       /* a loop does */
     pthread_mutex_t buffer_lock;
     struct spare *spare;         /* receive buffers not in use */
+};
+
+/* A read or an ioctl of a device, which the kernel model may answer later. */
+struct waiting {
+    struct kreq kreq;
+    struct user_mem user_mem;
+    struct machine_later later;
+    fuse_req_t req;              /* NULL: answered already, because its caller was killed */
+    struct dev_file *file;       /* a reference */
+    pid_t tid;
+    bool is_read;
+    uint64_t id;
+    bool armed;                  /* it may be answered: nobody needs req any more */
+    bool completed;              /* its result is there */
+    bool interrupted;            /* by a signal, of which some do nothing to it */
+    long result;
+    char *buffer;                /* of a read */
+    size_t size;
+    UT_hash_handle hh;
 };
 
 /* dev_names.c. All reply. */
@@ -98,14 +122,26 @@ void node_stat(struct dev_fs *fs, fuse_ino_t ino, struct stat *st);
 int node_set(struct dev_fs *fs, fuse_ino_t ino, const struct stat *attr, int to_set);
 void nodes_free(struct dev_fs *fs);
 
+/* dev_ioctl.c */
+void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
+              const void *in_buf, size_t in_size, size_t out_size);
+/* dev_wait.c. For a read of size bytes, or (0) an ioctl. NULL: it has replied. */
+struct waiting *waiting_create(fuse_req_t req, const struct fuse_file_info *fi, size_t size);
+/* Has start make the call, with the machine's lock, and sees to it that it is answered, now or later. */
+void waiting_start(struct waiting *call, long (*start)(struct waiting *call, void *how), void *how);
+/* dev_result.c. Replies to a call that is over, exactly. Without the lock. */
+void reply_ioctl(struct dev_fs *fs, fuse_req_t req, pid_t tid, long result);
+/* A signal woke the thread of a waiting read: ends the read as Linux does, which may begin it anew. False: it cannot. */
+bool read_restart(struct dev_fs *fs, uint64_t id, pid_t tid);
+/* dev_wait.c. Ends a waiting read with EINTR if it still waits. */
+void waiting_cancel(struct dev_fs *fs, uint64_t id);
+
 /* dev_file.c. No release of the file is under way, or it has come. */
 void dev_file_settled(struct dev_file *file);
 /* All reply. */
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
-              const void *in_buf, size_t in_size, size_t out_size);
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi);
 void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph);

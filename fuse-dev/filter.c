@@ -15,6 +15,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <gntsim/kernel.h>
+#include <xen/sys/privcmd.h>
+
 #include "maps.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
@@ -81,10 +84,41 @@ static int add_memory_rules(scmp_filter_ctx ctx)
     return rc;
 }
 
+/* The Xen devices' commands are of three types. */
+static const unsigned char types[] = { 'G', 'E', 'P' };
+/* Those of them that fill pages of their caller, which needs a descriptor lent. */
+static const unsigned filling[] = { IOCTL_PRIVCMD_MMAP, IOCTL_PRIVCMD_MMAPBATCH, IOCTL_PRIVCMD_MMAPBATCH_V2, IOCTL_PRIVCMD_MMAP_RESOURCE };
+
+bool filter_reports_ioctl(unsigned cmd)
+{
+    for (unsigned i = 0; i < sizeof filling / sizeof *filling; i++)
+        if (filling[i] == cmd)
+            return true;
+    return _IOC_DIR(cmd) != _IOC_NONE;
+}
+
+static int add_ioctl_rules(scmp_filter_ctx ctx)
+{
+    int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, FIOASYNC));
+
+    for (unsigned i = 0; !rc && i < sizeof filling / sizeof *filling; i++)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, filling[i]));
+    for (unsigned i = 0; !rc && i < sizeof types / sizeof *types; i++) {
+        unsigned type = (unsigned)types[i] << _IOC_TYPESHIFT, mask = _IOC(0u, 0xff, 0, 0);
+
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 2, SCMP_A0_32(SCMP_CMP_GE, SOCK_FILES_MIN_FD),
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, mask, type));
+        /* Our own library's file, which is none of FUSE's, may be there. With a direction FUSE would copy. */
+        for (unsigned direction = _IOC_WRITE; !rc && direction <= _IOC_READ; direction++)
+            rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1,
+                                  SCMP_A1(SCMP_CMP_MASKED_EQ, mask | direction << _IOC_DIRSHIFT, type | direction << _IOC_DIRSHIFT));
+    }
+    return rc;
+}
+
 static int add_rules(scmp_filter_ctx ctx)
 {
     static const unsigned fcntls[] = { F_GETFL, F_SETFL, F_SETOWN, F_SETOWN_EX, F_SETSIG };
-    static const unsigned char types[] = { 'G', 'E', 'P' };
     /* The loader's MAP_PRIVATE | MAP_DENYWRITE maps, by far the most frequent, are never devices. */
     int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 1,
                               SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_DENYWRITE | INJECTED_MMAP_FLAG, 0));
@@ -95,11 +129,7 @@ static int add_rules(scmp_filter_ctx ctx)
     for (unsigned i = 0; !rc && i < sizeof fcntls / sizeof *fcntls; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(fcntl), 1, SCMP_A1_32(SCMP_CMP_EQ, fcntls[i]));
     if (!rc)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, FIOASYNC));
-    /* The Xen devices' commands are of three types. FUSE would copy for those that have a direction. */
-    for (unsigned i = 0; !rc && i < sizeof types; i++)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1,
-                              SCMP_A1(SCMP_CMP_MASKED_EQ, _IOC(0u, 0xff, 0, 0), (unsigned)types[i] << _IOC_TYPESHIFT));
+        rc = add_ioctl_rules(ctx);
     return rc;
 }
 

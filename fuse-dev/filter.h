@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The seccomp filter of every program in a domain. It stops the calls that the server answers (supervisor.h): the Xen devices'
- * ioctls, mmap of files, munmap and the like within the window of device addresses, and calls that nothing but a device mapping
- * may make, anywhere. Everything else runs at full speed. FUSE tells its server nothing of mmap, turns an ENOSYS into ENOTTY, and wakes its server wherever the
- * scheduler likes; a notification does none of that, and its caller can be killed while it waits.
+ * The seccomp filter of every program in a domain. It stops the calls that the server answers (supervisor.h): mmap of files, munmap
+ * and the like within the window of device addresses, calls that nothing but a device mapping may make, anywhere, and those ioctls
+ * of the Xen devices that FUSE cannot serve. Everything else runs at full speed. A signal that comes just before a notification is
+ * received interrupts the call, which no real kernel does; so what FUSE can bring, it brings.
  */
 #ifndef GNTSIM_FUSE_DEV_FILTER_H
 #define GNTSIM_FUSE_DEV_FILTER_H
+
+#include <stdbool.h>
 
 #include <gntsim/socket.h>
 
@@ -18,6 +20,9 @@
 /* Advice that old headers do not know (Linux 6.13). */
 #define ADVICE_GUARD_INSTALL 102
 #define ADVICE_GUARD_REMOVE  103
+
+/* Whether an ioctl of a Xen device is reported on every descriptor: what FUSE brings of it comes from no program of ours. */
+bool filter_reports_ioctl(unsigned cmd);
 
 /* Installs the filter in the calling process, for it and all it starts. Returns the listener for the server, or
  * a negative errno: -EBUSY when there is a listener already (a machine within a machine). */

@@ -11,40 +11,6 @@
 
 #define SYSCALL_INSN_SIZE 2
 #define KERNEL_SIGSET_SIZE 8
-/* The kernel's own; a program never sees them. */
-#define ERESTARTSYS    512
-#define ERESTARTNOINTR 513
-
-/*
- * Every stop is two context switches. On one processor they are direct hand-overs, on two each is a wake-up of an idle
- * one (several times slower in a virtual machine), so both threads share the tracer's processor for the moment.
- */
-static void pin(struct inject *inject)
-{
-    cpu_set_t one;
-    int cpu = sched_getcpu();
-
-    CPU_ZERO(&one);
-    if (cpu < 0 || cpu >= CPU_SETSIZE)
-        return;
-    CPU_SET(cpu, &one);
-    if (sched_getaffinity(inject->tid, sizeof inject->their_cpus, &inject->their_cpus) ||
-        !CPU_ISSET(cpu, &inject->their_cpus) || sched_getaffinity(0, sizeof inject->our_cpus, &inject->our_cpus) ||
-        sched_setaffinity(0, sizeof one, &one))
-        return;
-    inject->pinned = true;
-    sched_setaffinity(inject->tid, sizeof one, &one);
-}
-
-static void unpin(struct inject *inject)
-{
-    if (!inject->pinned)
-        return;
-    if (!inject->gone)
-        sched_setaffinity(inject->tid, sizeof inject->their_cpus, &inject->their_cpus);
-    sched_setaffinity(0, sizeof inject->our_cpus, &inject->our_cpus);
-    inject->pinned = false;
-}
 
 /* Of a stop: the signal that must not be lost. A SIGSTOP comes as a signal first; passed on, it stops the process, and this thread once we
  * let go of it. */
@@ -69,6 +35,16 @@ static void collect(struct inject *inject)
     }
 }
 
+/* Has a seized thread stop. */
+static int interrupt(struct inject *inject)
+{
+    int rc = ptrace(PTRACE_INTERRUPT, inject->tid, NULL, NULL) ? -errno : 0;
+
+    if (rc)
+        collect(inject);
+    return rc;
+}
+
 int inject_begin(struct inject *inject, pid_t tid)
 {
     int rc;
@@ -76,14 +52,11 @@ int inject_begin(struct inject *inject, pid_t tid)
     *inject = (struct inject){ .tid = tid };
     if (ptrace(PTRACE_SEIZE, tid, NULL, NULL))
         return -errno;
-    pin(inject);
-    if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL)) {
-        rc = -errno;
-        collect(inject);
-        unpin(inject);
-        return rc;
-    }
-    return 0;
+    pin_begin(&inject->pin, tid);     /* every stop is two switches */
+    rc = interrupt(inject);
+    if (rc)
+        pin_end(&inject->pin, tid, true);
+    return rc;
 }
 
 /* Waits for any stop; false when the thread ended. */
@@ -98,6 +71,30 @@ static bool wait_stop(struct inject *inject, int *status)
         return true;
     inject->gone = true;
     return false;
+}
+
+int inject_catch(struct inject *inject, pid_t tid)
+{
+    *inject = (struct inject){ .tid = tid };
+    if (ptrace(PTRACE_SEIZE, tid, NULL, NULL))
+        return -errno;
+    return interrupt(inject);
+}
+
+void inject_change(struct inject *inject, long from, long to)
+{
+    int status;
+
+    /* The interrupt's own stop, or a group's, comes before any signal is looked at: what the kernel does about the result, it does
+     * about ours. */
+    if (!wait_stop(inject, &status))
+        return;
+    if (!ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) && (long)inject->regs.rax == from) {
+        inject->regs.rax = (unsigned long long)to;
+        ptrace(PTRACE_SETREGS, inject->tid, NULL, &inject->regs);
+    }
+    if (ptrace(PTRACE_DETACH, inject->tid, NULL, signal_of(status)))
+        collect(inject);
 }
 
 bool inject_wait(struct inject *inject)
@@ -288,5 +285,5 @@ void inject_end(struct inject *inject, long result)
         if (ptrace(PTRACE_DETACH, inject->tid, NULL, NULL))
             collect(inject);
     }
-    unpin(inject);      /* after it was woken here: otherwise it would be sent to another, idle processor */
+    pin_end(&inject->pin, inject->tid, inject->gone);      /* after it was woken here: otherwise it would be sent to another, idle processor */
 }

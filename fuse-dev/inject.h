@@ -7,24 +7,34 @@
 #ifndef GNTSIM_FUSE_DEV_INJECT_H
 #define GNTSIM_FUSE_DEV_INJECT_H
 
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/user.h>
 
+#include "pin.h"
+
+/* The kernel's own errors; a program never sees them. The call is repeated, if no handler without SA_RESTART runs; in any case. */
+#define ERESTARTSYS    512
+#define ERESTARTNOINTR 513
+
 struct inject {
     pid_t tid;
     bool gone;                        /* it died meanwhile */
-    bool pinned;
     struct user_regs_struct regs;     /* as it stopped */
     uint64_t signal_mask;
     int signal;                       /* for when it goes on: somebody's SIGSTOP, which cannot be masked */
-    cpu_set_t their_cpus, our_cpus;
+    struct pin pin;
 };
 
 /* Seizes the thread and asks it to stop as soon as its system call is answered. -EPERM: somebody else traces it. */
 int inject_begin(struct inject *inject, pid_t tid);
+/*
+ * The two halves of changing the result of a call that the thread waits in: before it is answered, and after. A result that is
+ * not from stays as it is. No inject_end. -EPERM as above.
+ */
+int inject_catch(struct inject *inject, pid_t tid);
+void inject_change(struct inject *inject, long from, long to);
 /* Waits for the stop. False if the thread is gone. */
 bool inject_wait(struct inject *inject);
 /* Executes one system call in the stopped thread and returns its result; -ESRCH if the thread is gone. */

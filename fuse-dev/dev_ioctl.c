@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ioctls of devices, over FUSE: a signal never interrupts them, whatever handler the program has. Those of which FUSE tells too
+ * little are reported by the filter instead (filter.h).
+ */
+#include <errno.h>
+
+#include "dev_fs_i.h"
+#include "filter.h"
+
+struct command {
+    unsigned cmd;
+    uint64_t arg;
+};
+
+static long start_ioctl(struct waiting *call, void *how)
+{
+    const struct command *command = how;
+
+    return kernel_ioctl(call->file->file, command->cmd, command->arg, &call->kreq);
+}
+
+void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
+              const void *in_buf, size_t in_size, size_t out_size)
+{
+    struct command command = { cmd, (uintptr_t)arg };
+    struct waiting *call;
+
+    (void)in_buf;
+    (void)in_size;
+    (void)out_size;
+    /* Programs of another architecture are not served. One that runs without the filter gets no pages. */
+    if (ino_kind(ino) != KIND_DEVICE || flags & FUSE_IOCTL_COMPAT || filter_reports_ioctl(cmd)) {
+        fuse_reply_err(req, ENOTTY);
+        return;
+    }
+    call = waiting_create(req, fi, 0);
+    if (call)
+        waiting_start(call, start_ioctl, &command);
+}

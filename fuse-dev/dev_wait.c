@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads and ioctls of devices, which the kernel model answers now or later. FUSE lets nobody go who waits for an answer, not even a
+ * thread that is killed: it only says, once, that a signal came. A read then ends as on Linux. An ioctl waits on, as a driver's does,
+ * unless the signal kills, which may also come later: so it is looked for now and then.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "dev_fs_i.h"
+#include "loops.h"
+#include "pin.h"
+
+#define LOOK_NS (20 * 1000 * 1000)
+#define KILL_BIT (1ull << (9 - 1))      /* SIGKILL's, in a mask of signals */
+
+static void reply(struct dev_fs *fs, struct waiting *call)
+{
+    if (!call->req)
+        return;
+    if (!call->is_read)
+        reply_ioctl(fs, call->req, call->tid, call->result);
+    else if (call->result < 0)
+        fuse_reply_err(call->req, (int)-call->result);
+    else
+        fuse_reply_buf(call->req, call->buffer, (size_t)call->result);
+}
+
+static void waiting_free(struct waiting *call)
+{
+    free(call->buffer);
+    free(call);
+}
+
+/* Of a call that waited. Without the lock. */
+static void waiting_end(struct waiting *call)
+{
+    struct dev_fs *fs = call->file->fs;
+
+    machine_lock_only(fs->machine);
+    HASH_DEL(fs->waiting, call);
+    dev_file_put(call->file);
+    machine_unlock(fs->machine);
+    reply(fs, call);
+    waiting_free(call);
+}
+
+static void end_later(struct machine_later *later)
+{
+    waiting_end((struct waiting *)(void *)((char *)later - offsetof(struct waiting, later)));
+}
+
+/* Called by the kernel model. */
+static void waiting_done(struct kreq *kreq, long result)
+{
+    struct waiting *call = kreq->owner;
+
+    call->completed = true;
+    call->result = result;
+    if (call->armed)
+        machine_later(call->file->fs->machine, &call->later);
+}
+
+struct waiting *waiting_create(fuse_req_t req, const struct fuse_file_info *fi, size_t size)
+{
+    struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
+    struct waiting *call = calloc(1, sizeof *call);
+
+    if (!call || (size && !(call->buffer = malloc(size)))) {
+        free(call);
+        fuse_reply_err(req, ENOMEM);
+        return NULL;
+    }
+    call->req = req;
+    call->file = file;
+    call->tid = fuse_req_ctx(req)->pid;
+    call->size = size;
+    call->later.run = end_later;
+    call->user_mem = (struct user_mem){ file->fs->machine, call->tid };
+    call->kreq = (struct kreq){ .done = waiting_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
+    return call;
+}
+
+/* ---- Signals ---------------------------------------------------------------------------------- */
+
+/* Whether the thread is dying. */
+static bool is_killed(pid_t tid)
+{
+    unsigned long long pending = 0;
+    char path[32], line[128];
+    bool killed = true;          /* it is gone altogether */
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/status", tid);
+    file = fopen(path, "re");
+    if (!file)
+        return killed;
+    for (killed = false; !killed && fgets(line, sizeof line, file);)
+        if (sscanf(line, "SigPnd: %llx", &pending) == 1 || sscanf(line, "ShdPnd: %llx", &pending) == 1)
+            killed = pending & KILL_BIT;
+    fclose(file);
+    return killed;
+}
+
+/* The next interrupted ioctl after *id; 0: none. */
+static pid_t next_interrupted(struct dev_fs *fs, uint64_t *id)
+{
+    uint64_t after = *id;
+    pid_t tid = 0;
+
+    machine_lock_only(fs->machine);
+    for (struct waiting *call = fs->waiting; call; call = call->hh.next) {
+        if (call->req && !call->is_read && call->interrupted && !call->completed && call->id > after && (!tid || call->id < *id)) {
+            *id = call->id;
+            tid = call->tid;
+        }
+    }
+    machine_unlock(fs->machine);
+    return tid;
+}
+
+/* Lets a thread go that dies. What it has begun goes on. */
+static void let_go(struct dev_fs *fs, uint64_t id)
+{
+    struct waiting *call;
+    fuse_req_t req = NULL;
+
+    machine_lock_only(fs->machine);
+    HASH_FIND(hh, fs->waiting, &id, sizeof id, call);
+    if (call && !call->completed) {
+        req = call->req;
+        call->req = NULL;
+    }
+    machine_unlock(fs->machine);
+    if (req)
+        fuse_reply_err(req, EINTR);
+}
+
+/* A loop_step, while there are ioctls that a signal did not end. */
+static bool look_for_killed(void *ctx)
+{
+    const struct timespec moment = { .tv_nsec = LOOK_NS };
+    struct dev_fs *fs = ctx;
+    bool some = false;
+    uint64_t id = 0;
+    pid_t tid;
+
+    while ((tid = next_interrupted(fs, &id))) {
+        if (is_killed(tid))
+            let_go(fs, id);
+        else
+            some = true;
+    }
+    if (some)
+        nanosleep(&moment, NULL);
+    machine_lock_only(fs->machine);
+    for (struct waiting *call = fs->waiting; call && !some; call = call->hh.next)
+        some = call->req && !call->is_read && call->interrupted && !call->completed;
+    fs->looks_for_killed = some;
+    machine_unlock(fs->machine);
+    return some;
+}
+
+void waiting_cancel(struct dev_fs *fs, uint64_t id)
+{
+    struct waiting *call;
+
+    machine_lock(fs->machine);
+    HASH_FIND(hh, fs->waiting, &id, sizeof id, call);
+    if (call && !call->completed)
+        kernel_cancel(&call->kreq);
+    machine_unlock(fs->machine);
+}
+
+/*
+ * Called inside a lock of libfuse's, which is why nothing calls into libfuse's interrupt handling with the machine's lock. The call
+ * may have been answered meanwhile, so it is named by number.
+ */
+static void interrupted(fuse_req_t req, void *data)
+{
+    struct dev_fs *fs = fuse_req_userdata(req);
+    uint64_t id = (uintptr_t)data;
+    bool is_read = false, looks = true;
+    struct waiting *call;
+    pid_t tid = 0;
+
+    machine_lock_only(fs->machine);
+    HASH_FIND(hh, fs->waiting, &id, sizeof id, call);
+    if (call && !call->completed) {
+        tid = call->tid;
+        is_read = call->is_read;
+        call->interrupted = true;
+    }
+    if (tid && !is_read) {
+        looks = fs->looks_for_killed;
+        fs->looks_for_killed = true;
+    }
+    machine_unlock(fs->machine);
+    if (is_read && !read_restart(fs, id, tid))
+        waiting_cancel(fs, id);
+    if (!looks && loops_start(fs->machine->loops, look_for_killed, NULL, fs)) {
+        machine_lock_only(fs->machine);
+        fs->looks_for_killed = false;
+        machine_unlock(fs->machine);
+        let_go(fs, id);          /* rather than for ever in a thread that nobody can kill */
+    }
+}
+
+/* ---- The call --------------------------------------------------------------------------------- */
+
+/* From here on a signal can end it, or an answer. */
+static void arm(struct dev_fs *fs, struct waiting *call, fuse_req_t req, uint64_t id)
+{
+    bool completed;
+
+    fuse_req_interrupt_func(req, interrupted, (void *)(uintptr_t)id);
+    machine_lock(fs->machine);
+    call->armed = true;
+    completed = call->completed;
+    machine_unlock(fs->machine);
+    if (completed)
+        waiting_end(call);
+}
+
+void waiting_start(struct waiting *call, long (*start)(struct waiting *call, void *how), void *how)
+{
+    struct dev_fs *fs = call->file->fs;
+    struct domain *d = call->file->domain;
+    struct machine *m = fs->machine;
+    fuse_req_t req = call->req;
+    uint64_t id = 0;
+    struct pin pin;
+
+    call->is_read = call->buffer;
+    machine_lock(m);
+    m->stats.fuse_requests++;
+    dev_file_get(call->file);
+    domain_enter(d);
+    machine_caller(m, call->tid);
+    call->result = start(call, how);
+    machine_settle(m);
+    if (call->result == KERNEL_PENDING) {
+        id = call->id = ++fs->next_waiting;
+        HASH_ADD(hh, fs->waiting, id, sizeof call->id, call);
+    } else {
+        dev_file_put(call->file);
+    }
+    domain_leave(d);
+    machine_unlock(m);
+    if (id) {
+        arm(fs, call, req, id);
+        return;
+    }
+    pin_reply_begin(&pin, call->tid);
+    reply(fs, call);
+    pin_reply_end(&pin, call->tid);
+    waiting_free(call);
+}

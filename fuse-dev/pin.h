@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client's thread and the one of ours that serves it, on one processor for the moment. There a switch between them is a direct
+ * hand-over; across two it is the wake-up of an idle processor, several times slower in a virtual machine.
+ */
+#ifndef GNTSIM_FUSE_DEV_PIN_H
+#define GNTSIM_FUSE_DEV_PIN_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct pin {
+    bool theirs_set, ours_set;
+    cpu_set_t theirs, ours;
+};
+
+/* Until pin_end: thread tid on our processor, and ours there. */
+void pin_begin(struct pin *pin, pid_t tid);
+void pin_end(struct pin *pin, pid_t tid, bool gone);
+
+/*
+ * For a thread of ours that waits for requests of anybody: around the reply to tid. While one client's thread makes call after
+ * call, both stay on the processor where they are; with several, the scheduler decides.
+ */
+void pin_reply_begin(struct pin *pin, pid_t tid);
+void pin_reply_end(struct pin *pin, pid_t tid);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * signals calls GROUP ROUNDS MICROSECONDS   makes each call of a group so many times under a timer whose handler has no SA_RESTART.
+ *                                           Prints "interrupted CALL" for each that gave EINTR, then "end SIGNALS", and waits.
+ * signals read plain|restart|none           waits for events of a port that domain 2 may bind. Prints "port PORT", "reading" before each
+ *                                           read, and what it gave: "event", "EINTR". The handler of SIGUSR1, if there is one, prints "handler".
+ * signals stream ROUNDS MICROSECONDS        reads the events that another thread sends one by one, under such a timer. Prints
+ *                                           "read EVENTS left 0|1".
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <xen/xen.h>
+#include <xen/sys/evtchn.h>
+#include <xen/sys/gntalloc.h>
+#include <xen/sys/gntdev.h>
+
+#define PAGE 4096
+#define DOMID 1
+
+#define must(condition) do { \
+    if (!(condition)) { \
+        fprintf(stderr, "signals: line %d: %s: %m\n", __LINE__, #condition); \
+        exit(1); \
+    } \
+} while (0)
+
+static int gntalloc, gntdev, evtchn;
+static volatile unsigned long ticks;
+
+static void tick(int sig)
+{
+    (void)sig;
+    ticks++;
+}
+
+static void start_timer(long microseconds)
+{
+    struct sigaction action = { .sa_handler = tick };
+    struct itimerval timer = { { 0, microseconds }, { 0, microseconds } };
+
+    must(!sigaction(SIGALRM, &action, NULL));
+    must(!setitimer(ITIMER_REAL, &timer, NULL));
+}
+
+static void stop_timer(void)
+{
+    must(!setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL));
+}
+
+/* Makes a call until it is not interrupted. */
+#define call(name, expression) ({ \
+    __typeof__(expression) result; \
+    while (errno = 0, result = (expression), (long)result == -1 && errno == EINTR) \
+        printf("interrupted %s\n", name); \
+    must((long)result != -1); \
+    result; })
+
+/* ---- The calls -------------------------------------------------------------------------------- */
+
+struct shared {
+    uint64_t index, map_index;
+    uint32_t ref;
+};
+
+static void grant(struct shared *shared)
+{
+    struct ioctl_gntalloc_alloc_gref alloc = { .domid = DOMID, .flags = GNTALLOC_FLAG_WRITABLE, .count = 1 };
+
+    call("ALLOC_GREF", ioctl(gntalloc, IOCTL_GNTALLOC_ALLOC_GREF, &alloc));
+    shared->index = alloc.index;
+    shared->ref = alloc.gref_ids[0];
+}
+
+static void end_grant(const struct shared *shared)
+{
+    struct ioctl_gntalloc_dealloc_gref dealloc = { .index = shared->index, .count = 1 };
+
+    call("DEALLOC_GREF", ioctl(gntalloc, IOCTL_GNTALLOC_DEALLOC_GREF, &dealloc));
+}
+
+static void map(struct shared *shared)
+{
+    struct ioctl_gntdev_map_grant_ref map = { .count = 1, .refs = { { .domid = DOMID, .ref = shared->ref } } };
+
+    call("MAP_GRANT_REF", ioctl(gntdev, IOCTL_GNTDEV_MAP_GRANT_REF, &map));
+    shared->map_index = map.index;
+}
+
+static void unmap(const struct shared *shared)
+{
+    struct ioctl_gntdev_unmap_grant_ref unmap = { .index = shared->map_index, .count = 1 };
+
+    call("UNMAP_GRANT_REF", ioctl(gntdev, IOCTL_GNTDEV_UNMAP_GRANT_REF, &unmap));
+}
+
+static void ioctls(void)
+{
+    struct ioctl_evtchn_bind_unbound_port bind = { .remote_domain = DOMID };
+    struct ioctl_evtchn_unbind unbind;
+    struct shared shared;
+
+    grant(&shared);
+    map(&shared);
+    unmap(&shared);
+    end_grant(&shared);
+    unbind.port = call("BIND_UNBOUND_PORT", ioctl(evtchn, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &bind));
+    call("UNBIND", ioctl(evtchn, IOCTL_EVTCHN_UNBIND, &unbind));
+}
+
+static const struct group {
+    const char *name;
+    void (*round)(void);
+} groups[] = {
+    { "ioctls", ioctls },
+};
+
+static void calls(const char *name, unsigned rounds, long microseconds)
+{
+    const struct group *group = groups;
+
+    while (strcmp(group->name, name))
+        must(++group < groups + sizeof groups / sizeof *groups);
+    start_timer(microseconds);
+    while (rounds--)
+        group->round();
+    stop_timer();
+    printf("end %lu\n", ticks);
+    getchar();
+}
+
+/* ---- Reads ------------------------------------------------------------------------------------ */
+
+static void say_handler(int sig)
+{
+    (void)sig;
+    must(write(1, "handler\n", 8) == 8);
+}
+
+static void reads(const char *how)
+{
+    struct ioctl_evtchn_bind_unbound_port bind = { .remote_domain = 2 };
+    struct sigaction action = { .sa_handler = say_handler, .sa_flags = strcmp(how, "plain") ? SA_RESTART : 0 };
+    uint32_t port;
+    ssize_t size;
+
+    if (strcmp(how, "none"))
+        must(!sigaction(SIGUSR1, &action, NULL));
+    printf("port %d\n", ioctl(evtchn, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &bind));
+    for (;;) {
+        puts("reading");
+        size = read(evtchn, &port, sizeof port);
+        must(size == sizeof port || errno == EINTR);
+        puts(size < 0 ? "EINTR" : "event");
+        must(size < 0 || write(evtchn, &port, sizeof port) == sizeof port);
+    }
+}
+
+struct stream {
+    unsigned rounds;
+    uint32_t port;
+    sem_t read;
+};
+
+static void *send_events(void *arg)
+{
+    struct stream *stream = arg;
+    struct ioctl_evtchn_notify notify = { .port = stream->port };
+
+    for (unsigned i = 0; i < stream->rounds; i++) {
+        must(!ioctl(evtchn, IOCTL_EVTCHN_NOTIFY, &notify));
+        must(!sem_wait(&stream->read));
+    }
+    return NULL;
+}
+
+/* Both ends of a channel are this process's. What is sent to one is read from the other. */
+static void streams(unsigned rounds, long microseconds)
+{
+    struct ioctl_evtchn_bind_unbound_port unbound = { .remote_domain = DOMID };
+    struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = DOMID };
+    struct stream stream = { .rounds = rounds };
+    struct pollfd ready = { .fd = evtchn, .events = POLLIN };
+    unsigned events = 0;
+    pthread_t sender;
+    uint32_t port;
+    sigset_t alarm;
+
+    stream.port = ioctl(evtchn, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &unbound);
+    bind.remote_port = stream.port;
+    must(ioctl(evtchn, IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind) > 0 && !sem_init(&stream.read, 0, 0));
+    while (poll(&ready, 1, 0) > 0)
+        must(read(evtchn, &port, sizeof port) == sizeof port && write(evtchn, &port, sizeof port) == sizeof port);
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    must(!pthread_sigmask(SIG_BLOCK, &alarm, NULL) && !pthread_create(&sender, NULL, send_events, &stream));
+    must(!pthread_sigmask(SIG_UNBLOCK, &alarm, NULL));
+    start_timer(microseconds);
+    while (events < rounds) {
+        ssize_t size = read(evtchn, &port, sizeof port);
+
+        if (size < 0 && errno == EINTR)
+            continue;
+        must(size == sizeof port && write(evtchn, &port, sizeof port) == sizeof port);
+        events++;
+        sem_post(&stream.read);
+    }
+    stop_timer();
+    pthread_join(sender, NULL);
+    printf("read %u left %d\n", events, poll(&ready, 1, 0));
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    gntalloc = open("/dev/xen/gntalloc", O_RDWR);
+    gntdev = open("/dev/xen/gntdev", O_RDWR);
+    evtchn = open("/dev/xen/evtchn", O_RDWR);
+    must(gntalloc >= 0 && gntdev >= 0 && evtchn >= 0 && argc > 2);
+    if (!strcmp(argv[1], "read"))
+        reads(argv[2]);
+    else if (!strcmp(argv[1], "stream"))
+        streams(atoi(argv[2]), atol(argv[3]));
+    else
+        calls(argv[2], atoi(argv[3]), atol(argv[4]));
+    return 0;
+}
