@@ -169,10 +169,11 @@ struct mapping *maps_own(struct maps *maps, uint64_t number, pid_t tid)
     return mapping && same_address_space(mapping->tid, tid) ? mapping : NULL;
 }
 
-/* The mapping that the process has at addr, if it is one of ours. */
+/* The first mapping of the process that ends above addr, if it is one of ours. */
 static struct vma *find_in_proc(const struct maps *maps, pid_t tid, uint64_t addr)
 {
-    struct mapping *mapping = links_find(maps, maps_shown(maps, tid, addr, addr + 1));
+    uint64_t start = addr, end = UINT64_MAX, number;
+    struct mapping *mapping = find_area(maps, tid, true, &start, &end, &number) ? links_find(maps, number) : NULL;
 
     return mapping ? mapping->vma : NULL;
 }
