@@ -112,12 +112,18 @@ static void register_vma(struct replay_call *call)
     replay_set(call->replay, call->domain, REPLAY_VMA, call->vma->id, call->vma);
 }
 
+/* Who is told of a mapping takes note of its frames at once, in the middle of what the kernel is doing. */
 static void call_done(struct kreq *kreq, long result)
 {
     struct replay_call *call = kreq->owner;
+    json_object *event = call->replay->over ? NULL : replay_next(call->replay);
+    const char *op = event ? replay_text(event, "op") : NULL;
 
     if (call->vma && !result)
         register_vma(call);
+    if (op && !strcmp(op, "frames_hold"))
+        replay_input(call->replay, event);
+    json_object_put(event);
 }
 
 static struct replay_call *new_call(const struct replay_step *in)

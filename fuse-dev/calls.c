@@ -17,16 +17,30 @@
 #include "supervisor_i.h"
 #include "user_mem.h"
 
+struct call;
+
+/* What is different in the calls of one kind. */
+struct call_kind {
+    /* Asks the kernel model. With the lock. */
+    long (*start)(struct call *call);
+    /* What the kernel model has decided is taken note of, in the hold of the lock in which it did. Returns the result, or what else went wrong. */
+    long (*record)(struct call *call, long result);
+    /* Answers the call and frees it. Without the lock. */
+    void (*finish)(struct call *call);
+};
+
 struct call {
     struct kreq kreq;
     struct user_mem user_mem;
     struct notice notice;
     struct machine_file file;
-    void (*finish)(struct call *call);       /* answers and frees it; without the lock */
+    const struct call_kind *kind;
     struct vma *vma;                         /* of an mmap */
     long result;
-    uint64_t fill_addr;                      /* of an ioctl that filled pages: where, and the link that they are made from */
-    int fill_fd;
+    uint64_t mapping;                        /* the mmap's */
+    uint64_t addr;                           /* where pages are to appear: of an mmap, or of an ioctl that filled some */
+    int link_fd;                             /* what they are made from; -1: none */
+    int not_filled;                          /* why an ioctl's pages do not appear */
     struct call *next;
 };
 
@@ -37,7 +51,7 @@ static void call_done(struct kreq *kreq, long result)
     struct supervisor *supervisor = call->notice.supervisor;
     uint64_t one = 1;
 
-    call->result = result;
+    call->result = call->kind->record(call, result);
     call->next = supervisor->decided;
     supervisor->decided = call;
     if (write(supervisor->event_fd, &one, sizeof one) < 0)
@@ -65,9 +79,8 @@ static bool find_file(const struct notice *notice, int fd, struct machine_file *
     return true;
 }
 
-/* Has the kernel model decide about a notified call on file (a reference, taken); finish answers it, now or later. */
-static void call_start(struct notice *notice, const struct machine_file *file, long (*start)(struct call *call),
-                       void (*finish)(struct call *call))
+/* Has the kernel model decide about a notified call on file (a reference, taken), which is answered now or later. */
+static void call_start(struct notice *notice, const struct machine_file *file, const struct call_kind *kind)
 {
     struct supervisor *supervisor = notice->supervisor;
     struct machine *m = supervisor->machine;
@@ -83,7 +96,8 @@ static void call_start(struct notice *notice, const struct machine_file *file, l
     }
     call->notice = *notice;
     call->file = *file;
-    call->finish = finish;
+    call->kind = kind;
+    call->link_fd = -1;
     call->user_mem = (struct user_mem){ m, notice->tid };
     call->kreq = (struct kreq){ .done = call_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
     dev_fs_catch_up(m->fs);
@@ -91,7 +105,7 @@ static void call_start(struct notice *notice, const struct machine_file *file, l
     m->stats.notifications++;
     domain_enter(d);
     machine_caller(m, notice->tid);
-    call->result = start(call);
+    call->result = kind->record(call, kind->start(call));
     machine_settle(m);
     if (call->result == KERNEL_PENDING) {
         supervisor->pending++;
@@ -100,7 +114,7 @@ static void call_start(struct notice *notice, const struct machine_file *file, l
     domain_leave(d);
     machine_unlock(m);
     if (call)
-        call->finish(call);
+        call->kind->finish(call);
 }
 
 void finish_decided(struct supervisor *supervisor)
@@ -120,45 +134,12 @@ void finish_decided(struct supervisor *supervisor)
     while (call) {
         struct call *next = call->next;
 
-        call->finish(call);
+        call->kind->finish(call);
         call = next;
     }
 }
 
 /* ---- mmap ------------------------------------------------------------------------------------- */
-
-/* The kernel model has said yes or no. Frees the call. Without the lock. */
-static void mmap_finish(struct call *call)
-{
-    struct machine *m = call->notice.supervisor->machine;
-    struct mapping *mapping;
-    uint64_t id, addr;
-    int fd, rc = (int)call->result;
-
-    machine_lock_only(m);      /* the operation has begun */
-    if (!rc) {
-        rc = maps_add(m->maps, call->vma, call->notice.tid, call->file.mapping_ended, &mapping, &fd);
-        if (rc)
-            kernel_vma_close(call->vma);
-    }
-    if (rc) {
-        if (rc == -EAGAIN)
-            m->stats.mmap_eagain++;
-        call->file.put(call->file.owner);
-        machine_unlock(m);
-        answer_error(&call->notice, rc);
-        free(call);
-        return;
-    }
-    /* The file's reference is the mapping's now, and whatever happens to the thread, the end of the
-     * link's last user ends the mapping. */
-    id = mapping->id;
-    addr = call->notice.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE) ? call->notice.args[0]
-                                                                     : maps_window_alloc(m->maps, call->vma->nr_pages);
-    machine_unlock(m);
-    place_mapping(&call->notice, call->vma, id, addr, fd);
-    free(call);
-}
 
 static long mmap_start(struct call *call)
 {
@@ -167,13 +148,52 @@ static long mmap_start(struct call *call)
     return kernel_mmap(call->file.kernel, args[5], args[1], (unsigned)args[2], (unsigned)args[3], &call->vma, &call->kreq);
 }
 
+/* The file's reference is the mapping's from here on, and whatever happens to the thread, the end of the link's last user ends the mapping. */
+static long mmap_record(struct call *call, long result)
+{
+    const uint64_t *args = call->notice.args;
+    struct maps *maps = call->notice.supervisor->machine->maps;
+    struct mapping *mapping;
+
+    if (result)
+        return result;
+    result = maps_add(maps, call->vma, call->notice.tid, call->file.mapping_ended, &mapping, &call->link_fd);
+    if (result) {
+        kernel_vma_close(call->vma);
+        return result;
+    }
+    call->mapping = mapping->id;
+    call->addr = args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE) ? args[0] : maps_window_alloc(maps, call->vma->nr_pages);
+    return 0;
+}
+
+static void mmap_finish(struct call *call)
+{
+    struct machine *m = call->notice.supervisor->machine;
+
+    if (!call->result) {
+        place_mapping(&call->notice, call->vma, call->mapping, call->addr, call->link_fd);
+        free(call);
+        return;
+    }
+    machine_lock_only(m);      /* the operation has begun */
+    if (call->result == -EAGAIN)
+        m->stats.mmap_eagain++;
+    call->file.put(call->file.owner);
+    machine_unlock(m);
+    answer_error(&call->notice, (int)call->result);
+    free(call);
+}
+
+static const struct call_kind mmap_call = { mmap_start, mmap_record, mmap_finish };
+
 void handle_mmap(struct notice *notice)
 {
     struct machine_file file;
     bool is_ours;
 
     if (find_file(notice, (int)notice->args[4], &file, &is_ours))
-        call_start(notice, &file, mmap_start, mmap_finish);
+        call_start(notice, &file, &mmap_call);
     else if (is_ours)
         answer_error(notice, -ENODEV);
     else
@@ -182,25 +202,27 @@ void handle_mmap(struct notice *notice)
 
 /* ---- ioctl ------------------------------------------------------------------------------------ */
 
-/* Pages were filled: what they are made from, while nothing can come in between. */
-static long fill_start(struct call *call)
-{
-    struct vma_fill *fill = &call->kreq.fill;
-    const struct mapping *mapping = fill->vma->owner;
-    int rc = maps_fill(call->notice.supervisor->machine->maps, fill->vma, fill->runs, fill->nr_runs, &call->fill_fd);
-
-    call->fill_addr = mapping->addr + fill->first * HV_PAGE_SIZE;
-    if (!rc)
-        return call->result;
-    free(fill->runs);
-    fill->vma = NULL;
-    return rc;
-}
-
 static long ioctl_start(struct call *call)
 {
-    call->result = kernel_ioctl(call->file.kernel, (unsigned)call->notice.args[1], call->notice.args[2], &call->kreq);
-    return call->kreq.fill.vma ? fill_start(call) : call->result;
+    return kernel_ioctl(call->file.kernel, (unsigned)call->notice.args[1], call->notice.args[2], &call->kreq);
+}
+
+/* Pages may have been filled, even if the answer is put off. */
+static long ioctl_record(struct call *call, long result)
+{
+    struct vma_fill *fill = &call->kreq.fill;
+    const struct mapping *mapping;
+
+    if (fill->vma && call->link_fd < 0) {
+        mapping = fill->vma->owner;
+        call->addr = mapping->addr + fill->first * HV_PAGE_SIZE;
+        call->not_filled = maps_fill(call->notice.supervisor->machine->maps, fill->vma, fill->runs, fill->nr_runs, &call->link_fd);
+    }
+    if (fill->vma && call->not_filled) {
+        free(fill->runs);
+        fill->vma = NULL;
+    }
+    return result == KERNEL_PENDING || !call->not_filled ? result : call->not_filled;
 }
 
 static void ioctl_finish(struct call *call)
@@ -208,18 +230,18 @@ static void ioctl_finish(struct call *call)
     struct machine *m = call->notice.supervisor->machine;
 
     if (call->kreq.fill.vma)
-        place_fill(&call->notice, &call->kreq.fill, call->fill_addr, call->fill_fd, call->result);
+        place_fill(&call->notice, &call->kreq.fill, call->addr, call->link_fd, call->result);
     machine_lock_only(m);
     call->file.put(call->file.owner);
     machine_unlock(m);
-    if (call->kreq.fill.vma) {
+    if (call->kreq.fill.vma)
         free(call->kreq.fill.runs);
-        free(call);
-        return;
-    }
-    answer(&call->notice, call->result < 0 ? (int)call->result : 0, call->result < 0 ? 0 : call->result, 0);
+    else
+        answer(&call->notice, call->result < 0 ? (int)call->result : 0, call->result < 0 ? 0 : call->result, 0);
     free(call);
 }
+
+static const struct call_kind ioctl_call = { ioctl_start, ioctl_record, ioctl_finish };
 
 /* FIOASYNC is the one command for any file that FUSE does not have. (Sockets have it.) */
 static void handle_fioasync(struct notice *notice)
@@ -253,7 +275,7 @@ void handle_ioctl(struct notice *notice)
     if ((unsigned)notice->args[1] == FIOASYNC)
         handle_fioasync(notice);
     else if (find_file(notice, (int)notice->args[0], &file, &is_ours))
-        call_start(notice, &file, ioctl_start, ioctl_finish);
+        call_start(notice, &file, &ioctl_call);
     else
         answer_continue(notice);
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -91,12 +92,56 @@ size_t maps_count(const struct maps *maps)
 /* ---- Making and ending ------------------------------------------------------------------------ */
 
 /* While a process may see a frame it is not given to anybody else. */
-static void hold_frames(struct maps *maps, const struct vma_run *runs, size_t nr_runs, void (*hold)(struct hv *, uint64_t))
+static void move_frames(struct maps *maps, const struct vma_run *runs, size_t nr_runs, void (*move)(struct hv *, uint64_t))
 {
-    trace_frames(maps->machine, runs, nr_runs, hold == hv_frame_get);
+    trace_frames(maps->machine, runs, nr_runs, move == hv_frame_get);
     for (size_t i = 0; i < nr_runs; i++)
         for (uint64_t j = 0; runs[i].mfn != HV_INVALID_MFN && j < runs[i].nr; j++)
-            hold(maps->hv, runs[i].mfn + j);
+            move(maps->hv, runs[i].mfn + j);
+}
+
+/* Whether the kernel that said what these frames are still has them: its end gives them back. */
+static bool are_there(const struct maps *maps, const struct vma *vma, const struct vma_run *runs, size_t nr_runs)
+{
+    const struct kernel *k = vma->file->kernel;
+
+    if (k && !hv_domain_state(maps->hv, kernel_domid(k)))
+        return true;
+    for (size_t i = 0; i < nr_runs; i++)
+        if (runs[i].mfn != HV_INVALID_MFN)
+            return false;
+    return true;
+}
+
+/*
+ * Another link for the mapping, from which these frames will be shown. They are held from now on. What is held is in the books of the
+ * mapping itself: the kernel that made the vma may end before it does.
+ */
+static int add_frames(struct maps *maps, struct mapping *mapping, const struct vma_run *runs, size_t nr_runs, int *link_fd)
+{
+    struct vma_run *held;
+    int rc;
+
+    if (!are_there(maps, mapping->vma, runs, nr_runs))
+        return -ENODEV;
+    held = reallocarray(mapping->held, mapping->nr_held + nr_runs, sizeof *held);
+    if (!held)
+        return -ENOMEM;
+    mapping->held = held;
+    rc = links_open(maps, mapping, link_fd);
+    if (rc)
+        return rc;
+    memcpy(held + mapping->nr_held, runs, nr_runs * sizeof *runs);
+    mapping->nr_held += nr_runs;
+    move_frames(maps, runs, nr_runs, hv_frame_get);
+    return 0;
+}
+
+static void mapping_free(struct mapping *mapping)
+{
+    free(mapping->held);
+    free(mapping->gone);
+    free(mapping);
 }
 
 int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct file *file), struct mapping **out, int *link_fd)
@@ -113,28 +158,25 @@ int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct
         if (!mapping->gone)
             goto fail;
     }
-    rc = links_open(maps, mapping, link_fd);
+    rc = add_frames(maps, mapping, vma->runs, vma->nr_runs, link_fd);
     if (rc)
         goto fail;
     maps->next_id++;
     if (maps->longest < vma->nr_pages)
         maps->longest = vma->nr_pages;
     vma->owner = mapping;
-    hold_frames(maps, vma->runs, vma->nr_runs, hv_frame_get);
     HASH_ADD(hh, maps->by_id, id, sizeof mapping->id, mapping);
     *out = mapping;
     return 0;
 
 fail:
-    free(mapping->gone);
-    free(mapping);
+    mapping_free(mapping);
     return rc;
 }
 
 int maps_fill(struct maps *maps, struct vma *vma, const struct vma_run *runs, size_t nr_runs, int *link_fd)
 {
-    hold_frames(maps, runs, nr_runs, hv_frame_get);
-    return links_open(maps, vma->owner, link_fd);
+    return add_frames(maps, vma->owner, runs, nr_runs, link_fd);
 }
 
 uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages)
@@ -213,11 +255,10 @@ static void mapping_end(struct maps *maps, struct mapping *mapping)
     }
     maps_index_remove(maps, mapping);
     HASH_DEL(maps->by_id, mapping);
-    hold_frames(maps, mapping->vma->runs, mapping->vma->nr_runs, hv_frame_put);
+    move_frames(maps, mapping->held, mapping->nr_held, hv_frame_put);
     kernel_vma_close(mapping->vma);
     mapping->ended(file);
-    free(mapping->gone);
-    free(mapping);
+    mapping_free(mapping);
 }
 
 struct vma *maps_vma_of(const struct maps *maps, uint64_t number)

@@ -32,6 +32,8 @@ struct mapping {
     uint64_t pages_left;        /* in that address space */
     uint64_t *gone;             /* bitmap of pages that left it; NULL: inline_gone */
     uint64_t inline_gone;
+    struct vma_run *held;       /* frames, some of them more than once */
+    size_t nr_held;
     void (*ended)(struct file *file);   /* gives the file's reference back */
     bool placed;                /* the link is in nobody's hands any more: what is not mapped from it has ended */
     bool shown;                 /* resync's: some process shows it */
@@ -57,13 +59,14 @@ void maps_drain(struct maps *maps);
 /* Ends every mapping, whoever still has it: the machine stops. */
 void maps_end_all(struct maps *maps);
 /*
- * Registers a mapping of vma and opens its link, read-only unless the vma may be written. *link_fd is the caller's: once every
- * copy of it is closed and nothing is mapped from it, the vma is closed and ended called with its file. Negative errno: the vma is
- * still the caller's.
+ * Registers a mapping of vma, holds its frames, and opens its link, read-only unless the vma may be written. It belongs into the hold of the
+ * lock in which the kernel model said yes: the end of the domain gives the frames to others. *link_fd is the caller's: once every
+ * copy of it is closed and nothing is mapped from it, the vma is closed and ended called with its file. Negative errno (-ENODEV: the
+ * domain has ended): the vma is still the caller's.
  */
 int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct file *file), struct mapping **out, int *link_fd);
-/* Opens another link, for pages that an ioctl filled: the mapping lasts until all its links are closed. The frames are held from
- * now on, since the vma has them. Negative errno: there is no link. */
+/* The same for pages that an ioctl filled: holds the frames and opens another link. The mapping lasts until all its links are closed. Negative
+ * errno: nothing is held, and there is no link. */
 int maps_fill(struct maps *maps, struct vma *vma, const struct vma_run *runs, size_t nr_runs, int *link_fd);
 /* An address for nr_pages that was not used before (or long ago), 0 if there is none. */
 uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages);

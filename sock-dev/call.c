@@ -14,18 +14,40 @@
 
 #include "maps.h"
 
-/* ---- What the kernel model decides later ------------------------------------------------------ */
+/* ---- What the kernel model decides ------------------------------------------------------------- */
+
+/* What it has decided is taken note of in the hold of the lock in which it did. Returns the result, or what else went wrong. */
+static long record(struct sock_conn *conn, long result)
+{
+    struct machine *m = conn->server->machine;
+    struct vma *vma = conn->vma;
+    struct mapping *mapping;
+
+    if (!vma || result)
+        return result;
+    result = maps_add(m->maps, vma, 0, sock_file_mapping_ended, &mapping, &conn->out_fd);
+    if (result) {
+        conn->out_fd = -1;
+        kernel_vma_close(vma);
+        return result;
+    }
+    conn->file->refs++;          /* the mapping's */
+    m->stats.mappings_made++;
+    conn->placing = mapping->id;
+    return 0;
+}
 
 static void on_decided(struct kreq *kreq, long result)
 {
     struct sock_conn *conn = kreq->owner;
 
-    conn->decision = result;
+    conn->decision = record(conn, result);
     sem_post(&conn->decided);
 }
 
 static struct kreq *new_kreq(struct sock_conn *conn)
 {
+    conn->vma = NULL;
     conn->kreq = (struct kreq){ .done = on_decided, .owner = conn, .mem = message_memory(&conn->message) };
     return &conn->kreq;
 }
@@ -41,6 +63,8 @@ static long decided(struct sock_conn *conn, long rc)
             ;
         machine_lock(m);
         rc = conn->decision;
+    } else {
+        rc = record(conn, rc);
     }
     machine_settle(m);
     return rc;
@@ -55,26 +79,15 @@ static bool reply(struct sock_conn *conn)
 
 static bool do_mmap(struct sock_conn *conn, uint64_t offset, uint64_t length, uint32_t prot, uint32_t flags)
 {
-    struct machine *m = conn->server->machine;
-    struct mapping *mapping;
-    struct vma *vma;
-    long rc = decided(conn, kernel_mmap(conn->file->file, offset, length, prot, flags, &vma, new_kreq(conn)));
+    struct kreq *kreq = new_kreq(conn);
+    long rc = decided(conn, kernel_mmap(conn->file->file, offset, length, prot, flags, &conn->vma, kreq));
+    const struct vma *vma = conn->vma;
 
-    if (!rc) {
-        rc = maps_add(m->maps, vma, 0, sock_file_mapping_ended, &mapping, &conn->out_fd);
-        if (rc) {
-            conn->out_fd = -1;
-            kernel_vma_close(vma);
-        }
-    }
     if (rc == -EAGAIN)
-        m->stats.mmap_eagain++;
+        conn->server->machine->stats.mmap_eagain++;
     conn->reply.mapped = (int32_t)rc;
     if (rc)
         return reply(conn);
-    conn->file->refs++;          /* the mapping's */
-    m->stats.mappings_made++;
-    conn->placing = mapping->id;
     conn->reply.map_prot = vma->map_prot;
     conn->reply.map_flags = vma->dont_copy ? SOCK_MAP_DONT_COPY : 0;
     return conn_compose(conn, vma);

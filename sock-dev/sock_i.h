@@ -73,6 +73,7 @@ struct sock_conn {
     struct kreq kreq;
     sem_t decided;               /* the kernel model has answered */
     long decision;
+    struct vma *vma;             /* of an mmap in progress */
     uint64_t placing;            /* mapping that the last reply was about, 0: none */
     struct sock_reply reply;
     char *out;                   /* the reply, composed */
