@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "filter.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -37,6 +38,8 @@ static const struct scmp_arg_cmp places[] = {
     { 0, SCMP_CMP_MASKED_EQ, 0xfffff00000000000, 0x600000000000 },
     { 0, SCMP_CMP_MASKED_EQ, 0xfffff80000000000, 0x700000000000 },
 };
+
+static_assert((SOCK_PLACES & 0xfffff80000000000) == 0x700000000000, "gntsim's libraries map where mremap is reported");
 
 /* Calls on memory that the server wants to know of at these places. */
 static const struct placed_call {

@@ -35,7 +35,6 @@ struct placing {
     uint64_t nr_pages;             /* in all */
     uint64_t addr;
     unsigned fixed, keep;          /* flags of the mmap calls */
-    int device_fd;                 /* the caller's */
     int our_fd;
     struct proc_status status;     /* the caller's; of one that is alone only what was needed */
 };
@@ -166,8 +165,8 @@ static bool place_by_stand_in(struct placing *placing, struct inject *inject, lo
 
     if (inject_stand_in(inject, &stand_in))
         return inject->gone;
-    /* Its copy of the device's descriptor makes room if there is none. */
-    inject_call(&stand_in, SYS_close, (uint64_t[6]){ (uint64_t)placing->device_fd });
+    /* If there is no room, its copy of standard input makes some: within any limit, below which the device's descriptor need not be. */
+    inject_call(&stand_in, SYS_close, (uint64_t[6]){ STDIN_FILENO });
     fd = lend_by_call(placing, &stand_in);
     *result = fd < 0 ? -ENOMEM : place(placing, &stand_in, fd, false);
     inject_dismiss(&stand_in);
@@ -251,7 +250,7 @@ void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, ui
     struct placing placing = { .notice = notice, .vma = vma, .runs = vma->runs, .nr_runs = vma->nr_runs, .nr_pages = vma->nr_pages,
                                .addr = addr, .fixed = theirs & (MAP_FIXED | MAP_FIXED_NOREPLACE),
                                .keep = theirs & (MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE),
-                               .device_fd = (int)notice->args[4], .our_fd = our_fd };
+                               .our_fd = our_fd };
     struct machine *m = notice->supervisor->machine;
     struct inject inject;
     long result = 0;
@@ -275,7 +274,7 @@ void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, ui
 void place_fill(struct notice *notice, const struct vma_fill *fill, uint64_t addr, int our_fd, long answer)
 {
     struct placing placing = { .notice = notice, .vma = fill->vma, .runs = fill->runs, .nr_runs = fill->nr_runs, .addr = addr,
-                               .fixed = MAP_FIXED, .device_fd = (int)notice->args[0], .our_fd = our_fd };
+                               .fixed = MAP_FIXED, .our_fd = our_fd };
     struct inject inject;
     long result = 0;
     bool placed;

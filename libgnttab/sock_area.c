@@ -91,12 +91,13 @@ bool sock_area_find(struct sock_client *client, uint64_t addr, struct sock_area 
 static void *place_runs(const struct sock_answer *answer, size_t length)
 {
     const struct sock_reply *reply = answer->reply;
+    void *best = (void *)(uintptr_t)(SOCK_PLACES + ((uint64_t)reply->place << GNT_PAGE_SHIFT));
     size_t done = 0;
     char *area;
 
     if (reply->nr_runs == 1)
-        return mmap(NULL, length, (int)reply->map_prot, MAP_SHARED | SOCK_MMAP_FLAG, answer->fd, (off_t)(answer->runs[0].page << GNT_PAGE_SHIFT));
-    area = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        return mmap(best, length, (int)reply->map_prot, MAP_SHARED | SOCK_MMAP_FLAG, answer->fd, (off_t)(answer->runs[0].page << GNT_PAGE_SHIFT));
+    area = mmap(best, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (area == MAP_FAILED)
         return area;
     for (uint32_t i = 0; i < reply->nr_runs; i++) {

@@ -87,6 +87,30 @@ static void *take_mapping(struct sock_client *client, const struct sock_answer *
     return area;
 }
 
+/* The device's own mmap, which needs no descriptor but the handle's, nor anything that a sandbox may have forbidden. */
+static void *map_handle(struct xengntdev_handle *h, size_t length, int prot, uint64_t index)
+{
+    return mmap(NULL, length, prot, MAP_SHARED, h->fd, (off_t)index);
+}
+
+/* As map_handle, after a reply whose descriptor the process had no room for. */
+static void *map_again(struct xengntdev_handle *h, unsigned long cmd, void *arg, const uint64_t *index, size_t length, int prot,
+                       int *requested)
+{
+    void *area = map_handle(h, length, prot, *index);
+
+    if (area != MAP_FAILED || cmd != IOCTL_GNTDEV_MAP_GRANT_REF)
+        return area;
+    /* Most kernels map an index once only, and that was the reply's. */
+    {
+        struct ioctl_gntdev_unmap_grant_ref unmap = { .index = *index, .count = ((struct ioctl_gntdev_map_grant_ref *)arg)->count };
+
+        socket_ioctl(h, IOCTL_GNTDEV_UNMAP_GRANT_REF, &unmap);
+    }
+    *requested = ioctl(h->fd, cmd, arg);
+    return *requested ? MAP_FAILED : map_handle(h, length, prot, *index);
+}
+
 static void *socket_mmap(struct xengntdev_handle *h, size_t length, int prot, uint64_t index)
 {
     struct sock_mmap request = { .header.op = SOCK_MMAP, .offset = index, .length = length, .prot = (uint32_t)prot, .flags = MAP_SHARED };
@@ -95,12 +119,13 @@ static void *socket_mmap(struct xengntdev_handle *h, size_t length, int prot, ui
 
     if (!sock_client_begin(h->priv, &part, 1, &answer))
         return take_mapping(h->priv, &answer, length);
-    return sock_client_is_forbidden(h->priv) ? mmap(NULL, length, prot, MAP_SHARED, h->fd, (off_t)index) : MAP_FAILED;
+    return sock_client_is_forbidden(h->priv) ? map_handle(h, length, prot, index) : MAP_FAILED;
 }
 
 static void *socket_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, void *arg, const uint64_t *index, size_t length, int prot,
                                int *requested)
 {
+    struct sock_client *client = h->priv;
     size_t size = argument_size(cmd, arg);
     struct {
         struct sock_ioctl_mmap both;
@@ -112,20 +137,22 @@ static void *socket_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, vo
     };
     struct iovec parts[] = { { &request, sizeof request }, { arg, size } };
     struct sock_answer answer;
+    void *area;
 
     *requested = -1;
-    if (sock_client_begin(h->priv, parts, 2, &answer)) {
-        if (sock_client_is_forbidden(h->priv))
+    if (sock_client_begin(client, parts, 2, &answer)) {
+        if (sock_client_is_forbidden(client))
             *requested = ioctl(h->fd, cmd, arg);
-        return *requested ? MAP_FAILED : mmap(NULL, length, prot, MAP_SHARED, h->fd, (off_t)*index);
+        return *requested ? MAP_FAILED : map_handle(h, length, prot, *index);
     }
     sock_answer_apply(&answer, arg, size);
     if (answer.reply->result >= 0) {
         *requested = 0;
-        return take_mapping(h->priv, &answer, length);
+        area = take_mapping(client, &answer, length);
+        return area == MAP_FAILED && errno == EMFILE && client->is_known ? map_again(h, cmd, arg, index, length, prot, requested) : area;
     }
     errno = (int)-answer.reply->result;
-    sock_client_end(h->priv);
+    sock_client_end(client);
     return MAP_FAILED;
 }
 

@@ -77,6 +77,15 @@ static bool reply(struct sock_conn *conn)
 
 /* ---- mmap ------------------------------------------------------------------------------------- */
 
+/* So many pages of addresses, in turn. */
+static uint32_t take_place(struct sock_server *server, uint64_t nr_pages)
+{
+    uint64_t place = server->next_place + nr_pages <= SOCK_NR_PLACES ? server->next_place : 0;
+
+    server->next_place = place + nr_pages;
+    return (uint32_t)place;
+}
+
 static bool do_mmap(struct sock_conn *conn, uint64_t offset, uint64_t length, uint32_t prot, uint32_t flags)
 {
     struct kreq *kreq = new_kreq(conn);
@@ -88,6 +97,7 @@ static bool do_mmap(struct sock_conn *conn, uint64_t offset, uint64_t length, ui
     conn->reply.mapped = (int32_t)rc;
     if (rc)
         return reply(conn);
+    conn->reply.place = take_place(conn->server, vma->nr_pages);
     conn->reply.map_prot = vma->map_prot;
     conn->reply.map_flags = vma->dont_copy ? SOCK_MAP_DONT_COPY : 0;
     return conn_compose(conn, vma);

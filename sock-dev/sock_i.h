@@ -45,6 +45,7 @@ struct sock_server {
     struct sock_conn *conns;
     bool stopping;               /* no more connections */
     struct sock_file *files;
+    uint64_t next_place;         /* for the next mapping, pages above SOCK_PLACES */
 };
 
 /* An open device. Under the machine's lock. */

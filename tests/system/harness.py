@@ -285,8 +285,8 @@ class Machine:
 
     def agent(self, domain, program, profile=None, env=None, prefix=(), options=(), words=()):
         agent = Agent(self.exec_argv(domain, *prefix, program, *words, profile=profile, options=options), self.errors, env=env or self.env)
-        # Over the socket the machine sees a plain munmap at its next operation, or a moment later: here is one.
-        if os.environ.get("GNTSIM_WAY") == "socket":
+        # With gntsim's libraries the machine sees a plain munmap at its next operation, or a moment later: here is one.
+        if os.environ.get("GNTSIM_WAY", "auto") != "device":
             agent.settle = lambda: self.ctl("stats")
         agent.domain = domain
         self.agents.append(agent)

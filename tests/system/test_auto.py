@@ -207,6 +207,13 @@ def test_with_few_descriptors_a_program_works(compiled):
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
+@no_sanitizer
+@pytest.mark.parametrize("profile", ["pv", "legacy"])
+def test_a_program_that_has_no_descriptor_left_maps(compiled, profile):
+    done = gntsim("run", "--profile", profile, "--", compiled("stubborn"), "full", 0, 20)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
 @as_root
 @no_sanitizer
 def test_a_program_that_changed_its_root_goes_on_with_what_it_has_open(compiled):

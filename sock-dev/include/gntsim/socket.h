@@ -108,6 +108,9 @@ struct sock_ioctl_mmap {
 /* For mmap's flags, when the descriptor is mapped: the kernel gives this bit no meaning there, and a machine with device files knows by it
  * that the call is none on a device. */
 #define SOCK_MMAP_FLAG 0x40000000u
+/* Where it is best mapped, plus the reply's place: calls that would make a mapping grow are seen there by a machine with device files. */
+#define SOCK_PLACES    0x700000000000ull
+#define SOCK_NR_PLACES (1ull << 30)      /* pages */
 #define SOCK_NOT_TRIED     1     /* mapped: the ioctl failed */
 
 struct sock_reply {
@@ -116,7 +119,8 @@ struct sock_reply {
     int32_t mapped;              /* of an mmap: 0, a negative errno or SOCK_NOT_TRIED */
     uint32_t map_prot, map_flags;
     uint32_t nr_runs;
-    uint32_t nr_writes, zero;
+    uint32_t nr_writes;
+    uint32_t place;              /* of an mmap: pages above SOCK_PLACES, an address that nobody else is told for long */
     /* struct sock_run[nr_runs]: what to map, in order; struct sock_range[nr_writes], then their bytes: what the driver wrote */
 };
 
