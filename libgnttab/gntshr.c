@@ -39,9 +39,10 @@ static struct ioctl_gntalloc_alloc_gref *new_request(uint32_t domid, int count, 
 
     if (length < sizeof *req)
         length = sizeof *req;
-    req = calloc(1, length);     /* all of it may be sent, also what the device is to fill in */
+    req = malloc(length);
     if (!req)
         return NULL;
+    memset(req, 0, length);      /* all of it may be sent, also what the device is to fill in */
     req->domid = (uint16_t)domid;
     req->flags = writable ? GNTALLOC_FLAG_WRITABLE : 0;
     req->count = (uint32_t)count;
