@@ -78,10 +78,15 @@ static int try_user_ns(void)
 
 static void check_namespaces(struct finding *finding)
 {
+    int error;
+
     if (!in_child(try_mount_ns))
         found(finding, true, "mount namespaces can be made directly (privileged)", "");
-    else if (!in_child(try_user_ns))
+    else if (!(error = in_child(try_user_ns)))
         found(finding, true, "user namespaces can be made", "");
+    else if (ns_only_for_root(error))
+        found(finding, false, "this is a chroot, in which an ordinary user can make no user namespace",
+              "run gntsim outside of the chroot, as root, or in a container, which has a root of its own");
     else
         found(finding, false, "neither mount nor user namespaces can be made",
               "as root: sysctl -w user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1 "

@@ -141,6 +141,9 @@ static int use_socket(int domain, int way, json_object *result, json_object *soc
 {
     json_object *why;
 
+    if (access(json_object_get_string(socket), F_OK))
+        return fail("the domain's socket %s cannot be reached: %s (is the machine's root directory another one than this process's?)",
+                    json_object_get_string(socket), strerror(errno));
     unsetenv(SOCK_FILES_ENV);    /* another machine's */
     if (libraries_prepend() || setenv(SOCK_ENV, json_object_get_string(socket), 1))
         return 1;
@@ -166,14 +169,17 @@ static void offer_socket(const char *path)
 int client_exec(int fd, int domain, const char *profile, int way, char **argv)
 {
     json_object *request = json_object_new_object(), *reply, *result, *socket;
-    int fds[2], listener, rc;
+    int fds[3], listener, rc;
+    char root[NS_ROOT_NAME];
 
     json_object_object_add(request, "verb", json_object_new_string("enter"));
     json_object_object_add(request, "domain", json_object_new_int(domain));
     if (profile)
         json_object_object_add(request, "profile", json_object_new_string(profile));
     json_object_object_add(request, "way", json_object_new_string(way_name(way)));
-    reply = client_call(fd, request, -1, fds, 2);
+    if (!ns_root_name(root))
+        json_object_object_add(request, "root", json_object_new_string(root));
+    reply = client_call(fd, request, -1, fds, 3);
     if (!reply)
         return 1;
     /* A sandbox that forbids this only makes traces differ in addresses. */
@@ -192,7 +198,7 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
     }
     offer_socket(socket ? json_object_get_string(socket) : NULL);
     json_object_put(reply);
-    if (!trust_namespaces(fd, fds[1], fds[0]) || ns_join(fds[1], fds[0]))
+    if (!trust_namespaces(fd, fds[2], fds[0]) || ns_join(fds[2], fds[0], fds[1]))
         return 1;
     listener = filter_install();
     if (listener == -EBUSY)

@@ -186,13 +186,13 @@ static json_object *verb_shutdown(struct request *request)
 /* The domain's mount namespace, made when first asked for. Lets go of the lock: the file system must answer meanwhile. */
 static int make_namespace(struct machine *m, struct domain *d)
 {
-    int fd, rc = 0;
+    int fd, root_fd, rc = 0;
 
     if (d->ns_fd >= 0)
         return 0;
     domain_enter(d);
     machine_unlock(m);
-    fd = ns_make_domain(d->id);
+    fd = ns_make_domain(d->id, &root_fd);
     machine_lock(m);
     if (fd < 0)
         rc = fd;
@@ -200,15 +200,30 @@ static int make_namespace(struct machine *m, struct domain *d)
         rc = -ESRCH;
     if (!rc && d->ns_fd < 0) {
         d->ns_fd = fd;
+        d->root_fd = root_fd;
         dev_fs_new_nodes(m->fs, d->id);
-    } else if (fd >= 0)
-        close(fd);      /* refused, or somebody else was faster */
+    } else if (fd >= 0) {      /* refused, or somebody else was faster */
+        close(fd);
+        close(root_fd);
+    }
     domain_leave(d);
     return rc;
 }
 
+static const char other_root[] = "its root directory is not the one that the machine was started in";
+
+/* Whether who asks says that it sees the host from another root directory than the machine: the machine's namespaces are none for it. */
+static bool has_other_root(struct request *request)
+{
+    const struct machine *m = request->machine;
+    json_object *root;
+
+    return m->root && json_object_object_get_ex(request->args, "root", &root) &&
+           !(json_object_is_type(root, json_type_string) && ns_same_root(json_object_get_string(root), m->root));
+}
+
 /* The path of the domain's socket, and why it is that. */
-static json_object *enter_by_socket(struct request *request, struct domain *d)
+static json_object *enter_by_socket(struct request *request, struct domain *d, const char *why)
 {
     json_object *result;
     const char *path;
@@ -219,8 +234,8 @@ static json_object *enter_by_socket(struct request *request, struct domain *d)
         return control_refuse(request, "cannot make a socket for domain %u: %s", d->id, strerror(-rc));
     result = control_done();
     json_object_object_add(result, "socket", json_object_new_string(path));
-    if (d->machine->no_devices)
-        json_object_object_add(result, "why", json_object_new_string(d->machine->no_devices));
+    if (why)
+        json_object_object_add(result, "why", json_object_new_string(why));
     return result;
 }
 
@@ -234,7 +249,8 @@ static json_object *enter_by_devices(struct request *request, struct domain *d, 
 
     if (rc)
         return control_refuse(request, "cannot make a namespace for domain %u: %s", d->id, strerror(-rc));
-    if (!control_give(request, d->ns_fd) || (m->user_ns_fd >= 0 && !control_give(request, m->user_ns_fd)))
+    if (!control_give(request, d->ns_fd) || !control_give(request, d->root_fd) ||
+        (m->user_ns_fd >= 0 && !control_give(request, m->user_ns_fd)))
         return control_refuse(request, "cannot give the namespace of domain %u: %s", d->id, strerror(errno));
     result = control_done();
     path = with_socket ? sock_way_path(d, true, &no_socket) : NULL;
@@ -277,8 +293,12 @@ static json_object *verb_enter(struct request *request)
         return control_refuse(request, "unknown way '%s': use auto, device or socket", json_object_get_string(value));
     if (way == WAY_DEVICE && m->no_devices)
         return control_refuse(request, "this machine has no device files: %s", m->no_devices);
+    if (way == WAY_DEVICE && has_other_root(request))
+        return control_refuse(request, "this process can have no device files of this machine: %s. Start one here, or use --way socket", other_root);
     if (way == WAY_SOCKET || m->no_devices)
-        return say_clock(m, enter_by_socket(request, d));
+        return say_clock(m, enter_by_socket(request, d, m->no_devices));
+    if (has_other_root(request))
+        return say_clock(m, enter_by_socket(request, d, other_root));
     return say_clock(m, enter_by_devices(request, d, way == WAY_AUTO && m->libraries));
 }
 

@@ -22,8 +22,15 @@ struct killed_ns {
 
 static int fuse_prepare(struct machine *m, int *memory_fd)
 {
-    int rc = ns_enter_machine(&m->user_ns_fd);
+    char root[NS_ROOT_NAME];
+    int rc = ns_root_name(root);
 
+    if (!rc && !(m->root = strdup(root)))
+        rc = -ENOMEM;
+    if (rc)
+        fprintf(stderr, "gntsim: cannot look at the root directory: %s\n", strerror(-rc));
+    else
+        rc = ns_enter_machine(&m->user_ns_fd);
     if (!rc) {
         *memory_fd = open(STAGE_MEM, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         rc = *memory_fd < 0 ? -errno : 0;
@@ -35,6 +42,10 @@ static int fuse_prepare(struct machine *m, int *memory_fd)
     if (rc && m->user_ns_fd >= 0) {
         close(m->user_ns_fd);
         m->user_ns_fd = -1;
+    }
+    if (rc) {
+        free(m->root);
+        m->root = NULL;
     }
     return rc;
 }
@@ -59,6 +70,8 @@ static void fuse_kill(struct domain *d)
 
     if (d->ns_fd < 0)
         return;
+    close(d->root_fd);
+    d->root_fd = -1;
     ns_kill_all(d->ns_fd, false);
     killed = malloc(sizeof *killed);
     if (!killed)
@@ -89,6 +102,8 @@ static void fuse_forget(struct domain *d)
 {
     if (d->ns_fd >= 0)
         close(d->ns_fd);
+    if (d->root_fd >= 0)
+        close(d->root_fd);
 }
 
 static void fuse_stop(struct machine *m)
@@ -107,6 +122,7 @@ static void fuse_destroy(struct machine *m)
     dev_fs_destroy(m->fs);
     if (m->user_ns_fd >= 0)
         close(m->user_ns_fd);
+    free(m->root);
     fuse_wait_killed(m);      /* of domains that were crashed, which nobody waited for */
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "ns.h"
+#include "ns_i.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,7 +23,7 @@
 #define HOST_DEV_NAME ".host"
 #define HOST_DEV      "/dev/" HOST_DEV_NAME
 
-static int complain(const char *format, ...)
+int ns_complain(const char *format, ...)
 {
     int error = errno;
     va_list ap;
@@ -50,28 +50,54 @@ static int write_file(const char *path, const char *text)
 
 /* ---- The machine's namespace ------------------------------------------------------------------ */
 
+/* The number that stands behind key in a file of /proc; other if there is none. */
+static long number_in(const char *path, const char *key, long other)
+{
+    FILE *file = fopen(path, "re");
+    char line[256];
+
+    while (file && fgets(line, sizeof line, file)) {
+        if (strncmp(line, key, strlen(key)))
+            continue;
+        other = strtol(line + strlen(key), NULL, 10);
+        break;
+    }
+    if (file)
+        fclose(file);
+    return other;
+}
+
+/* Linux does not say so. But nothing else forbids it, neither the host's setting nor a sandbox. */
+bool ns_only_for_root(int error)
+{
+    return error == EPERM && number_in("/proc/sys/kernel/unprivileged_userns_clone", "", 1) && number_in("/proc/self/status", "Seccomp:", 2) == 0;
+}
+
 static int enter_user_ns(int *user_ns_fd)
 {
     unsigned uid = geteuid(), gid = getegid();
     char map[64];
 
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS)) {
-        complain("cannot create a user namespace");
-        fputs("gntsim: `gntsim doctor` says what to change (root: sysctl kernel.unprivileged_userns_clone=1 or "
-              "user.max_user_namespaces=10000)\n", stderr);
+        int error = errno;
+
+        ns_complain("cannot create a user namespace");
+        fputs(ns_only_for_root(error) ? "gntsim: this is a chroot, in which an ordinary user cannot have one: run gntsim outside of it, as root, or in a container\n"
+                                      : "gntsim: `gntsim doctor` says what to change (root: sysctl kernel.unprivileged_userns_clone=1 or "
+                                        "user.max_user_namespaces=10000)\n", stderr);
         return -EPERM;
     }
     write_file("/proc/self/setgroups", "deny");      /* absent on old kernels, needed on others */
     snprintf(map, sizeof map, "%u %u 1\n", uid, uid);
     errno = -write_file("/proc/self/uid_map", map);
     if (errno)
-        return complain("cannot map user %u", uid);
+        return ns_complain("cannot map user %u", uid);
     snprintf(map, sizeof map, "%u %u 1\n", gid, gid);
     errno = -write_file("/proc/self/gid_map", map);
     if (errno)
-        return complain("cannot map group %u", gid);
+        return ns_complain("cannot map group %u", gid);
     *user_ns_fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
-    return *user_ns_fd < 0 ? complain("cannot open /proc/self/ns/user") : 0;
+    return *user_ns_fd < 0 ? ns_complain("cannot open /proc/self/ns/user") : 0;
 }
 
 /* Shows one entry of the host's directory dir_fd in the directory target. Entries that cannot be shown are left out. */
@@ -186,7 +212,7 @@ static int build_dev(void)
         if (tree >= 0)
             close(tree);
         errno = -fd;
-        return complain("cannot mount a tmpfs over /dev");
+        return ns_complain("cannot mount a tmpfs over /dev");
     }
     dir = fdopendir(fd);
     if (dir) {
@@ -199,12 +225,12 @@ static int build_dev(void)
     if (tree >= 0)
         close(tree);
     if (!dir)
-        return complain("cannot read /dev");
+        return ns_complain("cannot read /dev");
     if (mkdir("/dev/xen", 0755) || mkdir(STAGE_DIR, 0700) || mkdir(STAGE_MEM, 0700) || mkdir(STAGE_FS, 0755) ||
         mkdir(SOCKETS_DIR, 0700))
-        return complain("cannot make directories in the machine's /dev");
+        return ns_complain("cannot make directories in the machine's /dev");
     if (mount("gntsim-memory", STAGE_MEM, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=100%"))
-        return complain("cannot mount a tmpfs for the machine's memory");
+        return ns_complain("cannot mount a tmpfs for the machine's memory");
     return 0;
 }
 
@@ -247,6 +273,34 @@ static void build_modules(void)
         return;
 }
 
+/*
+ * In a chroot whose root is not a mount there is nothing to be made private but all of the namespace, from its own root: which we are in for a
+ * moment, as setns leaves there whoever enters a namespace.
+ */
+static int make_all_private(void)
+{
+    int ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+        place = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+    if (ns < 0 || root < 0 || place < 0 || setns(ns, CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || fchdir(root) ||
+        chroot(".") || fchdir(place))
+        rc = ns_complain("cannot make the mounts of this chroot private, whose root is not a mount");
+    if (ns >= 0)
+        close(ns);
+    if (root >= 0)
+        close(root);
+    if (place >= 0)
+        close(place);
+    return rc;
+}
+
+static int make_private(void)
+{
+    if (!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+        return 0;
+    return errno == EINVAL ? make_all_private() : ns_complain("cannot make the mounts private");
+}
+
 int ns_enter_machine(int *user_ns_fd)
 {
     int rc;
@@ -254,14 +308,14 @@ int ns_enter_machine(int *user_ns_fd)
     *user_ns_fd = -1;
     if (unshare(CLONE_NEWNS)) {
         if (errno != EPERM)
-            return complain("cannot create a mount namespace");
+            return ns_complain("cannot create a mount namespace");
         rc = enter_user_ns(user_ns_fd);
         if (rc)
             return rc;
     }
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-        return complain(errno == EINVAL ? "this is a chroot, whose root is not a mount: run gntsim outside of it, or in a container"
-                                        : "cannot make the mounts private");
+    rc = make_private();
+    if (rc)
+        return rc;
     rc = build_dev();
     if (rc)
         return rc;
@@ -281,7 +335,7 @@ static int bind(const char *from_format, domid_t id, const char *module, const c
 
 struct make_domain {
     domid_t id;
-    int result;
+    int result, root_fd;
 };
 
 /* A thread can have a mount namespace of its own; it lives on in the descriptor. */
@@ -310,23 +364,27 @@ static void *make_domain(void *arg)
     if (!rc && mount("gntsim", STAGE_DIR, "tmpfs", MS_RDONLY, "mode=0000,size=4k"))
         rc = -errno;
     if (!rc) {
-        rc = open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        make->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        rc = make->root_fd < 0 ? -1 : open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC);
         if (rc < 0)
             rc = -errno;
     }
+    if (rc < 0 && make->root_fd >= 0)
+        close(make->root_fd);
     make->result = rc;
     return NULL;
 }
 
-int ns_make_domain(domid_t id)
+int ns_make_domain(domid_t id, int *root_fd)
 {
-    struct make_domain make = { .id = id };
+    struct make_domain make = { .id = id, .root_fd = -1 };
     pthread_t thread;
     int rc = pthread_create(&thread, NULL, make_domain, &make);
 
     if (rc)
         return -rc;
     pthread_join(thread, NULL);
+    *root_fd = make.root_fd;
     return make.result;
 }
 
@@ -346,21 +404,4 @@ void ns_kill_all(int ns_fd, bool wait)
 
     if (ns_fd >= 0 && !fstat(ns_fd, &ns))
         kill_processes(is_in, &ns, wait);
-}
-
-/* ---- Joining ---------------------------------------------------------------------------------- */
-
-int ns_join(int user_ns_fd, int mount_ns_fd)
-{
-    char cwd[PATH_MAX];
-    bool have_cwd = getcwd(cwd, sizeof cwd) != NULL;
-
-    if (user_ns_fd >= 0 && setns(user_ns_fd, CLONE_NEWUSER))
-        return complain("cannot enter the machine's user namespace (was it started by another user?)");
-    /* A runtime (ThreadSanitizer's) may have started a thread that shares our working directory; setns minds. */
-    if (unshare(CLONE_FS) || setns(mount_ns_fd, CLONE_NEWNS))
-        return complain("cannot enter the domain's mount namespace (was the machine started by another user?)");
-    if (have_cwd && chdir(cwd))
-        return complain("cannot return to %s in the domain", cwd);
-    return 0;
 }

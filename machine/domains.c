@@ -105,7 +105,7 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
         goto fail;
     trace_domain_create(m, id, &(struct domain_options){ profile, options->grant_frames, options->maptrack_frames,
                                                          options->grant_version });
-    *d = (struct domain){ .machine = m, .id = id, .profile = profile, .options = *options, .ns_fd = -1 };
+    *d = (struct domain){ .machine = m, .id = id, .profile = profile, .options = *options, .ns_fd = -1, .root_fd = -1 };
     kernel_domain_config(&domain_config, profile, space);
     domain_config.privileged = id == PRIVILEGED_DOMAIN;
     domain_config.max_grant_frames = options->grant_frames;

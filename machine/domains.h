@@ -28,6 +28,7 @@ struct domain {
     const struct kernel_profile *profile;
     struct actor *actor;         /* NULL until a test acts as this kernel */
     int ns_fd;                   /* fuse-dev's: mount namespace with this domain's /dev/xen, -1 until asked for */
+    int root_fd;                 /* the machine's root directory in it */
     unsigned in_flight;          /* threads inside a call that may let go of the lock */
     unsigned open_files;
     bool dead;                   /* destroyed, waiting for in_flight and open_files to reach 0 */

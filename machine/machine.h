@@ -117,10 +117,11 @@ struct machine {
     struct loops *loops;
     const struct machine_way *ways[MACHINE_MAX_WAYS + 1];
     unsigned nr_ways;            /* that were prepared */
-    struct dev_fs *fs;           /* fuse-dev's, as the next three */
+    struct dev_fs *fs;           /* fuse-dev's, as the next four */
     struct supervisor *supervisors;
     struct killed_ns *killed;    /* namespaces of destroyed domains whose processes have been sent SIGKILL */
     int user_ns_fd;              /* the machine's user namespace, -1 when it has the caller's */
+    char *root;                  /* what its root directory is known by (ns.h) */
     struct sock_server *sock;    /* sock-dev's */
     struct remote *remotes;      /* hv-remote's */
     const char *no_devices;      /* why programs get no device files; NULL: they do */

@@ -356,19 +356,6 @@ def test_where_no_namespace_can_be_made_the_device_way_says_what_to_change(compi
     assert re.search(r"^gntsim: cannot create a user namespace: .*", done.stderr, re.M) and "user.max_user_namespaces" in done.stderr, done
 
 
-def test_in_a_chroot_the_device_way_says_that_it_is_one(mounting, place):
-    """Mounts cannot be made private where the root is not a mount itself."""
-    top = place / "top"
-    for name in ("usr", "proc", "dev", "sys", "tmp", "gntsim"):
-        (top / name).mkdir(parents=True, exist_ok=True)
-    for name in ("bin", "lib", "lib64"):
-        (top / name).symlink_to("usr/" + name)
-    done = subprocess.run(in_a_namespace('top=$1 build=$2; for d in usr proc dev sys tmp; do mount --rbind /$d "$top/$d"; done; '
-                                         'mount --rbind "$build" "$top/gntsim"; exec chroot "$top" /gntsim/gntsim run --way device -- true',
-                                         top, Path(GNTSIM).parent), capture_output=True, text=True, timeout=harness.PATIENCE)
-    assert done.returncode not in (0, 127) and "this is a chroot" in done.stderr, done
-
-
 def test_a_working_directory_that_the_domain_does_not_have_is_an_error(machine, mounting, place):
     """A mount that was made after the machine started is not in its namespace."""
     if os.geteuid() != 0:

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of ns share: the namespaces (ns.c), and joining them (ns_join.c). */
+#ifndef GNTSIM_FUSE_DEV_NS_I_H
+#define GNTSIM_FUSE_DEV_NS_I_H
+
+#include "ns.h"
+
+/* Says on stderr what went wrong, and errno's text; returns the negative errno. */
+int ns_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
