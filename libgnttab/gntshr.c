@@ -42,11 +42,12 @@ static struct ioctl_gntalloc_alloc_gref *new_request(uint32_t domid, int count, 
     req = malloc(length);
     if (!req)
         return NULL;
-    memset(req, 0, length);      /* all of it may be sent, also what the device is to fill in */
     req->domid = (uint16_t)domid;
     req->flags = writable ? GNTALLOC_FLAG_WRITABLE : 0;
     req->count = (uint32_t)count;
     req->index = 0;
+    /* What the device is to fill in, too: all of it may be sent. (Not all of it at once, which compilers make a calloc of.) */
+    memset(req->gref_ids, 0, length - offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids));
     return req;
 }
 
