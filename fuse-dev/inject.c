@@ -106,8 +106,11 @@ bool inject_wait(struct inject *inject)
 
     if (!wait_stop(inject, &status))
         return false;
-    /* The interrupt's own stop comes before any signal is looked at. From here on they wait until we are done. */
-    if (ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) ||
+    /*
+     * The interrupt's own stop comes before any signal is looked at. From here on they wait until we are done. A tracee whose tracer is
+     * killed runs on, with whatever registers it has: this one must not, and dies.
+     */
+    if (ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL) || ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) ||
         ptrace(PTRACE_GETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask) ||
         ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &all))
         collect(inject);
@@ -219,13 +222,13 @@ int inject_stand_in(struct inject *inject, struct inject *stand_in)
     long tid;
 
     *stand_in = (struct inject){ .gone = true };
-    if (ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_TRACECLONE)) {
+    if (ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE)) {      /* the new one gets both */
         collect(inject);
         return -ESRCH;
     }
     tid = inject_call(inject, SYS_clone, args);
     if (!inject->gone)
-        ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, 0);
+        ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL);
     if (tid < 0 && !inject->gone)
         return (int)tid;
     /* The number above is that of the client's namespace. The only other thread that we trace is the new one. */

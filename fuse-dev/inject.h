@@ -35,7 +35,7 @@ int inject_begin(struct inject *inject, pid_t tid);
  */
 int inject_catch(struct inject *inject, pid_t tid);
 void inject_change(struct inject *inject, long from, long to);
-/* Waits for the stop. False if the thread is gone. */
+/* Waits for the stop. False if the thread is gone. From here to inject_end the thread is not itself: if we are killed, SIGKILL ends its process. */
 bool inject_wait(struct inject *inject);
 /* Executes one system call in the stopped thread and returns its result; -ESRCH if the thread is gone. */
 long inject_call(struct inject *inject, long nr, const uint64_t args[6]);
