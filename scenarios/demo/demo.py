@@ -2,6 +2,7 @@
 """The demo: two simulated domains, Debian's own Xen libraries, and what happens between them. Called by ./demo."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,9 +71,9 @@ class Machine:
     def __init__(self, gntsim):
         self.gntsim = gntsim
         self.programs = []
-        self.temporary = tempfile.TemporaryDirectory(prefix="gntsim-demo.")
-        self.dir = self.temporary.name
-        self.server = subprocess.Popen([gntsim, "serve", "--dir", self.dir], stdout=subprocess.PIPE, text=True)
+        # The machine makes and removes it, and ends with us.
+        self.dir = os.path.join(tempfile.gettempdir(), "gntsim-demo.%d" % os.getpid())
+        self.server = subprocess.Popen([gntsim, "serve", "--dir", self.dir, "--owner", str(os.getpid())], stdout=subprocess.PIPE, text=True)
         line = self.server.stdout.readline()
         if not line.startswith("gntsim: ready"):
             print("\nThe simulator did not start. What `gntsim doctor` says:\n", flush=True)
@@ -101,7 +102,7 @@ class Machine:
                 process.wait(10)
         except subprocess.TimeoutExpired:
             self.server.kill()
-        self.temporary.cleanup()
+        shutil.rmtree(self.dir, ignore_errors=True)      # of a server that was killed
 
 
 def show_pages(text):

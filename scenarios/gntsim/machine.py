@@ -13,13 +13,14 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Optional
+from typing import IO, Any, Callable, Optional
 
-from .control import MAX_PATH, Control
+from .control import Control
 from .domain import Domain
 from .errors import AuditFailed, Error, Gone, NotFound, Timeout
 from .faults import Clock, Rule, rule_arguments
 from .process import PATIENCE, Process, Pump
+from .tempdir import new_name, remove_machine, sweep
 from .trace import Event, select
 
 PAGE_SIZE = 4096
@@ -55,15 +56,6 @@ def usual_way() -> str:
         raise Gone("`gntsim doctor --json` does not say how programs reach their devices: %s" % done.stderr.decode(errors="replace")) from None
 
 
-def short_directory() -> str:
-    """A temporary directory whose name leaves room for that of a socket."""
-    place = tempfile.mkdtemp(prefix="gntsim.")
-    if len(os.fsencode(place)) + len("/machine/control") > MAX_PATH:
-        os.rmdir(place)
-        place = tempfile.mkdtemp(prefix="gntsim.", dir="/tmp")
-    return place
-
-
 class Machine:
     """A simulated machine. As a context manager it ends, with everything in it, when the block is left; it also ends with this
     process, however that ends.
@@ -74,7 +66,7 @@ class Machine:
     """
 
     _server: Optional[subprocess.Popen[bytes]]
-    _work: Optional[str]
+    _errors: Optional[IO[bytes]]
     _control: Optional[Control]
     _pump: Optional[Pump]
 
@@ -85,8 +77,8 @@ class Machine:
             raise Error("clock=%r: use one of %s" % (clock, ", ".join(CLOCKS)))
         self.program = program or find_program()
         self.seed = seed
-        self._work = short_directory()
-        self.dir = os.path.join(self._work, "machine")
+        self.dir = new_name("gntsim")      # the server makes and removes it, and ends with us: nothing stays if we are killed
+        sweep(self.dir)
         argv = [self.program, "serve", "--dir", self.dir, "--owner", str(os.getpid())]
         for option, value in (("--profile", profile), ("--seed", seed), ("--clock", clock),
                               ("--trace", trace), ("--way", way)):
@@ -122,19 +114,18 @@ class Machine:
         self.clock = Clock(self)
         self.rules: list[Rule] = []
         self._server = None
-        self._work = None
+        self._errors = None
         self._control = None
         self._pump = None
         self._closed = False
         self.crashed = False
 
     def _start(self, argv: list[str]) -> None:
-        assert self._work
-        with open(os.path.join(self._work, "stderr"), "wb") as errors:
-            try:
-                self._server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
-            except OSError as error:
-                raise NotFound("cannot start %s: %s" % (self.program, error.strerror)) from None
+        self._errors = tempfile.TemporaryFile(prefix="gntsim.")
+        try:
+            self._server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors)
+        except OSError as error:
+            raise NotFound("cannot start %s: %s" % (self.program, error.strerror)) from None
         assert self._server.stdout
         with selectors.DefaultSelector() as selector:
             selector.register(self._server.stdout, selectors.EVENT_READ)
@@ -155,12 +146,9 @@ class Machine:
 
     def log(self) -> str:
         """What the server has written to standard error. Only of a machine that this object started."""
-        if not self._work:
+        if not self._errors or self._errors.closed:
             return ""
-        try:
-            return Path(self._work, "stderr").read_text(errors="replace")
-        except OSError:
-            return ""
+        return os.pread(self._errors.fileno(), os.fstat(self._errors.fileno()).st_size, 0).decode(errors="replace")
 
     # ---- Domains and programs
 
@@ -298,8 +286,6 @@ class Machine:
             if self._control:
                 self._control.close()
             self._stop_server()
-            if self._work:
-                shutil.rmtree(self._work, ignore_errors=True)
 
     def _stop_server(self) -> None:
         if not self._server:
@@ -313,6 +299,9 @@ class Machine:
                 self._server.kill()
                 self._server.wait()
         self._server.stdout.close()
+        remove_machine(self.dir)      # a server that was killed could not
+        if self._errors:
+            self._errors.close()
 
     def __enter__(self) -> Machine:
         return self

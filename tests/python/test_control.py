@@ -8,9 +8,9 @@ from gntsim.trace import Event, agrees, missing, select
 
 
 def test_a_request_is_one_line_with_the_verb_and_what_is_not_none(place):
-    with Fake(place, lambda request: {"result": [request["verb"]]}) as fake:
+    with Fake(place, lambda request: {"result": {"verb": request["verb"]}}) as fake:
         control = gntsim.Control(place)
-        assert control.call("guest-map", domain=2, ref=8, readonly=None) == ["guest-map"]
+        assert control.call("guest-map", domain=2, ref=8, readonly=None) == {"verb": "guest-map"}
         control.close()
     assert fake.requests == [{"verb": "guest-map", "domain": 2, "ref": 8}]
 

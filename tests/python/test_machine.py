@@ -163,15 +163,41 @@ def test_a_machine_ends_with_the_process_that_made_it_however_that_ends(sig, pla
         owner.send_signal(sig)
         owner.wait()
     harness.eventually(lambda: not harness.children(), lambda: "all are gone: %s" % harness.children())
-    harness.eventually(lambda: not os.path.exists(directory + "/control"), "the socket is gone")
-    shutil.rmtree(os.path.dirname(directory))      # what a killed process cannot remove
+    harness.eventually(lambda: not os.path.exists(directory), "its directory is gone, too")
+
+
+def test_what_a_killed_machine_of_a_killed_process_leaves_goes_with_the_next_one(place):
+    with run_owner("time.sleep(1000)") as owner:
+        directory = owner.stdout.readline().strip()
+        server, = (pid for pid, command in harness.children_of(owner.pid).items() if "serve" in command)
+        os.kill(owner.pid, signal.SIGSTOP)
+        os.kill(server, signal.SIGKILL)
+        owner.kill()
+        owner.wait()
+    assert os.listdir(directory) == ["control"]
+    mine = os.path.join(os.path.dirname(directory), "gntsim.0123abcd")
+    os.mkdir(mine)
+    open(os.path.join(mine, "precious"), "w").close()
+    with gntsim.Machine() as one, gntsim.Machine() as other:
+        assert not os.path.exists(directory)
+        assert os.path.exists(one.dir) and os.path.exists(other.dir)
+    assert os.listdir(mine) == ["precious"], "what a machine does not leave is left alone"
+    shutil.rmtree(mine)
+
+
+def test_a_machine_that_crashes_leaves_no_directory(place):
+    with gntsim.Machine() as machine:
+        machine.domain(1).spawn(["sleep", "1000"])
+        machine.crash()
+        assert os.path.exists(machine.dir)
+    assert not os.path.exists(machine.dir) and machine.log() == ""
 
 
 def test_a_machine_that_nobody_closes_is_closed_at_exit(place):
     with run_owner("pass") as owner:
         directory = owner.stdout.readline().strip()
         assert owner.wait(60) == 0
-    assert not os.path.exists(os.path.dirname(directory))
+    assert not os.path.exists(directory)
 
 
 def test_a_machine_of_an_owner_that_is_gone_does_not_start(place):

@@ -42,10 +42,10 @@ def begin():
         signal.signal(sig, signal.SIG_DFL)
 
 
-def children():
-    """Every living child of this process, as {pid: command line}."""
+def children_of(process):
+    """Every living child of a process, as {pid: command line}."""
     found = {}
-    for task in Path("/proc/self/task").iterdir():
+    for task in Path("/proc/%s/task" % process).iterdir():
         try:
             pids = (task / "children").read_text().split()
         except OSError:                 # a thread that is ending
@@ -58,6 +58,11 @@ def children():
             except OSError:
                 continue
     return found
+
+
+def children():
+    """Our own."""
+    return children_of("self")
 
 
 def mounts():

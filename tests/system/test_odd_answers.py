@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import sys
 import threading
 
 import pytest
@@ -102,3 +103,21 @@ def test_events_of_a_live_trace_may_be_anything(place):
         done = harness.gntsim("trace", "--dir", place, "--chrome")
     assert done.returncode == 0, done.stderr
     assert "mmap" in str(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("what", [*ODD, "numbers where numbers are not"])
+def test_no_odd_answer_crashes_python(place, what):
+    sys.path.insert(0, str(harness.SOURCE / "scenarios"))
+    import gntsim
+    answer = ODD.get(what, b'{"result": {"violations": "1", "lines": [1], "events": [7], "next": "x", "id": null, "mode": 3}}\n')
+    with answers(place, answer):
+        for ask in (lambda m: m.violations(), lambda m: m.domains(), lambda m: m.trace(), lambda m: m.pids(), lambda m: m.real_way(1),
+                    lambda m: m.fault(at="mmap", do={"errno": "ENOMEM"}), lambda m: m.clock.now, lambda m: m.faults(), lambda m: m.domain(1)):
+            machine = gntsim.Machine.attach(place)
+            try:
+                ask(machine)
+            except gntsim.Error as error:
+                assert str(error).isprintable() and len(str(error)) < 1000
+            else:
+                assert "violations" in str(answer), "nothing was said"
+            machine.close()

@@ -111,8 +111,8 @@ VERBS = sorted({found for path in (SOURCE / "cli").glob("control_*.c")
 ATTACH = {"verb": "kernel-attach", "domain": 9, "version": 1, "pages": 16}
 
 
-def ask(machine, domain, *requests, prefix=()):
-    argv = machine.exec_argv(domain, *prefix, sys.executable, "-c", ASK, machine.dir, *map(json.dumps, requests))
+def ask(machine, domain, *requests, prefix=(), way="auto"):
+    argv = machine.exec_argv(domain, *prefix, sys.executable, "-c", ASK, machine.dir, *map(json.dumps, requests), options=("--way", way))
     done = subprocess.run(argv, capture_output=True, text=True, timeout=harness.PATIENCE)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -126,7 +126,7 @@ def test_the_verbs_are_found():
 def test_a_program_of_an_unprivileged_domain_may_only_look(serve, way):
     machine = serve("--way", way)
     machine.must("domain", "create", 2)
-    answers = ask(machine, 1, *({**ATTACH, "verb": verb, "domain": 2} for verb, _ in VERBS))
+    answers = ask(machine, 1, *({**ATTACH, "verb": verb, "domain": 2} for verb, _ in VERBS), way=way)
     for (verb, by), answer in zip(VERBS, answers):
         refused = "a program of domain 1" in answer.get("error", "")
         assert refused == (by != ", BY_ANYBODY"), (verb, answer)
@@ -136,7 +136,7 @@ def test_a_program_of_an_unprivileged_domain_may_only_look(serve, way):
 @pytest.mark.parametrize("way", ["auto", "socket"])
 def test_a_program_of_domain_0_is_a_toolstack_but_gets_no_kernel(serve, way):
     machine = serve("--way", way)
-    made, attached = ask(machine, 0, {"verb": "domain-create", "domain": 5}, ATTACH)
+    made, attached = ask(machine, 0, {"verb": "domain-create", "domain": 5}, ATTACH, way=way)
     assert made == {"result": {}} and "domain 0" in attached["error"]
     assert {0, 5} == {d["domain"] for d in machine.json("domain", "list")}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import tempfile
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
@@ -14,6 +13,7 @@ from ..errors import Error
 from ..faults import Rule
 from ..machine import Machine
 from ..process import Process, describe_exit
+from ..tempdir import temporary_directory
 from ..trace import Event
 from .cases import Case, Options, substitute
 from .places import Path
@@ -284,7 +284,7 @@ def play(case: Case, options: Options, *, whole_trace: bool = False, for_sweep: 
     trace = None
     if options.traces:
         trace = os.path.join(options.traces, "".join(c if c.isalnum() or c in "._-=" else "_" for c in case.name) + ".jsonl")
-    with tempfile.TemporaryDirectory(prefix="gntsim-scenario.") as directory:
+    with temporary_directory("gntsim-scenario") as directory:
         try:
             with start(case, options, trace) as machine:
                 started(machine)
