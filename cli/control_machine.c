@@ -8,6 +8,7 @@
 
 #include "control_dump.h"
 #include "dev_fs.h"
+#include "fuse_way.h"
 #include "machine.h"
 #include "main_loop.h"
 #include "ns.h"
@@ -192,7 +193,7 @@ static int make_namespace(struct machine *m, struct domain *d)
         return 0;
     domain_enter(d);
     machine_unlock(m);
-    fd = ns_make_domain(d->id, &root_fd);
+    fd = fuse_way_make_domain(m, d->id, &root_fd);
     machine_lock(m);
     if (fd < 0)
         rc = fd;

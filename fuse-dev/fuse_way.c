@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
+#include "attendant.h"
 #include "dev_fs.h"
 #include "loops.h"
 #include "member.h"
@@ -126,6 +128,27 @@ static void fuse_destroy(struct machine *m)
     fuse_wait_killed(m);      /* of domains that were crashed, which nobody waited for */
 }
 
+/* What waits for the file system, the server itself in the worst case, waits no more. */
+static void fuse_bereaved(struct machine *m)
+{
+    (void)m;
+    umount2(STAGE_FS, MNT_FORCE | MNT_DETACH);
+}
+
+static int make_domain(uint64_t id, int fds[2])
+{
+    fds[0] = ns_make_domain((domid_t)id, &fds[1]);
+    return fds[0] < 0 ? fds[0] : 0;
+}
+
+int fuse_way_make_domain(struct machine *m, domid_t id, int *root_fd)
+{
+    int fds[2], rc = attendant_ask(m, make_domain, id, fds);
+
+    *root_fd = fds[1];
+    return rc ? rc : fds[0];
+}
+
 const struct machine_way fuse_way = {
     .prepare = fuse_prepare,
     .start = fuse_start,
@@ -136,4 +159,5 @@ const struct machine_way fuse_way = {
     .stop = fuse_stop,
     .close_all = fuse_close_all,
     .destroy = fuse_destroy,
+    .bereaved = fuse_bereaved,
 };

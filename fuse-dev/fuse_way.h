@@ -6,5 +6,7 @@
 #include "machine.h"
 
 extern const struct machine_way fuse_way;
+/* ns_make_domain, in the attendant: it makes requests to the file system, which the server must never do itself. */
+int fuse_way_make_domain(struct machine *m, domid_t id, int *root_fd);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "adversary.h"
+#include "attendant.h"
 #include "faults.h"
 #include "loops.h"
 #include "main_loop.h"
@@ -287,6 +288,7 @@ static bool unmake(struct machine *m)
     for (i = 0; i < m->nr_ways; i++)
         if (m->ways[i]->destroy)
             m->ways[i]->destroy(m);
+    attendant_dismiss(m);
     close_models(m);
     maps_destroy(m->maps);
     main_loop_destroy(m);
@@ -301,8 +303,10 @@ static bool unmake(struct machine *m)
 /* With the ways prepared. */
 static int make(struct machine *m, int memory_fd)
 {
-    int rc = start_log(m);
+    int rc = attendant_start(m);
 
+    if (!rc)
+        rc = start_log(m);
     if (rc)
         close(memory_fd);
     else

@@ -25,6 +25,7 @@
 #include "domains.h"
 
 struct adversary;
+struct attendant;
 struct maps;
 struct outlet;
 struct loops;
@@ -84,6 +85,10 @@ struct machine_way {
     /* With the lock, after the loops and the mappings ended: closes the files that are still open. */
     void (*close_all)(struct machine *m);
     void (*destroy)(struct machine *m);
+    /* In the attendant: the server was killed, but something may hold up its end. */
+    void (*bereaved)(struct machine *m);
+    /* Then: it is gone. Removes what it left. */
+    void (*clear_up)(struct machine *m);
 };
 #define MACHINE_MAX_WAYS 2
 
@@ -115,6 +120,7 @@ struct machine {
     bool adversary_at_work;
     struct maps *maps;
     struct loops *loops;
+    struct attendant *attendant;
     const struct machine_way *ways[MACHINE_MAX_WAYS + 1];
     unsigned nr_ways;            /* that were prepared */
     struct dev_fs *fs;           /* fuse-dev's, as the next four */

@@ -145,15 +145,37 @@ static int make_in(const char *base, struct private_dir *dir)
     return rc;
 }
 
+#define NR_BASES 5u
+
+/* Where it may be; not all of them are there. */
+static void list_bases(const char *bases[NR_BASES])
+{
+    const char *all[NR_BASES] = { getenv("GNTSIM_TMPDIR"), "/dev/shm", getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp" };
+
+    for (unsigned i = 0; i < NR_BASES; i++)
+        bases[i] = all[i] && all[i][0] == '/' ? all[i] : NULL;
+}
+
 int private_dir_create(struct private_dir *dir)
 {
-    const char *bases[] = { getenv("GNTSIM_TMPDIR"), "/dev/shm", getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp" };
+    const char *bases[NR_BASES];
     int rc = -ENOENT;
 
-    for (unsigned i = 0; rc && i < sizeof bases / sizeof *bases; i++)
-        if (bases[i] && bases[i][0] == '/')
+    list_bases(bases);
+    for (unsigned i = 0; rc && i < NR_BASES; i++)
+        if (bases[i])
             rc = make_in(bases[i], dir);
     return rc;
+}
+
+void private_dir_sweep(void)
+{
+    const char *bases[NR_BASES];
+
+    list_bases(bases);
+    for (unsigned i = 0; i < NR_BASES; i++)
+        if (bases[i])
+            sweep(bases[i]);
 }
 
 void private_dir_remove(struct private_dir *dir)

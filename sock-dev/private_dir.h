@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A directory of the machine's own, for memory and sockets where nothing can be mounted. It is removed when the machine ends.
- * A machine that was killed leaves it behind; the next one of the same user sweeps: the owner of a directory in use holds a
- * lock on it, which the kernel lets go of however a process ends.
+ * A machine that was killed leaves it behind; its attendant sweeps, or if that was killed, too, the next machine of the same user: the owner of a
+ * directory in use holds a lock on it, which the kernel lets go of however a process ends.
  */
 #ifndef GNTSIM_SOCK_DEV_PRIVATE_DIR_H
 #define GNTSIM_SOCK_DEV_PRIVATE_DIR_H
@@ -25,5 +25,7 @@ struct private_dir {
 int private_dir_create(struct private_dir *dir);
 /* Removes it and what is in it. */
 void private_dir_remove(struct private_dir *dir);
+/* Removes those whose machines are gone, wherever one could be. */
+void private_dir_sweep(void);
 
 #endif

@@ -378,6 +378,12 @@ static void sock_close_all(struct machine *m)
         events_free(server->files->events);
 }
 
+static void sock_clear_up(struct machine *m)
+{
+    (void)m;
+    private_dir_sweep();
+}
+
 const struct machine_way sock_way = {
     .prepare = sock_prepare,
     .start = sock_start,
@@ -388,4 +394,5 @@ const struct machine_way sock_way = {
     .stop = sock_stop,
     .close_all = sock_close_all,
     .destroy = sock_destroy,
+    .clear_up = sock_clear_up,
 };

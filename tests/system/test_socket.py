@@ -215,10 +215,21 @@ def test_a_killed_server_is_an_error_to_its_programs_and_hangs_nobody(machine):
     assert machine.agents and agent.error("unmap", mapped) == "ENODEV", "the memory goes, the grant cannot"
     assert agent.peek(shared, 0) == 0, "what is mapped stays"
     agent("unshare", shared)
+    eventually(lambda: not private_dirs(), "its attendant has removed its directory")
+    (machine.dir / "control").unlink()
+
+
+def test_the_next_machine_sweeps_after_one_that_was_killed_with_its_attendant(machine):
+    machine.new(1).share(1, 1)
     left = private_dirs()
     assert left
+    for pid in [*harness.children_of(machine.server.pid), machine.server.pid]:
+        os.kill(pid, signal.SIGKILL)
+    machine.server.wait()
+    machine.stopped = True
+    assert private_dirs() == left
     assert gntsim("run", "--way", "socket", "--", "true").returncode == 0
-    assert not private_dirs() & left, "the next machine swept"
+    assert not private_dirs() & left
     (machine.dir / "control").unlink()
 
 

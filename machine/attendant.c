@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include "attendant.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "machine.h"
+
+#define DEATH_SIGNAL SIGUSR1
+#define END_MS 10000             /* how long the end of a killed process may take */
+
+struct attendant {
+    pid_t pid;
+    int socket;
+    pthread_mutex_t lock;        /* one question at a time */
+};
+
+/* Both processes are the same program at the same addresses. */
+struct question {
+    attendant_work *work;
+    uint64_t arg;
+};
+
+union control {
+    char space[CMSG_SPACE(2 * sizeof(int))];
+    struct cmsghdr align;
+};
+
+/* ---- The attendant's side --------------------------------------------------------------------- */
+
+struct self {
+    struct machine *machine;
+    pid_t server;
+    int socket, death, pidfd;
+};
+
+/* Nothing of the server's stays open here: a lock, a socket whose peers must see it closed. */
+static bool be_apart(struct self *self)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    sigset_t all, death;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    sigemptyset(&death);
+    sigaddset(&death, DEATH_SIGNAL);
+    /* What a terminal or kill(2) sends to the server's group is not for us. */
+    setsid();
+    prctl(PR_SET_NAME, "gntsim-attend");
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(self->socket, 3) < 0)
+        return false;
+    self->socket = 3;
+    if (syscall(SYS_close_range, 4, ~0u, 0))
+        return false;
+    self->death = signalfd(-1, &death, SFD_CLOEXEC | SFD_NONBLOCK);
+    self->pidfd = (int)syscall(SYS_pidfd_open, self->server, 0);
+    return self->death >= 0 && self->pidfd >= 0 && !prctl(PR_SET_PDEATHSIG, DEATH_SIGNAL) && getppid() == self->server;
+}
+
+/* Whether the death signal came because of the server, not from somebody else. */
+static bool server_died(const struct self *self)
+{
+    struct signalfd_siginfo info;
+
+    while (read(self->death, &info, sizeof info) == sizeof info)
+        if ((pid_t)info.ssi_pid == self->server || !info.ssi_pid)
+            return true;
+    return false;
+}
+
+/* False: nobody asks any more. */
+static bool answer_one(const struct self *self)
+{
+    struct question question;
+    union control control;
+    int fds[2] = { -1, -1 }, rc;
+    struct iovec iov = { &rc, sizeof rc };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+    struct cmsghdr *c;
+
+    if (recv(self->socket, &question, sizeof question, 0) != sizeof question)
+        return false;
+    rc = question.work(question.arg, fds);
+    if (!rc) {
+        msg.msg_control = &control;
+        msg.msg_controllen = sizeof control.space;
+        c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof fds);
+        memcpy(CMSG_DATA(c), fds, sizeof fds);
+    }
+    sendmsg(self->socket, &msg, MSG_NOSIGNAL);
+    for (unsigned i = 0; i < 2; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return true;
+}
+
+static void clear_up(const struct self *self)
+{
+    struct pollfd server = { self->pidfd, POLLIN, 0 };
+    struct machine *m = self->machine;
+
+    for (unsigned i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->bereaved)
+            m->ways[i]->bereaved(m);
+    poll(&server, 1, END_MS);
+    for (unsigned i = 0; i < m->nr_ways; i++)
+        if (m->ways[i]->clear_up)
+            m->ways[i]->clear_up(m);
+}
+
+static void attend(struct self *self)
+{
+    struct pollfd fds[3];
+    bool lives = be_apart(self);
+
+    fds[0] = (struct pollfd){ self->socket, POLLIN, 0 };
+    fds[1] = (struct pollfd){ self->death, POLLIN, 0 };
+    fds[2] = (struct pollfd){ self->pidfd, POLLIN, 0 };
+    while (lives) {
+        if (poll(fds, 3, -1) < 0)
+            continue;
+        if (fds[2].revents || (fds[1].revents && server_died(self)) || (fds[0].revents && !answer_one(self)))
+            lives = false;
+    }
+    clear_up(self);
+}
+
+/* ---- The server's side ------------------------------------------------------------------------ */
+
+int attendant_start(struct machine *m)
+{
+    struct attendant *attendant = calloc(1, sizeof *attendant);
+    struct self self = { .machine = m, .server = getpid() };
+    int sockets[2], rc;
+
+    if (!attendant)
+        return -ENOMEM;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)) {
+        rc = -errno;
+        free(attendant);
+        return rc;
+    }
+    attendant->pid = fork();
+    if (!attendant->pid) {
+        self.socket = sockets[1];
+        attend(&self);
+        _exit(0);
+    }
+    rc = attendant->pid < 0 ? -errno : 0;
+    close(sockets[1]);
+    attendant->socket = sockets[0];
+    if (rc) {
+        close(sockets[0]);
+        free(attendant);
+        return rc;
+    }
+    pthread_mutex_init(&attendant->lock, NULL);
+    m->attendant = attendant;
+    return 0;
+}
+
+static int receive_answer(int socket, int fds[2])
+{
+    union control control;
+    int rc = -EPIPE;
+    struct iovec iov = { &rc, sizeof rc };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    struct cmsghdr *c;
+    ssize_t n;
+
+    do
+        n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n != sizeof rc)
+        return n < 0 ? -errno : -EPIPE;
+    if (rc)
+        return rc;
+    c = CMSG_FIRSTHDR(&msg);
+    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+        return -EMFILE;
+    memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+    if (c->cmsg_len == CMSG_LEN(2 * sizeof *fds))
+        return 0;
+    close(fds[0]);               /* there was room for one only */
+    fds[0] = -1;
+    return -EMFILE;
+}
+
+int attendant_ask(struct machine *m, attendant_work *work, uint64_t arg, int fds[2])
+{
+    struct question question = { work, arg };
+    int rc;
+
+    fds[0] = fds[1] = -1;
+    pthread_mutex_lock(&m->attendant->lock);
+    if (send(m->attendant->socket, &question, sizeof question, MSG_NOSIGNAL) == sizeof question)
+        rc = receive_answer(m->attendant->socket, fds);
+    else
+        rc = -errno;
+    pthread_mutex_unlock(&m->attendant->lock);
+    return rc;
+}
+
+void attendant_dismiss(struct machine *m)
+{
+    struct attendant *attendant = m->attendant;
+
+    if (!attendant)
+        return;
+    kill(attendant->pid, SIGKILL);
+    while (waitpid(attendant->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    close(attendant->socket);
+    pthread_mutex_destroy(&attendant->lock);
+    free(attendant);
+    m->attendant = NULL;
+}
