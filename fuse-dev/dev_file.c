@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -110,15 +109,19 @@ static void dev_file_wake(struct file *kernel_file)
 
 /* ---- Open and close --------------------------------------------------------------------------- */
 
-/* As fuse_reply_open, which knows no streams: files that have no offset, so that a limit of file sizes is none of their writes. */
-static int reply_open(fuse_req_t req, const struct dev_file *file)
+static void start_reply(fuse_req_t req, struct dev_file *file)
 {
-    struct fuse_open_out out = {
-        .fh = (uintptr_t)file,
-        .open_flags = FOPEN_DIRECT_IO | (file->file->dev->stream ? FOPEN_STREAM : FOPEN_NONSEEKABLE),
-    };
+    struct dev_fs *fs = fuse_req_userdata(req);
+    struct waiting *call = waiting_create(req, file, 0);
 
-    return fuse_reply_buf(req, (const char *)&out, sizeof out);
+    if (call) {
+        call->what = WAITING_OPEN;
+        reply_open(call);
+    } else if (file) {
+        machine_lock(fs->machine);
+        dev_file_put(file);
+        machine_unlock(fs->machine);
+    }
 }
 
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -129,9 +132,8 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct domain *d;
     int rc = -ENOMEM;
 
-    fi->direct_io = 1;
     if (ino_kind(ino) == KIND_PARAMETER) {
-        fuse_reply_open(req, fi);
+        start_reply(req, NULL);
         return;
     }
     file = calloc(1, sizeof *file);
@@ -175,11 +177,7 @@ out:
         fuse_reply_err(req, -rc);
         return;
     }
-    if (reply_open(req, file)) {         /* the caller was killed meanwhile: no release will come */
-        machine_lock(fs->machine);
-        dev_file_put(file);
-        machine_unlock(fs->machine);
-    }
+    start_reply(req, file);
 }
 
 /* Each close of a descriptor; the last one's release follows by itself, later. */
@@ -239,7 +237,7 @@ static void device_read(fuse_req_t req, size_t size, struct fuse_file_info *fi)
     }
     if (size > MAX_TRANSFER)
         size = MAX_TRANSFER;
-    call = waiting_create(req, fi, size);
+    call = waiting_create(req, (struct dev_file *)(uintptr_t)fi->fh, size);
     if (call)
         waiting_start(call, start_read, fi);
 }

@@ -88,18 +88,20 @@ struct dev_fs {
     struct spare *spare;         /* receive buffers not in use */
 };
 
-/* A read or an ioctl of a device, which the kernel model may answer later. */
+/* A call on a device that is not answered at once: the kernel model will, or the answer is one that needs more than a reply. */
 struct waiting {
     struct kreq kreq;
     struct user_mem user_mem;
     struct machine_later later;
-    fuse_req_t req;              /* NULL: answered already, because its caller was killed */
-    struct dev_file *file;       /* a reference */
+    enum { WAITING_READ, WAITING_IOCTL, WAITING_OPEN } what;
+    fuse_req_t req;              /* NULL: answered already, perhaps because its caller was killed */
+    struct dev_fs *fs;
+    struct dev_file *file;       /* a reference while it waits for the kernel model; an open's is the descriptor's (NULL: a parameter's) */
     pid_t tid;
-    bool is_read;
-    uint64_t id;
-    bool armed;                  /* it may be answered: nobody needs req any more */
+    uint64_t id;                 /* 0: not among fs->waiting */
+    bool armed;                  /* the kernel model's answer may be given: nobody else needs req any more */
     bool completed;              /* its result is there */
+    bool changing;               /* a thread of dev_result.c will answer */
     bool interrupted;            /* by a signal, of which some do nothing to it */
     long result;
     char *buffer;                /* of a read */
@@ -125,16 +127,23 @@ void nodes_free(struct dev_fs *fs);
 /* dev_ioctl.c */
 void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
               const void *in_buf, size_t in_size, size_t out_size);
-/* dev_wait.c. For a read of size bytes, or (0) an ioctl. NULL: it has replied. */
-struct waiting *waiting_create(fuse_req_t req, const struct fuse_file_info *fi, size_t size);
+/* dev_wait.c. file: NULL in the open of a parameter. NULL: it has replied. */
+struct waiting *waiting_create(fuse_req_t req, struct dev_file *file, size_t size);
+void waiting_free(struct waiting *call);
 /* Has start make the call, with the machine's lock, and sees to it that it is answered, now or later. */
 void waiting_start(struct waiting *call, long (*start)(struct waiting *call, void *how), void *how);
-/* dev_result.c. Replies to a call that is over, exactly. Without the lock. */
-void reply_ioctl(struct dev_fs *fs, fuse_req_t req, pid_t tid, long result);
+/* Until waiting_take, the caller is answered if it is killed. The answer is taken in a thread that may have to wait for that. */
+void waiting_hold(struct waiting *call);
+/* The request to be answered, NULL if it was. */
+fuse_req_t waiting_take(struct waiting *call);
+/* Ends a waiting read with EINTR if it still waits. */
+void waiting_cancel(struct dev_fs *fs, uint64_t id);
+/* dev_result.c. The following reply, without the lock, and free the call. To an open: it ends at a descriptor from FILTER_MIN_FD on. */
+void reply_open(struct waiting *call);
+/* To an ioctl that is over, exactly. */
+void reply_ioctl(struct waiting *call);
 /* A signal woke the thread of a waiting read: ends the read as Linux does, which may begin it anew. False: it cannot. */
 bool read_restart(struct dev_fs *fs, uint64_t id, pid_t tid);
-/* dev_wait.c. Ends a waiting read with EINTR if it still waits. */
-void waiting_cancel(struct dev_fs *fs, uint64_t id);
 
 /* dev_file.c. No release of the file is under way, or it has come. */
 void dev_file_settled(struct dev_file *file);

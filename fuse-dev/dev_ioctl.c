@@ -34,7 +34,9 @@ void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fu
         fuse_reply_err(req, ENOTTY);
         return;
     }
-    call = waiting_create(req, fi, 0);
-    if (call)
-        waiting_start(call, start_ioctl, &command);
+    call = waiting_create(req, (struct dev_file *)(uintptr_t)fi->fh, 0);
+    if (!call)
+        return;
+    call->what = WAITING_IOCTL;
+    waiting_start(call, start_ioctl, &command);
 }

@@ -1,80 +1,170 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Results that FUSE cannot give: ENOSYS, which it turns into ENOTTY; numbers that need more than 32 bits; and that a read is to begin
- * anew. The thread gets another one, which is changed at a stop behind the call. All this is rare, so each has a thread of ours to
- * itself: a client that is frozen holds up nobody else.
+ * Results that FUSE cannot give: ENOSYS, which it turns into ENOTTY; numbers that need more than 32 bits; that a read is to begin
+ * anew; the number of a new descriptor. The thread gets another one, which is changed at a stop behind the call. All this is rare, so
+ * each has a thread of ours to itself: a client that is frozen, or in the middle of an execve, holds up nobody else.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/fuse.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 
 #include "dev_fs_i.h"
+#include "filter.h"
 #include "inject.h"
 #include "loops.h"
+#include "proc.h"
 
-struct change {
-    struct dev_fs *fs;
-    pid_t tid;
-    fuse_req_t req;              /* of an ioctl */
-    uint64_t id;                 /* of a read that waits */
-    long from, to;
-};
-
-static int change_start(const struct change *change, loop_step *step)
+static int start(const struct dev_fs *fs, loop_step *step, void *ctx)
 {
-    struct change *copy = malloc(sizeof *copy);
-    int rc = -ENOMEM;
+    return loops_start(fs->machine->loops, step, NULL, ctx);
+}
 
-    if (copy) {
-        *copy = *change;
-        rc = loops_start(change->fs->machine->loops, step, free, copy);
-    }
-    if (rc)
-        free(copy);
-    return rc;
+/* Seizes the caller; *req: to be answered then, in any case. Whoever is traced by somebody else gets what FUSE can give. */
+static int catch(struct waiting *call, struct inject *inject, fuse_req_t *req)
+{
+    int rc = inject_seize(inject, call->tid);
+
+    *req = waiting_take(call);
+    return rc ? rc : inject_interrupt(inject);
+}
+
+/* ---- ioctls ----------------------------------------------------------------------------------- */
+
+/* What FUSE gives instead. */
+static int substitute(long result)
+{
+    return result == -ENOSYS ? -ENOTTY : -EOVERFLOW;
 }
 
 static bool change_ioctl(void *ctx)
 {
-    struct change *change = ctx;
+    struct waiting *call = ctx;
     struct inject inject;
-    /* Whoever is traced by somebody else gets what FUSE can give. */
-    int rc = inject_catch(&inject, change->tid);
+    fuse_req_t req;
+    int rc = catch(call, &inject, &req);
 
-    fuse_reply_ioctl(change->req, (int)change->from, NULL, 0);
+    if (req)
+        fuse_reply_ioctl(req, substitute(call->result), NULL, 0);
     if (!rc)
-        inject_change(&inject, change->from, change->to);
+        inject_change(&inject, substitute(call->result), call->result);
+    waiting_free(call);
     return false;
 }
 
-void reply_ioctl(struct dev_fs *fs, fuse_req_t req, pid_t tid, long result)
+void reply_ioctl(struct waiting *call)
 {
-    struct change change = { .fs = fs, .tid = tid, .req = req, .from = result == -ENOSYS ? -ENOTTY : -EOVERFLOW, .to = result };
-    bool fits = result >= INT_MIN && result <= INT_MAX;
+    bool fits = call->result >= INT_MIN && call->result <= INT_MAX && call->result != -ENOSYS;
+    fuse_req_t req = call->req;
 
-    if (fits && result != -ENOSYS)
-        fuse_reply_ioctl(req, (int)result, NULL, 0);
-    else if (change_start(&change, change_ioctl))
-        fuse_reply_ioctl(req, (int)change.from, NULL, 0);
+    if (!fits) {
+        waiting_hold(call);
+        if (!start(call->fs, change_ioctl, call))
+            return;
+        req = waiting_take(call);
+    }
+    if (req)
+        fuse_reply_ioctl(req, fits ? (int)call->result : substitute(call->result), NULL, 0);
+    waiting_free(call);
 }
+
+/* ---- Reads ------------------------------------------------------------------------------------ */
+
+struct restart {
+    struct dev_fs *fs;
+    uint64_t id;
+    pid_t tid;
+};
 
 /* The kernel repeats the read once the signal was dealt with, or says EINTR if a handler without SA_RESTART ran. Data that came
  * meanwhile is the answer. */
 static bool change_read(void *ctx)
 {
-    struct change *change = ctx;
+    struct restart *restart = ctx;
     struct inject inject;
-    int rc = inject_catch(&inject, change->tid);
+    int rc = inject_seize(&inject, restart->tid);
 
-    waiting_cancel(change->fs, change->id);
     if (!rc)
-        inject_change(&inject, change->from, change->to);
+        rc = inject_interrupt(&inject);
+    waiting_cancel(restart->fs, restart->id);
+    if (!rc)
+        inject_change(&inject, -EINTR, -ERESTARTSYS);
+    free(restart);
     return false;
 }
 
 bool read_restart(struct dev_fs *fs, uint64_t id, pid_t tid)
 {
-    struct change change = { .fs = fs, .tid = tid, .id = id, .from = -EINTR, .to = -ERESTARTSYS };
+    struct restart *restart = malloc(sizeof *restart);
 
-    return !change_start(&change, change_read);
+    if (!restart)
+        return false;
+    *restart = (struct restart){ fs, id, tid };
+    if (!start(fs, change_read, restart))
+        return true;
+    free(restart);
+    return false;
+}
+
+/* ---- Opens ------------------------------------------------------------------------------------ */
+
+/* Of a parameter if file is NULL. req may be NULL: nobody waits any more. */
+static void reply_opened(struct dev_fs *fs, fuse_req_t req, struct dev_file *file)
+{
+    /* As fuse_reply_open, which knows no streams: files that have no offset, so that a limit of file sizes is none of their writes. */
+    struct fuse_open_out out = { .fh = (uintptr_t)file, .open_flags = FOPEN_DIRECT_IO };
+
+    if (file)
+        out.open_flags |= file->file->dev->stream ? FOPEN_STREAM : FOPEN_NONSEEKABLE;
+    /* If the caller was killed meanwhile, no release will come. */
+    if ((!req || fuse_reply_buf(req, (const char *)&out, sizeof out)) && file) {
+        machine_lock(fs->machine);
+        dev_file_put(file);
+        machine_unlock(fs->machine);
+    }
+}
+
+/* The number behind the move of a descriptor that was just opened; where there is no such number it stays. */
+static long move_descriptor(struct inject *inject, long fd)
+{
+    long flags, high;
+
+    if (fd < 0 || fd >= FILTER_MIN_FD || !inject_can_call(inject))
+        return fd;
+    flags = inject_call(inject, SYS_fcntl, (uint64_t[6]){ (uint64_t)fd, F_GETFD });
+    high = inject_call(inject, SYS_fcntl, (uint64_t[6]){ (uint64_t)fd, flags & FD_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, FILTER_MIN_FD });
+    if (high < 0)
+        return fd;
+    inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)fd });
+    return high;
+}
+
+static bool change_open(void *ctx)
+{
+    struct waiting *call = ctx;
+    struct inject inject;
+    fuse_req_t req;
+    int rc = catch(call, &inject, &req);
+
+    reply_opened(call->fs, req, call->file);
+    if (!rc && inject_wait(&inject))
+        inject_end(&inject, move_descriptor(&inject, (long)inject.regs.rax));
+    waiting_free(call);
+    return false;
+}
+
+void reply_open(struct waiting *call)
+{
+    fuse_req_t req = call->req;
+
+    if (!proc_status(call->tid).sandboxed) {
+        waiting_hold(call);
+        if (!start(call->fs, change_open, call))
+            return;
+        req = waiting_take(call);
+    }
+    reply_opened(call->fs, req, call->file);
+    waiting_free(call);
 }

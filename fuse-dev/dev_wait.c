@@ -16,35 +16,37 @@
 #define LOOK_NS (20 * 1000 * 1000)
 #define KILL_BIT (1ull << (9 - 1))      /* SIGKILL's, in a mask of signals */
 
-static void reply(struct dev_fs *fs, struct waiting *call)
-{
-    if (!call->req)
-        return;
-    if (!call->is_read)
-        reply_ioctl(fs, call->req, call->tid, call->result);
-    else if (call->result < 0)
-        fuse_reply_err(call->req, (int)-call->result);
-    else
-        fuse_reply_buf(call->req, call->buffer, (size_t)call->result);
-}
-
-static void waiting_free(struct waiting *call)
+void waiting_free(struct waiting *call)
 {
     free(call->buffer);
     free(call);
 }
 
+/* Without the lock. Frees the call. */
+static void reply(struct waiting *call)
+{
+    if (call->req && call->what == WAITING_IOCTL) {
+        reply_ioctl(call);
+        return;
+    }
+    if (call->req && call->result < 0)
+        fuse_reply_err(call->req, (int)-call->result);
+    else if (call->req)
+        fuse_reply_buf(call->req, call->buffer, (size_t)call->result);
+    waiting_free(call);
+}
+
 /* Of a call that waited. Without the lock. */
 static void waiting_end(struct waiting *call)
 {
-    struct dev_fs *fs = call->file->fs;
+    struct dev_fs *fs = call->fs;
 
     machine_lock_only(fs->machine);
     HASH_DEL(fs->waiting, call);
+    call->id = 0;
     dev_file_put(call->file);
     machine_unlock(fs->machine);
-    reply(fs, call);
-    waiting_free(call);
+    reply(call);
 }
 
 static void end_later(struct machine_later *later)
@@ -60,12 +62,12 @@ static void waiting_done(struct kreq *kreq, long result)
     call->completed = true;
     call->result = result;
     if (call->armed)
-        machine_later(call->file->fs->machine, &call->later);
+        machine_later(call->fs->machine, &call->later);
 }
 
-struct waiting *waiting_create(fuse_req_t req, const struct fuse_file_info *fi, size_t size)
+struct waiting *waiting_create(fuse_req_t req, struct dev_file *file, size_t size)
 {
-    struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
+    struct dev_fs *fs = fuse_req_userdata(req);
     struct waiting *call = calloc(1, sizeof *call);
 
     if (!call || (size && !(call->buffer = malloc(size)))) {
@@ -74,11 +76,12 @@ struct waiting *waiting_create(fuse_req_t req, const struct fuse_file_info *fi, 
         return NULL;
     }
     call->req = req;
+    call->fs = fs;
     call->file = file;
     call->tid = fuse_req_ctx(req)->pid;
     call->size = size;
     call->later.run = end_later;
-    call->user_mem = (struct user_mem){ file->fs->machine, call->tid };
+    call->user_mem = (struct user_mem){ fs->machine, call->tid };
     call->kreq = (struct kreq){ .done = waiting_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
     return call;
 }
@@ -104,7 +107,13 @@ static bool is_killed(pid_t tid)
     return killed;
 }
 
-/* The next interrupted ioctl after *id; 0: none. */
+/* Whether a call was interrupted and goes on, so that a kill may be overlooked. */
+static bool goes_on(const struct waiting *call)
+{
+    return call->req && call->interrupted && (!call->completed || call->changing);
+}
+
+/* The next such call after *id; 0: none. */
 static pid_t next_interrupted(struct dev_fs *fs, uint64_t *id)
 {
     uint64_t after = *id;
@@ -112,7 +121,7 @@ static pid_t next_interrupted(struct dev_fs *fs, uint64_t *id)
 
     machine_lock_only(fs->machine);
     for (struct waiting *call = fs->waiting; call; call = call->hh.next) {
-        if (call->req && !call->is_read && call->interrupted && !call->completed && call->id > after && (!tid || call->id < *id)) {
+        if (goes_on(call) && call->id > after && (!tid || call->id < *id)) {
             *id = call->id;
             tid = call->tid;
         }
@@ -126,19 +135,24 @@ static void let_go(struct dev_fs *fs, uint64_t id)
 {
     struct waiting *call;
     fuse_req_t req = NULL;
+    bool cancel = false;
 
     machine_lock_only(fs->machine);
     HASH_FIND(hh, fs->waiting, &id, sizeof id, call);
-    if (call && !call->completed) {
+    if (call && goes_on(call) && call->what == WAITING_READ) {
+        cancel = true;
+    } else if (call && goes_on(call)) {
         req = call->req;
         call->req = NULL;
     }
     machine_unlock(fs->machine);
+    if (cancel)
+        waiting_cancel(fs, id);
     if (req)
         fuse_reply_err(req, EINTR);
 }
 
-/* A loop_step, while there are ioctls that a signal did not end. */
+/* A loop_step, while there are calls that a signal did not end. */
 static bool look_for_killed(void *ctx)
 {
     const struct timespec moment = { .tv_nsec = LOOK_NS };
@@ -157,7 +171,7 @@ static bool look_for_killed(void *ctx)
         nanosleep(&moment, NULL);
     machine_lock_only(fs->machine);
     for (struct waiting *call = fs->waiting; call && !some; call = call->hh.next)
-        some = call->req && !call->is_read && call->interrupted && !call->completed;
+        some = goes_on(call);
     fs->looks_for_killed = some;
     machine_unlock(fs->machine);
     return some;
@@ -188,12 +202,10 @@ static void interrupted(fuse_req_t req, void *data)
 
     machine_lock_only(fs->machine);
     HASH_FIND(hh, fs->waiting, &id, sizeof id, call);
-    if (call && !call->completed) {
+    if (call && !(call->completed && !call->changing)) {
         tid = call->tid;
-        is_read = call->is_read;
+        is_read = call->what == WAITING_READ;
         call->interrupted = true;
-    }
-    if (tid && !is_read) {
         looks = fs->looks_for_killed;
         fs->looks_for_killed = true;
     }
@@ -206,6 +218,40 @@ static void interrupted(fuse_req_t req, void *data)
         machine_unlock(fs->machine);
         let_go(fs, id);          /* rather than for ever in a thread that nobody can kill */
     }
+}
+
+/* Among those that wait. With the lock. */
+static void add(struct dev_fs *fs, struct waiting *call)
+{
+    call->id = ++fs->next_waiting;
+    HASH_ADD(hh, fs->waiting, id, sizeof call->id, call);
+}
+
+void waiting_hold(struct waiting *call)
+{
+    struct dev_fs *fs = call->fs;
+    fuse_req_t req = call->req;
+    uint64_t id;
+
+    machine_lock_only(fs->machine);
+    call->changing = true;
+    add(fs, call);
+    id = call->id;
+    machine_unlock(fs->machine);
+    fuse_req_interrupt_func(req, interrupted, (void *)(uintptr_t)id);
+}
+
+fuse_req_t waiting_take(struct waiting *call)
+{
+    struct dev_fs *fs = call->fs;
+    fuse_req_t req;
+
+    machine_lock_only(fs->machine);
+    HASH_DEL(fs->waiting, call);
+    req = call->req;
+    call->req = NULL;
+    machine_unlock(fs->machine);
+    return req;
 }
 
 /* ---- The call --------------------------------------------------------------------------------- */
@@ -226,24 +272,25 @@ static void arm(struct dev_fs *fs, struct waiting *call, fuse_req_t req, uint64_
 
 void waiting_start(struct waiting *call, long (*start)(struct waiting *call, void *how), void *how)
 {
-    struct dev_fs *fs = call->file->fs;
+    struct dev_fs *fs = call->fs;
     struct domain *d = call->file->domain;
     struct machine *m = fs->machine;
     fuse_req_t req = call->req;
+    pid_t tid = call->tid;
     uint64_t id = 0;
     struct pin pin;
 
-    call->is_read = call->buffer;
     machine_lock(m);
     m->stats.fuse_requests++;
     dev_file_get(call->file);
+    dev_file_settled(call->file);
     domain_enter(d);
     machine_caller(m, call->tid);
     call->result = start(call, how);
     machine_settle(m);
     if (call->result == KERNEL_PENDING) {
-        id = call->id = ++fs->next_waiting;
-        HASH_ADD(hh, fs->waiting, id, sizeof call->id, call);
+        add(fs, call);
+        id = call->id;
     } else {
         dev_file_put(call->file);
     }
@@ -253,8 +300,7 @@ void waiting_start(struct waiting *call, long (*start)(struct waiting *call, voi
         arm(fs, call, req, id);
         return;
     }
-    pin_reply_begin(&pin, call->tid);
-    reply(fs, call);
-    pin_reply_end(&pin, call->tid);
-    waiting_free(call);
+    pin_reply_begin(&pin, tid);
+    reply(call);
+    pin_reply_end(&pin, tid);
 }

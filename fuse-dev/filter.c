@@ -100,20 +100,32 @@ bool filter_reports_ioctl(unsigned cmd)
     return _IOC_DIR(cmd) != _IOC_NONE;
 }
 
+/*
+ * Descriptors of devices, and of what our own library has in their place. (libseccomp mixes up rules that compare an argument with
+ * different limits in the same way.)
+ */
+static const struct scmp_arg_cmp descriptors[] = {
+    { 0, SCMP_CMP_MASKED_EQ, 0xffffffff & ~(SOCK_FILES_MIN_FD - FILTER_MIN_FD - 1u), FILTER_MIN_FD },
+    { 0, SCMP_CMP_GE, SOCK_FILES_MIN_FD, 0 },
+};
+_Static_assert(SOCK_FILES_MIN_FD == 2 * FILTER_MIN_FD, "one mask tells the devices' descriptors");
+
 static int add_ioctl_rules(scmp_filter_ctx ctx)
 {
-    int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, FIOASYNC));
+    int rc = 0;
 
+    for (size_t i = 0; !rc && i < sizeof descriptors / sizeof *descriptors; i++)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 2, descriptors[i], SCMP_A1_32(SCMP_CMP_EQ, FIOASYNC));
     for (unsigned i = 0; !rc && i < sizeof filling / sizeof *filling; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, filling[i]));
     for (unsigned i = 0; !rc && i < sizeof types / sizeof *types; i++) {
         unsigned type = (unsigned)types[i] << _IOC_TYPESHIFT, mask = _IOC(0u, 0xff, 0, 0);
 
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 2, SCMP_A0_32(SCMP_CMP_GE, SOCK_FILES_MIN_FD),
-                              SCMP_A1(SCMP_CMP_MASKED_EQ, mask, type));
-        /* Our own library's file, which is none of FUSE's, may be there. With a direction FUSE would copy. */
+        /* Our own library's file is none of FUSE's. */
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 2, descriptors[1], SCMP_A1(SCMP_CMP_MASKED_EQ, mask, type));
+        /* With a direction FUSE would copy. */
         for (unsigned direction = _IOC_WRITE; !rc && direction <= _IOC_READ; direction++)
-            rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1,
+            rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 2, descriptors[0],
                                   SCMP_A1(SCMP_CMP_MASKED_EQ, mask | direction << _IOC_DIRSHIFT, type | direction << _IOC_DIRSHIFT));
     }
     return rc;
@@ -122,15 +134,19 @@ static int add_ioctl_rules(scmp_filter_ctx ctx)
 static int add_rules(scmp_filter_ctx ctx)
 {
     static const unsigned fcntls[] = { F_GETFL, F_SETFL, F_SETOWN, F_SETOWN_EX, F_SETSIG };
-    /* The loader's MAP_PRIVATE | MAP_DENYWRITE maps, by far the most frequent, are never devices. */
-    int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 1,
-                              SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_DENYWRITE | INJECTED_MMAP_FLAG, 0));
+    /* Neither the loader's maps, which have MAP_DENYWRITE, nor our own. Shared ones of any file, since a descriptor may be a copy. */
+    const unsigned not_ours = MAP_ANONYMOUS | MAP_DENYWRITE | INJECTED_MMAP_FLAG;
+    int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 1, SCMP_A3(SCMP_CMP_MASKED_EQ, not_ours | MAP_SHARED, MAP_SHARED));
 
     if (!rc)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 2, SCMP_A3(SCMP_CMP_MASKED_EQ, not_ours, 0),
+                              SCMP_A4_32(SCMP_CMP_GE, FILTER_MIN_FD));
+    if (!rc)
         rc = add_memory_rules(ctx);
-    /* Who wants signals of an event channel; these are rare. */
-    for (unsigned i = 0; !rc && i < sizeof fcntls / sizeof *fcntls; i++)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(fcntl), 1, SCMP_A1_32(SCMP_CMP_EQ, fcntls[i]));
+    /* Who wants signals of an event channel. */
+    for (size_t i = 0; !rc && i < sizeof fcntls / sizeof *fcntls; i++)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(fcntl), 2, SCMP_A0_32(SCMP_CMP_GE, FILTER_MIN_FD),
+                              SCMP_A1_32(SCMP_CMP_EQ, fcntls[i]));
     if (!rc)
         rc = add_ioctl_rules(ctx);
     return rc;

@@ -12,6 +12,12 @@
 
 #include <gntsim/socket.h>
 
+/*
+ * Devices are opened at descriptors from here on, so that calls on them can be told from those on other files: these are not to be
+ * reported. Below SOCK_FILES_MIN_FD, and where select(2) can still name them.
+ */
+#define FILTER_MIN_FD 256
+
 /* What the server's own injected calls carry so that they pass. A client that copies it gains nothing: its mmap of a device
  * then fails with FUSE's own ENODEV, and the end of a mapping is seen all the same, a little later. */
 #define INJECTED_MMAP_FLAG SOCK_MMAP_FLAG    /* in flags; gntsim's libraries' mappings of memory pass by it, too */

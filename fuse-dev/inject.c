@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define SYSCALL_INSN_SIZE 2
+#define SYSCALL_INSN 0x050f
+#define USER_CS 0x33               /* of 64-bit code */
 #define KERNEL_SIGSET_SIZE 8
 
 /* Of a stop: the signal that must not be lost. A SIGSTOP comes as a signal first; passed on, it stops the process, and this thread once we
@@ -35,8 +37,13 @@ static void collect(struct inject *inject)
     }
 }
 
-/* Has a seized thread stop. */
-static int interrupt(struct inject *inject)
+int inject_seize(struct inject *inject, pid_t tid)
+{
+    *inject = (struct inject){ .tid = tid };
+    return ptrace(PTRACE_SEIZE, tid, NULL, NULL) ? -errno : 0;
+}
+
+int inject_interrupt(struct inject *inject)
 {
     int rc = ptrace(PTRACE_INTERRUPT, inject->tid, NULL, NULL) ? -errno : 0;
 
@@ -47,13 +54,12 @@ static int interrupt(struct inject *inject)
 
 int inject_begin(struct inject *inject, pid_t tid)
 {
-    int rc;
+    int rc = inject_seize(inject, tid);
 
-    *inject = (struct inject){ .tid = tid };
-    if (ptrace(PTRACE_SEIZE, tid, NULL, NULL))
-        return -errno;
+    if (rc)
+        return rc;
     pin_begin(&inject->pin, tid);     /* every stop is two switches */
-    rc = interrupt(inject);
+    rc = inject_interrupt(inject);
     if (rc)
         pin_end(&inject->pin, tid, true);
     return rc;
@@ -71,14 +77,6 @@ static bool wait_stop(struct inject *inject, int *status)
         return true;
     inject->gone = true;
     return false;
-}
-
-int inject_catch(struct inject *inject, pid_t tid)
-{
-    *inject = (struct inject){ .tid = tid };
-    if (ptrace(PTRACE_SEIZE, tid, NULL, NULL))
-        return -errno;
-    return interrupt(inject);
 }
 
 void inject_change(struct inject *inject, long from, long to)
@@ -115,6 +113,17 @@ bool inject_wait(struct inject *inject)
         ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &all))
         collect(inject);
     return !inject->gone;
+}
+
+bool inject_can_call(const struct inject *inject)
+{
+    long code;
+
+    if (inject->regs.cs != USER_CS)
+        return false;
+    errno = 0;
+    code = ptrace(PTRACE_PEEKTEXT, inject->tid, inject->regs.rip - SYSCALL_INSN_SIZE, NULL);
+    return !errno && (code & 0xffff) == SYSCALL_INSN;
 }
 
 /* Lets the thread go on, with the registers of a call. */

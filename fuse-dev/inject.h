@@ -29,14 +29,15 @@ struct inject {
 
 /* Seizes the thread and asks it to stop as soon as its system call is answered. -EPERM: somebody else traces it. */
 int inject_begin(struct inject *inject, pid_t tid);
-/*
- * The two halves of changing the result of a call that the thread waits in: before it is answered, and after. A result that is
- * not from stays as it is. No inject_end. -EPERM as above.
- */
-int inject_catch(struct inject *inject, pid_t tid);
+/* The two halves of inject_begin. The first waits while the process is in an execve, which waits until this thread is gone. */
+int inject_seize(struct inject *inject, pid_t tid);
+int inject_interrupt(struct inject *inject);
+/* Behind a call of a thread that was interrupted: gives the result to instead of from, if it is that, and lets go. No inject_end. */
 void inject_change(struct inject *inject, long from, long to);
 /* Waits for the stop. False if the thread is gone. From here to inject_end the thread is not itself: if we are killed, SIGKILL ends its process. */
 bool inject_wait(struct inject *inject);
+/* Whether the thread stopped behind a call of the kind that inject_call makes: not one of another architecture. */
+bool inject_can_call(const struct inject *inject);
 /* Executes one system call in the stopped thread and returns its result; -ESRCH if the thread is gone. */
 long inject_call(struct inject *inject, long nr, const uint64_t args[6]);
 /* The two halves of inject_call, for a call that the tracer has to answer in between. False, -ESRCH: the thread is gone. */

@@ -120,11 +120,31 @@ static void ioctls(void)
     call("UNBIND", ioctl(evtchn, IOCTL_EVTCHN_UNBIND, &unbind));
 }
 
+/* Calls on other files and memory. */
+static void ordinary(void)
+{
+    static int file = -1;
+    void *page;
+
+    if (file < 0)
+        must((file = open("/proc/self/exe", O_RDONLY)) >= 0);
+    page = call("mmap of a file", mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, file, 0));
+    call("munmap of a file", munmap(page, PAGE));
+    call("F_GETFL", fcntl(file, F_GETFL));
+    call("F_SETFL", fcntl(file, F_SETFL, O_NONBLOCK));
+    call("F_SETOWN", fcntl(file, F_SETOWN, getpid()));
+    page = call("mmap", mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    page = call("mremap", mremap(page, PAGE, 2 * PAGE, MREMAP_MAYMOVE));
+    call("mprotect", mprotect(page, PAGE, PROT_READ));
+    call("munmap", munmap(page, 2 * PAGE));
+}
+
 static const struct group {
     const char *name;
     void (*round)(void);
 } groups[] = {
     { "ioctls", ioctls },
+    { "ordinary", ordinary },
 };
 
 static void calls(const char *name, unsigned rounds, long microseconds)

@@ -47,10 +47,10 @@ def state_of(pid):
 
 
 @pytest.mark.parametrize("profile", ["pv", "pvh"])
-@pytest.mark.parametrize("group", ["ioctls"])
-def test_a_handler_without_sa_restart_never_interrupts(machine, compiled, group, profile):
+@pytest.mark.parametrize("group, rounds", [("ioctls", 300), ("ordinary", 20000)])
+def test_a_handler_without_sa_restart_never_interrupts(machine, compiled, group, rounds, profile):
     """Many more signals than a program would get. Nothing was done twice either: all was given back, so nothing is left."""
-    program = Program(machine, compiled, "calls", group, 300, 300, profile=profile)
+    program = Program(machine, compiled, "calls", group, rounds, 300, profile=profile)
     said = program.line()
     assert said.split()[0] == "end" and int(said.split()[1]) > 10, said
     harness.eventually(lambda: machine.stats()["mappings"] == 0, "nothing is mapped")
