@@ -230,7 +230,7 @@ class Machine:
     def fault(self, *, at: str, do: dict[str, Any], **selectors: Any) -> Rule:
         """Adds a rule: at this point, if all selectors match, do that instead. See the reference for points and actions.
         m.fault(at="map_grant_ref", index=6, do={"status": "eagain"}, times=2)"""
-        rule = {key: int(value) if isinstance(value, Domain) else value for key, value in selectors.items() if value is not None}
+        rule: dict[str, Any] = {key: int(value) if isinstance(value, Domain) else value for key, value in selectors.items() if value is not None}
         added = Rule(self, self.call("fault-add", **rule_arguments({"at": at, "do": do, **rule}))["id"], rule.get("name"),
                      bool(rule.get("optional")))
         self.rules.append(added)

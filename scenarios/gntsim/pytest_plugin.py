@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from typing import Any, Generator, Iterator, Optional
+from typing import Any, Callable, Generator, Iterator, Optional, TypeVar
 
 import pytest
 
 from .errors import Error
 from .machine import Machine
+
 
 class NeverFired(Error):
     """A fault was asked for, and nothing met it."""
@@ -19,6 +20,13 @@ class NeverFired(Error):
 DEFAULTS: dict[str, Any] = {"profile": None, "seed": 1, "clock": "auto", "way": None, "audit": True}
 LAST_EVENTS = 20
 MACHINE = pytest.StashKey[Machine]()
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+
+
+def around(function: Hook) -> Hook:
+    """pytest.hookimpl with a type: not every version of pluggy has one."""
+    marked: Hook = pytest.hookimpl(hookwrapper=True)(function)
+    return marked
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,7 +78,7 @@ def gntsim(request: pytest.FixtureRequest) -> Iterator[Machine]:
             del request.node.stash[MACHINE]
 
 
-@pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
+@around
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None]:
     """What must hold at the end belongs to the test: it is a failure, not an error of the fixture."""
     outcome = yield
@@ -89,7 +97,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None
             outcome.force_exception(error)
 
 
-@pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
+@around
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     outcome = yield
     report = outcome.get_result()
