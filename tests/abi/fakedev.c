@@ -544,19 +544,31 @@ int usleep(useconds_t us)
 
 #if FAKE_MALLOC
 extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
 
-void *malloc(size_t size)
+/* Whether the plan lets the library have memory. */
+static bool may_allocate(void)
 {
     const struct fake_fault *fault;
 
     if (!fake.armed)
-        return __libc_malloc(size);
+        return true;
     fault = next_call(CALL_MALLOC);
     CALL_LOG("  malloc");
-    if (fault && !fault->positive) {
-        fail("malloc", fault);
-        return NULL;
-    }
-    return __libc_malloc(size);
+    if (!fault || fault->positive)
+        return true;
+    fail("malloc", fault);
+    return false;
+}
+
+void *malloc(size_t size)
+{
+    return may_allocate() ? __libc_malloc(size) : NULL;
+}
+
+/* Compilers make one of a malloc whose memory is cleared. */
+void *calloc(size_t count, size_t size)
+{
+    return may_allocate() ? __libc_calloc(count, size) : NULL;
 }
 #endif

@@ -2,7 +2,7 @@
 /*
  * The system calls that libxengnttab makes, answered by a fake gntdev and gntalloc in this process.
  *
- * fakedev.c defines open, close, ioctl, mmap, munmap, dup2, usleep and malloc in the test program itself,
+ * fakedev.c defines open, close, ioctl, mmap, munmap, dup2, usleep, malloc and calloc in the test program itself,
  * so the dynamic linker binds the libraries' calls to them, with any sanitizer. Between fake_arm() and
  * fake_disarm() each call is numbered, written to the log, and may be made to fail by the plan.
  */
