@@ -71,16 +71,22 @@ static bool find_in_text(uint64_t addr, struct sock_area *area)
     return found;
 }
 
+static int ask(struct sock_client *client, struct procmap_query *query)
+{
+    int rc = ioctl(client->maps.fd, PROCMAP_QUERY, query);
+
+    return rc && sock_client_maps_again(client) ? ioctl(client->maps.fd, PROCMAP_QUERY, query) : rc;
+}
+
 bool sock_area_find(struct sock_client *client, uint64_t addr, struct sock_area *area)
 {
     char name[256] = "";        /* valgrind does not know that the query fills it */
     struct procmap_query query = { .size = sizeof query, .query_flags = PROCMAP_QUERY_COVERING_OR_NEXT_VMA, .query_addr = addr,
                                    .vma_name_size = sizeof name, .vma_name_addr = (uintptr_t)name };
-    int fd = sock_client_maps(client);
 
-    if (fd < 0)
+    if (sock_client_maps(client) < 0)
         return false;
-    if (ioctl(fd, PROCMAP_QUERY, &query))
+    if (ask(client, &query))
         return errno == ENOTTY && find_in_text(addr, area);
     area->start = query.vma_start;
     area->end = query.vma_end;
@@ -88,10 +94,10 @@ bool sock_area_find(struct sock_client *client, uint64_t addr, struct sock_area 
     return query.vma_name_size && parse_name(name, area);
 }
 
-static void *place_runs(const struct sock_answer *answer, size_t length)
+static void *place_runs(const struct sock_client *client, const struct sock_answer *answer, size_t length)
 {
     const struct sock_reply *reply = answer->reply;
-    void *best = (void *)(uintptr_t)(SOCK_PLACES + ((uint64_t)reply->place << GNT_PAGE_SHIFT));
+    void *best = client->is_known ? (void *)(uintptr_t)(SOCK_PLACES + ((uint64_t)reply->place << GNT_PAGE_SHIFT)) : NULL;
     size_t done = 0;
     char *area;
 
@@ -118,12 +124,12 @@ static void *place_runs(const struct sock_answer *answer, size_t length)
     return area;
 }
 
-void *sock_area_place(const struct sock_answer *answer, size_t length)
+void *sock_area_place(const struct sock_client *client, const struct sock_answer *answer, size_t length)
 {
     void *area;
 
     length = (length + GNT_PAGE_SIZE - 1) & ~(size_t)(GNT_PAGE_SIZE - 1);
-    area = place_runs(answer, length);
+    area = place_runs(client, answer, length);
     if (area != MAP_FAILED && answer->reply->map_flags & SOCK_MAP_DONT_COPY)
         madvise(area, length, MADV_DONTFORK);
     if (answer->fd >= 0) {

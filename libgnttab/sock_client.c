@@ -199,10 +199,10 @@ static int attach(struct sock_client *client)
     return 0;
 }
 
-/* The connection is this process's, and is what it was. With the lock. */
-static int check_connection(struct sock_client *client)
+/* The connection is this process's (forked: it is a child's, which has none), and is what it was. With the lock. */
+static int check_connection(struct sock_client *client, bool forked)
 {
-    if (client->pid != getpid())
+    if (forked)
         return attach(client);
     /* Whoever restricts a handle, or closes it, does so to what he knows of. */
     if (!client->has_events && !is_handle(client, &client->own) && !sock_fd_is_there(&client->handle))
@@ -343,13 +343,14 @@ static void block_signals(sigset_t *before)
  * Handlers run after the request, as they do after an ioctl: one that uses the handle itself, or does not come back, would find or leave it in
  * the middle of a request.
  */
-static void lock(struct sock_client *client)
+static void lock(struct sock_client *client, bool *forked)
 {
     sigset_t before;
 
     block_signals(&before);
+    *forked = client->pid != getpid();
     /* Whatever thread of the parent held the lock is not here. */
-    if (client->pid != getpid())
+    if (*forked)
         pthread_mutex_init(&client->lock, NULL);
     pthread_mutex_lock(&client->lock);
     client->signals = before;
@@ -369,6 +370,7 @@ int sock_client_begin(struct sock_client *client, struct iovec *parts, int nr, s
 {
     struct sock_header *header = parts[0].iov_base;
     size_t size = 0;
+    bool forked;
     int rc;
 
     for (int i = 0; i < nr; i++)
@@ -378,8 +380,8 @@ int sock_client_begin(struct sock_client *client, struct iovec *parts, int nr, s
         return -1;
     }
     header->size = (uint32_t)size;
-    lock(client);
-    rc = check_connection(client);
+    lock(client, &forked);
+    rc = check_connection(client, forked);
     if (!rc)
         rc = send_all(client->own.fd, parts, nr, -1);
     if (!rc) {
@@ -408,7 +410,7 @@ int sock_client_maps(struct sock_client *client)
     pid_t pid = getpid();
 
     /* The parent's shows the parent's. */
-    if (client->maps.fd >= 0 && (client->maps_pid != pid || !sock_fd_is_there(&client->maps)))
+    if (client->maps_pid != pid)
         sock_fd_close(&client->maps);
     if (client->maps.fd < 0) {
         int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
@@ -417,6 +419,14 @@ int sock_client_maps(struct sock_client *client)
     }
     client->maps_pid = pid;
     return client->maps.fd;
+}
+
+bool sock_client_maps_again(struct sock_client *client)
+{
+    if (sock_fd_is_there(&client->maps))
+        return false;
+    client->maps = SOCK_FD_NONE;
+    return sock_client_maps(client) >= 0;
 }
 
 void sock_answer_apply(const struct sock_answer *answer, void *arg, size_t size)

@@ -59,6 +59,8 @@ void sock_client_end(struct sock_client *client);
 bool sock_client_is_forbidden(const struct sock_client *client);
 /* A descriptor of this process's own list of mappings, -1 if there is none. With the lock, or by one thread at a time. */
 int sock_client_maps(struct sock_client *client);
+/* After something failed with that descriptor: whether it had become another file, and there is a new one now. */
+bool sock_client_maps_again(struct sock_client *client);
 /* A request whose argument is memory of ours: the whole call. Result as ioctl(2)'s. */
 int sock_client_ioctl(struct sock_client *client, unsigned long cmd, void *arg, size_t size);
 /* As write(2). */
