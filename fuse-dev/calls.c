@@ -280,24 +280,27 @@ void handle_ioctl(struct notice *notice)
         answer_continue(notice);
 }
 
-/* The kernel keeps these settings; we take note of them. */
+/* The kernel keeps these settings; we take note of them. It does not know that a device has no O_DIRECT. */
 void handle_fcntl(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
     bool is_ours;
     struct dev_file *file = dev_fs_find(m->fs, notice->tid, (int)notice->args[0], &is_ours);
+    bool direct = file && notice->args[1] == F_SETFL && notice->args[2] & O_DIRECT;
     int flags = -1;
 
     if (file) {
         machine_lock_only(m);
         if (notice->args[1] == F_GETFL)
             flags = async_getfl(file, notice->tid, (int)notice->args[0]);
-        else if (dev_file_kernel(file)->dev->async)
+        else if (!direct && dev_file_kernel(file)->dev->async)
             async_fcntl(file, notice->tid, (int)notice->args[0], (int)notice->args[1], notice->args[2]);
         dev_file_put(file);
         machine_unlock(m);
     }
-    if (flags < 0)
+    if (direct)
+        answer_error(notice, -EINVAL);
+    else if (flags < 0)
         answer_continue(notice);
     else
         answer(notice, 0, flags, 0);

@@ -118,9 +118,9 @@ fd = os.open("/dev/xen/gntdev", os.O_RDWR | os.O_TRUNC)
 print("ftruncate", answer(os.ftruncate, fd, 0), "truncate", answer(os.truncate, "/dev/xen/gntdev", 0), "fsync", answer(os.fsync, fd),
       "fdatasync", answer(os.fdatasync, fd), "fallocate", answer(os.posix_fallocate, fd, 0, 4096), "lseek", answer(os.lseek, fd, 0, 0))
 print("direct", answer(os.open, "/dev/xen/gntdev", os.O_RDWR | os.O_DIRECT), "create", answer(os.open, "/dev/xen/gntdev", os.O_RDWR | os.O_CREAT),
-      "exclusive", answer(os.open, "/dev/xen/gntdev", os.O_RDWR | os.O_CREAT | os.O_EXCL))
+      "set", answer(fcntl.fcntl, fd, fcntl.F_SETFL, os.O_DIRECT), "exclusive", answer(os.open, "/dev/xen/gntdev", os.O_RDWR | os.O_CREAT | os.O_EXCL))
 print("read", answer(os.read, fd, 4), "write", answer(os.write, fd, bytes(4)))
-""") == ["ftruncate EINVAL truncate EINVAL fsync EINVAL fdatasync EINVAL fallocate ENODEV lseek ESPIPE", "direct EINVAL create ok exclusive EEXIST",
+""") == ["ftruncate EINVAL truncate EINVAL fsync EINVAL fdatasync EINVAL fallocate ENODEV lseek ESPIPE", "direct EINVAL create ok set EINVAL exclusive EEXIST",
          "read EINVAL write EINVAL"]
 
 
