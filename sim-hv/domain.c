@@ -165,12 +165,17 @@ static void forget_placements(struct domain *d)
     frame_of(d->hv, d->shared_info_mfn)->gfn = NO_GFN;
 }
 
-void domain_kill(struct domain *d)
+void domain_kill_begin(struct domain *d)
 {
     assert(!domain_dying(d));
     d->life = DOMAIN_DYING;
     gnttab_release_mappings(d);
     foreign_release_all(d);
+}
+
+void domain_kill_end(struct domain *d)
+{
+    assert(d->life == DOMAIN_DYING);
     evtchn_close_all(d);
     hostmap_destroy(&d->hostmap);
     p2m_destroy(&d->p2m);
@@ -179,6 +184,12 @@ void domain_kill(struct domain *d)
     d->life = DOMAIN_DEAD;
     evtchn_send_global_virq(d->hv, VIRQ_DOM_EXC);
     domain_queue_reap(d);
+}
+
+void domain_kill(struct domain *d)
+{
+    domain_kill_begin(d);
+    domain_kill_end(d);
 }
 
 int hv_domain_destroy(struct hv *hv, domid_t id)

@@ -215,6 +215,9 @@ static inline void frame_put_types(struct frame *f, unsigned nr)
 void domain_crash(struct domain *d, const char *why);
 /* Kills a living domain; hv_reap frees what is left of it. */
 void domain_kill(struct domain *d);
+/* Its two halves: what the domain has mapped is given back; then its ports, its map and its memory. */
+void domain_kill_begin(struct domain *d);
+void domain_kill_end(struct domain *d);
 /* A dead domain lost a reference to one of its frames. */
 void domain_queue_reap(struct domain *d);
 /* Frees the dead domains of which nothing is left. Called at the end of whatever may drop a reference. */

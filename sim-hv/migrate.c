@@ -15,28 +15,78 @@ int hv_domain_soft_reset(struct hv *hv, domid_t id)
     return 0;
 }
 
-/* The same contents at the same gfns. Pages that are out come back in. */
-static int copy_memory(const struct domain *from, struct domain *to)
+/* Memory of the domain's own: neither a grant of somebody else's nor one of the hypervisor's frames. */
+static bool is_own_memory(const struct hv *hv, const struct p2m_entry *e)
+{
+    return !p2m_is_grant(e->type) && !(frame_of(hv, e->mfn)->flags & FRAME_XENHEAP);
+}
+
+static int give_frame(struct domain *to, uint64_t gfn)
+{
+    uint64_t mfn;
+    int rc = frame_alloc(to->hv, &mfn);
+
+    if (rc)
+        return rc;
+    frame_assign(to, mfn);
+    frame_of(to->hv, mfn)->gfn = gfn;
+    return p2m_set(to->hv, &to->p2m, gfn, P2M_RAM_RW, mfn);
+}
+
+/* All that can fail: to's map, with a frame of its own wherever somebody refers to from's. */
+static int prepare_memory(const struct domain *from, struct domain *to)
 {
     struct hv *hv = from->hv;
     struct p2m_entry e;
-    uint64_t mfn;
-    int rc;
+    int rc = 0;
 
-    for (uint64_t gfn = 0; p2m_next(&from->p2m, &gfn, &e); gfn++) {
-        if (p2m_is_grant(e.type) || frame_of(hv, e.mfn)->flags & FRAME_XENHEAP)
+    for (uint64_t gfn = 0; !rc && p2m_next(&from->p2m, &gfn, &e); gfn++) {
+        if (!is_own_memory(hv, &e))
             continue;
-        rc = frame_alloc(hv, &mfn);
-        if (rc)
-            return rc;
-        frame_assign(to, mfn);
-        rc = p2m_set(hv, &to->p2m, gfn, P2M_RAM_RW, mfn);
-        if (rc)
-            return rc;
-        frame_of(hv, mfn)->gfn = gfn;
-        memcpy(frame_data(hv, mfn), frame_data(hv, e.mfn), HV_PAGE_SIZE);
+        rc = frame_of(hv, e.mfn)->refs > 1 ? give_frame(to, gfn) : p2m_set(hv, &to->p2m, gfn, P2M_RAM_RW, e.mfn);
     }
-    return 0;
+    for (uint64_t gfn = 0; !rc && p2m_next_vacated(&from->p2m, &gfn, &e); gfn++)
+        rc = give_frame(to, gfn);
+    return rc;
+}
+
+/* A frame that only its owner refers to becomes to's; of any other, which stays what it is for those who see it, to has a copy. */
+static void move_page(struct domain *to, uint64_t gfn, uint64_t mfn)
+{
+    uint64_t own = p2m_get(&to->p2m, gfn).mfn;
+    struct hv *hv = to->hv;
+
+    if (frame_of(hv, mfn)->refs > 1) {
+        assert(own != mfn);
+        memcpy(frame_data(hv, own), frame_data(hv, mfn), HV_PAGE_SIZE);
+        return;
+    }
+    if (own != mfn) {
+        p2m_set(hv, &to->p2m, gfn, P2M_RAM_RW, mfn);
+        frame_of(hv, own)->gfn = NO_GFN;
+        frame_drop_allocated(hv, own);
+    }
+    frame_unassign(hv, mfn);
+    frame_assign(to, mfn);
+    frame_of(hv, mfn)->gfn = gfn;
+}
+
+/* from maps nothing any more, but others may still map its pages. Those that are out come back in. */
+static void move_memory(struct domain *from, struct domain *to)
+{
+    struct hv *hv = from->hv;
+    struct p2m_entry e;
+
+    for (uint64_t gfn = 0; p2m_next(&from->p2m, &gfn, &e); gfn++)
+        if (is_own_memory(hv, &e))
+            move_page(to, gfn, e.mfn);
+    /* A page that was mapped by its own domain elsewhere returns to where the kernel believes it to be. */
+    for (uint64_t gfn = 0; p2m_next_vacated(&from->p2m, &gfn, &e); gfn++) {
+        const struct frame *f = frame_of(hv, e.mfn);
+
+        if (f->refs && f->owner == from->id && f->flags & FRAME_ALLOCATED && f->gfn == NO_GFN)
+            move_page(to, gfn, e.mfn);
+    }
 }
 
 int hv_domain_migrate(struct hv *hv, domid_t from, domid_t to)
@@ -57,7 +107,15 @@ int hv_domain_migrate(struct hv *hv, domid_t from, domid_t to)
         return rc;
     new = domain_lookup(hv, to);
     new->config = old->config;
-    rc = copy_memory(old, new);
-    hv_domain_destroy(hv, rc ? to : from);
-    return rc;
+    new->p2m.max_nodes = old->p2m.max_nodes;
+    rc = prepare_memory(old, new);
+    if (rc) {
+        hv_domain_destroy(hv, to);
+        return rc;
+    }
+    domain_kill_begin(old);
+    move_memory(old, new);
+    domain_kill_end(old);
+    hv_reap(hv);
+    return 0;
 }

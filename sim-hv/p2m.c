@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "hv_i.h"
 
-/* Entries are packed into one word: frame number above, type in the low byte; 0 is a hole. VACATED is as good as one, but for who looks for
- * holes. */
+/* Entries are packed into one word: frame number above, type in the low byte; 0 is a hole. One that was vacated has no type, but still the
+ * frame that was there: it is as good as a hole, but for who looks for one. */
 #define ENTRY(type, mfn) ((mfn) << 8 | (uint64_t)(type))
 #define ENTRY_TYPE(word) ((enum p2m_type)((word) & 0xff))
 #define ENTRY_MFN(word) ((word) >> 8)
-#define VACATED ENTRY(P2M_INVALID, UINT64_C(1))
+
+static bool is_used(uint64_t word)
+{
+    return ENTRY_TYPE(word) != P2M_INVALID;
+}
+
+static bool is_vacated(uint64_t word)
+{
+    return word && !is_used(word);
+}
 
 struct p2m_node {
     union {
@@ -86,15 +95,15 @@ void p2m_vacate(struct p2m *p2m, uint64_t gfn)
 {
     uint64_t *word = find(p2m, gfn);
 
-    assert(word && *word);
-    *word = VACATED;
+    assert(word && ENTRY_MFN(*word));
+    *word = ENTRY(P2M_INVALID, ENTRY_MFN(*word));
 }
 
 void p2m_give_up(struct p2m *p2m, uint64_t gfn)
 {
     const uint64_t *word = find(p2m, gfn);
 
-    if (word && *word == VACATED)
+    if (word && is_vacated(*word))
         p2m_clear(p2m, gfn);
 }
 
@@ -123,8 +132,8 @@ uint64_t p2m_find_hole(struct p2m *p2m, uint64_t nr)
     return start;
 }
 
-/* The first used entry >= gfn below node, whose first gfn is base. */
-static bool next_in(const struct p2m_node *node, unsigned level, uint64_t base, uint64_t *gfn,
+/* The first wanted entry >= gfn below node, whose first gfn is base. */
+static bool next_in(const struct p2m_node *node, unsigned level, uint64_t base, uint64_t *gfn, bool (*wanted)(uint64_t word),
                     struct p2m_entry *entry)
 {
     uint64_t span = UINT64_C(1) << (level * P2M_BITS), first;
@@ -132,9 +141,9 @@ static bool next_in(const struct p2m_node *node, unsigned level, uint64_t base, 
     for (unsigned i = *gfn > base ? (unsigned)((*gfn - base) / span) : 0; i < P2M_FANOUT; i++) {
         first = base + i * span;
         if (level > 0) {
-            if (node->child[i] && next_in(node->child[i], level - 1, first, gfn, entry))
+            if (node->child[i] && next_in(node->child[i], level - 1, first, gfn, wanted, entry))
                 return true;
-        } else if (ENTRY_TYPE(node->entry[i]) != P2M_INVALID) {
+        } else if (wanted(node->entry[i])) {
             *gfn = first;
             entry->type = ENTRY_TYPE(node->entry[i]);
             entry->mfn = ENTRY_MFN(node->entry[i]);
@@ -148,7 +157,14 @@ bool p2m_next(const struct p2m *p2m, uint64_t *gfn, struct p2m_entry *entry)
 {
     if (!p2m->root || *gfn >= P2M_MAX_GFN)
         return false;
-    return next_in(p2m->root, P2M_LEVELS - 1, 0, gfn, entry);
+    return next_in(p2m->root, P2M_LEVELS - 1, 0, gfn, is_used, entry);
+}
+
+bool p2m_next_vacated(const struct p2m *p2m, uint64_t *gfn, struct p2m_entry *entry)
+{
+    if (!p2m->root || *gfn >= P2M_MAX_GFN)
+        return false;
+    return next_in(p2m->root, P2M_LEVELS - 1, 0, gfn, is_vacated, entry);
 }
 
 static void free_node(struct p2m_node *node, unsigned level)

@@ -53,6 +53,8 @@ bool p2m_is_hole(const struct p2m *p2m, uint64_t gfn);
 uint64_t p2m_find_hole(struct p2m *p2m, uint64_t nr);
 /* The first entry with gfn >= *gfn that is not a hole; false at the end. */
 bool p2m_next(const struct p2m *p2m, uint64_t *gfn, struct p2m_entry *entry);
+/* The same for a gfn that was vacated; the frame is the one that was there, and may be anybody's now. */
+bool p2m_next_vacated(const struct p2m *p2m, uint64_t *gfn, struct p2m_entry *entry);
 void p2m_destroy(struct p2m *p2m);
 
 #endif

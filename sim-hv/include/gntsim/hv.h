@@ -165,9 +165,11 @@ int hv_domain_state(const struct hv *hv, domid_t id);
  */
 int hv_domain_soft_reset(struct hv *hv, domid_t id);
 /*
- * Suspend and resume, as a save and restore does it: domain to is created with from's configuration and a copy of its
- * memory at the same gfns; from is destroyed. So to has other machine frames, a fresh grant table of version 1 and
- * no handles and no event channels; what others still map of from keeps that as a dead domain. pv_ops and pv_ctx are from's.
+ * Suspend and resume, as a save and restore does it: domain to is created with from's configuration, has from's memory at
+ * the same gfns, and from is destroyed. So to has a fresh grant table of version 1 and no handles and no event channels. What
+ * others still map of from stays as it is and keeps that as a dead domain; to has a copy of such a page in a frame of its own.
+ * All other frames move, so that processes of the domain (hv_frame_get) go on to see its memory. pv_ops and pv_ctx are from's.
+ * A kernel of the kernel model that goes on in to: kernel_migrated (gntsim/kernel.h).
  * -ESRCH, -EINVAL (from is dying), and as hv_domain_create; on failure from goes on.
  */
 int hv_domain_migrate(struct hv *hv, domid_t from, domid_t to);

@@ -231,7 +231,7 @@ TEST_VERSIONS(a_soft_reset_closes_ports_and_nothing_else)
 
 TEST_VERSIONS(a_migrated_domain_starts_anew_with_its_memory)
 {
-    uint64_t old = mfn_of(1, 3), own_gfn = 20, mfn;
+    uint64_t old = mfn_of(1, 3), unshared = mfn_of(1, 4), own_gfn = 20, mfn;
     uint32_t theirs, p1, p2;
 
     EQ(hv_page_free(w.hv, 1, 5), 0);
@@ -255,7 +255,10 @@ TEST_VERSIONS(a_migrated_domain_starts_anew_with_its_memory)
     EQ(info(7).max_pages, 16 + 1024);
     EQ(info(7).auto_translated, kind == HVM);
     EQ(*(uint8_t *)page(7, 3), 0x33);
-    OK(mfn_of(7, 3) != old);
+    OK(mfn_of(7, 3) != old);                          /* what another sees stays as it is, the domain has a copy */
+    *(uint8_t *)page(7, 3) = 0x44;
+    EQ(*(uint8_t *)hv_frame(w.hv, old), 0x33);
+    EQ(mfn_of(7, 4), unshared);                       /* what nobody else sees is the same frame */
     EQ(hv_gfn_to_mfn(w.hv, 7, 5, &mfn), -ENOENT);     /* a hole stays one, a page that was out comes in, grants go */
     EQ(hv_gfn_to_mfn(w.hv, 7, 6, &mfn), 0);
     EQ(hv_gfn_to_mfn(w.hv, 7, own_gfn, &mfn), -ENOENT);
@@ -274,6 +277,11 @@ TEST_KINDS(a_domain_that_finds_no_room_to_migrate_goes_on)
 {
     uint64_t mfn;
 
+    /* Every page needs a copy. */
+    for (uint32_t i = 0; i < 16; i++) {
+        grant(1, 8 + i, 2, i, 0);
+        EQ(map(2, 1, 8 + i, HOST, A(i), NULL), GNTST_okay);
+    }
     domain_lookup(w.hv, 3)->max_pages = 100000;
     while (hv_nr_free_frames(w.hv) > 10)
         EQ(hv_page_alloc(w.hv, 3, &mfn) >= 0, true);
@@ -281,6 +289,31 @@ TEST_KINDS(a_domain_that_finds_no_room_to_migrate_goes_on)
     EQ(hv_domain_migrate(w.hv, 1, 7), -ENOMEM);
     EQ(hv_domain_state(w.hv, 7), -ESRCH);
     EQ(hv_domain_state(w.hv, 1), 0);
+    EQ(*(uint8_t *)page(1, 3), 0x33);
+    audit_clean();
+}
+
+TEST_KINDS(a_domain_that_maps_its_own_page_has_it_after_a_migration)
+{
+    uint64_t mfn = mfn_of(1, 3);
+
+    memset(page(1, 3), 0x33, 4096);
+    grant(1, 8, 1, 3, 0);
+    EQ(map(1, 1, 8, HOST, A(1), NULL), GNTST_okay);
+    EQ(hv_domain_migrate(w.hv, 1, 7), 0);
+    EQ(hv_domain_state(w.hv, 1), -ESRCH);
+    EQ(mfn_of(7, 3), mfn);
+    EQ(*(uint8_t *)page(7, 3), 0x33);
+    EQ(info(7).tot_pages, 16);
+    audit_clean();
+    /* Another has it mapped, too: its frame stays with the dead domain, the contents come along. */
+    grant(7, 8, 7, 3, 0);
+    grant(7, 9, 2, 3, 0);
+    EQ(map(2, 7, 9, HOST, A(1), NULL), GNTST_okay);
+    EQ(map(7, 7, 8, HOST, A(2), NULL), GNTST_okay);
+    EQ(hv_domain_migrate(w.hv, 7, 1), 0);
+    EQ(hv_domain_state(w.hv, 7), 1);
+    OK(mfn_of(1, 3) != mfn);
     EQ(*(uint8_t *)page(1, 3), 0x33);
     audit_clean();
 }
@@ -354,6 +387,7 @@ static const struct test_case cases[] = {
     { "a soft reset closes ports and nothing else", a_soft_reset_closes_ports_and_nothing_else, "life:5.1" },
     { "a migrated domain starts anew with its memory", a_migrated_domain_starts_anew_with_its_memory, "" },
     { "a domain that finds no room to migrate goes on", a_domain_that_finds_no_room_to_migrate_goes_on, "" },
+    { "a domain that maps its own page has it after a migration", a_domain_that_maps_its_own_page_has_it_after_a_migration, "" },
     { NULL, NULL, NULL },
 };
 const struct test_suite suite_life = { "life", cases };
