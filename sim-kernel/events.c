@@ -55,6 +55,15 @@ void events_destroy(struct kernel *k)
     k->events.nr_ports = 0;
 }
 
+/* Nothing is bound any more, whoever had a handler knows. What is said of a new table of channels holds again. */
+void events_migrated(struct kernel *k)
+{
+    if (k->events.nr_ports)
+        memset(k->events.ports, 0, k->events.nr_ports * sizeof *k->events.ports);
+    k->events.highest = 0;
+    events_init(k);
+}
+
 /* NULL for a port that was never bound here. */
 static struct event_port *port_of(const struct kernel *k, evtchn_port_t port)
 {

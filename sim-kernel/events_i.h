@@ -31,6 +31,7 @@ struct events {
 /* Masks everything, as at boot. */
 int events_init(struct kernel *k);
 void events_destroy(struct kernel *k);
+void events_migrated(struct kernel *k);
 /* Handles what is pending. */
 void events_upcall(struct kernel *k);
 bool events_pending(const struct kernel *k);

@@ -24,6 +24,7 @@ struct user_port {
     struct event_handler handler;
     struct evtchn_file *file;
     bool enabled;
+    bool stale;                      /* its channel went with a migration: it is a number that is taken in this file, nothing else */
     struct user_port *next;          /* ascending port */
 };
 
@@ -38,7 +39,7 @@ struct waiter {
 struct evtchn_file {
     struct file *file;
     struct user_port *ports;
-    unsigned nr_ports;
+    unsigned nr_ports, nr_stale;
     evtchn_port_t *ring;
     uint32_t ring_size;              /* a power of two, 0 before the first bind */
     uint32_t prod, cons;
@@ -137,6 +138,11 @@ static struct user_port *find_port(struct evtchn_file *u, evtchn_port_t port)
     for (struct event_handler *h = event_handlers(u->file->kernel, port); h; h = h->next)
         if (h->fn == evtchn_interrupt && container_of(h, struct user_port, handler)->file == u)
             return container_of(h, struct user_port, handler);
+    if (u->nr_stale) {
+        struct user_port *p = *find_link(u, port);
+
+        return p && p->handler.port == port ? p : NULL;
+    }
     return NULL;
 }
 
@@ -147,7 +153,10 @@ static void unbind_port(struct evtchn_file *u, struct user_port *p)
     assert(*link == p);
     *link = p->next;
     u->nr_ports--;
-    event_unbind(u->file->kernel, &p->handler);
+    if (p->stale)
+        u->nr_stale--;
+    else
+        event_unbind(u->file->kernel, &p->handler);
     free(p);
 }
 
@@ -430,7 +439,8 @@ static long evtchn_write(struct file *file, const void *buf, size_t size)
         if (!p || p->enabled)
             continue;
         p->enabled = true;
-        event_eoi(file->kernel, port);
+        if (!p->stale)
+            event_eoi(file->kernel, port);
     }
     return (long)size;
 }
@@ -442,6 +452,20 @@ static unsigned evtchn_poll(struct file *file)
     if (u->overflow)
         return POLLERR;
     return POLLOUT | POLLWRNORM | (ring_used(u) ? POLLIN | POLLRDNORM : 0u);
+}
+
+/* Files keep the ports that they had as numbers, what is in their rings, and their readers. */
+void evtchn_migrated(struct kernel *k)
+{
+    for (struct file *file = k->files; file; file = file->next) {
+        struct evtchn_file *u = file->priv;
+
+        if (file->dev != &evtchn_chardev)
+            continue;
+        for (struct user_port *p = u->ports; p; p = p->next)
+            p->stale = true;
+        u->nr_stale = u->nr_ports;
+    }
 }
 
 void kernel_evtchn_lose_next(struct file *file)

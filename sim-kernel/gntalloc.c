@@ -28,6 +28,7 @@ struct gntalloc_gref {
     unsigned users;                          /* 1 for the file, 1 per mmap */
     domid_t domid;
     bool readonly;
+    bool ended;                              /* its entry went with a migration; nobody can use it any more */
     struct {
         unsigned flags;                      /* UNMAP_NOTIFY_* */
         unsigned pgoff;
@@ -146,6 +147,15 @@ void gntalloc_destroy(struct kernel *k)
         gref_free(k, k->gntalloc.first);
     }
     k->gntalloc.dead = k->gntalloc.last_dead = NULL;
+}
+
+/* The reference and the page stay the file's, but grant nothing: nobody writes the entry again. */
+void gntalloc_migrated(struct kernel *k)
+{
+    for (struct gntalloc_gref *gref = k->gntalloc.first; gref; gref = gref->next) {
+        gref->ended = true;
+        gref->notify.holds_port = false;
+    }
 }
 
 /* ---- A file's pages --------------------------------------------------------------------------- */
@@ -476,6 +486,11 @@ void gntalloc_audit(struct audit *audit)
                        (unsigned long long)gref->file_index, gref->ref);
         if (k->gnttab.wiped || !grant_entry_read(k, gref->ref, &entry))
             continue;
+        if (gref->ended) {
+            if (entry.flags)
+                audit_fail(audit, "gntalloc reference %u was ended by a migration, but its entry has flags %#x", gref->ref, entry.flags);
+            continue;
+        }
         if ((entry.flags & (GTF_type_mask | GTF_readonly)) != flags || entry.domid != gref->domid ||
             entry.frame != kernel_page_frame(gref->page))
             audit_fail(audit, "gntalloc reference %u: entry is flags %#x domid %u frame %#llx", gref->ref, entry.flags,

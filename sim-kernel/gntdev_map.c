@@ -269,6 +269,18 @@ void gntdev_map_put(struct gntdev_map *map)
     gntdev_map_discard(map);
 }
 
+/* Handles and ports are gone. What user space set up stays, and ends as if there were still something to unmap; a byte of a page that is
+ * not there cannot be cleared, the event of an unmap notification is sent to the number. */
+void gntdev_migrated(struct kernel *k)
+{
+    for (struct gntdev_map *map = k->gntdev.maps; map; map = map->next) {
+        for (uint32_t i = 0; i < map->count; i++)
+            map->grants[i].handle = map->grants[i].khandle = INVALID_GRANT_HANDLE;
+        map->live_grants = 0;
+        map->notify.holds_port = false;
+    }
+}
+
 void gntdev_destroy(struct kernel *k)
 {
     assert(k->dead);

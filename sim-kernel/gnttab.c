@@ -102,20 +102,28 @@ static int expand(struct kernel *k, unsigned wanted)
     return set_nr_frames(k, t->nr_frames + extra);
 }
 
+/* Sets the version that the kernel is to have. -ESRCH. */
+static int choose_version(struct kernel *k)
+{
+    struct gnttab_set_version set = { .version = k->config.grant_version == 2 ? 2 : 1 };
+    long rc = kernel_grant_table_op(k, GNTTABOP_set_version, &set, 1);
+
+    k->gnttab.version = !rc && set.version == 2 ? 2 : 1;
+    return rc == -ESRCH ? -ESRCH : 0;
+}
+
 int kernel_gnttab_init(struct kernel *k)
 {
     struct gnttab *t = &k->gnttab;
-    struct gnttab_set_version set = { .version = k->config.grant_version == 2 ? 2 : 1 };
     int rc;
 
     t->free_head = GREF_LIST_END;
     t->fresh = NR_RESERVED_REFS;
     t->last_deferred = &t->deferred;
     t->free_per_iteration = k->profile->deferred_per_run;
-    rc = (int)kernel_grant_table_op(k, GNTTABOP_set_version, &set, 1);
-    if (rc == -ESRCH)
+    rc = choose_version(k);
+    if (rc)
         return rc;
-    t->version = !rc && set.version == 2 ? 2 : 1;
     t->max_frames = query_max_frames(k);
     rc = set_nr_frames(k, 1);
     if (rc)
@@ -229,6 +237,9 @@ static int get_free(struct kernel *k, unsigned count, grant_ref_t *head)
 
     if (rc)
         return rc;
+    /* New frames may only have given room to references that are in use. */
+    if (t->nr_free < count)
+        return -ENOSPC;
     for (unsigned i = 0; i < count; i++) {
         *last = pop_free(t);
         last = &t->link[*last];
@@ -319,7 +330,7 @@ int gnttab_alloc_grant_reference_seq(struct kernel *k, unsigned count, grant_ref
             return 0;
         }
         sort_free(t);
-        if (expand(k, count - (t->nr_refs - t->fresh)))
+        if (expand(k, count - (t->nr_refs - t->fresh)) || t->nr_refs - t->fresh < count)
             return -ENOSPC;
     }
     *first = t->fresh;
@@ -365,23 +376,45 @@ void gnttab_cancel_free_callback(struct kernel *k, struct gnttab_free_callback *
 
 /* ---- Changes behind the kernel's back --------------------------------------------------------- */
 
+/* As many frames as all references need, or the references beyond those that are there cannot be given. */
+static void fit_frames(struct kernel *k)
+{
+    struct gnttab *t = &k->gnttab;
+    unsigned per = grant_entries_per_frame(t->version), need = (t->nr_refs + per - 1) / per;
+
+    if (need < t->nr_frames)
+        need = t->nr_frames;
+    if (!set_nr_frames(k, need < t->max_frames ? need : t->max_frames))
+        return;
+    t->nr_frames = hv_nr_grant_frames(k->hv, k->domid);
+    set_backed(t, t->nr_frames * per < t->nr_refs ? t->nr_frames * per : t->nr_refs);
+}
+
 void gnttab_reload_version(struct kernel *k)
 {
     struct gnttab *t = &k->gnttab;
     struct gnttab_get_version get = { .dom = DOMID_SELF };
-    unsigned per, need;
 
     if (kernel_grant_table_op(k, GNTTABOP_get_version, &get, 1) || get.version == t->version)
         return;
     /* All entries but the reserved ones were wiped by the change, and there are now half or twice as many. */
     t->version = get.version == 2 ? 2 : 1;
     t->wiped = true;
-    per = grant_entries_per_frame(t->version);
-    need = (t->nr_refs + per - 1) / per;
-    if (need < t->nr_frames)
-        need = t->nr_frames;
-    if (need > t->max_frames || set_nr_frames(k, need))
-        set_backed(t, t->nr_frames * per < t->nr_refs ? t->nr_frames * per : t->nr_refs);
+    fit_frames(k);
+}
+
+/* References stay whose they were; their owners write new entries, or have none. */
+void gnttab_migrated(struct kernel *k)
+{
+    struct gnttab *t = &k->gnttab;
+    unsigned max_frames;
+
+    choose_version(k);
+    max_frames = query_max_frames(k);
+    if (max_frames < t->max_frames)
+        t->max_frames = max_frames;
+    t->nr_frames = 1;
+    fit_frames(k);
 }
 
 int gnttab_request_version(struct kernel *k, unsigned version)

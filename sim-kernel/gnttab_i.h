@@ -46,6 +46,7 @@ struct gnttab {
 
 struct gnttab_pages {
     unsigned nr;
+    struct gnttab_pages *next_of_all, **pprev_of_all;
     struct gnttab_pages *next;       /* in a cache */
     uint32_t *slot;
     uint64_t *mfn;                   /* mapped there, HV_INVALID_MFN if none */
@@ -58,6 +59,9 @@ void kernel_gnttab_destroy(struct kernel *k);
 void gnttab_abort(struct kernel *k);
 /* User space may have changed the table's version behind the kernel's back. */
 void gnttab_reload_version(struct kernel *k);
+/* After a migration: the table anew, without an entry; what was mapped, is being mapped or unmapped. */
+void gnttab_migrated(struct kernel *k);
+void gnttab_map_migrated(struct kernel *k);
 
 /* Writing entries, by version. False where the table has no such entry (any more). */
 bool grant_entry_write(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame, uint16_t flags);

@@ -37,6 +37,11 @@ int gnttab_alloc_pages(struct kernel *k, unsigned nr, struct gnttab_pages **out)
             goto fail;
         }
     }
+    pages->next_of_all = k->places;
+    pages->pprev_of_all = &k->places;
+    if (pages->next_of_all)
+        pages->next_of_all->pprev_of_all = &pages->next_of_all;
+    k->places = pages;
     *out = pages;
     return 0;
 
@@ -70,6 +75,11 @@ void gnttab_free_pages(struct kernel *k, struct gnttab_pages *pages)
         if (k->space)
             pv_space_unregister(k->space, pages->slot[i]);
         slots_put(&k->slots, pages->slot[i]);
+    }
+    if (pages->pprev_of_all) {
+        *pages->pprev_of_all = pages->next_of_all;
+        if (pages->next_of_all)
+            pages->next_of_all->pprev_of_all = pages->pprev_of_all;
     }
     free(pages->slot);
     free(pages->mfn);
@@ -292,6 +302,17 @@ static void unlink_unmap(struct gnttab_unmap *u)
     u->pprev = NULL;
 }
 
+/* Nothing is mapped any more that could be unmapped. */
+static int unmap_gone(struct gnttab_unmap *u)
+{
+    for (unsigned i = 0; i < u->nr; i++) {
+        u->ops[i].status = GNTST_okay;
+        if (u->kops)
+            u->kops[i].status = GNTST_okay;
+    }
+    return 0;
+}
+
 static void unmap_timer(struct ktimer *timer)
 {
     struct gnttab_unmap *u = container_of(timer, struct gnttab_unmap, timer);
@@ -302,7 +323,7 @@ static void unmap_timer(struct ktimer *timer)
         return;
     }
     unlink_unmap(u);
-    u->done(u, gnttab_unmap_refs(u->k, u->ops, u->kops, u->pages, u->first, u->nr));
+    u->done(u, u->gone ? unmap_gone(u) : gnttab_unmap_refs(u->k, u->ops, u->kops, u->pages, u->first, u->nr));
 }
 
 void gnttab_unmap_refs_async(struct gnttab_unmap *u)
@@ -312,6 +333,7 @@ void gnttab_unmap_refs_async(struct gnttab_unmap *u)
     bool late = verdict.action == KERNEL_LATE;
 
     u->age = 0;
+    u->gone = false;
     u->pprev = NULL;
     u->timer = (struct ktimer){ .pprev = NULL };
     if (u->k->dead || (!late && !is_held(u))) {
@@ -343,6 +365,25 @@ void gnttab_abort(struct kernel *k)
         unlink_unmap(u);
         u->done(u, -ENODEV);
     }
+}
+
+/*
+ * Handles are numbers of a domain that is gone: what was mapped with them is not mapped. A batch that is under way goes on with the
+ * entries that still answer GNTST_eagain. An unmapping goes on to wait for the holders of its pages, and does nothing then.
+ */
+void gnttab_map_migrated(struct kernel *k)
+{
+    struct gnttab *t = &k->gnttab;
+
+    for (struct gnttab_pages *pages = k->places; pages; pages = pages->next_of_all)
+        for (unsigned i = 0; i < pages->nr; i++)
+            pages->mfn[i] = HV_INVALID_MFN;
+    for (struct gnttab_batch *b = t->batches; b; b = b->next)
+        for (unsigned i = 0; b->cmd == GNTTABOP_map_grant_ref && i < b->nr; i++)
+            if (*status_at(b, i) == GNTST_okay)
+                *status_at(b, i) = GNTST_bad_handle;
+    for (struct gnttab_unmap *u = t->unmaps; u; u = u->next)
+        u->gone = true;
 }
 
 /* ---- Spare places ----------------------------------------------------------------------------- */

@@ -245,6 +245,12 @@ void late_event(struct kernel *k, evtchn_port_t port, uint64_t ns, void (*fn)(st
 void hooks_destroy(struct kernel *k)
 {
     assert(!k->held);
+    hooks_migrated(k);
+}
+
+/* Events under way are lost with their channels. */
+void hooks_migrated(struct kernel *k)
+{
     while (k->late)
         late_free(k->late);
 }

@@ -50,6 +50,7 @@ struct kernel {
     bool privileged;
     bool dead;                              /* the domain is gone: no hypercalls, none of its memory */
     bool destroyed;                         /* kernel_destroy was called: freed when no call is active */
+    unsigned generation;                    /* how often it was migrated: handles of an earlier one are none */
     unsigned active;                        /* calls into this kernel that have not returned; keeps the struct */
     unsigned depth;                         /* of the call that runs now */
     struct ktimer *timers;                  /* earliest first */
@@ -61,6 +62,8 @@ struct kernel {
     struct kernel_page *bounce;             /* spare pages for grant copy */
     unsigned nr_bounce;
     struct kernel_page *leaked;             /* nobody will ever give them back */
+    struct kernel_page *pages;              /* all of them */
+    struct gnttab_pages *places;            /* all that grants can be mapped at */
     struct gnttab gnttab;
     struct kernel_pv_space *space;          /* PV only */
     struct slots slots;                     /* places to map grants at */
@@ -127,6 +130,7 @@ long hold_answer(struct kernel *k, struct kreq *req, long result);
 /* An event that is late: sent, or delivered, ns from now; at once without memory. */
 void late_event(struct kernel *k, evtchn_port_t port, uint64_t ns, void (*fn)(struct kernel *, evtchn_port_t));
 void hooks_destroy(struct kernel *k);
+void hooks_migrated(struct kernel *k);
 
 /* ---- The caller's memory ---------------------------------------------------------------------- */
 
@@ -149,6 +153,7 @@ struct kernel_page {
     unsigned refs;
     bool leaked;
     struct kernel_page *next;               /* in a list of spare or leaked pages */
+    struct kernel_page *next_of_all, **pprev_of_all;
 };
 /* A page whose contents do not matter. */
 struct kernel_page *bounce_page_get(struct kernel *k);
@@ -157,6 +162,7 @@ void bounce_page_put(struct kernel *k, struct kernel_page *page);
 void page_leak(struct kernel *k, struct kernel_page *page);
 /* At the end: spare pages, and what became of leaked ones. */
 void pages_destroy(struct kernel *k);
+void pages_migrated(struct kernel *k);
 
 /* ---- Devices ---------------------------------------------------------------------------------- */
 
@@ -164,6 +170,9 @@ extern const struct chardev gntdev_chardev, gntalloc_chardev, evtchn_chardev, pr
 
 void gntdev_destroy(struct kernel *k);
 void gntalloc_destroy(struct kernel *k);
+void evtchn_migrated(struct kernel *k);
+void gntdev_migrated(struct kernel *k);
+void gntalloc_migrated(struct kernel *k);
 
 /* Turns frames into the vma's runs; mfn(ctx, i) is the frame of page i. 0, -ENOMEM. */
 int vma_set_runs(struct vma *vma, uint64_t (*mfn)(const void *ctx, uint64_t i), const void *ctx);

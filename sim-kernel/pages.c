@@ -20,8 +20,24 @@ static struct kernel_page *page_new(struct kernel *k, uint64_t gfn, uint64_t mfn
         free(page);
         return NULL;
     }
+    page->next_of_all = k->pages;
+    page->pprev_of_all = &k->pages;
+    if (page->next_of_all)
+        page->next_of_all->pprev_of_all = &page->next_of_all;
+    k->pages = page;
     k->nr_pages++;
     return page;
+}
+
+/* A page may outlive its kernel, and is in no list then. */
+static void unlink_page(struct kernel_page *page)
+{
+    if (!page->pprev_of_all)
+        return;
+    *page->pprev_of_all = page->next_of_all;
+    if (page->next_of_all)
+        page->next_of_all->pprev_of_all = page->pprev_of_all;
+    page->pprev_of_all = NULL;
 }
 
 struct kernel_page *kernel_page_alloc(struct kernel *k)
@@ -106,6 +122,7 @@ void kernel_page_put(struct kernel *k, struct kernel_page *page)
     if (!k->dead && hv_page_free(k->hv, k->domid, page->gfn))
         kernel_log(k, "page at gfn %#llx is gone", (unsigned long long)page->gfn);
     k->nr_pages--;
+    unlink_page(page);
     free(page);
 }
 
@@ -165,6 +182,7 @@ void pages_destroy(struct kernel *k)
         struct kernel_page *page = k->leaked;
 
         k->leaked = page->next;
+        unlink_page(page);
         free(page);
     }
     while (k->bounce) {
@@ -174,4 +192,14 @@ void pages_destroy(struct kernel *k)
         k->nr_bounce--;
         kernel_page_put(k, page);
     }
+    while (k->pages)
+        unlink_page(k->pages);
+}
+
+/* They are where they were, but some in another frame. What the domain gave away behind the kernel's back is nowhere: frame 0 is nobody's. */
+void pages_migrated(struct kernel *k)
+{
+    for (struct kernel_page *page = k->pages; page; page = page->next_of_all)
+        if (hv_gfn_to_mfn(k->hv, k->domid, page->gfn, &page->mfn) || hv_grant_frame_number(k->hv, k->domid, page->gfn, &page->frame))
+            page->mfn = page->frame = 0;
 }

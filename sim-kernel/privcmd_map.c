@@ -28,8 +28,11 @@ _Static_assert(sizeof(privcmd_mmap_resource_t) == 32, "ioctl structures are ABI"
 
 struct foreign_page {
     int64_t handle;            /* of hv_foreign_map, or NOT_MAPPED, GONE */
+    unsigned generation;       /* of the kernel that the handle belongs to */
     uint64_t mfn;              /* HV_INVALID_MFN: nothing there */
 };
+
+static const struct foreign_page not_mapped = { .handle = NOT_MAPPED, .mfn = HV_INVALID_MFN };
 
 /* A privcmd vma. */
 struct foreign_vma {
@@ -52,7 +55,7 @@ struct batch {
 
 static void release(struct kernel *k, struct foreign_page *page)
 {
-    if (page->handle >= 0 && !k->dead)
+    if (page->handle >= 0 && !k->dead && page->generation == k->generation)
         hv_foreign_unmap(k->hv, k->domid, (uint32_t)page->handle);
     page->handle = NOT_MAPPED;
 }
@@ -145,7 +148,7 @@ static int batch_alloc(struct batch *b)
     b->pages = calloc(b->nr, sizeof *b->pages);
     b->errors = calloc(b->nr, sizeof *b->errors);
     for (uint64_t i = 0; b->pages && i < b->nr; i++)
-        b->pages[i] = (struct foreign_page){ NOT_MAPPED, HV_INVALID_MFN };
+        b->pages[i] = not_mapped;
     return b->pages && b->errors ? 0 : -ENOMEM;
 }
 
@@ -207,9 +210,18 @@ static void map_frames(struct batch *b, domid_t dom, bool writable, bool by_mfn)
 
         b->errors[i] = rc < 0 ? (int)rc : 0;
         b->pages[i].handle = rc < 0 ? NOT_MAPPED : rc;
+        b->pages[i].generation = b->k->generation;
         if (rc < 0)
             b->pages[i].mfn = HV_INVALID_MFN;
     }
+}
+
+/* A migration came while the caller's memory was touched: what was mapped is nowhere. */
+static void forget_gone(struct batch *b)
+{
+    for (uint64_t i = 0; i < b->nr; i++)
+        if (b->pages[i].generation != b->k->generation)
+            b->pages[i] = not_mapped;
 }
 
 /* Puts the frames into the range, and says so in the request. Nothing comes in between any more. */
@@ -223,7 +235,7 @@ static int commit(struct batch *b, struct vma *vma, uint64_t first)
     if (!f->pages) {
         f->pages = malloc(vma->nr_pages * sizeof *f->pages);
         for (uint64_t i = 0; f->pages && i < vma->nr_pages; i++)
-            f->pages[i] = (struct foreign_page){ NOT_MAPPED, HV_INVALID_MFN };
+            f->pages[i] = not_mapped;
     }
     if (!f->pages || vma_set_runs(&filled, page_mfn, b->pages))
         return -ENOMEM;
@@ -232,7 +244,7 @@ static int commit(struct batch *b, struct vma *vma, uint64_t first)
         vma->runs = runs;
         vma->nr_runs = nr_runs;
         for (uint64_t i = 0; i < b->nr; i++)
-            f->pages[first + i] = (struct foreign_page){ NOT_MAPPED, HV_INVALID_MFN };
+            f->pages[first + i] = not_mapped;
         free(filled.runs);
         return -ENOMEM;
     }
@@ -262,6 +274,7 @@ static long fill(struct batch *b, domid_t dom, bool first_fills_all, bool by_mfn
     rc = report(b, ctx);
     if (!rc)
         rc = find_range(b, first_fills_all, &vma, &first);
+    forget_gone(b);
     if (!rc)
         rc = commit(b, vma, first);
     return rc ? rc : paged ? -ENOENT : 0;

@@ -112,6 +112,13 @@ void pv_space_unregister(struct kernel_pv_space *space, uint32_t slot)
     space->pte[slot] = space->page[slot] = UNREGISTERED;
 }
 
+void pv_space_forget(struct kernel_pv_space *space)
+{
+    for (uint32_t i = 0; i < space->nr; i++)
+        if (space->pte[i] != UNREGISTERED)
+            space->pte[i] = space->page[i] = HV_INVALID_MFN;
+}
+
 static uint64_t mapped(uint64_t value)
 {
     return value == UNREGISTERED ? HV_INVALID_MFN : value;

@@ -28,6 +28,8 @@ uint64_t pv_space_pte(uint32_t slot);
 uint64_t pv_space_page(uint32_t slot);
 /* Lets grants be mapped at a slot's two places. 0, -ENOMEM. */
 int pv_space_register(struct kernel_pv_space *space, uint32_t slot);
+/* The address space begins anew: nothing is mapped at any place. */
+void pv_space_forget(struct kernel_pv_space *space);
 /* They hold nothing any more from the kernel's point of view. */
 void pv_space_unregister(struct kernel_pv_space *space, uint32_t slot);
 /* Frame mapped there, HV_INVALID_MFN if none. */

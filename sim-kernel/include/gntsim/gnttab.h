@@ -148,7 +148,9 @@ struct gnttab_unmap {
     unsigned first, nr;
     void (*done)(struct gnttab_unmap *unmap, int result);
     void *owner;
+    /* the unmapping's: */
     unsigned age;
+    bool gone;                         /* a migration ended what was mapped */
     struct ktimer timer;
     struct gnttab_unmap *next, **pprev;
 };

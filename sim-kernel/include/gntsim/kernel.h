@@ -185,6 +185,17 @@ int kernel_create(struct kernel **out, const struct kernel_config *config, struc
  */
 void kernel_destroy(struct kernel *k);
 /*
+ * The domain was suspended and resumed, saved and restored or migrated: call right after hv_domain_migrate, while no call runs in k
+ * (one that is held up in user_memory does not). domid is what the domain is called now; grant_version as in kernel_config, 0: as before. The
+ * kernel is the same as before, as a real one is: its memory, files, mappings and waiting calls are. What the old hypervisor had of it is gone:
+ * - references stay allocated, but the table is set up anew and has no entries: a page shared before is reached by nobody, new shares work;
+ * - maps stay, but nothing is mapped in the hypervisor any more: their end is no hypercall. An mmap that was being retried fails with -EINVAL.
+ *   Frames that the server holds for processes (hv_frame_get) are the server's matter;
+ * - ports are numbers: a notification is sent to the number, which may be no channel now (no error), or another file's; UNBIND forgets
+ *   it; until then the same number cannot be bound in that file (-EEXIST). A read waits. Events under way are lost.
+ */
+void kernel_migrated(struct kernel *k, domid_t domid, unsigned grant_version);
+/*
  * Handles pending events. The rule for whoever embeds: hv_hooks.upcall only takes note of the domain; after any kernel_*,
  * gnttab_* or hv_* call that may have raised an upcall has returned, call this for the domains that were noted. A kernel
  * looks at its own pending events at the end of each call into it, so a domain's events to itself need nothing.

@@ -169,11 +169,12 @@ void page_in(const struct vma *vma, uint64_t page);
 /* Random calls; the numbers come from a seed, or from bytes (then until they are used up). */
 void fuzz_seed(uint64_t seed);
 void fuzz_bytes(const uint8_t *data, size_t size);
-void fuzz_run(unsigned steps, bool whole_domain_dies);
+enum fuzz_fate { FUZZ_LIVES, FUZZ_DIES, FUZZ_MIGRATES };      /* of domain 1 */
+void fuzz_run(unsigned steps, enum fuzz_fate fate);
 
 extern const struct test_suite suite_smoke, suite_life, suite_life_retry, suite_vfs, suite_gnttab, suite_gnttab_version, suite_gnttab_map, suite_evtchn,
     suite_evtchn_static, suite_gntdev, suite_gntdev_mmap, suite_gntdev_pv, suite_gntdev_pvh, suite_gntdev_legacy,
     suite_copy, suite_gntalloc, suite_gntalloc_deferred, suite_gntalloc_legacy, suite_notify, suite_notify_pv, suite_notify_pvh, suite_privcmd, suite_privcmd_map,
-    suite_hostile, suite_memory, suite_audit, suite_fuzz, suite_hooks;
+    suite_hostile, suite_memory, suite_audit, suite_fuzz, suite_hooks, suite_migrate;
 
 #endif

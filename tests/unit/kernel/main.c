@@ -8,12 +8,12 @@ static const struct test_suite *const suites[] = {
     &suite_smoke, &suite_life, &suite_life_retry, &suite_vfs, &suite_gnttab, &suite_gnttab_version, &suite_gnttab_map, &suite_evtchn, &suite_evtchn_static,
     &suite_gntdev, &suite_gntdev_mmap, &suite_gntdev_pv, &suite_gntdev_pvh, &suite_gntdev_legacy, &suite_copy,
     &suite_gntalloc, &suite_gntalloc_deferred, &suite_gntalloc_legacy, &suite_notify, &suite_notify_pv, &suite_notify_pvh, &suite_privcmd, &suite_privcmd_map,
-    &suite_hostile, &suite_memory, &suite_audit, &suite_fuzz, &suite_hooks,
+    &suite_hostile, &suite_memory, &suite_audit, &suite_fuzz, &suite_hooks, &suite_migrate,
 };
 #define NR_SUITES (sizeof suites / sizeof *suites)
 
 /* One run of a suite: CUnit's set-up functions get no argument, so a run is found by its name. */
-static char names[64][48];
+static char names[80][48];
 static unsigned nr_names;
 
 static int choose_profile(void)

@@ -54,6 +54,9 @@ static uint32_t rnd(uint32_t below)
     return (uint32_t)(state >> 33) % below;
 }
 
+/* What the two domains are called now. */
+static domid_t ids[2];
+
 /* Mostly a sensible number, sometimes any. */
 static uint32_t number(uint32_t sensible)
 {
@@ -66,7 +69,7 @@ static void toggle_file(struct file **slot, unsigned dom, const char *name)
         close_dev(*slot);
         *slot = NULL;
     } else {
-        *slot = open_as((domid_t)dom, name, rnd(8) ? O_RDWR : O_RDONLY);
+        *slot = open_as(ids[dom], name, rnd(8) ? O_RDWR : O_RDONLY);
     }
 }
 
@@ -88,7 +91,7 @@ static void step_alloc(unsigned dom)
         return;
     switch (rnd(4)) {
     case 0:
-        alloc_grefs(f, (domid_t)(rnd(10) ? 1 - dom : dom), rnd(3), rnd(5), &index, NULL);
+        alloc_grefs(f, ids[rnd(10) ? 1 - dom : dom], rnd(3), rnd(5), &index, NULL);
         break;
     case 1:
         dealloc(f, rnd(16) * PAGE, rnd(4));
@@ -114,7 +117,7 @@ static void step_map(unsigned dom)
     switch (rnd(4)) {
     case 0:
     case 1:
-        map_refs(f, (domid_t)(rnd(10) ? 1 - dom : dom), refs, rnd(4), &index);
+        map_refs(f, ids[rnd(10) ? 1 - dom : dom], refs, rnd(4), &index);
         break;
     case 2:
         unmap_index(f, rnd(12) * PAGE, rnd(4));
@@ -193,7 +196,7 @@ static void step_events(unsigned dom)
 
 static void step_paging(void)
 {
-    domid_t dom = (domid_t)rnd(2);
+    domid_t dom = ids[rnd(2)];
     uint64_t gfn = rnd(24);
 
     if (rnd(2))
@@ -361,7 +364,7 @@ static void step_raw(unsigned dom)
     busy = NULL;
     if (f == privcmd[dom] && cmd == IOCTL_PRIVCMD_RESTRICT) {
         close_dev(f);
-        privcmd[dom] = open_dev((domid_t)dom, "privcmd");
+        privcmd[dom] = open_dev(ids[dom], "privcmd");
     }
 }
 
@@ -399,16 +402,36 @@ static void step_range(unsigned dom)
     }
 }
 
-void fuzz_run(unsigned steps, bool whole_domain_dies)
+/* The second domain goes on under another number, if there is one that no dead domain has. */
+static void step_migrate(void)
+{
+    domid_t to = 1;
+
+    while (to < NR_DOMAINS && hv_domain_state(w.hv, to) != -ESRCH)
+        to++;
+    if (to == NR_DOMAINS || !w.k[ids[1]])
+        return;
+    EQ(hv_domain_migrate(w.hv, ids[1], to), 0);
+    w.k[to] = w.k[ids[1]];
+    w.k[ids[1]] = NULL;
+    kernel_migrated(w.k[to], to, rnd(3));
+    ids[1] = to;
+    settle();
+    audit_clean();
+}
+
+void fuzz_run(unsigned steps, enum fuzz_fate fate)
 {
     world_up();
+    ids[0] = 0;
+    ids[1] = 1;
     memset(gntdev, 0, sizeof gntdev);
     memset(gntalloc, 0, sizeof gntalloc);
     memset(maps, 0, sizeof maps);
     memset(pins, 0, sizeof pins);
     for (unsigned dom = 0; dom < 2; dom++) {
-        evtchn[dom] = open_dev((domid_t)dom, "evtchn");
-        privcmd[dom] = open_dev((domid_t)dom, "privcmd");
+        evtchn[dom] = open_dev(ids[dom], "evtchn");
+        privcmd[dom] = open_dev(ids[dom], "privcmd");
     }
     for (unsigned step = 0; step < steps && !used_up(); step++) {
         unsigned dom = rnd(2);
@@ -424,11 +447,13 @@ void fuzz_run(unsigned steps, bool whole_domain_dies)
         case 14: step_range(dom); break;
         default: rnd(3) ? advance(rnd(1500) * MS) : step_copy(dom);
         }
+        if (fate == FUZZ_MIGRATES && !rnd(40))
+            step_migrate();
         collect();
         if (step % 64 == 0)
             audit_clean();
     }
-    if (whole_domain_dies) {
+    if (fate == FUZZ_DIES) {
         destroy_domain(1);
         collect();
     }
@@ -459,7 +484,7 @@ void fuzz_run(unsigned steps, bool whole_domain_dies)
     if (w.profile->gntalloc_waits_for_peer) {
         /* Such a kernel gives up busy pages at the next call only. */
         for (unsigned dom = 0; dom < 2; dom++) {
-            struct file *f = w.k[dom] ? open_dev((domid_t)dom, "gntalloc") : NULL;
+            struct file *f = w.k[ids[dom]] ? open_dev(ids[dom], "gntalloc") : NULL;
 
             if (f) {
                 dealloc(f, 0, 1);
@@ -468,11 +493,11 @@ void fuzz_run(unsigned steps, bool whole_domain_dies)
         }
     }
     for (unsigned dom = 0; dom < 2; dom++) {
-        if (!w.k[dom])
+        if (!w.k[ids[dom]])
             continue;
-        EQ(info((domid_t)dom).maptrack_in_use, 0);
-        EQ(info((domid_t)dom).nr_ports, 0);
-        EQ(gnttab_nr_deferred(w.k[dom]), 0);
+        EQ(info(ids[dom]).maptrack_in_use, 0);
+        EQ(info(ids[dom]).nr_ports, 0);
+        EQ(gnttab_nr_deferred(w.k[ids[dom]]), 0);
     }
     world_down();
 }
@@ -481,7 +506,7 @@ static void random_calls(void)
 {
     for (uint64_t seed = 1; seed <= 12; seed++) {
         fuzz_seed(seed * 0x9e3779b97f4a7c15);
-        fuzz_run(1500, false);
+        fuzz_run(1500, FUZZ_LIVES);
     }
 }
 
@@ -489,13 +514,22 @@ static void random_calls_until_a_domain_dies(void)
 {
     for (uint64_t seed = 101; seed <= 112; seed++) {
         fuzz_seed(seed * 0x9e3779b97f4a7c15);
-        fuzz_run(600, true);
+        fuzz_run(600, FUZZ_DIES);
+    }
+}
+
+static void random_calls_while_a_domain_migrates(void)
+{
+    for (uint64_t seed = 201; seed <= 212; seed++) {
+        fuzz_seed(seed * 0x9e3779b97f4a7c15);
+        fuzz_run(1500, FUZZ_MIGRATES);
     }
 }
 
 static const struct test_case cases[] = {
     { "random calls of two domains keep all books right and leave nothing behind", random_calls },
     { "random calls and then the end of one domain leave nothing behind in the other", random_calls_until_a_domain_dies },
+    { "random calls while one of them goes on under other numbers again and again keep all books right", random_calls_while_a_domain_migrates },
     { NULL, NULL },
 };
 const struct test_suite suite_fuzz = { "fuzz", "pv pvh legacy", cases };
