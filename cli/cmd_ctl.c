@@ -159,7 +159,7 @@ static const struct ctl_verb {
     { "dump", "wd", "dump", "dump [entries|maptrack|frames|ports] [N]: the machine's tables", print_parts },
     { "stats", "", "stats", "counters", print_fields },
     { "audit", "", "audit", "check every invariant; exit status 1 if one is violated", print_audit },
-    { "domain suspend", "D", "domain-suspend", "domain suspend N: it goes on under another id, with a new kernel", print_fields },
+    { "domain suspend", "D", "domain-suspend", "domain suspend N: it goes on under another id, as after save and restore", print_fields },
     { "limit", "DWV", "limit", "limit N grant_frames|maptrack_frames|gntalloc|gntdev VALUE: change a limit", print_nothing },
     { "fault add", "J", "fault-add", "fault add RULE: a fault rule, as JSON", print_fields },
     { "fault list", "", "fault-list", "fault rules, and how often they fired", print_list },

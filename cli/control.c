@@ -142,18 +142,22 @@ bool control_is_recorded(const char *verb)
 static bool may(struct request *request, const struct verb *verb)
 {
     struct hv_domain_info info;
+    const struct domain *d;
+    int domain;
 
     if (request->from == FROM_OUTSIDE || verb->by == BY_ANYBODY)
         return true;
+    d = request->from < 0 ? NULL : machine_domain_at(request->machine, (domid_t)request->from);
+    domain = d ? d->id : request->from;
     if (request->from == FROM_NOBODY)
         control_refuse(request, "the process that connected has ended: whoever asks for %s must live until it is answered", verb->name);
     else if (verb->by == BY_OUTSIDERS)
-        control_refuse(request, "a program of domain %d may not ask for %s: use it outside of the machine's domains", request->from, verb->name);
-    else if (!hv_domain_info(request->machine->hv, (domid_t)request->from, &info) && info.privileged)
+        control_refuse(request, "a program of domain %d may not ask for %s: use it outside of the machine's domains", domain, verb->name);
+    else if (!hv_domain_info(request->machine->hv, (domid_t)domain, &info) && info.privileged)
         return true;
     else
         control_refuse(request, "a program of domain %d, which is not privileged, may only look: use %s outside of the machine's domains, or in "
-                       "domain 0", request->from, verb->name);
+                       "domain 0", domain, verb->name);
     return false;
 }
 

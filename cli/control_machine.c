@@ -193,7 +193,7 @@ static int make_namespace(struct machine *m, struct domain *d)
         return 0;
     domain_enter(d);
     machine_unlock(m);
-    fd = fuse_way_make_domain(m, d->id, &root_fd);
+    fd = fuse_way_make_domain(m, d->place, &root_fd);
     machine_lock(m);
     if (fd < 0)
         rc = fd;
@@ -202,7 +202,7 @@ static int make_namespace(struct machine *m, struct domain *d)
     if (!rc && d->ns_fd < 0) {
         d->ns_fd = fd;
         d->root_fd = root_fd;
-        dev_fs_new_nodes(m->fs, d->id);
+        dev_fs_new_nodes(m->fs, d->place);
     } else if (fd >= 0) {      /* refused, or somebody else was faster */
         close(fd);
         close(root_fd);

@@ -98,6 +98,8 @@ void replay_set(struct replay *r, int64_t domain, uint32_t what, uint64_t number
 void *replay_take(struct replay *r, int64_t domain, uint32_t what, int64_t number);
 /* What a dead kernel's programs have open is nobody's input any more. domain -1: of all. */
 void replay_orphan(struct replay *r, int64_t domain);
+/* A domain goes on under another number, with all that it has. */
+void replay_rename(struct replay *r, domid_t from, domid_t to);
 /* Lets go of everything, when nothing runs any more. */
 void replay_objects_free(struct replay *r);
 

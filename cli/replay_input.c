@@ -40,6 +40,17 @@ static bool input_destroy(const struct replay_step *in)
     return true;
 }
 
+static bool input_suspend(const struct replay_step *in)
+{
+    domid_t as = (domid_t)replay_number(in->args, "as");
+
+    if (!in->d)
+        return false;
+    if (!machine_domain_suspend(&in->r->machine, in->id, as, (unsigned)replay_number(in->args, "grant_version"), NULL))
+        replay_rename(in->r, in->id, as);
+    return true;
+}
+
 static bool input_timers(const struct replay_step *in)
 {
     if (in->d)
@@ -119,6 +130,7 @@ static bool input_verb(const struct replay_step *in)
 
 static const struct replay_handler inputs[] = {
     { "enter", replay_enter }, { "domain_create", input_create }, { "domain_destroy", input_destroy },
+    { "domain_suspend", input_suspend },
     { "timers", input_timers }, { "upcall", input_upcall }, { "steps", input_steps }, { "frames_hold", input_hold },
     { "frames_release", input_let_go }, { "verb", input_verb },
 };

@@ -80,6 +80,26 @@ void replay_orphan(struct replay *r, int64_t domain)
     }
 }
 
+void replay_rename(struct replay *r, domid_t from, domid_t to)
+{
+    struct replay_object *object, *next;
+
+    HASH_ITER(hh, r->objects, object, next) {
+        if (object->key.domain != from)
+            continue;
+        HASH_DEL(r->objects, object);
+        object->key.domain = to;
+        HASH_ADD(hh, r->objects, key, sizeof object->key, object);
+    }
+    for (struct replay_call *call = r->calls; call; call = call->next)
+        if (call->domain == from)
+            call->domain = to;
+    /* Those of calls that wait for their caller's memory. */
+    for (struct replay_worker *worker = r->workers; worker; worker = worker->next)
+        if (worker->at_domain == from)
+            worker->at_domain = to;
+}
+
 void replay_objects_free(struct replay *r)
 {
     replay_orphan(r, -1);

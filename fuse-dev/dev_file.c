@@ -142,7 +142,7 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         goto out;
     HASH_FIND(hh, fs->nodes, &ino, sizeof ino, node);
     rc = -ENODEV;
-    d = node ? machine_domain_of_program(fs->machine, node->domid) : NULL;
+    d = node ? machine_domain_at(fs->machine, node->domid) : NULL;
     if (!d)
         goto out;
     rc = -ESTALE;        /* a second open of one inode: the VFS looks the name up again */

@@ -94,7 +94,7 @@ static fuse_ino_t lookup_root(struct dev_fs *fs, const char *name)
     unsigned id;
     int end = 0;
 
-    if (sscanf(name, "%u%n", &id, &end) != 1 || id >= DOMID_FIRST_RESERVED || !machine_domain(fs->machine, (domid_t)id))
+    if (sscanf(name, "%u%n", &id, &end) != 1 || id > UINT16_MAX || !machine_domain_at(fs->machine, (domid_t)id))
         return 0;
     if (!name[end])
         return static_ino(KIND_DOMAIN, (domid_t)id, 0);
@@ -280,7 +280,7 @@ void param_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
     int rc = -ENODEV, n;
 
     machine_lock(fs->machine);
-    d = machine_domain(fs->machine, ino_domid(ino));
+    d = machine_domain_at(fs->machine, ino_domid(ino));
     if (d)
         rc = kernel_param_get(d->kernel, params[ino_index(ino)].kernel_name, &value);
     machine_unlock(fs->machine);
@@ -320,7 +320,7 @@ void param_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size)
         return;
     }
     machine_lock(fs->machine);
-    d = machine_domain(fs->machine, ino_domid(ino));
+    d = machine_domain_at(fs->machine, ino_domid(ino));
     if (d)
         rc = kernel_param_set(d->kernel, params[ino_index(ino)].kernel_name, value);
     machine_unlock(fs->machine);

@@ -71,11 +71,20 @@ static void *first(void *table)
     return table ? *(void **)table : NULL;
 }
 
+static void forget_ports(struct actor *a)
+{
+    struct actor_object *port;
+
+    while ((port = first(a->ports))) {
+        actor_remove(&a->ports, port);
+        free(port);
+    }
+}
+
 void actor_destroy(struct actor *a)
 {
     struct guest_grant *grant;
     struct guest_page *page;
-    struct actor_object *port;
 
     if (!a)
         return;
@@ -92,12 +101,17 @@ void actor_destroy(struct actor *a)
         kernel_page_put(a->k, page->page);
         free(page);
     }
-    while ((port = first(a->ports))) {
-        actor_remove(&a->ports, port);
-        free(port);
-    }
+    forget_ports(a);
     actor_mappings_destroy(a);
     free(a);
+}
+
+void actor_migrated(struct actor *a)
+{
+    if (!a)
+        return;
+    forget_ports(a);
+    actor_mappings_migrated(a);
 }
 
 /* ---- Pages ------------------------------------------------------------------------------------ */

@@ -28,6 +28,8 @@ struct domain;
 struct actor *actor_of(struct domain *d);
 /* The domain is gone as far as the hypervisor is concerned, its kernel (NULL: none was made) is about to go. */
 void actor_destroy(struct actor *a);
+/* It goes on after a save and restore: pages and references stay, what it has mapped and its ports are gone. NULL is fine. */
+void actor_migrated(struct actor *a);
 
 /* ---- Pages and grants ------------------------------------------------------------------------- */
 

@@ -45,5 +45,6 @@ struct kernel_page *actor_kernel_page(struct actor *a, int64_t id);
 struct guest_mapping;
 int actor_mapping_mfn(struct actor *a, int64_t mapping, uint64_t offset, bool write, uint64_t *mfn);
 void actor_mappings_destroy(struct actor *a);
+void actor_mappings_migrated(struct actor *a);
 
 #endif

@@ -2,6 +2,7 @@
 /* What an actor maps and copies of other domains. */
 #include <assert.h>
 #include <errno.h>
+#include <search.h>
 #include <stdlib.h>
 
 #include "actor_i.h"
@@ -192,6 +193,23 @@ void actor_mappings_destroy(struct actor *a)
         if (!m->about.pending)
             mapping_free(m);       /* else the kernel completes it when it goes */
     }
+}
+
+static void mapping_gone(const void *node, VISIT visit, void *closure)
+{
+    struct guest_mapping *m = *(struct guest_mapping *const *)node;
+
+    (void)closure;
+    if ((visit != postorder && visit != leaf) || m->about.pending)
+        return;
+    for (unsigned i = 0; i < m->about.nr; i++)
+        m->ops[i].status = GNTST_bad_handle;
+}
+
+/* Those that are being retried are the kernel's to end. */
+void actor_mappings_migrated(struct actor *a)
+{
+    twalk_r(a->mappings, mapping_gone, NULL);
 }
 
 /* ---- Copies ----------------------------------------------------------------------------------- */

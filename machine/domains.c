@@ -85,11 +85,33 @@ int machine_domain_create(struct machine *m, domid_t id, const struct kernel_pro
                                       out);
 }
 
-static void forget_successor(struct machine *m, domid_t id)
+struct domain *machine_domain_at(struct machine *m, domid_t place)
 {
-    for (unsigned i = 0; i < m->nr_successors; i++)
-        if (m->successors[i].from == id)
-            m->successors[i--] = m->successors[--m->nr_successors];
+    struct domain *d = m->domains;
+
+    while (d && (d->dead || d->place != place))
+        d = d->next;
+    return d;
+}
+
+/* Numbers that are no id come next: there are fewer domains than those. */
+static domid_t choose_place(struct machine *m, domid_t id)
+{
+    domid_t place = id;
+
+    for (domid_t other = DOMID_FIRST_RESERVED; machine_domain_at(m, place); other++)
+        place = other;
+    return place;
+}
+
+static void insert(struct domain *d)
+{
+    struct domain **link = &d->machine->domains;
+
+    while (*link && (*link)->id <= d->id)
+        link = &(*link)->next;
+    d->next = *link;
+    *link = d;
 }
 
 int machine_domain_create_with(struct machine *m, domid_t id, const struct domain_options *options, struct domain **out)
@@ -98,14 +120,15 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
     struct hv_domain_config domain_config;
     struct kernel_config config;
     struct kernel_pv_space *space = NULL;
-    struct domain *d = calloc(1, sizeof *d), **link;
+    struct domain *d = calloc(1, sizeof *d);
     int rc = -ENOMEM;
 
     if (!d || !(space = kernel_pv_space_create()))
         goto fail;
     trace_domain_create(m, id, &(struct domain_options){ profile, options->grant_frames, options->maptrack_frames,
                                                          options->grant_version });
-    *d = (struct domain){ .machine = m, .id = id, .profile = profile, .options = *options, .ns_fd = -1, .root_fd = -1 };
+    *d = (struct domain){ .machine = m, .id = id, .place = choose_place(m, id), .profile = profile, .options = *options, .ns_fd = -1,
+                          .root_fd = -1 };
     kernel_domain_config(&domain_config, profile, space);
     domain_config.privileged = id == PRIVILEGED_DOMAIN;
     domain_config.max_grant_frames = options->grant_frames;
@@ -116,17 +139,13 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
     config = (struct kernel_config){ .hv = m->hv, .domid = id, .profile = profile, .now = now,
                                      .timer_changed = on_timer_changed, .log = on_kernel_log, .ctx = d,
                                      .grant_version = options->grant_version, .hooks = &kernel_hooks };
-    for (link = &m->domains; *link && (*link)->id <= id; link = &(*link)->next)
-        ;
-    d->next = *link;
-    *link = d;
+    insert(d);
     rc = kernel_create(&d->kernel, &config, space);
     if (rc) {
-        *link = d->next;
+        LL_DELETE(m->domains, d);
         hv_domain_destroy(m->hv, id);
         goto fail;
     }
-    forget_successor(m, id);
     if (out)
         *out = d;
     return 0;
@@ -161,7 +180,7 @@ void domain_leave(struct domain *d)
     domain_try_free(d);
 }
 
-static int destroy(struct machine *m, domid_t id, bool kill)
+static int destroy(struct machine *m, domid_t id)
 {
     struct domain *d = machine_domain(m, id);
 
@@ -174,7 +193,7 @@ static int destroy(struct machine *m, domid_t id, bool kill)
     d->actor = NULL;
     kernel_destroy(d->kernel);      /* now: a domain of the same id may come; calls that are held up end with ENODEV */
     d->kernel = NULL;
-    for (unsigned i = 0; kill && i < m->nr_ways; i++)
+    for (unsigned i = 0; i < m->nr_ways; i++)
         if (m->ways[i]->kill)
             m->ways[i]->kill(d);
     domain_try_free(d);
@@ -196,7 +215,7 @@ static int destroy_outside(struct machine *m, domid_t id)
 
 int machine_domain_destroy(struct machine *m, domid_t id)
 {
-    return machine_domain(m, id) ? destroy(m, id, true) : destroy_outside(m, id);
+    return machine_domain(m, id) ? destroy(m, id) : destroy_outside(m, id);
 }
 
 void machine_wait_killed(struct machine *m)
@@ -226,7 +245,6 @@ int machine_outside_create(struct machine *m, struct outside *o, const struct hv
     rc = hv_domain_create(m->hv, o->id, &own);
     if (rc)
         return rc;
-    forget_successor(m, o->id);
     LL_PREPEND(m->outsiders, o);
     return 0;
 }
@@ -242,21 +260,9 @@ static int free_id(const struct machine *m, domid_t above)
     return -ENOSPC;
 }
 
-static int add_successor(struct machine *m, domid_t from, domid_t to)
-{
-    struct successor *more = reallocarray(m->successors, m->nr_successors + 1, sizeof *more);
-
-    if (!more)
-        return -ENOMEM;
-    m->successors = more;
-    more[m->nr_successors++] = (struct successor){ from, to };
-    return 0;
-}
-
 int machine_domain_suspend(struct machine *m, domid_t id, int as, unsigned grant_version, domid_t *now)
 {
     struct domain *d = machine_domain(m, id);
-    struct domain_options options;
     int rc;
 
     if (!d)
@@ -265,19 +271,21 @@ int machine_domain_suspend(struct machine *m, domid_t id, int as, unsigned grant
         as = free_id(m, id);
     if (as < 0)
         return as;
-    options = d->options;
-    options.profile = d->profile;
-    if (grant_version)
-        options.grant_version = grant_version;
-    rc = machine_domain(m, (domid_t)as) ? -EEXIST : machine_domain_create_with(m, (domid_t)as, &options, NULL);
-    if (!rc)
-        rc = add_successor(m, id, (domid_t)as);
+    trace_domain_suspend(m, id, (domid_t)as, grant_version);
+    rc = hv_domain_migrate(m->hv, id, (domid_t)as);
     if (rc)
         return rc;
+    LL_DELETE(m->domains, d);
+    d->id = (domid_t)as;
+    insert(d);
+    if (grant_version)
+        d->options.grant_version = grant_version;
+    faults_migrated(m, id, d->id);
+    actor_migrated(d->actor);
+    kernel_migrated(d->kernel, d->id, grant_version);
     if (now)
-        *now = (domid_t)as;
-    /* Its programs live on: what they open from now on is the new domain's. */
-    return destroy(m, id, false);
+        *now = d->id;
+    return 0;
 }
 
 void machine_suspend_later(struct machine *m, domid_t id)
@@ -286,12 +294,4 @@ void machine_suspend_later(struct machine *m, domid_t id)
 
     if (d)
         d->suspend = m->attention = true;
-}
-
-struct domain *machine_domain_of_program(struct machine *m, domid_t id)
-{
-    for (unsigned i = 0; i < m->nr_successors && !machine_domain(m, id); i++)
-        if (m->successors[i].from == id)
-            id = m->successors[i].to;
-    return machine_domain(m, id);
 }

@@ -24,6 +24,7 @@ struct domain_options {
 struct domain {
     struct machine *machine;
     domid_t id;
+    domid_t place;               /* by which ways and programs know it: its first id, unless a living domain has that one's place */
     struct kernel *kernel;       /* NULL once dead */
     const struct kernel_profile *profile;
     struct actor *actor;         /* NULL until a test acts as this kernel */
@@ -60,15 +61,15 @@ struct domain *machine_domain(struct machine *m, domid_t id);
 int machine_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, struct domain **out);
 int machine_domain_create_with(struct machine *m, domid_t id, const struct domain_options *options, struct domain **out);
 /*
- * Suspend and resume: the domain goes on under another id (as; -1: the lowest above its own that is free) with a freshly booted
- * kernel: grants, mappings, event channels and open devices are gone, its programs are not, and what they open now is the new
- * domain's. grant_version 0: as before. -ESRCH, -EEXIST, -EINVAL, -ENOSPC, -ENOMEM.
+ * Suspend and resume: the domain goes on under another id (as; -1: the lowest above its own that is free) with the same kernel,
+ * programs and files; its grants, mappings and event channels are gone (kernel_migrated). grant_version 0: as before.
+ * -ESRCH, -EEXIST, -EINVAL, -ENOSPC, -ENOMEM: it goes on as it was.
  */
 int machine_domain_suspend(struct machine *m, domid_t id, int as, unsigned grant_version, domid_t *now);
 /* The same when the operation that is going on is over. */
 void machine_suspend_later(struct machine *m, domid_t id);
-/* The domain that a program of domain id is in now; NULL: none, it is gone. */
-struct domain *machine_domain_of_program(struct machine *m, domid_t id);
+/* The living domain at a place, NULL: it is gone. */
+struct domain *machine_domain_at(struct machine *m, domid_t place);
 /* A domain without a kernel of the machine's: config says what it is, but for privileged, and o->id which. Errors as above. */
 int machine_outside_create(struct machine *m, struct outside *o, const struct hv_domain_config *config);
 struct outside *machine_outside(const struct machine *m, domid_t id);

@@ -466,6 +466,13 @@ static bool still_held(struct machine *m, const struct fault_paused *paused)
     return d && !d->dead && kernel_holds(d->kernel, paused->id);
 }
 
+void faults_migrated(struct machine *m, domid_t from, domid_t to)
+{
+    for (struct fault_paused *paused = m->faults->paused; paused; paused = paused->next)
+        if (paused->at.domain == from)
+            paused->at.domain = to;
+}
+
 const struct fault_paused *faults_paused(struct machine *m)
 {
     struct fault_paused **link = &m->faults->paused, *paused;

@@ -90,6 +90,8 @@ struct fault_paused {
 };
 /* The oldest first. */
 const struct fault_paused *faults_paused(struct machine *m);
+/* A domain goes on under another number: so do its calls. */
+void faults_migrated(struct machine *m, domid_t from, domid_t to);
 int faults_resume(struct machine *m, uint64_t id);      /* -ENOENT */
 
 /* The hooks; ctx of the first is the machine, of the second the domain. */

@@ -263,7 +263,6 @@ static void close_models(struct machine *m)
     trace_destroy(m);
     faults_destroy(m);
     processes_destroy(m);
-    free(m->successors);
 }
 
 /* What is left without domains, which may be a machine that could not be made to its end. */

@@ -76,7 +76,7 @@ struct machine_way {
     void (*wait_killed)(struct machine *m);
     /* With the lock: the last that is heard of a domain. */
     void (*forget)(struct domain *d);
-    /* Without: the domain that a process is in by this way, -1 if in none. */
+    /* Without: the place of the domain that a process is in by this way, -1 if in none. */
     int (*domain_of)(struct machine *m, pid_t pid);
     /* With the lock: the open device that a descriptor stands for, of which stat(2) says this; with a reference. False: none. */
     bool (*find_file)(struct machine *m, dev_t dev, ino_t ino, struct machine_file *file);
@@ -150,10 +150,6 @@ struct machine {
     struct outlet *log;          /* what machine_log says; NULL: it says so itself */
     bool replays;                /* a replay: no programs, and caller is a process's number */
     pid_t caller;                /* thread that makes the present call, see machine_caller */
-    struct successor {
-        domid_t from, to;
-    } *successors;               /* what suspended domains go on as */
-    unsigned nr_successors;
     struct watch *watches;       /* the machine's own */
     atomic_bool stopping;
 };

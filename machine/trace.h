@@ -59,6 +59,7 @@ void trace_user(struct machine *m, const struct kernel_point *point, enum kernel
 /* Inputs that are no calls. */
 void trace_domain_create(struct machine *m, domid_t id, const struct domain_options *options);
 void trace_domain_destroy(struct machine *m, domid_t id);
+void trace_domain_suspend(struct machine *m, domid_t id, domid_t as, unsigned grant_version);
 void trace_timers(struct machine *m, domid_t id);
 void trace_upcall(struct machine *m, domid_t id);
 /* Adversaries make the steps with hypercalls that they owe. */

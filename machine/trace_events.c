@@ -343,6 +343,21 @@ void trace_domain_destroy(struct machine *m, domid_t id)
     simple(m, id, "domain_destroy", false);
 }
 
+void trace_domain_suspend(struct machine *m, domid_t id, domid_t as, unsigned grant_version)
+{
+    struct line *line;
+
+    if (!m->trace->on)
+        return;
+    line = trace_begin(m, id, 0, "domain_suspend");
+    line_key(line, "args");
+    line_text(line, "{");
+    line_field_unsigned(line, "as", as);
+    line_field_unsigned(line, "grant_version", grant_version);
+    line_text(line, "}");
+    trace_end(m, false);
+}
+
 void trace_timers(struct machine *m, domid_t id)
 {
     simple(m, id, "timers", true);

@@ -225,7 +225,7 @@ static bool call_open(struct sock_conn *conn, size_t size, const char **why)
 {
     struct sock_server *server = conn->server;
     const struct sock_open *request = (const void *)conn->in;
-    struct domain *d = machine_domain_of_program(server->machine, conn->domid);
+    struct domain *d = machine_domain_at(server->machine, conn->domid);
     const struct chardev *dev;
     int rc;
 

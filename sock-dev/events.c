@@ -98,7 +98,7 @@ static bool attach(struct sock_events *events, int fd)
     struct sock_file *file = events->file;
 
     file->refs++;
-    if (!conn_create(file->server, fd, file->domain->id, 0, file))
+    if (!conn_create(file->server, fd, file->domain->place, 0, file))
         return true;
     sock_file_put(file);
     return false;

@@ -167,7 +167,7 @@ static const char *socket_dir(struct sock_server *server, bool inside, int *rc)
 const char *sock_way_path(struct domain *d, bool inside, int *rc)
 {
     struct sock_server *server = d->machine->sock;
-    struct sock_listener *listener = listener_of(server, d->id, inside);
+    struct sock_listener *listener = listener_of(server, d->place, inside);
     const char *dir;
 
     if (listener)
@@ -179,7 +179,7 @@ const char *sock_way_path(struct domain *d, bool inside, int *rc)
     *rc = -ENOMEM;
     if (!listener)
         return NULL;
-    *listener = (struct sock_listener){ .watch = { -1, listener_ready }, .server = server, .domid = d->id, .inside = inside };
+    *listener = (struct sock_listener){ .watch = { -1, listener_ready }, .server = server, .domid = d->place, .inside = inside };
     snprintf(listener->path, sizeof listener->path, "%s/domain-%u.%llu", dir, d->id,
              (unsigned long long)server->nr_listeners++ % 10000000000u);
     *rc = listener_open(listener);
@@ -300,13 +300,13 @@ static int sock_start(struct machine *m)
 static void sock_kill(struct domain *d)
 {
     struct sock_server *server = d->machine->sock;
-    struct sock_listener *listener = listener_of(server, d->id, true);
+    struct sock_listener *listener = listener_of(server, d->place, true);
 
     if (listener) {
         listener_close(listener);
         atomic_store(&server->retired, true);
     }
-    listener = listener_of(server, d->id, false);
+    listener = listener_of(server, d->place, false);
     if (!listener)
         return;
     listener_close(listener);

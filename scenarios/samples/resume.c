@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Right: nothing of before is good any more; it begins anew. */
+/* Right: the memory and the open device are as before, the grant is gone. Another page is shared. */
 #include "resume.h"
 
 void resumed(struct front *f)
 {
-    xengntshr_unshare(f->gntshr, f->page, 1);      /* the memory; the grant is gone already */
-    xengntshr_close(f->gntshr);
-    connect_front(f);
+    xengntshr_unshare(f->gntshr, f->page, 1);
+    share(f);
 }

@@ -18,11 +18,8 @@ struct front {
 
 void resumed(struct front *f);
 
-static inline void connect_front(struct front *f)
+static inline void share(struct front *f)
 {
-    f->gntshr = xengntshr_open(NULL, 0);
-    if (!f->gntshr)
-        die("xengntshr_open");
     f->page = xengntshr_share_pages(f->gntshr, f->domid, 1, &f->ref, 1);
     if (!f->page)
         die("xengntshr_share_pages");
@@ -36,7 +33,10 @@ int main(int argc, char **argv)
     if (argc != 2)
         die("resume DOMID");
     f.domid = (uint32_t)atoi(argv[1]);
-    connect_front(&f);
+    f.gntshr = xengntshr_open(NULL, 0);
+    if (!f.gntshr)
+        die("xengntshr_open");
+    share(&f);
     say("ready");
     while (fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\n")] = 0;

@@ -72,7 +72,7 @@ static void say(const char *line)
 static void failed(struct worker *w, const char *call)
 {
     static const int explained[] = { ENODEV, ENOENT, ESTALE, EINVAL, ENOSPC, ENOTCONN, ECONNABORTED, ECONNRESET, ECONNREFUSED, EPIPE,
-                                     ENOSYS, EAGAIN, EMFILE, ENXIO, ESRCH, ENOTTY };
+                                     ENOSYS, EAGAIN, EMFILE, ENXIO, ESRCH, ENOTTY, EEXIST };
     int error = errno;
     char line[128];
 

@@ -283,7 +283,7 @@ def test_an_unmap_notification_is_lost_doubled_or_late(machine, control, do, byt
     machine.audit()
 
 
-# ---- Limits, suspend
+# ---- Limits
 
 
 def test_limits_of_a_domain_can_be_changed_and_are_obeyed(machine, control):
@@ -306,30 +306,6 @@ def test_a_domain_is_made_with_limits_and_a_version(machine, control):
     control.domain_create(domain=5, grant_frames=2, maptrack_frames=3, grant_version=2)
     assert [(d["max_grant_frames"], d["grant_version"]) for d in machine.json("domain", "list")] == [(2, 2)]
     assert "limits are not possible" in control.refused("domain-create", domain=6, grant_frames=100000)
-
-
-def test_a_suspended_domain_goes_on_under_another_id_and_its_programs_reconnect(machine, control):
-    granter, mapper, region, refs = pair(machine)
-    mapped = mapper.map("rw", 1, refs[0])
-    assert control.domain_suspend(domain=1) == {"domain": 3}
-    granter.poke(region, 0, 9)
-    assert mapper.peek(mapped, 0) == 9, "what is mapped stays"
-    assert granter.error("share", 1, 2, "rw") == "ENODEV"
-    granter("close", "gntshr")
-    fd = granter.open("gntalloc")
-    assert fd >= 0
-    assert {2, 3} <= {d["domain"] for d in machine.json("domain", "list") if d["open_files"] and d["state"] != "dead"}
-    assert "exists already" in control.refused("domain-suspend", domain=3, **{"as": 2})
-    machine.audit()
-
-
-def test_a_domain_is_suspended_at_a_point(machine, control):
-    granter, mapper, _, refs = pair(machine)
-    rule = control.fault("map_grant_ref", {"suspend": 1}, domain=2)
-    mapper.map("rw", 1, refs[0])
-    assert control.fired(rule) == 1
-    harness.eventually(lambda: 3 in [d["domain"] for d in machine.json("domain", "list")], "it goes on as domain 3")
-    machine.audit()
 
 
 # ---- Rules and points
