@@ -110,12 +110,16 @@ static const struct scmp_arg_cmp descriptors[] = {
 };
 _Static_assert(SOCK_FILES_MIN_FD == 2 * FILTER_MIN_FD, "one mask tells the devices' descriptors");
 
+/* What Linux answers itself: for any file, or for regular ones, which the devices are for it. */
+static const unsigned generic[] = { FIOASYNC, FIONREAD };
+
 static int add_ioctl_rules(scmp_filter_ctx ctx)
 {
     int rc = 0;
 
-    for (size_t i = 0; !rc && i < sizeof descriptors / sizeof *descriptors; i++)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 2, descriptors[i], SCMP_A1_32(SCMP_CMP_EQ, FIOASYNC));
+    for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++)
+        for (size_t j = 0; !rc && j < sizeof generic / sizeof *generic; j++)
+            rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 2, descriptors[i], SCMP_A1_32(SCMP_CMP_EQ, generic[j]));
     for (unsigned i = 0; !rc && i < sizeof filling / sizeof *filling; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, filling[i]));
     for (unsigned i = 0; !rc && i < sizeof types / sizeof *types; i++) {

@@ -119,9 +119,11 @@ print("ftruncate", answer(os.ftruncate, fd, 0), "truncate", answer(os.truncate, 
       "fdatasync", answer(os.fdatasync, fd), "fallocate", answer(os.posix_fallocate, fd, 0, 4096), "lseek", answer(os.lseek, fd, 0, 0))
 print("direct", answer(os.open, "/dev/xen/gntdev", os.O_RDWR | os.O_DIRECT), "create", answer(os.open, "/dev/xen/gntdev", os.O_RDWR | os.O_CREAT),
       "set", answer(fcntl.fcntl, fd, fcntl.F_SETFL, os.O_DIRECT), "exclusive", answer(os.open, "/dev/xen/gntdev", os.O_RDWR | os.O_CREAT | os.O_EXCL))
+import termios
+print(*(answer(fcntl.ioctl, os.open("/dev/xen/" + name, os.O_RDWR), termios.FIONREAD, bytearray(4)) for name in ("evtchn", "gntdev", "gntalloc")))
 print("read", answer(os.read, fd, 4), "write", answer(os.write, fd, bytes(4)))
 """) == ["ftruncate EINVAL truncate EINVAL fsync EINVAL fdatasync EINVAL fallocate ENODEV lseek ESPIPE", "direct EINVAL create ok set EINVAL exclusive EEXIST",
-         "read EINVAL write EINVAL"]
+         "ENOSYS ENOTTY ENOTTY", "read EINVAL write EINVAL"]
 
 
 def test_an_event_channels_file_has_no_offset_that_a_limit_could_forbid(served):
