@@ -268,10 +268,19 @@ static int open_machine(struct replay *r, const char *path)
     return rc;
 }
 
+/* The record says so at that very place, since the host's memory is no part of it. */
+static int refuses_memory(struct machine *m)
+{
+    const struct replay *r = (const struct replay *)(const void *)((const char *)m - offsetof(struct replay, machine));
+
+    return !r->over && r->at < r->nr && strstr(r->lines[r->at], "\"op\":\"no_memory\"") ? -ENOMEM : 0;
+}
+
 static void run(struct replay *r)
 {
     pthread_mutex_lock(&r->machine.lock);
     r->subscriber.event = on_event;
+    r->machine.refuses_memory = refuses_memory;
     trace_subscribe(&r->machine, &r->subscriber);
     trace_switch(&r->machine, true);
     pthread_mutex_unlock(&r->machine.lock);

@@ -158,6 +158,22 @@ static void on_crash(void *ctx, domid_t id, const char *why)
         o->crashed = m->attention = true;
 }
 
+/* Memory is as sparse as its file system allows. What that has no room for is memory that the machine has not. */
+static int on_memory_grows(void *ctx, uint64_t nr_frames)
+{
+    struct machine *m = ctx;
+    int rc = m->maps ? maps_reserve(m->maps, nr_frames) : m->refuses_memory ? m->refuses_memory(m) : 0;
+
+    if (!rc)
+        return 0;
+    if (!m->replays && !m->said_no_memory)
+        machine_log(m, "no room for the machine's memory: %s; domains get no more", strerror(-rc));
+    m->said_no_memory = true;
+    if (m->trace)
+        trace_no_memory(m);
+    return rc;
+}
+
 /* Every point of a hypercall: who does things in the background comes first. */
 static enum hv_verdict on_hypercall(void *ctx, const struct hv_point *point, long *value)
 {
@@ -227,7 +243,8 @@ static void set_up(struct machine *m, const struct machine_config *config)
 static int make_models(struct machine *m)
 {
     struct hv_config config = { .memory = m->memory, .nr_frames = m->nr_frames, .hook_ctx = m,
-                                .hooks = { .upcall = on_upcall, .crashed = on_crash, .inject = on_hypercall } };
+                                .hooks = { .upcall = on_upcall, .crashed = on_crash, .inject = on_hypercall,
+                                           .memory_grows = on_memory_grows } };
     int rc = hv_create(&m->hv, &config);
 
     if (!rc)

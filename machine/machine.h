@@ -149,6 +149,8 @@ struct machine {
     int trace_error;             /* its file is not whole: an errno. After machine_stop */
     struct outlet *log;          /* what machine_log says; NULL: it says so itself */
     bool replays;                /* a replay: no programs, and caller is a process's number */
+    int (*refuses_memory)(struct machine *m);    /* a replay's: whether the host had none, as its record says */
+    bool said_no_memory;
     pid_t caller;                /* thread that makes the present call, see machine_caller */
     struct watch *watches;       /* the machine's own */
     atomic_bool stopping;

@@ -15,6 +15,8 @@
 #include "machine.h"
 #include "trace.h"
 
+#define RESERVE_AHEAD (1u << 20)     /* bytes: a call for each page would take longer */
+
 /* ---- Life ------------------------------------------------------------------------------------- */
 
 int maps_create(struct maps **out, int dir_fd, uint64_t nr_frames, void **memory)
@@ -82,6 +84,40 @@ int maps_inotify_fd(const struct maps *maps)
 int maps_memory_fd(const struct maps *maps)
 {
     return maps->memory_fd;
+}
+
+/* Room for a part of the file that nobody has used yet, as a file system gives it that knows no fallocate. */
+static int write_zeroes(int fd, size_t from, size_t to)
+{
+    static const char zeroes[HV_PAGE_SIZE];
+
+    for (; from < to; from += sizeof zeroes)
+        if (pwrite(fd, zeroes, sizeof zeroes, (off_t)from) != (ssize_t)sizeof zeroes)
+            return -ENOSPC;
+    return 0;
+}
+
+static int reserve_to(struct maps *maps, size_t end)
+{
+    int rc;
+
+    do
+        rc = fallocate(maps->memory_fd, 0, (off_t)maps->reserved, (off_t)(end - maps->reserved)) ? -errno : 0;
+    while (rc == -EINTR);
+    if (rc == -EOPNOTSUPP)
+        rc = write_zeroes(maps->memory_fd, maps->reserved, end);
+    if (!rc)
+        maps->reserved = end;
+    return rc;
+}
+
+int maps_reserve(struct maps *maps, uint64_t nr_frames)
+{
+    size_t end = nr_frames * HV_PAGE_SIZE, more = (end + RESERVE_AHEAD - 1) / RESERVE_AHEAD * RESERVE_AHEAD;
+
+    if (end <= maps->reserved || !reserve_to(maps, more < maps->memory_size ? more : maps->memory_size))
+        return 0;
+    return reserve_to(maps, end);
 }
 
 size_t maps_count(const struct maps *maps)

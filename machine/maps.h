@@ -49,6 +49,9 @@ void maps_set_machine(struct maps *maps, struct machine *m);
 /* Readable when a mapping ended. */
 int maps_inotify_fd(const struct maps *maps);
 size_t maps_count(const struct maps *maps);
+/* Has the file system give room for the first nr_frames frames: an access to one that it has no room for would be SIGBUS, for us and
+ * for programs. 0 or negative errno. Waits for nobody: the file is on a tmpfs, or another local file system. */
+int maps_reserve(struct maps *maps, uint64_t nr_frames);
 /* The memory as a whole, for reading and writing; stays maps'. */
 int maps_memory_fd(const struct maps *maps);
 

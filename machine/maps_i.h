@@ -14,6 +14,7 @@ struct maps {
     int inotify_fd;
     void *memory;
     size_t memory_size;
+    size_t reserved;             /* bytes from the start that the file system has given room for */
     dev_t dev;
     uint64_t next_id;
     uint64_t next_link;

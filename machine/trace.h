@@ -62,6 +62,8 @@ void trace_domain_destroy(struct machine *m, domid_t id);
 void trace_domain_suspend(struct machine *m, domid_t id, domid_t as, unsigned grant_version);
 void trace_timers(struct machine *m, domid_t id);
 void trace_upcall(struct machine *m, domid_t id);
+/* The host had no room for more of the memory. */
+void trace_no_memory(struct machine *m);
 /* Adversaries make the steps with hypercalls that they owe. */
 void trace_steps(struct machine *m);
 /* Frames that a process may see are held, or not any more. */

@@ -368,6 +368,11 @@ void trace_upcall(struct machine *m, domid_t id)
     simple(m, id, "upcall", true);
 }
 
+void trace_no_memory(struct machine *m)
+{
+    simple(m, -1, "no_memory", true);
+}
+
 void trace_steps(struct machine *m)
 {
     simple(m, -1, "steps", true);

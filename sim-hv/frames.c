@@ -130,6 +130,8 @@ int frame_alloc_run(struct hv *hv, uint64_t nr, uint64_t *first)
     }
     if (!start)
         return -ENOMEM;
+    if (start + nr > hv->pool.top && hv->hooks.memory_grows && hv->hooks.memory_grows(hv->hook_ctx, start + nr))
+        return -ENOMEM;
     for (uint64_t i = 0; i < nr; i++)
         take_from_pool(hv, start + i);
     *first = start;

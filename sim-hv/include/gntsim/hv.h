@@ -81,6 +81,9 @@ struct hv_hooks {
     void (*crashed)(void *ctx, domid_t dom, const char *why);
     /* nr frames from mfn on became free: their contents will never be read again (punch a hole). */
     void (*frames_freed)(void *ctx, uint64_t mfn, uint64_t nr);
+    /* Frames below nr_frames are about to be used, more than ever before: memory that is a sparse file needs room for them now. Anything
+     * but 0: there is none, and whoever wanted a frame gets -ENOMEM. */
+    int (*memory_grows)(void *ctx, uint64_t nr_frames);
     /* A foreign or own access hit a paged-out gfn: a pager would now be asked to bring it back. */
     void (*populate)(void *ctx, domid_t dom, uint64_t gfn);
     /* Faults: asked at every point. */

@@ -33,6 +33,46 @@ static void a_machine_needs_memory(void)
     free(memory);
 }
 
+/* As a file system that has room for so many frames, and for no more. */
+static int room_for(void *ctx, uint64_t nr_frames)
+{
+    const uint64_t *room = ctx;
+
+    return nr_frames <= *room ? 0 : -ENOSPC;
+}
+
+static void memory_that_has_no_room_is_memory_that_is_not_there(void)
+{
+    void *memory = aligned_alloc(4096, 64 * 4096);
+    uint64_t room = 0, first, more;
+    int64_t gfn;
+    struct hv_config config = { .memory = memory, .nr_frames = 64, .hooks.memory_grows = room_for, .hook_ctx = &room };
+    struct hv_domain_config domain;
+    struct hv *hv = NULL;
+
+    hv_domain_config_init(&domain);
+    domain.max_pages = 100;
+    EQ(hv_create(&hv, &config), 0);
+    EQ(hv_domain_create(hv, 1, &domain), -ENOMEM);
+    EQ(hv_domain_state(hv, 1), -ESRCH);
+    room = 32;
+    EQ(hv_domain_create(hv, 1, &domain), 0);
+    EQ(hv_page_alloc_run(hv, 1, 40, &first), -ENOMEM);
+    gfn = hv_page_alloc_run(hv, 1, 8, &first);
+    OK(gfn >= 0);
+    while (hv_page_alloc_run(hv, 1, 1, &more) >= 0)
+        OK(more < 32);
+    EQ(hv_audit(hv, stderr), 0);
+    EQ(hv_page_free(hv, 1, (uint64_t)gfn), 0);
+    OK(hv_page_alloc_run(hv, 1, 1, &more) >= 0);         /* what was used once has its room */
+    EQ(hv_page_alloc_run(hv, 1, 1, &more), -ENOMEM);
+    room = 64;
+    OK(hv_page_alloc_run(hv, 1, 1, &more) >= 0);
+    EQ(hv_audit(hv, stderr), 0);
+    hv_destroy(hv);
+    free(memory);
+}
+
 TEST_KINDS(domain_numbers_are_those_that_can_be)
 {
     struct hv_domain_info none;
@@ -396,6 +436,7 @@ TEST_PV(host_mappings_are_found_among_many)
 
 static const struct test_case cases[] = {
     { "a machine needs memory", a_machine_needs_memory, "" },
+    { "memory that has no room is memory that is not there", memory_that_has_no_room_is_memory_that_is_not_there, "" },
     { "domain numbers are those that can be", domain_numbers_are_those_that_can_be, "life:5/domid" },
     { "a page limit bounds a domain", a_page_limit_bounds_a_domain, "" },
     { "lowest frames come first and runs are consecutive", lowest_frames_come_first_and_runs_are_consecutive, "" },
