@@ -81,6 +81,13 @@ def test_a_new_domain_has_new_nodes(served):
     assert run(served, "print(node())")[0].startswith("20600")
 
 
+def test_a_suspended_domain_keeps_its_nodes(served):
+    run(served, "os.chmod('/dev/xen/gntdev', 0o640)")
+    now = served.json("domain", "suspend", 1)["domain"]
+    assert run(served, "print(node())", domain=now)[0].startswith("20640")
+    assert run(served, "print(node())", domain=1)[0].startswith("20600"), "a new domain of the old number"
+
+
 def test_the_times_of_a_node_can_be_set(served):
     assert run(served, """
 os.utime("/dev/xen/evtchn", (1000, 2000))
