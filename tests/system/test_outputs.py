@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Whoever reads what a machine says may be slow, or read nothing at all: others of the machine do not notice."""
 import contextlib
+import fcntl
 import json
+import os
 import select
 import socket
+import subprocess
+import types
 
 import pytest
 
 import harness
 from control import Control
+from test_socket import WRITE, Peer
 
 
 @contextlib.contextmanager
@@ -103,3 +108,118 @@ def test_live_traces_that_nobody_reads_hold_nobody_up(machine):
         assert lost > 0 and "seq" in next(events)
         lines.close()
     control.close()
+
+
+# ---- Everything at once
+
+KERNEL = os.path.join(os.environ.get("GNTSIM_BUILD") or str(harness.SOURCE / "build"), "tests", "system", "remote-kernel")
+
+
+def full_pipe():
+    """(what to read from, what to write to): as small as a pipe can be, and full."""
+    source, target = os.pipe()
+    fcntl.fcntl(target, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(target, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(target, b"x" * 4096)
+    os.set_blocking(target, True)
+    return source, target
+
+
+@pytest.fixture
+def unread(place):
+    """A machine whose standard output, messages and trace are read by nobody."""
+    os.mkfifo(place / "trace")
+    trace = os.open(place / "trace", os.O_RDONLY | os.O_NONBLOCK)
+    (out, to_out), (errors, to_errors) = full_pipe(), full_pipe()
+    server = subprocess.Popen([harness.GNTSIM, "serve", "--verbose", "--dir", place / "m", "--trace", place / "trace"], stdin=subprocess.DEVNULL,
+                              stdout=to_out, stderr=to_errors)
+    harness.eventually(lambda: (place / "m" / "control").exists(), "it serves")
+    yield types.SimpleNamespace(dir=place / "m", server=server)
+    server.terminate()
+    assert server.wait(harness.PATIENCE) == 1, "the trace is not whole"
+    os.set_blocking(errors, False)
+    assert set(os.read(errors, 1 << 20)) == {ord("x")} and not (place / "m").exists()
+    for fd in (trace, out, to_out, errors, to_errors):
+        os.close(fd)
+
+
+def agent_of(machine, domain, program, *options):
+    return harness.Agent([harness.GNTSIM, "exec", "--dir", machine.dir, "--domain", str(domain), *options, "--", program], subprocess.DEVNULL)
+
+
+def unread_replies(path):
+    """A program that asks as long as the machine takes it, and reads no reply."""
+    peer = Peer(path)
+    assert peer.open() == (0, 1)
+    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    peer.socket.setblocking(False)
+    waits = 0
+    while waits < 100:                       # the machine gets time to take what there is
+        try:
+            peer.message(WRITE, b"\0" * 8)
+            waits = 0
+        except BlockingIOError:
+            waits += 1
+            select.select([], [], [], 0.001)
+    return peer
+
+
+def unread_events(machine, program):
+    """Two programs, of which one never reads the events that the other sends."""
+    receiver, sender = agent_of(machine, 11, program, "--way", "socket"), agent_of(machine, 12, program, "--way", "socket")
+    port = receiver.unbound(12)
+    local = sender.bind(11, port)
+    for _ in range(700):
+        sender("evtchn-notify", local)
+        receiver("evtchn-unmask", port)
+    return receiver, sender
+
+
+def test_whoever_reads_nothing_stops_nobody_else(unread, compiled):
+    control = Control(unread)
+    control.domain_create(domain=1)
+    page = control.guest_page(domain=1)["page"]
+    with contextlib.ExitStack() as stack:
+        path = control.enter(domain=10, way="socket")["socket"]
+        stack.callback(unread_replies(path).close)
+        for agent in unread_events(unread, compiled("agent", harness.library_kind())):
+            stack.callback(agent.kill)
+        for _ in range(1000):                # messages: much more than the machine keeps of them
+            peer = Peer(path)
+            peer.send(b"GET / HTTP/1.1\r\n\r\n")
+            peer.is_dropped()
+            peer.close()
+        for _ in range(1500):                # events of the trace, likewise
+            control.guest_write(domain=1, page=page, offset=0, hex="5a" * 4096)
+        for _ in range(3):
+            stack.enter_context(silent(unread, b'{"verb":"trace-read","detail":true,"max":2000}\n'))
+            stack.enter_context(silent(unread, b'{"verb":"trace-subscribe","detail":true}\n', 1))
+        kernel = harness.Agent([KERNEL, str(unread.dir), "20", "pv"], subprocess.DEVNULL)
+        stack.callback(kernel.kill)
+        kernel.result("attach")
+        assert int(kernel("flood")) > 1
+        others_go_on(unread, control, compiled("agent"))
+    control.close()
+
+
+def others_go_on(machine, control, program):
+    for _ in range(100):
+        control.stats()
+    granter, mapper = agent_of(machine, 2, program), agent_of(machine, 3, program)
+    for _ in range(20):
+        region, refs = granter.share(2, 3)
+        mapped = mapper.map("rw", 2, *refs)
+        granter.poke(region, 7, 77)
+        assert mapper.peek(mapped, 7) == 77
+        mapper("unmap", mapped)
+        granter("unshare", region)
+    port = granter.unbound(3)
+    local = mapper.bind(2, port)
+    mapper("evtchn-notify", local)
+    assert granter.wait() == port
+    granter.end()
+    mapper.end()
+    control.domain_destroy(domain=11)
+    assert control.audit()["violations"] == 0
