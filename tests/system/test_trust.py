@@ -86,8 +86,8 @@ def test_another_user_is_told_whose_machine_it_is(machine, place):
 
 
 @pytest.mark.needs_no_machine
-@pytest.mark.parametrize("paths", [(), ("/dev/null",), ("/proc/self/ns/net",), ("/proc/self/ns/user",), ("/proc/self/ns/mnt", "/proc/self/ns/mnt"),
-                                   ("/proc/self/ns/mnt", "/dev/null")], ids=lambda paths: "+".join(map(os.path.basename, paths)) or "none")
+@pytest.mark.parametrize("paths", [(), ("/dev/null",), ("/proc/self/ns/net",), ("/proc/self/ns/user",), ("/proc/self/ns/mnt", "/", "/proc/self/ns/mnt"),
+                                   ("/proc/self/ns/mnt", "/", "/dev/null")], ids=lambda paths: "+".join(map(os.path.basename, paths)) or "none")
 def test_what_is_no_namespace_of_the_server_is_not_joined(place, paths):
     with impostor(place, *paths):
         done = gntsim("exec", "--dir", place, "--", "id")
