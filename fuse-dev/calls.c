@@ -163,7 +163,7 @@ static long mmap_record(struct call *call, long result)
         return result;
     }
     call->mapping = mapping->id;
-    call->addr = args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE) ? args[0] : maps_window_alloc(maps, call->vma->nr_pages);
+    call->addr = args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE) ? args[0] : maps_window_alloc(maps, call->vma->nr_pages, false);
     return 0;
 }
 

@@ -73,7 +73,9 @@ static const struct any_call {
 /* Calls that end, move or rearrange mappings. */
 static int add_memory_rules(scmp_filter_ctx ctx)
 {
-    int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(munmap), 2, IN_WINDOW, SCMP_A2(SCMP_CMP_NE, INJECTED_MAGIC));
+    int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(munmap), 2,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, ~((1ull << WINDOW_HALF_BITS) - 1), WINDOW_START),
+                              SCMP_A2(SCMP_CMP_NE, INJECTED_MAGIC));
 
     for (size_t i = 0; i < sizeof placed_calls / sizeof *placed_calls; i++)
         for (size_t j = 0; !rc && j < sizeof places / sizeof *places; j++)

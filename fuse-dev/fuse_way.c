@@ -15,6 +15,7 @@
 #include "loops.h"
 #include "member.h"
 #include "ns.h"
+#include "space.h"
 #include "supervisor.h"
 
 struct killed_ns {
@@ -111,6 +112,7 @@ static void fuse_forget(struct domain *d)
 static void fuse_stop(struct machine *m)
 {
     supervisors_stop(m);
+    spaces_stop(m);
     dev_fs_abort(m->fs);
 }
 

@@ -22,6 +22,7 @@
 #include "machine.h"
 #include "maps.h"
 #include "proc.h"
+#include "space.h"
 #include "stub.h"
 #include "supervisor_i.h"
 
@@ -35,7 +36,9 @@ struct placing {
     uint64_t nr_pages;             /* in all */
     uint64_t addr;
     unsigned fixed, keep;          /* flags of the mmap calls */
+    bool filled;                   /* pages of a mapping that is there */
     int our_fd;
+    struct space *space;           /* NULL: the process has none */
     struct proc_status status;     /* the caller's; of one that is alone only what was needed */
 };
 
@@ -108,8 +111,8 @@ static long place(struct placing *placing, struct inject *inject, int their_fd, 
         if (result != -EEXIST || placing->fixed || skip > (WINDOW_END - WINDOW_START) / HV_PAGE_SIZE)
             break;
         machine_lock(m);
-        maps_window_alloc(m->maps, skip - placing->nr_pages);
-        placing->addr = maps_window_alloc(m->maps, placing->nr_pages);
+        maps_window_alloc(m->maps, skip - placing->nr_pages, !placing->space);
+        placing->addr = maps_window_alloc(m->maps, placing->nr_pages, !placing->space);
         machine_unlock(m);
     }
     return result == -EEXIST && !placing->fixed ? -ENOMEM : result;
@@ -210,6 +213,33 @@ static long place_elsewhere(struct placing *placing, struct inject *inject)
     return -ENOMEM;
 }
 
+/* Before the placing: what there will be news of goes where no munmap is reported, and nobody hears of what we do to a mapping. */
+static void begin_news(struct placing *placing, struct inject *inject, bool alone)
+{
+    struct machine *m = placing->notice->supervisor->machine;
+
+    placing->space = space_get(m, inject, &placing->status, alone);
+    if (placing->filled) {
+        if (placing->space)
+            space_ignore(placing->space, placing->addr, placing->nr_pages * HV_PAGE_SIZE);
+    } else if (!placing->space && !placing->fixed) {
+        machine_lock_only(m);
+        placing->addr = maps_window_alloc(m->maps, placing->nr_pages, true);
+        machine_unlock(m);
+    }
+}
+
+static void end_news(struct placing *placing, bool placed)
+{
+    struct machine *m = placing->notice->supervisor->machine;
+
+    if (!placing->space)
+        return;
+    if (placed || placing->filled)
+        space_watch(placing->space, placing->addr, placing->nr_pages * HV_PAGE_SIZE);
+    space_put(m, placing->space);
+}
+
 /* Stops the caller behind its call and places. False: the caller is gone, or (with *result set) was left alone. */
 static bool place_in_caller(struct placing *placing, struct inject *inject, long *result)
 {
@@ -237,7 +267,9 @@ static bool place_in_caller(struct placing *placing, struct inject *inject, long
     }
     if (their_fd < 0 && alone)
         placing->status = proc_status(notice->tid);
+    begin_news(placing, inject, alone);
     *result = their_fd < 0 ? place_elsewhere(placing, inject) : place_itself(placing, inject, their_fd, alone);
+    end_news(placing, *result >= 0);
     if (placing->status.sandboxed && (*result == -EPERM || *result == -EFAULT || *result == -ENOSYS))
         machine_log(notice->supervisor->machine, "cannot complete an mmap of a Xen device in process %d: its own seccomp filter forbids "
                     "mmap with other arguments than its own (%s). Allow mmap.", notice->tid, strerror((int)-*result));
@@ -256,7 +288,11 @@ void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, ui
     long result = 0;
     bool placed = place_in_caller(&placing, &inject, &result);
 
-    machine_lock_only(m);
+    /* What was mapped over may have ended by it. */
+    if (placing.fixed)
+        machine_lock(m);
+    else
+        machine_lock_only(m);
     if (placed && result >= 0) {
         maps_place(m->maps, id, placing.addr, placing.status.pid);
         m->stats.mappings_made++;
@@ -274,7 +310,7 @@ void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, ui
 void place_fill(struct notice *notice, const struct vma_fill *fill, uint64_t addr, int our_fd, long answer)
 {
     struct placing placing = { .notice = notice, .vma = fill->vma, .runs = fill->runs, .nr_runs = fill->nr_runs, .addr = addr,
-                               .fixed = MAP_FIXED, .our_fd = our_fd };
+                               .fixed = MAP_FIXED, .filled = true, .our_fd = our_fd };
     struct inject inject;
     long result = 0;
     bool placed;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "proc.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,4 +43,64 @@ struct proc_status proc_status(pid_t tid)
     read_status(getpid(), &pid, &everybody);
     read_status(tid, &pid, &filters);
     return (struct proc_status){ pid, everybody == UINT_MAX || filters > everybody + 1 };
+}
+
+bool proc_call_of(pid_t tid, struct proc_call *call)
+{
+    unsigned long long args[6];
+    char path[32], line[192];
+    int fd, n;
+
+    snprintf(path, sizeof path, "/proc/%d/syscall", tid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? -1 : (int)read(fd, line, sizeof line - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return false;
+    line[n] = 0;
+    if (sscanf(line, "%ld %llx %llx %llx %llx %llx %llx", &call->nr, &args[0], &args[1], &args[2], &args[3], &args[4], &args[5]) != 7)
+        return false;
+    call->tid = tid;
+    for (unsigned i = 0; i < 6; i++)
+        call->args[i] = args[i];
+    return true;
+}
+
+/* The same of one process; depth: of children to ask, too. */
+static bool any_thread(pid_t pid, unsigned depth, bool (*ask)(pid_t tid, void *ctx), void *ctx)
+{
+    struct dirent *entry;
+    bool yes = false;
+    char path[64];
+    DIR *tasks;
+
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    tasks = opendir(path);
+    while (tasks && !yes && (entry = readdir(tasks))) {
+        pid_t tid = atoi(entry->d_name);
+        FILE *children = NULL;
+        int child;
+
+        if (tid <= 0)
+            continue;
+        if (!depth) {
+            yes = ask(tid, ctx);
+            continue;
+        }
+        snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, tid);
+        children = fopen(path, "re");
+        while (children && !yes && fscanf(children, "%d", &child) == 1)
+            yes = any_thread(child, depth - 1, ask, ctx);
+        if (children)
+            fclose(children);
+    }
+    if (tasks)
+        closedir(tasks);
+    return yes;
+}
+
+bool proc_any_thread(pid_t pid, bool (*ask)(pid_t tid, void *ctx), void *ctx)
+{
+    return any_thread(pid, 0, ask, ctx) || any_thread(pid, 1, ask, ctx);
 }

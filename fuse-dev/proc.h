@@ -16,4 +16,15 @@ struct proc_status {
 };
 struct proc_status proc_status(pid_t tid);
 
+/* A system call that a thread is in. */
+struct proc_call {
+    pid_t tid;
+    long nr;
+    uint64_t args[6];
+};
+/* False: it is in none, or runs. */
+bool proc_call_of(pid_t tid, struct proc_call *call);
+/* Asks about the threads of a process, and of children that may share its memory, until one says yes: true. */
+bool proc_any_thread(pid_t pid, bool (*ask)(pid_t tid, void *ctx), void *ctx);
+
 #endif

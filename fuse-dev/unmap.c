@@ -9,6 +9,8 @@
 #include "filter.h"
 #include "machine.h"
 #include "maps.h"
+#include "proc.h"
+#include "space.h"
 #include "supervisor_i.h"
 
 static uint64_t pages_up(uint64_t size)
@@ -109,7 +111,7 @@ static struct found find_shown(struct notice *notice, uint64_t start, uint64_t e
     machine_lock(notice->supervisor->machine);
     mapping = maps_own(maps, found.link, notice->tid);
     vma = maps_vma_of(maps, found.link);
-    found.may_write = vma && vma->may_write;
+    found.may_write = vma && (vma->may_write || vma->is_private);
     found.may_move = !mapping || !mapping->vma->dont_copy;
     if (mapping) {
         found.id = mapping->id;
@@ -121,14 +123,27 @@ static struct found find_shown(struct notice *notice, uint64_t start, uint64_t e
 
 /* ---- mremap ----------------------------------------------------------------------------------- */
 
-/* An mremap that is allowed, executed by the stopped thread. */
-static long inject_mremap(struct notice *notice, struct inject *inject)
+/* An mremap that is allowed, executed by the stopped thread. News of an area that moves would say that it is gone. */
+static long inject_mremap(struct notice *notice, struct inject *inject, uint64_t old_size, uint64_t new_size)
 {
+    struct machine *m = notice->supervisor->machine;
+    struct space *space = space_of(m, proc_status(notice->tid).pid);
     uint64_t args[6];
+    long result;
 
     memcpy(args, notice->args, sizeof args);
     args[5] = INJECTED_MAGIC;
-    return inject_call(inject, SYS_mremap, args);
+    if (space)
+        space_ignore(space, args[0], old_size);
+    result = inject_call(inject, SYS_mremap, args);
+    if (space) {
+        if (result >= 0)
+            space_watch(space, (uint64_t)result, new_size);
+        else
+            space_watch(space, args[0], old_size);
+        space_put(m, space);
+    }
+    return result;
 }
 
 /*
@@ -155,7 +170,7 @@ void handle_mremap(struct notice *notice)
         answer_error(notice, -EFAULT);
         return;
     }
-    result = inject_mremap(notice, &inject);
+    result = inject_mremap(notice, &inject, old_size, new_size);
     if (result >= 0) {
         if ((uint64_t)result != start && found.id && found.addr == start) {
             machine_lock(m);
@@ -169,6 +184,19 @@ void handle_mremap(struct notice *notice)
 }
 
 /* ---- mprotect --------------------------------------------------------------------------------- */
+
+/* mprotect of a mapping that is not unmapped by it: what it is made from could be written. */
+static void protect_others(struct notice *notice, uint64_t start, uint64_t end, unsigned prot)
+{
+    struct found found = { 0 };
+
+    if (prot & PROT_WRITE)
+        found = find_shown(notice, start, end);
+    if (found.link && !found.may_write)
+        answer_error(notice, -EACCES);
+    else
+        answer_continue(notice);
+}
 
 /*
  * mprotect of a PV kernel's grant mapping: to a real one that is as if the pages were taken away. It unmaps the grants (the byte of a
@@ -206,7 +234,7 @@ void handle_mprotect(struct notice *notice)
     }
     machine_unlock(m);
     if (!mapping)
-        answer_continue(notice);
+        protect_others(notice, start, end, prot);
     else if (rc || !changes)
         answer(notice, rc, 0, 0);
     else

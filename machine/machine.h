@@ -32,6 +32,7 @@ struct loops;
 /* The state of the ways. */
 struct dev_fs;
 struct supervisor;
+struct space;
 struct killed_ns;
 struct sock_server;
 
@@ -123,8 +124,10 @@ struct machine {
     struct attendant *attendant;
     const struct machine_way *ways[MACHINE_MAX_WAYS + 1];
     unsigned nr_ways;            /* that were prepared */
-    struct dev_fs *fs;           /* fuse-dev's, as the next four */
+    struct dev_fs *fs;           /* fuse-dev's, as the next six */
     struct supervisor *supervisors;
+    struct space *spaces;
+    bool no_spaces;              /* the host allows none */
     struct killed_ns *killed;    /* namespaces of destroyed domains whose processes have been sent SIGKILL */
     int user_ns_fd;              /* the machine's user namespace, -1 when it has the caller's */
     char *root;                  /* what its root directory is known by (ns.h) */

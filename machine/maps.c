@@ -31,7 +31,7 @@ int maps_create(struct maps **out, int dir_fd, uint64_t nr_frames, void **memory
         return -ENOMEM;
     }
     *maps = (struct maps){ .dir_fd = dir_fd, .links_fd = -1, .memory_fd = -1, .inotify_fd = -1,
-                           .memory = MAP_FAILED, .next_id = 1, .next_addr = WINDOW_START };
+                           .memory = MAP_FAILED, .next_id = 1 };
     maps->memory_size = nr_frames * HV_PAGE_SIZE;
     maps->memory_fd = openat(dir_fd, "memory", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (maps->memory_fd < 0 || ftruncate(maps->memory_fd, (off_t)maps->memory_size) || fstat(maps->memory_fd, &st))
@@ -215,16 +215,17 @@ int maps_fill(struct maps *maps, struct vma *vma, const struct vma_run *runs, si
     return add_frames(maps, vma->owner, runs, nr_runs, link_fd);
 }
 
-uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages)
+uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages, bool reported)
 {
-    uint64_t size = nr_pages * HV_PAGE_SIZE, addr;
+    uint64_t start = reported ? WINDOW_START : WINDOW_MIDDLE, end = reported ? WINDOW_MIDDLE : WINDOW_END;
+    uint64_t *next = &maps->next_addr[reported], size = nr_pages * HV_PAGE_SIZE, addr;
 
-    if (nr_pages > (WINDOW_END - WINDOW_START) / HV_PAGE_SIZE)
+    if (nr_pages > (end - start) / HV_PAGE_SIZE)
         return 0;
-    if (maps->next_addr + size > WINDOW_END)
-        maps->next_addr = WINDOW_START;
-    addr = maps->next_addr;
-    maps->next_addr += size;
+    if (*next < start || *next + size > end)
+        *next = start;
+    addr = *next;
+    *next += size;
     return addr;
 }
 

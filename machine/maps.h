@@ -71,8 +71,8 @@ int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct
 /* The same for pages that an ioctl filled: holds the frames and opens another link. The mapping lasts until all its links are closed. Negative
  * errno: nothing is held, and there is no link. */
 int maps_fill(struct maps *maps, struct vma *vma, const struct vma_run *runs, size_t nr_runs, int *link_fd);
-/* An address for nr_pages that was not used before (or long ago), 0 if there is none. */
-uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages);
+/* An address for nr_pages that was not used before (or long ago), in the half where munmap is reported or the other one; 0 if there is none. */
+uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages, bool reported);
 /* The vma of a mapping that has the link, NULL if it has ended. */
 struct vma *maps_vma_of(const struct maps *maps, uint64_t number);
 /* The mapping id was placed at addr, of process pid (0: of the one that it is in); false if it has ended meanwhile. */

@@ -21,7 +21,7 @@ struct maps {
     struct link *links;          /* by number */
     struct link *idle;
     unsigned nr_idle;
-    uint64_t next_addr;
+    uint64_t next_addr[2];       /* in the half where munmap is not reported, and the other one */
     uint64_t longest;            /* pages of the longest mapping ever */
     struct mapping *by_id;
     struct mapping **by_addr;    /* placed ones, ascending addr */

@@ -68,7 +68,9 @@ int links_open(struct maps *maps, struct mapping *mapping, int *link_fd)
 
     if (!link)
         return -errno;
-    *link_fd = openat(maps->links_fd, link->name, (mapping->vma->may_write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    /* In a process's own hands the protection is the kernel's affair. One that we map for it is ours: only what may be written can have a
+     * userfaultfd. */
+    *link_fd = openat(maps->links_fd, link->name, (mapping->vma->may_write || mapping->tid ? O_RDWR : O_RDONLY) | O_CLOEXEC);
     if (*link_fd < 0) {
         rc = -errno;
         link_free(maps, link);

@@ -89,7 +89,7 @@ def test_an_mmap_that_fails_half_way_leaves_nothing_of_it_behind(machine):
 offset, refs = share(64)
 scattered = grants(refs[::-1])
 areas = lambda: sum(1 for line in open("/proc/self/maps"))
-foreign = lambda: sum(1 for line in open("/proc/self/maps") if 0x7e8 == int(line.split("-")[0], 16) >> 36)
+foreign = lambda: sum(1 for line in open("/proc/self/maps") if 0x3f4 == int(line.split("-")[0], 16) >> 37)
 most = %d
 page_each = libc.mmap(None, 2 * most * PAGE, 1, PRIVATE | ANON, -1, 0)
 at = page_each

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+#include "space.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "filter.h"
+#include "loops.h"
+#include "maps.h"
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24        /* Linux 5.18 */
+#endif
+#define PIDFD_OF_A_THREAD O_EXCL       /* PIDFD_THREAD, Linux 6.9 */
+
+struct space {
+    struct machine *machine;
+    pid_t pid;
+    int uffd, pidfd, stop_fd;
+    pid_t last;                  /* thread that caused the latest news */
+    unsigned refs;               /* under the machine's lock; one is its loop's */
+    struct space *next, **pprev; /* of the machine's; pprev NULL: of none, its process is another program now */
+};
+
+/* ---- What a thread does that waits ------------------------------------------------------------ */
+
+/* A thread's call, of which there is or will be news, and the pages that leave by it: none if start == end. */
+struct cause {
+    struct proc_call call;
+    uint64_t start, end;
+};
+
+static bool is_cause(pid_t tid, void *ctx)
+{
+    struct cause *cause = ctx;
+    const uint64_t *args = cause->call.args;
+
+    if (!proc_call_of(tid, &cause->call))
+        return false;
+    cause->start = args[0];
+    cause->end = args[0] + ((args[1] + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1));
+    switch (cause->call.nr) {
+    case SYS_munmap:
+        return true;
+    case SYS_mmap:
+        return (args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
+    case SYS_madvise:
+        if (args[2] != MADV_DONTNEED && args[2] != MADV_DONTNEED_LOCKED)
+            cause->end = cause->start;     /* those that a device mapping does not know, and keeps its pages */
+        return true;
+    case SYS_mremap:
+        if (args[3] & MREMAP_FIXED) {
+            cause->start = args[4];
+            cause->end = args[4] + args[2];
+        } else {
+            cause->start += args[2] < args[1] ? args[2] : args[1];
+        }
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Who waits for its news to be read: most often the same thread as before. */
+static bool find_cause(struct space *space, struct cause *cause)
+{
+    bool found = is_cause(space->last, cause) || proc_any_thread(space->pid, is_cause, cause);
+
+    if (found)
+        space->last = cause->call.tid;
+    return found;
+}
+
+/* ---- News ------------------------------------------------------------------------------------- */
+
+/* Pages left. True: some mapping that a fork may have copied has none left here, so whether it ends shows when they are really gone.
+ * With the lock. */
+static bool pages_left(struct space *space, uint64_t start, uint64_t end)
+{
+    struct maps *maps = space->machine->maps;
+    struct mapping *mapping;
+    bool may_end = false;
+    size_t cursor = 0;
+
+    while (end > start && (mapping = maps_find(maps, space->pid, start, end, &cursor))) {
+        maps_unmapped(maps, mapping, start, end);
+        may_end |= !mapping->pages_left && !mapping->vma->dont_copy;
+    }
+    return may_end;
+}
+
+/* An area moved. A PV kernel's grants are unmapped by it. */
+static void area_moved(struct space *space, uint64_t from, uint64_t to, uint64_t size)
+{
+    struct maps *maps = space->machine->maps;
+    struct mapping *mapping;
+    size_t cursor = 0;
+
+    while ((mapping = maps_find(maps, space->pid, from, from + size, &cursor))) {
+        if (mapping->vma->dont_copy) {
+            maps_unmapped(maps, mapping, from, from + size);
+        } else if (mapping->addr == from) {
+            maps_place(maps, mapping->id, to, 0);
+            return;
+        }
+    }
+}
+
+/* Reads one piece of news, which lets its causer go on, and does what is not done yet. True: it is the cause's. */
+static bool take_news(struct space *space, const struct cause *cause)
+{
+    struct machine *m = space->machine;
+    struct uffd_msg msg = { 0 };
+    bool is_its = false;
+
+    machine_lock_only(m);
+    machine_caller(m, cause ? cause->call.tid : space->pid);
+    if (read(space->uffd, &msg, sizeof msg) != sizeof msg)
+        goto out;
+    if (msg.event == UFFD_EVENT_UNMAP) {
+        pages_left(space, msg.arg.remove.start, msg.arg.remove.end);
+        is_its = cause && cause->start == msg.arg.remove.start && cause->end == msg.arg.remove.end;
+    } else if (msg.event == UFFD_EVENT_REMAP) {
+        area_moved(space, msg.arg.remap.from, msg.arg.remap.to, msg.arg.remap.len);
+    } else if (msg.event == UFFD_EVENT_REMOVE && (!cause || cause->call.nr != SYS_madvise || cause->end > cause->start)) {
+        pages_left(space, msg.arg.remove.start, msg.arg.remove.end);
+    }
+    maps_drain(m->maps);
+out:
+    machine_unlock(m);
+    return is_its;
+}
+
+/* Reads until the causer is on its way out, where we have it stop. */
+static void see_off(struct space *space, const struct cause *cause, struct inject *inject)
+{
+    struct pollfd fd = { space->uffd, POLLIN, 0 };
+    siginfo_t stopped = { 0 };
+
+    /* Others may have caused news before, and it may still be on its way to cause any. */
+    while (!take_news(space, cause)) {
+        if (waitid(P_PID, (id_t)inject->tid, &stopped, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL) || stopped.si_pid)
+            break;
+        poll(&fd, 1, 1);
+    }
+    if (inject_wait(inject)) {
+        machine_lock(space->machine);
+        machine_unlock(space->machine);
+    }
+    inject_end(inject, (long)inject->regs.rax);
+}
+
+/*
+ * There is news. Its causer waits until it is read, so what follows from it happens first. One that may have ended a mapping is stopped on its
+ * way out: the kernel has closed the link by then.
+ */
+static void news(struct space *space)
+{
+    struct machine *m = space->machine;
+    struct inject inject;
+    struct cause cause;
+    bool known = find_cause(space, &cause), may_end = false;
+
+    /* Not machine_lock, which would first see the end of mappings whose pages have not been reported. */
+    machine_lock_only(m);
+    m->stats.notifications++;
+    machine_caller(m, known ? cause.call.tid : space->pid);
+    if (known)
+        may_end = pages_left(space, cause.start, cause.end) && cause.call.nr != SYS_mremap;
+    machine_unlock(m);
+    if (may_end && !inject_begin(&inject, cause.call.tid))
+        see_off(space, &cause, &inject);
+    else
+        take_news(space, known ? &cause : NULL);
+}
+
+/* A loop_step. */
+static bool space_step(void *ctx)
+{
+    struct space *space = ctx;
+    struct pollfd fds[] = { { space->uffd, POLLIN, 0 }, { space->pidfd, POLLIN, 0 }, { space->stop_fd, POLLIN, 0 } };
+
+    if (poll(fds, 3, -1) < 0)
+        return errno == EINTR;
+    if (fds[0].revents & POLLIN)
+        news(space);
+    return !fds[1].revents && !fds[2].revents && !(fds[0].revents & ~POLLIN);
+}
+
+/* ---- Life ------------------------------------------------------------------------------------- */
+
+static void forget(struct space *space)
+{
+    if (!space->pprev)
+        return;
+    *space->pprev = space->next;
+    if (space->next)
+        space->next->pprev = space->pprev;
+    space->pprev = NULL;
+}
+
+static void put(struct space *space)
+{
+    if (--space->refs)
+        return;
+    forget(space);
+    if (space->uffd >= 0)
+        close(space->uffd);
+    if (space->pidfd >= 0)
+        close(space->pidfd);
+    if (space->stop_fd >= 0)
+        close(space->stop_fd);
+    free(space);
+}
+
+static void stop(struct space *space)
+{
+    uint64_t one = 1;
+
+    if (write(space->stop_fd, &one, sizeof one) < 0)
+        return;                  /* it has been told */
+}
+
+static void space_ended(void *ctx)
+{
+    struct space *space = ctx;
+    struct machine *m = space->machine;
+
+    machine_lock_only(m);
+    forget(space);
+    put(space);
+    machine_unlock(m);
+}
+
+/* Fetches the descriptor that the thread made. */
+static int fetch(pid_t tid, pid_t pid, int fd)
+{
+    int pidfd = tid == pid ? -1 : (int)syscall(SYS_pidfd_open, tid, PIDFD_OF_A_THREAD), copy;
+
+    if (pidfd < 0)
+        pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    copy = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+    if (pidfd >= 0)
+        close(pidfd);
+    return copy;
+}
+
+/* Has the stopped thread make a userfaultfd. Ours, or negative errno. */
+static int make_uffd(struct inject *inject, pid_t pid)
+{
+    struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_EVENT_REMOVE |
+                              UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM };
+    long fd = inject_call(inject, SYS_userfaultfd, (uint64_t[6]){ O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY });
+    int copy;
+
+    if (fd < 0)
+        return (int)fd;
+    copy = fetch(inject->tid, pid, (int)fd);
+    inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)fd });
+    if (copy >= 0 && !ioctl(copy, UFFDIO_API, &api))
+        return copy;
+    if (copy >= 0)
+        close(copy);
+    return -ENOSYS;
+}
+
+static struct space *space_make(struct machine *m, struct inject *inject, pid_t pid)
+{
+    struct space *space = calloc(1, sizeof *space);
+    int rc = -ENOMEM;
+
+    if (!space)
+        return NULL;
+    *space = (struct space){ .machine = m, .pid = pid, .last = inject->tid, .uffd = -1, .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                             .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .refs = 2 };
+    if (space->stop_fd >= 0 && space->pidfd >= 0)
+        rc = space->uffd = make_uffd(inject, pid);
+    machine_lock_only(m);
+    if (rc == -ENOSYS || rc == -EPERM)
+        m->no_spaces = true;     /* nor will the next process have one */
+    if (rc >= 0) {
+        space->next = m->spaces;
+        space->pprev = &m->spaces;
+        if (space->next)
+            space->next->pprev = &space->next;
+        m->spaces = space;
+    }
+    machine_unlock(m);
+    if (rc >= 0)
+        rc = loops_start(m->loops, space_step, space_ended, space);
+    if (rc >= 0)
+        return space;
+    machine_lock_only(m);
+    space->refs = 1;
+    put(space);
+    machine_unlock(m);
+    return NULL;
+}
+
+struct space *space_of(struct machine *m, pid_t pid)
+{
+    struct space *space;
+
+    machine_lock_only(m);
+    for (space = m->spaces; space && space->pid != pid; space = space->next)
+        ;
+    if (space)
+        space->refs++;
+    machine_unlock(m);
+    return space;
+}
+
+/* Its process has not become another program: that one has other memory. */
+static bool is_alive(struct space *space)
+{
+    /* Protects nothing, anywhere. */
+    struct uffdio_writeprotect nothing = { .range = { HV_PAGE_SIZE, HV_PAGE_SIZE } };
+
+    return !ioctl(space->uffd, UFFDIO_WRITEPROTECT, &nothing) || errno != ESRCH;
+}
+
+struct space *space_get(struct machine *m, struct inject *inject, struct proc_status *status, bool alone)
+{
+    struct space *space = space_of(m, status->pid);
+
+    if (space && is_alive(space))
+        return space;
+    if (space) {
+        machine_lock_only(m);
+        stop(space);
+        forget(space);
+        put(space);
+        machine_unlock(m);
+    }
+    if (m->no_spaces || inject->gone)
+        return NULL;
+    if (alone)
+        *status = proc_status(inject->tid);
+    return status->sandboxed ? NULL : space_make(m, inject, status->pid);
+}
+
+void space_put(struct machine *m, struct space *space)
+{
+    machine_lock_only(m);
+    put(space);
+    machine_unlock(m);
+}
+
+bool space_watch(struct space *space, uint64_t start, uint64_t size)
+{
+    struct uffdio_register range = { .range = { start, size }, .mode = UFFDIO_REGISTER_MODE_WP };
+
+    return !ioctl(space->uffd, UFFDIO_REGISTER, &range);
+}
+
+void space_ignore(struct space *space, uint64_t start, uint64_t size)
+{
+    struct uffdio_range range = { start, size };
+
+    ioctl(space->uffd, UFFDIO_UNREGISTER, &range);
+}
+
+void spaces_stop(struct machine *m)
+{
+    machine_lock(m);
+    for (struct space *space = m->spaces; space; space = space->next)
+        stop(space);
+    machine_unlock(m);
+}
