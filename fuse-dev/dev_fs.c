@@ -14,6 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attendant.h"
+#include "ns.h"
+
 #define PIDFD_OF_A_THREAD O_EXCL      /* PIDFD_THREAD, Linux 6.9 */
 
 /* Releases are background requests; none may wait behind a limit while a later request overtakes it. */
@@ -43,42 +46,70 @@ static const struct fuse_lowlevel_ops fs_ops = {
 
 /* ---- For the supervisors ---------------------------------------------------------------------- */
 
-/* The descriptor itself, for a process whose /proc entries an ordinary user's server may not read. */
-static int stat_descriptor(pid_t tid, int fd, struct statx *stx)
+/*
+ * The server makes no request to its own file system, nothing that could be one: SIGKILL would find it waiting for itself. What must be asked for
+ * is the attendant's to do. (A copy of a device's descriptor is flushed when it is closed.)
+ */
+static void ask_for_descriptor(const uint64_t args[2], struct attendant_answer *answer)
 {
-    int pidfd = (int)syscall(SYS_pidfd_open, tid, PIDFD_OF_A_THREAD), copy, rc;
+    int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)args[0], PIDFD_OF_A_THREAD), copy;
+    struct statx stx;
 
     if (pidfd < 0)
-        pidfd = (int)syscall(SYS_pidfd_open, tid, 0);
-    copy = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-    rc = copy < 0 ? -1 : (int)syscall(SYS_statx, copy, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, stx);
+        pidfd = (int)syscall(SYS_pidfd_open, (pid_t)args[0], 0);
+    copy = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, (int)args[1], 0);
+    if (copy < 0 || syscall(SYS_statx, copy, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &stx))
+        answer->rc = -errno;
+    else
+        memcpy(answer->values, (uint64_t[2]){ makedev(stx.stx_dev_major, stx.stx_dev_minor), stx.stx_ino }, sizeof answer->values);
     if (copy >= 0)
         close(copy);
     if (pidfd >= 0)
         close(pidfd);
-    return rc;
+}
+
+/* Requests are served in order, so what was released before this has been dealt with after it. */
+static void ask_for_root(const uint64_t args[2], struct attendant_answer *answer)
+{
+    struct statx stx;
+
+    (void)args;
+    answer->rc = syscall(SYS_statx, AT_FDCWD, STAGE_FS, AT_STATX_FORCE_SYNC, STATX_INO, &stx) ? -errno : 0;
 }
 
 /* What file a descriptor of a thread is. False: it has no such descriptor. */
-static bool identify(pid_t tid, int fd, struct statx *stx)
+static bool identify(struct machine *m, pid_t tid, int fd, dev_t *dev, fuse_ino_t *ino)
 {
+    struct attendant_answer answer;
+    struct statx stx;
     char path[48];
 
     snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, fd);
-    /* DONT_SYNC: the answer must not need ourselves. */
-    return !syscall(SYS_statx, AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, stx) ||
-           (errno == EACCES && !stat_descriptor(tid, fd, stx));
+    /* DONT_SYNC: what is known already is enough, so no request is made. */
+    if (!syscall(SYS_statx, AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, &stx)) {
+        *dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
+        *ino = stx.stx_ino;
+        return true;
+    }
+    if (errno != EACCES)
+        return false;
+    /* A process whose /proc entries an ordinary user's server may not read: the descriptor itself. */
+    attendant_ask(m, ask_for_descriptor, (uint64_t[2]){ (uint64_t)tid, (uint64_t)fd }, &answer);
+    *dev = answer.values[0];
+    *ino = answer.values[1];
+    return !answer.rc;
 }
 
 bool dev_fs_find_elsewhere(struct dev_fs *fs, pid_t tid, int fd, struct machine_file *file)
 {
-    struct statx stx;
+    fuse_ino_t ino;
     bool found;
+    dev_t dev;
 
-    if (!identify(tid, fd, &stx))
+    if (!identify(fs->machine, tid, fd, &dev, &ino))
         return false;
     machine_lock_only(fs->machine);
-    found = machine_find_file(fs->machine, makedev(stx.stx_dev_major, stx.stx_dev_minor), stx.stx_ino, file);
+    found = machine_find_file(fs->machine, dev, ino, file);
     machine_unlock(fs->machine);
     return found;
 }
@@ -88,15 +119,12 @@ struct dev_file *dev_fs_find(struct dev_fs *fs, pid_t tid, int fd, bool *is_ours
     struct dev_file *file = NULL;
     fuse_ino_t ino;
     struct node *node;
-    struct statx stx;
+    dev_t dev;
 
     *is_ours = false;
-    if (!identify(tid, fd, &stx))
-        return NULL;
-    if (makedev(stx.stx_dev_major, stx.stx_dev_minor) != fs->dev)
+    if (!identify(fs->machine, tid, fd, &dev, &ino) || dev != fs->dev)
         return NULL;
     *is_ours = true;
-    ino = stx.stx_ino;
     machine_lock_only(fs->machine);
     HASH_FIND(hh, fs->nodes, &ino, sizeof ino, node);
     if (node && node->file) {
@@ -110,14 +138,24 @@ struct dev_file *dev_fs_find(struct dev_fs *fs, pid_t tid, int fd, bool *is_ours
 
 void dev_fs_catch_up(struct dev_fs *fs)
 {
-    struct statx stx;
+    struct attendant_answer answer;
 
-    /* Requests are served in order, so what was released before this has been dealt with after it. */
     if (atomic_load(&fs->nr_flushed))
-        syscall(SYS_statx, AT_FDCWD, fs->path, AT_STATX_FORCE_SYNC, STATX_INO, &stx);
+        attendant_ask(fs->machine, ask_for_root, (uint64_t[2]){ 0 }, &answer);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------- */
+
+/* What is known of a mount's root without asking for it. */
+static int learn_dev(struct dev_fs *fs)
+{
+    struct statx stx;
+
+    if (syscall(SYS_statx, AT_FDCWD, fs->path, AT_STATX_DONT_SYNC, STATX_INO, &stx))
+        return -errno;
+    fs->dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
+    return 0;
+}
 
 int dev_fs_create(struct dev_fs **out, struct machine *m, const char *path)
 {
@@ -135,7 +173,7 @@ int dev_fs_create(struct dev_fs **out, struct machine *m, const char *path)
     fs->path = strdup(path);
     fs->session = fuse_session_new(&args, &fs_ops, sizeof fs_ops, fs);
     fuse_opt_free_args(&args);
-    if (!fs->path || !fs->session || fuse_session_mount(fs->session, path)) {
+    if (!fs->path || !fs->session || fuse_session_mount(fs->session, path) || learn_dev(fs)) {
         fputs("gntsim: cannot mount a FUSE file system; `gntsim doctor` says what is missing\n", stderr);
         if (fs->session)
             fuse_session_destroy(fs->session);
@@ -144,16 +182,6 @@ int dev_fs_create(struct dev_fs **out, struct machine *m, const char *path)
         return -ENODEV;
     }
     *out = fs;
-    return 0;
-}
-
-int dev_fs_learn_dev(struct dev_fs *fs)
-{
-    struct stat st;
-
-    if (stat(fs->path, &st))
-        return -errno;
-    fs->dev = st.st_dev;
     return 0;
 }
 

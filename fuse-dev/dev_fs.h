@@ -22,8 +22,6 @@ struct dev_file;
 
 /* Mounts at path. Negative errno after a message. */
 int dev_fs_create(struct dev_fs **out, struct machine *m, const char *path);
-/* Once dev_fs_step is served by another thread: learns what dev_fs_find needs. 0 or negative errno. */
-int dev_fs_learn_dev(struct dev_fs *fs);
 /* Serves one request; false when the file system is unmounted. A loop_step. */
 bool dev_fs_step(void *fs);
 /* Aborts the connection: everybody's requests fail, dev_fs_step returns false. */

@@ -62,8 +62,6 @@ static int fuse_start(struct machine *m)
     sigaction(SIGCHLD, &no_stops, NULL);
     if (!rc)
         rc = loops_start(m->loops, dev_fs_step, NULL, m->fs);
-    if (!rc)
-        rc = dev_fs_learn_dev(m->fs);
     return rc;
 }
 
@@ -137,18 +135,19 @@ static void fuse_bereaved(struct machine *m)
     umount2(STAGE_FS, MNT_FORCE | MNT_DETACH);
 }
 
-static int make_domain(uint64_t id, int fds[2])
+static void make_domain(const uint64_t args[2], struct attendant_answer *answer)
 {
-    fds[0] = ns_make_domain((domid_t)id, &fds[1]);
-    return fds[0] < 0 ? fds[0] : 0;
+    answer->fds[0] = ns_make_domain((domid_t)args[0], &answer->fds[1]);
+    answer->rc = answer->fds[0] < 0 ? answer->fds[0] : 0;
 }
 
 int fuse_way_make_domain(struct machine *m, domid_t id, int *root_fd)
 {
-    int fds[2], rc = attendant_ask(m, make_domain, id, fds);
+    struct attendant_answer answer;
 
-    *root_fd = fds[1];
-    return rc ? rc : fds[0];
+    attendant_ask(m, make_domain, (uint64_t[2]){ id }, &answer);
+    *root_fd = answer.fds[1];
+    return answer.rc ? answer.rc : answer.fds[0];
 }
 
 const struct machine_way fuse_way = {

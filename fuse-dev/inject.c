@@ -37,10 +37,15 @@ static void collect(struct inject *inject)
     }
 }
 
-int inject_seize(struct inject *inject, pid_t tid)
+static int seize(struct inject *inject, pid_t tid, long options)
 {
     *inject = (struct inject){ .tid = tid };
-    return ptrace(PTRACE_SEIZE, tid, NULL, NULL) ? -errno : 0;
+    return ptrace(PTRACE_SEIZE, tid, NULL, options) ? -errno : 0;
+}
+
+int inject_seize(struct inject *inject, pid_t tid)
+{
+    return seize(inject, tid, 0);
 }
 
 int inject_interrupt(struct inject *inject)
@@ -54,7 +59,8 @@ int inject_interrupt(struct inject *inject)
 
 int inject_begin(struct inject *inject, pid_t tid)
 {
-    int rc = inject_seize(inject, tid);
+    /* A tracee whose tracer is killed runs on, with whatever registers it has: this one must not, as the answer to its call may be half of one. */
+    int rc = seize(inject, tid, PTRACE_O_EXITKILL);
 
     if (rc)
         return rc;
@@ -104,10 +110,7 @@ bool inject_wait(struct inject *inject)
 
     if (!wait_stop(inject, &status))
         return false;
-    /*
-     * The interrupt's own stop comes before any signal is looked at. From here on they wait until we are done. A tracee whose tracer is
-     * killed runs on, with whatever registers it has: this one must not, and dies.
-     */
+    /* The interrupt's own stop comes before any signal is looked at. From here on they wait until we are done, or the thread dies with us. */
     if (ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL) || ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) ||
         ptrace(PTRACE_GETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask) ||
         ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &all))

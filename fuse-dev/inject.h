@@ -27,14 +27,15 @@ struct inject {
     struct pin pin;
 };
 
-/* Seizes the thread and asks it to stop as soon as its system call is answered. -EPERM: somebody else traces it. */
+/* Seizes the thread and asks it to stop as soon as its system call is answered. From here to inject_end the thread is not itself: if we are killed,
+ * SIGKILL ends its process. -EPERM: somebody else traces it. */
 int inject_begin(struct inject *inject, pid_t tid);
 /* The two halves of inject_begin. The first waits while the process is in an execve, which waits until this thread is gone. */
 int inject_seize(struct inject *inject, pid_t tid);
 int inject_interrupt(struct inject *inject);
 /* Behind a call of a thread that was interrupted: gives the result to instead of from, if it is that, and lets go. No inject_end. */
 void inject_change(struct inject *inject, long from, long to);
-/* Waits for the stop. False if the thread is gone. From here to inject_end the thread is not itself: if we are killed, SIGKILL ends its process. */
+/* Waits for the stop. False if the thread is gone. */
 bool inject_wait(struct inject *inject);
 /* Whether the thread stopped behind a call of the kind that inject_call makes: not one of another architecture. */
 bool inject_can_call(const struct inject *inject);

@@ -30,7 +30,7 @@ struct attendant {
 /* Both processes are the same program at the same addresses. */
 struct question {
     attendant_work *work;
-    uint64_t arg;
+    uint64_t args[2];
 };
 
 union control {
@@ -83,29 +83,29 @@ static bool server_died(const struct self *self)
 /* False: nobody asks any more. */
 static bool answer_one(const struct self *self)
 {
+    struct attendant_answer answer = { .fds = { -1, -1 } };
+    struct iovec iov = { &answer, sizeof answer };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
     struct question question;
     union control control;
-    int fds[2] = { -1, -1 }, rc;
-    struct iovec iov = { &rc, sizeof rc };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
     struct cmsghdr *c;
 
     if (recv(self->socket, &question, sizeof question, 0) != sizeof question)
         return false;
-    rc = question.work(question.arg, fds);
-    if (!rc) {
+    question.work(question.args, &answer);
+    if (!answer.rc && answer.fds[0] >= 0) {
         msg.msg_control = &control;
         msg.msg_controllen = sizeof control.space;
         c = CMSG_FIRSTHDR(&msg);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof fds);
-        memcpy(CMSG_DATA(c), fds, sizeof fds);
+        c->cmsg_len = CMSG_LEN(sizeof answer.fds);
+        memcpy(CMSG_DATA(c), answer.fds, sizeof answer.fds);
     }
     sendmsg(self->socket, &msg, MSG_NOSIGNAL);
     for (unsigned i = 0; i < 2; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+        if (answer.fds[i] >= 0)
+            close(answer.fds[i]);
     return true;
 }
 
@@ -174,46 +174,45 @@ int attendant_start(struct machine *m)
     return 0;
 }
 
-static int receive_answer(int socket, int fds[2])
+static int receive_answer(int socket, struct attendant_answer *answer)
 {
     union control control;
-    int rc = -EPIPE;
-    struct iovec iov = { &rc, sizeof rc };
+    struct iovec iov = { answer, sizeof *answer };
     struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
     struct cmsghdr *c;
+    bool wants_fds;
     ssize_t n;
 
     do
         n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
-    if (n != sizeof rc)
+    wants_fds = n == sizeof *answer && !answer->rc && answer->fds[0] >= 0;
+    answer->fds[0] = answer->fds[1] = -1;       /* those are the attendant's numbers */
+    if (n != sizeof *answer)
         return n < 0 ? -errno : -EPIPE;
-    if (rc)
-        return rc;
+    if (!wants_fds)
+        return answer->rc;
     c = CMSG_FIRSTHDR(&msg);
     if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
         return -EMFILE;
-    memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-    if (c->cmsg_len == CMSG_LEN(2 * sizeof *fds))
+    memcpy(answer->fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+    if (c->cmsg_len == CMSG_LEN(sizeof answer->fds))
         return 0;
-    close(fds[0]);               /* there was room for one only */
-    fds[0] = -1;
+    close(answer->fds[0]);       /* there was room for one only */
+    answer->fds[0] = -1;
     return -EMFILE;
 }
 
-int attendant_ask(struct machine *m, attendant_work *work, uint64_t arg, int fds[2])
+void attendant_ask(struct machine *m, attendant_work *work, const uint64_t args[2], struct attendant_answer *answer)
 {
-    struct question question = { work, arg };
-    int rc;
+    struct question question = { work, { args[0], args[1] } };
+    struct attendant *attendant = m->attendant;
 
-    fds[0] = fds[1] = -1;
-    pthread_mutex_lock(&m->attendant->lock);
-    if (send(m->attendant->socket, &question, sizeof question, MSG_NOSIGNAL) == sizeof question)
-        rc = receive_answer(m->attendant->socket, fds);
-    else
-        rc = -errno;
-    pthread_mutex_unlock(&m->attendant->lock);
-    return rc;
+    *answer = (struct attendant_answer){ .rc = -EPIPE, .fds = { -1, -1 } };
+    pthread_mutex_lock(&attendant->lock);
+    if (send(attendant->socket, &question, sizeof question, MSG_NOSIGNAL) == sizeof question)
+        answer->rc = receive_answer(attendant->socket, answer);
+    pthread_mutex_unlock(&attendant->lock);
 }
 
 void attendant_dismiss(struct machine *m)

@@ -11,13 +11,18 @@
 
 struct machine;
 
-/* Called in the attendant. 0 and two descriptors, which are sent to the server, or negative errno. */
-typedef int attendant_work(uint64_t arg, int fds[2]);
+struct attendant_answer {
+    int rc;                      /* 0 or negative errno */
+    uint64_t values[2];
+    int fds[2];                  /* sent to the server with a 0, if the first is none of -1 */
+};
+/* Called in the attendant. */
+typedef void attendant_work(const uint64_t args[2], struct attendant_answer *answer);
 
 /* With the ways prepared, whose functions it will call. 0 or negative errno. */
 int attendant_start(struct machine *m);
-/* Has the attendant do something and waits for it. Without the machine's lock. Negative errno: fds are -1. */
-int attendant_ask(struct machine *m, attendant_work *work, uint64_t arg, int fds[2]);
+/* Has the attendant do something and waits for it. Without the machine's lock. On an error the descriptors are -1. */
+void attendant_ask(struct machine *m, attendant_work *work, const uint64_t args[2], struct attendant_answer *answer);
 /* The machine has ended in good order. */
 void attendant_dismiss(struct machine *m);
 

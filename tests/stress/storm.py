@@ -113,8 +113,9 @@ class Storm:
             return True
         except (Failure, AssertionError, subprocess.SubprocessError, OSError) as failure:
             self.report(failure)
-            print("stress: again: tests/stress/run --seed %d --rounds 1 --way %s --mode %s --programs %d --build %s" %
-                  (seed, way, mode, self.options.programs, self.options.build), flush=True)
+            print("stress: again: tests/stress/run --seed %d --rounds 1 --way %s --mode %s --programs %d --build %s%s" %
+                  (seed, way, mode, self.options.programs, self.options.build,
+                   "".join(" --without " + act for act in self.options.without)), flush=True)
             return False
         finally:
             self.clean_up()
@@ -126,7 +127,9 @@ class Storm:
             self.count["programs"] += 1
 
     def everybody_is_at_work(self):
-        eventually(lambda: all(w.stopped or w.is_ready() for w in self.workers), "everybody has mapped")
+        def idle():
+            return [w for w in self.workers if not w.stopped and not w.is_ready()]
+        eventually(lambda: not idle(), lambda: "everybody has mapped, but not %s, which said %s" % (states(idle()), [w.lines() for w in idle()]))
 
     def let_go(self, worker):
         """It has ended. What it said counts."""
@@ -156,6 +159,8 @@ class Storm:
         for _ in range(self.lot.randrange(10, 50)):
             time.sleep(self.lot.random() * 0.1)
             act = self.lot.choice(acts)
+            if act.__name__ in self.options.without:
+                continue
             self.count[act.__name__] += 1
             act()
             self.collect()
@@ -239,7 +244,8 @@ class Storm:
         eventually(lambda: not children(), lambda: "no process is left: %s" % states_of(children()), 20)
         self.slowest = max(self.slowest, time.monotonic() - before)
         for worker in list(self.workers):
-            must(worker.process.returncode in ENDS_WITHOUT_SERVER, "without its server a program ended with %d", worker.process.returncode)
+            must(worker.process.returncode in ENDS_WITHOUT_SERVER, "without its server a program ended with %d: %s",
+                 worker.process.returncode, worker.lines()[-3:])
             self.let_go(worker)
 
     # ---- In the end

@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <xenevtchn.h>
@@ -76,7 +77,7 @@ static void failed(struct worker *w, const char *call)
     int error = errno;
     char line[128];
 
-    w->bad++;
+    w->bad += error != EINTR;
     for (size_t i = 0; i < sizeof explained / sizeof *explained; i++)
         if (error == explained[i])
             return;
@@ -356,6 +357,26 @@ static void on_signal(int sig)
     (void)sig;
 }
 
+/* Dies of it, but says where. */
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+    const ucontext_t *at = context;
+    char line[128];
+
+    snprintf(line, sizeof line, "FAULT signal %d, address %p, instruction %llx, stack %llx\n", sig, info->si_addr,
+             (unsigned long long)at->uc_mcontext.gregs[REG_RIP], (unsigned long long)at->uc_mcontext.gregs[REG_RSP]);
+    say(line);
+}
+
+static void tell_of_faults(void)
+{
+    struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_RESETHAND };
+
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+    sigaction(SIGTRAP, &action, NULL);
+}
+
 /* No SA_RESTART: what a signal may end, it ends. */
 static void be_interrupted(unsigned microseconds)
 {
@@ -379,6 +400,7 @@ int main(int argc, char **argv)
     /* The libraries comment each guess that was wrong. */
     if (!freopen("/dev/null", "w", stderr))
         return 3;
+    tell_of_faults();
     be_interrupted((unsigned)atoi(argv[3]));
     for (unsigned i = 0; i < nr; i++) {
         workers[i] = (struct worker){ .seed = strtoull(argv[1], NULL, 0) + i, .first = (uint32_t)atoi(argv[2]) };

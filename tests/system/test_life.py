@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Domains that end, or are suspended, while their programs are at work, and servers that are killed."""
+import os
 import random
 import signal
 import subprocess
@@ -70,3 +71,57 @@ def test_domains_end_while_their_programs_map(machine, control, compiled, how):
         program.kill()
         program.wait()
     machine.quiet()
+
+
+# ---- Servers that are killed
+
+
+@pytest.mark.skipif(os.environ.get("GNTSIM_WAY") == "socket", reason="there is no file system")
+@pytest.mark.skipif(harness.library_kind() != "dynamic", reason="strace makes a sanitizer too slow")
+def test_the_server_makes_no_request_to_its_own_file_system(place, compiled):
+    """SIGKILL would find it waiting for itself. Its attendant, which has not /dev/fuse, makes those that are needed."""
+    log, work = place / "strace", place / "m"
+    work.mkdir()
+    machine = harness.Machine(work, "--way", "device", gntsim=("strace", "-f", "-o", str(log), "-e", "trace=statx,newfstatat,openat,clone,clone3,fork,prctl,mount",
+                                            harness.GNTSIM))
+    machine.gntsim = [harness.GNTSIM]
+    holder, mapper = (machine.agent(domain, compiled("agent"), options=("--way", "device")) for domain in (1, 2))
+    _, refs = holder.share(2, 2)
+    # What it inherited is closed, and perhaps released: the next mapping waits until that is known.
+    assert holder("child", holder.fork()[0], "exit") == "exit 0"
+    mapper("unmap", mapper.map("rw", 1, *refs))
+    machine.must("shutdown")
+    assert machine.server.wait(harness.PATIENCE) == 0
+    machine.stopped = True
+    machine.stop()
+    attendants, own, theirs = set(), [], []
+    for line in log.read_text(errors="replace").splitlines():
+        tid, _, call = line.partition(" ")
+        if "gntsim-attend" in call:
+            attendants.add(tid)
+        elif tid in attendants and call.lstrip().startswith("clone"):
+            attendants.add(call.rpartition("= ")[2].split()[0])
+        (theirs if tid in attendants else own).append(call)
+    assert any("FORCE_SYNC" in call for call in theirs), "its attendant waits for releases"
+    mounted = next(i for i, call in enumerate(own) if '"fuse.xen"' in call)
+    assert not [call for call in own[mounted + 1:] if "FORCE_SYNC" in call or (".gntsim/fs" in call and "DONT_SYNC" not in call)]
+
+
+def how_it_ended(program):
+    program.wait(harness.PATIENCE)
+    program.stdout.close()
+    return program.returncode
+
+
+@pytest.mark.parametrize("round_number", range(4))
+def test_programs_of_a_killed_server_get_an_errno_or_end_by_sigkill(machine, control, compiled, round_number):
+    """Whatever it was doing for them; and the harness sees that nothing is left of it. The mapper ends with 1 after an error."""
+    lot = random.Random(round_number)
+    programs = [program for domain in (1, 2) for program in mappers(machine, compiled, domain)]
+    goal = control.stats()["mappings_made"] + lot.randrange(40)
+    harness.eventually(lambda: control.stats()["mappings_made"] >= goal, "they map")
+    machine.server.kill()
+    machine.server.wait(harness.PATIENCE)
+    machine.stopped = True
+    assert {how_it_ended(program) for program in programs} <= {1, -signal.SIGKILL}
+    (machine.dir / "control").unlink()
