@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "control_i.h"
+#include "loops.h"
 #include "machine.h"
 #include "main_loop.h"
 #include "stream.h"
@@ -383,6 +384,7 @@ static int add_connection(struct control *control, int fd, bool owner)
     connection->from = owner ? FROM_OUTSIDE : origin(control->machine, fd);
     connection->watch = (struct watch){ fd, connection_ready, connection };
     wire_init(&connection->wire, fd);
+    connection->wire.let_go = loops_close;
     pthread_mutex_lock(&control->lock);
     connection->next = control->connections;
     connection->pprev = &control->connections;

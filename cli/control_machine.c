@@ -3,6 +3,7 @@
 #include "control_i.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -303,11 +304,25 @@ static json_object *verb_enter(struct request *request)
     return say_clock(m, enter_by_devices(request, d, way == WAY_AUTO && m->libraries));
 }
 
+/* Asked without asking the file itself, which may be one that never answers. */
+static bool is_listener(int fd)
+{
+    char path[32], name[64];
+    ssize_t size;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    size = readlink(path, name, sizeof name - 1);
+    name[size < 0 ? 0 : size] = 0;
+    return !strcmp(name, "anon_inode:seccomp notify");
+}
+
 static json_object *verb_supervise(struct request *request)
 {
     struct wire *wire = request->wire;
     int rc;
 
+    if (wire->nr_fds && !is_listener(wire->fds[wire->nr_fds - 1]))
+        return control_refuse(request, "cannot supervise: what came with the request is no listener of a seccomp filter");
     if (!wire->nr_fds)
         return control_refuse(request, wire->lost ? "cannot supervise: the machine has no descriptor left" : "no listener came with the request");
     machine_unlock(request->machine);

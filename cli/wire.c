@@ -7,15 +7,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static void close_one(int fd)
+{
+    close(fd);
+}
+
 void wire_init(struct wire *wire, int fd)
 {
-    *wire = (struct wire){ .fd = fd, .longest = WIRE_MAX_LINE };
+    *wire = (struct wire){ .fd = fd, .longest = WIRE_MAX_LINE, .let_go = close_one };
 }
 
 void wire_clear(struct wire *wire)
 {
     for (unsigned i = 0; i < wire->nr_fds; i++)
-        close(wire->fds[i]);
+        wire->let_go(wire->fds[i]);
     for (unsigned i = 0; i < wire->nr_out_fds; i++)
         close(wire->out_fds[i]);
     free(wire->buffer);
@@ -39,7 +44,7 @@ static void take_descriptors(struct wire *wire, struct msghdr *msg)
             if (wire->nr_fds < WIRE_MAX_FDS)
                 wire->fds[wire->nr_fds++] = fd;
             else
-                close(fd);
+                wire->let_go(fd);
         }
     }
 }

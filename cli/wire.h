@@ -19,6 +19,7 @@ struct wire {
     size_t seen;                 /* as far as there is no end of a line */
     int fds[WIRE_MAX_FDS];       /* received and not yet taken */
     unsigned nr_fds;
+    void (*let_go)(int fd);      /* closes one that nobody took */
     bool lost;                   /* the other side sent descriptors that this process had no room for */
     char *out;                   /* one line: bytes out_sent .. out_size are to be sent */
     size_t out_size, out_sent;

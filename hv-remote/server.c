@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -274,28 +275,32 @@ static_assert(sizeof calls / sizeof *calls == REMOTE_NR_CALLS, "each call is car
 
 /* ---- The connection --------------------------------------------------------------------------- */
 
+/* The client shares the descriptor's flags, and can make a write to it wait that has no room: then there is none. */
+static void signal_event(const struct remote *r)
+{
+    struct pollfd fd = { r->event_fd, POLLOUT, 0 };
+    uint64_t one = 1;
+
+    if (poll(&fd, 1, 0) == 1 && write(r->event_fd, &one, sizeof one) < 0)
+        assert(errno == EAGAIN);
+}
+
 /* In hv_domain_destroy's wake, or of the process' end: whichever comes first. The socket's end wakes whoever waits for it. */
 static void domain_gone(struct outside *o)
 {
     struct remote *r = (struct remote *)o;
-    uint64_t one = 1;
 
     static_assert(offsetof(struct remote, outside) == 0, "one address");
     r->gone = true;
     while (r->nr_held)
         hv_frame_put(r->machine->hv, r->held[--r->nr_held]);
     shutdown(r->watch.fd, SHUT_RDWR);
-    if (write(r->event_fd, &one, sizeof one) < 0)
-        assert(errno == EAGAIN);
+    signal_event(r);
 }
 
 static void domain_upcall(struct outside *o)
 {
-    struct remote *r = (struct remote *)o;
-    uint64_t one = 1;
-
-    if (write(r->event_fd, &one, sizeof one) < 0)
-        assert(errno == EAGAIN);
+    signal_event((struct remote *)o);
 }
 
 static void remote_free(struct remote *r)

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define STUCK_NS (50 * 1000 * 1000L)
 #define JOIN_SECONDS 30            /* for threads that no client holds */
@@ -66,6 +67,13 @@ void loops_access_end(void)
     unsigned long n = atomic_load(&loop->accesses);
 
     atomic_store(&loop->accesses, n + n % 2);
+}
+
+void loops_close(int fd)
+{
+    loops_access_begin();
+    close(fd);
+    loops_access_end();
 }
 
 /* Gives a loop whose thread has been in one access since the last look to a new thread. True: something moved. */

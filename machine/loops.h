@@ -27,5 +27,7 @@ bool loops_join(struct loops *loops);
 /* Around an access to a client's memory, by any thread. */
 void loops_access_begin(void);
 void loops_access_end(void);
+/* Closes a descriptor that a client sent, which may be of a file whose close waits. Not with the machine's lock. */
+void loops_close(int fd);
 
 #endif

@@ -195,6 +195,7 @@ static bool call_attach(struct sock_conn *conn, size_t size, const char **why)
     conn->in_fd = -1;
     conn->file->refs++;
     if (conn_create(conn->server, fd, conn->domid, 0, conn->file)) {
+        conn->in_fd = fd;        /* closed with the connection */
         sock_file_put(conn->file);
         *why = "an attachment that is no socket of packets";
         return false;
@@ -213,6 +214,7 @@ static int open_known(struct sock_conn *conn)
     rc = conn_create(conn->server, fds[0], conn->domid, conn->peer, conn->file);
     if (rc) {
         sock_file_put(conn->file);
+        close(fds[0]);
         close(fds[1]);
         return rc;
     }

@@ -34,7 +34,7 @@ static int take_descriptor(struct msghdr *msg, bool *many)
             if (first < 0) {
                 first = fd;
             } else {
-                close(fd);
+                loops_close(fd);
                 *many = true;
             }
         }
@@ -66,7 +66,7 @@ ssize_t sock_receive(int from, void *to, size_t size, int *fd)
     if (!many && !longer)
         return n;
     if (*fd >= 0)
-        close(*fd);
+        loops_close(*fd);
     *fd = -1;
     return many ? -EBADMSG : -EMSGSIZE;
 }
@@ -112,7 +112,7 @@ static bool receive(struct sock_conn *conn)
     n = sock_receive(conn->fd, conn->in + conn->in_used, conn->in_capacity - conn->in_used, &fd);
     if (n == -EBADMSG || (fd >= 0 && conn->in_fd >= 0)) {
         if (fd >= 0)
-            close(fd);
+            loops_close(fd);
         return drop(conn, "descriptors that nobody asked for");
     }
     if (n == -EMSGSIZE)
@@ -279,14 +279,14 @@ static void conn_ended(void *ctx)
     *conn->pprev = conn->next;
     if (conn->next)
         conn->next->pprev = conn->pprev;
-    close(conn->fd);
-    if (conn->in_fd >= 0)
-        close(conn->in_fd);
     if (conn->out_fd >= 0)
         close(conn->out_fd);
     if (conn->file)
         sock_file_put(conn->file);
     machine_unlock(m);
+    loops_close(conn->fd);
+    if (conn->in_fd >= 0)
+        loops_close(conn->in_fd);
     sem_destroy(&conn->decided);
     free(conn->in);
     free(conn->out);
@@ -331,6 +331,5 @@ int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer, s
 
 fail:
     free(conn);
-    close(fd);
     return rc;
 }

@@ -2,6 +2,8 @@
 /* The event socket of an open evtchn device: the machine reads the device and passes the ports on. */
 #include "sock_i.h"
 
+#include "loops.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -113,7 +115,9 @@ static void events_ready(struct sock_watch *watch, unsigned mask)
     ssize_t n = mask & ~(unsigned)EPOLLOUT ? sock_receive(watch->fd, bytes, sizeof bytes, &fd) : -EAGAIN;
 
     machine_lock(m);
-    if (fd >= 0 && !attach(events, fd))
+    if (fd >= 0 && attach(events, fd))
+        fd = -1;
+    if (fd >= 0)
         machine_log(m, "domain %u: what came to an event socket is no socket: ignored", events->file->domain->id);
     if (n > 0)
         write_ports(events, bytes, (size_t)n);
@@ -125,6 +129,8 @@ static void events_ready(struct sock_watch *watch, unsigned mask)
         events_push(events);
     }
     machine_unlock(m);
+    if (fd >= 0)
+        loops_close(fd);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------- */

@@ -89,7 +89,8 @@ static void listener_ready(struct sock_watch *watch, unsigned events)
     /* The domain may have ended since. */
     fd = watch->fd < 0 ? -1 : accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0) {
-        conn_create(server, fd, listener->domid, 0, NULL);
+        if (conn_create(server, fd, listener->domid, 0, NULL))
+            close(fd);
     } else if (watch->fd >= 0 && (errno == EMFILE || errno == ENFILE)) {
         close(server->spare_fd);
         fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC);
@@ -199,6 +200,8 @@ int sock_way_adopt(struct machine *m, int fd, domid_t id)
     machine_lock(m);
     rc = conn_create(m->sock, fd, id, 0, NULL);
     machine_unlock(m);
+    if (rc)
+        close(fd);
     return rc;
 }
 

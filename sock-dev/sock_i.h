@@ -91,7 +91,7 @@ void server_unwatch(struct sock_server *server, struct sock_watch *watch);
 /* conn.c. recvmsg of what there is, waited for: bytes, 0 at the end, or a negative errno; *fd: a descriptor that came, -1 if
  * none. -EBADMSG: more than one; -EMSGSIZE: a packet longer than size. */
 ssize_t sock_receive(int from, void *to, size_t size, int *fd);
-/* Serves fd (taken), for a file that is open already unless NULL (its reference is taken if this succeeds). peer: the process at the other
+/* Serves fd (taken if this succeeds), for a file that is open already unless NULL (its reference is taken if this succeeds). peer: the process at the other
  * end; 0: whoever made the socket. With the lock. */
 int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer, struct sock_file *file);
 /* Has it end. */

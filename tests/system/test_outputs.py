@@ -5,7 +5,9 @@ import fcntl
 import json
 import os
 import select
+import signal
 import socket
+import struct
 import subprocess
 import types
 
@@ -13,7 +15,7 @@ import pytest
 
 import harness
 from control import Control
-from test_socket import WRITE, Peer
+from test_socket import ATTACH, MAGIC, OPEN, VERSION, WRITE, Peer
 
 
 @contextlib.contextmanager
@@ -223,3 +225,66 @@ def others_go_on(machine, control, program):
     mapper.end()
     control.domain_destroy(domain=11)
     assert control.audit()["violations"] == 0
+
+
+# ---- Descriptors whose close waits
+
+def lingering():
+    """A socket with bytes that nobody takes: its last close waits for an hour."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+    ours.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            ours.send(b"x" * 65536)
+    return ours, theirs
+
+
+def hand_over(machine, sock, data):
+    """Sends with these bytes a descriptor whose last close is the machine's. What its other end is."""
+    ours, theirs = lingering()
+    os.kill(machine.server.pid, signal.SIGSTOP)
+    socket.send_fds(sock, [data], [ours.fileno()])
+    ours.close()
+    os.kill(machine.server.pid, signal.SIGCONT)
+    return theirs
+
+
+def a_control_connection(machine, path):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(str(machine.dir / "control"))
+    return sock
+
+
+def a_device(machine, path):
+    peer = Peer(path)
+    assert peer.open() == (0, 1)
+    return peer.socket
+
+
+def an_event_socket(machine, path):
+    peer = Peer(path)
+    peer.message(OPEN, struct.pack("III12s", MAGIC, VERSION, os.O_RDWR, b"evtchn"))
+    _, (fd, *_), _, _ = socket.recv_fds(peer.socket, 65536, 4)
+    peer.close()
+    return socket.socket(fileno=fd)
+
+
+@pytest.mark.parametrize("place_of, data", [
+    (a_control_connection, b'{"verb":"stats"'), (a_control_connection, b'{"verb":"supervise"}\n'), (a_device, struct.pack("II", 8, ATTACH)),
+    (a_device, struct.pack("II", 8, WRITE)), (an_event_socket, b"\xff" * 4)], ids=["control", "supervise", "attach", "device", "events"])
+def test_a_descriptor_whose_close_waits_is_waited_for_by_nobody_else(machine, place_of, data):
+    control = Control(machine)
+    path = control.enter(domain=10, way="socket")["socket"]
+    with place_of(machine, path) as sock:
+        theirs = hand_over(machine, sock, data)
+    for _ in range(20):
+        control.stats()
+        peer = Peer(path)
+        assert peer.open() == (0, 1), "others are served"
+        peer.close()
+    machine.audit()
+    theirs.close()
+    control.close()
