@@ -64,6 +64,7 @@ struct dev_file {
     struct file *file;
     struct node *node;           /* NULL once forgotten */
     unsigned refs;               /* the descriptor's, one per mapping, one per call in progress */
+    bool compat;                 /* a 32-bit program was told that it is one */
     bool flushed;                /* a descriptor was closed: the release may be under way */
     struct poller *poller;       /* who waits in poll; NULL: nobody */
     struct async *async;         /* NULL: nobody asked for signals */

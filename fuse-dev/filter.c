@@ -158,6 +158,33 @@ static int add_rules(scmp_filter_ctx ctx)
     return rc;
 }
 
+/*
+ * The calls of 32-bit programs, which a 64-bit one can make, too (int $0x80), and what the server could not see of them. Such programs get no
+ * device mappings, so theirs that fail are ordinary: they get a new block instead of a larger one.
+ */
+static int add_other_entry(scmp_filter_ctx ctx)
+{
+    static const struct any_call calls[] = {
+        { SCMP_SYS(mremap), SCMP_ACT_ERRNO(ENOMEM), 0, { { 0 } } },
+        { SCMP_SYS(remap_file_pages), SCMP_ACT_ERRNO(EINVAL), 0, { { 0 } } },
+        { SCMP_SYS(madvise), SCMP_ACT_ERRNO(EINVAL), 1, { { 2, SCMP_CMP_EQ, MADV_REMOVE, 0 } } },
+    };
+    scmp_filter_ctx other = seccomp_init(SCMP_ACT_ALLOW);
+    int rc = other ? seccomp_attr_set(other, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW) : -ENOMEM;
+
+    if (!rc)
+        rc = seccomp_arch_add(other, SCMP_ARCH_X86);
+    if (!rc)
+        rc = seccomp_arch_remove(other, SCMP_ARCH_NATIVE);
+    for (size_t i = 0; !rc && i < sizeof calls / sizeof *calls; i++)
+        rc = seccomp_rule_add_array(other, calls[i].action, calls[i].nr, calls[i].nr_args, calls[i].args);
+    if (!rc)
+        rc = seccomp_merge(ctx, other);
+    if (rc && other)
+        seccomp_release(other);
+    return rc;
+}
+
 /* libseccomp compiles; it cannot pass the flags we need, so its program is loaded by hand. */
 static int load(int program_fd)
 {
@@ -192,6 +219,8 @@ int filter_install(void)
     rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
     if (!rc)
         rc = add_rules(ctx);
+    if (!rc)
+        rc = add_other_entry(ctx);
     if (rc)
         goto out;
     fd = memfd_create("gntsim-filter", MFD_CLOEXEC);
