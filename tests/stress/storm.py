@@ -75,8 +75,8 @@ class Storm:
         harness.begin()
         self.directory = Path(tempfile.mkdtemp(prefix="stress."))
         os.chmod(self.directory, 0o755)
-        self.programs = {}
-        for kind in {"dynamic", library_kind()}:
+        self.programs, self.library_kind = {}, library_kind()
+        for kind in {"dynamic", self.library_kind}:
             self.programs[kind] = self.directory / ("worker-" + kind)
             subprocess.run([*COMPILE, *SANITIZE[kind], "-o", self.programs[kind], *LIBRARIES], check=True)
         return self
@@ -88,7 +88,7 @@ class Storm:
         return ", ".join("%d %s" % (n, name) for name, n in sorted(self.count.items())) + "; slowest end after SIGKILL %.1f s" % self.slowest
 
     def program(self):
-        return self.programs["dynamic" if self.way == "device" else library_kind()]
+        return self.programs["dynamic" if self.way == "device" else self.library_kind]
 
     # ---- A round
 
@@ -134,12 +134,10 @@ class Storm:
     def let_go(self, worker):
         """It has ended. What it said counts."""
         self.workers.remove(worker)
-        eintr = 0
         for line in worker.lines():
             must(not line.startswith("ODD"), "a program says: %s", line)
             if line.startswith("EINTR"):
-                eintr += 1
-                self.count["EINTR"] += 1
+                self.count[line] += 1
                 must(self.options.allow_eintr, "a program says: %s", line)
         worker.log.close()
 
