@@ -160,7 +160,7 @@ static const struct ctl_verb {
     { "stats", "", "stats", "counters", print_fields },
     { "audit", "", "audit", "check every invariant; exit status 1 if one is violated", print_audit },
     { "domain suspend", "D", "domain-suspend", "domain suspend N: it goes on under another id, as after save and restore", print_fields },
-    { "limit", "DWV", "limit", "limit N grant_frames|maptrack_frames|gntalloc|gntdev VALUE: change a limit", print_nothing },
+    { "limit", "DWV", "limit", "limit N grant_frames|maptrack_frames|gntalloc|gntdev|privcmd_unrestricted VALUE: change a limit", print_nothing },
     { "fault add", "J", "fault-add", "fault add RULE: a fault rule, as JSON", print_fields },
     { "fault list", "", "fault-list", "fault rules, and how often they fired", print_list },
     { "fault remove", "I", "fault-remove", "fault remove ID: take one away", print_nothing },

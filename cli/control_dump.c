@@ -50,9 +50,10 @@ json_object *dump_domain(struct machine *m, struct domain *d)
     add_text(object, "profile", d->profile->name);
     add_text(object, "state", d->dead ? "dead" : "alive");
     add_int(object, "open_files", d->open_files);
+    if (d->dead)
+        return object;           /* the number may be another domain's */
     add_domain_info(object, m, d->id);
-    if (!d->dead)
-        add_int(object, "deferred", gnttab_nr_deferred(d->kernel));
+    add_int(object, "deferred", gnttab_nr_deferred(d->kernel));
     return object;
 }
 
@@ -66,6 +67,19 @@ json_object *dump_outside(struct machine *m, const struct outside *o)
     add_text(object, "state", "alive");
     add_int(object, "open_files", 0);
     add_domain_info(object, m, o->id);
+    return object;
+}
+
+/* Dead, but others still hold frames of it. */
+json_object *dump_dying(struct machine *m, domid_t id)
+{
+    json_object *object = json_object_new_object();
+
+    add_int(object, "domain", id);
+    add_text(object, "profile", "-");
+    add_text(object, "state", "dying");
+    add_int(object, "open_files", 0);
+    add_domain_info(object, m, id);
     return object;
 }
 

@@ -207,7 +207,7 @@ static json_object *verb_clock_advance(struct request *request)
 
 static json_object *verb_limit(struct request *request)
 {
-    static const char *const names[] = { "grant_frames", "maptrack_frames", "gntalloc", "gntdev" };
+    static const char *const names[] = { "grant_frames", "maptrack_frames", "gntalloc", "gntdev", "privcmd_unrestricted" };
     struct machine *m = request->machine;
     const char *what;
     struct domain *d;
@@ -219,7 +219,7 @@ static json_object *verb_limit(struct request *request)
     if (!control_domid(request, &id) || !control_int(request, "value", -1, 0, INT32_MAX, &value))
         return NULL;
     if (!json_object_object_get_ex(request->args, "what", &json))
-        return control_refuse(request, "\"what\" is missing: grant_frames, maptrack_frames, gntalloc or gntdev");
+        return control_refuse(request, "\"what\" is missing: grant_frames, maptrack_frames, gntalloc, gntdev or privcmd_unrestricted");
     d = machine_domain(m, id);
     if (!d)
         return control_no_domain(request, id);
@@ -232,8 +232,11 @@ static json_object *verb_limit(struct request *request)
         rc = kernel_param_set(d->kernel, "xen_gntalloc/limit", value);
     else if (what && !strcmp(what, names[3]))
         rc = kernel_param_set(d->kernel, "xen_gntdev/limit", value);
+    else if (what && !strcmp(what, names[4]))
+        rc = kernel_param_set(d->kernel, "xen_privcmd/unrestricted", value);
     else
-        return control_refuse(request, "there is no limit '%.64s': use grant_frames, maptrack_frames, gntalloc or gntdev", what);
+        return control_refuse(request, "there is no limit '%.64s': use grant_frames, maptrack_frames, gntalloc, gntdev or "
+                              "privcmd_unrestricted", what);
     if (rc == -EBUSY)
         return control_refuse(request, "domain %u uses more than %" PRId64 " of its %s already", id, value, what);
     if (rc)

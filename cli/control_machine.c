@@ -39,11 +39,16 @@ static bool exists(struct machine *m, domid_t id)
 static json_object *verb_domain_list(struct request *request)
 {
     json_object *list = json_object_new_array();
+    struct machine *m = request->machine;
 
-    for (struct domain *d = request->machine->domains; d; d = d->next)
-        json_object_array_add(list, dump_domain(request->machine, d));
-    for (const struct outside *o = request->machine->outsiders; o; o = o->next)
-        json_object_array_add(list, dump_outside(request->machine, o));
+    for (struct domain *d = m->domains; d; d = d->next)
+        if (!d->dead || hv_domain_state(m->hv, d->id) != 1)
+            json_object_array_add(list, dump_domain(m, d));
+    for (const struct outside *o = m->outsiders; o; o = o->next)
+        json_object_array_add(list, dump_outside(m, o));
+    for (int id = hv_domain_next(m->hv, 0); id >= 0; id = hv_domain_next(m->hv, id + 1))
+        if (hv_domain_state(m->hv, (domid_t)id) == 1)
+            json_object_array_add(list, dump_dying(m, (domid_t)id));
     return list;
 }
 
@@ -58,16 +63,17 @@ static json_object *create_error(struct request *request, domid_t id, int rc)
 
 static json_object *verb_domain_create(struct request *request)
 {
+    int64_t grant_frames, maptrack_frames, version, unrestricted;
     struct domain_options options;
-    int64_t grant_frames, maptrack_frames, version;
     domid_t id;
     int rc;
 
     if (!control_domid(request, &id) || !get_profile(request, &options.profile) ||
         !control_int(request, "grant_frames", -1, -1, INT32_MAX, &grant_frames) ||
         !control_int(request, "maptrack_frames", -1, -1, INT32_MAX, &maptrack_frames) ||
-        !control_int(request, "grant_version", 0, 0, 2, &version))
+        !control_int(request, "grant_version", 0, 0, 2, &version) || !control_int(request, "privcmd_unrestricted", 0, 0, 1, &unrestricted))
         return NULL;
+    options.privcmd_unrestricted = unrestricted;
     options.grant_frames = (int32_t)grant_frames;
     options.maptrack_frames = (int32_t)maptrack_frames;
     options.grant_version = (unsigned)version;

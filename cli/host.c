@@ -112,6 +112,8 @@ int host_machine(const struct host_config *config)
         .profile = options->profile ? kernel_profile_find(options->profile) : NULL,
         .verbose = options->verbose,
         .seed = options->seed,
+        .grant_frames = options->grant_frames,
+        .maptrack_frames = options->maptrack_frames,
         .virtual_clock = options->clock && strcmp(options->clock, "real"),
     };
     struct control *control = NULL;

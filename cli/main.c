@@ -7,9 +7,9 @@
 #include "cli.h"
 
 const struct command commands[] = {
-    { "run", cmd_run, "[--domain N] [--profile NAME] [--way WAY] [--seed N] [--clock MODE] [--fault FILE] [--trace FILE] [--verbose] -- CMD...",
+    { "run", cmd_run, "[--domain N] [--profile NAME] [--way WAY] [--seed N] [--gnttab-max-frames N] [--gnttab-max-maptrack-frames N] [--clock MODE] [--fault FILE] [--trace FILE] [--verbose] -- CMD...",
       "Run a command as a process of a domain of a private machine, for as long as it lives" },
-    { "serve", cmd_serve, "--dir DIR [--profile NAME] [--way WAY] [--seed N] [--clock MODE] [--fault FILE] [--trace FILE] [--owner PID] [--verbose]", "Run a machine that stays, until interrupted or told to shut down" },
+    { "serve", cmd_serve, "--dir DIR [--profile NAME] [--way WAY] [--seed N] [--gnttab-max-frames N] [--gnttab-max-maptrack-frames N] [--clock MODE] [--fault FILE] [--trace FILE] [--owner PID] [--verbose]", "Run a machine that stays, until interrupted or told to shut down" },
     { "exec", cmd_exec, "--dir DIR [--domain N] [--profile NAME] [--way WAY] -- CMD...",
       "Run a command as a process of a domain (created if new) of the machine at DIR" },
     { "ctl", cmd_ctl, "--dir DIR [--json] VERB...", "Look into and steer the machine at DIR" },

@@ -11,6 +11,7 @@
 #include <gntsim/kernel.h>
 
 #include "cli.h"
+#include "machine.h"
 
 static const struct option_row {
     unsigned flag;
@@ -23,6 +24,10 @@ static const struct option_row {
     { OPT_JSON, { "json", no_argument, NULL, OPT_JSON }, "  --json           print JSON" },
     { OPT_OWNER, { "owner", required_argument, NULL, OPT_OWNER }, "  --owner PID      end when this process ends, in whatever way" },
     { OPT_SEED, { "seed", required_argument, NULL, OPT_SEED }, "  --seed N         of everything drawn by lot (default 20261121)" },
+    { OPT_GRANT_FRAMES, { "gnttab-max-frames", required_argument, NULL, OPT_GRANT_FRAMES },
+      "  --gnttab-max-frames N\n                   grant frames that a domain can be created with, as on Xen's command line (default 2048)" },
+    { OPT_MAPTRACK_FRAMES, { "gnttab-max-maptrack-frames", required_argument, NULL, OPT_MAPTRACK_FRAMES },
+      "  --gnttab-max-maptrack-frames N\n                   the same of maptrack frames, of 256 handles each (default 4096)" },
     { OPT_CLOCK, { "clock", required_argument, NULL, OPT_CLOCK }, "  --clock MODE     the machine's time: real (default), virtual, auto" },
     { OPT_FAULT, { "fault", required_argument, NULL, OPT_FAULT }, "  --fault FILE     fault rules, JSON; - is standard input" },
     { OPT_WAY, { "way", required_argument, NULL, OPT_WAY }, "  --way WAY        how programs reach the devices: auto (default: device files, and gntsim's libraries), device, socket" },
@@ -55,6 +60,18 @@ static int parse_pid(const char *text)
     errno = 0;
     value = strtol(text, &end, 10);
     return errno || end == text || *end || value < 1 || value > INT_MAX ? -1 : (int)value;
+}
+
+/* As Xen's command line has them: 1 to MACHINE_MOST_FRAMES. */
+static bool parse_frames(const char *text, unsigned *frames)
+{
+    char *end;
+    unsigned long value;
+
+    errno = 0;
+    value = strtoul(text, &end, 0);
+    *frames = (unsigned)value;
+    return !errno && end != text && !*end && *text != '-' && value && value <= MACHINE_MOST_FRAMES;
 }
 
 static bool parse_seed(const char *text, unsigned long long *seed)
@@ -146,6 +163,11 @@ int options_parse(struct options *options, unsigned allowed, int argc, char **ar
         case OPT_SEED:
             if (!parse_seed(optarg, &options->seed))
                 return usage_error("'%s' is not a seed (1 to 2^64-1)", optarg) + 1;
+            break;
+        case OPT_GRANT_FRAMES:
+        case OPT_MAPTRACK_FRAMES:
+            if (!parse_frames(optarg, c == OPT_GRANT_FRAMES ? &options->grant_frames : &options->maptrack_frames))
+                return usage_error("'%s' is not a number of frames (1 to %u)", optarg, MACHINE_MOST_FRAMES) + 1;
             break;
         case OPT_CLOCK:
             options->clock = optarg;

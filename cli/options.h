@@ -22,6 +22,7 @@ struct options {
     int way;                     /* --way WAY, one of the following; GNTSIM_WAY in the environment if not given */
     int owner;                   /* --owner PID, 0: not given */
     unsigned long long seed;     /* --seed N, 0: not given */
+    unsigned grant_frames, maptrack_frames;     /* --gnttab-max-frames N, --gnttab-max-maptrack-frames N; 0: not given */
     const char *clock;           /* --clock real, virtual or auto; NULL: not given */
     const char *trace;           /* --trace FILE, NULL: not given */
     bool detail, chrome;         /* --detail, --chrome */
@@ -36,8 +37,9 @@ enum {
     OPT_ANYWHERE = 32,           /* options may also follow other arguments */
     OPT_OWNER = 4096, OPT_WAY = 8192,
     OPT_SEED = 1 << 16, OPT_CLOCK = 1 << 17, OPT_FAULT = 1 << 18, OPT_TRACE = 1 << 19,
-    OPT_DETAIL = 1 << 20, OPT_CHROME = 1 << 21, OPT_EXPORT = 1 << 22,
-    OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT | OPT_TRACE,      /* of whoever starts a machine */
+    OPT_DETAIL = 1 << 20, OPT_CHROME = 1 << 21, OPT_EXPORT = 1 << 22, OPT_GRANT_FRAMES = 1 << 23, OPT_MAPTRACK_FRAMES = 1 << 24,
+    OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT | OPT_TRACE | OPT_GRANT_FRAMES |
+                  OPT_MAPTRACK_FRAMES,                   /* of whoever starts a machine */
 };
 
 /* Parses what allowed names. 0: go on; anything else: the exit status + 1 (after --help, or a message). */

@@ -256,6 +256,8 @@ static int open_machine(struct replay *r, const char *path)
     config.nr_frames = (uint64_t)replay_number(args, "frames");
     config.profile = replay_text(args, "profile") ? kernel_profile_find(replay_text(args, "profile")) : NULL;
     config.seed = (uint64_t)replay_number(args, "seed");
+    config.grant_frames = (uint32_t)replay_number(args, "max_grant_frames");
+    config.maptrack_frames = (uint32_t)replay_number(args, "max_maptrack_frames");
     config.virtual_clock = replay_text(args, "clock") && !strcmp(replay_text(args, "clock"), "virtual");
     rc = machine_open_models(&r->machine, &config);
     if (rc)

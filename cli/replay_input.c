@@ -24,6 +24,7 @@ static bool input_create(const struct replay_step *in)
         .grant_frames = (int32_t)replay_number(in->args, "grant_frames"),
         .maptrack_frames = (int32_t)replay_number(in->args, "maptrack_frames"),
         .grant_version = (unsigned)replay_number(in->args, "grant_version"),
+        .privcmd_unrestricted = replay_number(in->args, "privcmd_unrestricted"),
     };
 
     if (options.profile)

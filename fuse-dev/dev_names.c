@@ -16,10 +16,12 @@
 
 static const struct param {
     const char *module, *name, *kernel_name;
+    bool at_boot;                /* Y or N, and not to be written */
 } params[] = {
     { "xen_gntdev", "limit", "xen_gntdev/limit" },
     { "xen_gntalloc", "limit", "xen_gntalloc/limit" },
     { "grant_table", "free_per_iteration", "grant_table/free_per_iteration" },
+    { "xen_privcmd", "unrestricted", "xen_privcmd/unrestricted", true },
 };
 #define NR_PARAMS (sizeof params / sizeof *params)
 
@@ -53,7 +55,7 @@ static void fill_attr(struct dev_fs *fs, fuse_ino_t ino, struct stat *st)
         node_stat(fs, ino, st);
         break;
     case KIND_PARAMETER:
-        st->st_mode = S_IFREG | 0644;
+        st->st_mode = S_IFREG | (params[ino_index(ino)].at_boot ? 0444 : 0644);
         st->st_size = 4096;
         break;
     default:
@@ -288,7 +290,10 @@ void param_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
         fuse_reply_err(req, -rc);
         return;
     }
-    n = snprintf(text, sizeof text, "%" PRId64 "\n", value);
+    if (params[ino_index(ino)].at_boot)
+        n = snprintf(text, sizeof text, "%c\n", value ? 'Y' : 'N');
+    else
+        n = snprintf(text, sizeof text, "%" PRId64 "\n", value);
     if (off >= n)
         fuse_reply_buf(req, NULL, 0);
     else
@@ -303,8 +308,8 @@ void param_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size)
     long long value;
     int rc = -ENODEV;
 
-    if (size >= sizeof text) {
-        fuse_reply_err(req, EINVAL);
+    if (params[ino_index(ino)].at_boot || size >= sizeof text) {
+        fuse_reply_err(req, size >= sizeof text ? EINVAL : EACCES);
         return;
     }
     memcpy(text, buf, size);

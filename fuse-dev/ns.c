@@ -234,6 +234,18 @@ static int build_dev(void)
     return 0;
 }
 
+/* Whose parameters are a domain's own. */
+static const char *const modules[] = { "xen_gntdev", "xen_gntalloc", "grant_table", "xen_privcmd" };
+#define NR_MODULES (sizeof modules / sizeof *modules)
+
+static bool is_ours(const char *module)
+{
+    for (unsigned i = 0; i < NR_MODULES; i++)
+        if (!strcmp(modules[i], module))
+            return true;
+    return false;
+}
+
 /* Module parameters are a comfort: without a /sys the machine works all the same. */
 static void build_modules(void)
 {
@@ -259,8 +271,7 @@ static void build_modules(void)
     while ((entry = readdir(dir))) {
         char link[32 + NAME_MAX], to[32 + NAME_MAX];
 
-        if (entry->d_name[0] == '.' || !strcmp(entry->d_name, "xen_gntdev") || !strcmp(entry->d_name, "xen_gntalloc") ||
-            !strcmp(entry->d_name, "grant_table"))
+        if (entry->d_name[0] == '.' || is_ours(entry->d_name))
             continue;
         snprintf(link, sizeof link, HOST_MODULES "/%s", entry->d_name);
         snprintf(to, sizeof to, "/sys/module/%s", entry->d_name);
@@ -268,9 +279,13 @@ static void build_modules(void)
             continue;
     }
     closedir(dir);
-    if (mkdir("/sys/module/xen_gntdev", 0755) || mkdir("/sys/module/xen_gntalloc", 0755) ||
-        mkdir("/sys/module/grant_table", 0755))
-        return;
+    for (unsigned i = 0; i < NR_MODULES; i++) {
+        char path[64];
+
+        snprintf(path, sizeof path, "/sys/module/%s", modules[i]);
+        if (mkdir(path, 0755))
+            return;
+    }
 }
 
 /*
@@ -341,7 +356,6 @@ struct make_domain {
 /* A thread can have a mount namespace of its own; it lives on in the descriptor. */
 static void *make_domain(void *arg)
 {
-    static const char *const modules[] = { "xen_gntdev", "xen_gntalloc", "grant_table" };
     struct make_domain *make = arg;
     int rc;
 
@@ -350,7 +364,7 @@ static void *make_domain(void *arg)
         return NULL;
     }
     rc = bind(STAGE_FS "/%u%s", make->id, "", "/dev/xen");
-    for (unsigned i = 0; !rc && i < sizeof modules / sizeof *modules; i++) {
+    for (unsigned i = 0; !rc && i < NR_MODULES; i++) {
         char to[64];
 
         snprintf(to, sizeof to, "/sys/module/%s", modules[i]);

@@ -114,6 +114,18 @@ static void insert(struct domain *d)
     *link = d;
 }
 
+/* What is not said is what a toolstack gives, if the host allows that much: it never leaves it to Xen. */
+static void choose_limits(const struct machine *m, struct hv_domain_config *config)
+{
+    const struct hv_profile *usual = &hv_profile_xen_4_17;
+    uint32_t grants = usual->max_grant_frames, maptrack = usual->max_maptrack_frames;
+
+    if (config->max_grant_frames < 0)
+        config->max_grant_frames = (int32_t)(grants < m->xen.max_grant_frames ? grants : m->xen.max_grant_frames);
+    if (config->max_maptrack_frames < 0)
+        config->max_maptrack_frames = (int32_t)(maptrack < m->xen.max_maptrack_frames ? maptrack : m->xen.max_maptrack_frames);
+}
+
 int machine_domain_create_with(struct machine *m, domid_t id, const struct domain_options *options, struct domain **out)
 {
     const struct kernel_profile *profile = options->profile ? options->profile : m->profile;
@@ -125,20 +137,21 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
 
     if (!d || !(space = kernel_pv_space_create()))
         goto fail;
-    trace_domain_create(m, id, &(struct domain_options){ profile, options->grant_frames, options->maptrack_frames,
-                                                         options->grant_version });
+    trace_domain_create(m, id, profile, options);
     *d = (struct domain){ .machine = m, .id = id, .place = choose_place(m, id), .profile = profile, .options = *options, .ns_fd = -1,
                           .root_fd = -1 };
     kernel_domain_config(&domain_config, profile, space);
     domain_config.privileged = id == PRIVILEGED_DOMAIN;
     domain_config.max_grant_frames = options->grant_frames;
     domain_config.max_maptrack_frames = options->maptrack_frames;
+    choose_limits(m, &domain_config);
     rc = hv_domain_create(m->hv, id, &domain_config);
     if (rc)
         goto fail;
     config = (struct kernel_config){ .hv = m->hv, .domid = id, .profile = profile, .now = now,
                                      .timer_changed = on_timer_changed, .log = on_kernel_log, .ctx = d,
-                                     .grant_version = options->grant_version, .hooks = &kernel_hooks };
+                                     .grant_version = options->grant_version, .hooks = &kernel_hooks,
+                                     .privcmd_unrestricted = options->privcmd_unrestricted };
     insert(d);
     rc = kernel_create(&d->kernel, &config, space);
     if (rc) {
@@ -242,6 +255,7 @@ int machine_outside_create(struct machine *m, struct outside *o, const struct hv
     int rc;
 
     own.privileged = o->id == PRIVILEGED_DOMAIN;
+    choose_limits(m, &own);
     rc = hv_domain_create(m->hv, o->id, &own);
     if (rc)
         return rc;

@@ -19,6 +19,7 @@ struct domain_options {
     const struct kernel_profile *profile;    /* NULL: the machine's */
     int32_t grant_frames, maptrack_frames;   /* limits; -1: the default */
     unsigned grant_version;                  /* that its kernel chooses: 1 or 2; 0: its own choice */
+    bool privcmd_unrestricted;               /* xen_privcmd.unrestricted on its kernel's command line */
 };
 
 struct domain {

@@ -235,6 +235,9 @@ static void set_up(struct machine *m, const struct machine_config *config)
                            .profile = config->profile ? config->profile : &kernel_profile_pv,
                            .verbose = config->verbose, .no_devices = config->no_devices, .libraries = config->libraries,
                            .seed = config->seed ? config->seed : MACHINE_DEFAULT_SEED, .user_ns_fd = -1, .timer_fd = -1 };
+    m->xen = hv_profile_xen_4_17;
+    m->xen.max_grant_frames = config->grant_frames ? config->grant_frames : MACHINE_DEFAULT_GRANT_FRAMES;
+    m->xen.max_maptrack_frames = config->maptrack_frames ? config->maptrack_frames : MACHINE_DEFAULT_MAPTRACK_FRAMES;
     clock_start(&m->clock, config->virtual_clock);
     pthread_mutex_init(&m->lock, NULL);
 }
@@ -242,7 +245,7 @@ static void set_up(struct machine *m, const struct machine_config *config)
 /* In the memory that is there. */
 static int make_models(struct machine *m)
 {
-    struct hv_config config = { .memory = m->memory, .nr_frames = m->nr_frames, .hook_ctx = m,
+    struct hv_config config = { .memory = m->memory, .nr_frames = m->nr_frames, .profile = &m->xen, .hook_ctx = m,
                                 .hooks = { .upcall = on_upcall, .crashed = on_crash, .inject = on_hypercall,
                                            .memory_grows = on_memory_grows } };
     int rc = hv_create(&m->hv, &config);

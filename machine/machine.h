@@ -94,12 +94,17 @@ struct machine_way {
 #define MACHINE_MAX_WAYS 2
 
 #define MACHINE_DEFAULT_SEED 20261121u
+/* gnttab_max_frames and gnttab_max_maptrack_frames of a host that is configured for many grants (Qubes OS), and what can be asked for. */
+#define MACHINE_DEFAULT_GRANT_FRAMES 2048u
+#define MACHINE_DEFAULT_MAPTRACK_FRAMES 4096u
+#define MACHINE_MOST_FRAMES 65536u
 
 struct machine_config {
     uint64_t nr_frames;          /* 0: 1 GiB worth */
     const struct kernel_profile *profile;   /* of domains created without one; NULL: pv */
     bool verbose;
     uint64_t seed;               /* of everything that is drawn by lot; 0: MACHINE_DEFAULT_SEED */
+    uint32_t grant_frames, maptrack_frames;     /* at most in a domain, as Xen's command line says; 0: the machine's defaults */
     bool virtual_clock;
     const char *no_devices;      /* why fuse-dev's is not among the ways; stays the caller's */
     bool libraries;              /* its programs get gntsim's libraries beside the device files, unless they are told otherwise */
@@ -109,6 +114,7 @@ struct machine_config {
 struct machine {
     pthread_mutex_t lock;
     struct hv *hv;
+    struct hv_profile xen;       /* its hypervisor */
     void *memory;
     uint64_t nr_frames;
     const struct kernel_profile *profile;

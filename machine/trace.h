@@ -57,7 +57,7 @@ void trace_done(struct machine *m, const struct kernel_point *point, long result
 void trace_user(struct machine *m, const struct kernel_point *point, enum kernel_user op, const void *data, size_t size,
                 const struct vma *vma, int rc);
 /* Inputs that are no calls. */
-void trace_domain_create(struct machine *m, domid_t id, const struct domain_options *options);
+void trace_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, const struct domain_options *options);
 void trace_domain_destroy(struct machine *m, domid_t id);
 void trace_domain_suspend(struct machine *m, domid_t id, domid_t as, unsigned grant_version);
 void trace_timers(struct machine *m, domid_t id);

@@ -305,12 +305,14 @@ void trace_machine(struct machine *m)
     line_field_string(line, "profile", m->profile->name);
     line_field_unsigned(line, "frames", m->nr_frames);
     line_field_unsigned(line, "seed", m->seed);
+    line_field_unsigned(line, "max_grant_frames", m->xen.max_grant_frames);
+    line_field_unsigned(line, "max_maptrack_frames", m->xen.max_maptrack_frames);
     line_field_string(line, "clock", m->clock.is_virtual && !m->clock.was_real ? "virtual" : "real");
     line_text(line, "}");
     trace_end(m, false);
 }
 
-void trace_domain_create(struct machine *m, domid_t id, const struct domain_options *options)
+void trace_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, const struct domain_options *options)
 {
     struct line *line;
 
@@ -319,10 +321,12 @@ void trace_domain_create(struct machine *m, domid_t id, const struct domain_opti
     line = trace_begin(m, id, 0, "domain_create");
     line_key(line, "args");
     line_text(line, "{");
-    line_field_string(line, "profile", options->profile->name);
+    line_field_string(line, "profile", profile->name);
     line_field(line, "grant_frames", options->grant_frames);
     line_field(line, "maptrack_frames", options->maptrack_frames);
     line_field_unsigned(line, "grant_version", options->grant_version);
+    if (options->privcmd_unrestricted)
+        line_field(line, "privcmd_unrestricted", 1);
     line_text(line, "}");
     trace_end(m, false);
 }

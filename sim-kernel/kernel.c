@@ -45,6 +45,7 @@ int kernel_create(struct kernel **out, const struct kernel_config *config, struc
     k->gntdev.limit = k->profile->gntdev_limit;
     k->gntalloc.limit = k->profile->gntalloc_limit;
     k->gntalloc.last = &k->gntalloc.first;
+    k->unrestricted = config->privcmd_unrestricted;
     /* A guest knows how much memory it can have, and that beyond it are only holes. */
     k->first_slot_gfn = info.max_pages;
     rc = -EINVAL;
@@ -311,6 +312,16 @@ static void set_free_per_iteration(struct kernel *k, int64_t value)
     k->gnttab.free_per_iteration = (uint32_t)value;
 }
 
+static int64_t get_unrestricted(const struct kernel *k)
+{
+    return k->unrestricted;
+}
+
+static void set_unrestricted(struct kernel *k, int64_t value)
+{
+    k->unrestricted = value;
+}
+
 static const struct param {
     const char *name;
     int64_t min, max;
@@ -320,6 +331,7 @@ static const struct param {
     { "xen_gntalloc/limit", INT32_MIN, INT32_MAX, get_gntalloc_limit, set_gntalloc_limit },
     { "xen_gntdev/limit", 0, UINT32_MAX, get_gntdev_limit, set_gntdev_limit },
     { "grant_table/free_per_iteration", 0, UINT32_MAX, get_free_per_iteration, set_free_per_iteration },
+    { "xen_privcmd/unrestricted", 0, 1, get_unrestricted, set_unrestricted },
 };
 
 static const struct param *param_find(const char *name)

@@ -48,6 +48,7 @@ struct kernel {
     const struct kernel_profile *profile;
     struct kernel_config config;
     bool privileged;
+    bool unrestricted;                      /* privcmd files of an unprivileged domain are opened so */
     bool dead;                              /* the domain is gone: no hypercalls, none of its memory */
     bool destroyed;                         /* kernel_destroy was called: freed when no call is active */
     unsigned generation;                    /* how often it was migrated: handles of an earlier one are none */

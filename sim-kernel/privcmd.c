@@ -145,11 +145,12 @@ static long privcmd_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct 
 static int privcmd_open(struct file *file)
 {
     struct privcmd_file *priv = calloc(1, sizeof *priv);
+    const struct kernel *k = file->kernel;
 
     if (!priv)
         return -ENOMEM;
-    /* Only the initial domain's processes may do what they like; others may serve one target, and there is none. */
-    priv->domid = file->kernel->profile->privcmd_restricted && !file->kernel->privileged ? NO_TARGET : UNRESTRICTED;
+    /* Only the initial domain's processes may do what they like, unless the kernel was booted so; others may serve one target, and there is none. */
+    priv->domid = k->profile->privcmd_restricted && !k->privileged && !k->unrestricted ? NO_TARGET : UNRESTRICTED;
     file->priv = priv;
     return 0;
 }

@@ -90,11 +90,11 @@ class Domain:
 
     def suspend(self, *, as_id: Optional[int] = None, grant_version: Optional[int] = None) -> Domain:
         """Suspends and resumes it, perhaps with another number or grant table version. The domain as it is afterwards."""
-        self.call("domain-suspend", **{"as": as_id, "grant_version": grant_version})
-        return Domain(self.machine, self.id if as_id is None else as_id)
+        now = self.call("domain-suspend", **{"as": as_id, "grant_version": grant_version})
+        return Domain(self.machine, now["domain"])
 
     def limit(self, what: str, value: int) -> None:
-        """Sets "grant_frames", "maptrack_frames", "gntalloc" or "gntdev"."""
+        """Sets "grant_frames", "maptrack_frames", "gntalloc", "gntdev", or "privcmd_unrestricted" (0 or 1)."""
         self.call("limit", what=what, value=value)
 
     def page_out(self, ref: int) -> None:

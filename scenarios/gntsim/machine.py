@@ -63,6 +63,7 @@ class Machine:
     profile: the guest kernel of its domains ("pv", "pvh", "legacy"). seed: for faults with a probability, and for adversaries.
     clock: "real", "virtual" (stands still until clock.advance) or "auto" (virtual, and jumps to the next deadline when somebody
     waits for it). way: "device", "socket" or "auto". trace: a file that gets the trace. program: the gntsim command.
+    gnttab_max_frames, gnttab_max_maptrack_frames: what a domain can be created with at most, as on Xen's command line.
     """
 
     _server: Optional[subprocess.Popen[bytes]]
@@ -71,7 +72,8 @@ class Machine:
     _pump: Optional[Pump]
 
     def __init__(self, *, profile: Optional[str] = None, seed: Optional[int] = None, clock: str = "auto", way: Optional[str] = None,
-                 trace: Optional[str | os.PathLike[str]] = None, program: Optional[str] = None, verbose: bool = False):
+                 trace: Optional[str | os.PathLike[str]] = None, program: Optional[str] = None, verbose: bool = False,
+                 gnttab_max_frames: Optional[int] = None, gnttab_max_maptrack_frames: Optional[int] = None):
         self._begin(way)
         if clock not in CLOCKS:
             raise Error("clock=%r: use one of %s" % (clock, ", ".join(CLOCKS)))
@@ -81,7 +83,8 @@ class Machine:
         sweep(self.dir)
         argv = [self.program, "serve", "--dir", self.dir, "--owner", str(os.getpid())]
         for option, value in (("--profile", profile), ("--seed", seed), ("--clock", clock),
-                              ("--trace", trace), ("--way", way)):
+                              ("--trace", trace), ("--way", way), ("--gnttab-max-frames", gnttab_max_frames),
+                              ("--gnttab-max-maptrack-frames", gnttab_max_maptrack_frames)):
             if value is not None:
                 argv += [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]
         if verbose:
@@ -153,15 +156,16 @@ class Machine:
     # ---- Domains and programs
 
     def domain(self, number: int, *, profile: Optional[str] = None, grant_frames: Optional[int] = None,
-               maptrack_frames: Optional[int] = None, grant_version: Optional[int] = None) -> Domain:
+               maptrack_frames: Optional[int] = None, grant_version: Optional[int] = None,
+               privcmd_unrestricted: Optional[bool] = None) -> Domain:
         """A domain; it is created if it is new. Naming another profile than it has is an error."""
         for row in self.domains():
-            if row["domain"] == number:
+            if row["domain"] == number and row.get("state", "alive") == "alive":
                 if profile and row["profile"] != profile:
                     raise Error("domain %d exists with profile %s: a profile is chosen when a domain is created" % (number, row["profile"]))
                 return Domain(self, number)
         self.call("domain-create", domain=number, profile=profile, grant_frames=grant_frames, maptrack_frames=maptrack_frames,
-                  grant_version=grant_version)
+                  grant_version=grant_version, privcmd_unrestricted=None if privcmd_unrestricted is None else int(privcmd_unrestricted))
         return Domain(self, number)
 
     def domains(self) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 """Module parameters, as a program of a domain finds them below /sys/module."""
 import pytest
 
+from control import Control
+
 PARAMETERS = {"xen_gntdev/parameters/limit": "65536", "xen_gntalloc/parameters/limit": "1024",
               "grant_table/parameters/free_per_iteration": "10"}
 
@@ -44,6 +46,24 @@ def test_a_dead_domains_parameters_are_gone(machine):
     holder.wait(60)
     machine.must("domain", "create", 1)
     assert shell(machine, 1, "cat /sys/module/xen_gntdev/parameters/limit").stdout == "65536\n"
+
+
+def test_privcmd_is_unrestricted_where_its_kernel_was_booted_so(machine):
+    control = Control(machine)
+    path, probe = "/sys/module/xen_privcmd/parameters/unrestricted", "0 %s %s" % (0x305000, "00" * 48)
+    control.domain_create(domain=1)
+    control.domain_create(domain=2, privcmd_unrestricted=1)
+    assert [shell(machine, domain, "cat " + path).stdout for domain in (1, 2)] == ["N\n", "Y\n"]
+    assert shell(machine, 1, "echo 1 > " + path).returncode != 0, "not once it runs"
+    restricted, free = machine.new(1), machine.new(2)
+    for agent, answer in ((restricted, "EPERM"), (free, "ENOSYS")):
+        assert agent.error("ioctl", agent.open("privcmd"), *probe.split()[1:]) == answer
+    # A test may change it all the same, for what is opened then.
+    control.limit(domain=1, what="privcmd_unrestricted", value=1)
+    assert restricted.error("ioctl", restricted.open("privcmd"), *probe.split()[1:]) == "ENOSYS"
+    assert "not a possible value" in control.refused("limit", domain=1, what="privcmd_unrestricted", value=2)
+    assert shell(machine, 1, "cat " + path).stdout == "Y\n"
+    control.close()
 
 
 def test_the_limit_acts_at_once(machine):

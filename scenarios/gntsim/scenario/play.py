@@ -15,6 +15,7 @@ from ..machine import Machine
 from ..process import Process, describe_exit
 from ..tempdir import temporary_directory
 from ..trace import Event
+from . import words
 from .cases import Case, Options, substitute
 from .places import Path
 
@@ -119,7 +120,7 @@ class Play:
     def create_domain(self, name: str) -> None:
         row = self.data["domains"][name]
         self.machine.call("domain-create", domain=row["id"], profile=self.value(row.get("profile", self.case.profile)),
-                          **{key: self.value(row.get(key)) for key in ("grant_frames", "maptrack_frames", "grant_version")})
+                          **{key: self.value(row.get(key)) for key in words.DOMAIN_OPTIONS})
 
     def events(self, start: int = 0) -> list[Event]:
         """The trace with names instead of numbers that differ from run to run."""

@@ -415,7 +415,7 @@ SCENARIO: dict[str, Check] = {
 }
 VARIANT: dict[str, Check] = {"description": text, "vars": table_of(anything), "fails": regex}
 DOMAIN: dict[str, Check] = {"id": domid, "profile": PROFILE, "grant_frames": natural, "maptrack_frames": natural,
-                            "grant_version": natural, "create": boolean}
+                            "grant_version": natural, "privcmd_unrestricted": natural, "create": boolean}
 PROGRAM: dict[str, Check] = {"command": list_of(argument, 1), "domain": domain, "env": table_of(argument), "directory": argument}
 LIMIT: dict[str, Check] = {"domain": domain, "what": one_of(*words.LIMITS), "from": natural,
                            "to": natural}

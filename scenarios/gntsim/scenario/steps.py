@@ -11,6 +11,7 @@ from typing import Any, Callable
 from ..errors import Ended, Error, Refused
 from ..process import describe_exit
 from ..trace import agrees, amount, missing, select
+from . import words
 from .cases import find_program, values
 from .places import Path
 from .play import BAD_VALUE, Failed, Play
@@ -224,7 +225,7 @@ def create(play: Play, step: Step) -> None:
     name = play.value(step["create"])
     if name in play.data.get("domains", {}):
         row = play.data["domains"][name]
-        arguments = {key: play.value(row.get(key)) for key in ("grant_frames", "maptrack_frames", "grant_version")}
+        arguments = {key: play.value(row.get(key)) for key in words.DOMAIN_OPTIONS}
         ask(play, step, "domain-create", {"domain": row["id"], "profile": play.value(row.get("profile", play.case.profile)), **arguments})
     else:
         ask(play, step, "domain-create", {"domain": play.domain_id(name), "profile": play.case.profile})

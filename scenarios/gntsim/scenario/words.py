@@ -22,7 +22,8 @@ STATUSES = (
     "okay", "general_error", "bad_domain", "bad_gntref", "bad_handle", "bad_virt_addr", "bad_dev_addr", "no_device_space",
     "permission_denied", "bad_page", "bad_copy_arg", "address_too_big", "eagain", "no_space",
 )
-LIMITS = ("grant_frames", "maptrack_frames", "gntalloc", "gntdev")
+DOMAIN_OPTIONS = ("grant_frames", "maptrack_frames", "grant_version", "privcmd_unrestricted")
+LIMITS = ("grant_frames", "maptrack_frames", "gntalloc", "gntdev", "privcmd_unrestricted")
 ADVERSARIES = ("rewrite-entries", "flip", "stale", "guess", "flood")
 ADVERSARY_KEYS = ("domain", "kind", "id", "n", "seed", "steps", "thread", "first", "last", "page", "mapping", "ref", "offset", "words",
                   "values", "granter", "port", "burst")

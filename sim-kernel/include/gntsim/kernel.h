@@ -157,6 +157,7 @@ struct kernel_config {
     void (*timer_changed)(void *ctx);
     void (*log)(void *ctx, const char *line);   /* what a real kernel would print; may be NULL */
     void *ctx;
+    bool privcmd_unrestricted;             /* boot parameter xen_privcmd.unrestricted */
     unsigned grant_version;                /* boot parameter grant_table.version: 1 or 2; 0: the kernel chooses (1) */
     const struct kernel_hooks *hooks;      /* NULL: none, which costs nothing to speak of */
 };
@@ -210,7 +211,7 @@ uint64_t kernel_next_timer(const struct kernel *k);
 void kernel_run_timers(struct kernel *k);
 
 /* Module parameters, as under /sys/module: "xen_gntalloc/limit", "xen_gntdev/limit",
- * "grant_table/free_per_iteration". -ENOENT, -ERANGE, -EINVAL (negative, where the parameter is unsigned). */
+ * "grant_table/free_per_iteration", "xen_privcmd/unrestricted" (0 or 1, of files that are opened from then on). -ENOENT, -ERANGE, -EINVAL (negative, where the parameter is unsigned). */
 int kernel_param_get(const struct kernel *k, const char *name, int64_t *value);
 int kernel_param_set(struct kernel *k, const char *name, int64_t value);
 

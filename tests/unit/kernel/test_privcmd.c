@@ -418,6 +418,28 @@ static void destroyed_in_the_middle(void)
     }
 }
 
+static void unrestricted_by_its_parameter(void)
+{
+    privcmd_hypercall_t call = { .op = __HYPERVISOR_sched_op };
+    struct file *before, *after;
+    int64_t value;
+
+    world_up();
+    before = open_dev(1, "privcmd");
+    EQ(kernel_param_get(w.k[1], "xen_privcmd/unrestricted", &value), 0);
+    EQ(value, 0);
+    EQ(kernel_param_set(w.k[1], "xen_privcmd/unrestricted", 2), -ERANGE);
+    EQ(kernel_param_set(w.k[1], "xen_privcmd/unrestricted", 1), 0);
+    after = open_dev(1, "privcmd");
+    EQ(do_ioctl(before, IOCTL_PRIVCMD_HYPERCALL, &call), w.profile->privcmd_restricted ? -EPERM : -ENOSYS);
+    EQ(do_ioctl(after, IOCTL_PRIVCMD_HYPERCALL, &call), -ENOSYS);
+    EQ(do_ioctl(after, IOCTL_PRIVCMD_RESTRICT, &(domid_t){ 5 }), 0);
+    EQ(do_ioctl(after, IOCTL_PRIVCMD_HYPERCALL, &call), -EPERM);
+    close_dev(before);
+    close_dev(after);
+    world_down();
+}
+
 static const struct test_case cases[] = {
     { "a process issues single grant-table operations and gets the hypervisor's results", single_operations },
     { "a process asks for its domain's status frames", status_frames },
@@ -434,6 +456,7 @@ static const struct test_case cases[] = {
     { "in an unprivileged domain the files are restricted from the start, where the kernel is recent",
       in_an_unprivileged_domain },
     { "a domain destroyed during a hypercall's preparation is ENODEV", destroyed_in_the_middle },
+    { "a file of an unprivileged domain is unrestricted if the parameter says so when it is opened", unrestricted_by_its_parameter },
     { NULL, NULL },
 };
 const struct test_suite suite_privcmd = { "privcmd", "pv pvh legacy", cases };
