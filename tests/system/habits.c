@@ -28,6 +28,7 @@
 #include <xen/xen.h>
 #include <xenevtchn.h>
 #include <xengnttab.h>
+#include <xentoolcore.h>
 
 #define PAGE 4096u
 #define must(what) do { if (!(what)) { printf("line %d: %s: %s\n", __LINE__, #what, strerror(errno)); exit(1); } } while (0)
@@ -161,6 +162,21 @@ static void becomes_a_daemon(void)
     use_all();
 }
 
+/* A child that has used the parent's handles, against the rules, and restricts itself then. */
+static void is_restricted_in_a_child(void)
+{
+    int status;
+
+    if (!fork()) {
+        use_all();
+        must(!xentoolcore_restrict_all((domid_t)(domid + 1)));
+        must(!xengnttab_map_grant_ref(gnt, domid, 8, PROT_READ) && errno == ENOTTY);
+        exit(0);
+    }
+    must(wait(&status) > 0 && !status);
+    use_all();
+}
+
 /* ---- Signals ---------------------------------------------------------------------------------- */
 
 static volatile int ticks;
@@ -258,6 +274,7 @@ static const struct habit {
     { "has-few-descriptors", has_few_descriptors },
     { "changes-its-root", changes_its_root },
     { "becomes-a-daemon", becomes_a_daemon },
+    { "is-restricted-in-a-child", is_restricted_in_a_child },
     { "has-a-timer", has_a_timer },
     { "jumps-out", jumps_out },
     { "locks-itself-in", locks_itself_in },

@@ -299,6 +299,7 @@ class Machine:
 
     def ctl(self, *words, **more):
         """As whoever serves it."""
+        more.setdefault("env", self.env)
         return gntsim("ctl", "--dir", self.dir, *words, command=self.gntsim, **more)
 
     def must(self, *words):

@@ -14,7 +14,8 @@ from harness import GNTSIM, gntsim, library_kind
 
 OURS = str((Path(GNTSIM).resolve().parent / "libgnttab").resolve())
 PROFILES = ["pv", "pvh", "legacy"]
-HABITS = ["closes-what-it-does-not-know", "closes-everything", "becomes-a-daemon", "has-a-timer", "jumps-out", "locks-itself-in", "uses"]
+HABITS = ["closes-what-it-does-not-know", "closes-everything", "becomes-a-daemon", "is-restricted-in-a-child", "has-a-timer", "jumps-out",
+          "locks-itself-in", "uses"]
 no_sanitizer = pytest.mark.skipif(library_kind() != "dynamic", reason="the libraries have a sanitizer: programs without get device files alone")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user cannot")
 
