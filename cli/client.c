@@ -208,6 +208,9 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
         return fail("cannot install the seccomp filter: %s; `gntsim doctor` says what is missing", strerror(-listener));
     request = json_object_new_object();
     json_object_object_add(request, "verb", json_object_new_string("supervise"));
+    /* So that the machine knows that the domain which it gave us is the one that we joined, and lives. */
+    if (ns_number())
+        json_object_object_add(request, "ns", json_object_new_uint64(ns_number()));
     /* Closed even if nobody gets it: were it open, what the filter reports would wait for ever, our own exit's calls as well. */
     reply = client_call(fd, request, listener, NULL, 0);
     if (!reply)

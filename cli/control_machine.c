@@ -325,8 +325,12 @@ static bool is_listener(int fd)
 static json_object *verb_supervise(struct request *request)
 {
     struct wire *wire = request->wire;
+    json_object *ns;
     int rc;
 
+    /* Its end kills the programs that it finds in the namespace. This one may have come there later. */
+    if (json_object_object_get_ex(request->args, "ns", &ns) && !fuse_way_serves(request->machine, json_object_get_uint64(ns)))
+        return control_refuse(request, "the domain ended while its program was being started");
     if (wire->nr_fds && !is_listener(wire->fds[wire->nr_fds - 1]))
         return control_refuse(request, "cannot supervise: what came with the request is no listener of a seccomp filter");
     if (!wire->nr_fds)

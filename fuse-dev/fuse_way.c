@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "attendant.h"
@@ -148,6 +149,16 @@ int fuse_way_make_domain(struct machine *m, domid_t id, int *root_fd)
     attendant_ask(m, make_domain, (uint64_t[2]){ id }, &answer);
     *root_fd = answer.fds[1];
     return answer.rc ? answer.rc : answer.fds[0];
+}
+
+bool fuse_way_serves(struct machine *m, uint64_t number)
+{
+    struct stat ns;
+
+    for (const struct domain *d = m->domains; d; d = d->next)
+        if (d->ns_fd >= 0 && !fstat(d->ns_fd, &ns) && ns.st_ino == number)
+            return true;
+    return false;
 }
 
 const struct machine_way fuse_way = {

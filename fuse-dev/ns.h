@@ -7,6 +7,7 @@
 #define GNTSIM_FUSE_DEV_NS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <gntsim/hv.h>
 
@@ -34,6 +35,8 @@ int ns_make_domain(domid_t id, int *root_fd);
  * served file system: a process in the middle of a request dies when it is answered. */
 void ns_kill_all(int ns_fd, bool wait);
 
+/* The number of the calling process's mount namespace, 0 if it is not known. */
+uint64_t ns_number(void);
 /* The root directory of the calling process, as text. 0 or negative errno. */
 #define NS_ROOT_NAME 128
 int ns_root_name(char name[NS_ROOT_NAME]);

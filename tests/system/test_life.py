@@ -73,6 +73,11 @@ def test_domains_end_while_their_programs_map(machine, control, compiled, how):
     machine.quiet()
 
 
+def test_a_program_that_comes_to_its_domain_after_the_domains_end_is_not_supervised(control):
+    """exec says in which namespace it is then. Nobody would kill such a program."""
+    assert "ended while its program was being started" in control.refused("supervise", ns=1)
+
+
 # ---- Servers that are killed
 
 
