@@ -176,6 +176,8 @@ class Storm:
 
     def stop_one(self):
         worker = self.lot.choice(self.workers)
+        if not worker.is_ready():    # it may be on its way into its domain, and is not yet one of those that end with it
+            return
         worker.signal(signal.SIGCONT if worker.stopped else signal.SIGSTOP)
         worker.stopped = not worker.stopped
 

@@ -112,6 +112,17 @@ def test_the_server_makes_no_request_to_its_own_file_system(place, compiled):
     assert not [call for call in own[mounted + 1:] if "FORCE_SYNC" in call or (".gntsim/fs" in call and "DONT_SYNC" not in call)]
 
 
+def test_signals_to_the_attendant_do_nothing_to_its_machine(machine):
+    """Those that a group gets, and the one by which it learns of the server's end, if somebody else sends it."""
+    attendant, = harness.children_of(machine.server.pid)
+    for sig in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(attendant, sig)
+    agent = machine.new(1)
+    _, refs = agent.share(1, 1)
+    agent("unmap", agent.map("rw", 1, *refs))
+    assert attendant in harness.children_of(machine.server.pid)
+
+
 def how_it_ended(program):
     program.wait(harness.PATIENCE)
     program.stdout.close()
