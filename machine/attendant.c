@@ -50,10 +50,8 @@ struct self {
 static bool be_apart(struct self *self)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    sigset_t all, death;
+    sigset_t death;
 
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
     sigemptyset(&death);
     sigaddset(&death, DEATH_SIGNAL);
     /* What a terminal or kill(2) sends to the server's group is not for us. */
@@ -146,6 +144,7 @@ int attendant_start(struct machine *m)
 {
     struct attendant *attendant = calloc(1, sizeof *attendant);
     struct self self = { .machine = m, .server = getpid() };
+    sigset_t all, before;
     int sockets[2], rc;
 
     if (!attendant)
@@ -155,6 +154,9 @@ int attendant_start(struct machine *m)
         free(attendant);
         return rc;
     }
+    /* It gets no signal but by its descriptor, from its first moment on. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     attendant->pid = fork();
     if (!attendant->pid) {
         self.socket = sockets[1];
@@ -162,6 +164,7 @@ int attendant_start(struct machine *m)
         _exit(0);
     }
     rc = attendant->pid < 0 ? -errno : 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     close(sockets[1]);
     attendant->socket = sockets[0];
     if (rc) {

@@ -197,6 +197,8 @@ class Storm:
 
     def suspend(self):
         number = self.lot.choice(self.numbers)
+        # One that is still on its way to this number would find, or make, another domain there.
+        eventually(lambda: all(w.stopped or w.is_ready() for w in self.workers if w.domain == number), "all programs of domain %d have mapped" % number)
         done = self.machine.ctl("--json", "domain", "suspend", number)
         if done.returncode:          # nobody has come to it yet
             return
