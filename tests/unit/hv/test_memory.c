@@ -50,6 +50,7 @@ static void memory_that_has_no_room_is_memory_that_is_not_there(void)
     struct hv_domain_config domain;
     struct hv *hv = NULL;
 
+    memset(memory, 0, 64 * 4096);
     hv_domain_config_init(&domain);
     domain.max_pages = 100;
     EQ(hv_create(&hv, &config), 0);
