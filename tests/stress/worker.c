@@ -32,6 +32,9 @@
 #define GONE_AFTER 400           /* opens in a row that fail, a millisecond apart */
 #define WHOLE_NUMBERS 32u        /* numbers that a suspended domain may have got, from the first on */
 
+/* In every page that a worker shares, behind its bytes. */
+static const unsigned char tag[] = { 'w', 'o', 'r', 'k', 'e', 'r', 's', '\'' };
+
 /* Pages that this worker shares; with them, perhaps, its own mapping of them. */
 struct slot {
     unsigned char *shared, *mapped;
@@ -130,10 +133,20 @@ static bool open_all(struct worker *w)
 
 /* ---- Steps ------------------------------------------------------------------------------------ */
 
+/*
+ * A suspended domain goes on under another number, which its workers guess. Two that take each other's number for their own grant pages to
+ * each other: what they map then is a worker's page, but not the expected one.
+ */
+static bool is_anothers(const unsigned char *behind)
+{
+    return !memcmp(behind, tag, sizeof tag);
+}
+
 static void check(const struct slot *slot)
 {
     for (unsigned i = 0; slot->mapped && i < slot->nr; i++)
-        if (slot->mapped[i * PAGE + 100] != slot->byte || slot->shared[i * PAGE + 100] != slot->byte)
+        if ((slot->mapped[i * PAGE + 100] != slot->byte && !is_anothers(slot->mapped + i * PAGE + 200)) ||
+            slot->shared[i * PAGE + 100] != slot->byte)
             say("ODD bytes differ\n");
 }
 
@@ -151,8 +164,10 @@ static void share(struct worker *w, struct slot *slot)
         failed(w, "share");
         return;
     }
-    for (unsigned i = 0; i < slot->nr; i++)
+    for (unsigned i = 0; i < slot->nr; i++) {
         memset(slot->shared + i * PAGE + 100, (int)slot->byte, 100);
+        memcpy(slot->shared + i * PAGE + 200, tag, sizeof tag);
+    }
 }
 
 static void map(struct worker *w, struct slot *slot)
@@ -225,7 +240,7 @@ static void step_guess(struct worker *w)
 static void step_copy(struct worker *w)
 {
     struct slot *slot = &w->slots[draw(w, NR_SLOTS)];
-    xengnttab_grant_copy_segment_t segment = { .len = 64, .flags = GNTCOPY_source_gref };
+    xengnttab_grant_copy_segment_t segment = { .len = 100, .flags = GNTCOPY_source_gref };
 
     if (!slot->shared)
         return;
@@ -235,7 +250,7 @@ static void step_copy(struct worker *w)
     segment.dest.virt = w->local;
     if (xengnttab_grant_copy(w->gnttab, 1, &segment))
         failed(w, "copy");
-    else if (!segment.status && w->local[0] != slot->byte)
+    else if (!segment.status && w->local[0] != slot->byte && !is_anothers(w->local + 90))
         say("ODD bytes copied\n");
 }
 
