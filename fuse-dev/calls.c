@@ -125,7 +125,7 @@ void finish_decided(struct supervisor *supervisor)
 
     if (read(supervisor->event_fd, &count, sizeof count) < 0)
         return;
-    machine_lock(m);
+    machine_lock_only(m);
     call = supervisor->decided;
     supervisor->decided = NULL;
     for (struct call *c = call; c; c = c->next)
@@ -187,14 +187,22 @@ static void mmap_finish(struct call *call)
 
 static const struct call_kind mmap_call = { mmap_start, mmap_record, mmap_finish };
 
+/* Who will be told of the file's next mmap. */
+static void reported(const struct machine_file *file, struct supervisor *supervisor)
+{
+    if (file->put == put_dev_file)
+        dev_file_mapped_by(file->owner, supervisor);
+}
+
 void handle_mmap(struct notice *notice)
 {
     struct machine_file file;
     bool is_ours;
 
-    if (find_file(notice, (int)notice->args[4], &file, &is_ours))
+    if (find_file(notice, (int)notice->args[4], &file, &is_ours)) {
+        reported(&file, notice->supervisor);
         call_start(notice, &file, &mmap_call);
-    else if (is_ours)
+    } else if (is_ours)
         answer_error(notice, -ENODEV);
     else
         answer_continue(notice);

@@ -58,6 +58,11 @@ struct domain *dev_file_domain(struct dev_file *file)
     return file->domain;
 }
 
+void dev_file_mapped_by(struct dev_file *file, struct supervisor *supervisor)
+{
+    atomic_store(&file->mapper, supervisor);
+}
+
 void dev_file_get(struct dev_file *file)
 {
     file->refs++;

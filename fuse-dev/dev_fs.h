@@ -19,6 +19,7 @@ struct machine;
 struct machine_file;
 struct dev_fs;
 struct dev_file;
+struct supervisor;
 
 /* Mounts at path. Negative errno after a message. */
 int dev_fs_create(struct dev_fs **out, struct machine *m, const char *path);
@@ -45,6 +46,8 @@ void dev_fs_new_nodes(struct dev_fs *fs, domid_t domid);
 struct file *dev_file_kernel(struct dev_file *file);
 struct domain *dev_file_domain(struct dev_file *file);
 void dev_file_get(struct dev_file *file);
+/* Without it: the supervisor that got an mmap of the file, which will probably get the next. */
+void dev_file_mapped_by(struct dev_file *file, struct supervisor *supervisor);
 /* The last reference closes the file in the kernel model. */
 void dev_file_put(struct dev_file *file);
 /* For maps_add: gives the mapping's reference back. */

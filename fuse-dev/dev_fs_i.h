@@ -67,6 +67,7 @@ struct dev_file {
     bool compat;                 /* a 32-bit program was told that it is one */
     bool flushed;                /* a descriptor was closed: the release may be under way */
     struct poller *poller;       /* who waits in poll; NULL: nobody */
+    _Atomic(struct supervisor *) mapper;   /* that reported its last mmap; it may be gone */
     struct async *async;         /* NULL: nobody asked for signals */
     struct dev_file *next, **pprev;
 };
@@ -102,11 +103,14 @@ struct waiting {
     uint64_t id;                 /* 0: not among fs->waiting */
     bool armed;                  /* the kernel model's answer may be given: nobody else needs req any more */
     bool completed;              /* its result is there */
-    bool changing;               /* a thread of dev_result.c will answer */
+    bool changing;               /* a thread of dev_result.c or watch.c will answer */
+    bool precedes_mmap;          /* such an ioctl */
     bool interrupted;            /* by a signal, of which some do nothing to it */
     long result;
     char *buffer;                /* of a read */
     size_t size;
+    struct waiting *next;        /* of those that a supervisor answers */
+    int cpu;                     /* where it was received */
     UT_hash_handle hh;
 };
 
@@ -137,6 +141,8 @@ void waiting_start(struct waiting *call, long (*start)(struct waiting *call, voi
 void waiting_hold(struct waiting *call);
 /* The request to be answered, NULL if it was. */
 fuse_req_t waiting_take(struct waiting *call);
+/* Has a loop look for what is gone, see watch_reap. False: it cannot. */
+bool waiting_look(struct dev_fs *fs);
 /* Ends a waiting read with EINTR if it still waits. */
 void waiting_cancel(struct dev_fs *fs, uint64_t id);
 /* dev_result.c. The following reply, without the lock, and free the call. To an open: it ends at a descriptor from FILTER_MIN_FD on. */

@@ -4,6 +4,11 @@
  * little are reported by the filter instead (filter.h).
  */
 #include <errno.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+#include <xen/sys/gntalloc.h>
+#include <xen/sys/gntdev.h>
 
 #include "dev_fs_i.h"
 #include "filter.h"
@@ -54,5 +59,6 @@ void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fu
     if (!call)
         return;
     call->what = WAITING_IOCTL;
+    call->precedes_mmap = cmd == IOCTL_GNTDEV_MAP_GRANT_REF || cmd == IOCTL_GNTALLOC_ALLOC_GREF;
     waiting_start(call, start_ioctl, &command);
 }

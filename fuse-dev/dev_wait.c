@@ -12,6 +12,7 @@
 #include "dev_fs_i.h"
 #include "loops.h"
 #include "pin.h"
+#include "watch.h"
 
 #define LOOK_NS (20 * 1000 * 1000)
 #define KILL_BIT (1ull << (9 - 1))      /* SIGKILL's, in a mask of signals */
@@ -167,14 +168,30 @@ static bool look_for_killed(void *ctx)
         else
             some = true;
     }
-    if (some)
-        nanosleep(&moment, NULL);
+    nanosleep(&moment, NULL);
     machine_lock_only(fs->machine);
+    some |= watch_reap(fs->machine);
     for (struct waiting *call = fs->waiting; call && !some; call = call->hh.next)
         some = goes_on(call);
     fs->looks_for_killed = some;
     machine_unlock(fs->machine);
     return some;
+}
+
+bool waiting_look(struct dev_fs *fs)
+{
+    bool looks;
+
+    machine_lock_only(fs->machine);
+    looks = fs->looks_for_killed;
+    fs->looks_for_killed = true;
+    machine_unlock(fs->machine);
+    if (looks || !loops_start(fs->machine->loops, look_for_killed, NULL, fs))
+        return true;
+    machine_lock_only(fs->machine);
+    fs->looks_for_killed = false;
+    machine_unlock(fs->machine);
+    return false;
 }
 
 void waiting_cancel(struct dev_fs *fs, uint64_t id)
@@ -196,7 +213,7 @@ static void interrupted(fuse_req_t req, void *data)
 {
     struct dev_fs *fs = fuse_req_userdata(req);
     uint64_t id = (uintptr_t)data;
-    bool is_read = false, looks = true;
+    bool is_read = false;
     struct waiting *call;
     pid_t tid = 0;
 
@@ -206,18 +223,12 @@ static void interrupted(fuse_req_t req, void *data)
         tid = call->tid;
         is_read = call->what == WAITING_READ;
         call->interrupted = true;
-        looks = fs->looks_for_killed;
-        fs->looks_for_killed = true;
     }
     machine_unlock(fs->machine);
     if (is_read && !read_restart(fs, id, tid))
         waiting_cancel(fs, id);
-    if (!looks && loops_start(fs->machine->loops, look_for_killed, NULL, fs)) {
-        machine_lock_only(fs->machine);
-        fs->looks_for_killed = false;
-        machine_unlock(fs->machine);
+    if (tid && !waiting_look(fs))
         let_go(fs, id);          /* rather than for ever in a thread that nobody can kill */
-    }
 }
 
 /* Among those that wait. With the lock. */
@@ -300,7 +311,9 @@ void waiting_start(struct waiting *call, long (*start)(struct waiting *call, voi
         arm(fs, call, req, id);
         return;
     }
-    pin_reply_begin(&pin, tid);
+    if (call->precedes_mmap && !call->result && watch_ioctl(call))
+        return;
+    pin_reply_begin(&pin, tid, -1);
     reply(call);
     pin_reply_end(&pin, tid);
 }

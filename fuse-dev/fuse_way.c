@@ -56,11 +56,13 @@ static int fuse_prepare(struct machine *m, int *memory_fd)
 
 static int fuse_start(struct machine *m)
 {
-    /* A thread that we trace is waited for. The signal that comes with each of its stops would wake another thread of ours. */
-    struct sigaction no_stops = { .sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP };
     int rc = dev_fs_create(&m->fs, m, STAGE_FS);
+    sigset_t stops;
 
-    sigaction(SIGCHLD, &no_stops, NULL);
+    /* Of threads that we trace: for watch.c alone. */
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &stops, NULL);
     if (!rc)
         rc = loops_start(m->loops, dev_fs_step, NULL, m->fs);
     return rc;

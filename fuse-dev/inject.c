@@ -57,18 +57,29 @@ int inject_interrupt(struct inject *inject)
     return rc;
 }
 
-int inject_begin(struct inject *inject, pid_t tid)
+int inject_watch(struct inject *inject, pid_t tid)
 {
-    /* A tracee whose tracer is killed runs on, with whatever registers it has: this one must not, as the answer to its call may be half of one. */
-    int rc = seize(inject, tid, PTRACE_O_EXITKILL);
+    return seize(inject, tid, PTRACE_O_TRACEEXEC);
+}
 
-    if (rc)
-        return rc;
+int inject_begin_seized(struct inject *inject, pid_t tid)
+{
+    int rc;
+
+    *inject = (struct inject){ .tid = tid };
     pin_begin(&inject->pin, tid);     /* every stop is two switches */
     rc = inject_interrupt(inject);
     if (rc)
         pin_end(&inject->pin, tid, true);
     return rc;
+}
+
+int inject_begin(struct inject *inject, pid_t tid)
+{
+    /* A tracee whose tracer is killed runs on, with whatever registers it has: this one must not, as the answer to its call may be half of one. */
+    int rc = seize(inject, tid, PTRACE_O_EXITKILL);
+
+    return rc ? rc : inject_begin_seized(inject, tid);
 }
 
 /* Waits for any stop; false when the thread ended. */
@@ -158,6 +169,7 @@ static long go_on(struct inject *inject, enum __ptrace_request how, int status)
 static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request how)
 {
     struct user_regs_struct regs;
+    unsigned long message;
     int status;
 
     while (!inject->gone) {
@@ -167,6 +179,8 @@ static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request h
             collect(inject);
             break;
         }
+        if (status >> 16 == PTRACE_EVENT_CLONE && !ptrace(PTRACE_GETEVENTMSG, inject->tid, NULL, &message))
+            inject->started = (pid_t)message;
         if (status >> 8 == SIGTRAP && regs.rip == rip)
             return (long)regs.rax;
         if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS || WSTOPSIG(status) == SIGSYS)
@@ -214,18 +228,6 @@ long inject_call(struct inject *inject, long nr, const uint64_t args[6])
 
 /* ---- A stand-in ------------------------------------------------------------------------------- */
 
-/* The process is dying, and we may be tracing a new thread of it that we do not know by number. */
-static void collect_all(struct inject *inject)
-{
-    int status;
-    pid_t rc;
-
-    inject->gone = true;
-    while ((rc = waitpid(-1, &status, __WALL | __WNOTHREAD)) > 0 || errno == EINTR)
-        if (rc > 0 && WIFSTOPPED(status))
-            ptrace(PTRACE_CONT, rc, NULL, signal_of(status));
-}
-
 int inject_stand_in(struct inject *inject, struct inject *stand_in)
 {
     /* Shares all that makes it a thread of the process, but not the descriptors. It never uses its (our thread's) stack. */
@@ -243,12 +245,13 @@ int inject_stand_in(struct inject *inject, struct inject *stand_in)
         ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL);
     if (tid < 0 && !inject->gone)
         return (int)tid;
-    /* The number above is that of the client's namespace. The only other thread that we trace is the new one. */
-    do
-        stand_in->tid = tid < 0 ? -1 : waitpid(-1, &status, __WALL | __WNOTHREAD);
-    while (stand_in->tid < 0 && tid >= 0 && errno == EINTR);
-    if (stand_in->tid < 0 || stand_in->tid == inject->tid || !WIFSTOPPED(status)) {
-        collect_all(inject);
+    /* The number above is that of the client's namespace. */
+    stand_in->tid = inject->started;
+    if (!inject->started || inject->gone || !wait_stop(stand_in, &status)) {
+        if (inject->started && inject->gone)
+            collect(stand_in);
+        if (!inject->gone)
+            collect(inject);
         return -ESRCH;
     }
     stand_in->gone = false;

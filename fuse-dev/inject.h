@@ -17,12 +17,14 @@
 /* The kernel's own errors; a program never sees them. The call is repeated, if no handler without SA_RESTART runs; in any case. */
 #define ERESTARTSYS    512
 #define ERESTARTNOINTR 513
+#define ERESTARTNOHAND 514          /* if no handler runs */
 
 struct inject {
     pid_t tid;
     bool gone;                        /* it died meanwhile */
     struct user_regs_struct regs;     /* as it stopped */
     uint64_t signal_mask;
+    pid_t started;                    /* the thread that it has started */
     int signal;                       /* for when it goes on: somebody's SIGSTOP, which cannot be masked */
     struct pin pin;
 };
@@ -35,6 +37,9 @@ int inject_seize(struct inject *inject, pid_t tid);
 int inject_interrupt(struct inject *inject);
 /* Behind a call of a thread that was interrupted: gives the result to instead of from, if it is that, and lets go. No inject_end. */
 void inject_change(struct inject *inject, long from, long to);
+/* Of a thread that goes on meanwhile: seizes it. And as inject_begin, of such a one. */
+int inject_watch(struct inject *inject, pid_t tid);
+int inject_begin_seized(struct inject *inject, pid_t tid);
 /* Waits for the stop. False if the thread is gone. */
 bool inject_wait(struct inject *inject);
 /* Whether the thread stopped behind a call of the kind that inject_call makes: not one of another architecture. */
@@ -52,7 +57,7 @@ long inject_run(struct inject *inject, struct user_regs_struct *regs, long nr, c
  * the thread's): what is lent to it, no other thread can see. It runs nothing but what inject_call makes it, until
  * inject_dismiss, which must follow a 0. Negative errno: the clone's.
  */
-int inject_stand_in(struct inject *inject, struct inject *stand_in);
+int inject_stand_in(struct inject *inject, struct inject *stand_in);      /* if inject is gone then, watch_strays */
 void inject_dismiss(struct inject *stand_in);
 /* After inject_call_begin: whether the thread is on its way into the call or in it; without waiting. */
 bool inject_is_waiting(struct inject *inject);

@@ -10,16 +10,15 @@
 struct stay {
     pid_t tid;                   /* whom it served last */
     bool pinned;
+    int cpu;
     uint64_t since;
     cpu_set_t before;
 };
 static _Thread_local struct stay stay;
 
-/* The set of our processor alone; false if it cannot be told. */
-static bool here(cpu_set_t *one)
+/* The set of a processor alone; false if there is none. */
+static bool only(cpu_set_t *one, int cpu)
 {
-    int cpu = sched_getcpu();
-
     CPU_ZERO(one);
     if (cpu < 0 || cpu >= CPU_SETSIZE)
         return false;
@@ -46,7 +45,7 @@ void pin_begin(struct pin *pin, pid_t tid)
     cpu_set_t one;
 
     *pin = (struct pin){ 0 };
-    if (!here(&one) || sched_getaffinity(0, sizeof pin->ours, &pin->ours))
+    if (!only(&one, sched_getcpu()) || sched_getaffinity(0, sizeof pin->ours, &pin->ours))
         return;
     pin->ours_set = !CPU_EQUAL(&pin->ours, &one) && !sched_setaffinity(0, sizeof one, &one);
     if (!pin_them(pin, tid, &one))
@@ -78,7 +77,7 @@ static void move_on(void)
     stay.pinned = false;
 }
 
-void pin_reply_begin(struct pin *pin, pid_t tid)
+void pin_reply_begin(struct pin *pin, pid_t tid, int cpu)
 {
     bool again = tid == stay.tid;
     cpu_set_t one;
@@ -89,11 +88,14 @@ void pin_reply_begin(struct pin *pin, pid_t tid)
         move_on();
         return;
     }
-    if (!here(&one))
+    cpu = cpu < 0 ? sched_getcpu() : cpu;
+    if (!only(&one, cpu) || (!stay.pinned && sched_getaffinity(0, sizeof stay.before, &stay.before)))
         return;
-    if (!stay.pinned && !sched_getaffinity(0, sizeof stay.before, &stay.before)) {
+    if (!stay.pinned || stay.cpu != cpu) {
+        if (!stay.pinned)
+            stay.since = now();
         stay.pinned = !sched_setaffinity(0, sizeof one, &one);
-        stay.since = now();
+        stay.cpu = cpu;
     }
     if (stay.pinned && !pin_them(pin, tid, &one))
         move_on();

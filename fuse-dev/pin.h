@@ -21,9 +21,9 @@ void pin_end(struct pin *pin, pid_t tid, bool gone);
 
 /*
  * For a thread of ours that waits for requests of anybody: around the reply to tid. While one client's thread makes call after
- * call, both stay on the processor where they are; with several, the scheduler decides.
+ * call, both stay on the processor cpu, where a third one may be (-1: where we are); with several, the scheduler decides.
  */
-void pin_reply_begin(struct pin *pin, pid_t tid);
+void pin_reply_begin(struct pin *pin, pid_t tid, int cpu);
 void pin_reply_end(struct pin *pin, pid_t tid);
 
 #endif

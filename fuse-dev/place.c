@@ -25,6 +25,7 @@
 #include "space.h"
 #include "stub.h"
 #include "supervisor_i.h"
+#include "watch.h"
 
 #define MAX_TRIES 1000
 
@@ -166,8 +167,11 @@ static bool place_by_stand_in(struct placing *placing, struct inject *inject, lo
     struct inject stand_in;
     int fd;
 
-    if (inject_stand_in(inject, &stand_in))
+    if (inject_stand_in(inject, &stand_in)) {
+        if (inject->gone)
+            watch_strays(placing->notice->supervisor);
         return inject->gone;
+    }
     /* If there is no room, its copy of standard input makes some: within any limit, below which the device's descriptor need not be. */
     inject_call(&stand_in, SYS_close, (uint64_t[6]){ STDIN_FILENO });
     fd = lend_by_call(placing, &stand_in);
@@ -245,7 +249,7 @@ static bool place_in_caller(struct placing *placing, struct inject *inject, long
 {
     struct notice *notice = placing->notice;
     bool alone = proc_is_alone(notice->tid);
-    int their_fd = -1, rc = inject_begin(inject, notice->tid);
+    int their_fd = -1, rc = watch_inject(notice, inject);
 
     if (rc) {
         if (rc == -EPERM)

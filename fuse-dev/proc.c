@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,23 @@ bool proc_is_alone(pid_t tid)
 
     snprintf(path, sizeof path, "/proc/%d/task", tid);
     return !stat(path, &st) && st.st_nlink == 3;
+}
+
+bool proc_is_running(pid_t tid)
+{
+    char path[32], line[512], state = 0;
+    const char *name_end;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", tid);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    name_end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    if (name_end)
+        sscanf(name_end + 1, " %c", &state);
+    fclose(file);
+    return state == 'R';
 }
 
 static void read_status(pid_t tid, int *pid, unsigned *filters)

@@ -9,6 +9,8 @@
 
 /* A process with one thread and nobody who shares its descriptors, as far as its own list of threads tells. */
 bool proc_is_alone(pid_t tid);
+/* Neither waits nor is stopped. */
+bool proc_is_running(pid_t tid);
 struct proc_status {
     pid_t pid;                   /* its process; the thread itself if that cannot be told */
     bool sandboxed;              /* it has seccomp filters besides ours and those that everybody has: they may kill it for a call that it

@@ -15,6 +15,7 @@
 
 #include "loops.h"
 #include "machine.h"
+#include "watch.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS                      /* Linux 6.6 */
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -66,7 +67,7 @@ void log_traced(const struct notice *notice)
 /* Seizes the thread, answers its call and waits until it has stopped behind it. */
 int stop_thread(struct notice *notice, struct inject *inject)
 {
-    int rc = inject_begin(inject, notice->tid);
+    int rc = watch_inject(notice, inject);
 
     if (rc == -EPERM)
         log_traced(notice);
@@ -111,6 +112,8 @@ static bool receive(struct supervisor *supervisor, struct notice *notice, bool *
 
 static void handle(struct notice *notice)
 {
+    if (watch_hand_over(notice))
+        return;
     for (unsigned i = 0; i < sizeof handlers / sizeof *handlers; i++) {
         if (handlers[i].nr == notice->nr) {
             handlers[i].handle(notice);
@@ -173,7 +176,7 @@ static bool supervisor_step(void *ctx)
 {
     struct supervisor *supervisor = ctx;
     struct machine *m = supervisor->machine;
-    struct pollfd fds[2] = { { supervisor->listener, POLLIN, 0 }, { supervisor->event_fd, POLLIN, 0 } };
+    struct pollfd fds[3] = { { supervisor->listener, POLLIN, 0 }, { supervisor->event_fd, POLLIN, 0 }, { watch_fd(supervisor), POLLIN, 0 } };
     bool go_on = true, got;
     struct notice notice;
 
@@ -182,10 +185,14 @@ static bool supervisor_step(void *ctx)
     /* Once the last program is gone only decisions can come, for calls nobody waits for any more. */
     if (supervisor->hung_up)
         fds[0].fd = -1;
-    if (poll(fds, 2, -1) < 0)
+    if (poll(fds, 3, watch_timeout(supervisor)) < 0)
         return errno == EINTR;
+    if (supervisor->watched && (fds[1].revents | fds[2].revents) & POLLIN)
+        watch_stops(supervisor);
     if (fds[1].revents & POLLIN)
         finish_decided(supervisor);
+    if (supervisor->watched || supervisor->has_strays || fds[1].revents & POLLIN)
+        watch_work(supervisor);
     if (fds[0].revents & POLLIN) {
         go_on = receive(supervisor, &notice, &got);
         if (got)
@@ -216,6 +223,7 @@ static void supervisor_ended(void *ctx)
     if (supervisor->next)
         supervisor->next->pprev = supervisor->pprev;
     machine_unlock(m);
+    watch_end(supervisor);
     close(supervisor->listener);
     close(supervisor->event_fd);
     free(supervisor);
@@ -233,6 +241,7 @@ int supervisor_start(struct machine *m, int listener)
     supervisor->machine = m;
     supervisor->listener = listener;
     supervisor->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    rc = watch_start(supervisor);
     /* Wakes us on the processor of the thread that calls, which is about to sleep. Not on old kernels. */
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     machine_lock(m);
@@ -242,7 +251,8 @@ int supervisor_start(struct machine *m, int listener)
         supervisor->next->pprev = &supervisor->next;
     m->supervisors = supervisor;
     machine_unlock(m);
-    rc = supervisor->event_fd < 0 ? -errno : loops_start(m->loops, supervisor_step, supervisor_ended, supervisor);
+    if (!rc)
+        rc = supervisor->event_fd < 0 ? -EMFILE : loops_start(m->loops, supervisor_step, supervisor_ended, supervisor);
     if (rc)
         supervisor_ended(supervisor);
     return rc;

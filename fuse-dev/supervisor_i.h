@@ -12,6 +12,8 @@
 #include "supervisor.h"
 
 struct vma;
+struct waiting;
+struct watched;
 struct vma_fill;
 
 struct supervisor {
@@ -20,6 +22,12 @@ struct supervisor {
     int event_fd;                  /* a pending call is decided, or stop */
     struct call *decided;          /* under the machine's lock, as the next two */
     unsigned pending;
+    int stops_fd;                  /* watch.c's, as the next four: SIGCHLD */
+    struct watched *watched;       /* changed by our own thread, with the lock */
+    bool has_strays;
+    bool seizing;                  /* with the lock: our thread may wait for threads that it watches to be gone */
+    struct waiting *to_watch;      /* with the lock, as the next one */
+    struct notice *to_release;
     struct notice *backlog;        /* received while another one was being answered; oldest first */
     atomic_bool stop, hung_up;
     struct supervisor *next, **pprev;

@@ -120,6 +120,26 @@ static void ioctls(void)
     call("UNBIND", ioctl(evtchn, IOCTL_EVTCHN_UNBIND, &unbind));
 }
 
+/* Each behind the ioctl that comes before it in every program. */
+static void mmaps(void)
+{
+    struct shared shared;
+    char *ours, *theirs;
+
+    grant(&shared);
+    ours = call("mmap of gntalloc", mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, gntalloc, shared.index));
+    map(&shared);
+    theirs = call("mmap of gntdev", mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, gntdev, shared.map_index));
+    *ours = 1;
+    must(*theirs == 1);
+    while (munmap(theirs, PAGE))
+        must(errno == EINTR);
+    while (munmap(ours, PAGE))
+        must(errno == EINTR);
+    unmap(&shared);
+    end_grant(&shared);
+}
+
 /* Calls on other files and memory. */
 static void ordinary(void)
 {
@@ -144,6 +164,7 @@ static const struct group {
     void (*round)(void);
 } groups[] = {
     { "ioctls", ioctls },
+    { "mmaps", mmaps },
     { "ordinary", ordinary },
 };
 

@@ -47,7 +47,7 @@ def state_of(pid):
 
 
 @pytest.mark.parametrize("profile", ["pv", "pvh"])
-@pytest.mark.parametrize("group, rounds", [("ioctls", 300), ("ordinary", 20000)])
+@pytest.mark.parametrize("group, rounds", [("ioctls", 300), ("mmaps", 1000), ("ordinary", 20000)])
 def test_a_handler_without_sa_restart_never_interrupts(machine, compiled, group, rounds, profile):
     """Many more signals than a program would get. Nothing was done twice either: all was given back, so nothing is left."""
     program = Program(machine, compiled, "calls", group, rounds, 300, profile=profile)

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+#include "watch.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dev_fs_i.h"
+#include "machine.h"
+#include "pin.h"
+#include "proc.h"
+#include "supervisor_i.h"
+
+#define WATCH_MS 10
+#define WATCH_TIMES 20           /* so many times that, while it only lacks a processor */
+
+struct watched {
+    pid_t tid;
+    uint64_t until;              /* milliseconds */
+    unsigned times;
+    bool leaving;                /* asked to stop */
+    atomic_bool ended;           /* and was waited for by watch_reap */
+    struct watched *next;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void wake(const struct supervisor *supervisor)
+{
+    uint64_t one = 1;
+
+    if (write(supervisor->event_fd, &one, sizeof one) < 0)
+        assert(errno == EAGAIN);
+}
+
+static struct watched **find(struct supervisor *supervisor, pid_t tid)
+{
+    struct watched **at = &supervisor->watched;
+
+    while (*at && (*at)->tid != tid)
+        at = &(*at)->next;
+    return at;
+}
+
+/* True if it was watched. */
+static bool forget(struct supervisor *supervisor, pid_t tid)
+{
+    struct watched **at, *watched;
+
+    machine_lock_only(supervisor->machine);
+    at = find(supervisor, tid);
+    watched = *at;
+    if (watched)
+        *at = watched->next;
+    machine_unlock(supervisor->machine);
+    free(watched);
+    return watched;
+}
+
+static void forget_all(struct supervisor *supervisor)
+{
+    struct watched *all, *next;
+
+    machine_lock_only(supervisor->machine);
+    all = supervisor->watched;
+    supervisor->watched = NULL;
+    machine_unlock(supervisor->machine);
+    for (; all; all = next) {
+        next = all->next;
+        free(all);
+    }
+}
+
+/* ---- Asked for by other threads --------------------------------------------------------------- */
+
+bool watch_ioctl(struct waiting *call)
+{
+    struct machine *m = call->fs->machine;
+    struct supervisor *supervisor = m->supervisors, *mapper = call->file->mapper;
+
+    if (!supervisor)
+        return false;
+    call->cpu = sched_getcpu();
+    waiting_hold(call);
+    machine_lock_only(m);
+    /* The one that reported the file's last mmap, if it is still there. A wrong guess is put right at the mmap. */
+    for (struct supervisor *s = supervisor = m->supervisors; s; s = s->next)
+        if (s == mapper)
+            supervisor = s;
+    if (supervisor) {
+        call->next = supervisor->to_watch;
+        supervisor->to_watch = call;
+        wake(supervisor);
+    }
+    machine_unlock(m);
+    if (!supervisor)
+        call->req = waiting_take(call);
+    return supervisor;
+}
+
+bool watch_hand_over(const struct notice *notice)
+{
+    struct supervisor *self = notice->supervisor, *s;
+    struct notice *copy;
+
+    machine_lock_only(self->machine);
+    for (s = self->machine->supervisors; s; s = s->next)
+        if (s != self && *find(s, notice->tid))
+            break;
+    copy = s ? malloc(sizeof *copy) : NULL;
+    if (copy) {
+        *copy = *notice;
+        copy->next = s->to_release;
+        s->to_release = copy;
+        wake(s);
+    }
+    machine_unlock(self->machine);
+    return copy;
+}
+
+/* ---- What the watched do ---------------------------------------------------------------------- */
+
+/*
+ * At a stop behind a call, before any handler runs: an mmap that was interrupted before it was received is repeated in any case; a call that
+ * our own tracing woke is repeated unless a handler runs, which is when it would have said EINTR.
+ */
+static void repeat(pid_t tid)
+{
+    struct user_regs_struct regs;
+    long result;
+
+    if (ptrace(PTRACE_GETREGS, tid, NULL, &regs) || (long)regs.orig_rax < 0)
+        return;
+    result = (long)regs.rax;
+    if (result == -ERESTARTSYS && regs.orig_rax == SYS_mmap)
+        regs.rax = (unsigned long long)-ERESTARTNOINTR;
+    else if (result == -EINTR)
+        regs.rax = (unsigned long long)-ERESTARTNOHAND;
+    else
+        return;
+    ptrace(PTRACE_SETREGS, tid, NULL, &regs);
+}
+
+static void stopped(struct supervisor *supervisor, pid_t tid, int status)
+{
+    unsigned long before = 0;
+    int event = status >> 16;
+
+    if (!WIFSTOPPED(status)) {
+        forget(supervisor, tid);
+        return;
+    }
+    repeat(tid);
+    if (!event && *find(supervisor, tid) && !(*find(supervisor, tid))->leaving) {
+        ptrace(PTRACE_CONT, tid, NULL, WSTOPSIG(status));      /* with its signal */
+        return;
+    }
+    /* A thread that executes a program goes on under its process's number. */
+    if (event == PTRACE_EVENT_EXEC && !ptrace(PTRACE_GETEVENTMSG, tid, NULL, &before))
+        forget(supervisor, (pid_t)before);
+    ptrace(PTRACE_DETACH, tid, NULL, event ? 0 : WSTOPSIG(status));
+    forget(supervisor, tid);
+}
+
+/* False: nobody is traced. */
+static bool collect(struct supervisor *supervisor)
+{
+    int status;
+    pid_t tid;
+
+    while ((tid = waitpid(-1, &status, __WALL | __WNOTHREAD | WNOHANG)) > 0)
+        stopped(supervisor, tid, status);
+    return !tid;
+}
+
+/* One signal may stand for the stops of several, which others wait for. */
+static void tell_others(struct supervisor *supervisor)
+{
+    machine_lock_only(supervisor->machine);
+    for (struct supervisor *s = supervisor->machine->supervisors; s; s = s->next)
+        if (s != supervisor && s->watched)
+            wake(s);
+    machine_unlock(supervisor->machine);
+}
+
+void watch_stops(struct supervisor *supervisor)
+{
+    struct signalfd_siginfo info;
+
+    if (read(supervisor->stops_fd, &info, sizeof info) > 0)
+        tell_others(supervisor);
+    collect(supervisor);
+}
+
+void watch_strays(struct supervisor *supervisor)
+{
+    supervisor->has_strays = true;
+}
+
+/*
+ * A thread in execve holds what PTRACE_SEIZE waits for until its siblings are gone. We may trace one of these, which is gone only when it was
+ * waited for: somebody else has to do that.
+ */
+static bool before_seize(struct supervisor *supervisor)
+{
+    if (!supervisor->watched)
+        return true;
+    machine_lock_only(supervisor->machine);
+    supervisor->seizing = true;
+    machine_unlock(supervisor->machine);
+    return waiting_look(supervisor->machine->fs);
+}
+
+static void after_seize(struct supervisor *supervisor)
+{
+    if (!supervisor->seizing)
+        return;
+    machine_lock_only(supervisor->machine);
+    supervisor->seizing = false;
+    machine_unlock(supervisor->machine);
+}
+
+bool watch_reap(struct machine *m)
+{
+    bool some = false;
+
+    for (struct supervisor *s = m->supervisors; s; s = s->next) {
+        some |= s->seizing;
+        for (struct watched *watched = s->seizing ? s->watched : NULL; watched; watched = watched->next) {
+            siginfo_t info = { .si_pid = 0 };
+
+            if (!waitid(P_PID, (id_t)watched->tid, &info, WEXITED | WNOHANG | __WALL) && info.si_pid)
+                atomic_store(&watched->ended, true);
+        }
+    }
+    return some;
+}
+
+int watch_inject(const struct notice *notice, struct inject *inject)
+{
+    struct supervisor *supervisor = notice->supervisor;
+    int rc;
+
+    if (supervisor->watched && forget(supervisor, notice->tid))
+        return inject_begin_seized(inject, notice->tid);
+    before_seize(supervisor);
+    rc = inject_begin(inject, notice->tid);
+    after_seize(supervisor);
+    return rc;
+}
+
+/* ---- The supervisor's part -------------------------------------------------------------------- */
+
+int watch_timeout(const struct supervisor *supervisor)
+{
+    uint64_t now = now_ms(), first = supervisor->has_strays ? now + WATCH_MS : UINT64_MAX;
+
+    for (const struct watched *watched = supervisor->watched; watched; watched = watched->next)
+        if (watched->until < first)
+            first = watched->until;
+    return first == UINT64_MAX ? -1 : first <= now ? 0 : (int)(first - now);
+}
+
+int watch_fd(const struct supervisor *supervisor)
+{
+    return supervisor->watched ? supervisor->stops_fd : -1;
+}
+
+/* Seizes the caller of an ioctl and answers it. */
+static void seize(struct supervisor *supervisor, struct waiting *call)
+{
+    struct watched *watched = malloc(sizeof *watched);
+    struct signalfd_siginfo info;
+    pid_t tid = call->tid;
+    struct inject inject;
+    int cpu = call->cpu;
+    struct pin pin;
+
+    /* Of mappings since we last waited for stops. */
+    if (!supervisor->watched && read(supervisor->stops_fd, &info, sizeof info) > 0)
+        tell_others(supervisor);
+
+    /* Fails if somebody else traces it; then a signal may interrupt its mmap. */
+    if (watched && !*find(supervisor, tid) && before_seize(supervisor) && !inject_watch(&inject, tid)) {
+        *watched = (struct watched){ .tid = tid, .until = now_ms() + WATCH_MS };
+        machine_lock_only(supervisor->machine);
+        watched->next = supervisor->watched;
+        supervisor->watched = watched;
+        machine_unlock(supervisor->machine);
+    } else {
+        free(watched);
+    }
+    after_seize(supervisor);
+    call->req = waiting_take(call);
+    pin_reply_begin(&pin, tid, cpu);
+    reply_ioctl(call);
+    pin_reply_end(&pin, tid);
+}
+
+/* Asks those to stop that take too long, and looks for some whose stop or end another supervisor was told of. */
+static void let_go(struct supervisor *supervisor)
+{
+    uint64_t now = now_ms();
+    bool late = supervisor->has_strays;
+
+    for (struct watched *watched = supervisor->watched; watched; watched = watched->next) {
+        if (watched->until > now)
+            continue;
+        late = true;
+        watched->until = now + WATCH_MS;
+        if (watched->leaving || (++watched->times < WATCH_TIMES && proc_is_running(watched->tid)))
+            continue;
+        watched->leaving = true;
+        ptrace(PTRACE_INTERRUPT, watched->tid, NULL, NULL);
+    }
+    for (struct watched **at = &supervisor->watched; late && *at;) {
+        if (!atomic_load(&(*at)->ended)) {
+            at = &(*at)->next;
+            continue;
+        }
+        forget(supervisor, (*at)->tid);
+        at = &supervisor->watched;
+    }
+    if (late && !collect(supervisor)) {
+        supervisor->has_strays = false;
+        forget_all(supervisor);      /* nobody is traced */
+    }
+}
+
+/* Has a thread make its call once more, or if it was let go meanwhile, has the call dealt with as it is. Takes the notice. */
+static void release(struct supervisor *supervisor, struct notice *notice)
+{
+    struct watched *watched = *find(supervisor, notice->tid);
+    struct supervisor *s;
+
+    if (watched && !ptrace(PTRACE_INTERRUPT, notice->tid, NULL, NULL)) {
+        watched->leaving = true;
+        answer_error(notice, -ERESTARTNOINTR);
+        free(notice);
+        return;
+    }
+    machine_lock_only(supervisor->machine);
+    for (s = supervisor->machine->supervisors; s && s != notice->supervisor; s = s->next)
+        ;
+    if (s) {
+        notice->next = s->backlog;
+        s->backlog = notice;
+        wake(s);
+    }
+    machine_unlock(supervisor->machine);
+    if (!s)
+        free(notice);
+}
+
+void watch_work(struct supervisor *supervisor)
+{
+    struct waiting *calls, *next_call;
+    struct notice *notices, *next_notice;
+
+    machine_lock_only(supervisor->machine);
+    calls = supervisor->to_watch;
+    supervisor->to_watch = NULL;
+    notices = supervisor->to_release;
+    supervisor->to_release = NULL;
+    machine_unlock(supervisor->machine);
+    for (; calls; calls = next_call) {
+        next_call = calls->next;
+        seize(supervisor, calls);
+    }
+    for (; notices; notices = next_notice) {
+        next_notice = notices->next;
+        release(supervisor, notices);
+    }
+    if (supervisor->watched || supervisor->has_strays)
+        let_go(supervisor);
+}
+
+int watch_start(struct supervisor *supervisor)
+{
+    sigset_t stops;
+
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGCHLD);
+    supervisor->stops_fd = signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
+    return supervisor->stops_fd < 0 ? -errno : 0;
+}
+
+void watch_end(struct supervisor *supervisor)
+{
+    watch_work(supervisor);      /* whoever waits for an answer gets one; the end of our thread lets go of all */
+    forget_all(supervisor);
+    if (supervisor->stops_fd >= 0)
+        close(supervisor->stops_fd);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads that are about to map. A signal that comes before their mmap's notification is received would end it with EINTR, which no
+ * real kernel does. So a thread is seized, without being stopped, before the ioctl that precedes its mmap is answered: a signal then
+ * stops it for a moment, at which the kernel is told to repeat the mmap behind the handler. A thread that does not map in some
+ * milliseconds is let go, or no debugger could have it.
+ *
+ * Only the thread of ours that seized another one can do anything with it: each supervisor watches its own.
+ */
+#ifndef GNTSIM_FUSE_DEV_WATCH_H
+#define GNTSIM_FUSE_DEV_WATCH_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct inject;
+struct machine;
+struct notice;
+struct supervisor;
+struct waiting;
+
+/* By any thread. A supervisor will answer the ioctl, when it has seized the caller. False: there is none. */
+bool watch_ioctl(struct waiting *call);
+/* A thread that another supervisor watches: that one has it make its call once more, unwatched. False: there is no such. */
+bool watch_hand_over(const struct notice *notice);
+
+/* With the lock. Waits, for supervisors that cannot, for threads that ended. True: it is to be called again. */
+bool watch_reap(struct machine *m);
+
+/* By the supervisor's thread. How long poll may take, -1: for ever; and what it waits for, -1: nothing. */
+int watch_timeout(const struct supervisor *supervisor);
+int watch_fd(const struct supervisor *supervisor);
+/* Something stopped, or another supervisor says so. */
+void watch_stops(struct supervisor *supervisor);
+/* Does what others asked for, and lets go of threads that take too long. */
+void watch_work(struct supervisor *supervisor);
+/* As inject_begin, for the notice's thread, watched or not. */
+int watch_inject(const struct notice *notice, struct inject *inject);
+/* There may be threads of a dying process that we trace, nobody knows by which number: they are to be waited for, too. */
+void watch_strays(struct supervisor *supervisor);
+/* 0 or negative errno; the end lets go of all. */
+int watch_start(struct supervisor *supervisor);
+void watch_end(struct supervisor *supervisor);
+
+#endif
