@@ -190,9 +190,12 @@ class Storm:
     def destroy(self):
         number = self.lot.choice(self.numbers)
         victims = [w for w in self.workers if w.domain == number]
+        late = [w for w in victims if not w.is_ready()]
         for worker in victims:
             worker.may_end = True
         self.machine.ctl("domain", "destroy", number)
+        for worker in late:          # it may have come to a new domain of that number
+            worker.signal(signal.SIGKILL)
         eventually(lambda: all(w.process.poll() is not None for w in victims), lambda: "the programs of domain %d are gone: %s" % (number, states(victims)))
 
     def suspend(self):
