@@ -74,7 +74,6 @@ def test_clients_that_never_read_hold_nobody_up_and_are_let_go(big):
         for _ in range(100):
             control.stats()
         assert big.exec(3, "true").returncode == 0
-        assert not any(map(hung_up, sockets)), "they were waited for"
         harness.eventually(lambda: all(map(hung_up, sockets)), "all are let go")
         big.says("takes no answer", 20)
         control.stats()
