@@ -165,6 +165,14 @@ static long go_on(struct inject *inject, enum __ptrace_request how, int status)
     return ptrace(how, inject->tid, NULL, signal_of(status));
 }
 
+/* Whether the signal that the thread stopped with was sent by somebody, not caused by what it did. */
+static bool is_sent(pid_t tid)
+{
+    siginfo_t info;
+
+    return !ptrace(PTRACE_GETSIGINFO, tid, NULL, &info) && info.si_code <= 0;
+}
+
 /* Waits until the thread has stopped at rip, and returns its rax. */
 static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request how)
 {
@@ -183,7 +191,9 @@ static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request h
             inject->started = (pid_t)message;
         if (status >> 8 == SIGTRAP && regs.rip == rip)
             return (long)regs.rax;
-        if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS || WSTOPSIG(status) == SIGSYS)
+        if (!(status >> 16) && WSTOPSIG(status) == SIGSYS && is_sent(inject->tid))
+            inject->late = SIGSYS;
+        else if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS || WSTOPSIG(status) == SIGSYS)
             return -EFAULT;      /* the client took away its own code, or forbids calls from there */
         /* A SIGSTOP of somebody's cannot be masked. Its stop may come before the step, or after it and before the step's
          * own, which must not be left behind: it would kill the thread later. A further step collects it. */
@@ -300,7 +310,7 @@ void inject_end(struct inject *inject, long result)
         inject->regs.orig_rax = (unsigned long long)-1;      /* not to be restarted */
         ptrace(PTRACE_SETREGS, inject->tid, NULL, &inject->regs);
         ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask);
-        if (ptrace(PTRACE_DETACH, inject->tid, NULL, NULL))
+        if (ptrace(PTRACE_DETACH, inject->tid, NULL, inject->late))
             collect(inject);
     }
     pin_end(&inject->pin, inject->tid, inject->gone);      /* after it was woken here: otherwise it would be sent to another, idle processor */

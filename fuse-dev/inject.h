@@ -24,6 +24,7 @@ struct inject {
     bool gone;                        /* it died meanwhile */
     struct user_regs_struct regs;     /* as it stopped */
     uint64_t signal_mask;
+    int late;                         /* a signal of somebody's, for when we let go of it */
     pid_t started;                    /* the thread that it has started */
     int signal;                       /* for when it goes on: somebody's SIGSTOP, which cannot be masked */
     struct pin pin;

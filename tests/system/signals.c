@@ -4,6 +4,7 @@
  *                                           Prints "interrupted CALL" for each that gave EINTR, then "end SIGNALS", and waits.
  * signals read plain|restart|none           waits for events of a port that domain 2 may bind. Prints "port PORT", "reading" before each
  *                                           read, and what it gave: "event", "EINTR". The handler of SIGUSR1, if there is one, prints "handler".
+ * signals sigsys ROUNDS                     maps so many times while another process sends it SIGSYS. Prints "end".
  * signals stream ROUNDS MICROSECONDS        reads the events that another thread sends one by one, under such a timer. Prints
  *                                           "read EVENTS left 0|1".
  */
@@ -168,6 +169,25 @@ static const struct group {
     { "ordinary", ordinary },
 };
 
+/* SIGSYS, which somebody sends, is none that our making calls has caused. */
+static void sent_sigsys(unsigned rounds)
+{
+    struct sigaction action = { .sa_handler = tick };
+    pid_t parent = getpid(), sender;
+
+    must(!sigaction(SIGSYS, &action, NULL));
+    sender = fork();
+    while (!sender && getppid() == parent) {
+        kill(parent, SIGSYS);
+        usleep(100);
+    }
+    must(sender > 0);
+    while (rounds-- || !ticks)
+        mmaps();
+    kill(sender, SIGKILL);
+    puts("end");
+}
+
 static void calls(const char *name, unsigned rounds, long microseconds)
 {
     const struct group *group = groups;
@@ -272,6 +292,8 @@ int main(int argc, char **argv)
     must(gntalloc >= 0 && gntdev >= 0 && evtchn >= 0 && argc > 2);
     if (!strcmp(argv[1], "read"))
         reads(argv[2]);
+    else if (!strcmp(argv[1], "sigsys"))
+        sent_sigsys(atoi(argv[2]));
     else if (!strcmp(argv[1], "stream"))
         streams(atoi(argv[2]), atol(argv[3]));
     else

@@ -131,6 +131,13 @@ def test_a_reader_that_waits_is_killed_at_once(machine, reader, sig):
     harness.eventually(lambda: not machine.json("dump", "ports", "1")["ports"], "its port is closed")
 
 
+def test_a_sigsys_of_somebody_does_not_end_a_mapping(machine, compiled):
+    program = Program(machine, compiled, "sigsys", 1500)
+    assert program.line() == "end"
+    assert program.process.wait(harness.PATIENCE) == 0
+    machine.quiet()
+
+
 @pytest.mark.parametrize("microseconds", [300, 1000])
 def test_no_event_is_lost_or_doubled_by_signals(machine, compiled, microseconds):
     program = Program(machine, compiled, "stream", 2000, microseconds)
