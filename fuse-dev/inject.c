@@ -59,7 +59,8 @@ int inject_interrupt(struct inject *inject)
 
 int inject_watch(struct inject *inject, pid_t tid)
 {
-    return seize(inject, tid, PTRACE_O_TRACEEXEC);
+    /* Its mmap may be answered, with half of an answer, before it stops and options can be set: as in inject_begin. */
+    return seize(inject, tid, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
 }
 
 int inject_begin_seized(struct inject *inject, pid_t tid)
