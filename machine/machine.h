@@ -133,7 +133,7 @@ struct machine {
     struct dev_fs *fs;           /* fuse-dev's, as the next six */
     struct supervisor *supervisors;
     struct space *spaces;
-    bool no_spaces;              /* the host allows none */
+    atomic_bool no_spaces;       /* the host allows none */
     struct killed_ns *killed;    /* namespaces of destroyed domains whose processes have been sent SIGKILL */
     int user_ns_fd;              /* the machine's user namespace, -1 when it has the caller's */
     char *root;                  /* what its root directory is known by (ns.h) */
