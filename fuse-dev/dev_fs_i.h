@@ -104,6 +104,7 @@ struct waiting {
     bool armed;                  /* the kernel model's answer may be given: nobody else needs req any more */
     bool completed;              /* its result is there */
     bool changing;               /* a thread of dev_result.c or watch.c will answer */
+    bool seized;                 /* by the thread that changes the result */
     bool precedes_mmap;          /* such an ioctl */
     bool interrupted;            /* by a signal, of which some do nothing to it */
     long result;
@@ -149,6 +150,8 @@ void waiting_cancel(struct dev_fs *fs, uint64_t id);
 void reply_open(struct waiting *call);
 /* To an ioctl that is over, exactly. */
 void reply_ioctl(struct waiting *call);
+/* Their ends for a thread that a supervisor watches, by that. */
+void change_watched(struct waiting *call);
 /* A signal woke the thread of a waiting read: ends the read as Linux does, which may begin it anew. False: it cannot. */
 bool read_restart(struct dev_fs *fs, uint64_t id, pid_t tid);
 

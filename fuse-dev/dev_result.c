@@ -16,6 +16,7 @@
 #include "inject.h"
 #include "loops.h"
 #include "proc.h"
+#include "watch.h"
 
 static int start(const struct dev_fs *fs, loop_step *step, void *ctx)
 {
@@ -25,8 +26,12 @@ static int start(const struct dev_fs *fs, loop_step *step, void *ctx)
 /* Seizes the caller; *req: to be answered then, in any case. Whoever is traced by somebody else gets what FUSE can give. */
 static int catch(struct waiting *call, struct inject *inject, fuse_req_t *req)
 {
-    int rc = inject_seize(inject, call->tid);
+    int rc = 0;
 
+    if (call->seized)
+        *inject = (struct inject){ .tid = call->tid };
+    else
+        rc = inject_seize(inject, call->tid);
     *req = waiting_take(call);
     return rc ? rc : inject_interrupt(inject);
 }
@@ -61,7 +66,7 @@ void reply_ioctl(struct waiting *call)
 
     if (!fits) {
         waiting_hold(call);
-        if (!start(call->fs, change_ioctl, call))
+        if (watch_pass(call) || !start(call->fs, change_ioctl, call))
             return;
         req = waiting_take(call);
     }
@@ -155,13 +160,21 @@ static bool change_open(void *ctx)
     return false;
 }
 
+void change_watched(struct waiting *call)
+{
+    if (call->what == WAITING_OPEN)
+        change_open(call);
+    else
+        change_ioctl(call);
+}
+
 void reply_open(struct waiting *call)
 {
     fuse_req_t req = call->req;
 
     if (!proc_status(call->tid).sandboxed) {
         waiting_hold(call);
-        if (!start(call->fs, change_open, call))
+        if (watch_pass(call) || !start(call->fs, change_open, call))
             return;
         req = waiting_take(call);
     }

@@ -113,6 +113,24 @@ bool watch_ioctl(struct waiting *call)
     return supervisor;
 }
 
+bool watch_pass(struct waiting *call)
+{
+    struct machine *m = call->fs->machine;
+    struct supervisor *s;
+
+    machine_lock_only(m);
+    for (s = m->supervisors; s && !*find(s, call->tid); s = s->next)
+        ;
+    if (s) {
+        call->precedes_mmap = false;
+        call->next = s->to_watch;
+        s->to_watch = call;
+        wake(s);
+    }
+    machine_unlock(m);
+    return s;
+}
+
 bool watch_hand_over(const struct notice *notice)
 {
     struct supervisor *self = notice->supervisor, *s;
@@ -150,7 +168,7 @@ static void repeat(pid_t tid)
     if (result == -ERESTARTSYS && regs.orig_rax == SYS_mmap)
         regs.rax = (unsigned long long)-ERESTARTNOINTR;
     else if (result == -EINTR)
-        regs.rax = (unsigned long long)-ERESTARTNOHAND;
+        regs.rax = (unsigned long long)(regs.orig_rax == SYS_read ? -ERESTARTSYS : -ERESTARTNOHAND);
     else
         return;
     ptrace(PTRACE_SETREGS, tid, NULL, &regs);
@@ -380,7 +398,14 @@ void watch_work(struct supervisor *supervisor)
     machine_unlock(supervisor->machine);
     for (; calls; calls = next_call) {
         next_call = calls->next;
-        seize(supervisor, calls);
+        if (calls->precedes_mmap) {
+            seize(supervisor, calls);
+            continue;
+        }
+        calls->seized = forget(supervisor, calls->tid);
+        before_seize(supervisor);
+        change_watched(calls);
+        after_seize(supervisor);
     }
     for (; notices; notices = next_notice) {
         next_notice = notices->next;

@@ -21,6 +21,8 @@ struct waiting;
 
 /* By any thread. A supervisor will answer the ioctl, when it has seized the caller. False: there is none. */
 bool watch_ioctl(struct waiting *call);
+/* A held call of a thread that is watched: its supervisor will see to the result. False: it is not. */
+bool watch_pass(struct waiting *call);
 /* A thread that another supervisor watches: that one has it make its call once more, unwatched. False: there is no such. */
 bool watch_hand_over(const struct notice *notice);
 
