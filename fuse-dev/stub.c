@@ -15,8 +15,10 @@
 #define STUB_SIZE 4096
 
 /* Entered with the registers of the mmap, and the advice in rbx. Linux keeps all registers but rax, rcx and r11 over a call. */
-extern const unsigned char stub_begin[], stub_end[];
-__asm__(".pushsection .rodata\n"
+extern const unsigned char stub_begin[], stub_end[] __attribute__((visibility("hidden")));
+__asm__(".globl stub_begin, stub_end\n"      /* with link-time optimisation the code below is a file of its own */
+        ".hidden stub_begin, stub_end\n"
+        ".pushsection .rodata\n"
         ".balign 8\n"
         "stub_begin:\n"
         "    syscall\n"

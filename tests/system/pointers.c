@@ -78,15 +78,19 @@ static unsigned domid;
 static const char *profile;
 static unsigned long calls;
 
-/* Pages one after the other: writable, then read-only, writable, unmapped, writable, PROT_NONE. */
+/*
+ * Pages one after the other: writable, then read-only, writable, unmapped, writable, PROT_NONE, two writable. The last one is PROT_NONE,
+ * too: a count that is too large would have the device write over what else lies there.
+ */
 static char *memory;
-enum { RW = 0, RO = 1, BEFORE_HOLE = 2, HOLE = 3, BEFORE_NONE = 4, NONE = 5, MORE = 6, NR_PAGES = 8 };
+enum { RW = 0, RO = 1, BEFORE_HOLE = 2, HOLE = 3, BEFORE_NONE = 4, NONE = 5, MORE = 6, END = 8, NR_PAGES = 9 };
 
 static void map_memory(void)
 {
     memory = mmap(NULL, NR_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     must(memory != MAP_FAILED);
     must(!munmap(memory + HOLE * PAGE, PAGE) && !mprotect(memory + NONE * PAGE, PAGE, PROT_NONE));
+    must(!mprotect(memory + END * PAGE, PAGE, PROT_NONE));
 }
 
 static int do_ioctl(const struct command *c, void *arg)

@@ -33,7 +33,8 @@
 long stub_syscall(long nr, long a, long b, long c, long d, long e, long f);
 void stub_restorer(void);
 extern char stub_start[], stub_end[];
-__asm__(".text\n"
+__asm__(".globl stub_syscall, stub_restorer, stub_start, stub_end\n"
+        ".text\n"
         "stub_start:\n"
         "stub_syscall:\n"
         "    mov %rdi, %rax\n"
