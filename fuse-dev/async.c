@@ -101,7 +101,7 @@ static void set_owner(struct async *async, pid_t tid, int type, pid_t pid)
 
 void async_fcntl(struct dev_file *file, pid_t tid, int fd, int cmd, uint64_t arg)
 {
-    struct user_mem user_mem = { file->fs->machine, tid };
+    struct user_mem user_mem = { .machine = file->fs->machine, .tid = tid };
     struct user_memory mem = user_mem_of(&user_mem);
     struct async *async = async_of(file);
     struct f_owner_ex owner;

@@ -98,7 +98,7 @@ static void call_start(struct notice *notice, const struct machine_file *file, c
     call->file = *file;
     call->kind = kind;
     call->link_fd = -1;
-    call->user_mem = (struct user_mem){ m, notice->tid };
+    call->user_mem = (struct user_mem){ .machine = m, .tid = notice->tid };
     call->kreq = (struct kreq){ .done = call_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
     dev_fs_catch_up(m->fs);
     machine_lock(m);
@@ -257,7 +257,7 @@ static void handle_fioasync(struct notice *notice)
     struct machine *m = notice->supervisor->machine;
     bool is_ours;
     struct dev_file *file = dev_fs_find(m->fs, notice->tid, (int)notice->args[0], &is_ours);
-    struct user_mem user_mem = { m, notice->tid };
+    struct user_mem user_mem = { .machine = m, .tid = notice->tid };
     struct user_memory mem = user_mem_of(&user_mem);
     int on, rc = -ENOTTY;
 

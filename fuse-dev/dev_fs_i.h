@@ -101,6 +101,7 @@ struct waiting {
     struct dev_file *file;       /* a reference while it waits for the kernel model; an open's is the descriptor's (NULL: a parameter's) */
     pid_t tid;
     uint64_t id;                 /* 0: not among fs->waiting */
+    atomic_bool reachable;       /* whoever finds the caller killed may answer */
     bool armed;                  /* the kernel model's answer may be given: nobody else needs req any more */
     bool completed;              /* its result is there */
     bool changing;               /* a thread of dev_result.c or watch.c will answer */

@@ -2,7 +2,8 @@
 /*
  * Reads and ioctls of devices, which the kernel model answers now or later. FUSE lets nobody go who waits for an answer, not even a
  * thread that is killed: it only says, once, that a signal came. A read then ends as on Linux. An ioctl waits on, as a driver's does,
- * unless the signal kills, which may also come later: so it is looked for now and then.
+ * unless the signal kills, which may also come later: so it is looked for now and then, also while a driver reads the memory of its
+ * caller.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,14 +38,22 @@ static void reply(struct waiting *call)
     waiting_free(call);
 }
 
+/* It is none of those that wait any more. With the lock. */
+static void leave(struct dev_fs *fs, struct waiting *call)
+{
+    if (call->id)
+        HASH_DEL(fs->waiting, call);
+    call->id = 0;
+    atomic_store(&call->reachable, false);
+}
+
 /* Of a call that waited. Without the lock. */
 static void waiting_end(struct waiting *call)
 {
     struct dev_fs *fs = call->fs;
 
     machine_lock_only(fs->machine);
-    HASH_DEL(fs->waiting, call);
-    call->id = 0;
+    leave(fs, call);
     dev_file_put(call->file);
     machine_unlock(fs->machine);
     reply(call);
@@ -82,7 +91,7 @@ struct waiting *waiting_create(fuse_req_t req, struct dev_file *file, size_t siz
     call->tid = fuse_req_ctx(req)->pid;
     call->size = size;
     call->later.run = end_later;
-    call->user_mem = (struct user_mem){ fs->machine, call->tid };
+    call->user_mem = (struct user_mem){ .machine = fs->machine, .tid = call->tid };
     call->kreq = (struct kreq){ .done = waiting_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
     return call;
 }
@@ -142,7 +151,7 @@ static void let_go(struct dev_fs *fs, uint64_t id)
     HASH_FIND(hh, fs->waiting, &id, sizeof id, call);
     if (call && goes_on(call) && call->what == WAITING_READ) {
         cancel = true;
-    } else if (call && goes_on(call)) {
+    } else if (call && goes_on(call) && atomic_load(&call->reachable)) {
         req = call->req;
         call->req = NULL;
     }
@@ -238,18 +247,33 @@ static void add(struct dev_fs *fs, struct waiting *call)
     HASH_ADD(hh, fs->waiting, id, sizeof call->id, call);
 }
 
+/* Libfuse uses req until this is done, so nobody answers it before. Without the lock. */
+static void reach(struct waiting *call)
+{
+    fuse_req_interrupt_func(call->req, interrupted, (void *)(uintptr_t)call->id);
+    atomic_store(&call->reachable, true);
+}
+
 void waiting_hold(struct waiting *call)
 {
-    struct dev_fs *fs = call->fs;
-    fuse_req_t req = call->req;
-    uint64_t id;
-
-    machine_lock_only(fs->machine);
+    machine_lock_only(call->fs->machine);
     call->changing = true;
-    add(fs, call);
-    id = call->id;
-    machine_unlock(fs->machine);
-    fuse_req_interrupt_func(req, interrupted, (void *)(uintptr_t)id);
+    add(call->fs, call);
+    machine_unlock(call->fs->machine);
+    reach(call);
+}
+
+/* The caller's memory may be what answers never: whoever is killed there must not wait for it. */
+static void before_access(struct user_mem *user_mem)
+{
+    struct waiting *call = (struct waiting *)(void *)((char *)user_mem - offsetof(struct waiting, user_mem));
+
+    if (call->id)
+        return;
+    machine_lock_only(call->fs->machine);
+    add(call->fs, call);
+    machine_unlock(call->fs->machine);
+    reach(call);
 }
 
 fuse_req_t waiting_take(struct waiting *call)
@@ -258,7 +282,7 @@ fuse_req_t waiting_take(struct waiting *call)
     fuse_req_t req;
 
     machine_lock_only(fs->machine);
-    HASH_DEL(fs->waiting, call);
+    leave(fs, call);
     req = call->req;
     call->req = NULL;
     machine_unlock(fs->machine);
@@ -267,16 +291,18 @@ fuse_req_t waiting_take(struct waiting *call)
 
 /* ---- The call --------------------------------------------------------------------------------- */
 
-/* From here on a signal can end it, or an answer. */
-static void arm(struct dev_fs *fs, struct waiting *call, fuse_req_t req, uint64_t id)
+/* From here on a signal can end it, or an answer. is_new: only now. */
+static void arm(struct waiting *call, bool is_new)
 {
+    struct machine *m = call->fs->machine;
     bool completed;
 
-    fuse_req_interrupt_func(req, interrupted, (void *)(uintptr_t)id);
-    machine_lock(fs->machine);
+    if (is_new)
+        reach(call);
+    machine_lock(m);
     call->armed = true;
     completed = call->completed;
-    machine_unlock(fs->machine);
+    machine_unlock(m);
     if (completed)
         waiting_end(call);
 }
@@ -286,11 +312,11 @@ void waiting_start(struct waiting *call, long (*start)(struct waiting *call, voi
     struct dev_fs *fs = call->fs;
     struct domain *d = call->file->domain;
     struct machine *m = fs->machine;
-    fuse_req_t req = call->req;
+    bool pending, is_new = false;
     pid_t tid = call->tid;
-    uint64_t id = 0;
     struct pin pin;
 
+    call->user_mem.before = before_access;
     machine_lock(m);
     m->stats.fuse_requests++;
     dev_file_get(call->file);
@@ -299,19 +325,21 @@ void waiting_start(struct waiting *call, long (*start)(struct waiting *call, voi
     machine_caller(m, call->tid);
     call->result = start(call, how);
     machine_settle(m);
-    if (call->result == KERNEL_PENDING) {
+    pending = call->result == KERNEL_PENDING;
+    if (pending && !call->id) {
+        is_new = true;
         add(fs, call);
-        id = call->id;
-    } else {
+    } else if (!pending) {
+        leave(fs, call);
         dev_file_put(call->file);
     }
     domain_leave(d);
     machine_unlock(m);
-    if (id) {
-        arm(fs, call, req, id);
+    if (pending) {
+        arm(call, is_new);
         return;
     }
-    if (call->precedes_mmap && !call->result && watch_ioctl(call))
+    if (call->req && call->precedes_mmap && !call->result && watch_ioctl(call))
         return;
     pin_reply_begin(&pin, tid, -1);
     reply(call);

@@ -24,6 +24,8 @@ static int access_client(struct user_mem *user_mem, transfer *move, void *ours, 
     if (!size)
         return 0;
     pthread_mutex_unlock(&m->lock);
+    if (user_mem->before)
+        user_mem->before(user_mem);
     loops_access_begin();
     done = move(user_mem->tid, &local, 1, &remote, 1, 0);
     loops_access_end();

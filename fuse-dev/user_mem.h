@@ -12,6 +12,8 @@ struct machine;
 struct user_mem {
     struct machine *machine;
     pid_t tid;                   /* the calling thread */
+    /* Called without the lock before each access, which may take for ever; NULL: nothing is. */
+    void (*before)(struct user_mem *user_mem);
 };
 /* mem stays usable as long as *user_mem. */
 struct user_memory user_mem_of(struct user_mem *user_mem);

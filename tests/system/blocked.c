@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * blocked userfaultfd|FILE: calls an ioctl of gntdev with an argument in memory that never becomes readable: a range registered
- * with userfaultfd, or a mapping of FILE whose server never answers. Prints "calling", and waits in the call.
+ * with userfaultfd, or a mapping of FILE whose server never answers. Prints "calling", and waits in the call, which SIGUSR1 must not end.
  */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,13 +50,20 @@ static void *file_page(const char *path)
     return page;
 }
 
+static void on_signal(int sig)
+{
+    (void)sig;
+}
+
 int main(int argc, char **argv)
 {
+    const struct sigaction action = { .sa_handler = on_signal };
     int gntdev = open("/dev/xen/gntdev", O_RDWR);
     void *page;
 
     must(argc == 2 && gntdev >= 0);
     page = strcmp(argv[1], "userfaultfd") ? file_page(argv[1]) : userfault_page();
+    must(!sigaction(SIGUSR1, &action, NULL));
     puts("calling");
     fflush(stdout);
     ioctl(gntdev, IOCTL_GNTDEV_MAP_GRANT_REF, page);

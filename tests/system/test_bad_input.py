@@ -313,7 +313,7 @@ def test_random_bytes_as_arguments_do_no_harm(machine):
 
 @pytest.mark.parametrize("pointer", ["userfaultfd", "fuse"])
 def test_a_pointer_that_cannot_be_read_for_ever_stops_nobody_else(serve, compiled, tmp_path, pointer):
-    """The argument lies in memory whose page fault nobody answers. Its owner waits, everybody else works on."""
+    """The argument lies in memory whose page fault nobody answers. Its owner waits until it is killed, everybody else works on."""
     if pointer == "userfaultfd" and os.geteuid() != 0:
         pytest.skip("userfaultfd for the kernel's own accesses needs root")
     if pointer == "fuse" and not harness.can_unmount():
@@ -329,6 +329,7 @@ def test_a_pointer_that_cannot_be_read_for_ever_stops_nobody_else(serve, compile
         machine = serve()
         victim = machine.popen(1, compiled("blocked"), str(where / "stuck") if stuck else "userfaultfd", stdout=subprocess.PIPE)
         assert victim.stdout.readline() == b"calling\n"
+        victim.send_signal(signal.SIGUSR1)
         other = machine.agent(2, compiled("agent"))
         same_domain = machine.agent(1, compiled("agent"))
         for agent, domain in ((other, 2), (same_domain, 1)):
