@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,10 +26,44 @@
 #include "sock_way.h"
 #include "trace.h"
 
-static void signal_ready(void *ctx, unsigned events)
+static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+/* Its coming is what matters: it ends a wait. */
+static void signal_came(int number)
 {
-    (void)events;
-    machine_request_stop(ctx);
+    (void)number;
+}
+
+/*
+ * Signals that end the machine come while we wait for its end, only. (Whoever waits for a signalfd wakes at every signal of the process, and
+ * each stop of a thread that we trace is one.)
+ */
+static void catch_signals(void)
+{
+    struct sigaction action = { .sa_handler = signal_came };
+    sigset_t mask;
+
+    sigemptyset(&mask);
+    for (unsigned i = 0; i < sizeof ending / sizeof *ending; i++)
+        sigaddset(&mask, ending[i]);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    for (unsigned i = 0; i < sizeof ending / sizeof *ending; i++)
+        sigaction(ending[i], &action, NULL);
+}
+
+/* Waits until out, if that is a descriptor, takes what is said there. False: the machine is to stop. */
+static bool wait_for(struct machine *machine, int out)
+{
+    struct pollfd fds[2] = { { out, POLLOUT, 0 }, { machine->stop_fd, POLLIN, 0 } };
+    sigset_t mask;
+
+    sigprocmask(SIG_BLOCK, NULL, &mask);
+    for (unsigned i = 0; i < sizeof ending / sizeof *ending; i++)
+        sigdelset(&mask, ending[i]);
+    while (ppoll(fds, 2, NULL, &mask) < 0)
+        if (errno == EINTR)
+            machine_request_stop(machine);
+    return !fds[1].revents;
 }
 
 static void owner_ended(void *ctx, unsigned events)
@@ -95,16 +128,6 @@ static int start_trace(struct machine *machine, const char *path)
     return rc ? usage_error("cannot write the trace to %s: %s", path, strerror(-rc)) : 0;
 }
 
-/* Waits until standard output takes what is said there. False: the machine is to stop. */
-static bool has_reader(const struct machine *machine)
-{
-    struct pollfd fds[2] = { { STDOUT_FILENO, POLLOUT, 0 }, { machine->stop_fd, POLLIN, 0 } };
-
-    while (poll(fds, 2, -1) < 0 && errno == EINTR)
-        ;
-    return !fds[1].revents;
-}
-
 int host_machine(const struct host_config *config)
 {
     const struct options *options = config->options;
@@ -118,19 +141,13 @@ int host_machine(const struct host_config *config)
     };
     struct control *control = NULL;
     struct machine *machine = calloc(1, sizeof *machine);
-    struct watch signals, owner = { .fd = -1 };
+    struct watch owner = { .fd = -1 };
     char why[200];
-    sigset_t mask;
     int rc, status;
     bool ended;
 
     choose_ways(options->way, &machine_config, why, sizeof why);
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGINT);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGHUP);
-    sigaddset(&mask, SIGQUIT);
-    sigprocmask(SIG_BLOCK, &mask, NULL);
+    catch_signals();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);    /* a file that is too long is an error */
     if (!machine)
@@ -143,10 +160,7 @@ int host_machine(const struct host_config *config)
     status = options->trace ? start_trace(machine, options->trace) : 0;
     if (!status)
         status = options->fault ? add_faults(machine, options->fault) : 0;
-    signals = (struct watch){ signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), signal_ready, machine };
-    rc = status ? -ECANCELED : signals.fd < 0 ? -errno : machine_watch(machine, &signals, EPOLLIN);
-    if (!rc)
-        rc = control_create(&control, machine);
+    rc = status ? -ECANCELED : control_create(&control, machine);
     if (!rc && config->listen_fd >= 0)
         rc = control_listen(control, config->listen_fd);
     if (!rc && config->owner_fd >= 0)
@@ -156,12 +170,12 @@ int host_machine(const struct host_config *config)
         if (rc)
             fail("cannot watch the process %d of --owner: %s", config->owner_pid, strerror(-rc));
     } else if (rc && !status) {
-        fail("cannot wait for requests and signals: %s", strerror(-rc));
+        fail("cannot wait for requests: %s", strerror(-rc));
     }
     if (!rc) {
-        if (config->ready && has_reader(machine))
+        if (config->ready && wait_for(machine, STDOUT_FILENO))
             config->ready(config->ctx);
-        machine_run(machine);
+        wait_for(machine, -1);
     }
     ended = machine_stop(machine);
     remotes_destroy(machine);
@@ -170,7 +184,6 @@ int host_machine(const struct host_config *config)
         status = rc || machine->trace_error ? 1 : 0;
     if (ended)                  /* else a thread of it is still held, and may come back */
         free(machine);
-    close(signals.fd);
     if (owner.fd >= 0)
         close(owner.fd);
     return status;

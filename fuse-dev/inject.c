@@ -39,7 +39,7 @@ static void collect(struct inject *inject)
 
 static int seize(struct inject *inject, pid_t tid, long options)
 {
-    *inject = (struct inject){ .tid = tid };
+    *inject = (struct inject){ .tid = tid, .may_outlive = !(options & PTRACE_O_EXITKILL) };
     return ptrace(PTRACE_SEIZE, tid, NULL, options) ? -errno : 0;
 }
 
@@ -123,7 +123,8 @@ bool inject_wait(struct inject *inject)
     if (!wait_stop(inject, &status))
         return false;
     /* The interrupt's own stop comes before any signal is looked at. From here on they wait until we are done, or the thread dies with us. */
-    if (ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL) || ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) ||
+    if ((inject->may_outlive && ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL)) ||
+        ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) ||
         ptrace(PTRACE_GETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask) ||
         ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &all))
         collect(inject);

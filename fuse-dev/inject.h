@@ -22,6 +22,7 @@
 struct inject {
     pid_t tid;
     bool gone;                        /* it died meanwhile */
+    bool may_outlive;                 /* us, as seized: a stop comes before it does */
     struct user_regs_struct regs;     /* as it stopped */
     uint64_t signal_mask;
     int late;                         /* a signal of somebody's, for when we let go of it */

@@ -63,26 +63,37 @@ struct proc_status proc_status(pid_t tid)
     return (struct proc_status){ pid, everybody == UINT_MAX || filters > everybody + 1 };
 }
 
-bool proc_call_of(pid_t tid, struct proc_call *call)
+int proc_calls_open(pid_t tid)
 {
-    unsigned long long args[6];
-    char path[32], line[192];
-    int fd, n;
+    char path[32];
 
     snprintf(path, sizeof path, "/proc/%d/syscall", tid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    n = fd < 0 ? -1 : (int)read(fd, line, sizeof line - 1);
-    if (fd >= 0)
-        close(fd);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+bool proc_calls_read(int fd, struct proc_call *call)
+{
+    char line[192], *at = line, *end;
+    ssize_t n = fd < 0 ? -1 : pread(fd, line, sizeof line - 1, 0);
+
     if (n <= 0)
         return false;
     line[n] = 0;
-    if (sscanf(line, "%ld %llx %llx %llx %llx %llx %llx", &call->nr, &args[0], &args[1], &args[2], &args[3], &args[4], &args[5]) != 7)
-        return false;
+    call->nr = strtol(at, &end, 10);       /* of one that runs, or is in no call, the arguments are missing */
+    for (unsigned i = 0; i < 6 && end != at; i++)
+        call->args[i] = strtoull(at = end, &end, 16);
+    return end != at;
+}
+
+bool proc_call_of(pid_t tid, struct proc_call *call)
+{
+    int fd = proc_calls_open(tid);
+    bool known = proc_calls_read(fd, call);
+
+    if (fd >= 0)
+        close(fd);
     call->tid = tid;
-    for (unsigned i = 0; i < 6; i++)
-        call->args[i] = args[i];
-    return true;
+    return known;
 }
 
 /* The same of one process; depth: of children to ask, too. */

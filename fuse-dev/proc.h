@@ -26,6 +26,9 @@ struct proc_call {
 };
 /* False: it is in none, or runs. */
 bool proc_call_of(pid_t tid, struct proc_call *call);
+/* To be asked again and again about one thread: a descriptor, to be closed; negative: none. A later thread of the same number is not meant. */
+int proc_calls_open(pid_t tid);
+bool proc_calls_read(int fd, struct proc_call *call);     /* leaves call->tid */
 /* Asks about the threads of a process, and of children that may share its memory, until one says yes: true. */
 bool proc_any_thread(pid_t pid, bool (*ask)(pid_t tid, void *ctx), void *ctx);
 

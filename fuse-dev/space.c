@@ -28,6 +28,7 @@ struct space {
     pid_t pid;
     int uffd, pidfd, stop_fd;
     pid_t last;                  /* thread that caused the latest news */
+    int last_calls;              /* its calls; -1: not known */
     unsigned refs;               /* under the machine's lock; one is its loop's */
     struct space *next, **pprev; /* of the machine's; pprev NULL: of none, its process is another program now */
 };
@@ -40,13 +41,11 @@ struct cause {
     uint64_t start, end;
 };
 
-static bool is_cause(pid_t tid, void *ctx)
+/* Whether the thread's call is one of which there is news. */
+static bool understand(struct cause *cause)
 {
-    struct cause *cause = ctx;
     const uint64_t *args = cause->call.args;
 
-    if (!proc_call_of(tid, &cause->call))
-        return false;
     cause->start = args[0];
     cause->end = args[0] + ((args[1] + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1));
     switch (cause->call.nr) {
@@ -71,14 +70,26 @@ static bool is_cause(pid_t tid, void *ctx)
     }
 }
 
+static bool is_cause(pid_t tid, void *ctx)
+{
+    struct cause *cause = ctx;
+
+    return proc_call_of(tid, &cause->call) && understand(cause);
+}
+
 /* Who waits for its news to be read: most often the same thread as before. */
 static bool find_cause(struct space *space, struct cause *cause)
 {
-    bool found = is_cause(space->last, cause) || proc_any_thread(space->pid, is_cause, cause);
-
-    if (found)
-        space->last = cause->call.tid;
-    return found;
+    cause->call.tid = space->last;
+    if (proc_calls_read(space->last_calls, &cause->call) && understand(cause))
+        return true;
+    if (!proc_any_thread(space->pid, is_cause, cause))
+        return false;
+    if (space->last_calls >= 0)
+        close(space->last_calls);
+    space->last = cause->call.tid;
+    space->last_calls = proc_calls_open(space->last);
+    return true;
 }
 
 /* ---- News ------------------------------------------------------------------------------------- */
@@ -135,7 +146,6 @@ static bool take_news(struct space *space, const struct cause *cause)
     } else if (msg.event == UFFD_EVENT_REMOVE && (!cause || cause->call.nr != SYS_madvise || cause->end > cause->start)) {
         pages_left(space, msg.arg.remove.start, msg.arg.remove.end);
     }
-    maps_drain(m->maps);
 out:
     machine_unlock(m);
     return is_its;
@@ -220,6 +230,8 @@ static void put(struct space *space)
         close(space->pidfd);
     if (space->stop_fd >= 0)
         close(space->stop_fd);
+    if (space->last_calls >= 0)
+        close(space->last_calls);
     free(space);
 }
 
@@ -281,7 +293,7 @@ static struct space *space_make(struct machine *m, struct inject *inject, pid_t 
 
     if (!space)
         return NULL;
-    *space = (struct space){ .machine = m, .pid = pid, .last = inject->tid, .uffd = -1, .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+    *space = (struct space){ .machine = m, .pid = pid, .last = inject->tid, .last_calls = proc_calls_open(inject->tid), .uffd = -1, .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
                              .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .refs = 2 };
     if (space->stop_fd >= 0 && space->pidfd >= 0)
         rc = space->uffd = make_uffd(inject, pid);

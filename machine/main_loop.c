@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -95,14 +94,6 @@ static bool main_step(void *ctx)
         watch->ready(watch->ctx, event.events);
     }
     return !atomic_load(&m->stopping);
-}
-
-void machine_run(struct machine *m)
-{
-    struct pollfd fd = { m->stop_fd, POLLIN, 0 };
-
-    while (!atomic_load(&m->stopping))
-        poll(&fd, 1, -1);
 }
 
 void machine_request_stop(struct machine *m)

@@ -22,8 +22,7 @@ int main_loop_create(struct machine *m);
 int main_loop_start(struct machine *m);
 void main_loop_destroy(struct machine *m);
 
-/* Waits until machine_request_stop. */
-void machine_run(struct machine *m);
+/* m->stop_fd is readable from then on. */
 void machine_request_stop(struct machine *m);
 
 #endif
