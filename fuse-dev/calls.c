@@ -44,18 +44,25 @@ struct call {
     struct call *next;
 };
 
-/* Called by the kernel model, with the lock: the supervisor's own thread answers. */
-static void call_done(struct kreq *kreq, long result)
+/* With the lock: the supervisor's own thread answers. */
+static void hand_back(struct call *call)
 {
-    struct call *call = kreq->owner;
     struct supervisor *supervisor = call->notice.supervisor;
     uint64_t one = 1;
 
-    call->result = call->kind->record(call, result);
     call->next = supervisor->decided;
     supervisor->decided = call;
     if (write(supervisor->event_fd, &one, sizeof one) < 0)
         assert(errno == EAGAIN);
+}
+
+/* Called by the kernel model, with the lock. */
+static void call_done(struct kreq *kreq, long result)
+{
+    struct call *call = kreq->owner;
+
+    call->result = call->kind->record(call, result);
+    hand_back(call);
 }
 
 static void put_dev_file(void *file)
@@ -110,6 +117,11 @@ static void call_start(struct notice *notice, const struct machine_file *file, c
     if (call->result == KERNEL_PENDING) {
         supervisor->pending++;
         call = NULL;
+    } else if (call->kreq.fill.vma && !supervisor->over) {
+        /* What must be stopped may be watched, which only the supervisor's own thread can do. */
+        supervisor->pending++;
+        hand_back(call);
+        call = NULL;
     }
     domain_leave(d);
     machine_unlock(m);
@@ -123,7 +135,7 @@ void finish_decided(struct supervisor *supervisor)
     struct call *call;
     uint64_t count;
 
-    if (read(supervisor->event_fd, &count, sizeof count) < 0)
+    if (read(supervisor->event_fd, &count, sizeof count) < 0 && !supervisor->over)
         return;
     machine_lock_only(m);
     call = supervisor->decided;
@@ -275,7 +287,7 @@ static void handle_fioasync(struct notice *notice)
     answer(notice, rc, 0, 0);
 }
 
-void handle_ioctl(struct notice *notice)
+static void serve_ioctl(struct notice *notice)
 {
     struct machine_file file;
     bool is_ours;
@@ -288,8 +300,14 @@ void handle_ioctl(struct notice *notice)
         answer_continue(notice);
 }
 
+/* The filter reports those of other files only at high descriptors. */
+void handle_ioctl(struct notice *notice)
+{
+    supervisor_spare(notice, serve_ioctl);
+}
+
 /* The kernel keeps these settings; we take note of them. It does not know that a device has no O_DIRECT. */
-void handle_fcntl(struct notice *notice)
+static void serve_fcntl(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
     bool is_ours;
@@ -312,4 +330,12 @@ void handle_fcntl(struct notice *notice)
         answer_continue(notice);
     else
         answer(notice, 0, flags, 0);
+}
+
+void handle_fcntl(struct notice *notice)
+{
+    if (notice->args[1] == F_SETOWN_EX)
+        supervisor_spare(notice, serve_fcntl);      /* its argument is in memory */
+    else
+        serve_fcntl(notice);
 }

@@ -180,6 +180,7 @@ static bool supervisor_step(void *ctx)
     bool go_on = true, got;
     struct notice notice;
 
+    loops_stay();
     if (supervisor->backlog && handle_backlog(supervisor))
         return true;
     /* Once the last program is gone only decisions can come, for calls nobody waits for any more. */
@@ -208,6 +209,56 @@ static bool supervisor_step(void *ctx)
     return go_on;
 }
 
+/* With the lock, which is let go of. */
+static void put_and_unlock(struct supervisor *supervisor)
+{
+    bool last = !--supervisor->refs;
+
+    machine_unlock(supervisor->machine);
+    if (!last)
+        return;
+    close(supervisor->listener);
+    close(supervisor->event_fd);
+    free(supervisor);
+}
+
+struct spare {
+    struct notice notice;
+    void (*serve)(struct notice *notice);
+};
+
+static bool spare_step(void *ctx)
+{
+    struct spare *spare = ctx;
+    struct supervisor *supervisor = spare->notice.supervisor;
+
+    spare->serve(&spare->notice);
+    free(spare);
+    machine_lock_only(supervisor->machine);
+    put_and_unlock(supervisor);
+    return false;
+}
+
+void supervisor_spare(const struct notice *notice, void (*serve)(struct notice *notice))
+{
+    struct supervisor *supervisor = notice->supervisor;
+    struct machine *m = supervisor->machine;
+    struct spare *spare = malloc(sizeof *spare);
+
+    machine_lock_only(m);
+    supervisor->refs++;
+    machine_unlock(m);
+    if (spare) {
+        *spare = (struct spare){ *notice, serve };
+        if (!loops_start(m->loops, spare_step, NULL, spare))
+            return;
+    }
+    free(spare);
+    answer_error(notice, -ENOMEM);
+    machine_lock_only(m);
+    put_and_unlock(supervisor);
+}
+
 static void supervisor_ended(void *ctx)
 {
     struct supervisor *supervisor = ctx;
@@ -224,9 +275,12 @@ static void supervisor_ended(void *ctx)
         supervisor->next->pprev = supervisor->pprev;
     machine_unlock(m);
     watch_end(supervisor);
-    close(supervisor->listener);
-    close(supervisor->event_fd);
-    free(supervisor);
+    machine_lock_only(m);
+    supervisor->over = true;
+    machine_unlock(m);
+    finish_decided(supervisor);
+    machine_lock_only(m);
+    put_and_unlock(supervisor);
 }
 
 int supervisor_start(struct machine *m, int listener)
@@ -239,6 +293,7 @@ int supervisor_start(struct machine *m, int listener)
         return -ENOMEM;
     }
     supervisor->machine = m;
+    supervisor->refs = 1;
     supervisor->listener = listener;
     supervisor->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = watch_start(supervisor);

@@ -30,6 +30,8 @@ struct supervisor {
     struct notice *to_release;
     struct notice *backlog;        /* received while another one was being answered; oldest first */
     atomic_bool stop, hung_up;
+    unsigned refs;                 /* with the lock: our own thread's, and those of threads that deal with one notice */
+    bool over;                     /* with the lock: our own thread has ended */
     struct supervisor *next, **pprev;
 };
 
@@ -48,6 +50,11 @@ void answer(const struct notice *notice, int error, int64_t value, uint32_t flag
 void answer_error(const struct notice *notice, int error);
 /* The kernel executes the call as it is. */
 void answer_continue(const struct notice *notice);
+/*
+ * Has a thread of its own deal with a notice, because that reads the caller's memory, which may take for ever. Our own thread traces others
+ * of the caller's threads: it never waits, and never gives its loop to another thread, as its end would kill them.
+ */
+void supervisor_spare(const struct notice *notice, void (*serve)(struct notice *notice));
 /* Seizes the thread, answers its call and waits until it has stopped behind it. 0, -EPERM (somebody else traces it), -ESRCH. */
 int stop_thread(struct notice *notice, struct inject *inject);
 /* Says on stderr who traces the caller, if somebody does: one that is exiting cannot be seized either. */

@@ -21,6 +21,8 @@ typedef void loop_ended(void *ctx);
 int loops_create(struct loops **out);
 /* Runs step in threads of the pool until it returns false, then ended (may be NULL). Returns 0 or a negative errno. */
 int loops_start(struct loops *loops, loop_step *step, loop_ended *ended, void *ctx);
+/* The calling thread's loop is not given to another one, whatever it waits for. */
+void loops_stay(void);
 /* Waits until every loop has ended, and for at most a second for threads that are stuck; then frees. False: some are. */
 bool loops_join(struct loops *loops);
 
