@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -17,6 +19,7 @@
 #include "filter.h"
 #include "loops.h"
 #include "maps.h"
+#include "pin.h"
 
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24        /* Linux 5.18 */
@@ -29,6 +32,7 @@ struct space {
     int uffd, pidfd, stop_fd;
     pid_t last;                  /* thread that caused the latest news */
     int last_calls;              /* its calls; -1: not known */
+    atomic_int cpu;              /* where the latest mapping was placed, and its thread goes on */
     unsigned refs;               /* under the machine's lock; one is its loop's */
     struct space *next, **pprev; /* of the machine's; pprev NULL: of none, its process is another program now */
 };
@@ -170,6 +174,18 @@ static void see_off(struct space *space, const struct cause *cause, struct injec
     inject_end(inject, (long)inject->regs.rax);
 }
 
+/* Reads news of nothing that has to be seen to the end. We stay where the causer is, and it with us. */
+static void let_go(struct space *space, const struct cause *cause)
+{
+    struct pin pin;
+
+    if (cause)
+        pin_reply_begin(&pin, cause->call.tid, atomic_load(&space->cpu));
+    take_news(space, cause);
+    if (cause)
+        pin_reply_end(&pin, cause->call.tid);
+}
+
 /*
  * There is news. Its causer waits until it is read, so what follows from it happens first. One that may have ended a mapping is stopped on its
  * way out: the kernel has closed the link by then.
@@ -191,7 +207,7 @@ static void news(struct space *space)
     if (may_end && !inject_begin(&inject, cause.call.tid))
         see_off(space, &cause, &inject);
     else
-        take_news(space, known ? &cause : NULL);
+        let_go(space, known ? &cause : NULL);
 }
 
 /* A loop_step. */
@@ -293,8 +309,8 @@ static struct space *space_make(struct machine *m, struct inject *inject, pid_t 
 
     if (!space)
         return NULL;
-    *space = (struct space){ .machine = m, .pid = pid, .last = inject->tid, .last_calls = proc_calls_open(inject->tid), .uffd = -1, .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-                             .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .refs = 2 };
+    *space = (struct space){ .machine = m, .pid = pid, .last = inject->tid, .last_calls = proc_calls_open(inject->tid), .cpu = -1, .uffd = -1,
+                             .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .refs = 2 };
     if (space->stop_fd >= 0 && space->pidfd >= 0)
         rc = space->uffd = make_uffd(inject, pid);
     machine_lock_only(m);
@@ -372,6 +388,7 @@ bool space_watch(struct space *space, uint64_t start, uint64_t size)
 {
     struct uffdio_register range = { .range = { start, size }, .mode = UFFDIO_REGISTER_MODE_WP };
 
+    atomic_store(&space->cpu, sched_getcpu());
     return !ioctl(space->uffd, UFFDIO_REGISTER, &range);
 }
 
