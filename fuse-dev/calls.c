@@ -41,7 +41,7 @@ struct call {
     uint64_t addr;                           /* where pages are to appear: of an mmap, or of an ioctl that filled some */
     int link_fd;                             /* what they are made from; -1: none */
     int not_filled;                          /* why an ioctl's pages do not appear */
-    struct call *next;
+    struct call *next, *next_undecided;
 };
 
 /* With the lock: the supervisor's own thread answers. */
@@ -86,6 +86,16 @@ static bool find_file(const struct notice *notice, int fd, struct machine_file *
     return true;
 }
 
+/* With the lock: the supervisor will answer the call. */
+static void expect(struct call *call)
+{
+    struct supervisor *supervisor = call->notice.supervisor;
+
+    supervisor->pending++;
+    call->next_undecided = supervisor->undecided;
+    supervisor->undecided = call;
+}
+
 /* Has the kernel model decide about a notified call on file (a reference, taken), which is answered now or later. */
 static void call_start(struct notice *notice, const struct machine_file *file, const struct call_kind *kind)
 {
@@ -115,11 +125,11 @@ static void call_start(struct notice *notice, const struct machine_file *file, c
     call->result = kind->record(call, kind->start(call));
     machine_settle(m);
     if (call->result == KERNEL_PENDING) {
-        supervisor->pending++;
+        expect(call);
         call = NULL;
     } else if (call->kreq.fill.vma && !supervisor->over) {
         /* What must be stopped may be watched, which only the supervisor's own thread can do. */
-        supervisor->pending++;
+        expect(call);
         hand_back(call);
         call = NULL;
     }
@@ -132,7 +142,7 @@ static void call_start(struct notice *notice, const struct machine_file *file, c
 void finish_decided(struct supervisor *supervisor)
 {
     struct machine *m = supervisor->machine;
-    struct call *call;
+    struct call *call, **at;
     uint64_t count;
 
     if (read(supervisor->event_fd, &count, sizeof count) < 0 && !supervisor->over)
@@ -146,9 +156,25 @@ void finish_decided(struct supervisor *supervisor)
     while (call) {
         struct call *next = call->next;
 
+        machine_lock_only(m);
+        for (at = &supervisor->undecided; *at != call; at = &(*at)->next_undecided)
+            ;
+        *at = call->next_undecided;
+        atomic_store(&supervisor->handled, call->notice.tid);
+        machine_unlock(m);
         call->kind->finish(call);
+        atomic_store(&supervisor->handled, 0);
         call = next;
     }
+}
+
+bool is_dealt_with(const struct supervisor *supervisor, pid_t tid)
+{
+    const struct call *call = supervisor->undecided;
+
+    while (call && call->notice.tid != tid)
+        call = call->next_undecided;
+    return call || atomic_load(&supervisor->handled) == tid;
 }
 
 /* ---- mmap ------------------------------------------------------------------------------------- */

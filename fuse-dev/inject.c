@@ -305,15 +305,46 @@ void inject_dismiss(struct inject *stand_in)
         collect(stand_in);
 }
 
-void inject_end(struct inject *inject, long result)
+/* Lets go of the stopped thread, with the registers that we have of it. */
+static void let_go(struct inject *inject)
 {
     if (!inject->gone) {
-        inject->regs.rax = (unsigned long long)result;
-        inject->regs.orig_rax = (unsigned long long)-1;      /* not to be restarted */
         ptrace(PTRACE_SETREGS, inject->tid, NULL, &inject->regs);
         ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask);
         if (ptrace(PTRACE_DETACH, inject->tid, NULL, inject->late))
             collect(inject);
     }
     pin_end(&inject->pin, inject->tid, inject->gone);      /* after it was woken here: otherwise it would be sent to another, idle processor */
+}
+
+void inject_end(struct inject *inject, long result)
+{
+    inject->regs.rax = (unsigned long long)result;
+    inject->regs.orig_rax = (unsigned long long)-1;      /* not to be restarted */
+    let_go(inject);
+}
+
+/* Calls that no real kernel interrupts: what ends one is that we were asked about it, or stopped its thread. */
+static bool is_never_interrupted(long nr)
+{
+    return nr == SYS_mmap || nr == SYS_munmap || nr == SYS_mremap || nr == SYS_mprotect || nr == SYS_madvise;
+}
+
+bool inject_repeat(struct user_regs_struct *regs)
+{
+    long nr = (long)regs->orig_rax, result = (long)regs->rax;
+
+    if (nr >= 0 && result == -ERESTARTSYS && is_never_interrupted(nr))
+        regs->rax = (unsigned long long)-ERESTARTNOINTR;
+    else if (nr >= 0 && result == -EINTR)
+        regs->rax = (unsigned long long)(nr == SYS_read ? -ERESTARTSYS : -ERESTARTNOHAND);
+    else
+        return false;
+    return true;
+}
+
+void inject_pass(struct inject *inject)
+{
+    inject_repeat(&inject->regs);
+    let_go(inject);
 }

@@ -65,5 +65,12 @@ void inject_dismiss(struct inject *stand_in);
 bool inject_is_waiting(struct inject *inject);
 /* Lets the thread go on as if its own system call had returned result. */
 void inject_end(struct inject *inject, long result);
+/* Lets go of a thread that was stopped, but whose call was not answered: it goes on as if it had not been. */
+void inject_pass(struct inject *inject);
+/*
+ * Of a thread that stopped behind a call, before any handler runs: a call on memory that was interrupted before its notification was received is
+ * repeated in any case; one that our own tracing woke is repeated unless a handler runs, which is when it would have said EINTR. True: changed.
+ */
+bool inject_repeat(struct user_regs_struct *regs);
 
 #endif

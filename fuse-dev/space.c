@@ -20,11 +20,14 @@
 #include "loops.h"
 #include "maps.h"
 #include "pin.h"
+#include "supervisor_i.h"
+#include "watch.h"
 
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24        /* Linux 5.18 */
 #endif
 #define PIDFD_OF_A_THREAD O_EXCL       /* PIDFD_THREAD, Linux 6.9 */
+#define MAX_SPINS 100
 
 struct space {
     struct machine *machine;
@@ -33,6 +36,9 @@ struct space {
     pid_t last;                  /* thread that caused the latest news */
     int last_calls;              /* its calls; -1: not known */
     atomic_int cpu;              /* where the latest mapping was placed, and its thread goes on */
+    pid_t stops;                 /* thread that is being stopped for news; with the lock, as the next two */
+    bool interrupted;            /* it has been told to */
+    struct notice *kept;         /* its calls, received before that */
     unsigned refs;               /* under the machine's lock; one is its loop's */
     struct space *next, **pprev; /* of the machine's; pprev NULL: of none, its process is another program now */
 };
@@ -155,23 +161,93 @@ out:
     return is_its;
 }
 
+/* ---- Stopping the causer ---------------------------------------------------------------------- */
+
+/*
+ * Who is taken for the causer may be in quite another call, which a supervisor is asked about, and only one of us can trace it. So either the supervisor
+ * deals with the call, and we leave the thread alone; or we stop it, and then it makes its call once more.
+ */
+static bool begin_stop(struct space *space, struct inject *inject, pid_t tid)
+{
+    struct machine *m = space->machine;
+    bool stops = true, interrupted;
+    struct notice *kept, *next;
+
+    machine_lock_only(m);
+    for (struct supervisor *s = m->supervisors; s; s = s->next)
+        stops &= !is_dealt_with(s, tid);
+    space->stops = stops ? tid : 0;
+    machine_unlock(m);
+    if (!stops)
+        return false;
+    interrupted = !inject_begin(inject, tid);
+    machine_lock_only(m);
+    space->interrupted = interrupted;
+    space->stops = interrupted ? tid : 0;
+    kept = space->kept;
+    space->kept = NULL;
+    machine_unlock(m);
+    for (; kept; kept = next) {
+        next = kept->next;
+        watch_give_back(m, kept);
+    }
+    return interrupted;
+}
+
+/* Stopped it cannot make a call, and once it goes on, all it makes are its supervisor's. */
+static void end_stop(struct space *space, struct inject *inject)
+{
+    machine_lock_only(space->machine);
+    space->stops = 0;
+    space->interrupted = false;
+    machine_unlock(space->machine);
+    inject_pass(inject);
+}
+
+bool spaces_keep(const struct notice *notice)
+{
+    struct machine *m = notice->supervisor->machine;
+    struct notice *copy = NULL;
+    bool interrupted = false;
+    struct space *space;
+
+    machine_lock_only(m);
+    for (space = m->spaces; space && space->stops != notice->tid; space = space->next)
+        ;
+    if (!space) {
+        atomic_store(&notice->supervisor->handled, notice->tid);
+    } else if (!(interrupted = space->interrupted) && (copy = malloc(sizeof *copy))) {
+        *copy = *notice;
+        copy->next = space->kept;
+        space->kept = copy;
+    }
+    machine_unlock(m);
+    /* It stops as soon as it is answered, and the kernel repeats the call behind that. */
+    if (space && !copy)
+        answer_error(notice, interrupted ? -ERESTARTNOINTR : -ENOMEM);
+    return space;
+}
+
 /* Reads until the causer is on its way out, where we have it stop. */
 static void see_off(struct space *space, const struct cause *cause, struct inject *inject)
 {
     struct pollfd fd = { space->uffd, POLLIN, 0 };
     siginfo_t stopped = { 0 };
+    bool is_its = false;
 
-    /* Others may have caused news before, and it may still be on its way to cause any. */
-    while (!take_news(space, cause)) {
+    /* Others may have caused news before, and it may still be on its way to cause any. If it is in another call, its supervisor may wait for one
+     * whose news we have to read first. */
+    for (unsigned tries = 0; ; tries++) {
+        is_its |= take_news(space, cause);
         if (waitid(P_PID, (id_t)inject->tid, &stopped, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL) || stopped.si_pid)
             break;
-        poll(&fd, 1, 1);
+        poll(&fd, 1, is_its && tries < MAX_SPINS ? 0 : 1);
     }
     if (inject_wait(inject)) {
         machine_lock(space->machine);
         machine_unlock(space->machine);
     }
-    inject_end(inject, (long)inject->regs.rax);
+    end_stop(space, inject);
 }
 
 /* Reads news of nothing that has to be seen to the end. We stay where the causer is, and it with us. */
@@ -204,7 +280,7 @@ static void news(struct space *space)
     if (known)
         may_end = pages_left(space, cause.start, cause.end) && cause.call.nr != SYS_mremap;
     machine_unlock(m);
-    if (may_end && !inject_begin(&inject, cause.call.tid))
+    if (may_end && begin_stop(space, &inject, cause.call.tid))
         see_off(space, &cause, &inject);
     else
         let_go(space, known ? &cause : NULL);

@@ -15,6 +15,7 @@
 
 #include "loops.h"
 #include "machine.h"
+#include "space.h"
 #include "watch.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS                      /* Linux 6.6 */
@@ -112,15 +113,17 @@ static bool receive(struct supervisor *supervisor, struct notice *notice, bool *
 
 static void handle(struct notice *notice)
 {
-    if (watch_hand_over(notice))
+    unsigned i = 0, n = sizeof handlers / sizeof *handlers;
+
+    if (watch_hand_over(notice) || spaces_keep(notice))
         return;
-    for (unsigned i = 0; i < sizeof handlers / sizeof *handlers; i++) {
-        if (handlers[i].nr == notice->nr) {
-            handlers[i].handle(notice);
-            return;
-        }
-    }
-    answer_continue(notice);
+    while (i < n && handlers[i].nr != notice->nr)
+        i++;
+    if (i < n)
+        handlers[i].handle(notice);
+    else
+        answer_continue(notice);
+    atomic_store(&notice->supervisor->handled, 0);
 }
 
 bool receive_from(struct supervisor *supervisor, struct inject *inject, struct notice *notice)

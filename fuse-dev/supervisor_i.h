@@ -22,6 +22,8 @@ struct supervisor {
     int event_fd;                  /* a pending call is decided, or stop */
     struct call *decided;          /* under the machine's lock, as the next two */
     unsigned pending;
+    struct call *undecided;        /* they, and those decided; with the lock */
+    _Atomic pid_t handled;         /* whose call it deals with; set with the lock */
     int stops_fd;                  /* watch.c's, as the next four: SIGCHLD */
     struct watched *watched;       /* changed by our own thread, with the lock */
     bool has_strays;
@@ -67,6 +69,8 @@ void handle_mmap(struct notice *notice);
 void handle_ioctl(struct notice *notice);
 void handle_fcntl(struct notice *notice);
 void finish_decided(struct supervisor *supervisor);
+/* With the lock: whether the thread waits for an answer of the supervisor's that is to come. */
+bool is_dealt_with(const struct supervisor *supervisor, pid_t tid);
 /* unmap.c */
 void handle_munmap(struct notice *notice);
 void handle_mremap(struct notice *notice);

@@ -153,25 +153,12 @@ bool watch_hand_over(const struct notice *notice)
 
 /* ---- What the watched do ---------------------------------------------------------------------- */
 
-/*
- * At a stop behind a call, before any handler runs: an mmap that was interrupted before it was received is repeated in any case; a call that
- * our own tracing woke is repeated unless a handler runs, which is when it would have said EINTR.
- */
 static void repeat(pid_t tid)
 {
     struct user_regs_struct regs;
-    long result;
 
-    if (ptrace(PTRACE_GETREGS, tid, NULL, &regs) || (long)regs.orig_rax < 0)
-        return;
-    result = (long)regs.rax;
-    if (result == -ERESTARTSYS && regs.orig_rax == SYS_mmap)
-        regs.rax = (unsigned long long)-ERESTARTNOINTR;
-    else if (result == -EINTR)
-        regs.rax = (unsigned long long)(regs.orig_rax == SYS_read ? -ERESTARTSYS : -ERESTARTNOHAND);
-    else
-        return;
-    ptrace(PTRACE_SETREGS, tid, NULL, &regs);
+    if (!ptrace(PTRACE_GETREGS, tid, NULL, &regs) && inject_repeat(&regs))
+        ptrace(PTRACE_SETREGS, tid, NULL, &regs);
 }
 
 static void stopped(struct supervisor *supervisor, pid_t tid, int status)
@@ -364,7 +351,6 @@ static void let_go(struct supervisor *supervisor)
 static void release(struct supervisor *supervisor, struct notice *notice)
 {
     struct watched *watched = *find(supervisor, notice->tid);
-    struct supervisor *s;
 
     if (watched && !ptrace(PTRACE_INTERRUPT, notice->tid, NULL, NULL)) {
         watched->leaving = true;
@@ -372,15 +358,22 @@ static void release(struct supervisor *supervisor, struct notice *notice)
         free(notice);
         return;
     }
-    machine_lock_only(supervisor->machine);
-    for (s = supervisor->machine->supervisors; s && s != notice->supervisor; s = s->next)
+    watch_give_back(supervisor->machine, notice);
+}
+
+void watch_give_back(struct machine *m, struct notice *notice)
+{
+    struct supervisor *s;
+
+    machine_lock_only(m);
+    for (s = m->supervisors; s && s != notice->supervisor; s = s->next)
         ;
     if (s) {
         notice->next = s->backlog;
         s->backlog = notice;
         wake(s);
     }
-    machine_unlock(supervisor->machine);
+    machine_unlock(m);
     if (!s)
         free(notice);
 }

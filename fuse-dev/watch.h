@@ -25,6 +25,8 @@ bool watch_ioctl(struct waiting *call);
 bool watch_pass(struct waiting *call);
 /* A thread that another supervisor watches: that one has it make its call once more, unwatched. False: there is no such. */
 bool watch_hand_over(const struct notice *notice);
+/* A notice that somebody else kept for a moment: its supervisor deals with it, if it is still there. Takes the notice. */
+void watch_give_back(struct machine *m, struct notice *notice);
 
 /* With the lock. Waits, for supervisors that cannot, for threads that ended. True: it is to be called again. */
 bool watch_reap(struct machine *m);

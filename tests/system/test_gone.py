@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Pages that leave a mapping by other means than a munmap of all of it, calls that no device mapping allows, and programs that allow
-themselves few calls. gone.c and boxed.c say how."""
+themselves few calls. gone.c, contended.c and boxed.c say how."""
 import subprocess
 
 import pytest
@@ -47,6 +47,15 @@ def test_a_page_that_leaves_a_pv_mapping_is_unmapped_at_once(machine, compiled, 
 @pytest.mark.parametrize("who", ["thread", "vfork", "clone"])
 def test_whoever_shares_the_memory_can_take_a_page_away(machine, compiled, who, how):
     check(machine, compiled, "window", how, who, "ok", TAKES[how])
+
+
+@pytest.mark.parametrize("profile", ["pv", "pvh"])
+@pytest.mark.parametrize("how", ["munmap", "madvise", "mmap", "mremap"])
+def test_a_thread_maps_where_another_one_takes_pages_away(machine, compiled, how, profile):
+    done = machine.exec(1, compiled("contended"), how, 1000, profile=profile)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done
+    machine.audit()
+    machine.quiet()
 
 
 def test_what_a_process_advises_itself_by_its_descriptor_is_seen(machine, compiled):
