@@ -26,7 +26,7 @@ for pid in pids:
     tried("descriptors of %s" % pid, lambda: os.listdir("/proc/%s/fd" % pid))
     tried("memory of %s" % pid, lambda: open("/proc/%s/mem" % pid, "rb"))
     tried("mappings of %s" % pid, lambda: os.listdir("/proc/%s/map_files" % pid))
-    tried("the root of %s" % pid, lambda: os.listdir("/proc/%s/root/dev/xen" % pid))
+    tried("the root of %s" % pid, lambda: os.listdir(os.path.join("/proc/%s/root" % pid, "dev/xen")))
     for fd in range(64):
         tried("descriptor %d of %s" % (fd, pid), lambda: os.open("/proc/%s/fd/%d" % (pid, fd), os.O_RDONLY))
 """
