@@ -272,13 +272,11 @@ static void supervisor_ended(void *ctx)
         supervisor->backlog = notice->next;
         free(notice);
     }
+    watch_end(supervisor);
     machine_lock(m);
     *supervisor->pprev = supervisor->next;
     if (supervisor->next)
         supervisor->next->pprev = supervisor->pprev;
-    machine_unlock(m);
-    watch_end(supervisor);
-    machine_lock_only(m);
     supervisor->over = true;
     machine_unlock(m);
     finish_decided(supervisor);

@@ -33,7 +33,7 @@ struct supervisor {
     struct notice *backlog;        /* received while another one was being answered; oldest first */
     atomic_bool stop, hung_up;
     unsigned refs;                 /* with the lock: our own thread's, and those of threads that deal with one notice */
-    bool over;                     /* with the lock: our own thread has ended */
+    bool ending, over;             /* with the lock: our own thread watches nobody new; it has ended */
     struct supervisor *next, **pprev;
 };
 

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -91,16 +92,16 @@ static void forget_all(struct supervisor *supervisor)
 bool watch_ioctl(struct waiting *call)
 {
     struct machine *m = call->fs->machine;
-    struct supervisor *supervisor = m->supervisors, *mapper = call->file->mapper;
+    struct supervisor *supervisor = NULL, *mapper = call->file->mapper;
 
-    if (!supervisor)
+    if (!m->supervisors)
         return false;
     call->cpu = sched_getcpu();
     waiting_hold(call);
     machine_lock_only(m);
     /* The one that reported the file's last mmap, if it is still there. A wrong guess is put right at the mmap. */
-    for (struct supervisor *s = supervisor = m->supervisors; s; s = s->next)
-        if (s == mapper)
+    for (struct supervisor *s = m->supervisors; s; s = s->next)
+        if (!s->ending && (!supervisor || s == mapper))
             supervisor = s;
     if (supervisor) {
         call->next = supervisor->to_watch;
@@ -418,10 +419,31 @@ int watch_start(struct supervisor *supervisor)
     return supervisor->stops_fd < 0 ? -errno : 0;
 }
 
+static void hurry(struct supervisor *supervisor)
+{
+    for (struct watched *watched = supervisor->watched; watched; watched = watched->next) {
+        watched->until = 0;
+        watched->times = WATCH_TIMES;
+    }
+}
+
+/* Our thread is about to end, and with it would those that it traces: threads of other programs, too, whose supervisor was not known. */
 void watch_end(struct supervisor *supervisor)
 {
-    watch_work(supervisor);      /* whoever waits for an answer gets one; the end of our thread lets go of all */
-    forget_all(supervisor);
+    struct pollfd fds[2] = { { supervisor->event_fd, POLLIN, 0 }, { supervisor->stops_fd, POLLIN, 0 } };
+
+    machine_lock_only(supervisor->machine);
+    supervisor->ending = true;
+    machine_unlock(supervisor->machine);
+    hurry(supervisor);
+    watch_work(supervisor);      /* whoever waits for an answer gets one */
+    while (supervisor->watched) {
+        poll(fds, 2, WATCH_MS);
+        watch_stops(supervisor);
+        finish_decided(supervisor);
+        hurry(supervisor);
+        watch_work(supervisor);
+    }
     if (supervisor->stops_fd >= 0)
         close(supervisor->stops_fd);
 }
