@@ -44,7 +44,7 @@ class Machine:
         self.bench, self.directory = bench, tempfile.TemporaryDirectory(prefix="gntsim-bench.")
 
     def __enter__(self):
-        self.server = subprocess.Popen([self.bench.gntsim, "serve", "--dir", self.directory.name], stdout=subprocess.PIPE, text=True)
+        self.server = subprocess.Popen([self.bench.gntsim, "serve", "--dir", self.directory.name, "--way", "device"], stdout=subprocess.PIPE, text=True)
         if not self.server.stdout.readline().startswith("gntsim: ready"):
             sys.exit("bench: no machine; `%s doctor` says why" % self.bench.gntsim)
         return self
@@ -57,8 +57,8 @@ class Machine:
             sys.exit("bench: the machine ended with %s" % status)
 
     def popen(self, domain, *command, **more):
-        return subprocess.Popen([self.bench.gntsim, "exec", "--dir", self.directory.name, "--domain", str(domain), "--", *map(str, command)],
-                                **more)
+        return subprocess.Popen([self.bench.gntsim, "exec", "--dir", self.directory.name, "--domain", str(domain), "--way", "device", "--",
+                                 *map(str, command)], **more)
 
     def ctl(self, *words):
         done = subprocess.run([self.bench.gntsim, "ctl", "--dir", self.directory.name, *words], capture_output=True, text=True, check=False)
