@@ -112,7 +112,7 @@ struct waiting {
     char *buffer;                /* of a read */
     size_t size;
     struct waiting *next;        /* of those that a supervisor answers */
-    int cpu;                     /* where it was received */
+    int cpu;                     /* where it is to be answered; PIN_NOWHERE: anywhere */
     UT_hash_handle hh;
 };
 

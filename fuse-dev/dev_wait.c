@@ -341,7 +341,7 @@ void waiting_start(struct waiting *call, long (*start)(struct waiting *call, voi
     }
     if (call->req && call->precedes_mmap && !call->result && watch_ioctl(call))
         return;
-    pin_reply_begin(&pin, tid, -1);
+    pin_reply_begin(&pin, tid, PIN_HERE);
     reply(call);
     pin_reply_end(&pin, tid);
 }

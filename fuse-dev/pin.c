@@ -84,11 +84,11 @@ void pin_reply_begin(struct pin *pin, pid_t tid, int cpu)
 
     pin->theirs_set = pin->ours_set = false;
     stay.tid = tid;
-    if (!again || (stay.pinned && now() - stay.since > STAY_NS)) {
+    if (!again || cpu == PIN_NOWHERE || (stay.pinned && now() - stay.since > STAY_NS)) {
         move_on();
         return;
     }
-    cpu = cpu < 0 ? sched_getcpu() : cpu;
+    cpu = cpu == PIN_HERE ? sched_getcpu() : cpu;
     if (!only(&one, cpu) || (!stay.pinned && sched_getaffinity(0, sizeof stay.before, &stay.before)))
         return;
     if (!stay.pinned || stay.cpu != cpu) {
@@ -104,4 +104,19 @@ void pin_reply_begin(struct pin *pin, pid_t tid, int cpu)
 void pin_reply_end(struct pin *pin, pid_t tid)
 {
     pin_end(pin, tid, false);
+}
+
+int pin_place(void)
+{
+    return stay.pinned ? stay.cpu : PIN_NOWHERE;
+}
+
+int pin_pass(pid_t tid)
+{
+    bool again = tid == stay.tid;
+
+    stay.tid = tid;
+    if (!again)
+        move_on();
+    return again ? sched_getcpu() : PIN_NOWHERE;
 }

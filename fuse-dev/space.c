@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "filter.h"
@@ -27,7 +28,8 @@
 #define MADV_DONTNEED_LOCKED 24        /* Linux 5.18 */
 #endif
 #define PIDFD_OF_A_THREAD O_EXCL       /* PIDFD_THREAD, Linux 6.9 */
-#define MAX_SPINS 100
+#define MAX_YIELDS 10
+#define MAX_MOMENTS 100
 
 struct space {
     struct machine *machine;
@@ -35,7 +37,7 @@ struct space {
     int uffd, pidfd, stop_fd;
     pid_t last;                  /* thread that caused the latest news */
     int last_calls;              /* its calls; -1: not known */
-    atomic_int cpu;              /* where the latest mapping was placed, and its thread goes on */
+    atomic_int cpu;              /* where whoever placed the latest mapping stays, with its thread */
     pid_t stops;                 /* thread that is being stopped for news; with the lock, as the next two */
     bool interrupted;            /* it has been told to */
     struct notice *kept;         /* its calls, received before that */
@@ -232,6 +234,7 @@ bool spaces_keep(const struct notice *notice)
 static void see_off(struct space *space, const struct cause *cause, struct inject *inject)
 {
     struct pollfd fd = { space->uffd, POLLIN, 0 };
+    const struct timespec moment = { .tv_nsec = 50 * 1000 }, longer = { .tv_nsec = 1000 * 1000 };
     siginfo_t stopped = { 0 };
     bool is_its = false;
 
@@ -241,7 +244,10 @@ static void see_off(struct space *space, const struct cause *cause, struct injec
         is_its |= take_news(space, cause);
         if (waitid(P_PID, (id_t)inject->tid, &stopped, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL) || stopped.si_pid)
             break;
-        poll(&fd, 1, is_its && tries < MAX_SPINS ? 0 : 1);
+        if (is_its && tries < MAX_YIELDS)
+            sched_yield();       /* to it: it goes on here, on our processor */
+        else
+            ppoll(&fd, 1, tries < MAX_MOMENTS ? &moment : &longer, NULL);
     }
     if (inject_wait(inject)) {
         machine_lock(space->machine);
@@ -385,7 +391,7 @@ static struct space *space_make(struct machine *m, struct inject *inject, pid_t 
 
     if (!space)
         return NULL;
-    *space = (struct space){ .machine = m, .pid = pid, .last = inject->tid, .last_calls = proc_calls_open(inject->tid), .cpu = -1, .uffd = -1,
+    *space = (struct space){ .machine = m, .pid = pid, .last = inject->tid, .last_calls = proc_calls_open(inject->tid), .cpu = PIN_NOWHERE, .uffd = -1,
                              .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .refs = 2 };
     if (space->stop_fd >= 0 && space->pidfd >= 0)
         rc = space->uffd = make_uffd(inject, pid);
@@ -464,7 +470,7 @@ bool space_watch(struct space *space, uint64_t start, uint64_t size)
 {
     struct uffdio_register range = { .range = { start, size }, .mode = UFFDIO_REGISTER_MODE_WP };
 
-    atomic_store(&space->cpu, sched_getcpu());
+    atomic_store(&space->cpu, pin_place());
     return !ioctl(space->uffd, UFFDIO_REGISTER, &range);
 }
 

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -96,7 +95,7 @@ bool watch_ioctl(struct waiting *call)
 
     if (!m->supervisors)
         return false;
-    call->cpu = sched_getcpu();
+    call->cpu = pin_pass(call->tid);
     waiting_hold(call);
     machine_lock_only(m);
     /* The one that reported the file's last mmap, if it is still there. A wrong guess is put right at the mmap. */
