@@ -26,6 +26,44 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
     conn->max_background = UINT16_MAX;
 }
 
+/* What would change the directory: nobody may, as in a /dev that its mounter keeps to itself. FUSE would answer ENOSYS, which no file system does. */
+
+static void refuse_node(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+    (void)parent, (void)name, (void)mode, (void)rdev;
+    fuse_reply_err(req, EPERM);
+}
+
+static void refuse_directory(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    (void)parent, (void)name, (void)mode;
+    fuse_reply_err(req, EPERM);
+}
+
+static void refuse_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+    (void)target, (void)parent, (void)name;
+    fuse_reply_err(req, EPERM);
+}
+
+static void refuse_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+    (void)ino, (void)parent, (void)name;
+    fuse_reply_err(req, EPERM);
+}
+
+static void refuse_removal(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    (void)parent, (void)name;
+    fuse_reply_err(req, EPERM);
+}
+
+static void refuse_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name, unsigned flags)
+{
+    (void)parent, (void)name, (void)new_parent, (void)new_name, (void)flags;
+    fuse_reply_err(req, EPERM);
+}
+
 static const struct fuse_lowlevel_ops fs_ops = {
     .init = fs_init,
     .lookup = fs_lookup,
@@ -42,6 +80,13 @@ static const struct fuse_lowlevel_ops fs_ops = {
     .poll = fs_poll,
     .fsync = fs_fsync,
     .fallocate = fs_fallocate,
+    .mknod = refuse_node,
+    .mkdir = refuse_directory,
+    .symlink = refuse_symlink,
+    .link = refuse_link,
+    .unlink = refuse_removal,
+    .rmdir = refuse_removal,
+    .rename = refuse_rename,
 };
 
 /* ---- For the supervisors ---------------------------------------------------------------------- */

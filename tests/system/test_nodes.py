@@ -182,3 +182,12 @@ def test_what_looks_at_the_nodes_while_the_server_dies_is_not_held(served, compi
     served.server.wait()
     served.stopped = True
     assert watcher.wait(harness.PATIENCE) != 0
+
+
+def test_nobody_may_change_the_directory_of_the_nodes(served):
+    assert run(served, """
+print(answer(os.unlink, "/dev/xen/gntdev"), answer(os.rmdir, "/dev/xen/gntdev"), answer(os.mkdir, "/dev/xen/new"))
+print(answer(os.mknod, "/dev/xen/new"), answer(os.open, "/dev/xen/new", os.O_CREAT | os.O_RDWR), answer(os.symlink, "a", "/dev/xen/new"))
+print(answer(os.link, "/dev/xen/gntdev", "/dev/xen/new"), answer(os.rename, "/dev/xen/gntdev", "/dev/xen/new"))
+print(*sorted(os.listdir("/dev/xen")))
+""") == ["EPERM ENOTDIR EPERM", "EPERM EPERM EPERM", "EPERM EPERM", " ".join(DEVICES)]
