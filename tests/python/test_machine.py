@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Machines, domains and programs from Python, with the real thing."""
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -171,9 +172,14 @@ def test_what_a_killed_machine_of_a_killed_process_leaves_goes_with_the_next_one
         directory = owner.stdout.readline().strip()
         server, = (pid for pid, command in harness.children_of(owner.pid).items() if "serve" in command)
         os.kill(owner.pid, signal.SIGSTOP)
+        end = os.pidfd_open(server)
         os.kill(server, signal.SIGKILL)
         owner.kill()
         owner.wait()
+    select.select([end], [], [])
+    os.close(end)
+    for pid in harness.children():      # a program that makes no call on a device lives on
+        os.kill(pid, signal.SIGKILL)
     assert os.listdir(directory) == ["control"]
     mine = os.path.join(os.path.dirname(directory), "gntsim.0123abcd")
     os.mkdir(mine)
