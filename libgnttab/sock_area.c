@@ -94,10 +94,10 @@ bool sock_area_find(struct sock_client *client, uint64_t addr, struct sock_area 
     return query.vma_name_size && parse_name(name, area);
 }
 
-static void *place_runs(const struct sock_client *client, const struct sock_answer *answer, size_t length)
+static void *place_runs(const struct sock_answer *answer, size_t length)
 {
     const struct sock_reply *reply = answer->reply;
-    void *best = client->is_known ? (void *)(uintptr_t)(SOCK_PLACES + ((uint64_t)reply->place << GNT_PAGE_SHIFT)) : NULL;
+    void *best = (void *)(uintptr_t)(SOCK_PLACES + ((uint64_t)reply->place << GNT_PAGE_SHIFT));
     size_t done = 0;
     char *area;
 
@@ -124,12 +124,12 @@ static void *place_runs(const struct sock_client *client, const struct sock_answ
     return area;
 }
 
-void *sock_area_place(const struct sock_client *client, const struct sock_answer *answer, size_t length)
+void *sock_area_place(const struct sock_answer *answer, size_t length)
 {
     void *area;
 
     length = (length + GNT_PAGE_SIZE - 1) & ~(size_t)(GNT_PAGE_SIZE - 1);
-    area = place_runs(client, answer, length);
+    area = place_runs(answer, length);
     if (area != MAP_FAILED && answer->reply->map_flags & SOCK_MAP_DONT_COPY)
         madvise(area, length, MADV_DONTFORK);
     if (answer->fd >= 0) {

@@ -25,6 +25,6 @@ struct sock_area {
 /* The first mapping that ends above addr, if it is one of a machine's. */
 bool sock_area_find(struct sock_client *client, uint64_t addr, struct sock_area *area);
 /* Maps what a reply offers and closes its descriptor. As mmap(2). */
-void *sock_area_place(const struct sock_client *client, const struct sock_answer *answer, size_t length);
+void *sock_area_place(const struct sock_answer *answer, size_t length);
 
 #endif

@@ -82,7 +82,7 @@ static void *take_mapping(struct sock_client *client, const struct sock_answer *
     else if (answer->fd < 0)
         errno = EMFILE;          /* there was no room for the descriptor, which comes by itself only */
     else
-        area = sock_area_place(client, answer, length);
+        area = sock_area_place(answer, length);
     sock_client_end(client);
     return area;
 }

@@ -82,7 +82,7 @@ static uint32_t take_place(struct sock_server *server, uint64_t nr_pages)
 {
     uint64_t place = server->next_place + nr_pages <= SOCK_NR_PLACES ? server->next_place : 0;
 
-    server->next_place = place + nr_pages;
+    server->next_place = place + nr_pages + 1;      /* valgrind takes what touches for one mapping, and dies of the second name */
     return (uint32_t)place;
 }
 

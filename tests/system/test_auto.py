@@ -191,6 +191,15 @@ def test_under_valgrind_a_program_maps_and_nothing_of_ours_is_complained_of(comp
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
+@no_sanitizer
+@tool("valgrind")
+@pytest.mark.parametrize("way", ["auto", "socket"])
+def test_valgrind_survives_threads_whose_mappings_lie_beside_each_other(compiled, way):
+    """It takes what touches, in memory and in the file, for one mapping, and forgets the name of one of the two that it had."""
+    done = gntsim("run", "--way", way, "--", "valgrind", "-q", "--error-exitcode=9", compiled("neighbours"))
+    assert (done.returncode, done.stdout) == (0, "done\n"), done
+
+
 # ---- What daemons do -----------------------------------------------------------------------------
 
 
