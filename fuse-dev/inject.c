@@ -7,6 +7,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SYSCALL_INSN_SIZE 2
@@ -21,6 +22,38 @@ static int signal_of(int status)
     return status >> 8 == SIGSTOP ? SIGSTOP : 0;
 }
 
+/* A wait for the end of a traced thread takes its stops, too. */
+bool inject_reap(pid_t tid)
+{
+    siginfo_t info = { .si_pid = 0 };
+
+    return !waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && info.si_pid &&
+           (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED) &&
+           !waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL);
+}
+
+/*
+ * As waitpid. While another thread that we trace has ended and nobody has waited for it, its process's first thread never seems to: a kill may
+ * bring this about at any moment. So the wait is for whatever happens, and what has ended is waited for.
+ */
+static pid_t wait_for(pid_t tid, int *status)
+{
+    const struct timespec moment = { .tv_nsec = 200000 };
+    siginfo_t info;
+    pid_t rc;
+
+    for (;;) {
+        info.si_pid = 0;
+        if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | __WALL | __WNOTHREAD) && errno == EINTR)
+            continue;
+        rc = waitpid(tid, status, __WALL | WNOHANG);
+        if (rc)
+            return rc;
+        if (!inject_reap(info.si_pid))
+            nanosleep(&moment, NULL);      /* somebody's stop, who is seen to later */
+    }
+}
+
 /* The thread is dying: collects it, or it would stay a traced zombie of ours and an execve of its process would wait for it. */
 static void collect(struct inject *inject)
 {
@@ -29,10 +62,10 @@ static void collect(struct inject *inject)
 
     inject->gone = true;
     for (;;) {
-        rc = waitpid(inject->tid, &status, __WALL);
+        rc = wait_for(inject->tid, &status);
         if (rc == inject->tid && WIFSTOPPED(status))
             ptrace(PTRACE_CONT, inject->tid, NULL, signal_of(status));
-        else if (rc >= 0 || errno != EINTR)
+        else
             break;
     }
 }
@@ -86,11 +119,8 @@ int inject_begin(struct inject *inject, pid_t tid)
 /* Waits for any stop; false when the thread ended. */
 static bool wait_stop(struct inject *inject, int *status)
 {
-    pid_t rc;
+    pid_t rc = wait_for(inject->tid, status);
 
-    do
-        rc = waitpid(inject->tid, status, __WALL);
-    while (rc < 0 && errno == EINTR);
     if (rc == inject->tid && WIFSTOPPED(*status))
         return true;
     inject->gone = true;

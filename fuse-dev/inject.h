@@ -34,6 +34,8 @@ struct inject {
 /* Seizes the thread and asks it to stop as soon as its system call is answered. From here to inject_end the thread is not itself: if we are killed,
  * SIGKILL ends its process. -EPERM: somebody else traces it. */
 int inject_begin(struct inject *inject, pid_t tid);
+/* Waits for a thread that somebody of us traces, if it has ended. False: it has not. */
+bool inject_reap(pid_t tid);
 /* The two halves of inject_begin. The first waits while the process is in an execve, which waits until this thread is gone. */
 int inject_seize(struct inject *inject, pid_t tid);
 int inject_interrupt(struct inject *inject);

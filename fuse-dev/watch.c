@@ -247,9 +247,7 @@ bool watch_reap(struct machine *m)
     for (struct supervisor *s = m->supervisors; s; s = s->next) {
         some |= s->seizing;
         for (struct watched *watched = s->seizing ? s->watched : NULL; watched; watched = watched->next) {
-            siginfo_t info = { .si_pid = 0 };
-
-            if (!waitid(P_PID, (id_t)watched->tid, &info, WEXITED | WNOHANG | __WALL) && info.si_pid)
+            if (inject_reap(watched->tid))
                 atomic_store(&watched->ended, true);
         }
     }
