@@ -154,6 +154,7 @@ def test_a_program_maps_whatever_it_has_where_the_code_to_map_with_would_be(mach
 
 
 @pytest.mark.parametrize("last", ["execlp(\"true\", \"true\", NULL)", "exit(0)", "abort()"], ids=["exec", "exit", "abort"])
+@harness.unsettled("an execve beside a mapping thread hung over device files")
 def test_a_thread_ends_the_process_while_others_map(machine, tmp_path, last):
     """Threads vanish in the middle of mappings that are being completed; nothing of them is left."""
     source = tmp_path / "ends.c"
