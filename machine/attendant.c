@@ -126,6 +126,7 @@ static void attend(struct self *self)
     struct pollfd fds[3];
     bool lives = be_apart(self);
 
+    send(self->socket, "", 1, MSG_NOSIGNAL);
     fds[0] = (struct pollfd){ self->socket, POLLIN, 0 };
     fds[1] = (struct pollfd){ self->death, POLLIN, 0 };
     fds[2] = (struct pollfd){ self->pidfd, POLLIN, 0 };
@@ -146,6 +147,7 @@ int attendant_start(struct machine *m)
     struct self self = { .machine = m, .server = getpid() };
     sigset_t all, before;
     int sockets[2], rc;
+    char apart;
 
     if (!attendant)
         return -ENOMEM;
@@ -172,6 +174,9 @@ int attendant_start(struct machine *m)
         free(attendant);
         return rc;
     }
+    /* Until it is apart it holds all that we do: the machine's directory would seem to be served after our death. */
+    while (recv(attendant->socket, &apart, 1, 0) < 0 && errno == EINTR)
+        ;
     pthread_mutex_init(&attendant->lock, NULL);
     m->attendant = attendant;
     return 0;
