@@ -184,7 +184,7 @@ static bool supervisor_step(void *ctx)
     struct notice notice;
 
     loops_stay();
-    if (supervisor->backlog && handle_backlog(supervisor))
+    if (handle_backlog(supervisor))
         return true;
     /* Once the last program is gone only decisions can come, for calls nobody waits for any more. */
     if (supervisor->hung_up)
