@@ -268,10 +268,6 @@ static void supervisor_ended(void *ctx)
     struct machine *m = supervisor->machine;
     struct notice *notice;
 
-    while ((notice = supervisor->backlog)) {
-        supervisor->backlog = notice->next;
-        free(notice);
-    }
     watch_end(supervisor);
     machine_lock(m);
     *supervisor->pprev = supervisor->next;
@@ -279,6 +275,11 @@ static void supervisor_ended(void *ctx)
         supervisor->next->pprev = supervisor->pprev;
     supervisor->over = true;
     machine_unlock(m);
+    /* Nobody can give us another one now. */
+    while ((notice = supervisor->backlog)) {
+        supervisor->backlog = notice->next;
+        free(notice);
+    }
     finish_decided(supervisor);
     machine_lock_only(m);
     put_and_unlock(supervisor);
