@@ -50,7 +50,8 @@ def main():
     os.dup2(2, 1)
     # Meson adds where the libraries lie that a test depends on. Programs shall find the distribution's, unless a test says otherwise.
     os.environ.pop("LD_LIBRARY_PATH", None)
-    return pytest.main(["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-rs", "--tb=short", *sys.argv[1:]],
+    # A test that hangs shows where, long before whoever runs the file gives up.
+    return pytest.main(["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-rs", "--tb=short", "-o", "faulthandler_timeout=300", *sys.argv[1:]],
                        plugins=[Tap(out)])
 
 

@@ -34,6 +34,12 @@ def eventually(condition, what, patience=PATIENCE):
         time.sleep(0.002)
 
 
+def stop(process):
+    """SIGSTOP, until the last thread of a child stands still."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+
+
 def begin():
     """Before the first test."""
     # Orphans of the processes that a test starts become our children, so that none can hide.

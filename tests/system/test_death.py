@@ -339,7 +339,7 @@ def test_more_mappings_that_end_at_once_than_the_kernel_can_tell_of(machine):
     process = machine.popen(1, sys.executable, "-c", program % (limit + 500), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "mapped\n"
     assert machine.stats()["mappings"] == limit + 501
-    machine.server.send_signal(signal.SIGSTOP)
+    harness.stop(machine.server)
     try:
         process.kill()
         process.wait(harness.PATIENCE)

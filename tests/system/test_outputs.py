@@ -244,7 +244,7 @@ def lingering():
 def hand_over(machine, sock, data):
     """Sends with these bytes a descriptor whose last close is the machine's. What its other end is."""
     ours, theirs = lingering()
-    os.kill(machine.server.pid, signal.SIGSTOP)
+    harness.stop(machine.server)             # a thread that still ran could leave the last close to us
     socket.send_fds(sock, [data], [ours.fileno()])
     ours.close()
     os.kill(machine.server.pid, signal.SIGCONT)

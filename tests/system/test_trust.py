@@ -159,7 +159,7 @@ def test_outside_of_the_domains_everything_may_be_asked(machine):
 def test_who_is_gone_before_it_is_served_gets_nothing(machine):
     """Nobody can say any more in which domain it was."""
     code = "import socket; s = socket.socket(socket.AF_UNIX); s.connect(%r); s.sendall(b'{\"verb\":\"shutdown\"}\\n')"
-    os.kill(machine.server.pid, signal.SIGSTOP)
+    harness.stop(machine.server)
     subprocess.run([sys.executable, "-c", code % str(machine.dir / "control")], check=True)
     os.kill(machine.server.pid, signal.SIGCONT)
     machine.must("stats")
