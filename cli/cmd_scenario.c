@@ -44,7 +44,7 @@ static bool find_package(const char *bin)
         if (found)
             prepend("PYTHONPATH", place);
     }
-    if (file_at(place, sizeof place, bin, "scenarios/samples"))
+    if (file_at(place, sizeof place, bin, "scenarios/stories"))
         setenv("GNTSIM_PROGRAMS", place, 0);
     return found;
 }

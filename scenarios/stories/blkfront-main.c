@@ -1,33 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * blkfront DOMID BLOCKS IMAGE: writes BLOCKS blocks. Each lies in a page that is shared with the backend in domain DOMID until
- * it has been written to IMAGE; many are under way at once.                       -> wrote BLOCKS blocks
- */
-#ifndef BLKFRONT_H
-#define BLKFRONT_H
-
+/* What every blkfront does, right or wrong; blkfront.h says how it is used. */
 #include <fcntl.h>
 
-#include "sample.h"
+#include "blkfront.h"
 
-struct block {
-    unsigned nr;
-    char *page;                /* NULL: not under way */
-};
-
-struct front {
-    xengntshr_handle *gntshr;
-    uint32_t domid;
-    int image;
-    struct block *blocks;      /* under way, oldest first */
-    unsigned first, last, full;
-};
-
-/* A shared page for the next block; NULL: the block is not written. */
-char *page_for_block(struct front *f);
-
-/* The backend is done with the oldest block. */
-static inline void complete_oldest(struct front *f)
+void complete_oldest(struct front *f)
 {
     struct block *block = &f->blocks[f->first++];
 
@@ -37,7 +14,7 @@ static inline void complete_oldest(struct front *f)
         die("xengntshr_unshare");
 }
 
-static inline char *share_page(struct front *f)
+char *share_page(struct front *f)
 {
     uint32_t ref;
     char *page = xengntshr_share_pages(f->gntshr, f->domid, 1, &ref, 1);
@@ -77,5 +54,3 @@ int main(int argc, char **argv)
     say("wrote %u blocks", nr);
     return 0;
 }
-
-#endif

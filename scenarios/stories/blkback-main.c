@@ -1,17 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A small block backend. Each request names pages of the frontend that belong together:
- *
- *   request GRANTER REF...     maps them, keeps them mapped     -> request N: ok TEXT|TEXT... (what is in the pages)
- *                                                               -> request N: error
- *   done N                     ends a request                   -> done N
- *
- * How a request is mapped, and what an error leads to, is the business of each variant.
- */
-#ifndef BLKBACK_H
-#define BLKBACK_H
-
-#include "sample.h"
+/* What every blkback does, right or wrong; blkback.h says how it is used. */
+#include "blkback.h"
 
 #define MAX_REQUESTS 512u
 
@@ -20,11 +9,7 @@ struct request {
     uint32_t nr;
 };
 
-/* The pages in one run, or NULL. */
-void *map_request(xengnttab_handle *gnttab, uint32_t granter, uint32_t nr, uint32_t *refs);
-int unmap_request(xengnttab_handle *gnttab, void *pages, uint32_t nr);
-
-static inline void serve_request(xengnttab_handle *gnttab, struct request *request, unsigned n, unsigned long args[], unsigned nr)
+static void serve_request(xengnttab_handle *gnttab, struct request *request, unsigned n, unsigned long args[], unsigned nr)
 {
     uint32_t refs[MAX_REFS];
 
@@ -42,7 +27,7 @@ static inline void serve_request(xengnttab_handle *gnttab, struct request *reque
     say("");
 }
 
-static inline void end_request(xengnttab_handle *gnttab, struct request *request)
+static void end_request(xengnttab_handle *gnttab, struct request *request)
 {
     if (request->pages && unmap_request(gnttab, request->pages, request->nr))
         die("cannot unmap");
@@ -77,5 +62,3 @@ int main(void)
     say("bye");
     return 0;
 }
-
-#endif

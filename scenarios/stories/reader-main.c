@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* reader DOMID REF: reads what domain DOMID shares read-only.   -> read TEXT */
-#ifndef READER_H
-#define READER_H
-
-#include "sample.h"
-
-void look(char *page);
+/* What every reader does, right or wrong; reader.h says how it is used. */
+#include "reader.h"
 
 int main(int argc, char **argv)
 {
@@ -22,5 +17,3 @@ int main(int argc, char **argv)
         die("xengnttab_unmap");
     return 0;
 }
-
-#endif

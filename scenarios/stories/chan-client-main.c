@@ -1,26 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * chan-client DOMID REF PORT: listens to a channel.      -> connected, heard TEXT for each, the server is gone
- */
-#ifndef CHAN_CLIENT_H
-#define CHAN_CLIENT_H
+/* What every chan-client does, right or wrong; chan-client.h says how it is used. */
+#include "chan-client.h"
 
-#include <poll.h>
-
-#include "chan.h"
-
-struct client {
-    xengnttab_handle *gnttab;
-    xenevtchn_handle *evtchn;
-    uint32_t domid, ref;
-    evtchn_port_t port;
-    struct chan *chan;
-};
-
-/* Waits for something to happen: false if the server is gone. */
-bool wait_for_server(struct client *c);
-
-static inline void take_event(struct client *c)
+void take_event(struct client *c)
 {
     int port = xenevtchn_pending(c->evtchn);
 
@@ -61,5 +43,3 @@ int main(int argc, char **argv)
         die("xengnttab_unmap");
     return 0;
 }
-
-#endif

@@ -1,32 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A frontend with a pool of pages that it lends to one backend after the other. Byte 0 of a page is the backend's: 1 while it
- * has the page mapped, 0 when it has let go (its kernel sees to that when it dies). From byte 64 on there is the data.
- *
- *   lend DOMID        lends a page                                             -> lent REF PORT
- *   take              wants it back, for somebody else: rings the bell and     -> taken or
- *                     then takes a page for the secret                         -> refused
- *   store             writes the secret into the page that it took             -> stored
- */
-#ifndef POOL_H
-#define POOL_H
+/* What every pool does, right or wrong; pool.h says how it is used. */
+#include "pool.h"
 
-#include "sample.h"
-
-#define DATA 64
-
-struct pool {
-    xengntshr_handle *gntshr;
-    xenevtchn_handle *evtchn;
-    char *page;                /* lent */
-    int port;
-    char *mine;                /* taken for the secret */
-};
-
-/* A page that the former backend cannot read. Says whether the old one could be had. */
-char *take_page(struct pool *pool);
-
-static inline void lend(struct pool *pool, uint32_t domid)
+static void lend(struct pool *pool, uint32_t domid)
 {
     uint32_t ref;
 
@@ -37,7 +13,7 @@ static inline void lend(struct pool *pool, uint32_t domid)
     say("lent %u %d", ref, pool->port);
 }
 
-static inline void ring_the_bell(struct pool *pool)
+void ring_the_bell(struct pool *pool)
 {
     if (xenevtchn_notify(pool->evtchn, pool->port))
         die("xenevtchn_notify");
@@ -67,5 +43,3 @@ int main(void)
     }
     return 0;
 }
-
-#endif
