@@ -3,9 +3,7 @@
 #ifndef GNTSIM_CLI_CLI_H
 #define GNTSIM_CLI_CLI_H
 
-#define EXIT_USAGE 2
-#define EXIT_CANNOT_RUN 126      /* as the shell: found, but cannot be executed */
-#define EXIT_NOT_FOUND 127
+#include "say.h"
 
 struct command {
     const char *name;
@@ -26,9 +24,5 @@ int cmd_compare(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
-
-/* Messages on stderr, with the program's name. Both return the exit status for their kind. */
-int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

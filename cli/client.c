@@ -19,6 +19,7 @@
 #include "ns.h"
 #include "options.h"
 #include "trust.h"
+#include "way_names.h"
 #include "wire.h"
 
 #define CLIENT_PATIENCE_S 60     /* that an answer may take */

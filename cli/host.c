@@ -25,6 +25,7 @@
 #include "server.h"
 #include "sock_way.h"
 #include "trace.h"
+#include "way_names.h"
 
 static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,33 +22,6 @@ const struct command commands[] = {
     { "doctor", cmd_doctor, "[--json]", "Say what this host allows, which way will be used, and what is missing" },
     { 0 },
 };
-
-static void message(const char *format, va_list ap)
-{
-    fputs("gntsim: ", stderr);
-    vfprintf(stderr, format, ap);
-    fputc('\n', stderr);
-}
-
-int fail(const char *format, ...)
-{
-    va_list ap;
-
-    va_start(ap, format);
-    message(format, ap);
-    va_end(ap);
-    return 1;
-}
-
-int usage_error(const char *format, ...)
-{
-    va_list ap;
-
-    va_start(ap, format);
-    message(format, ap);
-    va_end(ap);
-    return EXIT_USAGE;
-}
 
 static void help(FILE *out)
 {

@@ -12,6 +12,7 @@
 
 #include "cli.h"
 #include "machine.h"
+#include "way_names.h"
 
 static const struct option_row {
     unsigned flag;
@@ -81,21 +82,6 @@ static bool parse_seed(const char *text, unsigned long long *seed)
     errno = 0;
     *seed = strtoull(text, &end, 0);
     return !errno && *end == 0 && *text != '-' && *seed;
-}
-
-static const char *const ways[] = { [WAY_AUTO] = "auto", [WAY_DEVICE] = "device", [WAY_SOCKET] = "socket" };
-
-const char *way_name(int way)
-{
-    return ways[way];
-}
-
-int parse_way(const char *text)
-{
-    for (unsigned i = 0; i < sizeof ways / sizeof *ways; i++)
-        if (!strcmp(ways[i], text))
-            return (int)i;
-    return -1;
 }
 
 /* What the environment says, for all that is started. */

@@ -5,21 +5,13 @@
 
 #include <stdbool.h>
 
-/* How programs reach the devices. */
-enum {
-    WAY_AUTO,                    /* device files, and the socket for programs that are linked with the libraries; where there can be no files
-                                    the socket */
-    WAY_DEVICE,                  /* device files, and nobody's libraries but the program's own */
-    WAY_SOCKET,
-};
-
 struct options {
     const char *dir;             /* --dir DIR */
     int domain;                  /* --domain N, -1: not given */
     const char *profile;         /* --profile NAME, NULL: not given */
     bool json;                   /* --json */
     bool verbose;                /* --verbose */
-    int way;                     /* --way WAY, one of the following; GNTSIM_WAY in the environment if not given */
+    int way;                     /* --way WAY, one of way_names.h; GNTSIM_WAY in the environment if not given */
     int owner;                   /* --owner PID, 0: not given */
     unsigned long long seed;     /* --seed N, 0: not given */
     unsigned grant_frames, maptrack_frames;     /* --gnttab-max-frames N, --gnttab-max-maptrack-frames N; 0: not given */
@@ -46,8 +38,5 @@ enum {
 int options_parse(struct options *options, unsigned allowed, int argc, char **argv);
 /* A domain id from text, -1 if it is none. */
 int parse_domid(const char *text);
-/* A way from its name, -1 if it is none; and its name. */
-int parse_way(const char *text);
-const char *way_name(int way);
 
 #endif

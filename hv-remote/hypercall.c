@@ -5,7 +5,7 @@
  * out: the caller gets -EFAULT, as from a real one, but elements behind that one were not left out.
  */
 #include "client_i.h"
-#include "../sim-hv/plain_memory_i.h"
+#include "plain_memory.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What each event says. The format is documented in docs/trace.md; replay (cli/replay.c) reads it. */
+/* What each event says. The format is documented in docs/trace.md; replay (replay/replay.c) reads it. */
 #include <fcntl.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Entry of hypercalls, and the caller's memory. */
 #include "hv_i.h"
-#include "plain_memory_i.h"
+#include "plain_memory.h"
 
 const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from, .copy_to = plain_copy_to };
 

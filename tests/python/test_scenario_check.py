@@ -263,7 +263,7 @@ def test_the_words_of_the_machine_are_the_machines():
     sources = (SOURCE / "machine" / "points.c").read_text()
     names = set(re.findall(r'\] = "(\w+)"', sources)) | {"evtchn_" + name for name in re.findall(r"NAME\((\w+)\)", sources)}
     assert names - set(words.POINTS) <= {"element", "hypercall", "device", "kernel", "vma_close", "cancel", "param", "evtchn_", "evtchn_name"}
-    columns = set(re.findall(r'add_\w+\(object, "(\w+)"', (SOURCE / "cli" / "control_dump.c").read_text()))
+    columns = set(re.findall(r'add_\w+\(object, "(\w+)"', (SOURCE / "control" / "control_dump.c").read_text()))
     assert set().union(*words.COLUMNS.values()) <= columns
 
 

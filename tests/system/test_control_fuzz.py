@@ -11,7 +11,7 @@ import harness
 from control import Control
 
 # The verbs are read from the sources, so that none is forgotten. These three need a descriptor, a program, or end the machine.
-VERBS = sorted({verb for path in (harness.SOURCE / "cli").glob("control*.c") for verb in re.findall(r'\{ "([a-z-]+)", \w+ \}', path.read_text())}
+VERBS = sorted({verb for path in (harness.SOURCE / "control").glob("control*.c") for verb in re.findall(r'\{ "([a-z-]+)", \w+ \}', path.read_text())}
                - {"shutdown", "supervise", "enter"})
 KEYS = ["domain", "ref", "what", "value", "id", "ns", "to", "auto", "on", "from", "max", "last", "detail", "at", "do", "rule", "as", "page", "mapping",
         "granter", "offset", "size", "hex", "port", "remote", "kind", "seed", "steps", "n", "count", "frame", "flags", "version", "readonly",

@@ -11,9 +11,9 @@ from control import Control
 
 # Not here: what ends the machine, waits for somebody, or turns the connection into a stream.
 LEFT_OUT = {"shutdown", "trace-subscribe"}
-SOURCES = sorted((harness.SOURCE / "cli").glob("control_*.c"))
+SOURCES = sorted((harness.SOURCE / "control").glob("control_*.c"))
 VERBS = sorted({verb for path in SOURCES for verb in re.findall(r'^    \{ "([a-z-]+)", verb_', path.read_text(), re.M)} - LEFT_OUT)
-KEYS = sorted({key for path in [*SOURCES, *(harness.SOURCE / "cli").glob("fault_json.c")]
+KEYS = sorted({key for path in [*SOURCES, *(harness.SOURCE / "control").glob("fault_json.c")]
                for key in re.findall(r'"([a-z_]+)"', path.read_text())})
 VALUES = [None, True, False, 0, 1, 2, 8, -1, 1 << 31, 1 << 40, (1 << 63) - 1, -(1 << 63), 1 << 70, 1.5, 1e300, "", "x", "1", "%s%n", "\0",
           "00", "zz", "pv", "a" * 5000, "\U0001f600", [], {}, [1], [None], [[]], {"page": 1}, {"ref": 8, "domain": 1, "offset": 0},

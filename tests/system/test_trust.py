@@ -106,7 +106,7 @@ with socket.socket(socket.AF_UNIX) as sock:
         sock.sendall(request.encode() + b"\\n")
         print(lines.readline().decode(), end="", flush=True)
 """
-VERBS = sorted({found for path in (SOURCE / "cli").glob("control_*.c")
+VERBS = sorted({found for path in (SOURCE / "control").glob("control_*.c")
                 for found in re.findall(r'^    \{ "([a-z-]+)", verb_\w+(, BY_\w+)? \},', path.read_text(), re.M)})
 ATTACH = {"verb": "kernel-attach", "domain": 9, "version": 1, "pages": 16}
 

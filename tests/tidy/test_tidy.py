@@ -11,7 +11,8 @@ TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("GNTSIM_BUILD", TOP / "build"))
 # Recorded beside a real Xen: these are kept as they were.
 RECORD = TOP / "tests" / "conformance" / "record"
-PARTS = ["sim-hv", "sim-kernel", "machine", "fuse-dev", "sock-dev", "hv-remote", "cli", "libgnttab"]
+PARTS = ["sim-hv", "sim-kernel", "machine", "fuse-dev", "sock-dev", "hv-remote", "cli", "libgnttab",
+         "util", "guests", "control", "replay"]
 
 
 def tree():

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* State of an actor, for actor.c, actor_map.c and actor_memory.c. */
-#ifndef GNTSIM_MACHINE_ACTOR_I_H
-#define GNTSIM_MACHINE_ACTOR_I_H
+#ifndef GNTSIM_GUESTS_ACTOR_I_H
+#define GNTSIM_GUESTS_ACTOR_I_H
 
 #include "actor.h"
 

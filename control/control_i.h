@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the control socket's verbs share: the request being answered, its arguments, and the tables of verbs. */
-#ifndef GNTSIM_CLI_CONTROL_I_H
-#define GNTSIM_CLI_CONTROL_I_H
+#ifndef GNTSIM_CONTROL_CONTROL_I_H
+#define GNTSIM_CONTROL_CONTROL_I_H
 
 #include <json-c/json.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the order of a replay (replay.c), its single inputs (replay_input.c, replay_calls.c) and their objects (replay_objects.c) share. */
-#ifndef GNTSIM_CLI_REPLAY_I_H
-#define GNTSIM_CLI_REPLAY_I_H
+#ifndef GNTSIM_REPLAY_REPLAY_I_H
+#define GNTSIM_REPLAY_REPLAY_I_H
 
 #include <json-c/json.h>
 #include <pthread.h>

@@ -13,9 +13,9 @@
 #include "machine.h"
 #include "main_loop.h"
 #include "ns.h"
-#include "options.h"
 #include "sock_way.h"
 #include "supervisor.h"
+#include "way_names.h"
 
 static bool get_profile(struct request *request, const struct kernel_profile **out)
 {

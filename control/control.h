@@ -3,8 +3,8 @@
  * The machine's control socket: line-delimited JSON, one request {"verb": ..., ...}, one reply {"result": ...} or
  * {"error": text}. Everything a tool wants of a machine is a verb here (table in control.c).
  */
-#ifndef GNTSIM_CLI_CONTROL_H
-#define GNTSIM_CLI_CONTROL_H
+#ifndef GNTSIM_CONTROL_CONTROL_H
+#define GNTSIM_CONTROL_CONTROL_H
 
 struct machine;
 struct control;

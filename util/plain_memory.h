@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A caller's memory that is this process's. Here, and in hv-remote, the only other one that has hypercalls made. */
-#ifndef GNTSIM_HV_PLAIN_MEMORY_I_H
-#define GNTSIM_HV_PLAIN_MEMORY_I_H
+#ifndef GNTSIM_UTIL_PLAIN_MEMORY_H
+#define GNTSIM_UTIL_PLAIN_MEMORY_H
 
 #include <errno.h>
 #include <stddef.h>

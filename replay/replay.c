@@ -9,7 +9,7 @@
 
 #include <utlist.h>
 
-#include "cli.h"
+#include "say.h"
 
 /* ---- The recorded events ---------------------------------------------------------------------- */
 

@@ -7,8 +7,8 @@
  * Objects are named by numbers that are never given twice. All calls need the machine's lock. Errors are negative errno
  * values; a hypercall's verdict is a GNTST_* status. Everything goes with the domain.
  */
-#ifndef GNTSIM_MACHINE_ACTOR_H
-#define GNTSIM_MACHINE_ACTOR_H
+#ifndef GNTSIM_GUESTS_ACTOR_H
+#define GNTSIM_GUESTS_ACTOR_H
 
 #include <stdbool.h>
 #include <stddef.h>

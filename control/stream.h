@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A control connection that has become a stream of trace events. */
-#ifndef GNTSIM_CLI_STREAM_H
-#define GNTSIM_CLI_STREAM_H
+#ifndef GNTSIM_CONTROL_STREAM_H
+#define GNTSIM_CONTROL_STREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>

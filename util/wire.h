@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The control socket's lines, in both directions: JSON text, a newline, perhaps descriptors beside the first byte. */
-#ifndef GNTSIM_CLI_WIRE_H
-#define GNTSIM_CLI_WIRE_H
+#ifndef GNTSIM_UTIL_WIRE_H
+#define GNTSIM_UTIL_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>

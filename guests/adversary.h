@@ -6,8 +6,8 @@
  *
  * All calls need the machine's lock.
  */
-#ifndef GNTSIM_MACHINE_ADVERSARY_H
-#define GNTSIM_MACHINE_ADVERSARY_H
+#ifndef GNTSIM_GUESTS_ADVERSARY_H
+#define GNTSIM_GUESTS_ADVERSARY_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Arguments that the verbs of guest actors and of adversaries share. Each sets the request's error when it fails. */
-#ifndef GNTSIM_CLI_CONTROL_GUEST_H
-#define GNTSIM_CLI_CONTROL_GUEST_H
+#ifndef GNTSIM_CONTROL_CONTROL_GUEST_H
+#define GNTSIM_CONTROL_CONTROL_GUEST_H
 
 #include "actor.h"
 #include "control_i.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Fault rules as JSON, see docs/howto-faults.md. */
-#ifndef GNTSIM_CLI_FAULT_JSON_H
-#define GNTSIM_CLI_FAULT_JSON_H
+#ifndef GNTSIM_CONTROL_FAULT_JSON_H
+#define GNTSIM_CONTROL_FAULT_JSON_H
 
 #include <json-c/json.h>
 #include <stdbool.h>

@@ -4,8 +4,8 @@
  * read of their caller's memory, requests over the control socket, timers, upcalls) in the recorded order. What the models do
  * now is compared with what they did then, event by event.
  */
-#ifndef GNTSIM_CLI_REPLAY_H
-#define GNTSIM_CLI_REPLAY_H
+#ifndef GNTSIM_REPLAY_REPLAY_H
+#define GNTSIM_REPLAY_REPLAY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the control socket tells of a machine, as JSON. All need the machine's lock; results are the caller's. */
-#ifndef GNTSIM_CLI_CONTROL_DUMP_H
-#define GNTSIM_CLI_CONTROL_DUMP_H
+#ifndef GNTSIM_CONTROL_CONTROL_DUMP_H
+#define GNTSIM_CONTROL_CONTROL_DUMP_H
 
 #include <json-c/json.h>
 
