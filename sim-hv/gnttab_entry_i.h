@@ -28,7 +28,7 @@ struct entry {
     uint32_t *header;
     struct active_entry *act;
 };
-HOT struct entry entry_at(struct domain *rd, uint32_t ref)
+static inline struct entry entry_at(struct domain *rd, uint32_t ref)
 {
     const struct grant_table *gt = &rd->gt;
 
@@ -36,12 +36,12 @@ HOT struct entry entry_at(struct domain *rd, uint32_t ref)
                            .header = gt->version == 1 ? (void *)shared_v1(gt, ref) : (void *)shared_v2(gt, ref) };
 }
 
-HOT union header read_header(const uint32_t *word)
+static inline union header read_header(const uint32_t *word)
 {
     return (union header){ .word = __atomic_load_n(word, __ATOMIC_SEQ_CST) };
 }
 
-HOT void guest_may_act(const struct hv *hv)
+static inline void guest_may_act(const struct hv *hv)
 {
     if (hv->race)
         hv->race(hv->race_ctx);
@@ -54,22 +54,22 @@ struct access {
 };
 
 /* Whether the header grants it; a pinned entry's type and domid were looked at when it was pinned. */
-HOT bool permits(union header h, uint16_t mask, uint16_t type, struct access want)
+static inline bool permits(union header h, uint16_t mask, uint16_t type, struct access want)
 {
     return (h.flags & mask) == type && h.domid == want.ldom;
 }
 
-HOT uint16_t mask_for(struct access want)
+static inline uint16_t mask_for(struct access want)
 {
     return GTF_type_mask | (want.map ? GTF_sub_page : 0);
 }
 
-HOT bool is_refused_write(union header h, struct access want)
+static inline bool is_refused_write(union header h, struct access want)
 {
     return !want.readonly && h.flags & GTF_readonly;
 }
 
-HOT int set_status_v1(const struct entry *e, struct access want)
+static inline int set_status_v1(const struct entry *e, struct access want)
 {
     const uint32_t set = want.readonly ? GTF_reading : GTF_reading | GTF_writing;    /* flags are the lower half */
     uint32_t old = read_header(e->header).word;
@@ -93,7 +93,7 @@ int gnttab_set_status_v2(struct entry e, struct access want);
 struct grant_frame_ref gnttab_read_frame_v2(struct entry e);
 
 /* Before the first pin, or the first one for writing. */
-HOT int set_status(const struct entry *e, bool readonly, bool map, domid_t ldom)
+static inline int set_status(const struct entry *e, bool readonly, bool map, domid_t ldom)
 {
     struct access want = { .pinned = e->act->pin != 0, .readonly = readonly, .map = map, .ldom = ldom };
 
@@ -101,7 +101,7 @@ HOT int set_status(const struct entry *e, bool readonly, bool map, domid_t ldom)
 }
 
 /* After a pin was lowered, or when one is not to be: clears what is not true in the entry. */
-HOT void reduce_status(const struct entry *e, bool readonly)
+static inline void reduce_status(const struct entry *e, bool readonly)
 {
     uint16_t clear = 0, *where;
 
@@ -115,7 +115,7 @@ HOT void reduce_status(const struct entry *e, bool readonly)
     __atomic_fetch_and(where, (uint16_t)~clear, __ATOMIC_RELEASE);
 }
 
-HOT struct grant_frame_ref read_frame(const struct entry *e)
+static inline struct grant_frame_ref read_frame(const struct entry *e)
 {
     if (e->rd->gt.version != 1)
         return gnttab_read_frame_v2(*e);

@@ -157,10 +157,6 @@ uint64_t gnttab_transfer_frame(const struct grant_table *gt, uint32_t ref);
 /* Writes the frame (unless HV_INVALID_MFN) and marks the transfer completed. */
 void gnttab_complete_transfer(const struct grant_table *gt, uint32_t ref, uint64_t frame);
 
-/* gnttab_ahead.c: before elements of a batch in our own memory are mapped. Changes nothing. */
-#define GNTTAB_AHEAD 64u         /* so many at a time, at most */
-void gnttab_map_ahead(const struct call *c, uint64_t uop, unsigned nr);
-
 /* gnttab_map.c */
 /* Everything that a dying domain maps is released. */
 void gnttab_release_mappings(struct domain *d);

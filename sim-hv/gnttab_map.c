@@ -34,11 +34,11 @@ static unsigned types_of(const struct domain *ld, const struct domain *rd, uint3
 }
 
 /* First pin: what is granted becomes active. Takes a reference to the frame. */
-HOT int activate(const struct entry *e, domid_t ldom)
+static int activate(const struct entry *e, domid_t ldom)
 {
     struct grant_frame_ref granted = read_frame(e);
     uint64_t mfn;
-    int status = domain_get_frame(e->rd, granted.frame, false, &mfn);
+    int status = e->rd->guest->get_frame(e->rd, granted.frame, false, &mfn);
 
     if (status)
         return status;
@@ -53,7 +53,7 @@ HOT int activate(const struct entry *e, domid_t ldom)
 }
 
 /* References of one mapping, the first of which may already be held. 0 or -EBUSY with nothing held. */
-HOT int take_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn, bool have_one)
+static int take_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn, bool have_one)
 {
     unsigned more = refs_of(flags) - have_one;
     struct frame *f = frame_for(ld->hv, mfn, rd->id, more);
@@ -69,14 +69,14 @@ HOT int take_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_
 }
 
 /* The references of the parts in flags. */
-HOT void drop_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn)
+static void drop_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn)
 {
     frame_put_types(frame_of(ld->hv, mfn), types_of(ld, rd, flags));
     frame_put_refs(ld->hv, mfn, refs_of(flags));
 }
 
 /* Pins the entry and takes the references; its mfn is what the mapping will show. */
-HOT int pin_for_map(struct domain *ld, const struct entry *e, uint32_t flags, uint32_t pins)
+static int pin_for_map(struct domain *ld, const struct entry *e, uint32_t flags, uint32_t pins)
 {
     bool readonly = flags & GNTMAP_readonly, first = e->act->pin == 0;
     const struct active_entry *act = e->act;
@@ -104,7 +104,7 @@ HOT int pin_for_map(struct domain *ld, const struct entry *e, uint32_t flags, ui
     return GNTST_okay;
 }
 
-HOT void unpin(struct domain *ld, const struct entry *e, uint32_t parts)
+static void unpin(struct domain *ld, const struct entry *e, uint32_t parts)
 {
     drop_frame(ld, e->rd, parts, e->act->mfn);
     e->act->pin -= pins_for(parts);
@@ -112,7 +112,7 @@ HOT void unpin(struct domain *ld, const struct entry *e, uint32_t parts)
 }
 
 /* NULL: none left. */
-HOT struct maptrack_entry *maptrack_take(struct domain *d, uint32_t *handle)
+static struct maptrack_entry *maptrack_take(struct domain *d, uint32_t *handle)
 {
     struct maptrack *mt = &d->maptrack;
     struct maptrack_entry *track;
@@ -131,30 +131,21 @@ HOT struct maptrack_entry *maptrack_take(struct domain *d, uint32_t *handle)
     return track;
 }
 
-struct map_in {
-    uint64_t host_addr;
-    uint32_t flags, ref;
-    domid_t dom;
-};
-struct map_out {
-    uint64_t dev_bus_addr;
-    uint32_t handle;
-};
-
-/* out: on success only. */
-HOT int map_one(struct domain *ld, const struct map_in *op, struct map_out *out, struct last_domain *last)
+static int map_one(const struct call *c, void *element, void *state)
 {
+    struct gnttab_map_grant_ref *op = element;
     uint32_t pins = pins_for(op->flags), handle;
+    struct domain *ld = c->d, *rd;
     struct maptrack_entry *track;
-    struct domain *rd;
     struct entry e;
     int status = GNTST_bad_gntref;
 
+    (void)state;
     if (!pins)
         return GNTST_bad_gntref;
     if (op->flags & ld->guest->refused_map_flags)
         return GNTST_general_error;
-    rd = domain_lookup_again(ld->hv, last, op->dom);
+    rd = domain_lookup(ld->hv, op->dom);
     if (!rd)
         return GNTST_bad_domain;
     track = maptrack_take(ld, &handle);
@@ -167,7 +158,7 @@ HOT int map_one(struct domain *ld, const struct map_in *op, struct map_out *out,
     status = pin_for_map(ld, &e, op->flags, pins);
     if (status)
         goto give_back;
-    if (op->flags & GNTMAP_host_map && domain_host_map(ld, op->host_addr, op->flags, e.act->mfn)) {
+    if (op->flags & GNTMAP_host_map && ld->guest->host_map(ld, op->host_addr, op->flags, e.act->mfn)) {
         unpin(ld, &e, op->flags);
         status = GNTST_general_error;
         goto give_back;
@@ -175,8 +166,8 @@ HOT int map_one(struct domain *ld, const struct map_in *op, struct map_out *out,
     track->domid = op->dom;
     track->ref = op->ref;
     track->flags = (uint16_t)op->flags;
-    out->handle = handle;
-    out->dev_bus_addr = (uint64_t)e.act->mfn * HV_PAGE_SIZE;
+    op->handle = handle;
+    op->dev_bus_addr = (uint64_t)e.act->mfn * HV_PAGE_SIZE;
     return GNTST_okay;
 
 give_back:
@@ -184,80 +175,26 @@ give_back:
     return status;
 }
 
-HOT int map_plain(const struct call *c, uint64_t uop, struct last_domain *last)
-{
-    struct map_in in;
-    struct map_out out = { .handle = NO_HANDLE };
-    int16_t status;
-
-    if (!uop)
-        return -EFAULT;
-    LOAD_FIELD(in.host_addr, uop, struct gnttab_map_grant_ref, host_addr);
-    LOAD_FIELD(in.flags, uop, struct gnttab_map_grant_ref, flags);
-    LOAD_FIELD(in.ref, uop, struct gnttab_map_grant_ref, ref);
-    LOAD_FIELD(in.dom, uop, struct gnttab_map_grant_ref, dom);
-    status = (int16_t)map_one(c->d, &in, &out, last);
-    STORE_FIELD(uop, struct gnttab_map_grant_ref, status, status);
-    if (status == GNTST_okay) {
-        STORE_FIELD(uop, struct gnttab_map_grant_ref, handle, out.handle);
-        STORE_FIELD(uop, struct gnttab_map_grant_ref, dev_bus_addr, out.dev_bus_addr);
-    }
-    return 0;
-}
-
-/* The whole element goes back. */
-static __attribute__((noinline)) int map_guest(const struct call *c, uint64_t uop, unsigned left)
-{
-    struct gnttab_map_grant_ref op;
-    struct map_out out = { .handle = NO_HANDLE };
-    struct last_domain last = NO_DOMAIN_YET;
-    struct map_in in;
-    int decided;
-
-    if (call_from_guest(c, &op, uop, sizeof op))
-        return -EFAULT;
-    in = (struct map_in){ .host_addr = op.host_addr, .flags = op.flags, .ref = op.ref, .dom = op.dom };
-    decided = hook_element(c, left, &op, &op.status);
-    if (decided < 0)
-        return decided;
-    if (!decided)
-        op.status = (int16_t)map_one(c->d, &in, &out, &last);
-    if (!decided && op.status == GNTST_okay) {
-        op.handle = out.handle;
-        op.dev_bus_addr = out.dev_bus_addr;
-    }
-    hook_element_answered(c, &op, op.status);
-    return call_to_guest(c, uop, &op, sizeof op);
-}
-
 long gnttab_map_grant_ref(const struct call *c, uint64_t uop, unsigned count)
 {
-    bool plain = c->plain && !hv_is_hooked(c->hv);
-    struct last_domain last = NO_DOMAIN_YET;
-    long rc = 0;
-
-    for (unsigned i = 0; i < count && !rc; i++, uop += sizeof(struct gnttab_map_grant_ref)) {
-        if (plain && uop && i % GNTTAB_AHEAD == 0 && count - i > 1)
-            gnttab_map_ahead(c, uop, count - i < GNTTAB_AHEAD ? count - i : GNTTAB_AHEAD);
-        rc = plain ? map_plain(c, uop, &last) : map_guest(c, uop, count - i);
-    }
-    return rc;
+    return call_elements(c, uop, count,
+                         &(struct element_kind){ ELEMENT(struct gnttab_map_grant_ref), .answers = true, .act = map_one }, NULL);
 }
-
-struct unmap_in {
-    uint64_t host_addr, dev_bus_addr;
-    uint32_t handle;
-};
 
 /* One element of an unmap between its two passes. */
 struct unmap {
     struct entry e;
     uint32_t done;           /* parts removed, with GNTMAP_readonly */
 };
+struct unmaps {
+    struct unmap batch[UNMAP_BATCH];
+    unsigned nr;
+    bool replace;
+};
 
 /* First pass: everything that can fail. */
-HOT int unmap_one(struct domain *ld, const struct unmap_in *op, uint64_t new_addr, struct unmap *out,
-                     struct last_domain *last)
+static int unmap_one(struct domain *ld, const struct gnttab_unmap_grant_ref *op, uint64_t dev_bus_addr, uint64_t new_addr,
+                     struct unmap *out)
 {
     struct maptrack_entry *track;
     struct domain *rd;
@@ -271,19 +208,19 @@ HOT int unmap_one(struct domain *ld, const struct unmap_in *op, uint64_t new_add
     if (!flags)
         return GNTST_bad_handle;
     /* The mapping's frame keeps the granter, its pin the granter's version: neither of the two can fail here. */
-    rd = domain_lookup_again(ld->hv, last, track->domid);
+    rd = domain_lookup(ld->hv, track->domid);
     assert(rd && grant_ref_okay(&rd->gt, track->ref));
     out->e = entry_at(rd, track->ref);
     mfn = out->e.act->mfn;
-    if (op->dev_bus_addr && flags & GNTMAP_device_map && op->dev_bus_addr != mfn * HV_PAGE_SIZE)
+    if (dev_bus_addr && flags & GNTMAP_device_map && dev_bus_addr != mfn * HV_PAGE_SIZE)
         return GNTST_bad_dev_addr;
     if (op->host_addr && flags & GNTMAP_host_map) {
-        if (domain_host_unmap(ld, op->host_addr, flags, mfn, new_addr))
+        if (ld->guest->host_unmap(ld, op->host_addr, flags, mfn, new_addr))
             return GNTST_general_error;
         track->flags &= (uint16_t)~GNTMAP_host_map;
         out->done |= GNTMAP_host_map | (flags & GNTMAP_readonly);
     }
-    if (op->dev_bus_addr && flags & GNTMAP_device_map) {
+    if (dev_bus_addr && flags & GNTMAP_device_map) {
         track->flags &= (uint16_t)~GNTMAP_device_map;
         out->done |= GNTMAP_device_map | (flags & GNTMAP_readonly);
     }
@@ -292,11 +229,13 @@ HOT int unmap_one(struct domain *ld, const struct unmap_in *op, uint64_t new_add
     return GNTST_okay;
 }
 
-/* Second pass, when no TLB holds the mapping any more. */
-static void unmap_complete(struct domain *ld, const struct unmap *op)
+/* Second pass, when no TLB holds the mappings any more. */
+static void complete_unmaps(struct domain *ld, struct unmaps *u)
 {
-    if (op->done)
-        unpin(ld, &op->e, op->done);
+    for (unsigned i = 0; i < u->nr; i++)
+        if (u->batch[i].done)
+            unpin(ld, &u->batch[i].e, u->batch[i].done);
+    u->nr = 0;
 }
 
 /* Both operations have the same layout but for what the second address is. */
@@ -307,70 +246,29 @@ static_assert(sizeof(struct gnttab_unmap_and_replace) == sizeof(struct gnttab_un
               offsetof(struct gnttab_unmap_and_replace, status) == offsetof(struct gnttab_unmap_grant_ref, status),
               "one loop reads both");
 
-static int read_unmap(const struct call *c, uint64_t uop, struct unmap_in *in)
+static int unmap_element(const struct call *c, void *element, void *state)
 {
-    struct gnttab_unmap_grant_ref op;
+    const struct gnttab_unmap_grant_ref *op = element;
+    struct unmaps *u = state;
+    struct unmap *unmap;
 
-    if (c->plain && uop) {
-        LOAD_FIELD(in->host_addr, uop, struct gnttab_unmap_grant_ref, host_addr);
-        LOAD_FIELD(in->dev_bus_addr, uop, struct gnttab_unmap_grant_ref, dev_bus_addr);
-        LOAD_FIELD(in->handle, uop, struct gnttab_unmap_grant_ref, handle);
-        return 0;
-    }
-    if (call_from_guest(c, &op, uop, sizeof op))
-        return -EFAULT;
-    *in = (struct unmap_in){ .host_addr = op.host_addr, .dev_bus_addr = op.dev_bus_addr, .handle = op.handle };
-    return 0;
-}
-
-/* What the hooks are shown is put together only if there are some. */
-static int hook_unmap(const struct call *c, unsigned left, const struct unmap_in *in, struct gnttab_unmap_grant_ref *seen,
-                      int16_t *status)
-{
-    if (__builtin_expect(!hv_is_hooked(c->hv), 1))
-        return 0;
-    *seen = (struct gnttab_unmap_grant_ref){ .host_addr = in->host_addr, .dev_bus_addr = in->dev_bus_addr, .handle = in->handle };
-    return hook_inject_element(c, left, seen, status);
+    if (u->nr == UNMAP_BATCH)
+        complete_unmaps(c->d, u);
+    unmap = &u->batch[u->nr++];
+    unmap->done = 0;
+    return unmap_one(c->d, op, u->replace ? 0 : op->dev_bus_addr, u->replace ? op->dev_bus_addr : 0, unmap);
 }
 
 static long unmap_batches(const struct call *c, uint64_t uop, unsigned count, bool replace)
 {
-    struct last_domain last = NO_DOMAIN_YET;
-    struct unmap batch[UNMAP_BATCH];
-    const size_t size = sizeof(struct gnttab_unmap_grant_ref);
-    struct unmap_in op;
-    struct gnttab_unmap_grant_ref seen;
-    uint64_t new_addr = 0;
-    int16_t status;
-    int decided;
-    long rc = 0;
+    struct unmaps unmaps;
+    long rc;
 
-    while (count && !rc) {
-        unsigned n = 0;
-
-        for (; count && n < UNMAP_BATCH && !rc; count--, uop += size) {
-            if (read_unmap(c, uop, &op)) {
-                rc = -EFAULT;
-                break;
-            }
-            decided = hook_unmap(c, count, &op, &seen, &status);
-            if (decided < 0) {
-                rc = decided;
-                break;
-            }
-            if (replace) {
-                new_addr = op.dev_bus_addr;
-                op.dev_bus_addr = 0;
-            }
-            batch[n].done = 0;
-            if (!decided)
-                status = (int16_t)unmap_one(c->d, &op, new_addr, &batch[n++], &last);
-            hook_element_done(c, status);
-            rc = call_to_guest(c, uop + offsetof(struct gnttab_unmap_grant_ref, status), &status, sizeof status);
-        }
-        for (unsigned i = 0; i < n; i++)
-            unmap_complete(c->d, &batch[i]);
-    }
+    unmaps.nr = 0;
+    unmaps.replace = replace;
+    rc = call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_unmap_grant_ref), .act = unmap_element },
+                       &unmaps);
+    complete_unmaps(c->d, &unmaps);
     return rc;
 }
 

@@ -16,10 +16,13 @@ static void swap64(uint64_t *a, uint64_t *b)
     __atomic_store_n(b, was_a, __ATOMIC_RELAXED);
 }
 
-static int swap_one(struct domain *d, uint32_t a, uint32_t b)
+static int swap_one(const struct call *c, void *element, void *state)
 {
-    const struct grant_table *gt = &d->gt;
+    const struct gnttab_swap_grant_ref *op = element;
+    const struct grant_table *gt = &c->d->gt;
+    uint32_t a = op->ref_a, b = op->ref_b;
 
+    (void)state;
     if (a >= nr_grant_entries(gt) || b >= nr_grant_entries(gt))
         return GNTST_bad_gntref;
     if (a == b)
@@ -43,22 +46,7 @@ static int swap_one(struct domain *d, uint32_t a, uint32_t b)
 
 long gnttab_swap_grant_ref(const struct call *c, uint64_t uop, unsigned count)
 {
-    struct gnttab_swap_grant_ref op;
-    int decided;
-
-    for (; count; count--, uop += sizeof op) {
-        if (call_from_guest(c, &op, uop, sizeof op))
-            return -EFAULT;
-        decided = hook_element(c, count, &op, &op.status);
-        if (decided < 0)
-            return decided;
-        if (!decided)
-            op.status = (int16_t)swap_one(c->d, op.ref_a, op.ref_b);
-        hook_element_done(c, op.status);
-        if (call_to_guest(c, uop + offsetof(struct gnttab_swap_grant_ref, status), &op.status, sizeof op.status))
-            return -EFAULT;
-    }
-    return 0;
+    return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_swap_grant_ref), .act = swap_one }, NULL);
 }
 
 /* The first entry from first on through which d uses that frame of owner's; NULL without. */

@@ -20,12 +20,14 @@ static int receive(struct domain *e, const struct domain *from, uint32_t ref, ui
     return rc ? GNTST_general_error : GNTST_okay;
 }
 
-static int transfer_one(const struct call *c, const struct gnttab_transfer *op)
+static int transfer_one(const struct call *c, void *element, void *state)
 {
+    const struct gnttab_transfer *op = element;
     struct domain *e;
     uint64_t mfn;
     int status = c->d->guest->steal(c->d, op->mfn, &mfn);
 
+    (void)state;
     if (status)
         return status;
     /* From here on the sender has lost the page, whatever happens. */
@@ -38,20 +40,5 @@ static int transfer_one(const struct call *c, const struct gnttab_transfer *op)
 
 long gnttab_transfer(const struct call *c, uint64_t uop, unsigned count)
 {
-    struct gnttab_transfer op;
-    int decided;
-
-    for (; count; count--, uop += sizeof op) {
-        if (call_from_guest(c, &op, uop, sizeof op))
-            return -EFAULT;
-        decided = hook_element(c, count, &op, &op.status);
-        if (decided < 0)
-            return decided;
-        if (!decided)
-            op.status = (int16_t)transfer_one(c, &op);
-        hook_element_done(c, op.status);
-        if (call_to_guest(c, uop + offsetof(struct gnttab_transfer, status), &op.status, sizeof op.status))
-            return -EFAULT;
-    }
-    return 0;
+    return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_transfer), .act = transfer_one }, NULL);
 }

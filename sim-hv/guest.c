@@ -4,15 +4,17 @@
 
 /* ---- PV --------------------------------------------------------------------------------------- */
 
-/* What domain_get_frame does not have at once: a page that is not the domain's, or is paged out. */
 static int pv_get_frame(struct domain *d, uint64_t number, bool own, uint64_t *mfn)
 {
-    (void)mfn;
     if (!frame_get(d->hv, number, d->id))
         return GNTST_bad_page;
-    frame_put(d->hv, number);
-    mem_populate(d, frame_of(d->hv, number)->gfn, own);
-    return GNTST_eagain;
+    if (frame_of(d->hv, number)->flags & FRAME_PAGED) {
+        frame_put(d->hv, number);
+        mem_populate(d, frame_of(d->hv, number)->gfn, own);
+        return GNTST_eagain;
+    }
+    *mfn = number;
+    return GNTST_okay;
 }
 
 static int pv_host_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn)

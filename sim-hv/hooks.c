@@ -2,21 +2,14 @@
 /* Faults and trace: what is asked before, and told after, each element of a batch and each hypercall. */
 #include "hv_i.h"
 
-static void set_hooked(struct hv *hv)
-{
-    hv->hooked = hv->hooks.inject || hv->hooks.trace;
-}
-
 void hv_set_inject(struct hv *hv, enum hv_verdict (*inject)(void *, const struct hv_point *, long *))
 {
     hv->hooks.inject = inject;
-    set_hooked(hv);
 }
 
 void hv_set_trace(struct hv *hv, void (*trace)(void *, const struct hv_point *, long))
 {
     hv->hooks.trace = trace;
-    set_hooked(hv);
 }
 
 /* ---- What an element says --------------------------------------------------------------------- */

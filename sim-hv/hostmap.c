@@ -3,70 +3,60 @@
 #include "hv_i.h"
 
 #define HOSTMAP_MIN 64u
-
-static uint64_t home_of(const struct hostmap *map, uint64_t key)
-{
-    return (uint64_t)(hostmap_home(map, key & 1 ? key >> 3 : key / HV_PAGE_SIZE) - map->slots);
-}
+#define BLOCK 8u               /* so many neighbouring pages are neighbours here, too: two cache lines */
 
 static uint64_t key_of(uint64_t host_addr, uint32_t flags)
 {
     return host_addr | !!(flags & GNTMAP_contains_pte);
 }
 
-/* NULL: not there. */
+static uint32_t state_of(uint32_t gntmap_flags)
+{
+    return SLOT_USED | (gntmap_flags & GNTMAP_readonly ? SLOT_READONLY : 0);
+}
+
+static uint64_t next(const struct hostmap *map, uint64_t i)
+{
+    return (i + 1) & (map->size - 1);
+}
+
+/* Where a key belongs. It is there, or behind: all slots between are in use. */
+static uint64_t home_of(const struct hostmap *map, uint64_t key)
+{
+    uint64_t unit = key & 1 ? key / sizeof(uint64_t) : key / HV_PAGE_SIZE;
+    uint64_t block = (unit / BLOCK * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
+
+    return (block * BLOCK + unit % BLOCK) & (map->size - 1);
+}
+
+static uint64_t distance(const struct hostmap *map, uint64_t from, uint64_t to)
+{
+    return (to - from) & (map->size - 1);
+}
+
+/* The key's slot, or the free one where it would be put. */
 static struct hostmap_slot *find(const struct hostmap *map, uint64_t key)
 {
     uint64_t i = home_of(map, key);
 
-    for (; map->slots[i].state; i = (i + 1) & map->mask)
-        if (map->slots[i].key == key)
-            return &map->slots[i];
-    return NULL;
+    while (map->slots[i].state && map->slots[i].key != key)
+        i = next(map, i);
+    return &map->slots[i];
 }
 
-static uint64_t distance(const struct hostmap *map, uint64_t i)
-{
-    return (i - home_of(map, map->slots[i].key)) & map->mask;
-}
-
-static void put_at(struct hostmap *map, uint64_t i, struct hostmap_slot item)
-{
-    item.state &= ~SLOT_DISPLACED;
-    if (home_of(map, item.key) != i)
-        item.state |= SLOT_DISPLACED;
-    map->slots[i] = item;
-}
-
-/* Whoever is farther from home stays, the other moves on: then what follows a slot at its home never belongs before it. */
-static void place(struct hostmap *map, struct hostmap_slot item)
-{
-    uint64_t i = home_of(map, item.key), far = 0;
-
-    for (; map->slots[i].state; i = (i + 1) & map->mask, far++) {
-        struct hostmap_slot other = map->slots[i];
-        uint64_t others = distance(map, i);
-
-        if (others < far) {
-            put_at(map, i, item);
-            item = other;
-            far = others;
-        }
-    }
-    put_at(map, i, item);
-}
-
+/* At most half of the slots are in use. */
 static int make_room(struct hv *hv, struct hostmap *map)
 {
-    uint64_t size = map->slots ? (map->mask + 1) * 2 : HOSTMAP_MIN;
-    struct hostmap bigger = { .slots = hv_alloc(hv, size, sizeof *map->slots), .mask = size - 1, .used = map->used,
-                              .most = size / 3 * 2 };
+    struct hostmap bigger = { .size = map->size ? map->size * 2 : HOSTMAP_MIN, .used = map->used };
 
+    if (map->used < map->size / 2)
+        return 0;
+    bigger.slots = hv_alloc(hv, bigger.size, sizeof *bigger.slots);
     if (!bigger.slots)
         return -ENOMEM;
-    for (uint64_t i = 0; map->slots && i <= map->mask; i++)
+    for (uint64_t i = 0; i < map->size; i++)
         if (map->slots[i].state)
-            place(&bigger, map->slots[i]);
+            *find(&bigger, map->slots[i].key) = map->slots[i];
     free(map->slots);
     *map = bigger;
     return 0;
@@ -76,34 +66,31 @@ int hostmap_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t m
 {
     uint64_t key = key_of(host_addr, flags);
     struct hostmap *map = &d->hostmap;
-    struct hostmap_slot *home;
+    struct hostmap_slot *slot;
 
     /* A page table's content cannot be overwritten here, so an address is good for one mapping at a time. */
     if (host_addr & (flags & GNTMAP_contains_pte ? sizeof(uint64_t) - 1 : HV_PAGE_SIZE - 1))
         return -EINVAL;
-    if (map->used >= map->most && make_room(d->hv, map))
+    if (make_room(d->hv, map))
         return -ENOMEM;
-    home = &map->slots[home_of(map, key)];
-    if (!home->state) {
-        home->key = key;
-        home->mfn = (uint32_t)mfn;
-        home->state = hostmap_state(flags);
-    } else if (find(map, key)) {
+    slot = find(map, key);
+    if (slot->state)
         return -EBUSY;
-    } else {
-        place(map, (struct hostmap_slot){ .key = key, .mfn = (uint32_t)mfn, .state = hostmap_state(flags) });
-    }
+    *slot = (struct hostmap_slot){ .key = key, .mfn = (uint32_t)mfn, .state = state_of(flags) };
     map->used++;
     return 0;
 }
 
-/* What follows and is not at home moves up, so that no tombstones are needed. */
+/* What follows moves up if it belongs there or before, so that no tombstones are needed. */
 static void remove_slot(struct hostmap *map, struct hostmap_slot *slot)
 {
-    uint64_t hole = (uint64_t)(slot - map->slots), next = (hole + 1) & map->mask;
+    uint64_t hole = (uint64_t)(slot - map->slots);
 
-    for (; map->slots[next].state & SLOT_DISPLACED; hole = next, next = (next + 1) & map->mask)
-        put_at(map, hole, map->slots[next]);
+    for (uint64_t i = next(map, hole); map->slots[i].state; i = next(map, i))
+        if (distance(map, home_of(map, map->slots[i].key), i) >= distance(map, hole, i)) {
+            map->slots[hole] = map->slots[i];
+            hole = i;
+        }
     map->slots[hole].state = 0;
     map->used--;
 }
@@ -119,12 +106,12 @@ int hostmap_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t
     if (!map->slots)
         return -ENOENT;
     slot = find(map, key_of(host_addr, flags));
-    if (!slot || slot->mfn != mfn || (slot->state & ~SLOT_DISPLACED) != hostmap_state(flags))
+    if (slot->mfn != mfn || slot->state != state_of(flags))
         return -ENOENT;
     other = new_addr ? find(map, key_of(new_addr, 0)) : NULL;
-    if (other) {
+    if (other && other->state) {
         slot->mfn = other->mfn;
-        slot->state = (slot->state & SLOT_DISPLACED) | (other->state & ~SLOT_DISPLACED);
+        slot->state = other->state;
         slot = other;
     }
     remove_slot(map, slot);

@@ -19,13 +19,11 @@
 
 #define DOMID_DIR_BITS 8
 #define DOMID_DIR_SIZE (1u << DOMID_DIR_BITS)
-/* What every mapping and copy goes through: a call would cost as much as what it does. */
-#define HOT static inline __attribute__((always_inline))
+#define ELEMENT_MAX 5u        /* 64-bit words of the largest element, the copy's */
 #define MAX_FRAMES UINT64_C(0xffffffff)      /* frame numbers are kept in 32 bits */
 
 enum domain_life { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
 
-/* What a grant operation touches comes first: with many domains, that is a few cache lines of each. */
 struct domain {
     struct hv *hv;
     const struct guest_ops *guest;
@@ -63,9 +61,8 @@ struct hv {
     struct hv_hooks hooks;
     void *hook_ctx;
     uint64_t nr_hypercalls;
-    bool hooked;                                /* hooks.inject or hooks.trace is there */
     struct hv_point point;                      /* the present element, for them */
-    uint64_t seen[5];                           /* what it is */
+    uint64_t seen[ELEMENT_MAX];                           /* what it is */
     struct frame *frames;
     struct frame_pool pool;
     uint64_t freed_first, freed_nr;             /* run not yet reported to hooks.frames_freed */
@@ -83,7 +80,7 @@ static inline bool hv_is_hooked(const struct hv *hv)
     (void)hv;
     return false;
 #else
-    return hv->hooked;
+    return hv->hooks.inject || hv->hooks.trace;
 #endif
 }
 
@@ -92,7 +89,6 @@ struct call {
     struct hv *hv;
     struct domain *d;                           /* caller */
     const struct hv_guest_memory *mem;
-    bool plain;                                 /* mem is this process's own: no call is needed */
     uint32_t opaque;                            /* upper bits of the command: where a continuation goes on */
     unsigned op, cmd;                           /* for the hooks, as count */
     uint32_t count;
@@ -131,18 +127,6 @@ static inline void *frame_data(const struct hv *hv, uint64_t mfn)
     return hv->memory + mfn * HV_PAGE_SIZE;
 }
 
-/* Looked up again and again, as the elements of a batch do. Start with DOMID_INVALID, which nobody has. */
-struct last_domain {
-    domid_t id;
-    struct domain *d;
-};
-#define NO_DOMAIN_YET { .id = DOMID_INVALID }
-static inline struct domain *domain_lookup_again(const struct hv *hv, struct last_domain *last, domid_t id)
-{
-    if (id != last->id)
-        *last = (struct last_domain){ .id = id, .d = domain_lookup(hv, id) };
-    return last->d;
-}
 /* The live frame of that number, if it is owner's and can have nr more references; else NULL. */
 static inline struct frame *frame_for(const struct hv *hv, uint64_t mfn, domid_t owner, unsigned nr)
 {
@@ -174,30 +158,6 @@ static inline void frame_put_refs(struct hv *hv, uint64_t mfn, unsigned nr)
 static inline void frame_put(struct hv *hv, uint64_t mfn)
 {
     frame_put_refs(hv, mfn, 1);
-}
-/* As guest->get_frame; most are a PV domain's, whose numbers are the machine's: without a call. */
-static inline int domain_get_frame(struct domain *d, uint64_t number, bool own, uint64_t *mfn)
-{
-    struct frame *f = d->guest == &guest_pv ? frame_for(d->hv, number, d->id, 1) : NULL;
-
-    if (!f || f->flags & FRAME_PAGED)
-        return d->guest->get_frame(d, number, own, mfn);
-    f->refs++;
-    *mfn = number;
-    return GNTST_okay;
-}
-/* As guest->host_map and host_unmap, which most need not call either. */
-static inline int domain_host_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn)
-{
-    if (d->guest == &guest_pv && !d->pv_ops && hostmap_map_home(&d->hostmap, host_addr, flags, mfn))
-        return 0;
-    return d->guest->host_map(d, host_addr, flags, mfn);
-}
-static inline int domain_host_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr)
-{
-    if (d->guest == &guest_pv && !d->pv_ops && !new_addr && hostmap_unmap_home(&d->hostmap, host_addr, flags, mfn))
-        return 0;
-    return d->guest->host_unmap(d, host_addr, flags, mfn, new_addr);
 }
 /* So many of the references are as a writable page. Always possible unless it is paged out: page tables are not modelled. */
 static inline void frame_get_types(struct frame *f, unsigned nr)
@@ -242,33 +202,31 @@ void foreign_release_all(struct domain *d);
 /* The handle >= from of a mapping, -1: no more. */
 int foreign_next(const struct domain *d, uint32_t from, uint64_t *mfn, bool *writable);
 
+/* hypercall.c: what is the same in all operations on arrays of elements that each have a status. */
+struct element_kind {
+    size_t size, status;                        /* of an element; where in it its status is */
+    bool answers;                               /* the whole element goes back, not just its status */
+    /* What makes the hypercall fail before anything is done; NULL: nothing. */
+    long (*refuse)(const struct call *c, const void *op);
+    /* One element: GNTST_*. */
+    int (*act)(const struct call *c, void *op, void *state);
+};
+#define ELEMENT(type) .size = sizeof(type), .status = offsetof(type, status)
+long call_elements(const struct call *c, uint64_t uop, unsigned count, const struct element_kind *kind, void *state);
+
 /* hooks.c: the points of a hypercall. left: elements of the array that are left, the present one included. */
 /* 0: go on; 1: the element is not executed, *status is decided; negative: the hypercall ends with it. */
 int hook_inject_element(const struct call *c, uint32_t left, const void *arg, int16_t *status);
+/* arg: what the operation answers beside a status, or NULL. */
 void hook_trace_element(const struct call *c, const void *arg, int16_t status);
 /* Around a whole hypercall of known commands. */
 long hook_inject_call(const struct call *c);
 void hook_trace_call(const struct call *c, const void *arg, size_t size, long rc);
 
-static inline int hook_element(const struct call *c, uint32_t left, const void *arg, int16_t *status)
-{
-    return __builtin_expect(hv_is_hooked(c->hv), 0) ? hook_inject_element(c, left, arg, status) : 0;
-}
-static inline void hook_element_done(const struct call *c, int16_t status)
-{
-    if (__builtin_expect(hv_is_hooked(c->hv), 0))
-        hook_trace_element(c, NULL, status);
-}
-/* The same for an operation that answers more than a status. */
-static inline void hook_element_answered(const struct call *c, const void *arg, int16_t status)
-{
-    if (__builtin_expect(hv_is_hooked(c->hv), 0))
-        hook_trace_element(c, arg, status);
-}
 /* The operation knows its argument. */
 static inline void hook_call_done(struct call *c, const void *arg, size_t size, long rc)
 {
-    if (__builtin_expect(hv_is_hooked(c->hv), 0)) {
+    if (hv_is_hooked(c->hv)) {
         hook_trace_call(c, arg, size, rc);
         c->traced = true;
     }
@@ -277,29 +235,12 @@ static inline void hook_call_done(struct call *c, const void *arg, size_t size, 
 /* The caller's memory. */
 static inline int call_from_guest(const struct call *c, void *to, uint64_t from, size_t size)
 {
-    if (c->plain && from) {
-        memcpy(to, (const void *)(uintptr_t)from, size);
-        return 0;
-    }
     return c->mem->copy_from(c->mem->ctx, to, from, size) ? -EFAULT : 0;
 }
 static inline int call_to_guest(const struct call *c, uint64_t to, const void *from, size_t size)
 {
-    if (c->plain && to) {
-        memcpy((void *)(uintptr_t)to, from, size);
-        return 0;
-    }
     return c->mem->copy_to(c->mem->ctx, to, from, size) ? -EFAULT : 0;
 }
-/*
- * In our own memory an element is read and written field by field, as callers do: what was just stored in other sizes
- * the processor hands over late, which costs as much as all the rest.
- */
-#define FIELD_AT(addr, type, field) ((void *)((uintptr_t)(addr) + offsetof(type, field)))
-/* volatile: compilers would make one wide load of several. */
-#define LOAD_FIELD(var, addr, type, field) \
-    ((var) = ((const volatile struct __attribute__((packed)) { __typeof__(var) value; } *)FIELD_AT(addr, type, field))->value)
-#define STORE_FIELD(addr, type, field, var) memcpy(FIELD_AT(addr, type, field), &(var), sizeof(var))
 /*
  * Whether an array may lie there at all (guest_handle_okay). Xen refuses a PV caller's array that starts above the lower
  * half and not above its own part of the address space. What follows the start is found out element by element.
@@ -307,7 +248,7 @@ static inline int call_to_guest(const struct call *c, uint64_t to, const void *f
  */
 static inline bool call_array_okay(const struct call *c, uint64_t addr)
 {
-    return c->plain || c->d->guest != &guest_pv || addr < UINT64_C(1) << 47 || addr >= HYPERVISOR_VIRT_END;
+    return c->mem->copy_from == hv_plain_memory.copy_from || c->d->guest != &guest_pv || addr < UINT64_C(1) << 47 || addr >= HYPERVISOR_VIRT_END;
 }
 
 #endif

@@ -33,7 +33,36 @@ static const struct gnttab_op gnttab_ops[] = {
 #define NR_GNTTAB_OPS (sizeof gnttab_ops / sizeof *gnttab_ops)
 #define GNTTABOP_CMD_MASK 0xfffu
 
-HOT long grant_table_op(struct call *call, const uint64_t args[5])
+long call_elements(const struct call *c, uint64_t uop, unsigned count, const struct element_kind *kind, void *state)
+{
+    uint64_t op[ELEMENT_MAX];
+    int16_t *status = (void *)((char *)op + kind->status);
+    bool hooked = hv_is_hooked(c->hv);
+    long rc = 0;
+
+    assert(kind->size <= sizeof op);
+    for (; count && !rc; count--, uop += kind->size) {
+        int decided = 0;
+
+        if (call_from_guest(c, op, uop, kind->size))
+            return -EFAULT;
+        if (kind->refuse)
+            rc = kind->refuse(c, op);
+        if (!rc && hooked)
+            decided = hook_inject_element(c, count, op, status);
+        if (rc || decided < 0)
+            return rc ? rc : decided;
+        if (!decided)
+            *status = (int16_t)kind->act(c, op, state);
+        if (hooked)
+            hook_trace_element(c, kind->answers ? op : NULL, *status);
+        rc = kind->answers ? call_to_guest(c, uop, op, kind->size)
+                           : call_to_guest(c, uop + kind->status, status, sizeof *status);
+    }
+    return rc;
+}
+
+static long grant_table_op(struct call *call, const uint64_t args[5])
 {
     unsigned cmd = (unsigned)args[0] & GNTTABOP_CMD_MASK, count = (unsigned)args[2];
     unsigned high = (unsigned)args[0] & ~GNTTABOP_CMD_MASK;
@@ -82,37 +111,27 @@ static long hooked_hypercall(struct call *call, hypercall_handler *handler, unsi
     return rc;
 }
 
-/* handler NULL: there is none. */
-HOT long hypercall(struct call *call, domid_t caller, hypercall_handler *handler, unsigned op, const uint64_t args[5])
-{
-    struct hv *hv = call->hv;
-    long rc;
-
-    hv->nr_hypercalls++;
-    call->d = domain_lookup(hv, caller);
-    if (!call->d || domain_dying(call->d) || call->d->crashed)
-        return -ESRCH;
-    if (!handler)
-        rc = -ENOSYS;
-    else if (__builtin_expect(hv_is_hooked(hv), 0))
-        rc = hooked_hypercall(call, handler, op, args);
-    else
-        rc = handler(call, args);
-    if (hv->reap || hv->freed_nr)
-        hv_reap(hv);
-    return rc;
-}
-
 long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5],
                   const struct hv_guest_memory *mem)
 {
-    struct call call = { .hv = hv, .mem = mem, .plain = mem->copy_from == plain_copy_from && mem->copy_to == plain_copy_to };
+    struct call call = { .hv = hv, .mem = mem, .d = domain_lookup(hv, caller) };
     hypercall_handler *handler = NULL;
+    long rc;
 
+    hv->nr_hypercalls++;
+    if (!call.d || domain_dying(call.d) || call.d->crashed)
+        return -ESRCH;
     for (size_t i = 0; i < sizeof hypercalls / sizeof *hypercalls; i++)
         if (hypercalls[i].nr == op)
             handler = hypercalls[i].handler;
-    return hypercall(&call, caller, handler, op, args);
+    if (!handler)
+        rc = -ENOSYS;
+    else if (hv_is_hooked(hv))
+        rc = hooked_hypercall(&call, handler, op, args);
+    else
+        rc = handler(&call, args);
+    hv_reap(hv);
+    return rc;
 }
 
 uint64_t hv_nr_hypercalls(const struct hv *hv)
@@ -123,9 +142,8 @@ uint64_t hv_nr_hypercalls(const struct hv *hv)
 long hv_grant_table_op(struct hv *hv, domid_t caller, unsigned cmd, void *array, unsigned count)
 {
     const uint64_t args[5] = { cmd, (uintptr_t)array, count };
-    struct call call = { .hv = hv, .mem = &hv_plain_memory, .plain = true };
 
-    return hypercall(&call, caller, grant_table_op, __HYPERVISOR_grant_table_op, args);
+    return hv_hypercall(hv, caller, __HYPERVISOR_grant_table_op, args, &hv_plain_memory);
 }
 
 long hv_event_channel_op(struct hv *hv, domid_t caller, unsigned cmd, void *arg)

@@ -59,11 +59,11 @@ static void all_are_there(struct domain *d, const struct known *known)
     for (unsigned i = 0; i < NR_KEYS; i++) {
         const struct known *k = &known[i];
 
-        EQ(domain_host_unmap(d, k->addr, k->flags, k->mfn + 1, 0), -ENOENT);
-        EQ(domain_host_unmap(d, k->addr, k->flags ^ GNTMAP_readonly, k->mfn, 0), -ENOENT);
+        EQ(hostmap_unmap(d, k->addr, k->flags, k->mfn + 1, 0), -ENOENT);
+        EQ(hostmap_unmap(d, k->addr, k->flags ^ GNTMAP_readonly, k->mfn, 0), -ENOENT);
         used += k->mapped;
         if (k->mapped)
-            EQ(domain_host_map(d, k->addr, k->flags, 5), -EBUSY);
+            EQ(hostmap_map(d, k->addr, k->flags, 5), -EBUSY);
     }
     EQ(d->hostmap.used, used);
 }
@@ -71,14 +71,14 @@ static void all_are_there(struct domain *d, const struct known *known)
 static void map_or_unmap(struct domain *d, struct known *k, uint32_t *seed)
 {
     if (k->mapped) {
-        EQ(domain_host_unmap(d, k->addr, k->flags, k->mfn, 0), 0);
+        EQ(hostmap_unmap(d, k->addr, k->flags, k->mfn, 0), 0);
         k->mapped = false;
         return;
     }
-    EQ(domain_host_unmap(d, k->addr, k->flags, k->mfn, 0), -ENOENT);
+    EQ(hostmap_unmap(d, k->addr, k->flags, k->mfn, 0), -ENOENT);
     k->flags = (k->flags & ~(uint32_t)GNTMAP_readonly) | (draw(seed, 2) ? GNTMAP_readonly : 0);
     k->mfn = draw(seed, 1000);
-    EQ(domain_host_map(d, k->addr, k->flags, k->mfn), 0);
+    EQ(hostmap_map(d, k->addr, k->flags, k->mfn), 0);
     k->mapped = true;
 }
 
@@ -87,7 +87,7 @@ static void replace_one(struct domain *d, struct known *to, struct known *from)
 {
     if (to == from || !to->mapped || !from->mapped || (to->flags | from->flags) & GNTMAP_contains_pte)
         return;
-    EQ(domain_host_unmap(d, to->addr, to->flags, to->mfn, from->addr), 0);
+    EQ(hostmap_unmap(d, to->addr, to->flags, to->mfn, from->addr), 0);
     to->mfn = from->mfn;
     to->flags = from->flags;
     from->mapped = false;
@@ -113,7 +113,7 @@ TEST_PV(any_pattern_of_addresses_is_kept_apart)
     all_are_there(d, known);
     for (unsigned i = 0; i < NR_KEYS; i++)
         if (known[i].mapped)
-            EQ(domain_host_unmap(d, known[i].addr, known[i].flags, known[i].mfn, 0), 0);
+            EQ(hostmap_unmap(d, known[i].addr, known[i].flags, known[i].mfn, 0), 0);
     EQ(d->hostmap.used, 0);
 }
 
