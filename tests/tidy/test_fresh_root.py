@@ -93,8 +93,8 @@ def test_a_suite_that_cannot_be_made_is_an_error_and_leaves_nothing(cache):
     assert done.returncode == 1 and "debootstrap" in done.stderr
 
 
-@pytest.mark.parametrize("page", ["", "| trixie | 13.1 | root | container | 2020-01-01 | 6 | gcc 14 | 4.20 | ./test | 1 passed |\n"
-                                      "| bookworm | 12.1 | root | container | 2020-01-01 | 6 | gcc 12 | 4.17 | ./test | 2 passed |\n"])
+@pytest.mark.parametrize("page", ["", "| trixie | 13.1 | root | container | 2020-01-01 | abc | 6 | gcc 14 | 2.41 | 4.20 | ./test | 1 passed |\n"
+                                      "| bookworm | 12.1 | root | container | 2020-01-01 | abc | 6 | gcc 12 | 2.36 | 4.17 | ./test | 2 passed |\n"])
 def test_a_result_takes_the_place_of_the_last_one_of_its_kind(tmp_path, page):
     loader = importlib.machinery.SourceFileLoader("fresh_root", str(COMMAND))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("fresh_root", loader))
@@ -102,9 +102,9 @@ def test_a_result_takes_the_place_of_the_last_one_of_its_kind(tmp_path, page):
     path = tmp_path / "page.md"
     head = "# Seen\n\n| %s |\n%s|\n" % (" | ".join(module.ROW), "|---" * len(module.ROW))
     path.write_text(head + page)
-    row = dict(zip(module.ROW, ("trixie", "13.8", "root", "container", "2026-01-01", "7", "gcc 14.2", "4.20.4", "./test", "3 passed")))
+    row = dict(zip(module.ROW, ("trixie", "13.8", "root", "container", "2026-01-01", "def", "7", "gcc 14.2", "2.41", "4.20.4", "./test", "3 passed")))
     module.write_row(row, path)
     module.write_row(row | {"compiler": "clang 19"}, path)
     rows = path.read_text().removeprefix(head).splitlines()
-    assert [line.split(" | ")[9] for line in rows] == (["2 passed |"] if page else []) + ["3 passed |"] * 2
-    assert [line.split(" | ")[6] for line in rows][-2:] == ["clang 19", "gcc 14.2"]
+    assert [line.split(" | ")[11] for line in rows] == (["2 passed |"] if page else []) + ["3 passed |"] * 2
+    assert [line.split(" | ")[7] for line in rows][-2:] == ["clang 19", "gcc 14.2"]
