@@ -9,7 +9,7 @@ import pytest
 import harness
 from control import Control
 
-CHANGED = os.path.join(os.environ.get("GNTSIM_BUILD", "build"), "tests", "replay", "gntsim-changed")
+CHANGED = os.path.join(os.environ.get("GNTSIM_BUILD", "build"), "tests", "system", "gntsim-changed")
 
 
 @pytest.fixture

@@ -26,4 +26,4 @@ def test_the_page_is_current(request):
     text = page.page(outcomes)
     if request.config.getoption("write_page"):
         page.PAGE.write_text(text)
-    assert page.PAGE.read_text() == text, "run tests/requirements with --write-page"
+    assert page.PAGE.read_text() == text, "run tests/conformance/requirements with --write-page"

@@ -3,22 +3,18 @@
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "system"))
-
 import harness
 
 BUILT = Path(os.environ["GNTSIM_BUILD"])
-PROGRAM = BUILT / "tests/record/programs"
+PROGRAM = BUILT / "tests/system/recorded"
 # What these cases of b08_copy print is all that they see in shared pages.
 SEEN_IN_PAGES = {"case=gref-to-gref-data", "case=local-crosses-page-data", "case=local-dest-is-own-share-data"}
-CORNERS = BUILT / "tests/record/corners"
-RECORDED = HERE.parent / "conformance/record/programs"
+CORNERS = BUILT / "tests/system/corners"
+RECORDED = harness.SOURCE / "tests/conformance/record/programs"
 PROBES = BUILT / "tests/conformance"
 
 

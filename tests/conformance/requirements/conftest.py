@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-SYSTEM = HERE.parent / "system"
+SYSTEM = HERE.parents[1] / "system"
 sys.path[:0] = [str(HERE), str(SYSTEM)]
 
 import harness  # noqa: E402

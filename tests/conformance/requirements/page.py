@@ -5,10 +5,10 @@ import ways
 
 PAGE = harness.SOURCE / "docs" / "device-conformance.md"
 CONFORMANCE = harness.SOURCE / "tests" / "conformance"
-HEAD = """<!-- SPDX-License-Identifier: MIT. Written by tests/requirements (--write-page); a test compares the two. -->
+HEAD = """<!-- SPDX-License-Identifier: MIT. Written by tests/conformance/requirements (--write-page); a test compares the two. -->
 # Devices and libraries: requirement by requirement
 
-What Xen's documents say of the devices, libxengnttab and libxenevtchn is written down as requirements (`tests/requirements/requirements.txt`).
+What Xen's documents say of the devices, libxengnttab and libxenevtchn is written down as requirements (`tests/conformance/requirements/requirements.txt`).
 Each has a test that looks from outside, as a program would, and runs over every way to the devices. "holds": every test of it passes.
 Where a kernel profile is not named, it is `pv`.
 
