@@ -6,18 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gntsim/ops.h>
+
 #include "machine.h"
 
 /* ---- Arguments -------------------------------------------------------------------------------- */
 
 const char *gntst_name(int16_t status)
 {
-    static const char *const names[] = {
-        "okay", "general_error", "bad_domain", "bad_gntref", "bad_handle", "bad_virt_addr", "bad_dev_addr", "no_device_space",
-        "permission_denied", "bad_page", "bad_copy_arg", "address_too_big", "eagain", "no_space",
-    };
+    const char *name = hv_status_name(status);
 
-    return status <= 0 && -status < (int)(sizeof names / sizeof *names) ? names[-status] : "unknown";
+    return name ? name : "unknown";
 }
 
 struct actor *guest_actor(struct request *request)

@@ -12,83 +12,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gntsim/ops.h>
+
 static_assert(sizeof(struct gnttab_copy) * REMOTE_PIECE <= REMOTE_MAX_DATA, "a piece of the largest elements fits");
 
 const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from, .copy_to = plain_copy_to };
 
 /* ---- What an operation reads ------------------------------------------------------------------ */
 
-struct shape {
-    unsigned size;             /* of the argument, or of an element of the array */
-    bool array;
-};
-
-static const struct shape grant_table_ops[] = {
-    [GNTTABOP_map_grant_ref]     = { sizeof(struct gnttab_map_grant_ref), true },
-    [GNTTABOP_unmap_grant_ref]   = { sizeof(struct gnttab_unmap_grant_ref), true },
-    [GNTTABOP_setup_table]       = { sizeof(struct gnttab_setup_table), false },
-    [GNTTABOP_transfer]          = { sizeof(struct gnttab_transfer), true },
-    [GNTTABOP_copy]              = { sizeof(struct gnttab_copy), true },
-    [GNTTABOP_query_size]        = { sizeof(struct gnttab_query_size), false },
-    [GNTTABOP_unmap_and_replace] = { sizeof(struct gnttab_unmap_and_replace), true },
-    [GNTTABOP_set_version]       = { sizeof(struct gnttab_set_version), false },
-    [GNTTABOP_get_status_frames] = { sizeof(struct gnttab_get_status_frames), false },
-    [GNTTABOP_get_version]       = { sizeof(struct gnttab_get_version), false },
-    [GNTTABOP_swap_grant_ref]    = { sizeof(struct gnttab_swap_grant_ref), true },
-    [GNTTABOP_cache_flush]       = { sizeof(struct gnttab_cache_flush), true },
-};
-static const struct shape event_channel_ops[] = {
-    [EVTCHNOP_bind_interdomain] = { sizeof(struct evtchn_bind_interdomain), false },
-    [EVTCHNOP_bind_virq]        = { sizeof(struct evtchn_bind_virq), false },
-    [EVTCHNOP_bind_pirq]        = { sizeof(struct evtchn_bind_pirq), false },
-    [EVTCHNOP_close]            = { sizeof(struct evtchn_close), false },
-    [EVTCHNOP_send]             = { sizeof(struct evtchn_send), false },
-    [EVTCHNOP_status]           = { sizeof(struct evtchn_status), false },
-    [EVTCHNOP_alloc_unbound]    = { sizeof(struct evtchn_alloc_unbound), false },
-    [EVTCHNOP_bind_ipi]         = { sizeof(struct evtchn_bind_ipi), false },
-    [EVTCHNOP_bind_vcpu]        = { sizeof(struct evtchn_bind_vcpu), false },
-    [EVTCHNOP_unmask]           = { sizeof(struct evtchn_unmask), false },
-    [EVTCHNOP_reset]            = { sizeof(struct evtchn_reset), false },
-    [EVTCHNOP_init_control]     = { sizeof(struct evtchn_init_control), false },
-    [EVTCHNOP_expand_array]     = { sizeof(struct evtchn_expand_array), false },
-    [EVTCHNOP_set_priority]     = { sizeof(struct evtchn_set_priority), false },
-};
-static const struct shape memory_ops[] = {
-    [XENMEM_add_to_physmap]   = { sizeof(struct xen_add_to_physmap), false },
-    [XENMEM_acquire_resource] = { sizeof(struct xen_mem_acquire_resource), false },
-};
-
-static const struct {
-    unsigned op;
-    uint64_t cmd_mask;           /* above it: where a continuation goes on */
-    const struct shape *shapes;
-    size_t nr;
-} hypercalls[] = {
-    { __HYPERVISOR_grant_table_op, 0xfff, grant_table_ops, sizeof grant_table_ops / sizeof *grant_table_ops },
-    { __HYPERVISOR_event_channel_op, UINT32_MAX, event_channel_ops, sizeof event_channel_ops / sizeof *event_channel_ops },
-    { __HYPERVISOR_memory_op, 0x3f, memory_ops, sizeof memory_ops / sizeof *memory_ops },
-};
-
-/* Of nothing, for what the hypervisor does not know either. */
-static struct shape shape_of(unsigned op, uint64_t cmd)
-{
-    for (size_t i = 0; i < sizeof hypercalls / sizeof *hypercalls; i++)
-        if (hypercalls[i].op == op && (cmd & hypercalls[i].cmd_mask) < hypercalls[i].nr)
-            return hypercalls[i].shapes[cmd & hypercalls[i].cmd_mask];
-    return (struct shape){ 0, false };
-}
-
 /* As much as can be read, element by element: the hypervisor faults at the next one. */
-static uint32_t fetch(unsigned char *to, const struct hv_guest_memory *mem, uint64_t from, struct shape shape, unsigned nr)
+static uint32_t fetch(unsigned char *to, const struct hv_guest_memory *mem, uint64_t from, size_t element, unsigned nr)
 {
     uint32_t size = 0;
 
     if (mem->copy_from == plain_copy_from && from) {
-        memcpy(to, (const void *)(uintptr_t)from, (size_t)nr * shape.size);
-        return nr * shape.size;
+        memcpy(to, (const void *)(uintptr_t)from, nr * element);
+        return (uint32_t)(nr * element);
     }
-    while (nr-- && !mem->copy_from(mem->ctx, to + size, from + size, shape.size))
-        size += shape.size;
+    while (nr-- && !mem->copy_from(mem->ctx, to + size, from + size, element))
+        size += (uint32_t)element;
     return size;
 }
 
@@ -226,11 +168,11 @@ static bool concerns_mappings(unsigned op, uint64_t cmd)
                                                  cmd == GNTTABOP_unmap_and_replace);
 }
 
-static long call_piece(struct hv *hv, unsigned op, const uint64_t args[5], const struct hv_guest_memory *mem, struct shape shape,
+static long call_piece(struct hv *hv, unsigned op, const uint64_t args[5], const struct hv_guest_memory *mem, size_t element,
                        unsigned nr)
 {
     const uint64_t all[] = { op, args[0], args[1], args[2], args[3], args[4] };
-    uint32_t size = fetch(hv->out.data, mem, args[1], shape, nr);
+    uint32_t size = fetch(hv->out.data, mem, args[1], element, nr);
     long rc = (long)remote_call(hv, REMOTE_HYPERCALL, all, 6, size);
     int written;
 
@@ -245,9 +187,11 @@ static long call_piece(struct hv *hv, unsigned op, const uint64_t args[5], const
 
 long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5], const struct hv_guest_memory *mem)
 {
-    struct shape shape = shape_of(op, args[0]);
+    const struct hv_op *known = hv_op_find(op, args[0]);
+    size_t element = known ? known->size : 0;      /* what the hypervisor does not know reads nothing */
+    bool array = known && known->flags & HV_OP_ARRAY;
     uint64_t piece[5] = { args[0], args[1], args[2], args[3], args[4] };
-    uint64_t left = shape.array ? (uint32_t)args[2] : shape.size != 0;
+    uint64_t left = array ? (uint32_t)args[2] : element != 0;
     long rc;
 
     if (caller != hv->domid)
@@ -257,14 +201,14 @@ long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t arg
     do {
         unsigned nr = left < REMOTE_PIECE ? (unsigned)left : REMOTE_PIECE;
 
-        if (shape.array && left)
+        if (array && left)
             piece[2] = nr;
-        rc = call_piece(hv, op, piece, mem, shape, nr);
+        rc = call_piece(hv, op, piece, mem, element, nr);
         left -= nr;
-        piece[1] += (uint64_t)nr * shape.size;
+        piece[1] += nr * element;
     } while (!rc && left);
     /* Status frames come and go with the version. */
-    if (op == __HYPERVISOR_grant_table_op && (args[0] & 0xfff) == GNTTABOP_set_version)
+    if (op == __HYPERVISOR_grant_table_op && known && known->cmd == GNTTABOP_set_version)
         known_frames_forget(&hv->status);
     return rc;
 }

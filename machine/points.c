@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include <gntsim/ops.h>
 #include <xen/sys/evtchn.h>
 #include <xen/sys/gntalloc.h>
 #include <xen/sys/gntdev.h>
@@ -19,60 +20,67 @@ const char *const point_kinds[NR_POINT_KINDS] = {
 
 /* ---- Hypercalls ------------------------------------------------------------------------------- */
 
-static const char *const gnttab_names[] = {
-    [GNTTABOP_map_grant_ref] = "map_grant_ref", [GNTTABOP_unmap_grant_ref] = "unmap_grant_ref",
-    [GNTTABOP_setup_table] = "setup_table", [GNTTABOP_dump_table] = "dump_table", [GNTTABOP_transfer] = "transfer",
-    [GNTTABOP_copy] = "copy", [GNTTABOP_query_size] = "query_size", [GNTTABOP_unmap_and_replace] = "unmap_and_replace",
-    [GNTTABOP_set_version] = "set_version", [GNTTABOP_get_status_frames] = "get_status_frames",
-    [GNTTABOP_get_version] = "get_version", [GNTTABOP_swap_grant_ref] = "swap_grant_ref",
-    [GNTTABOP_cache_flush] = "cache_flush",
-};
-static const char gnttab_unknown[] = "grant_table_op";
-
-static const char *const evtchn_names[] = {
-#define NAME(name) [EVTCHNOP_##name] = "evtchn_" #name
-    NAME(bind_interdomain), NAME(bind_virq), NAME(bind_pirq), NAME(close), NAME(send), NAME(status), NAME(alloc_unbound),
-    NAME(bind_ipi), NAME(bind_vcpu), NAME(unmask), NAME(reset), NAME(init_control), NAME(expand_array), NAME(set_priority),
-#undef NAME
-};
-static const char evtchn_unknown[] = "event_channel_op", memory_name[] = "memory_op";
-
-const char *point_command_name(unsigned op, unsigned cmd)
+const char *point_command_name(unsigned nr, unsigned cmd)
 {
-    if (op == __HYPERVISOR_grant_table_op)
-        return cmd < NR(gnttab_names) && gnttab_names[cmd] ? gnttab_names[cmd] : gnttab_unknown;
-    if (op == __HYPERVISOR_event_channel_op)
-        return cmd < NR(evtchn_names) && evtchn_names[cmd] ? evtchn_names[cmd] : evtchn_unknown;
-    return memory_name;
+    const struct hv_op *op = hv_op_find(nr, cmd);
+
+    return op && op->name ? op->name : hv_hypercall_find(nr)->name;
 }
 
-/* Operations whose arrays, or single structures, have a status. */
-static bool has_elements(unsigned cmd)
+/* The operation of that name. *found is the name as it stands in the table, which can be a hypercall's, too. */
+static const struct hv_op *find_op(const char *name, const char **found)
 {
-    return cmd < NR(gnttab_names) && gnttab_names[cmd] && cmd != GNTTABOP_dump_table && cmd != GNTTABOP_set_version &&
-           cmd != GNTTABOP_get_version && cmd != GNTTABOP_cache_flush;
+    for (const struct hv_hypercall *call = hv_hypercalls; call->name; call++) {
+        for (size_t i = 0; i < call->nr_ops; i++) {
+            const struct hv_op *op = &call->ops[i];
+
+            if (op->name && !strcmp(op->name, name)) {
+                *found = op->name;
+                return op;
+            }
+        }
+        if (!strcmp(call->name, name))
+            *found = call->name;
+    }
+    return NULL;
 }
 
 /* ---- Devices and kernels ---------------------------------------------------------------------- */
 
-static const char *const kernel_names[KERNEL_NR_OPS] = {
-    [KERNEL_OPEN] = "open", [KERNEL_IOCTL] = "ioctl", [KERNEL_MMAP] = "mmap", [KERNEL_READ] = "read",
-    [KERNEL_WRITE] = "write", [KERNEL_POLL] = "poll", [KERNEL_RELEASE] = "release", [KERNEL_MUNMAP] = "munmap",
-    [KERNEL_VMA_CLOSE] = "vma_close", [KERNEL_CANCEL] = "cancel", [KERNEL_PARAM] = "param", [KERNEL_UNMAP] = "unmap",
-    [KERNEL_NOTIFY] = "notify", [KERNEL_EVENT] = "event", [KERNEL_DEFER] = "defer",
+#define CALLS (1u << POINT_DEVICE)
+#define KERNELS (1u << POINT_KERNEL)
+#define TOLD 0u                  /* a trace tells of it, rules are not asked */
+
+static const struct kernel_point_row {
+    const char *name;
+    unsigned kinds;
+    const char *args[4];
+} kernel_rows[KERNEL_NR_OPS] = {
+    [KERNEL_OPEN] = { "open", CALLS, { "flags" } },
+    [KERNEL_IOCTL] = { "ioctl", CALLS, { NULL } },
+    [KERNEL_MMAP] = { "mmap", CALLS, { "offset", "length", "prot", "flags" } },
+    [KERNEL_READ] = { "read", CALLS, { "size", "nonblock" } },
+    [KERNEL_WRITE] = { "write", CALLS, { NULL } },
+    [KERNEL_POLL] = { "poll", CALLS, { NULL } },
+    [KERNEL_RELEASE] = { "release", CALLS, { NULL } },
+    [KERNEL_MUNMAP] = { "munmap", CALLS, { "first", "pages" } },
+    [KERNEL_VMA_CLOSE] = { "vma_close", TOLD, { NULL } },
+    [KERNEL_CANCEL] = { "cancel", TOLD, { "cancelled" } },
+    [KERNEL_PARAM] = { "param", TOLD, { "value" } },
+    [KERNEL_UNMAP] = { "unmap", KERNELS, { "first", "pages" } },
+    [KERNEL_NOTIFY] = { "notify", KERNELS, { "flags", "port" } },
+    [KERNEL_EVENT] = { "event", KERNELS, { "port" } },
+    [KERNEL_DEFER] = { "defer", KERNELS, { "waiting" } },
 };
 
 const char *point_kernel_op_name(enum kernel_op op)
 {
-    return kernel_names[op];
+    return kernel_rows[op].name;
 }
 
-/* vma_close, cancel and param are told of, not asked about. */
-static unsigned kernel_kind(enum kernel_op op)
+const char *point_kernel_arg_name(enum kernel_op op, unsigned i)
 {
-    if (op >= KERNEL_UNMAP)
-        return 1u << POINT_KERNEL;
-    return op == KERNEL_VMA_CLOSE || op == KERNEL_CANCEL || op == KERNEL_PARAM ? 0 : 1u << POINT_DEVICE;
+    return kernel_rows[op].args[i];
 }
 
 static const struct {
@@ -121,39 +129,29 @@ const char *point_device_find(const char *name)
 
 /* ---- Names ------------------------------------------------------------------------------------ */
 
-static const char *find(const char *const *names, size_t nr, const char *name)
-{
-    for (size_t i = 0; i < nr; i++)
-        if (names[i] && !strcmp(names[i], name))
-            return names[i];
-    return NULL;
-}
-
 const char *point_name_find(const char *name)
 {
-    static const char *const others[] = { gnttab_unknown, evtchn_unknown, memory_name };
-    const char *found = find(gnttab_names, NR(gnttab_names), name);
+    const char *found = NULL;
 
-    if (!found)
-        found = find(evtchn_names, NR(evtchn_names), name);
-    if (!found)
-        found = find(others, NR(others), name);
-    if (!found)
-        found = find(kernel_names, NR(kernel_names), name);
-    return found && point_name_kinds(found) ? found : NULL;
+    find_op(name, &found);
+    for (unsigned i = 0; !found && i < KERNEL_NR_OPS; i++)
+        if (kernel_rows[i].kinds && !strcmp(kernel_rows[i].name, name))
+            found = kernel_rows[i].name;
+    return found;
 }
 
 unsigned point_name_kinds(const char *at)
 {
+    const struct hv_op *op;
+    const char *found;
+
     if (!at)
         return (1u << NR_POINT_KINDS) - 1;
-    for (unsigned i = 0; i < NR(kernel_names); i++)
-        if (kernel_names[i] == at)
-            return kernel_kind((enum kernel_op)i);
-    for (unsigned i = 0; i < NR(gnttab_names); i++)
-        if (gnttab_names[i] == at && has_elements(i))
-            return 1u << POINT_ELEMENT | 1u << POINT_CALL;
-    return 1u << POINT_CALL;
+    for (unsigned i = 0; i < KERNEL_NR_OPS; i++)
+        if (kernel_rows[i].name == at)
+            return kernel_rows[i].kinds;
+    op = find_op(at, &found);
+    return 1u << POINT_CALL | (op && op->flags & HV_OP_STATUS ? 1u << POINT_ELEMENT : 0);
 }
 
 /* ---- Points ----------------------------------------------------------------------------------- */
@@ -169,7 +167,7 @@ void point_of_hypercall(struct point *point, const struct hv_point *p)
 void point_of_kernel(struct point *point, const struct kernel_point *p)
 {
     *point = (struct point){
-        .kind = p->op >= KERNEL_UNMAP ? POINT_KERNEL : POINT_DEVICE, .at = kernel_names[p->op],
+        .kind = p->op >= KERNEL_UNMAP ? POINT_KERNEL : POINT_DEVICE, .at = kernel_rows[p->op].name,
         .device = p->dev ? p->dev->name : NULL, .domain = kernel_domid(p->kernel), .peer = DOMID_INVALID, .ref = UINT32_MAX,
         .op = p->op,
     };

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include <gntsim/ops.h>
+
 #include "faults.h"
 #include "points.h"
 #include "trace_i.h"
@@ -25,124 +27,16 @@ static void put_rule(struct line *line, uint64_t rule)
 
 /* ---- Hypercalls ------------------------------------------------------------------------------- */
 
-static const char *status_name(long status)
+static void put_fields(struct line *line, const struct hv_op *op, const void *arg)
 {
-    static const char *const names[] = {
-        "okay", "general_error", "bad_domain", "bad_gntref", "bad_handle", "bad_virt_addr", "bad_dev_addr", "no_device_space",
-        "permission_denied", "bad_page", "bad_copy_arg", "address_too_big", "eagain", "no_space",
-    };
+    for (const struct hv_op_field *field = op->fields; field->name; field++) {
+        uint16_t when;
+        uint64_t value = 0;
 
-    return status <= 0 && -status < (long)(sizeof names / sizeof *names) ? names[-status] : NULL;
-}
-
-static void put_map(struct line *line, const void *arg)
-{
-    const struct gnttab_map_grant_ref *op = arg;
-
-    line_field_unsigned(line, "flags", op->flags);
-    line_field_unsigned(line, "host_addr", op->host_addr);
-    if (op->status != GNTST_okay)
-        return;
-    line_field_unsigned(line, "handle", op->handle);
-    line_field_unsigned(line, "dev_bus_addr", op->dev_bus_addr);
-}
-
-static void put_unmap(struct line *line, const void *arg)
-{
-    const struct gnttab_unmap_grant_ref *op = arg;
-
-    line_field_unsigned(line, "handle", op->handle);
-    line_field_unsigned(line, "host_addr", op->host_addr);
-    line_field_unsigned(line, "dev_bus_addr", op->dev_bus_addr);
-}
-
-static void put_copy(struct line *line, const void *arg)
-{
-    const struct gnttab_copy *op = arg;
-
-    line_field_unsigned(line, "flags", op->flags);
-    line_field_unsigned(line, "len", op->len);
-    line_field_unsigned(line, "source_domain", op->source.domid);
-    if (op->flags & GNTCOPY_source_gref)
-        line_field_unsigned(line, "source_ref", op->source.u.ref);
-    else
-        line_field_unsigned(line, "source_frame", op->source.u.gmfn);
-    line_field_unsigned(line, "source_offset", op->source.offset);
-    line_field_unsigned(line, "dest_domain", op->dest.domid);
-    if (op->flags & GNTCOPY_dest_gref)
-        line_field_unsigned(line, "dest_ref", op->dest.u.ref);
-    else
-        line_field_unsigned(line, "dest_frame", op->dest.u.gmfn);
-    line_field_unsigned(line, "dest_offset", op->dest.offset);
-}
-
-static void put_transfer(struct line *line, const void *arg)
-{
-    line_field_unsigned(line, "frame", ((const struct gnttab_transfer *)arg)->mfn);
-}
-
-static void put_setup_table(struct line *line, const void *arg)
-{
-    line_field_unsigned(line, "frames", ((const struct gnttab_setup_table *)arg)->nr_frames);
-}
-
-static void put_query_size(struct line *line, const void *arg)
-{
-    const struct gnttab_query_size *op = arg;
-
-    if (op->status != GNTST_okay)
-        return;
-    line_field_unsigned(line, "frames", op->nr_frames);
-    line_field_unsigned(line, "max_frames", op->max_nr_frames);
-}
-
-static void put_status_frames(struct line *line, const void *arg)
-{
-    line_field_unsigned(line, "frames", ((const struct gnttab_get_status_frames *)arg)->nr_frames);
-}
-
-static void put_swap(struct line *line, const void *arg)
-{
-    line_field_unsigned(line, "ref_b", ((const struct gnttab_swap_grant_ref *)arg)->ref_b);
-}
-
-static void (*const put_element[])(struct line *line, const void *arg) = {
-    [GNTTABOP_map_grant_ref] = put_map, [GNTTABOP_unmap_grant_ref] = put_unmap, [GNTTABOP_setup_table] = put_setup_table,
-    [GNTTABOP_transfer] = put_transfer, [GNTTABOP_copy] = put_copy, [GNTTABOP_query_size] = put_query_size,
-    [GNTTABOP_unmap_and_replace] = put_unmap, [GNTTABOP_get_status_frames] = put_status_frames,
-    [GNTTABOP_swap_grant_ref] = put_swap,
-};
-
-/* Operations that only name a port have it first. */
-_Static_assert(offsetof(struct evtchn_send, port) == 0 && offsetof(struct evtchn_close, port) == 0 &&
-               offsetof(struct evtchn_unmask, port) == 0, "the port comes first");
-
-static void put_event_op(struct line *line, unsigned cmd, const void *arg)
-{
-    const struct evtchn_alloc_unbound *alloc = arg;
-    const struct evtchn_bind_interdomain *bind = arg;
-    const struct evtchn_bind_virq *virq = arg;
-
-    switch (cmd) {
-    case EVTCHNOP_send:
-    case EVTCHNOP_close:
-    case EVTCHNOP_unmask:
-        line_field_unsigned(line, "port", *(const uint32_t *)arg);
-        return;
-    case EVTCHNOP_alloc_unbound:
-        line_field_unsigned(line, "dom", alloc->dom);
-        line_field_unsigned(line, "remote_dom", alloc->remote_dom);
-        line_field_unsigned(line, "port", alloc->port);
-        return;
-    case EVTCHNOP_bind_interdomain:
-        line_field_unsigned(line, "remote_dom", bind->remote_dom);
-        line_field_unsigned(line, "remote_port", bind->remote_port);
-        line_field_unsigned(line, "local_port", bind->local_port);
-        return;
-    case EVTCHNOP_bind_virq:
-        line_field_unsigned(line, "virq", virq->virq);
-        line_field_unsigned(line, "port", virq->port);
-        return;
+        memcpy(&when, (const char *)arg + field->when_at, sizeof when);
+        memcpy(&value, (const char *)arg + field->offset, field->size);
+        if ((when & field->when_mask) == field->when_value)
+            line_field_unsigned(line, field->name, value);
     }
 }
 
@@ -152,7 +46,8 @@ void trace_hypercall(void *ctx, const struct hv_point *p, long result)
     struct domain *d = machine_domain(m, p->caller);
     const struct kernel_point *call = d && d->kernel ? kernel_current(d->kernel) : NULL;
     struct line *line = trace_begin(m, p->caller, call ? call->tag & UINT32_MAX : 0, point_command_name(p->op, p->cmd));
-    const char *status = p->element ? status_name(result) : NULL;
+    const char *status = p->element ? hv_status_name(result) : NULL;
+    const struct hv_op *op = hv_op_find(p->op, p->cmd);
 
     if (call)
         line_field_unsigned(line, "call", call->call);
@@ -166,10 +61,8 @@ void trace_hypercall(void *ctx, const struct hv_point *p, long result)
         line_field_unsigned(line, "peer", p->peer);
     if (p->ref != UINT32_MAX)
         line_field_unsigned(line, "ref", p->ref);
-    if (p->element && p->cmd < sizeof put_element / sizeof *put_element && put_element[p->cmd])
-        put_element[p->cmd](line, p->arg);
-    if (p->op == __HYPERVISOR_event_channel_op && p->arg)
-        put_event_op(line, p->cmd, p->arg);
+    if (op && p->arg)
+        put_fields(line, op, p->arg);
     if (!p->element && !p->arg)
         line_field_unsigned(line, "cmd", p->cmd);
     line_text(line, "}");
@@ -193,13 +86,6 @@ static void put_ioctl(struct line *line, const struct kernel_point *p)
     line_field_unsigned(line, "arg", p->args[1]);
 }
 
-static const char *const arg_names[KERNEL_NR_OPS][4] = {
-    [KERNEL_OPEN] = { "flags" }, [KERNEL_MMAP] = { "offset", "length", "prot", "flags" }, [KERNEL_READ] = { "size", "nonblock" },
-    [KERNEL_MUNMAP] = { "first", "pages" }, [KERNEL_CANCEL] = { "cancelled" }, [KERNEL_PARAM] = { "value" },
-    [KERNEL_UNMAP] = { "first", "pages" }, [KERNEL_NOTIFY] = { "flags", "port" }, [KERNEL_EVENT] = { "port" },
-    [KERNEL_DEFER] = { "waiting" },
-};
-
 static void put_kernel_args(struct line *line, const struct kernel_point *p)
 {
     if (p->dev)
@@ -210,8 +96,8 @@ static void put_kernel_args(struct line *line, const struct kernel_point *p)
         line_field_unsigned(line, "vma", p->vma);
     if (p->op == KERNEL_IOCTL)
         put_ioctl(line, p);
-    for (unsigned i = 0; i < 4 && arg_names[p->op][i]; i++)
-        line_field(line, arg_names[p->op][i], (int64_t)p->args[i]);
+    for (unsigned i = 0; i < 4 && point_kernel_arg_name(p->op, i); i++)
+        line_field(line, point_kernel_arg_name(p->op, i), (int64_t)p->args[i]);
     if (p->op == KERNEL_WRITE)
         line_field_hex(line, "hex", p->data, p->size);
     if (p->op == KERNEL_PARAM)

@@ -373,52 +373,39 @@ static long op_set_priority(const struct call *c, void *arg)
     return port_is_valid(&c->d->evtchns, ((struct evtchn_set_priority *)arg)->port) ? -ENOSYS : -EINVAL;
 }
 
-static const struct evtchn_op_desc {
-    const char *name;
+static const struct {
+    long (*handler)(const struct call *c, void *arg);
     size_t size;
     bool copy_back;
-    long (*handler)(const struct call *c, void *arg);
 } evtchn_ops[] = {
-#define OP(name, back) { #name, sizeof(struct evtchn_##name), back, op_##name }
-    [EVTCHNOP_bind_interdomain] = OP(bind_interdomain, true),
-    [EVTCHNOP_bind_virq]        = OP(bind_virq, true),
-    [EVTCHNOP_bind_pirq]        = OP(bind_pirq, true),
-    [EVTCHNOP_close]            = OP(close, false),
-    [EVTCHNOP_send]             = OP(send, false),
-    [EVTCHNOP_status]           = OP(status, true),
-    [EVTCHNOP_alloc_unbound]    = OP(alloc_unbound, true),
-    [EVTCHNOP_bind_ipi]         = OP(bind_ipi, true),
-    [EVTCHNOP_bind_vcpu]        = OP(bind_vcpu, false),
-    [EVTCHNOP_unmask]           = OP(unmask, false),
-    [EVTCHNOP_reset]            = OP(reset, false),
-    [EVTCHNOP_init_control]     = { "init_control", sizeof(struct evtchn_init_control), true, op_fifo },
-    [EVTCHNOP_expand_array]     = { "expand_array", sizeof(struct evtchn_expand_array), false, op_fifo },
-    [EVTCHNOP_set_priority]     = OP(set_priority, false),
-    [RESET_CONT]                = { "reset_cont", sizeof(struct evtchn_reset), false, op_reset_cont },
-#undef OP
+#define ROW(op, flags, handler, ...) \
+    [EVTCHNOP_##op] = { op_##handler, sizeof(struct evtchn_##op), (flags) & HV_OP_OUT },
+    HV_EVTCHN_OPS(ROW)
+#undef ROW
+    [RESET_CONT] = { op_reset_cont, sizeof(struct evtchn_reset), false },
 };
 
 long evtchn_hypercall(struct call *c, const uint64_t args[5])
 {
     unsigned cmd = (unsigned)args[0];
     union {
-        struct evtchn_status largest;
-        struct evtchn_init_control other;
         uint64_t align;
+#define ROW(op, ...) struct evtchn_##op op;
+        HV_EVTCHN_OPS(ROW)
+#undef ROW
     } arg = { .align = 0 };
-    const struct evtchn_op_desc *op;
+    size_t size;
     long rc;
 
     if (cmd >= sizeof evtchn_ops / sizeof *evtchn_ops)
         return -ENOSYS;
-    op = &evtchn_ops[cmd];
-    assert(op->size <= sizeof arg);
-    if (call_from_guest(c, &arg, args[1], op->size))
+    size = evtchn_ops[cmd].size;
+    if (call_from_guest(c, &arg, args[1], size))
         return -EFAULT;
-    rc = op->handler(c, &arg);
-    hook_call_done(c, &arg, op->size, rc);
+    rc = evtchn_ops[cmd].handler(c, &arg);
+    hook_call_done(c, &arg, size, rc);
     /* A fault here does not undo anything: the port stays. */
-    if (!rc && op->copy_back && call_to_guest(c, args[1], &arg, op->size))
+    if (!rc && evtchn_ops[cmd].copy_back && call_to_guest(c, args[1], &arg, size))
         rc = -EFAULT;
     return rc;
 }

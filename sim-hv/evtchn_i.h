@@ -50,9 +50,6 @@ void evtchn_2l_unmask(struct domain *d, uint32_t port);
 bool evtchn_2l_is_pending(const struct domain *d, uint32_t port);
 bool evtchn_2l_is_masked(const struct domain *d, uint32_t port);
 
-/* EVTCHNOP_reset_cont, which the header shows only to Xen itself. */
-#define RESET_CONT (EVTCHNOP_set_priority + 1)
-
 long evtchn_hypercall(struct call *call, const uint64_t args[5]);
 
 #endif

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <gntsim/hv.h>
 
+#include "ops_i.h"
+
 #define INITIAL_NR_GRANT_FRAMES 1u
 #define V1_PER_FRAME (HV_PAGE_SIZE / sizeof(grant_entry_v1_t))
 #define V2_PER_FRAME (HV_PAGE_SIZE / sizeof(grant_entry_v2_t))
@@ -163,8 +165,8 @@ void gnttab_release_mappings(struct domain *d);
 
 /* Handlers of the operations: array address, count; result as the guest sees it. */
 typedef long gnttab_handler(const struct call *call, uint64_t uop, unsigned count);
-gnttab_handler gnttab_map_grant_ref, gnttab_unmap_grant_ref, gnttab_unmap_and_replace, gnttab_setup_table,
-    gnttab_query_size, gnttab_get_version, gnttab_copy, gnttab_transfer, gnttab_set_version,
-    gnttab_get_status_frames, gnttab_swap_grant_ref, gnttab_cache_flush;
+#define ROW(op, ...) gnttab_handler gnttab_##op;
+HV_GNTTAB_OPS(ROW)
+#undef ROW
 
 #endif

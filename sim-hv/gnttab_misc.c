@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* swap_grant_ref and cache_flush. */
+/* swap_grant_ref and cache_flush; and dump_table, which does nothing. */
 #include "hv_i.h"
 
 /* Entries are one or two aligned words. */
@@ -105,4 +105,13 @@ long gnttab_cache_flush(const struct call *c, uint64_t uop, unsigned count)
             return rc;
     }
     return 0;
+}
+
+/* It has had no implementation since 2006. */
+long gnttab_dump_table(const struct call *c, uint64_t uop, unsigned count)
+{
+    (void)c;
+    (void)uop;
+    (void)count;
+    return -ENOSYS;
 }

@@ -81,34 +81,35 @@ static void describe_status_frames(struct hv_point *p, const struct call *c)
     name_peer(p, c, ((const struct gnttab_get_status_frames *)p->arg)->dom, UINT32_MAX);
 }
 
-static const struct element {
+static const struct {
+    unsigned flags;
     size_t size;
-    void (*describe)(struct hv_point *p, const struct call *c);
+    void (*describe)(struct hv_point *p, const struct call *c);   /* NULL: it names nobody */
 } elements[] = {
-    [GNTTABOP_map_grant_ref]     = { sizeof(struct gnttab_map_grant_ref), describe_map },
-    [GNTTABOP_unmap_grant_ref]   = { sizeof(struct gnttab_unmap_grant_ref), describe_unmap },
-    [GNTTABOP_setup_table]       = { sizeof(struct gnttab_setup_table), describe_table },
-    [GNTTABOP_transfer]          = { sizeof(struct gnttab_transfer), describe_transfer },
-    [GNTTABOP_copy]              = { sizeof(struct gnttab_copy), describe_copy },
-    [GNTTABOP_query_size]        = { sizeof(struct gnttab_query_size), describe_table },
-    [GNTTABOP_unmap_and_replace] = { sizeof(struct gnttab_unmap_and_replace), describe_unmap },
-    [GNTTABOP_get_status_frames] = { sizeof(struct gnttab_get_status_frames), describe_status_frames },
-    [GNTTABOP_swap_grant_ref]    = { sizeof(struct gnttab_swap_grant_ref), describe_swap },
+#define describe_none NULL
+#define ROW(op, flags, names, ...) [GNTTABOP_##op] = { flags, sizeof(struct gnttab_##op), describe_##names },
+    HV_GNTTAB_OPS(ROW)
+#undef ROW
 };
-#define NR_ELEMENTS (sizeof elements / sizeof *elements)
+
+static bool has_elements(unsigned cmd)
+{
+    return cmd < sizeof elements / sizeof *elements && elements[cmd].flags & HV_OP_STATUS;
+}
 
 static struct hv_point element_point(const struct call *c, uint32_t left, const void *arg)
 {
     struct hv_point p = { .caller = c->d->id, .element = true, .op = c->op, .cmd = c->cmd, .index = c->count - left,
                           .count = c->count, .arg = arg, .peer = DOMID_INVALID, .ref = UINT32_MAX };
 
-    assert(c->cmd < NR_ELEMENTS && elements[c->cmd].describe);
+    assert(has_elements(c->cmd));
     p.size = elements[c->cmd].size;
     /* The operation may have forgotten the element when it is traced. */
     assert(p.size <= sizeof c->hv->seen);
     memcpy(c->hv->seen, arg, p.size);
     p.arg = c->hv->seen;
-    elements[c->cmd].describe(&p, c);
+    if (elements[c->cmd].describe)
+        elements[c->cmd].describe(&p, c);
     return p;
 }
 
@@ -213,7 +214,7 @@ long hook_inject_call(const struct call *c)
 
 static bool told_by_elements(const struct call *c, long rc)
 {
-    return c->op == __HYPERVISOR_grant_table_op && !rc && c->count && c->cmd < NR_ELEMENTS && elements[c->cmd].describe;
+    return c->op == __HYPERVISOR_grant_table_op && !rc && c->count && has_elements(c->cmd);
 }
 
 void hook_trace_call(const struct call *c, const void *arg, size_t size, long rc)

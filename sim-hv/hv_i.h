@@ -189,8 +189,6 @@ void *hv_alloc(struct hv *hv, size_t nr, size_t size);
 void *hv_grow(struct hv *hv, void *array, size_t old_nr, size_t new_nr, size_t size);
 
 /* physmap.c */
-#define MEMOP_EXTENT_SHIFT 6         /* above the command: where a continuation goes on */
-#define MEMOP_CMD_MASK ((1u << MEMOP_EXTENT_SHIFT) - 1)
 long memory_hypercall(struct call *call, const uint64_t args[5]);
 
 /* memory.c */

@@ -5,33 +5,14 @@
 
 const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from, .copy_to = plain_copy_to };
 
-/* How an operation uses count, and whether its array is range-checked before anything. */
-enum { SINGLE = 1, ARRAY = 2 };
-
-struct gnttab_op {
-    const char *name;
+static const struct {
     gnttab_handler *handler;
-    unsigned kind;
+    unsigned flags;
+} gnttab_ops[] = {
+#define ROW(op, flags, ...) [GNTTABOP_##op] = { gnttab_##op, flags },
+    HV_GNTTAB_OPS(ROW)
+#undef ROW
 };
-
-/* GNTTABOP_dump_table (3) has had no implementation since 2006. */
-static const struct gnttab_op gnttab_ops[] = {
-    [GNTTABOP_map_grant_ref]     = { "map_grant_ref", gnttab_map_grant_ref, ARRAY },
-    [GNTTABOP_unmap_grant_ref]   = { "unmap_grant_ref", gnttab_unmap_grant_ref, ARRAY },
-    [GNTTABOP_setup_table]       = { "setup_table", gnttab_setup_table, SINGLE },
-    [GNTTABOP_dump_table]        = { "dump_table", NULL, 0 },
-    [GNTTABOP_transfer]          = { "transfer", gnttab_transfer, ARRAY },
-    [GNTTABOP_copy]              = { "copy", gnttab_copy, ARRAY },
-    [GNTTABOP_query_size]        = { "query_size", gnttab_query_size, SINGLE },
-    [GNTTABOP_unmap_and_replace] = { "unmap_and_replace", gnttab_unmap_and_replace, ARRAY },
-    [GNTTABOP_set_version]       = { "set_version", gnttab_set_version, 0 },
-    [GNTTABOP_get_status_frames] = { "get_status_frames", gnttab_get_status_frames, SINGLE },
-    [GNTTABOP_get_version]       = { "get_version", gnttab_get_version, 0 },
-    [GNTTABOP_swap_grant_ref]    = { "swap_grant_ref", gnttab_swap_grant_ref, ARRAY },
-    [GNTTABOP_cache_flush]       = { "cache_flush", gnttab_cache_flush, ARRAY },
-};
-#define NR_GNTTAB_OPS (sizeof gnttab_ops / sizeof *gnttab_ops)
-#define GNTTABOP_CMD_MASK 0xfffu
 
 long call_elements(const struct call *c, uint64_t uop, unsigned count, const struct element_kind *kind, void *state)
 {
@@ -64,25 +45,23 @@ long call_elements(const struct call *c, uint64_t uop, unsigned count, const str
 
 static long grant_table_op(struct call *call, const uint64_t args[5])
 {
-    unsigned cmd = (unsigned)args[0] & GNTTABOP_CMD_MASK, count = (unsigned)args[2];
-    unsigned high = (unsigned)args[0] & ~GNTTABOP_CMD_MASK;
-    const struct gnttab_op *op;
+    unsigned cmd = (unsigned)args[0] & GNTTAB_CMD_MASK, count = (unsigned)args[2];
+    unsigned high = (unsigned)args[0] & ~GNTTAB_CMD_MASK;
 
     if ((int)count < 0)
         return -EINVAL;
     if (high && cmd != GNTTABOP_cache_flush)
         return -EINVAL;
-    if (cmd >= NR_GNTTAB_OPS || !gnttab_ops[cmd].handler)
+    if (cmd >= sizeof gnttab_ops / sizeof *gnttab_ops)
         return -ENOSYS;
     if (cmd == GNTTABOP_cache_flush && !call->hv->profile->cache_flush_on_x86)
         return -ENOSYS;
-    op = &gnttab_ops[cmd];
-    if (op->kind == SINGLE && count != 1)
+    if (gnttab_ops[cmd].flags & HV_OP_ONE && count != 1)
         return -EINVAL;
-    if (op->kind == ARRAY && !call_array_okay(call, args[1]))
+    if (gnttab_ops[cmd].flags & HV_OP_ARRAY && !call_array_okay(call, args[1]))
         return -EFAULT;
     call->opaque = high;
-    return op->handler(call, args[1], count);
+    return gnttab_ops[cmd].handler(call, args[1], count);
 }
 
 typedef long hypercall_handler(struct call *call, const uint64_t args[5]);
@@ -91,9 +70,9 @@ static const struct {
     unsigned nr;
     hypercall_handler *handler;
 } hypercalls[] = {
-    { __HYPERVISOR_grant_table_op, grant_table_op },
-    { __HYPERVISOR_event_channel_op, evtchn_hypercall },
-    { __HYPERVISOR_memory_op, memory_hypercall },
+#define ROW(name, group, mask, fault, handler) { __HYPERVISOR_##name, handler },
+    HV_HYPERCALLS(ROW)
+#undef ROW
 };
 
 static long hooked_hypercall(struct call *call, hypercall_handler *handler, unsigned op, const uint64_t args[5])
@@ -101,7 +80,7 @@ static long hooked_hypercall(struct call *call, hypercall_handler *handler, unsi
     long rc;
 
     call->op = op;
-    call->cmd = (unsigned)args[0] & (op == __HYPERVISOR_memory_op ? MEMOP_CMD_MASK : GNTTABOP_CMD_MASK);
+    call->cmd = (unsigned)args[0] & hv_hypercall_find(op)->cmd_mask;
     call->count = op == __HYPERVISOR_grant_table_op ? (uint32_t)args[2] : 0;
     rc = hook_inject_call(call);
     if (!rc)

@@ -130,14 +130,14 @@ static long acquire_resource(const struct call *c, uint64_t arg, uint64_t start)
 
 long memory_hypercall(struct call *c, const uint64_t args[5])
 {
+    static long (*const handlers[])(const struct call *c, uint64_t arg, uint64_t start) = {
+#define ROW(op, type) [XENMEM_##op] = op,
+        HV_MEMORY_OPS(ROW)
+#undef ROW
+    };
     unsigned cmd = (unsigned)args[0] & MEMOP_CMD_MASK;
-    uint64_t start = args[0] >> MEMOP_EXTENT_SHIFT;
 
-    switch (cmd) {
-    case XENMEM_add_to_physmap:
-        return add_to_physmap(c, args[1], start);
-    case XENMEM_acquire_resource:
-        return acquire_resource(c, args[1], start);
-    }
-    return -ENOSYS;
+    if (cmd >= sizeof handlers / sizeof *handlers || !handlers[cmd])
+        return -ENOSYS;
+    return handlers[cmd](c, args[1], args[0] >> MEMOP_EXTENT_SHIFT);
 }

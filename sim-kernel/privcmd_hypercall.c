@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gntsim/ops.h>
+
 /* Elements of an array per piece. */
 #define PIECE 64u
 #define MAX_ELEMENT 40u
@@ -119,13 +121,6 @@ static int deliver(struct kernel *k, const struct kreq *req, const struct window
 
 /* ---- Operations ------------------------------------------------------------------------------- */
 
-struct op_shape {
-    unsigned size;                   /* of the argument, or of an element of the array */
-    bool array;
-    /* Where the operation will put a list of frames: bytes, 0 for none. */
-    size_t (*list)(struct kernel *k, const void *arg, uint64_t *addr);
-};
-
 /* Only what the hypervisor is going to write is looked at: nothing, if more frames are asked for than there can be. */
 static size_t list_size(struct kernel *k, domid_t dom, uint32_t nr_frames, unsigned frames_per_entry)
 {
@@ -155,53 +150,19 @@ static size_t status_frames_list(struct kernel *k, const void *arg, uint64_t *ad
     return list_size(k, op->dom, op->nr_frames, 8);
 }
 
-static const struct op_shape grant_table_ops[] = {
-    [GNTTABOP_map_grant_ref] = { sizeof(struct gnttab_map_grant_ref), true, NULL },
-    [GNTTABOP_unmap_grant_ref] = { sizeof(struct gnttab_unmap_grant_ref), true, NULL },
-    [GNTTABOP_setup_table] = { sizeof(struct gnttab_setup_table), false, setup_table_list },
-    [GNTTABOP_dump_table] = { sizeof(struct gnttab_dump_table), false, NULL },
-    [GNTTABOP_transfer] = { sizeof(struct gnttab_transfer), true, NULL },
-    [GNTTABOP_copy] = { sizeof(struct gnttab_copy), true, NULL },
-    [GNTTABOP_query_size] = { sizeof(struct gnttab_query_size), false, NULL },
-    [GNTTABOP_unmap_and_replace] = { sizeof(struct gnttab_unmap_and_replace), true, NULL },
-    [GNTTABOP_set_version] = { sizeof(struct gnttab_set_version), false, NULL },
-    [GNTTABOP_get_status_frames] = { sizeof(struct gnttab_get_status_frames), false, status_frames_list },
-    [GNTTABOP_get_version] = { sizeof(struct gnttab_get_version), false, NULL },
-    [GNTTABOP_swap_grant_ref] = { sizeof(struct gnttab_swap_grant_ref), true, NULL },
-    [GNTTABOP_cache_flush] = { sizeof(struct gnttab_cache_flush), true, NULL },
-};
-
-static const struct op_shape event_channel_ops[] = {
-    [EVTCHNOP_bind_interdomain] = { sizeof(struct evtchn_bind_interdomain), false, NULL },
-    [EVTCHNOP_bind_virq] = { sizeof(struct evtchn_bind_virq), false, NULL },
-    [EVTCHNOP_bind_pirq] = { sizeof(struct evtchn_bind_pirq), false, NULL },
-    [EVTCHNOP_close] = { sizeof(struct evtchn_close), false, NULL },
-    [EVTCHNOP_send] = { sizeof(struct evtchn_send), false, NULL },
-    [EVTCHNOP_status] = { sizeof(struct evtchn_status), false, NULL },
-    [EVTCHNOP_alloc_unbound] = { sizeof(struct evtchn_alloc_unbound), false, NULL },
-    [EVTCHNOP_bind_ipi] = { sizeof(struct evtchn_bind_ipi), false, NULL },
-    [EVTCHNOP_bind_vcpu] = { sizeof(struct evtchn_bind_vcpu), false, NULL },
-    [EVTCHNOP_unmask] = { sizeof(struct evtchn_unmask), false, NULL },
-    [EVTCHNOP_reset] = { sizeof(struct evtchn_reset), false, NULL },
-    [EVTCHNOP_init_control] = { sizeof(struct evtchn_init_control), false, NULL },
-    [EVTCHNOP_expand_array] = { sizeof(struct evtchn_expand_array), false, NULL },
-    [EVTCHNOP_set_priority] = { sizeof(struct evtchn_set_priority), false, NULL },
-};
-
-#define NR(table) (sizeof(table) / sizeof *(table))
-
-static const struct op_shape *shape_of(uint64_t op, uint64_t cmd)
+/* Where an operation will put a list of frames: bytes, 0 for none. */
+static size_t list_of(struct kernel *k, uint64_t nr, const struct hv_op *op, const void *arg, uint64_t *addr)
 {
-    if (op == __HYPERVISOR_grant_table_op && (cmd & 0xfff) < NR(grant_table_ops))
-        return &grant_table_ops[cmd & 0xfff];
-    if (op == __HYPERVISOR_event_channel_op && cmd < NR(event_channel_ops))
-        return &event_channel_ops[cmd];
-    return NULL;
+    if (nr == __HYPERVISOR_grant_table_op && op->cmd == GNTTABOP_setup_table)
+        return setup_table_list(k, arg, addr);
+    if (nr == __HYPERVISOR_grant_table_op && op->cmd == GNTTABOP_get_status_frames)
+        return status_frames_list(k, arg, addr);
+    return 0;
 }
 
 /* One hypercall on nr elements at args[1]. */
 static long call_piece(struct kernel *k, const struct kreq *req, uint64_t op, const uint64_t args[5],
-                       const struct op_shape *shape, size_t nr)
+                       const struct hv_op *known, size_t nr)
 {
     _Alignas(8) unsigned char data[PIECE * MAX_ELEMENT];
     struct call_memory m = { .args = { .addr = args[1], .data = data } };
@@ -209,12 +170,12 @@ static long call_piece(struct kernel *k, const struct kreq *req, uint64_t op, co
     size_t list = 0;
     long rc, flushed;
 
-    assert(!shape || shape->size * nr <= sizeof data);
-    rc = shape && nr ? fetch(k, req, &m.args, shape->size, nr) : 0;
+    assert(!known || known->size * nr <= sizeof data);
+    rc = known && nr ? fetch(k, req, &m.args, known->size, nr) : 0;
     if (rc)
         return rc;
-    if (shape && shape->list && m.args.readable)
-        list = shape->list(k, data, &m.list.addr);
+    if (known && m.args.readable)
+        list = list_of(k, op, known, data, &m.list.addr);
     if (list) {
         m.list.data = malloc(list);
         if (!m.list.data)
@@ -232,14 +193,15 @@ static long call_piece(struct kernel *k, const struct kreq *req, uint64_t op, co
 
 long privcmd_hypercall(struct kernel *k, const struct kreq *req, uint64_t op, const uint64_t args[5])
 {
-    const struct op_shape *shape = shape_of(op, args[0]);
+    const struct hv_op *known = op <= UINT32_MAX ? hv_op_find((unsigned)op, args[0]) : NULL;
+    bool array = known && known->flags & HV_OP_ARRAY;
     uint64_t piece[5] = { args[0], args[1], args[2], args[3], args[4] };
     uint64_t left;
     long rc;
 
     if (op > UINT32_MAX)
         return -ENOSYS;
-    left = op == __HYPERVISOR_grant_table_op && shape && shape->array ? (uint32_t)args[2] : 1;
+    left = array ? (uint32_t)args[2] : 1;
     if (left > INT32_MAX)
         left = 0;            /* refused as a whole: nothing to fetch */
     do {
@@ -247,14 +209,14 @@ long privcmd_hypercall(struct kernel *k, const struct kreq *req, uint64_t op, co
 
         if (left > PIECE)
             piece[2] = PIECE;
-        else if (shape && shape->array)
+        else if (array)
             piece[2] = left ? left : args[2];
-        rc = call_piece(k, req, op, piece, shape, nr);
+        rc = call_piece(k, req, op, piece, known, nr);
         left -= nr;
-        piece[1] += shape ? shape->size * nr : 0;
+        piece[1] += known ? known->size * nr : 0;
     } while (!rc && left);
     /* A version change wipes the table that the kernel believes to be its own. */
-    if (op == __HYPERVISOR_grant_table_op && (args[0] & 0xfff) == GNTTABOP_set_version && rc != -ENODEV)
+    if (op == __HYPERVISOR_grant_table_op && known && known->cmd == GNTTABOP_set_version && rc != -ENODEV)
         gnttab_reload_version(k);
     return rc;
 }
