@@ -3,42 +3,23 @@
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("GNTSIM_BUILD", TOP / "build"))
-# Recorded beside a real Xen: these are kept as they were.
-RECORD = TOP / "tests" / "conformance" / "record"
+from rules import BUILD, TOP, relative, source, tree
+
 PARTS = ["sim-hv", "sim-kernel", "machine", "fuse-dev", "sock-dev", "hv-remote", "cli", "libgnttab",
          "util", "guests", "control", "replay"]
 
 
-def tree():
-    """Every source file of the project."""
-    for directory, names, files in os.walk(TOP):
-        names[:] = [n for n in names if n not in (".git", "__pycache__", ".pytest_cache") and not n.startswith("build")]
-        for name in files:
-            path = Path(directory) / name
-            if name == ".git":      # a work tree's: it names the repository
-                continue
-            if RECORD not in path.parents:
-                yield path
-
-
-def source(*suffixes):
-    return [path for path in tree() if path.suffix in suffixes]
-
-
-def relative(paths):
-    return [str(path.relative_to(TOP)) for path in paths]
+def names(paths):
+    return [relative(path) for path in paths]
 
 
 def test_every_source_file_begins_with_its_licence():
     bare = [path for path in source(".c", ".h", ".py", ".1", ".7", ".map") + [p for p in tree() if p.name == "meson.build"]
             if not any("SPDX-License-Identifier: MIT" in line for line in path.read_text().splitlines()[:2])]
-    assert not bare, relative(bare)
+    assert not bare, names(bare)
 
 
 def test_scripts_begin_with_their_licence_and_can_be_executed():
@@ -51,14 +32,7 @@ def test_scripts_begin_with_their_licence_and_can_be_executed():
 def test_no_file_names_a_place_of_somebodys_machine():
     pattern = re.compile(r"/(home/\w|root/|work/|tmp/b-)")
     found = [path for path in tree() if path.suffix not in (".png",) and pattern.search(path.read_text(errors="replace"))]
-    assert not found, relative(found)
-
-
-def test_no_source_file_is_too_long_to_be_read():
-    """About 500 lines are the aim; nothing is let grow past 700."""
-    lengths = {path: len(path.read_text().splitlines()) for path in source(".c", ".h", ".py")}
-    long = ["%s: %d" % (path.relative_to(TOP), length) for path, length in lengths.items() if length > 700]
-    assert not long, long
+    assert not found, names(found)
 
 
 STORIES = TOP / "scenarios" / "stories"
