@@ -19,6 +19,7 @@
 #include "fault_json.h"
 #include "faults.h"
 #include "fuse_way.h"
+#include "guests.h"
 #include "machine.h"
 #include "main_loop.h"
 #include "options.h"
@@ -108,18 +109,21 @@ static int add_faults(struct machine *machine, const char *path)
     return rc;
 }
 
-static void choose_ways(int way, struct machine_config *config, char *why, size_t size)
+static void choose_parts(int way, struct machine_config *machine, struct control_config *control, char *why, size_t size)
 {
+    const struct machine_part **part = machine->parts;
+
     if (way == WAY_SOCKET)
         snprintf(why, size, "it was started with --way socket");
     if (way == WAY_DEVICE || (way == WAY_AUTO && checks_device_way(why, size))) {
-        config->ways[0] = &fuse_way;
-        config->ways[1] = &sock_way;
-        config->libraries = way == WAY_AUTO;
+        *part++ = &fuse_way;
+        control->libraries = way == WAY_AUTO;
     } else {
-        config->no_devices = why;
-        config->ways[0] = &sock_way;
+        control->no_devices = why;
     }
+    *part++ = &sock_way;
+    *part++ = &guests_part;
+    *part++ = &remote_kernels;
 }
 
 static int start_trace(struct machine *machine, const char *path)
@@ -140,6 +144,7 @@ int host_machine(const struct host_config *config)
         .maptrack_frames = options->maptrack_frames,
         .virtual_clock = options->clock && strcmp(options->clock, "real"),
     };
+    struct control_config control_config = { .libraries = false };
     struct control *control = NULL;
     struct machine *machine = calloc(1, sizeof *machine);
     struct watch owner = { .fd = -1 };
@@ -147,7 +152,7 @@ int host_machine(const struct host_config *config)
     int rc, status;
     bool ended;
 
-    choose_ways(options->way, &machine_config, why, sizeof why);
+    choose_parts(options->way, &machine_config, &control_config, why, sizeof why);
     catch_signals();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);    /* a file that is too long is an error */
@@ -161,7 +166,7 @@ int host_machine(const struct host_config *config)
     status = options->trace ? start_trace(machine, options->trace) : 0;
     if (!status)
         status = options->fault ? add_faults(machine, options->fault) : 0;
-    rc = status ? -ECANCELED : control_create(&control, machine);
+    rc = status ? -ECANCELED : control_create(&control, machine, &control_config);
     if (!rc && config->listen_fd >= 0)
         rc = control_listen(control, config->listen_fd);
     if (!rc && config->owner_fd >= 0)
@@ -179,7 +184,6 @@ int host_machine(const struct host_config *config)
         wait_for(machine, -1);
     }
     ended = machine_stop(machine);
-    remotes_destroy(machine);
     control_destroy(control);
     if (!status)
         status = rc || machine->trace_error ? 1 : 0;

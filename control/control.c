@@ -38,6 +38,7 @@ struct connection {
 
 struct control {
     struct machine *machine;
+    struct control_config config;
     struct watch listen;
     struct watch patience;       /* a timer, while some client does not read */
     pthread_mutex_t lock;        /* of the list: a loop may have two threads for a moment */
@@ -273,7 +274,8 @@ static json_object *parse(const char *line)
 /* Makes the answer what is to be sent. 0 or negative errno. */
 static int answer_line(struct connection *connection, const char *line)
 {
-    struct request request = { .machine = connection->control->machine, .wire = &connection->wire,
+    struct control *control = connection->control;
+    struct request request = { .machine = control->machine, .config = &control->config, .wire = &connection->wire,
                                .args = parse(line), .from = connection->from };
     json_object *reply = json_object_new_object(), *result = control_handle(&request);
 
@@ -418,7 +420,7 @@ static void listen_ready(void *ctx, unsigned events)
     machine_rearm(control->machine, &control->listen, EPOLLIN);
 }
 
-int control_create(struct control **out, struct machine *m)
+int control_create(struct control **out, struct machine *m, const struct control_config *config)
 {
     struct control *control = calloc(1, sizeof *control);
 
@@ -426,6 +428,7 @@ int control_create(struct control **out, struct machine *m)
         return -ENOMEM;
     *out = control;
     control->machine = m;
+    control->config = *config;
     control->listen.fd = -1;
     pthread_mutex_init(&control->lock, NULL);
     control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);

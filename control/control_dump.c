@@ -7,8 +7,10 @@
 
 #include <gntsim/gnttab.h>
 
+#include "fuse_way.h"
 #include "machine.h"
 #include "maps.h"
+#include "sock_way.h"
 
 static void add_int(json_object *object, const char *key, uint64_t value)
 {
@@ -219,9 +221,9 @@ json_object *dump_stats(struct machine *m)
     add_int(object, "mappings", maps_count(m->maps));
     add_int(object, "frames_free", hv_nr_free_frames(m->hv));
     add_int(object, "frames_total", hv_nr_frames(m->hv));
-    add_int(object, "fuse_requests", m->stats.fuse_requests);
-    add_int(object, "socket_requests", m->stats.socket_requests);
-    add_int(object, "notifications", m->stats.notifications);
+    add_int(object, "fuse_requests", fuse_way_requests(m));
+    add_int(object, "socket_requests", sock_way_requests(m));
+    add_int(object, "notifications", fuse_way_notifications(m));
     add_int(object, "mappings_made", m->stats.mappings_made);
     add_int(object, "mmap_eagain", m->stats.mmap_eagain);
     add_int(object, "hypercalls", hv_nr_hypercalls(m->hv));

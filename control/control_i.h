@@ -9,9 +9,8 @@
 
 #include <gntsim/hv.h>
 
+#include "control.h"
 #include "wire.h"
-
-struct machine;
 
 enum {
     FROM_OUTSIDE = -1,
@@ -21,6 +20,7 @@ enum {
 /* A request being answered. Handlers return the result (owned by the caller) or NULL with error set. */
 struct request {
     struct machine *machine;
+    const struct control_config *config;     /* NULL: a replay, which has no programs */
     struct wire *wire;           /* the connection, for descriptors that came with the request */
     json_object *args;
     int from;                    /* the domain that the client's process is in, or one of the following */

@@ -191,43 +191,15 @@ static json_object *verb_shutdown(struct request *request)
     return control_done();
 }
 
-/* The domain's mount namespace, made when first asked for. Lets go of the lock: the file system must answer meanwhile. */
-static int make_namespace(struct machine *m, struct domain *d)
-{
-    int fd, root_fd, rc = 0;
-
-    if (d->ns_fd >= 0)
-        return 0;
-    domain_enter(d);
-    machine_unlock(m);
-    fd = fuse_way_make_domain(m, d->place, &root_fd);
-    machine_lock(m);
-    if (fd < 0)
-        rc = fd;
-    else if (d->dead)
-        rc = -ESRCH;
-    if (!rc && d->ns_fd < 0) {
-        d->ns_fd = fd;
-        d->root_fd = root_fd;
-        dev_fs_new_nodes(m->fs, d->place);
-    } else if (fd >= 0) {      /* refused, or somebody else was faster */
-        close(fd);
-        close(root_fd);
-    }
-    domain_leave(d);
-    return rc;
-}
-
 static const char other_root[] = "its root directory is not the one that the machine was started in";
 
 /* Whether who asks says that it sees the host from another root directory than the machine: the machine's namespaces are none for it. */
 static bool has_other_root(struct request *request)
 {
-    const struct machine *m = request->machine;
     json_object *root;
 
-    return m->root && json_object_object_get_ex(request->args, "root", &root) &&
-           !(json_object_is_type(root, json_type_string) && ns_same_root(json_object_get_string(root), m->root));
+    return json_object_object_get_ex(request->args, "root", &root) &&
+           fuse_way_other_root(request->machine, json_object_is_type(root, json_type_string) ? json_object_get_string(root) : NULL);
 }
 
 /* The path of the domain's socket, and why it is that. */
@@ -250,16 +222,17 @@ static json_object *enter_by_socket(struct request *request, struct domain *d, c
 /* The domain's namespaces; with_socket: and its socket in there. A machine that can make no socket has device files all the same. */
 static json_object *enter_by_devices(struct request *request, struct domain *d, bool with_socket)
 {
-    struct machine *m = request->machine;
-    int rc = make_namespace(m, d), no_socket;
+    struct fuse_way_entry entry;
+    domid_t id = d->id;
+    int rc = fuse_way_enter(d, &entry), no_socket;
     const char *path;
     json_object *result;
 
     if (rc)
-        return control_refuse(request, "cannot make a namespace for domain %u: %s", d->id, strerror(-rc));
-    if (!control_give(request, d->ns_fd) || !control_give(request, d->root_fd) ||
-        (m->user_ns_fd >= 0 && !control_give(request, m->user_ns_fd)))
-        return control_refuse(request, "cannot give the namespace of domain %u: %s", d->id, strerror(errno));
+        return control_refuse(request, "cannot make a namespace for domain %u: %s", id, strerror(-rc));
+    if (!control_give(request, entry.ns_fd) || !control_give(request, entry.root_fd) ||
+        (entry.user_ns_fd >= 0 && !control_give(request, entry.user_ns_fd)))
+        return control_refuse(request, "cannot give the namespace of domain %u: %s", id, strerror(errno));
     result = control_done();
     path = with_socket ? sock_way_path(d, true, &no_socket) : NULL;
     if (path)
@@ -277,6 +250,7 @@ static json_object *say_clock(const struct machine *m, json_object *result)
 
 static json_object *verb_enter(struct request *request)
 {
+    const struct control_config *config = request->config;
     struct machine *m = request->machine;
     const struct kernel_profile *profile;
     json_object *value;
@@ -299,15 +273,15 @@ static json_object *verb_enter(struct request *request)
     way = value ? parse_way(json_object_get_string(value)) : WAY_AUTO;
     if (way < 0)
         return control_refuse(request, "unknown way '%s': use auto, device or socket", json_object_get_string(value));
-    if (way == WAY_DEVICE && m->no_devices)
-        return control_refuse(request, "this machine has no device files: %s", m->no_devices);
+    if (way == WAY_DEVICE && config->no_devices)
+        return control_refuse(request, "this machine has no device files: %s", config->no_devices);
     if (way == WAY_DEVICE && has_other_root(request))
         return control_refuse(request, "this process can have no device files of this machine: %s. Start one here, or use --way socket", other_root);
-    if (way == WAY_SOCKET || m->no_devices)
-        return say_clock(m, enter_by_socket(request, d, m->no_devices));
+    if (way == WAY_SOCKET || config->no_devices)
+        return say_clock(m, enter_by_socket(request, d, config->no_devices));
     if (has_other_root(request))
         return say_clock(m, enter_by_socket(request, d, other_root));
-    return say_clock(m, enter_by_devices(request, d, way == WAY_AUTO && m->libraries));
+    return say_clock(m, enter_by_devices(request, d, way == WAY_AUTO && config->libraries));
 }
 
 /* Asked without asking the file itself, which may be one that never answers. */

@@ -44,9 +44,9 @@ void stream_destroy(struct stream *stream)
         return;
     /* When the machine has ended, so has the subscription, and there is no lock any more. */
     if (stream->subscriber.pprev) {
-        pthread_mutex_lock(&stream->machine->lock);
+        machine_lock_only(stream->machine);
         trace_unsubscribe(&stream->subscriber);
-        pthread_mutex_unlock(&stream->machine->lock);
+        machine_unlock_only(stream->machine);
     }
     free(stream->out);
     free(stream);
@@ -86,10 +86,10 @@ bool stream_ready(struct stream *stream)
         return false;
     if (!stream->out && !(stream->out = malloc(CHUNK + 64)))
         return false;
-    pthread_mutex_lock(&m->lock);
+    machine_lock_only(m);
     if (stream->sent == stream->size)
         fill(stream);
-    pthread_mutex_unlock(&m->lock);
+    machine_unlock_only(m);
     if (stream->sent < stream->size) {
         n = send(stream->watch->fd, stream->out + stream->sent, stream->size - stream->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -97,9 +97,9 @@ bool stream_ready(struct stream *stream)
         if (n > 0)
             stream->sent += (size_t)n;
     }
-    pthread_mutex_lock(&m->lock);
+    machine_lock_only(m);
     stream->scheduled = stream->sent < stream->size || stream->next < trace_next(m);
     machine_rearm(m, stream->watch, stream->scheduled ? EPOLLIN | EPOLLOUT : EPOLLIN);
-    pthread_mutex_unlock(&m->lock);
+    machine_unlock_only(m);
     return true;
 }

@@ -12,7 +12,7 @@
 
 #include "async.h"
 #include "dev_fs.h"
-#include "machine.h"
+#include "fuse_way_i.h"
 #include "maps.h"
 #include "supervisor_i.h"
 #include "user_mem.h"
@@ -76,7 +76,7 @@ static void put_dev_file(void *file)
  */
 static bool find_file(const struct notice *notice, int fd, struct machine_file *file, bool *is_ours)
 {
-    struct dev_fs *fs = notice->supervisor->machine->fs;
+    struct dev_fs *fs = fuse_of(notice->supervisor->machine)->fs;
     struct dev_file *found = dev_fs_find(fs, notice->tid, fd, is_ours);
 
     if (!found)
@@ -117,9 +117,9 @@ static void call_start(struct notice *notice, const struct machine_file *file, c
     call->link_fd = -1;
     call->user_mem = (struct user_mem){ .machine = m, .tid = notice->tid };
     call->kreq = (struct kreq){ .done = call_done, .owner = call, .mem = user_mem_of(&call->user_mem) };
-    dev_fs_catch_up(m->fs);
+    dev_fs_catch_up(fuse_of(m)->fs);
     machine_lock(m);
-    m->stats.notifications++;
+    fuse_of(m)->notifications++;
     domain_enter(d);
     machine_caller(m, notice->tid);
     call->result = kind->record(call, kind->start(call));
@@ -294,7 +294,7 @@ static void handle_fioasync(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
     bool is_ours;
-    struct dev_file *file = dev_fs_find(m->fs, notice->tid, (int)notice->args[0], &is_ours);
+    struct dev_file *file = dev_fs_find(fuse_of(m)->fs, notice->tid, (int)notice->args[0], &is_ours);
     struct user_mem user_mem = { .machine = m, .tid = notice->tid };
     struct user_memory mem = user_mem_of(&user_mem);
     int on, rc = -ENOTTY;
@@ -337,7 +337,7 @@ static void serve_fcntl(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
     bool is_ours;
-    struct dev_file *file = dev_fs_find(m->fs, notice->tid, (int)notice->args[0], &is_ours);
+    struct dev_file *file = dev_fs_find(fuse_of(m)->fs, notice->tid, (int)notice->args[0], &is_ours);
     bool direct = file && notice->args[1] == F_SETFL && notice->args[2] & O_DIRECT;
     int flags = -1;
 

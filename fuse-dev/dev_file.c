@@ -174,7 +174,7 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fs->files = file;
     d->open_files++;
     fi->fh = (uintptr_t)file;
-    fs->machine->stats.fuse_requests++;
+    fs->requests++;
 out:
     machine_unlock(fs->machine);
     if (rc) {
@@ -269,7 +269,7 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
         return;
     }
     machine_lock(fs->machine);
-    fs->machine->stats.fuse_requests++;
+    fs->requests++;
     machine_caller(fs->machine, fuse_req_ctx(req)->pid);
     result = kernel_write(file->file, buf, size);
     machine_unlock(fs->machine);
@@ -292,7 +292,7 @@ void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct f
     }
     if (ino_kind(ino) == KIND_DEVICE) {
         machine_lock(fs->machine);
-        fs->machine->stats.fuse_requests++;
+        fs->requests++;
         if (poller) {
             before = file->poller;
             file->poller = poller;

@@ -271,6 +271,11 @@ bool dev_fs_step(void *ctx)
     return n > 0 || n == -EINTR || n == -EAGAIN;
 }
 
+uint64_t dev_fs_requests(const struct dev_fs *fs)
+{
+    return fs->requests;
+}
+
 void dev_fs_abort(struct dev_fs *fs)
 {
     /* Not libfuse's unmount: other namespaces keep the file system, and a blocked read must end. */

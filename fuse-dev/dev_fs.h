@@ -43,6 +43,8 @@ void dev_fs_catch_up(struct dev_fs *fs);
 /* With the machine's lock: */
 /* The nodes of domain id are as new: nobody has seen them yet. */
 void dev_fs_new_nodes(struct dev_fs *fs, domid_t domid);
+/* Requests served on the device files, for people. */
+uint64_t dev_fs_requests(const struct dev_fs *fs);
 struct file *dev_file_kernel(struct dev_file *file);
 struct domain *dev_file_domain(struct dev_file *file);
 void dev_file_get(struct dev_file *file);

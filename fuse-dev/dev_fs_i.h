@@ -82,6 +82,7 @@ struct dev_fs {
     struct node_rights *rights;  /* of nodes, by ino, where they are not as new */
     struct timespec born;
     struct dev_file *files;
+    uint64_t requests;           /* served on them; with the machine's lock */
     atomic_uint nr_flushed;      /* files with flushed set */
     struct waiting *waiting;     /* calls that are not answered yet, by id */
     uint64_t next_waiting;

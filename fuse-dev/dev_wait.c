@@ -318,7 +318,7 @@ void waiting_start(struct waiting *call, long (*start)(struct waiting *call, voi
 
     call->user_mem.before = before_access;
     machine_lock(m);
-    m->stats.fuse_requests++;
+    fs->requests++;
     dev_file_get(call->file);
     dev_file_settled(call->file);
     domain_enter(d);

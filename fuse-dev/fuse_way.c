@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "fuse_way.h"
+#include "fuse_way_i.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <utlist.h>
 
 #include "attendant.h"
 #include "dev_fs.h"
@@ -24,17 +26,29 @@ struct killed_ns {
     struct killed_ns *next;
 };
 
+/* What it has in a domain; -1: nobody asked for it. */
+struct fuse_domain {
+    int ns_fd, root_fd;
+};
+
+static struct fuse_domain *in_domain(const struct domain *d)
+{
+    return part_of_domain(d, &fuse_way);
+}
+
 static int fuse_prepare(struct machine *m, int *memory_fd)
 {
+    struct fuse_machine *fuse = fuse_of(m);
     char root[NS_ROOT_NAME];
     int rc = ns_root_name(root);
 
-    if (!rc && !(m->root = strdup(root)))
+    fuse->user_ns_fd = -1;
+    if (!rc && !(fuse->root = strdup(root)))
         rc = -ENOMEM;
     if (rc)
         fprintf(stderr, "gntsim: cannot look at the root directory: %s\n", strerror(-rc));
     else
-        rc = ns_enter_machine(&m->user_ns_fd);
+        rc = ns_enter_machine(&fuse->user_ns_fd);
     if (!rc) {
         *memory_fd = open(STAGE_MEM, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         rc = *memory_fd < 0 ? -errno : 0;
@@ -42,21 +56,18 @@ static int fuse_prepare(struct machine *m, int *memory_fd)
             fprintf(stderr, "gntsim: cannot open the place of the machine's memory: %s\n", strerror(-rc));
     }
     if (!rc)
-        m->socket_dir = SOCKETS_DIR;
-    if (rc && m->user_ns_fd >= 0) {
-        close(m->user_ns_fd);
-        m->user_ns_fd = -1;
-    }
-    if (rc) {
-        free(m->root);
-        m->root = NULL;
-    }
+        m->inner_dir = SOCKETS_DIR;
+    if (rc && fuse->user_ns_fd >= 0)
+        close(fuse->user_ns_fd);
+    if (rc)
+        free(fuse->root);
     return rc;
 }
 
 static int fuse_start(struct machine *m)
 {
-    int rc = dev_fs_create(&m->fs, m, STAGE_FS);
+    struct fuse_machine *fuse = fuse_of(m);
+    int rc = dev_fs_create(&fuse->fs, m, STAGE_FS);
     sigset_t stops;
 
     /* Of threads that we trace: for watch.c alone. */
@@ -64,35 +75,41 @@ static int fuse_start(struct machine *m)
     sigaddset(&stops, SIGCHLD);
     sigprocmask(SIG_BLOCK, &stops, NULL);
     if (!rc)
-        rc = loops_start(m->loops, dev_fs_step, NULL, m->fs);
+        rc = loops_start(m->loops, dev_fs_step, NULL, fuse->fs);
     return rc;
+}
+
+static void fuse_domain_created(struct domain *d)
+{
+    *in_domain(d) = (struct fuse_domain){ -1, -1 };
 }
 
 static void fuse_kill(struct domain *d)
 {
+    struct fuse_domain *fd = in_domain(d);
     struct killed_ns *killed;
 
-    if (d->ns_fd < 0)
+    if (fd->ns_fd < 0)
         return;
-    close(d->root_fd);
-    d->root_fd = -1;
-    ns_kill_all(d->ns_fd, false);
+    close(fd->root_fd);
+    fd->root_fd = -1;
+    ns_kill_all(fd->ns_fd, false);
     killed = malloc(sizeof *killed);
     if (!killed)
         return;
-    killed->fd = d->ns_fd;
-    killed->next = d->machine->killed;
-    d->machine->killed = killed;
-    d->ns_fd = -1;
+    killed->fd = fd->ns_fd;
+    LL_PREPEND(fuse_of(d->machine)->killed, killed);
+    fd->ns_fd = -1;
 }
 
 static void fuse_wait_killed(struct machine *m)
 {
+    struct fuse_machine *fuse = fuse_of(m);
     struct killed_ns *killed, *next;
 
     machine_lock(m);
-    killed = m->killed;
-    m->killed = NULL;
+    killed = fuse->killed;
+    fuse->killed = NULL;
     machine_unlock(m);
     for (; killed; killed = next) {
         next = killed->next;
@@ -104,30 +121,34 @@ static void fuse_wait_killed(struct machine *m)
 
 static void fuse_forget(struct domain *d)
 {
-    if (d->ns_fd >= 0)
-        close(d->ns_fd);
-    if (d->root_fd >= 0)
-        close(d->root_fd);
+    const struct fuse_domain *fd = in_domain(d);
+
+    if (fd->ns_fd >= 0)
+        close(fd->ns_fd);
+    if (fd->root_fd >= 0)
+        close(fd->root_fd);
 }
 
 static void fuse_stop(struct machine *m)
 {
     supervisors_stop(m);
     spaces_stop(m);
-    dev_fs_abort(m->fs);
+    dev_fs_abort(fuse_of(m)->fs);
 }
 
 static void fuse_close_all(struct machine *m)
 {
-    dev_fs_close_all(m->fs);
+    dev_fs_close_all(fuse_of(m)->fs);
 }
 
 static void fuse_destroy(struct machine *m)
 {
-    dev_fs_destroy(m->fs);
-    if (m->user_ns_fd >= 0)
-        close(m->user_ns_fd);
-    free(m->root);
+    struct fuse_machine *fuse = fuse_of(m);
+
+    dev_fs_destroy(fuse->fs);
+    if (fuse->user_ns_fd >= 0)
+        close(fuse->user_ns_fd);
+    free(fuse->root);
     fuse_wait_killed(m);      /* of domains that were crashed, which nobody waited for */
 }
 
@@ -144,28 +165,76 @@ static void make_domain(const uint64_t args[2], struct attendant_answer *answer)
     answer->rc = answer->fds[0] < 0 ? answer->fds[0] : 0;
 }
 
-int fuse_way_make_domain(struct machine *m, domid_t id, int *root_fd)
+/* In the attendant: it makes requests to the file system, which the server must never do itself. */
+static int make_namespace(struct domain *d)
 {
+    struct machine *m = d->machine;
+    struct fuse_domain *fd = in_domain(d);
     struct attendant_answer answer;
+    int rc = 0;
 
-    attendant_ask(m, make_domain, (uint64_t[2]){ id }, &answer);
-    *root_fd = answer.fds[1];
-    return answer.rc ? answer.rc : answer.fds[0];
+    domain_enter(d);
+    machine_unlock(m);
+    attendant_ask(m, make_domain, (uint64_t[2]){ d->place }, &answer);
+    machine_lock(m);
+    if (answer.rc)
+        rc = answer.rc;
+    else if (d->dead)
+        rc = -ESRCH;
+    if (!rc && fd->ns_fd < 0) {
+        *fd = (struct fuse_domain){ answer.fds[0], answer.fds[1] };
+        dev_fs_new_nodes(fuse_of(m)->fs, d->place);
+    } else if (!answer.rc) {     /* the domain ended, or somebody else was faster */
+        close(answer.fds[0]);
+        close(answer.fds[1]);
+    }
+    domain_leave(d);
+    return rc;
+}
+
+int fuse_way_enter(struct domain *d, struct fuse_way_entry *entry)
+{
+    const struct fuse_domain *fd = in_domain(d);
+    int user_ns_fd = fuse_of(d->machine)->user_ns_fd, rc = fd->ns_fd < 0 ? make_namespace(d) : 0;
+
+    if (!rc)
+        *entry = (struct fuse_way_entry){ fd->ns_fd, fd->root_fd, user_ns_fd };
+    return rc;
+}
+
+bool fuse_way_other_root(const struct machine *m, const char *root)
+{
+    const struct fuse_machine *fuse = fuse_of(m);
+
+    return fuse && !(root && ns_same_root(root, fuse->root));
+}
+
+uint64_t fuse_way_requests(const struct machine *m)
+{
+    return fuse_of(m) ? dev_fs_requests(fuse_of(m)->fs) : 0;
+}
+
+uint64_t fuse_way_notifications(const struct machine *m)
+{
+    return fuse_of(m) ? fuse_of(m)->notifications : 0;
 }
 
 bool fuse_way_serves(struct machine *m, uint64_t number)
 {
     struct stat ns;
 
-    for (const struct domain *d = m->domains; d; d = d->next)
-        if (d->ns_fd >= 0 && !fstat(d->ns_fd, &ns) && ns.st_ino == number)
+    for (const struct domain *d = m->domains; fuse_of(m) && d; d = d->next)
+        if (in_domain(d)->ns_fd >= 0 && !fstat(in_domain(d)->ns_fd, &ns) && ns.st_ino == number)
             return true;
     return false;
 }
 
-const struct machine_way fuse_way = {
+const struct machine_part fuse_way = {
+    .machine_size = sizeof(struct fuse_machine),
+    .domain_size = sizeof(struct fuse_domain),
     .prepare = fuse_prepare,
     .start = fuse_start,
+    .domain_created = fuse_domain_created,
     .kill = fuse_kill,
     .wait_killed = fuse_wait_killed,
     .forget = fuse_forget,

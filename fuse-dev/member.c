@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 
 #include "dev_fs_i.h"
+#include "fuse_way_i.h"
 
 /* A line of mountinfo: the mount's number, its parent's, the device, what of it is mounted. -1: not ours, or no domain's. */
 static int domain_of_mount(const char *line, dev_t dev)
@@ -31,7 +32,7 @@ int fuse_domain_of(struct machine *m, pid_t pid)
     if (!mounts)
         return -1;
     while (domain < 0 && getline(&line, &capacity, mounts) > 0)
-        domain = domain_of_mount(line, m->fs->dev);
+        domain = domain_of_mount(line, fuse_of(m)->fs->dev);
     free(line);
     fclose(mounts);
     return domain;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "filter.h"
+#include "fuse_way_i.h"
 #include "loops.h"
 #include "maps.h"
 #include "pin.h"
@@ -176,7 +177,7 @@ static bool begin_stop(struct space *space, struct inject *inject, pid_t tid)
     struct notice *kept, *next;
 
     machine_lock_only(m);
-    for (struct supervisor *s = m->supervisors; s; s = s->next)
+    for (struct supervisor *s = fuse_of(m)->supervisors; s; s = s->next)
         stops &= !is_dealt_with(s, tid);
     space->stops = stops ? tid : 0;
     machine_unlock(m);
@@ -214,7 +215,7 @@ bool spaces_keep(const struct notice *notice)
     struct space *space;
 
     machine_lock_only(m);
-    for (space = m->spaces; space && space->stops != notice->tid; space = space->next)
+    for (space = fuse_of(m)->spaces; space && space->stops != notice->tid; space = space->next)
         ;
     if (!space) {
         atomic_store(&notice->supervisor->handled, notice->tid);
@@ -281,7 +282,7 @@ static void news(struct space *space)
 
     /* Not machine_lock, which would first see the end of mappings whose pages have not been reported. */
     machine_lock_only(m);
-    m->stats.notifications++;
+    fuse_of(m)->notifications++;
     machine_caller(m, known ? cause.call.tid : space->pid);
     if (known)
         may_end = pages_left(space, cause.start, cause.end) && cause.call.nr != SYS_mremap;
@@ -397,13 +398,13 @@ static struct space *space_make(struct machine *m, struct inject *inject, pid_t 
         rc = space->uffd = make_uffd(inject, pid);
     machine_lock_only(m);
     if (rc == -ENOSYS || rc == -EPERM)
-        m->no_spaces = true;     /* nor will the next process have one */
+        fuse_of(m)->no_spaces = true;     /* nor will the next process have one */
     if (rc >= 0) {
-        space->next = m->spaces;
-        space->pprev = &m->spaces;
+        space->next = fuse_of(m)->spaces;
+        space->pprev = &fuse_of(m)->spaces;
         if (space->next)
             space->next->pprev = &space->next;
-        m->spaces = space;
+        fuse_of(m)->spaces = space;
     }
     machine_unlock(m);
     if (rc >= 0)
@@ -422,7 +423,7 @@ struct space *space_of(struct machine *m, pid_t pid)
     struct space *space;
 
     machine_lock_only(m);
-    for (space = m->spaces; space && space->pid != pid; space = space->next)
+    for (space = fuse_of(m)->spaces; space && space->pid != pid; space = space->next)
         ;
     if (space)
         space->refs++;
@@ -452,7 +453,7 @@ struct space *space_get(struct machine *m, struct inject *inject, struct proc_st
         put(space);
         machine_unlock(m);
     }
-    if (m->no_spaces || inject->gone)
+    if (fuse_of(m)->no_spaces || inject->gone)
         return NULL;
     if (alone)
         *status = proc_status(inject->tid);
@@ -484,7 +485,7 @@ void space_ignore(struct space *space, uint64_t start, uint64_t size)
 void spaces_stop(struct machine *m)
 {
     machine_lock(m);
-    for (struct space *space = m->spaces; space; space = space->next)
+    for (struct space *space = fuse_of(m)->spaces; space; space = space->next)
         stop(space);
     machine_unlock(m);
 }

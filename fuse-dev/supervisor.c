@@ -13,8 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fuse_way_i.h"
 #include "loops.h"
-#include "machine.h"
 #include "space.h"
 #include "watch.h"
 
@@ -287,12 +287,12 @@ static void supervisor_ended(void *ctx)
 
 int supervisor_start(struct machine *m, int listener)
 {
-    struct supervisor *supervisor = calloc(1, sizeof *supervisor);
+    struct supervisor *supervisor = fuse_of(m) ? calloc(1, sizeof *supervisor) : NULL;
     int rc;
 
     if (!supervisor) {
         close(listener);
-        return -ENOMEM;
+        return fuse_of(m) ? -ENOMEM : -ENODEV;
     }
     supervisor->machine = m;
     supervisor->refs = 1;
@@ -302,11 +302,11 @@ int supervisor_start(struct machine *m, int listener)
     /* Wakes us on the processor of the thread that calls, which is about to sleep. Not on old kernels. */
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     machine_lock(m);
-    supervisor->next = m->supervisors;
-    supervisor->pprev = &m->supervisors;
+    supervisor->next = fuse_of(m)->supervisors;
+    supervisor->pprev = &fuse_of(m)->supervisors;
     if (supervisor->next)
         supervisor->next->pprev = &supervisor->next;
-    m->supervisors = supervisor;
+    fuse_of(m)->supervisors = supervisor;
     machine_unlock(m);
     if (!rc)
         rc = supervisor->event_fd < 0 ? -EMFILE : loops_start(m->loops, supervisor_step, supervisor_ended, supervisor);
@@ -320,7 +320,7 @@ void supervisors_stop(struct machine *m)
     uint64_t one = 1;
 
     machine_lock(m);
-    for (struct supervisor *s = m->supervisors; s; s = s->next) {
+    for (struct supervisor *s = fuse_of(m)->supervisors; s; s = s->next) {
         atomic_store(&s->stop, true);
         if (write(s->event_fd, &one, sizeof one) < 0)
             assert(errno == EAGAIN);

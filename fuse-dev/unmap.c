@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 
 #include "filter.h"
-#include "machine.h"
+#include "fuse_way_i.h"
 #include "maps.h"
 #include "proc.h"
 #include "space.h"
@@ -27,7 +27,7 @@ static void pages_left(struct notice *notice, uint64_t start, uint64_t end)
 
     /* Not machine_lock, which would first see the end of mappings whose pages have not been reported. */
     machine_lock_only(m);
-    m->stats.notifications++;
+    fuse_of(m)->notifications++;
     machine_caller(m, notice->tid);
     while ((mapping = maps_find(m->maps, notice->tid, start, end, &cursor)))
         maps_unmapped(m->maps, mapping, start, end);
@@ -52,7 +52,7 @@ static bool left_if_only_here(struct notice *notice, uint64_t start, uint64_t en
         all &= mapping->vma->dont_copy;
     }
     if (some && all) {
-        m->stats.notifications++;
+        fuse_of(m)->notifications++;
         machine_caller(m, notice->tid);
         cursor = 0;
         while ((mapping = maps_find(m->maps, notice->tid, start, end, &cursor)))

@@ -23,13 +23,13 @@ static int access_client(struct user_mem *user_mem, transfer *move, void *ours, 
 
     if (!size)
         return 0;
-    pthread_mutex_unlock(&m->lock);
+    machine_unlock_only(m);
     if (user_mem->before)
         user_mem->before(user_mem);
     loops_access_begin();
     done = move(user_mem->tid, &local, 1, &remote, 1, 0);
     loops_access_end();
-    pthread_mutex_lock(&m->lock);      /* the operation has begun: what ended meanwhile is for the next one */
+    machine_lock_only(m);      /* the operation has begun: what ended meanwhile is for the next one */
     return done == (ssize_t)size ? 0 : -EFAULT;
 }
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "dev_fs_i.h"
-#include "machine.h"
+#include "fuse_way_i.h"
 #include "pin.h"
 #include "proc.h"
 #include "supervisor_i.h"
@@ -93,13 +93,13 @@ bool watch_ioctl(struct waiting *call)
     struct machine *m = call->fs->machine;
     struct supervisor *supervisor = NULL, *mapper = call->file->mapper;
 
-    if (!m->supervisors)
+    if (!fuse_of(m)->supervisors)
         return false;
     call->cpu = pin_pass(call->tid);
     waiting_hold(call);
     machine_lock_only(m);
     /* The one that reported the file's last mmap, if it is still there. A wrong guess is put right at the mmap. */
-    for (struct supervisor *s = m->supervisors; s; s = s->next)
+    for (struct supervisor *s = fuse_of(m)->supervisors; s; s = s->next)
         if (!s->ending && (!supervisor || s == mapper))
             supervisor = s;
     if (supervisor) {
@@ -119,7 +119,7 @@ bool watch_pass(struct waiting *call)
     struct supervisor *s;
 
     machine_lock_only(m);
-    for (s = m->supervisors; s && !*find(s, call->tid); s = s->next)
+    for (s = fuse_of(m)->supervisors; s && !*find(s, call->tid); s = s->next)
         ;
     if (s) {
         call->precedes_mmap = false;
@@ -137,7 +137,7 @@ bool watch_hand_over(const struct notice *notice)
     struct notice *copy;
 
     machine_lock_only(self->machine);
-    for (s = self->machine->supervisors; s; s = s->next)
+    for (s = fuse_of(self->machine)->supervisors; s; s = s->next)
         if (s != self && *find(s, notice->tid))
             break;
     copy = s ? malloc(sizeof *copy) : NULL;
@@ -197,7 +197,7 @@ static bool collect(struct supervisor *supervisor)
 static void tell_others(struct supervisor *supervisor)
 {
     machine_lock_only(supervisor->machine);
-    for (struct supervisor *s = supervisor->machine->supervisors; s; s = s->next)
+    for (struct supervisor *s = fuse_of(supervisor->machine)->supervisors; s; s = s->next)
         if (s != supervisor && s->watched)
             wake(s);
     machine_unlock(supervisor->machine);
@@ -228,7 +228,7 @@ static bool before_seize(struct supervisor *supervisor)
     machine_lock_only(supervisor->machine);
     supervisor->seizing = true;
     machine_unlock(supervisor->machine);
-    return waiting_look(supervisor->machine->fs);
+    return waiting_look(fuse_of(supervisor->machine)->fs);
 }
 
 static void after_seize(struct supervisor *supervisor)
@@ -244,7 +244,7 @@ bool watch_reap(struct machine *m)
 {
     bool some = false;
 
-    for (struct supervisor *s = m->supervisors; s; s = s->next) {
+    for (struct supervisor *s = fuse_of(m)->supervisors; s; s = s->next) {
         some |= s->seizing;
         for (struct watched *watched = s->seizing ? s->watched : NULL; watched; watched = watched->next) {
             if (inject_reap(watched->tid))
@@ -364,7 +364,7 @@ void watch_give_back(struct machine *m, struct notice *notice)
     struct supervisor *s;
 
     machine_lock_only(m);
-    for (s = m->supervisors; s && s != notice->supervisor; s = s->next)
+    for (s = fuse_of(m)->supervisors; s && s != notice->supervisor; s = s->next)
         ;
     if (s) {
         notice->next = s->backlog;

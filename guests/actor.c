@@ -9,8 +9,8 @@
 #include <utlist.h>
 
 #include "actor_i.h"
-#include "adversary.h"
-#include "machine.h"
+#include "adversary_i.h"
+#include "guests.h"
 
 /* ---- Tables of objects ------------------------------------------------------------------------ */
 
@@ -41,14 +41,22 @@ void actor_remove(void **table, struct actor_object *object)
 
 /* ---- Life ------------------------------------------------------------------------------------- */
 
+/* Where the domain keeps its actor, NULL until somebody asks for it. */
+static struct actor **place_in(const struct domain *d)
+{
+    return part_of_domain(d, &guests_part);
+}
+
 struct actor *actor_of(struct domain *d)
 {
-    if (!d->actor) {
-        d->actor = calloc(1, sizeof *d->actor);
-        if (d->actor)
-            *d->actor = (struct actor){ .d = d, .hv = d->machine->hv, .k = d->kernel, .next_page = 1, .next_mapping = 1 };
+    struct actor **place = place_in(d);
+
+    if (!*place) {
+        *place = calloc(1, sizeof **place);
+        if (*place)
+            **place = (struct actor){ .d = d, .hv = d->machine->hv, .k = d->kernel, .next_page = 1, .next_mapping = 1 };
     }
-    return d->actor;
+    return *place;
 }
 
 struct machine *actor_machine(struct actor *a)
@@ -81,15 +89,16 @@ static void forget_ports(struct actor *a)
     }
 }
 
-void actor_destroy(struct actor *a)
+void actor_destroy(struct domain *d)
 {
+    struct actor *a = *place_in(d);
     struct guest_grant *grant;
     struct guest_page *page;
 
     if (!a)
         return;
     kernel_upcall(a->k);       /* it notices that its domain is gone */
-    adversaries_end(a->d->machine, a);
+    adversaries_end(d->machine, a);
     while ((grant = first(a->grants))) {
         actor_remove(&a->grants, &grant->object);
         if (grant->page)
@@ -104,10 +113,13 @@ void actor_destroy(struct actor *a)
     forget_ports(a);
     actor_mappings_destroy(a);
     free(a);
+    *place_in(d) = NULL;
 }
 
-void actor_migrated(struct actor *a)
+void actor_migrated(struct domain *d)
 {
+    struct actor *a = *place_in(d);
+
     if (!a)
         return;
     forget_ports(a);

@@ -26,10 +26,6 @@ struct domain;
 
 /* The domain's actor, made when first asked for. NULL: no memory. */
 struct actor *actor_of(struct domain *d);
-/* The domain is gone as far as the hypervisor is concerned, its kernel (NULL: none was made) is about to go. */
-void actor_destroy(struct actor *a);
-/* It goes on after a save and restore: pages and references stay, what it has mapped and its ports are gone. NULL is fine. */
-void actor_migrated(struct actor *a);
 
 /* ---- Pages and grants ------------------------------------------------------------------------- */
 

@@ -35,6 +35,11 @@ struct actor {
     unsigned nr_stale;
 };
 
+/* The domain is gone as far as the hypervisor is concerned, its kernel is about to go. */
+void actor_destroy(struct domain *d);
+/* It goes on after a save and restore: pages and references stay, what it has mapped and its ports are gone. */
+void actor_migrated(struct domain *d);
+
 /* NULL: no such object. */
 void *actor_find(void *const *table, int64_t id);
 int actor_add(void **table, struct actor_object *object);

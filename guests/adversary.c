@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "adversary.h"
+#include "adversary_i.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "machine.h"
+#include <utlist.h>
+
+#include "guests.h"
 #include "trace.h"
 
 const char *const adversary_kinds[ADVERSARY_NR_KINDS] = {
@@ -42,6 +44,11 @@ struct adversary {
     uint32_t *word;
     struct adversary *next;
 };
+
+static struct adversaries *of_machine(const struct machine *m)
+{
+    return part_of_machine(m, &guests_part);
+}
 
 /* splitmix64 */
 static uint64_t draw(struct adversary *a)
@@ -222,12 +229,12 @@ static const struct {
 
 static void make_step(struct adversary *a)
 {
-    struct machine *m = actor_machine(a->actor);
+    struct adversaries *all = of_machine(actor_machine(a->actor));
 
-    m->adversary_at_work = true;     /* what it does itself is no operation to attack */
+    all->at_work = true;
     a->steps++;
     a->hits += kinds[a->config.kind].step(a);
-    m->adversary_at_work = false;
+    all->at_work = false;
 }
 
 /* ---- The thread ------------------------------------------------------------------------------- */
@@ -281,9 +288,11 @@ static void stop_thread(struct adversary *a)
 
 void adversaries_point(struct machine *m)
 {
-    if (m->adversary_at_work)
+    struct adversaries *all = of_machine(m);
+
+    if (all->at_work)
         return;
-    for (struct adversary *a = m->adversaries; a; a = a->next) {
+    for (struct adversary *a = all->first; a; a = a->next) {
         if (!a->background)
             continue;
         if (a->background != UINT64_MAX)
@@ -297,9 +306,11 @@ void adversaries_point(struct machine *m)
 
 void adversaries_settle(struct machine *m)
 {
-    if (m->adversary_at_work)
+    struct adversaries *all = of_machine(m);
+
+    if (all->at_work)
         return;
-    for (struct adversary *a = m->adversaries; a; a = a->next) {
+    for (struct adversary *a = all->first; a; a = a->next) {
         if (a->owed)
             trace_steps(m);
         for (; a->owed; a->owed--)
@@ -332,8 +343,8 @@ static int prepare(struct adversary *a)
 
 int adversary_start(struct actor *actor, const struct adversary_config *config, int64_t *id)
 {
-    struct machine *m = actor_machine(actor);
-    struct adversary *a = calloc(1, sizeof *a), **link = &m->adversaries;
+    struct adversaries *all = of_machine(actor_machine(actor));
+    struct adversary *a = calloc(1, sizeof *a);
     int rc;
 
     if (!a)
@@ -342,28 +353,25 @@ int adversary_start(struct actor *actor, const struct adversary_config *config, 
     a->k = actor_kernel(actor);
     a->config = *config;
     a->background = config->thread ? 0 : config->background;
-    a->id = m->next_adversary + 1;
+    a->id = all->last_id + 1;
     a->random = config->seed + (uint64_t)a->id;
     rc = prepare(a);
     if (rc) {
         free(a);
         return rc;
     }
-    m->next_adversary = a->id;
-    while (*link)
-        link = &(*link)->next;
-    *link = a;
+    all->last_id = a->id;
+    LL_APPEND(all->first, a);
     *id = a->id;
     return 0;
 }
 
-static struct adversary **find(struct machine *m, int64_t id)
+static struct adversary *find(struct machine *m, int64_t id)
 {
-    struct adversary **link = &m->adversaries;
+    struct adversary *a;
 
-    while (*link && (*link)->id != id)
-        link = &(*link)->next;
-    return link;
+    LL_SEARCH_SCALAR(of_machine(m)->first, a, id, id);
+    return a;
 }
 
 static void about(struct adversary *a, struct adversary_info *info)
@@ -374,7 +382,7 @@ static void about(struct adversary *a, struct adversary_info *info)
 
 int adversary_step(struct machine *m, int64_t id, uint64_t n, struct adversary_info *info)
 {
-    struct adversary *a = *find(m, id);
+    struct adversary *a = find(m, id);
 
     if (!a)
         return -ENOENT;
@@ -386,11 +394,9 @@ int adversary_step(struct machine *m, int64_t id, uint64_t n, struct adversary_i
     return 0;
 }
 
-static void end(struct adversary **link)
+static void end(struct machine *m, struct adversary *a)
 {
-    struct adversary *a = *link;
-
-    *link = a->next;
+    LL_DELETE(of_machine(m)->first, a);
     if (a->config.thread)
         stop_thread(a);
     gnttab_free_pages(a->k, a->page);
@@ -399,20 +405,20 @@ static void end(struct adversary **link)
 
 int adversary_stop(struct machine *m, int64_t id, struct adversary_info *info)
 {
-    struct adversary **link = find(m, id);
+    struct adversary *a = find(m, id);
 
-    if (!*link)
+    if (!a)
         return -ENOENT;
-    if ((*link)->undo.armed)
-        kinds[(*link)->config.kind].undo(*link);
-    about(*link, info);
-    end(link);
+    if (a->undo.armed)
+        kinds[a->config.kind].undo(a);
+    about(a, info);
+    end(m, a);
     return 0;
 }
 
 int adversary_next(struct machine *m, int64_t from, struct adversary_info *info)
 {
-    for (struct adversary *a = m->adversaries; a; a = a->next) {
+    for (struct adversary *a = of_machine(m)->first; a; a = a->next) {
         if (a->id < from)
             continue;
         about(a, info);
@@ -423,12 +429,9 @@ int adversary_next(struct machine *m, int64_t from, struct adversary_info *info)
 
 void adversaries_end(struct machine *m, const struct actor *of)
 {
-    struct adversary **link = &m->adversaries;
+    struct adversary *a, *next;
 
-    while (*link) {
-        if ((*link)->actor == of)
-            end(link);
-        else
-            link = &(*link)->next;
-    }
+    LL_FOREACH_SAFE(of_machine(m)->first, a, next)
+        if (a->actor == of)
+            end(m, a);
 }

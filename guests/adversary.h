@@ -59,13 +59,7 @@ int adversary_step(struct machine *m, int64_t id, uint64_t n, struct adversary_i
 int adversary_stop(struct machine *m, int64_t id, struct adversary_info *info);
 /* The one with the lowest id >= from. -ENOENT. */
 int adversary_next(struct machine *m, int64_t from, struct adversary_info *info);
-
-/* A hypercall, or an element of its batch, is about to be done: called within it. Whoever has the hook hv_hooks.inject calls
- * this there; adversary.c takes the hook while nobody else has. */
-void adversaries_point(struct machine *m);
-/* What they may not do within a hypercall. */
+/* Makes the steps that they owe because they may not be made within a hypercall. */
 void adversaries_settle(struct machine *m);
-/* The domain is gone as far as the hypervisor is concerned. */
-void adversaries_end(struct machine *m, const struct actor *of);
 
 #endif

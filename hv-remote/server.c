@@ -15,10 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "machine.h"
+#include <utlist.h>
+
 #include "main_loop.h"
 #include "maps.h"
-#include "protocol_i.h"
 
 #define MAX_GARBAGE 8           /* messages, then the connection ends */
 #define MAX_HELD (1u << 16)     /* references to frames */
@@ -43,10 +43,19 @@ struct remote {
     unsigned garbage;
     uint64_t *held;             /* mfns of hv_frame_get */
     size_t nr_held, capacity;
-    struct remote *next, **pprev;
+    struct remote *prev, *next;
     struct request_message in;
     struct reply_message out;
 };
+
+struct remotes {
+    struct remote *first;
+};
+
+static struct remotes *all_of(const struct machine *m)
+{
+    return part_of_machine(m, &remote_kernels);
+}
 
 /* ---- Hypercalls ------------------------------------------------------------------------------- */
 
@@ -306,9 +315,7 @@ static void domain_upcall(struct outside *o)
 static void remote_free(struct remote *r)
 {
     assert(r->gone);
-    *r->pprev = r->next;
-    if (r->next)
-        r->next->pprev = r->pprev;
+    DL_DELETE(all_of(r->machine)->first, r);
     close(r->watch.fd);
     close(r->event_fd);
     free(r->held);
@@ -397,11 +404,7 @@ int remote_attach(struct machine *m, domid_t id, const struct hv_domain_config *
         return rc;
     }
     r->watch = (struct watch){ sockets[0], remote_ready, r };
-    r->next = m->remotes;
-    r->pprev = &m->remotes;
-    if (r->next)
-        r->next->pprev = &r->next;
-    m->remotes = r;
+    DL_APPEND(all_of(m)->first, r);
     fds[0] = sockets[1];
     fds[1] = r->event_fd;
     fds[2] = maps_memory_fd(m->maps);
@@ -414,8 +417,14 @@ int remote_attach(struct machine *m, domid_t id, const struct hv_domain_config *
     return rc;
 }
 
-void remotes_destroy(struct machine *m)
+/* Of domains that have ended, as their loop will not come to it any more. */
+static void free_all(struct machine *m)
 {
-    while (m->remotes)
-        remote_free(m->remotes);
+    while (all_of(m)->first)
+        remote_free(all_of(m)->first);
 }
+
+const struct machine_part remote_kernels = {
+    .machine_size = sizeof(struct remotes),
+    .destroy = free_all,
+};

@@ -112,13 +112,9 @@ static void clear_up(const struct self *self)
     struct pollfd server = { self->pidfd, POLLIN, 0 };
     struct machine *m = self->machine;
 
-    for (unsigned i = 0; i < m->nr_ways; i++)
-        if (m->ways[i]->bereaved)
-            m->ways[i]->bereaved(m);
+    PARTS_TELL(m, bereaved, m);
     poll(&server, 1, END_MS);
-    for (unsigned i = 0; i < m->nr_ways; i++)
-        if (m->ways[i]->clear_up)
-            m->ways[i]->clear_up(m);
+    PARTS_TELL(m, clear_up, m);
 }
 
 static void attend(struct self *self)

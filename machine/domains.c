@@ -7,7 +7,6 @@
 
 #include <utlist.h>
 
-#include "actor.h"
 #include "faults.h"
 #include "machine.h"
 #include "process.h"
@@ -126,6 +125,13 @@ static void choose_limits(const struct machine *m, struct hv_domain_config *conf
         config->max_maptrack_frames = (int32_t)(maptrack < m->xen.max_maptrack_frames ? maptrack : m->xen.max_maptrack_frames);
 }
 
+static void domain_free(struct domain *d)
+{
+    if (d)
+        parts_domain_free(d);
+    free(d);
+}
+
 int machine_domain_create_with(struct machine *m, domid_t id, const struct domain_options *options, struct domain **out)
 {
     const struct kernel_profile *profile = options->profile ? options->profile : m->profile;
@@ -138,8 +144,9 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
     if (!d || !(space = kernel_pv_space_create()))
         goto fail;
     trace_domain_create(m, id, profile, options);
-    *d = (struct domain){ .machine = m, .id = id, .place = choose_place(m, id), .profile = profile, .options = *options, .ns_fd = -1,
-                          .root_fd = -1 };
+    *d = (struct domain){ .machine = m, .id = id, .place = choose_place(m, id), .profile = profile, .options = *options };
+    if (parts_domain_create(d))
+        goto fail;
     kernel_domain_config(&domain_config, profile, space);
     domain_config.privileged = id == PRIVILEGED_DOMAIN;
     domain_config.max_grant_frames = options->grant_frames;
@@ -166,7 +173,7 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
 fail:
     if (space)
         kernel_pv_space_destroy(space);
-    free(d);
+    domain_free(d);
     return rc;
 }
 
@@ -175,10 +182,8 @@ static void domain_try_free(struct domain *d)
     if (!d->dead || d->in_flight || d->open_files)
         return;
     LL_DELETE(d->machine->domains, d);
-    for (unsigned i = 0; i < d->machine->nr_ways; i++)
-        if (d->machine->ways[i]->forget)
-            d->machine->ways[i]->forget(d);
-    free(d);
+    PARTS_TELL(d->machine, forget, d);
+    domain_free(d);
 }
 
 void domain_enter(struct domain *d)
@@ -202,13 +207,10 @@ static int destroy(struct machine *m, domid_t id)
     trace_domain_destroy(m, id);
     d->dead = true;
     hv_domain_destroy(m->hv, id);
-    actor_destroy(d->actor);
-    d->actor = NULL;
+    PARTS_TELL(m, domain_destroyed, d);
     kernel_destroy(d->kernel);      /* now: a domain of the same id may come; calls that are held up end with ENODEV */
     d->kernel = NULL;
-    for (unsigned i = 0; i < m->nr_ways; i++)
-        if (m->ways[i]->kill)
-            m->ways[i]->kill(d);
+    PARTS_TELL(m, kill, d);
     domain_try_free(d);
     return 0;
 }
@@ -233,9 +235,7 @@ int machine_domain_destroy(struct machine *m, domid_t id)
 
 void machine_wait_killed(struct machine *m)
 {
-    for (unsigned i = 0; i < m->nr_ways; i++)
-        if (m->ways[i]->wait_killed)
-            m->ways[i]->wait_killed(m);
+    PARTS_TELL(m, wait_killed, m);
 }
 
 /* ---- Domains whose kernel is elsewhere -------------------------------------------------------- */
@@ -295,7 +295,7 @@ int machine_domain_suspend(struct machine *m, domid_t id, int as, unsigned grant
     if (grant_version)
         d->options.grant_version = grant_version;
     faults_migrated(m, id, d->id);
-    actor_migrated(d->actor);
+    PARTS_TELL(m, domain_migrated, d);
     kernel_migrated(d->kernel, d->id, grant_version);
     if (now)
         *now = d->id;

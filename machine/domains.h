@@ -11,7 +11,8 @@
 #include <gntsim/hv.h>
 #include <gntsim/kernel.h>
 
-struct actor;
+#include "parts.h"
+
 struct machine;
 
 /* What a domain is made with. */
@@ -28,9 +29,6 @@ struct domain {
     domid_t place;               /* by which ways and programs know it: its first id, unless a living domain has that one's place */
     struct kernel *kernel;       /* NULL once dead */
     const struct kernel_profile *profile;
-    struct actor *actor;         /* NULL until a test acts as this kernel */
-    int ns_fd;                   /* fuse-dev's: mount namespace with this domain's /dev/xen, -1 until asked for */
-    int root_fd;                 /* the machine's root directory in it */
     unsigned in_flight;          /* threads inside a call that may let go of the lock */
     unsigned open_files;
     bool dead;                   /* destroyed, waiting for in_flight and open_files to reach 0 */
@@ -39,6 +37,7 @@ struct domain {
     bool crashed;                /* the hypervisor crashed it: destroyed at the next unlock */
     bool suspend;                /* to be suspended and resumed then */
     struct domain_options options;   /* it was made with */
+    void *part_states[MACHINE_MAX_PARTS];
     struct domain *next;
 };
 

@@ -12,7 +12,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "adversary.h"
 #include "attendant.h"
 #include "faults.h"
 #include "loops.h"
@@ -79,7 +78,7 @@ void machine_settle(struct machine *m)
     if (m->settling)
         return;
     m->settling = true;
-    adversaries_settle(m);
+    PARTS_TELL(m, settle, m);
     while (m->attention) {
         struct domain *d, *next;
 
@@ -177,8 +176,10 @@ static int on_memory_grows(void *ctx, uint64_t nr_frames)
 /* Every point of a hypercall: who does things in the background comes first. */
 static enum hv_verdict on_hypercall(void *ctx, const struct hv_point *point, long *value)
 {
-    adversaries_point(ctx);
-    return faults_at_hypercall(ctx, point, value);
+    struct machine *m = ctx;
+
+    PARTS_TELL(m, at_hypercall, m);
+    return faults_at_hypercall(m, point, value);
 }
 
 void machine_caller(struct machine *m, pid_t tid)
@@ -190,51 +191,28 @@ int machine_domain_of(struct machine *m, pid_t pid)
 {
     int domain = -1;
 
-    for (unsigned i = 0; domain < 0 && i < m->nr_ways; i++)
-        if (m->ways[i]->domain_of)
-            domain = m->ways[i]->domain_of(m, pid);
+    for (unsigned i = 0; domain < 0 && i < m->nr_parts; i++)
+        if (m->parts[i]->domain_of)
+            domain = m->parts[i]->domain_of(m, pid);
     return domain;
 }
 
 bool machine_find_file(struct machine *m, dev_t dev, ino_t ino, struct machine_file *file)
 {
-    for (unsigned i = 0; i < m->nr_ways; i++)
-        if (m->ways[i]->find_file && m->ways[i]->find_file(m, dev, ino, file))
+    for (unsigned i = 0; i < m->nr_parts; i++)
+        if (m->parts[i]->find_file && m->parts[i]->find_file(m, dev, ino, file))
             return true;
     return false;
 }
 
 /* ---- Start and stop --------------------------------------------------------------------------- */
 
-static int prepare_ways(struct machine *m, int *memory_fd)
-{
-    const struct machine_way *way;
-    int rc = 0;
-
-    for (; (way = m->ways[m->nr_ways]); m->nr_ways++) {
-        rc = way->prepare ? way->prepare(m, memory_fd) : 0;
-        if (rc)
-            break;
-    }
-    return rc;
-}
-
-static int start_ways(struct machine *m)
-{
-    int rc = 0;
-
-    for (unsigned i = 0; !rc && i < m->nr_ways; i++)
-        if (m->ways[i]->start)
-            rc = m->ways[i]->start(m);
-    return rc;
-}
-
 static void set_up(struct machine *m, const struct machine_config *config)
 {
     *m = (struct machine){ .nr_frames = config->nr_frames ? config->nr_frames : DEFAULT_FRAMES,
                            .profile = config->profile ? config->profile : &kernel_profile_pv,
-                           .verbose = config->verbose, .no_devices = config->no_devices, .libraries = config->libraries,
-                           .seed = config->seed ? config->seed : MACHINE_DEFAULT_SEED, .user_ns_fd = -1, .timer_fd = -1 };
+                           .verbose = config->verbose, .seed = config->seed ? config->seed : MACHINE_DEFAULT_SEED,
+                           .timer_fd = -1 };
     m->xen = hv_profile_xen_4_17;
     m->xen.max_grant_frames = config->grant_frames ? config->grant_frames : MACHINE_DEFAULT_GRANT_FRAMES;
     m->xen.max_maptrack_frames = config->maptrack_frames ? config->maptrack_frames : MACHINE_DEFAULT_MAPTRACK_FRAMES;
@@ -290,23 +268,16 @@ static bool unmake(struct machine *m)
 {
     struct outlet *log;
     bool ended;
-    unsigned i;
 
     if (m->loops)
         machine_request_stop(m);
-    for (i = 0; i < m->nr_ways; i++)
-        if (m->ways[i]->stop)
-            m->ways[i]->stop(m);
+    PARTS_TELL(m, stop, m);
     ended = loops_join(m->loops);
     machine_lock(m);
     maps_end_all(m->maps);
-    for (i = 0; i < m->nr_ways; i++)
-        if (m->ways[i]->close_all)
-            m->ways[i]->close_all(m);
+    PARTS_TELL(m, close_all, m);
     machine_unlock(m);
-    for (i = 0; i < m->nr_ways; i++)
-        if (m->ways[i]->destroy)
-            m->ways[i]->destroy(m);
+    PARTS_TELL(m, destroy, m);
     attendant_dismiss(m);
     close_models(m);
     maps_destroy(m->maps);
@@ -314,12 +285,14 @@ static bool unmake(struct machine *m)
     log = m->log;
     m->log = NULL;
     outlet_finish(log);
-    if (ended)
+    if (ended) {
+        parts_free(m);
         pthread_mutex_destroy(&m->lock);
+    }
     return ended;
 }
 
-/* With the ways prepared. */
+/* With the parts prepared. */
 static int make(struct machine *m, int memory_fd)
 {
     int rc = attendant_start(m);
@@ -333,7 +306,7 @@ static int make(struct machine *m, int memory_fd)
     if (!rc)
         rc = loops_create(&m->loops);
     if (!rc)
-        rc = start_ways(m);
+        rc = parts_start(m);
     return rc ? rc : main_loop_start(m);
 }
 
@@ -343,11 +316,10 @@ int machine_start(struct machine *m, const struct machine_config *config)
     int memory_fd = -1, rc;
 
     set_up(m, config);
-    memcpy(m->ways, config->ways, sizeof m->ways);
     raise_file_limit();
     rc = main_loop_create(m);
     if (!rc) {
-        rc = prepare_ways(m, &memory_fd);
+        rc = parts_prepare(m, config, &memory_fd);
         said = rc;
         if (rc && memory_fd >= 0)
             close(memory_fd);
@@ -384,6 +356,8 @@ int machine_open_models(struct machine *m, const struct machine_config *config)
     rc = m->memory == MAP_FAILED ? -errno : make_models(m);
     if (m->memory == MAP_FAILED)
         m->memory = NULL;
+    if (!rc)
+        rc = parts_prepare(m, config, &(int){ -1 });
     if (rc)
         machine_close_models(m);
     return rc;
@@ -402,6 +376,7 @@ void machine_close_models(struct machine *m)
     close_models(m);
     if (m->memory)
         munmap(m->memory, m->nr_frames * HV_PAGE_SIZE);
+    parts_free(m);
     pthread_mutex_destroy(&m->lock);
 }
 

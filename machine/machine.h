@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine being served: one hypervisor model, one guest kernel per domain, the memory that programs
- * map, and the lock under which all of it is used. How its devices reach programs is the business of ways
- * (fuse-dev, sock-dev).
+ * map, and the lock under which all of it is used. How its devices reach programs is the business of its parts (parts.h).
  *
  * Every operation on the models happens between machine_lock and machine_unlock, so there is one total order
  * of operations. A thread lets go of the lock only while it touches a client's memory (user_mem.h), because a
@@ -23,18 +22,12 @@
 
 #include "clock.h"
 #include "domains.h"
+#include "parts.h"
 
-struct adversary;
 struct attendant;
 struct maps;
 struct outlet;
 struct loops;
-/* The state of the ways. */
-struct dev_fs;
-struct supervisor;
-struct space;
-struct killed_ns;
-struct sock_server;
 
 /*
  * Something to be done when the lock is free again: to wake somebody whose next request would only wait for the lock. Done by the thread
@@ -47,51 +40,10 @@ struct machine_later {
 
 /* Counters for people, not for decisions. Under the lock. */
 struct machine_stats {
-    uint64_t fuse_requests;      /* requests served on the device files */
-    uint64_t socket_requests;    /* requests served over sockets */
-    uint64_t notifications;      /* mmap, munmap … calls of clients that the server was asked about */
     uint64_t mappings_made;      /* device mappings completed since the start */
     uint64_t mmap_eagain;        /* mmap calls that failed with EAGAIN */
     uint64_t events;             /* upcalls delivered to guest kernels */
 };
-
-/* An open device, for another way than the one that keeps it. Needs the lock. */
-struct machine_file {
-    struct file *kernel;
-    struct domain *domain;
-    void *owner;                 /* of the reference */
-    void (*put)(void *owner);    /* gives it back */
-    void (*mapping_ended)(struct file *file);    /* for maps_add: the same for a mapping's */
-};
-
-/* How programs reach the devices of a machine. A function that a way does not need is NULL. */
-struct machine_way {
-    /* Before the models, in a process with one thread. *memory_fd: a directory for the memory (maps.h), to be set by the way if it
-     * is still -1. Negative errno after a message, and nothing is left. */
-    int (*prepare)(struct machine *m, int *memory_fd);
-    /* The models and the loops are there. On an error the rest of what was started is ended as at the machine's end. */
-    int (*start)(struct machine *m);
-    /* With the lock: the domain was destroyed; its programs get SIGKILL. */
-    void (*kill)(struct domain *d);
-    /* Without: waits until those that were sent SIGKILL are gone (for some seconds at most). */
-    void (*wait_killed)(struct machine *m);
-    /* With the lock: the last that is heard of a domain. */
-    void (*forget)(struct domain *d);
-    /* Without: the place of the domain that a process is in by this way, -1 if in none. */
-    int (*domain_of)(struct machine *m, pid_t pid);
-    /* With the lock: the open device that a descriptor stands for, of which stat(2) says this; with a reference. False: none. */
-    bool (*find_file)(struct machine *m, dev_t dev, ino_t ino, struct machine_file *file);
-    /* The programs are gone. Ends whatever its loops wait for. */
-    void (*stop)(struct machine *m);
-    /* With the lock, after the loops and the mappings ended: closes the files that are still open. */
-    void (*close_all)(struct machine *m);
-    void (*destroy)(struct machine *m);
-    /* In the attendant: the server was killed, but something may hold up its end. */
-    void (*bereaved)(struct machine *m);
-    /* Then: it is gone. Removes what it left. */
-    void (*clear_up)(struct machine *m);
-};
-#define MACHINE_MAX_WAYS 2
 
 #define MACHINE_DEFAULT_SEED 20261121u
 /* gnttab_max_frames and gnttab_max_maptrack_frames of a host that is configured for many grants (Qubes OS), and what can be asked for. */
@@ -106,9 +58,7 @@ struct machine_config {
     uint64_t seed;               /* of everything that is drawn by lot; 0: MACHINE_DEFAULT_SEED */
     uint32_t grant_frames, maptrack_frames;     /* at most in a domain, as Xen's command line says; 0: the machine's defaults */
     bool virtual_clock;
-    const char *no_devices;      /* why fuse-dev's is not among the ways; stays the caller's */
-    bool libraries;              /* its programs get gntsim's libraries beside the device files, unless they are told otherwise */
-    const struct machine_way *ways[MACHINE_MAX_WAYS + 1];   /* ends with NULL; the first that offers one gives the place for memory */
+    const struct machine_part *parts[MACHINE_MAX_PARTS + 1];    /* ends with NULL; the first that offers one gives the place for memory */
 };
 
 struct machine {
@@ -122,26 +72,13 @@ struct machine {
     struct domain *domains;      /* ascending id */
     struct outside *outsiders;
     struct machine_stats stats;
-    struct adversary *adversaries;
-    int64_t next_adversary;
-    bool adversary_at_work;
     struct maps *maps;
     struct loops *loops;
     struct attendant *attendant;
-    const struct machine_way *ways[MACHINE_MAX_WAYS + 1];
-    unsigned nr_ways;            /* that were prepared */
-    struct dev_fs *fs;           /* fuse-dev's, as the next six */
-    struct supervisor *supervisors;
-    struct space *spaces;
-    atomic_bool no_spaces;       /* the host allows none */
-    struct killed_ns *killed;    /* namespaces of destroyed domains whose processes have been sent SIGKILL */
-    int user_ns_fd;              /* the machine's user namespace, -1 when it has the caller's */
-    char *root;                  /* what its root directory is known by (ns.h) */
-    struct sock_server *sock;    /* sock-dev's */
-    struct remote *remotes;      /* hv-remote's */
-    const char *no_devices;      /* why programs get no device files; NULL: they do */
-    bool libraries;              /* as configured */
-    const char *socket_dir;      /* fuse-dev's: a directory that the programs of its domains see, and nobody else; NULL: none */
+    const struct machine_part *parts[MACHINE_MAX_PARTS];
+    void *part_states[MACHINE_MAX_PARTS];
+    unsigned nr_parts;           /* that are prepared */
+    const char *inner_dir;       /* a directory that the programs of its domains see, and nobody else; NULL: none */
     int epoll_fd;                /* the main loop's */
     int timer_fd;                /* the kernels' next deadline */
     int moment_fd;               /* when to look for ended mappings again */
@@ -166,7 +103,7 @@ struct machine {
 };
 
 /*
- * Makes the machine: memory, models, threads, and what its ways need. Must be called in a process of its
+ * Makes the machine: memory, models, threads, and what its parts need. Must be called in a process of its
  * own that has one thread. Returns 0, or a negative errno after a message on stderr that says what is missing, and what was made
  * is gone again but for the namespaces that the process is in.
  */
@@ -185,6 +122,11 @@ void machine_lock(struct machine *m);
 static inline void machine_lock_only(struct machine *m)
 {
     pthread_mutex_lock(&m->lock);
+}
+/* Its counterpart: does nothing that was put off. */
+static inline void machine_unlock_only(struct machine *m)
+{
+    pthread_mutex_unlock(&m->lock);
 }
 /* Delivers an upcall; the rest of machine_settle's work is done by the other calls below. */
 void machine_upcall(struct machine *m, struct domain *d);

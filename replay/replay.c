@@ -9,6 +9,7 @@
 
 #include <utlist.h>
 
+#include "guests.h"
 #include "say.h"
 
 /* ---- The recorded events ---------------------------------------------------------------------- */
@@ -118,7 +119,7 @@ void replay_wait_turn(struct replay *r, const struct replay_call *call)
 {
     struct replay_worker *self;
 
-    pthread_mutex_unlock(&r->machine.lock);
+    machine_unlock_only(&r->machine);
     pthread_mutex_lock(&r->mutex);
     for (self = r->workers; !pthread_equal(self->thread, pthread_self()); self = self->next)
         ;
@@ -129,7 +130,7 @@ void replay_wait_turn(struct replay *r, const struct replay_call *call)
     while (!self->running)
         pthread_cond_wait(&r->changed, &r->mutex);
     pthread_mutex_unlock(&r->mutex);
-    pthread_mutex_lock(&r->machine.lock);
+    machine_lock_only(&r->machine);
 }
 
 static void *work(void *arg)
@@ -139,10 +140,10 @@ static void *work(void *arg)
 
     pthread_mutex_lock(&r->mutex);       /* until the worker is in the list */
     pthread_mutex_unlock(&r->mutex);
-    pthread_mutex_lock(&r->machine.lock);
+    machine_lock_only(&r->machine);
     if (!replay_input(r, worker->event) && !r->over)
         differ(r, NULL, 0);
-    pthread_mutex_unlock(&r->machine.lock);
+    machine_unlock_only(&r->machine);
     pthread_mutex_lock(&r->mutex);
     worker->running = false;
     worker->ended = true;
@@ -239,7 +240,7 @@ static void step(struct replay *r)
 
 static int open_machine(struct replay *r, const char *path)
 {
-    struct machine_config config = { .verbose = false };
+    struct machine_config config = { .parts = { &guests_part } };
     json_object *event = replay_next(r), *args = NULL;
     int rc;
 
@@ -280,12 +281,12 @@ static int refuses_memory(struct machine *m)
 
 static void run(struct replay *r)
 {
-    pthread_mutex_lock(&r->machine.lock);
+    machine_lock_only(&r->machine);
     r->subscriber.event = on_event;
     r->machine.refuses_memory = refuses_memory;
     trace_subscribe(&r->machine, &r->subscriber);
     trace_switch(&r->machine, true);
-    pthread_mutex_unlock(&r->machine.lock);
+    machine_unlock_only(&r->machine);
     while (!r->over && r->at < r->nr)
         step(r);
     r->over = true;
@@ -309,10 +310,10 @@ int replay_file(const char *path, struct replay_result *result)
     if (!rc) {
         run(&r);
         result->events = r.at;
-        pthread_mutex_lock(&r.machine.lock);
+        machine_lock_only(&r.machine);
         machine_close_domains(&r.machine);
         replay_objects_free(&r);
-        pthread_mutex_unlock(&r.machine.lock);
+        machine_unlock_only(&r.machine);
         machine_close_models(&r.machine);
     }
     free(r.lines);

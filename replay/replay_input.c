@@ -123,9 +123,9 @@ static bool input_verb(const struct replay_step *in)
     if (!verb || (!control_is_recorded(verb) && strcmp(verb, "fault-add")))
         return false;
     /* It takes the lock itself. */
-    pthread_mutex_unlock(&in->r->machine.lock);
+    machine_unlock_only(&in->r->machine);
     json_object_put(control_handle(&request));
-    pthread_mutex_lock(&in->r->machine.lock);
+    machine_lock_only(&in->r->machine);
     return true;
 }
 

@@ -256,7 +256,7 @@ static bool conn_step(void *ctx)
     if (conn->placing)
         maps_settled(m->maps, conn->placing);
     conn->placing = 0;
-    m->stats.socket_requests++;
+    conn->server->requests++;
     machine_caller(m, conn->peer);
     answered = call_answer(conn, &why);
     machine_unlock(m);

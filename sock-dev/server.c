@@ -162,12 +162,12 @@ static int need_dir(struct sock_server *server)
 static const char *socket_dir(struct sock_server *server, bool inside, int *rc)
 {
     *rc = inside ? 0 : need_dir(server);
-    return *rc ? NULL : inside ? server->machine->socket_dir : server->dir->path;
+    return *rc ? NULL : inside ? server->machine->inner_dir : server->dir->path;
 }
 
 const char *sock_way_path(struct domain *d, bool inside, int *rc)
 {
-    struct sock_server *server = d->machine->sock;
+    struct sock_server *server = sock_of(d->machine);
     struct sock_listener *listener = listener_of(server, d->place, inside);
     const char *dir;
 
@@ -198,11 +198,16 @@ int sock_way_adopt(struct machine *m, int fd, domid_t id)
     int rc;
 
     machine_lock(m);
-    rc = conn_create(m->sock, fd, id, 0, NULL);
+    rc = conn_create(sock_of(m), fd, id, 0, NULL);
     machine_unlock(m);
     if (rc)
         close(fd);
     return rc;
+}
+
+uint64_t sock_way_requests(const struct machine *m)
+{
+    return sock_of(m)->requests;
 }
 
 const char *sock_way_problem(void)
@@ -219,11 +224,9 @@ const char *sock_way_problem(void)
 
 static void sock_destroy(struct machine *m)
 {
-    struct sock_server *server = m->sock;
+    struct sock_server *server = sock_of(m);
     struct sock_listener *listener;
 
-    if (!server)
-        return;
     while ((listener = server->listeners)) {
         server->listeners = listener->next;
         if (listener->watch.fd >= 0)
@@ -236,14 +239,12 @@ static void sock_destroy(struct machine *m)
     close(server->epoll_fd);
     close(server->stop.fd);
     close(server->spare_fd);
-    free(server);
-    m->sock = NULL;
 }
 
 /* Memory is as sparse as the file system allows, but no file system gives more than it has: that would end in SIGBUS. */
 static int place_memory(struct machine *m, int *memory_fd)
 {
-    struct sock_server *server = m->sock;
+    struct sock_server *server = sock_of(m);
     uint64_t frames;
     int rc = need_dir(server);
 
@@ -272,16 +273,13 @@ static int place_memory(struct machine *m, int *memory_fd)
 
 static int sock_prepare(struct machine *m, int *memory_fd)
 {
-    struct sock_server *server = calloc(1, sizeof *server);
+    struct sock_server *server = sock_of(m);
     int rc = 0;
 
-    if (!server)
-        return -ENOMEM;
     server->machine = m;
     server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     server->stop.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    m->sock = server;
     if (server->epoll_fd < 0 || server->stop.fd < 0 || server->spare_fd < 0)
         rc = -errno;
     if (!rc)
@@ -297,12 +295,12 @@ static int sock_prepare(struct machine *m, int *memory_fd)
 
 static int sock_start(struct machine *m)
 {
-    return loops_start(m->loops, server_step, NULL, m->sock);
+    return loops_start(m->loops, server_step, NULL, sock_of(m));
 }
 
 static void sock_kill(struct domain *d)
 {
-    struct sock_server *server = d->machine->sock;
+    struct sock_server *server = sock_of(d->machine);
     struct sock_listener *listener = listener_of(server, d->place, true);
 
     if (listener) {
@@ -326,10 +324,10 @@ static int sock_domain_of(struct machine *m, pid_t pid)
     if (!socket)
         return -1;
     machine_lock_only(m);
-    for (const struct sock_listener *l = m->sock->listeners; l && domain < 0; l = l->next)
+    for (const struct sock_listener *l = sock_of(m)->listeners; l && domain < 0; l = l->next)
         if (!l->inside && !strcmp(l->path, socket))     /* what is inside has the same name in other machines */
             domain = l->domid;
-    pthread_mutex_unlock(&m->lock);
+    machine_unlock_only(m);
     free(socket);
     return domain;
 }
@@ -341,11 +339,11 @@ static void sock_wait_killed(struct machine *m)
 
     for (;;) {
         machine_lock(m);
-        for (listener = m->sock->listeners; listener && !listener->killed; listener = listener->next)
+        for (listener = sock_of(m)->listeners; listener && !listener->killed; listener = listener->next)
             ;
         if (listener) {
             listener->killed = false;
-            atomic_store(&m->sock->retired, true);
+            atomic_store(&sock_of(m)->retired, true);
             strcpy(path, listener->path);
         }
         machine_unlock(m);
@@ -361,21 +359,21 @@ static void sock_stop(struct machine *m)
     uint64_t one = 1;
 
     machine_lock(m);
-    m->sock->stopping = true;
-    for (struct sock_conn *conn = m->sock->conns; conn; conn = conn->next)
+    sock_of(m)->stopping = true;
+    for (struct sock_conn *conn = sock_of(m)->conns; conn; conn = conn->next)
         conn_hang_up(conn);
     /* Programs of domains that went on as others, too. */
-    for (listener = m->sock->listeners; listener; listener = listener->next)
+    for (listener = sock_of(m)->listeners; listener; listener = listener->next)
         listener->killed |= listener->watch.fd >= 0 && !listener->inside;
     machine_unlock(m);
     sock_wait_killed(m);
-    if (write(m->sock->stop.fd, &one, sizeof one) < 0)
+    if (write(sock_of(m)->stop.fd, &one, sizeof one) < 0)
         return;
 }
 
 static void sock_close_all(struct machine *m)
 {
-    struct sock_server *server = m->sock;
+    struct sock_server *server = sock_of(m);
 
     while (server->files && server->files->events)
         events_free(server->files->events);
@@ -387,7 +385,8 @@ static void sock_clear_up(struct machine *m)
     private_dir_sweep();
 }
 
-const struct machine_way sock_way = {
+const struct machine_part sock_way = {
+    .machine_size = sizeof(struct sock_server),
     .prepare = sock_prepare,
     .start = sock_start,
     .kill = sock_kill,

@@ -82,7 +82,7 @@ static void put_found(void *owner)
 
 bool sock_file_find(struct machine *m, dev_t dev, ino_t ino, struct machine_file *found)
 {
-    struct sock_file *file = m->sock->files;
+    struct sock_file *file = sock_of(m)->files;
 
     while (file && (file->ino != ino || file->dev != dev))
         file = file->next;

@@ -12,9 +12,9 @@
 
 #include <gntsim/socket.h>
 
-#include "machine.h"
 #include "message.h"
 #include "private_dir.h"
+#include "sock_way.h"
 
 struct sock_watch {
     int fd;
@@ -27,14 +27,16 @@ struct sock_listener {
     struct sock_watch watch;
     struct sock_server *server;
     domid_t domid;
-    bool inside;                 /* in machine->socket_dir: whoever sees it is in the domain's namespaces, and ends with them */
+    bool inside;                 /* in machine->inner_dir: whoever sees it is in the domain's namespaces, and ends with them */
     bool killed;                 /* its programs have been sent SIGKILL */
     char path[PRIVATE_DIR_MAX + 27];
     struct sock_listener *next;
 };
 
+/* The way's state in a machine. */
 struct sock_server {
     struct machine *machine;
+    uint64_t requests;           /* served; with the lock */
     struct private_dir *dir;     /* for memory and sockets, NULL until needed */
     int epoll_fd;
     struct sock_watch stop;      /* eventfd */
@@ -47,6 +49,11 @@ struct sock_server {
     struct sock_file *files;
     uint64_t next_place;         /* for the next mapping, pages above SOCK_PLACES */
 };
+
+static inline struct sock_server *sock_of(const struct machine *m)
+{
+    return part_of_machine(m, &sock_way);
+}
 
 /* An open device. Under the machine's lock. */
 struct sock_file {
@@ -110,7 +117,7 @@ void sock_file_put(struct sock_file *file);
 void sock_file_mapping_ended(struct file *file);
 /* fd, which we made, stands for the file: whoever has it may be asked about (machine_find_file). */
 void sock_file_known_by(struct sock_file *file, int fd);
-/* struct machine_way's. */
+/* struct machine_part's. */
 bool sock_file_find(struct machine *m, dev_t dev, ino_t ino, struct machine_file *found);
 
 /* events.c. All with the lock. Makes the event socket; *client_fd is the peer's end. */

@@ -11,7 +11,7 @@
 
 #include "machine.h"
 
-extern const struct machine_way sock_way;
+extern const struct machine_part sock_way;
 
 /* With the machine's lock: the path of the domain's socket, which is made when first asked for. It stays until the domain is
  * destroyed. inside: the one that only programs in the domain's namespaces see. NULL and a negative errno in *rc. */
@@ -19,6 +19,9 @@ const char *sock_way_path(struct domain *d, bool inside, int *rc);
 
 /* Serves a connected socket of type SOCK_SEQPACKET (taken) as a connection to domain id. 0 or negative errno. For tests. */
 int sock_way_adopt(struct machine *m, int fd, domid_t id);
+
+/* With the lock: requests served over sockets, for people. */
+uint64_t sock_way_requests(const struct machine *m);
 
 /* What keeps this way from working on this host, or NULL: tried in a directory of its own. */
 const char *sock_way_problem(void);

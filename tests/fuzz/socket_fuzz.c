@@ -54,7 +54,7 @@ static void never(struct kreq *kreq, long result)
 
 struct fuzz *fuzz_start(void)
 {
-    struct machine_config config = { .nr_frames = 1 << 13, .ways = { &sock_way } };
+    struct machine_config config = { .nr_frames = 1 << 13, .parts = { &sock_way } };
     struct fuzz *fuzz = calloc(1, sizeof *fuzz);
     struct ioctl_gntalloc_alloc_gref alloc = { .domid = DOMID, .flags = GNTALLOC_FLAG_WRITABLE, .count = 1 };
     struct kreq kreq = { .done = never, .mem = user_memory_plain };

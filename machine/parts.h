@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parts of a machine: the ways by which programs reach its devices, guests that need no program, kernels that run elsewhere. The
+ * machine tells its parts what happens, and keeps their state for them. It knows none of them by name.
+ */
+#ifndef GNTSIM_MACHINE_PARTS_H
+#define GNTSIM_MACHINE_PARTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <sys/types.h>
+
+struct domain;
+struct file;
+struct machine;
+struct machine_config;
+
+/* An open device, for another part than the one that keeps it. Needs the lock. */
+struct machine_file {
+    struct file *kernel;
+    struct domain *domain;
+    void *owner;                 /* of the reference */
+    void (*put)(void *owner);    /* gives it back */
+    void (*mapping_ended)(struct file *file);    /* for maps_add: the same for a mapping's */
+};
+
+/* What the machine asks and tells. A function that a part does not need is NULL. Those of a domain have the lock. */
+struct machine_part {
+    size_t machine_size, domain_size;    /* of its state in the machine and in each domain; both begin as zeros. 0: none */
+
+    /* Before the models, in a process with one thread. *memory_fd: a directory for the memory (maps.h), to be set by a part that
+     * offers one if it is still -1. Negative errno after a message, and nothing is left. */
+    int (*prepare)(struct machine *m, int *memory_fd);
+    /* The models and the loops are there. On an error the rest of what was started is ended as at the machine's end. */
+    int (*start)(struct machine *m);
+
+    /* The domain's state is there, and nothing else of it. */
+    void (*domain_created)(struct domain *d);
+    /* It goes on under another id (machine_domain_suspend); the kernel has not been told yet. */
+    void (*domain_migrated)(struct domain *d);
+    /* The hypervisor destroyed it; its kernel is about to go. */
+    void (*domain_destroyed)(struct domain *d);
+    /* The kernel is gone; its programs get SIGKILL. */
+    void (*kill)(struct domain *d);
+    /* Without the lock: waits until those that were sent SIGKILL are gone (for some seconds at most). */
+    void (*wait_killed)(struct machine *m);
+    /* The last that is heard of a domain. */
+    void (*forget)(struct domain *d);
+
+    /* With the lock: a hypercall, or an element of its batch, is about to be done; called within it. */
+    void (*at_hypercall)(struct machine *m);
+    /* With the lock: an operation is over, or what comes of it is needed now. For what may not be done within a hypercall. */
+    void (*settle)(struct machine *m);
+
+    /* Without the lock: the place of the domain that a process is in by this way, -1 if in none. */
+    int (*domain_of)(struct machine *m, pid_t pid);
+    /* With the lock: the open device that a descriptor stands for, of which stat(2) says this; with a reference. False: none. */
+    bool (*find_file)(struct machine *m, dev_t dev, ino_t ino, struct machine_file *file);
+
+    /* The programs are gone. Ends whatever its loops wait for. */
+    void (*stop)(struct machine *m);
+    /* With the lock, after the loops and the mappings ended: closes the files that are still open. */
+    void (*close_all)(struct machine *m);
+    void (*destroy)(struct machine *m);
+
+    /* In the attendant: the server was killed, but something may hold up its end. */
+    void (*bereaved)(struct machine *m);
+    /* Then: it is gone. Removes what it left. */
+    void (*clear_up)(struct machine *m);
+};
+#define MACHINE_MAX_PARTS 6
+
+/* Tells every part that wants to know. */
+#define PARTS_TELL(m, what, ...) \
+    do { \
+        for (unsigned nr_ = 0; nr_ < (m)->nr_parts; nr_++) \
+            if ((m)->parts[nr_]->what) \
+                (m)->parts[nr_]->what(__VA_ARGS__); \
+    } while (0)
+
+/* A part's state. NULL: the machine has no such part. */
+void *part_of_machine(const struct machine *m, const struct machine_part *part);
+void *part_of_domain(const struct domain *d, const struct machine_part *part);
+
+/* Adds and prepares the parts that the machine is configured with. */
+int parts_prepare(struct machine *m, const struct machine_config *config, int *memory_fd);
+int parts_start(struct machine *m);
+void parts_free(struct machine *m);
+/* A new domain's states. 0, -ENOMEM. */
+int parts_domain_create(struct domain *d);
+void parts_domain_free(struct domain *d);
+
+#endif
