@@ -11,8 +11,8 @@
 #include "maps.h"
 #include "proc.h"
 
-#define STUB_ADDR WINDOW_END
 #define STUB_SIZE 4096
+#define STUB_ADDR (WINDOW_START - STUB_SIZE)
 
 /* Entered with the registers of the mmap, and the advice in rbx. Linux keeps all registers but rax, rcx and r11 over a call. */
 extern const unsigned char stub_begin[], stub_end[] __attribute__((visibility("hidden")));

@@ -8,6 +8,7 @@
  *   removed    nothing, after each mapping
  *   forbidden  a filter that kills the program for a page of code
  *   full       no descriptor that is free
+ *   crowded    some TiB below its libraries, as a sanitizer reserves them; and where that has no place, less
  * Prints "done" at the end.
  */
 #include <fcntl.h>
@@ -27,7 +28,7 @@
 #include <xengnttab.h>
 
 #define PAGE 4096
-#define CODE ((unsigned char *)0x7ea000000000)
+#define CODE ((unsigned char *)0x565ffffff000)
 
 #define must(condition) do { \
     if (!(condition)) { \
@@ -73,6 +74,17 @@ static void fill_descriptors(void)
         ;
 }
 
+/* Where Linux chooses, so that nothing that was there is in the way. */
+static void reserve_much(void)
+{
+    size_t size = (size_t)16 << 40;
+
+    while (mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED) {
+        size /= 2;
+        must(size >= (size_t)1 << 40);
+    }
+}
+
 int main(int argc, char **argv)
 {
     xengntshr_handle *gntshr = xengntshr_open(NULL, 0);
@@ -89,6 +101,8 @@ int main(int argc, char **argv)
         put_data();
     if (!strcmp(how, "forbidden"))
         forbid_code();
+    if (!strcmp(how, "crowded"))
+        reserve_much();
     if (!strcmp(how, "full"))
         fill_descriptors();
     shared = xengntshr_share_pages(gntshr, domid, 1, &ref, 1);

@@ -146,8 +146,8 @@ def test_a_stop_in_the_middle_of_a_mapping_stops_the_program(machine, compiled, 
     machine.quiet()
 
 
-@pytest.mark.parametrize("how", ["plain", "occupied", "changed", "removed", "forbidden", "full"])
-def test_a_program_maps_whatever_it_has_where_the_code_to_map_with_would_be(machine, compiled, how):
+@pytest.mark.parametrize("how", ["plain", "occupied", "changed", "removed", "forbidden", "full", "crowded"])
+def test_a_program_maps_whatever_it_has_where_gntsim_would_put_something(machine, compiled, how):
     done = machine.exec(1, compiled("stubborn"), how, 1, 20)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     machine.quiet()
