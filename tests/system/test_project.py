@@ -60,6 +60,16 @@ def test_the_bench_runs_and_prints_its_ratios():
 
 
 @pytest.mark.needs_no_machine
+def test_the_version_stands_in_meson_build_and_everything_follows_it():
+    project = (SOURCE / "meson.build").read_text()
+    version = re.search(r"^  version: '([\d.]+)',$", project, re.M).group(1)
+    assert gntsim("--version").stdout == "gntsim %s\n" % version
+    headings = re.findall(r"^## (.*)$", (SOURCE / "CHANGELOG.md").read_text(), re.M)
+    assert headings[0] == "Unreleased"
+    assert re.fullmatch(re.escape(version) + r" - \d{4}-\d\d-\d\d", headings[1]), headings[1]
+
+
+@pytest.mark.needs_no_machine
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_of_a_document_leads_somewhere(document):
     text = document.read_text()
