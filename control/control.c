@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #include "control_i.h"
 #include "loops.h"
 #include "machine.h"
@@ -33,7 +35,7 @@ struct connection {
     int from;                    /* as in struct request */
     struct stream *stream;       /* NULL: it carries requests */
     atomic_uint_least64_t waits_since;   /* for its client to read; 0: it does not wait */
-    struct connection *next, **pprev;
+    struct connection *prev, *next;
 };
 
 struct control {
@@ -246,9 +248,7 @@ static void connection_free(struct connection *connection)
     struct control *control = connection->control;
 
     pthread_mutex_lock(&control->lock);
-    *connection->pprev = connection->next;
-    if (connection->next)
-        connection->next->pprev = connection->pprev;
+    DL_DELETE(control->connections, connection);
     pthread_mutex_unlock(&control->lock);
     stream_destroy(connection->stream);
     wire_clear(&connection->wire);
@@ -388,11 +388,7 @@ static int add_connection(struct control *control, int fd, bool owner)
     wire_init(&connection->wire, fd);
     connection->wire.let_go = loops_close;
     pthread_mutex_lock(&control->lock);
-    connection->next = control->connections;
-    connection->pprev = &control->connections;
-    if (connection->next)
-        connection->next->pprev = &connection->next;
-    control->connections = connection;
+    DL_PREPEND(control->connections, connection);
     pthread_mutex_unlock(&control->lock);
     rc = machine_watch(control->machine, &connection->watch, EPOLLIN);
     if (rc)

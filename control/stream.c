@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "container_of.h"
 #include "machine.h"
 #include "main_loop.h"
 
@@ -16,7 +17,7 @@
 /* Under the lock, with each event: a reader that is slow only falls behind, and loses what the ring loses. */
 static void on_event(struct trace_subscriber *subscriber, const char *line, size_t size, bool detail)
 {
-    struct stream *stream = (struct stream *)(void *)((char *)subscriber - offsetof(struct stream, subscriber));
+    struct stream *stream = container_of(subscriber, struct stream, subscriber);
 
     (void)line;
     (void)size;
@@ -43,9 +44,9 @@ void stream_destroy(struct stream *stream)
     if (!stream)
         return;
     /* When the machine has ended, so has the subscription, and there is no lock any more. */
-    if (stream->subscriber.pprev) {
+    if (stream->subscriber.prev) {
         machine_lock_only(stream->machine);
-        trace_unsubscribe(&stream->subscriber);
+        trace_unsubscribe(stream->machine, &stream->subscriber);
         machine_unlock_only(stream->machine);
     }
     free(stream->out);

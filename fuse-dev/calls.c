@@ -10,6 +10,8 @@
 
 #include <gntsim/socket.h>
 
+#include <utlist.h>
+
 #include "async.h"
 #include "dev_fs.h"
 #include "fuse_way_i.h"
@@ -50,8 +52,7 @@ static void hand_back(struct call *call)
     struct supervisor *supervisor = call->notice.supervisor;
     uint64_t one = 1;
 
-    call->next = supervisor->decided;
-    supervisor->decided = call;
+    LL_PREPEND(supervisor->decided, call);
     if (write(supervisor->event_fd, &one, sizeof one) < 0)
         assert(errno == EAGAIN);
 }
@@ -92,8 +93,7 @@ static void expect(struct call *call)
     struct supervisor *supervisor = call->notice.supervisor;
 
     supervisor->pending++;
-    call->next_undecided = supervisor->undecided;
-    supervisor->undecided = call;
+    LL_PREPEND2(supervisor->undecided, call, next_undecided);
 }
 
 /* Has the kernel model decide about a notified call on file (a reference, taken), which is answered now or later. */
@@ -142,7 +142,7 @@ static void call_start(struct notice *notice, const struct machine_file *file, c
 void finish_decided(struct supervisor *supervisor)
 {
     struct machine *m = supervisor->machine;
-    struct call *call, **at;
+    struct call *call;
     uint64_t count;
 
     if (read(supervisor->event_fd, &count, sizeof count) < 0 && !supervisor->over)
@@ -157,9 +157,7 @@ void finish_decided(struct supervisor *supervisor)
         struct call *next = call->next;
 
         machine_lock_only(m);
-        for (at = &supervisor->undecided; *at != call; at = &(*at)->next_undecided)
-            ;
-        *at = call->next_undecided;
+        LL_DELETE2(supervisor->undecided, call, next_undecided);
         atomic_store(&supervisor->handled, call->notice.tid);
         machine_unlock(m);
         call->kind->finish(call);

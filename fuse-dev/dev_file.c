@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #define MAX_TRANSFER (128 * 1024)
 
 /* ---- Who waits in poll ------------------------------------------------------------------------ */
@@ -90,9 +92,7 @@ void dev_file_put(struct dev_file *file)
     poller_free(file->poller);
     if (file->node)
         file->node->file = NULL;
-    *file->pprev = file->next;
-    if (file->next)
-        file->next->pprev = file->pprev;
+    DL_DELETE(file->fs->files, file);
     kernel_file_close(file->file);
     async_free(file->async);
     free(file);
@@ -167,11 +167,7 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     file->file->owner = file;
     file->file->wake = dev_file_wake;
     node->file = file;
-    file->next = fs->files;
-    file->pprev = &fs->files;
-    if (file->next)
-        file->next->pprev = &file->next;
-    fs->files = file;
+    DL_PREPEND(fs->files, file);
     d->open_files++;
     fi->fh = (uintptr_t)file;
     fs->requests++;

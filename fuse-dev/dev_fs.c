@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #include "attendant.h"
 #include "ns.h"
 
@@ -251,8 +253,7 @@ static struct spare *spare_take(struct dev_fs *fs)
 static void spare_give(struct dev_fs *fs, struct spare *spare)
 {
     pthread_mutex_lock(&fs->buffer_lock);
-    spare->next = fs->spare;
-    fs->spare = spare;
+    LL_PREPEND(fs->spare, spare);
     pthread_mutex_unlock(&fs->buffer_lock);
 }
 

@@ -69,7 +69,7 @@ struct dev_file {
     struct poller *poller;       /* who waits in poll; NULL: nobody */
     _Atomic(struct supervisor *) mapper;   /* that reported its last mmap; it may be gone */
     struct async *async;         /* NULL: nobody asked for signals */
-    struct dev_file *next, **pprev;
+    struct dev_file *prev, *next;
 };
 
 struct dev_fs {

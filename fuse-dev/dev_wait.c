@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "container_of.h"
 #include "dev_fs_i.h"
 #include "loops.h"
 #include "pin.h"
@@ -61,7 +62,7 @@ static void waiting_end(struct waiting *call)
 
 static void end_later(struct machine_later *later)
 {
-    waiting_end((struct waiting *)(void *)((char *)later - offsetof(struct waiting, later)));
+    waiting_end(container_of(later, struct waiting, later));
 }
 
 /* Called by the kernel model. */
@@ -266,7 +267,7 @@ void waiting_hold(struct waiting *call)
 /* The caller's memory may be what answers never: whoever is killed there must not wait for it. */
 static void before_access(struct user_mem *user_mem)
 {
-    struct waiting *call = (struct waiting *)(void *)((char *)user_mem - offsetof(struct waiting, user_mem));
+    struct waiting *call = container_of(user_mem, struct waiting, user_mem);
 
     if (call->id)
         return;

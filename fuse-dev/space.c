@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #include "filter.h"
 #include "fuse_way_i.h"
 #include "loops.h"
@@ -43,7 +45,7 @@ struct space {
     bool interrupted;            /* it has been told to */
     struct notice *kept;         /* its calls, received before that */
     unsigned refs;               /* under the machine's lock; one is its loop's */
-    struct space *next, **pprev; /* of the machine's; pprev NULL: of none, its process is another program now */
+    struct space *prev, *next; /* of the machine's; prev NULL: of none, its process is another program now */
 };
 
 /* ---- What a thread does that waits ------------------------------------------------------------ */
@@ -221,8 +223,7 @@ bool spaces_keep(const struct notice *notice)
         atomic_store(&notice->supervisor->handled, notice->tid);
     } else if (!(interrupted = space->interrupted) && (copy = malloc(sizeof *copy))) {
         *copy = *notice;
-        copy->next = space->kept;
-        space->kept = copy;
+        LL_PREPEND(space->kept, copy);
     }
     machine_unlock(m);
     /* It stops as soon as it is answered, and the kernel repeats the call behind that. */
@@ -310,12 +311,10 @@ static bool space_step(void *ctx)
 
 static void forget(struct space *space)
 {
-    if (!space->pprev)
+    if (!space->prev)
         return;
-    *space->pprev = space->next;
-    if (space->next)
-        space->next->pprev = space->pprev;
-    space->pprev = NULL;
+    DL_DELETE(fuse_of(space->machine)->spaces, space);
+    space->prev = NULL;
 }
 
 static void put(struct space *space)
@@ -400,11 +399,7 @@ static struct space *space_make(struct machine *m, struct inject *inject, pid_t 
     if (rc == -ENOSYS || rc == -EPERM)
         fuse_of(m)->no_spaces = true;     /* nor will the next process have one */
     if (rc >= 0) {
-        space->next = fuse_of(m)->spaces;
-        space->pprev = &fuse_of(m)->spaces;
-        if (space->next)
-            space->next->pprev = &space->next;
-        fuse_of(m)->spaces = space;
+        DL_PREPEND(fuse_of(m)->spaces, space);
     }
     machine_unlock(m);
     if (rc >= 0)

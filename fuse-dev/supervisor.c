@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #include "fuse_way_i.h"
 #include "loops.h"
 #include "space.h"
@@ -129,7 +131,7 @@ static void handle(struct notice *notice)
 bool receive_from(struct supervisor *supervisor, struct inject *inject, struct notice *notice)
 {
     struct pollfd fd = { supervisor->listener, POLLIN, 0 };
-    struct notice **end, *other;
+    struct notice *other;
     bool got;
 
     while (inject_is_waiting(inject)) {
@@ -149,9 +151,7 @@ bool receive_from(struct supervisor *supervisor, struct inject *inject, struct n
         }
         *other = *notice;
         machine_lock(supervisor->machine);
-        for (end = &supervisor->backlog; *end; end = &(*end)->next)
-            ;
-        *end = other;
+        LL_APPEND(supervisor->backlog, other);
         machine_unlock(supervisor->machine);
     }
     return false;
@@ -270,9 +270,7 @@ static void supervisor_ended(void *ctx)
 
     watch_end(supervisor);
     machine_lock(m);
-    *supervisor->pprev = supervisor->next;
-    if (supervisor->next)
-        supervisor->next->pprev = supervisor->pprev;
+    DL_DELETE(fuse_of(m)->supervisors, supervisor);
     supervisor->over = true;
     machine_unlock(m);
     /* Nobody can give us another one now. */
@@ -302,11 +300,7 @@ int supervisor_start(struct machine *m, int listener)
     /* Wakes us on the processor of the thread that calls, which is about to sleep. Not on old kernels. */
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     machine_lock(m);
-    supervisor->next = fuse_of(m)->supervisors;
-    supervisor->pprev = &fuse_of(m)->supervisors;
-    if (supervisor->next)
-        supervisor->next->pprev = &supervisor->next;
-    fuse_of(m)->supervisors = supervisor;
+    DL_PREPEND(fuse_of(m)->supervisors, supervisor);
     machine_unlock(m);
     if (!rc)
         rc = supervisor->event_fd < 0 ? -EMFILE : loops_start(m->loops, supervisor_step, supervisor_ended, supervisor);

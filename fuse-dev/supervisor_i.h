@@ -34,7 +34,7 @@ struct supervisor {
     atomic_bool stop, hung_up;
     unsigned refs;                 /* with the lock: our own thread's, and those of threads that deal with one notice */
     bool ending, over;             /* with the lock: our own thread watches nobody new; it has ended */
-    struct supervisor *next, **pprev;
+    struct supervisor *prev, *next;
 };
 
 /* One notified call. */

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #include "dev_fs_i.h"
 #include "fuse_way_i.h"
 #include "pin.h"
@@ -48,25 +50,23 @@ static void wake(const struct supervisor *supervisor)
         assert(errno == EAGAIN);
 }
 
-static struct watched **find(struct supervisor *supervisor, pid_t tid)
+static struct watched *find(struct supervisor *supervisor, pid_t tid)
 {
-    struct watched **at = &supervisor->watched;
+    struct watched *watched;
 
-    while (*at && (*at)->tid != tid)
-        at = &(*at)->next;
-    return at;
+    LL_SEARCH_SCALAR(supervisor->watched, watched, tid, tid);
+    return watched;
 }
 
 /* True if it was watched. */
 static bool forget(struct supervisor *supervisor, pid_t tid)
 {
-    struct watched **at, *watched;
+    struct watched *watched;
 
     machine_lock_only(supervisor->machine);
-    at = find(supervisor, tid);
-    watched = *at;
+    watched = find(supervisor, tid);
     if (watched)
-        *at = watched->next;
+        LL_DELETE(supervisor->watched, watched);
     machine_unlock(supervisor->machine);
     free(watched);
     return watched;
@@ -103,8 +103,7 @@ bool watch_ioctl(struct waiting *call)
         if (!s->ending && (!supervisor || s == mapper))
             supervisor = s;
     if (supervisor) {
-        call->next = supervisor->to_watch;
-        supervisor->to_watch = call;
+        LL_PREPEND(supervisor->to_watch, call);
         wake(supervisor);
     }
     machine_unlock(m);
@@ -119,12 +118,11 @@ bool watch_pass(struct waiting *call)
     struct supervisor *s;
 
     machine_lock_only(m);
-    for (s = fuse_of(m)->supervisors; s && !*find(s, call->tid); s = s->next)
+    for (s = fuse_of(m)->supervisors; s && !find(s, call->tid); s = s->next)
         ;
     if (s) {
         call->precedes_mmap = false;
-        call->next = s->to_watch;
-        s->to_watch = call;
+        LL_PREPEND(s->to_watch, call);
         wake(s);
     }
     machine_unlock(m);
@@ -138,13 +136,12 @@ bool watch_hand_over(const struct notice *notice)
 
     machine_lock_only(self->machine);
     for (s = fuse_of(self->machine)->supervisors; s; s = s->next)
-        if (s != self && *find(s, notice->tid))
+        if (s != self && find(s, notice->tid))
             break;
     copy = s ? malloc(sizeof *copy) : NULL;
     if (copy) {
         *copy = *notice;
-        copy->next = s->to_release;
-        s->to_release = copy;
+        LL_PREPEND(s->to_release, copy);
         wake(s);
     }
     machine_unlock(self->machine);
@@ -171,7 +168,7 @@ static void stopped(struct supervisor *supervisor, pid_t tid, int status)
         return;
     }
     repeat(tid);
-    if (!event && *find(supervisor, tid) && !(*find(supervisor, tid))->leaving) {
+    if (!event && find(supervisor, tid) && !find(supervisor, tid)->leaving) {
         ptrace(PTRACE_CONT, tid, NULL, WSTOPSIG(status));      /* with its signal */
         return;
     }
@@ -299,11 +296,10 @@ static void seize(struct supervisor *supervisor, struct waiting *call)
         tell_others(supervisor);
 
     /* Fails if somebody else traces it; then a signal may interrupt its mmap. */
-    if (watched && !*find(supervisor, tid) && before_seize(supervisor) && !inject_watch(&inject, tid)) {
+    if (watched && !find(supervisor, tid) && before_seize(supervisor) && !inject_watch(&inject, tid)) {
         *watched = (struct watched){ .tid = tid, .until = now_ms() + WATCH_MS };
         machine_lock_only(supervisor->machine);
-        watched->next = supervisor->watched;
-        supervisor->watched = watched;
+        LL_PREPEND(supervisor->watched, watched);
         machine_unlock(supervisor->machine);
     } else {
         free(watched);
@@ -348,7 +344,7 @@ static void let_go(struct supervisor *supervisor)
 /* Has a thread make its call once more, or if it was let go meanwhile, has the call dealt with as it is. Takes the notice. */
 static void release(struct supervisor *supervisor, struct notice *notice)
 {
-    struct watched *watched = *find(supervisor, notice->tid);
+    struct watched *watched = find(supervisor, notice->tid);
 
     if (watched && !ptrace(PTRACE_INTERRUPT, notice->tid, NULL, NULL)) {
         watched->leaving = true;
@@ -367,8 +363,7 @@ void watch_give_back(struct machine *m, struct notice *notice)
     for (s = fuse_of(m)->supervisors; s && s != notice->supervisor; s = s->next)
         ;
     if (s) {
-        notice->next = s->backlog;
-        s->backlog = notice;
+        LL_PREPEND(s->backlog, notice);
         wake(s);
     }
     machine_unlock(m);

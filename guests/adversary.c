@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #include "guests.h"
+#include "random.h"
 #include "trace.h"
 
 const char *const adversary_kinds[ADVERSARY_NR_KINDS] = {
@@ -50,19 +51,9 @@ static struct adversaries *of_machine(const struct machine *m)
     return part_of_machine(m, &guests_part);
 }
 
-/* splitmix64 */
-static uint64_t draw(struct adversary *a)
-{
-    uint64_t z = a->random += 0x9e3779b97f4a7c15;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
-
 static uint32_t below(struct adversary *a, uint64_t n)
 {
-    return n ? (uint32_t)(draw(a) % n) : 0;
+    return n ? (uint32_t)(random_next(&a->random) % n) : 0;
 }
 
 /* ---- Steps: true if there was something to do ------------------------------------------------- */
@@ -134,7 +125,7 @@ static bool step_rewrite(struct adversary *a)
             entry.frame = other.frame;
         break;
     default:
-        entry.frame = draw(a) >> below(a, 64);
+        entry.frame = random_next(&a->random) >> below(a, 64);
     }
     a->undo.changed = entry.flags ^ a->undo.entry.flags;
     return !actor_entry_write(a->actor, ref, &entry);
@@ -146,7 +137,7 @@ static uint32_t hostile_word(struct adversary *a, uint32_t old)
 
     if (a->config.nr_values)
         return a->config.values[a->value++ % a->config.nr_values];
-    return below(a, 2) ? odd[below(a, sizeof odd / sizeof *odd)] : old ^ (uint32_t)(draw(a) | 1);
+    return below(a, 2) ? odd[below(a, sizeof odd / sizeof *odd)] : old ^ (uint32_t)(random_next(&a->random) | 1);
 }
 
 static bool put_back(struct adversary *a)

@@ -10,7 +10,7 @@
 
 #include <xen/sys/evtchn.h>
 
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#include "container_of.h"
 
 /* ---- Life of a handle ------------------------------------------------------------------------- */
 

@@ -5,9 +5,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "container_of.h"
 #include "sock_client_i.h"
-
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
 static const struct {
     const char *context;

@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 #include "machine.h"
 #include "process.h"
+#include "random.h"
 
 const char *const fault_dos[NR_FAULT_DOS] = {
     [FAULT_STATUS] = "status", [FAULT_HYPERCALL] = "hypercall", [FAULT_ERRNO] = "errno", [FAULT_PAGE_OUT] = "page_out",
@@ -16,21 +19,12 @@ const char *const fault_dos[NR_FAULT_DOS] = {
 };
 
 struct faults {
-    struct fault_rule *rules, **last;
+    struct fault_rule *rules;
     uint64_t next_id, decided, next_paused, passed;
-    struct fault_count *counts, **last_count;
+    struct fault_count *counts;
     struct fault_count *recent;            /* elements of one hypercall follow each other */
-    struct fault_paused *paused, **last_paused;
+    struct fault_paused *paused;
 };
-
-uint64_t random_next(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
 
 /* ---- Rules ------------------------------------------------------------------------------------ */
 
@@ -126,9 +120,6 @@ int faults_create(struct machine *m)
     m->faults = calloc(1, sizeof *m->faults);
     if (!m->faults)
         return -ENOMEM;
-    m->faults->last = &m->faults->rules;
-    m->faults->last_count = &m->faults->counts;
-    m->faults->last_paused = &m->faults->paused;
     return 0;
 }
 
@@ -158,28 +149,22 @@ int faults_add(struct machine *m, const struct fault_rule *rule, uint64_t *id)
     *copy = *rule;
     copy->id = ++f->next_id;
     copy->passed = copy->fired = 0;
-    copy->next = NULL;
     /* A stream of its own: what one rule draws changes nothing for the others. */
     copy->random = m->seed;
     copy->random = random_next(&copy->random) ^ copy->id;
-    *f->last = copy;
-    f->last = &copy->next;
+    DL_APPEND(f->rules, copy);
     *id = copy->id;
     return 0;
 }
 
 int faults_remove(struct machine *m, uint64_t id)
 {
-    struct fault_rule **link = &m->faults->rules, *rule;
+    struct fault_rule *rule;
 
-    while (*link && (*link)->id != id)
-        link = &(*link)->next;
-    rule = *link;
+    DL_SEARCH_SCALAR(m->faults->rules, rule, id, id);
     if (!rule)
         return -ENOENT;
-    *link = rule->next;
-    if (!*link)
-        m->faults->last = link;
+    DL_DELETE(m->faults->rules, rule);
     free(rule);
     return 0;
 }
@@ -223,8 +208,7 @@ static void count(struct faults *f, const struct point *p)
         if (!c)
             return;
         *c = (struct fault_count){ .kind = p->kind, .at = p->at, .device = p->device, .ioctl_nr = p->ioctl_nr };
-        *f->last_count = c;
-        f->last_count = &c->next;
+        DL_APPEND(f->counts, c);
     }
     c->passed++;
     f->recent = c;
@@ -250,7 +234,6 @@ void faults_reset_counts(struct machine *m)
         f->counts = c->next;
         free(c);
     }
-    f->last_count = &f->counts;
     f->recent = NULL;
     f->passed = 0;
 }
@@ -345,8 +328,7 @@ static uint64_t new_pause(struct machine *m, const struct fault_rule *rule, cons
     if (!paused)
         return 0;
     *paused = (struct fault_paused){ .id = ++m->faults->next_paused, .rule = rule->id, .at = *p, .process = process };
-    *m->faults->last_paused = paused;
-    m->faults->last_paused = &paused->next;
+    DL_APPEND(m->faults->paused, paused);
     return paused->id;
 }
 
@@ -475,17 +457,14 @@ void faults_migrated(struct machine *m, domid_t from, domid_t to)
 
 const struct fault_paused *faults_paused(struct machine *m)
 {
-    struct fault_paused **link = &m->faults->paused, *paused;
+    struct fault_paused *paused, *next;
 
-    while ((paused = *link)) {
-        if (still_held(m, paused)) {
-            link = &paused->next;
+    DL_FOREACH_SAFE(m->faults->paused, paused, next) {
+        if (still_held(m, paused))
             continue;
-        }
-        *link = paused->next;
+        DL_DELETE(m->faults->paused, paused);
         free(paused);
     }
-    m->faults->last_paused = link;
     return m->faults->paused;
 }
 

@@ -52,7 +52,7 @@ struct fault_rule {
     /* So far. */
     uint64_t passed, fired;
     uint64_t random;             /* state of its own generator */
-    struct fault_rule *next;
+    struct fault_rule *prev, *next;
 };
 /* Everything, once. */
 void fault_rule_init(struct fault_rule *rule);
@@ -75,7 +75,7 @@ struct fault_count {
     const char *at, *device;
     unsigned ioctl_nr;
     uint64_t passed;
-    struct fault_count *next;
+    struct fault_count *prev, *next;
 };
 const struct fault_count *faults_counts(const struct machine *m);
 uint64_t faults_passed(const struct machine *m);
@@ -86,7 +86,7 @@ struct fault_paused {
     uint64_t id, rule;
     struct point at;
     unsigned process;
-    struct fault_paused *next;
+    struct fault_paused *prev, *next;
 };
 /* The oldest first. */
 const struct fault_paused *faults_paused(struct machine *m);
@@ -97,8 +97,5 @@ int faults_resume(struct machine *m, uint64_t id);      /* -ENOENT */
 /* The hooks; ctx of the first is the machine, of the second the domain. */
 enum hv_verdict faults_at_hypercall(void *ctx, const struct hv_point *point, long *value);
 struct kernel_verdict faults_at_kernel(void *ctx, struct kernel_point *point);
-
-/* Pseudo-random numbers of 64 bits: splitmix64 (Steele, Lea, Flood 2014), which passes BigCrush. */
-uint64_t random_next(uint64_t *state);
 
 #endif

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #define STUCK_NS (50 * 1000 * 1000L)
 #define JOIN_SECONDS 30            /* for threads that no client holds */
 
@@ -22,7 +24,7 @@ struct loop {
     atomic_ulong accesses;       /* odd while the owner touches client memory */
     unsigned long seen;          /* the guard's: accesses at its last look */
     bool ended;
-    struct loop *next, **pprev;
+    struct loop *prev, *next;
 };
 
 struct loops {
@@ -138,9 +140,7 @@ static void loop_remove(struct loop *loop)
 {
     struct loops *pool = loop->pool;
 
-    *loop->pprev = loop->next;
-    if (loop->next)
-        loop->next->pprev = loop->pprev;
+    DL_DELETE(pool->loops, loop);
     pthread_mutex_unlock(&pool->lock);
     if (loop->when_ended)
         loop->when_ended(loop->ctx);
@@ -238,11 +238,7 @@ int loops_start(struct loops *pool, loop_step *step, loop_ended *ended, void *ct
     pthread_mutex_lock(&pool->lock);
     rc = loop_spawn(loop);
     if (!rc) {
-        loop->next = pool->loops;
-        loop->pprev = &pool->loops;
-        if (loop->next)
-            loop->next->pprev = &loop->next;
-        pool->loops = loop;
+        DL_PREPEND(pool->loops, loop);
     }
     pthread_mutex_unlock(&pool->lock);
     if (rc)

@@ -12,6 +12,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #include "attendant.h"
 #include "faults.h"
 #include "loops.h"
@@ -106,8 +108,7 @@ void machine_settle(struct machine *m)
 
 void machine_later(struct machine *m, struct machine_later *later)
 {
-    later->next = m->later;
-    m->later = later;
+    LL_PREPEND(m->later, later);
 }
 
 void machine_unlock(struct machine *m)

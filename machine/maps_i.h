@@ -34,7 +34,7 @@ struct link {
     struct mapping *mapping;     /* NULL while idle */
     char name[80];
     size_t same;                 /* where what the name says of the pages begins */
-    struct link *next;           /* of the idle ones, latest first */
+    struct link *prev, *next;    /* of the idle ones, latest first */
     UT_hash_handle hh;           /* of the others */
 };
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #define MAX_IDLE 64u
 
 static void link_free(struct maps *maps, struct link *link)
@@ -21,17 +23,15 @@ static void link_free(struct maps *maps, struct link *link)
 /* A link that was closed, and is known to be: no event of its past is to come. */
 static void link_rest(struct maps *maps, struct link *link)
 {
-    struct link **last;
+    struct link *last;
 
     link->mapping = NULL;
-    link->next = maps->idle;
-    maps->idle = link;
+    DL_PREPEND(maps->idle, link);
     if (++maps->nr_idle <= MAX_IDLE)
         return;
-    for (last = &maps->idle; (*last)->next; last = &(*last)->next)
-        ;
-    link_free(maps, *last);
-    *last = NULL;
+    last = maps->idle->prev;
+    DL_DELETE(maps->idle, last);
+    link_free(maps, last);
     maps->nr_idle--;
 }
 
@@ -39,13 +39,13 @@ static void link_rest(struct maps *maps, struct link *link)
 static struct link *link_get(struct maps *maps, const struct vma *vma)
 {
     char pages[60];
-    struct link **found, *link;
+    struct link *link;
 
     snprintf(pages, sizeof pages, ".%.11s.%" PRIu64 ".%" PRIu64, vma->file->dev->name, vma->pgoff * HV_PAGE_SIZE, vma->nr_pages);
-    for (found = &maps->idle; (link = *found); found = &link->next) {
+    for (link = maps->idle; link; link = link->next) {
         if (strcmp(link->name + link->same, pages))
             continue;
-        *found = link->next;
+        DL_DELETE(maps->idle, link);
         maps->nr_idle--;
         return link;
     }
@@ -118,10 +118,9 @@ void links_drop(struct maps *maps, const struct mapping *mapping)
 
 void links_destroy(struct maps *maps)
 {
-    while (maps->idle) {
-        struct link *link = maps->idle;
+    struct link *link, *next;
 
-        maps->idle = link->next;
+    DL_FOREACH_SAFE(maps->idle, link, next)
         link_free(maps, link);
-    }
+    maps->idle = NULL;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #include "faults.h"
 #include "machine.h"
 #include "outlet.h"
@@ -131,23 +133,15 @@ void trace_unlocked(const struct machine *m)
 
 void trace_subscribe(struct machine *m, struct trace_subscriber *subscriber)
 {
-    struct trace *t = m->trace;
-
-    subscriber->next = t->subscribers;
-    subscriber->pprev = &t->subscribers;
-    if (subscriber->next)
-        subscriber->next->pprev = &subscriber->next;
-    t->subscribers = subscriber;
+    DL_PREPEND(m->trace->subscribers, subscriber);
 }
 
-void trace_unsubscribe(struct trace_subscriber *subscriber)
+void trace_unsubscribe(struct machine *m, struct trace_subscriber *subscriber)
 {
-    if (!subscriber->pprev)
+    if (!subscriber->prev)
         return;
-    *subscriber->pprev = subscriber->next;
-    if (subscriber->next)
-        subscriber->next->pprev = subscriber->pprev;
-    subscriber->pprev = NULL;
+    DL_DELETE(m->trace->subscribers, subscriber);
+    subscriber->prev = NULL;
 }
 
 /* ---- Events ----------------------------------------------------------------------------------- */
@@ -239,7 +233,7 @@ void trace_destroy(struct machine *m)
     if (m->trace_error == ETIMEDOUT)
         machine_log(m, "the end of the trace was read by nobody");
     while (t->subscribers)
-        trace_unsubscribe(t->subscribers);
+        trace_unsubscribe(m, t->subscribers);
     free(t->bytes);
     free(t->index);
     free(t->line.text);

@@ -43,10 +43,10 @@ uint64_t trace_first(const struct machine *m);
 /* Is told each event, its newline included, as it happens. It must not wait. */
 struct trace_subscriber {
     void (*event)(struct trace_subscriber *subscriber, const char *line, size_t size, bool detail);
-    struct trace_subscriber *next, **pprev;      /* the trace's; pprev NULL: no subscriber */
+    struct trace_subscriber *prev, *next;        /* the trace's; prev NULL: no subscriber */
 };
 void trace_subscribe(struct machine *m, struct trace_subscriber *subscriber);
-void trace_unsubscribe(struct trace_subscriber *subscriber);
+void trace_unsubscribe(struct machine *m, struct trace_subscriber *subscriber);
 
 /* ---- What is told ----------------------------------------------------------------------------- */
 

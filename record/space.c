@@ -56,18 +56,15 @@ void space_add_piece(struct space *space, struct held_piece piece)
     struct held_piece *p = must(malloc(sizeof *p));
 
     *p = piece;
-    p->next = space->pieces;
-    space->pieces = p;
+    LL_PREPEND(space->pieces, p);
 }
 
 struct held_piece *space_take_piece(struct space *space, pid_t tgid, uint64_t start, uint64_t end)
 {
-    for (struct held_piece **link = &space->pieces; *link; link = &(*link)->next) {
-        struct held_piece *p = *link;
-
+    for (struct held_piece *p = space->pieces; p; p = p->next) {
         if (p->tgid != tgid || p->end <= start || p->start >= end)
             continue;
-        *link = p->next;
+        LL_DELETE(space->pieces, p);
         if (p->start < start)
             space_add_piece(space, (struct held_piece){ tgid, p->start, start, p->mapping, p->offset, NULL });
         if (p->end > end)

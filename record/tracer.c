@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 
 /* A thread may be seen before the event that tells whose child it is. */
@@ -122,22 +124,19 @@ static struct task *add_task(struct tracer *t, pid_t tid, struct task *parent, b
         snprintf(task->name, sizeof task->name, "%.48st%u", parent->name, ++parent->nr_threads);
     else
         snprintf(task->name, sizeof task->name, "%.48s.%u", parent->name, ++parent->nr_children);
-    task->next = t->tasks;
-    t->tasks = task;
+    LL_PREPEND(t->tasks, task);
     t->ops->began(t->ctx, task, parent, is_thread);
     return task;
 }
 
 static void end_task(struct tracer *t, pid_t tid)
 {
-    struct task **link = &t->tasks, *task;
+    struct task *task = find_task(t, tid);
     bool last = true;
 
-    while (*link && (*link)->tid != tid)
-        link = &(*link)->next;
-    if (!(task = *link))
+    if (!task)
         return;
-    *link = task->next;
+    LL_DELETE(t->tasks, task);
     for (const struct task *other = t->tasks; other; other = other->next)
         last &= other->tgid != task->tgid;
     t->ops->ended(t->ctx, task, last);
@@ -161,19 +160,17 @@ static void go_on(pid_t tid, int sig)
 static void new_task(struct tracer *t, struct task *parent)
 {
     unsigned long tid = 0;
+    struct early *seen;
 
     if (ptrace(PTRACE_GETEVENTMSG, parent->tid, 0, &tid))
         return;
     add_task(t, (pid_t)tid, parent, is_thread_of((pid_t)tid, parent->tgid));
-    for (struct early **link = &t->early; *link; link = &(*link)->next)
-        if ((*link)->tid == (pid_t)tid) {
-            struct early *seen = *link;
-
-            *link = seen->next;
-            free(seen);
-            go_on((pid_t)tid, 0);
-            return;
-        }
+    LL_SEARCH_SCALAR(t->early, seen, tid, (pid_t)tid);
+    if (!seen)
+        return;
+    LL_DELETE(t->early, seen);
+    free(seen);
+    go_on((pid_t)tid, 0);
 }
 
 static void remember_early(struct tracer *t, pid_t tid)

@@ -8,6 +8,8 @@
 
 #include <gntsim/gnttab.h>
 
+#include <utlist.h>
+
 static void upcall(void *ctx, domid_t dom)
 {
     struct world *world = ctx;

@@ -9,6 +9,7 @@
 
 #include <utlist.h>
 
+#include "container_of.h"
 #include "guests.h"
 #include "say.h"
 
@@ -96,7 +97,7 @@ static void differ(struct replay *r, const char *now, size_t size)
 /* Everything that happens on the machine now. */
 static void on_event(struct trace_subscriber *subscriber, const char *line, size_t size, bool detail)
 {
-    struct replay *r = (struct replay *)(void *)((char *)subscriber - offsetof(struct replay, subscriber));
+    struct replay *r = container_of(subscriber, struct replay, subscriber);
 
     (void)detail;
     if (r->over)
@@ -274,7 +275,7 @@ static int open_machine(struct replay *r, const char *path)
 /* The record says so at that very place, since the host's memory is no part of it. */
 static int refuses_memory(struct machine *m)
 {
-    const struct replay *r = (const struct replay *)(const void *)((const char *)m - offsetof(struct replay, machine));
+    const struct replay *r = container_of(m, struct replay, machine);
 
     return !r->over && r->at < r->nr && strstr(r->lines[r->at], "\"op\":\"no_memory\"") ? -ENOMEM : 0;
 }

@@ -8,11 +8,10 @@
 #include <gntsim/gnttab.h>
 #include <gntsim/kernel.h>
 
+#include "container_of.h"
 #include "events_i.h"
 #include "gnttab_i.h"
 #include "pv_space_i.h"
-
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
 #define PAGE_SIZE HV_PAGE_SIZE
 #define PAGE_SHIFT 12

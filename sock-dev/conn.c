@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #include "loops.h"
 #include "maps.h"
 
@@ -276,9 +278,7 @@ static void conn_ended(void *ctx)
     machine_lock(m);
     if (conn->placing)
         maps_settled(m->maps, conn->placing);
-    *conn->pprev = conn->next;
-    if (conn->next)
-        conn->next->pprev = conn->pprev;
+    DL_DELETE(conn->server->conns, conn);
     if (conn->out_fd >= 0)
         close(conn->out_fd);
     if (conn->file)
@@ -316,17 +316,11 @@ int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer, s
     *conn = (struct sock_conn){ .fd = fd, .server = server, .domid = domid, .peer = peer ? peer : cred.pid, .file = file,
                                 .in_fd = -1, .out_fd = -1 };
     sem_init(&conn->decided, 0, 0);
-    conn->next = server->conns;
-    conn->pprev = &server->conns;
-    if (conn->next)
-        conn->next->pprev = &conn->next;
-    server->conns = conn;
+    DL_PREPEND(server->conns, conn);
     rc = server->stopping ? -ESHUTDOWN : loops_start(server->machine->loops, conn_step, conn_ended, conn);
     if (!rc)
         return 0;
-    server->conns = conn->next;
-    if (conn->next)
-        conn->next->pprev = &server->conns;
+    DL_DELETE(server->conns, conn);
     sem_destroy(&conn->decided);
 
 fail:

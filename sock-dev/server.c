@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #include "loops.h"
 #include "sock_i.h"
 
@@ -42,16 +44,14 @@ void server_unwatch(struct sock_server *server, struct sock_watch *watch)
 
 static void free_retired(struct sock_server *server)
 {
-    struct sock_listener **link, *listener;
+    struct sock_listener *listener, *next;
 
     machine_lock(server->machine);
     atomic_store(&server->retired, false);
-    for (link = &server->listeners; (listener = *link);) {
-        if (listener->watch.fd >= 0 || listener->killed) {
-            link = &listener->next;
+    LL_FOREACH_SAFE(server->listeners, listener, next) {
+        if (listener->watch.fd >= 0 || listener->killed)
             continue;
-        }
-        *link = listener->next;
+        LL_DELETE(server->listeners, listener);
         free(listener);
     }
     machine_unlock(server->machine);
@@ -188,8 +188,7 @@ const char *sock_way_path(struct domain *d, bool inside, int *rc)
         free(listener);
         return NULL;
     }
-    listener->next = server->listeners;
-    server->listeners = listener;
+    LL_PREPEND(server->listeners, listener);
     return listener->path;
 }
 

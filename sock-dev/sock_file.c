@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <string.h>
 
+#include <utlist.h>
+
 static void on_wake(struct file *kernel_file)
 {
     struct sock_file *file = kernel_file->owner;
@@ -34,11 +36,7 @@ int sock_file_open(struct sock_server *server, struct domain *d, const struct ch
     file->refs = 1;
     file->file->owner = file;
     file->file->wake = on_wake;
-    file->next = server->files;
-    file->pprev = &server->files;
-    if (file->next)
-        file->next->pprev = &file->next;
-    server->files = file;
+    DL_PREPEND(server->files, file);
     d->open_files++;
     *out = file;
     return 0;
@@ -50,9 +48,7 @@ void sock_file_put(struct sock_file *file)
 
     if (--file->refs)
         return;
-    *file->pprev = file->next;
-    if (file->next)
-        file->next->pprev = file->pprev;
+    DL_DELETE(file->server->files, file);
     kernel_file_close(file->file);
     free(file);
     d->open_files--;

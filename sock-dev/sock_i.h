@@ -64,7 +64,7 @@ struct sock_file {
     unsigned refs;               /* one per connection and mapping, one for the event socket */
     dev_t dev;                   /* of the descriptor that stands for it, where we made that */
     ino_t ino;                   /* 0: we did not */
-    struct sock_file *next, **pprev;
+    struct sock_file *prev, *next;
 };
 
 /* One connection: one request at a time, by a thread of its own, which also has these to itself. */
@@ -87,7 +87,7 @@ struct sock_conn {
     char *out;                   /* the reply, composed */
     size_t out_size, out_capacity;
     int out_fd;                  /* goes with it, -1: none */
-    struct sock_conn *next, **pprev;     /* with the lock */
+    struct sock_conn *prev, *next;     /* with the lock */
 };
 
 /* server.c */

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* From a member to the struct that it lies in. */
+#ifndef GNTSIM_UTIL_CONTAINER_OF_H
+#define GNTSIM_UTIL_CONTAINER_OF_H
+
+#include <stddef.h>
+
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
+#endif
