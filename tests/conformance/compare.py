@@ -61,6 +61,27 @@ def differences(run, recorded, printed):
     return sum(printed.get(key) == line for key, line in recorded.items()), found
 
 
+# The same programs with our library: a file of its own only where that makes a difference.
+SAME_AS = {"libgnttab.txt": "golden-dom0.txt"}
+
+
+def read_record(folder, name):
+    """The text of a file of the record, "" if there is none."""
+    for path in (folder / name, folder / SAME_AS.get(name, name)):
+        if path.exists():
+            return path.read_text(encoding="utf-8")
+    return ""
+
+
+def write_record(folder, name, text):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name in SAME_AS and read_record(folder, SAME_AS[name]) == text:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text(text, encoding="utf-8")
+
+
 def read_list(path):
     """The Differences that differences.txt lists: `run | recorded line | gntsim's line | reason`, # starts a comment."""
     listed = []

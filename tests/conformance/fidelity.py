@@ -157,9 +157,9 @@ def page():
         n, same = rows.sums(kind)
         if n:
             out.append(f"| {KINDS[kind]} | {n} | {same} |")
-    library = (RECORD / "libgnttab.txt")
-    if library.exists():
-        golden, ours = lines_of(RECORD / "golden-dom0.txt"), lines_of(library)
+    ours = compare.read_record(RECORD, "libgnttab.txt").splitlines()
+    if ours:
+        golden = lines_of(RECORD / "golden-dom0.txt")
         same, _ = compare.differences("libgnttab", golden, ours)
         out += ["", f"Our own libxengnttab on the real Xen's devices: {same} of {len(golden)} lines as with Debian's."]
     out += ["", "## By operation", "", "On Xen " + xen + ", Linux " + linux + ".", "",

@@ -35,6 +35,14 @@ def test_no_file_names_a_place_of_somebodys_machine():
     assert not found, names(found)
 
 
+def test_no_record_is_kept_twice():
+    seen = {}
+    for path in (TOP / "tests" / "conformance").rglob("*"):
+        if path.is_file() and path.suffix in (".txt", ".record"):
+            seen.setdefault(path.read_bytes(), []).append(relative(path))
+    assert not [same for same in seen.values() if len(same) > 1]
+
+
 STORIES = TOP / "scenarios" / "stories"
 
 

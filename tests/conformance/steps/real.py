@@ -71,8 +71,7 @@ def keep_versions(versions):
 
 def keep(results):
     for name, lines in results.items():
-        (RECORD / name).parent.mkdir(parents=True, exist_ok=True)
-        (RECORD / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        compare.write_record(RECORD, name, "".join(line + "\n" for line in lines))
 
 
 def steps_files(arguments, names):
@@ -342,7 +341,7 @@ def check(results):
     for name, lines in results.items():
         if name.endswith(".record"):        # each run has other addresses and times in what a program copies
             continue
-        golden = (RECORD / name).read_text(encoding="utf-8").splitlines()
+        golden = compare.read_record(RECORD, name).splitlines()
         for d in compare.differences(name, golden, lines)[1]:
             different += 1
             print(f"{name}: recorded {d.recorded!r}, now {d.printed!r}")
