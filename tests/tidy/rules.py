@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The measures of the tree that have exceptions: what each finds, and the list of what it puts up with.
+"""The measures of the tree, and for each the list of the exceptions that it has today.
 
-A list is exceptions/NAME.txt, a line for each exception. It may only shrink: a finding that is not on
-it fails, and so does an exception that nothing needs any more. tests/tidy/shrink takes those off."""
+A list is exceptions/NAME.txt, a line for each exception. It may only shrink: a finding that is not
+on it fails, and so does an exception that nothing needs any more. tests/tidy/shrink takes those
+off."""
 import ast
 import os
 import re
@@ -59,7 +60,7 @@ def long_lines():
 
 
 def c_functions(text):
-    """(name, lines from its name to its last brace) of each function, as this project lays them out."""
+    """(name, lines to its last brace) of each function, as this project lays them out."""
     lines, begin = text.splitlines(), None
     for number, line in enumerate(lines):
         if line == "{":
@@ -135,7 +136,8 @@ def git(*words):
 def bad_commits():
     """Those after the commit that brought this file, in a clone that has them."""
     first = git("log", "--diff-filter=A", "--format=%H", "--", relative(Path(__file__))).split()
-    log = git("log", "--no-merges", "--format=%H%x00%s%x00%b%x01", "%s..HEAD" % first[-1]) if first else ""
+    words = ["log", "--no-merges", "--format=%H%x00%s%x00%b%x01"]
+    log = git(*words, "%s..HEAD" % first[-1]) if first else ""
     for entry in filter(None, (part.strip("\n") for part in log.split("\x01"))):
         commit, subject, body = entry.split("\0")
         verb = re.match(r"[\w./-]+(?:, [\w./-]+)*: (\w+)", subject)
@@ -147,8 +149,9 @@ def imperative(verb):
     """As far as a program can tell: neither "added" nor "adding", "adds", "the" or "a"."""
     if verb in ("bring", "embed", "feed", "need", "shed", "speed"):
         return True
-    return verb.islower() and verb not in ("the", "a", "an", "it", "each", "every", "no", "what") and \
-        not re.search(r"(ed|ing|[^s]s)$", verb)
+    if verb in ("the", "a", "an", "it", "each", "every", "no", "what"):
+        return False
+    return verb.islower() and not re.search(r"(ed|ing|[^s]s)$", verb)
 
 
 MODELS = {
@@ -159,7 +162,7 @@ MODELS = {
 
 
 def other_names():
-    """What the installed models export beside their interface: a driver under test may have it itself."""
+    """What the models export beside their interface: a driver under test may have it itself."""
     for archive, parts in MODELS.items():
         table = subprocess.run(["nm", "-g", "--defined-only", BUILD / archive], check=True,
                                capture_output=True, text=True).stdout
@@ -172,7 +175,7 @@ def other_names():
 
 @dataclass
 class Rule:
-    """A measure; with amount an exception says how much at most. needs: without these it finds nothing."""
+    """A measure. amount: an exception says how much at most. needs: what it cannot do without."""
     name: str
     says: str
     find: Callable
@@ -193,8 +196,8 @@ class Rule:
         """{key: how much at most}; after a merge a key may be there twice."""
         rows = [line.split() for line in self.path.read_text().splitlines()
                 if line and not line.startswith("#")] if self.path.exists() else []
-        return {row[0]: max(int(other[1]) if self.amount else 1 for other in rows if other[0] == row[0])
-                for row in rows}
+        rows = sorted((row[0], int(row[1]) if self.amount else 1) for row in rows)
+        return dict(rows)
 
     def write(self, exceptions):
         """Writes the list; there is no file without an exception."""
@@ -211,7 +214,8 @@ RULES = [
     Rule("headers", "A private header has at most %d lines" % HEADER_LINES, long_headers, True),
     Rule("files", "A file has at most %d lines" % FILE_LINES, long_files, True),
     Rule("openings", "A file begins with a sentence that says what it is for", no_opening),
-    Rule("commits", "A commit is `area: imperative`, at most %d characters, and has a body" % SUBJECT,
+    Rule("commits",
+         "A commit is `area: imperative`, at most %d characters, and has a body" % SUBJECT,
          bad_commits, needs=(TOP / ".git",)),
     Rule("names", "A model exports names of its header only", other_names,
          needs=tuple(BUILD / archive for archive in MODELS)),

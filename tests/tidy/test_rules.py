@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every rule holds but for the exceptions that are listed, and every exception that is listed is needed."""
+"""Every rule holds but for its listed exceptions, and every exception is needed."""
 import pytest
 
 import rules

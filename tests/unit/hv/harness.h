@@ -13,20 +13,7 @@
 
 #include <gntsim/hv.h>
 
-/* A behaviour, named as a sentence. rows: what of the specification it checks ("ops 1.1/6 1.7/3"), see rows.txt. */
-struct test_case {
-    const char *name;
-    void (*run)(void);
-    const char *rows;
-};
-struct test_suite {
-    const char *name;
-    const struct test_case *cases;    /* ends with a NULL name */
-};
-
-extern const struct test_suite suite_smoke, suite_map, suite_unmap, suite_copy, suite_table, suite_version,
-    suite_transfer, suite_misc, suite_evtchn, suite_life, suite_memory, suite_physmap, suite_audit, suite_faults,
-    suite_golden, suite_rows, suite_hooks, suite_foreign, suite_hostmap, suite_map_place, suite_copy_v2;
+#include "../suite.h"
 
 enum { PV = 0, HVM = 1 };
 
@@ -106,17 +93,14 @@ void race(void (*act)(void *ctx), void *ctx);
 /* A test that runs on a machine of PV domains and on one of auto-translated ones, with version 1 or both. */
 void on_kinds(void (*run)(int kind));
 void on_kinds_and_versions(void (*run)(int kind, unsigned version));
-#define TEST_ON(name, which, ...)                                  \
-    static void name##_(__VA_ARGS__);                              \
-    static void name(void) { which(name##_); }                     \
-    static void name##_(__VA_ARGS__)
-#define TEST_KINDS(name) TEST_ON(name, on_kinds, __attribute__((unused)) int kind)
-#define TEST_VERSIONS(name)                                        \
-    TEST_ON(name, on_kinds_and_versions, __attribute__((unused)) int kind, __attribute__((unused)) unsigned version)
 void on_pv(void (*run)(void));
 void on_hvm(void (*run)(void));
-#define TEST_PV(name) TEST_ON(name, on_pv, void)
-#define TEST_HVM(name) TEST_ON(name, on_hvm, void)
+#define TEST_KINDS(...) TEST_BY(on_kinds, (__attribute__((unused)) int kind), __VA_ARGS__)
+#define TEST_VERSIONS(...)                                                                        \
+    TEST_BY(on_kinds_and_versions,                                                                \
+            (__attribute__((unused)) int kind, __attribute__((unused)) unsigned version), __VA_ARGS__)
+#define TEST_PV(...) TEST_BY(on_pv, (void), __VA_ARGS__)
+#define TEST_HVM(...) TEST_BY(on_hvm, (void), __VA_ARGS__)
 
 #define EQ(actual, expected) \
     eq_((long long)(actual), (long long)(expected), #actual " == " #expected, __FILE__, __LINE__)

@@ -4,6 +4,8 @@
 
 #include "hv_i.h"
 
+SUITE("audit");
+
 #define HOST GNTMAP_host_map
 #define RO GNTMAP_readonly
 
@@ -54,7 +56,7 @@ static uint64_t prepare(void)
     return mfn_of(1, 3);
 }
 
-TEST_KINDS(pins_are_compared_with_handles)
+TEST_KINDS("pins are compared with handles")
 {
     struct active_entry *act = active_entry(&dom(1)->gt, 8), *idle = active_entry(&dom(1)->gt, 10);
 
@@ -68,7 +70,7 @@ TEST_KINDS(pins_are_compared_with_handles)
     BROKEN(dom(1)->gt.nr_v2_ops, 1u, "d1: 1 copies of version 2 never ended");
 }
 
-TEST_KINDS(active_frames_must_be_the_granters)
+TEST_KINDS("active frames must be the granter's")
 {
     struct active_entry *act = active_entry(&dom(1)->gt, 8);
     uint64_t mfn = prepare();
@@ -79,7 +81,7 @@ TEST_KINDS(active_frames_must_be_the_granters)
     OK(mfn != 0);
 }
 
-TEST_KINDS(entry_flags_are_compared_with_pins)
+TEST_KINDS("entry flags are compared with pins")
 {
     char text[64];
 
@@ -100,7 +102,7 @@ TEST_KINDS(entry_flags_are_compared_with_pins)
     BROKEN(*status2(3, 200), 0, text);
 }
 
-TEST_KINDS(handles_are_checked)
+TEST_KINDS("handles are checked")
 {
     struct maptrack_entry *e;
 
@@ -121,7 +123,7 @@ TEST_KINDS(handles_are_checked)
     BROKEN(maptrack_entry(&dom(2)->maptrack, 1)->ref, 8, "d1: reference 9 has pins 00000001, handles make 00000000");
 }
 
-TEST_KINDS(two_domains_with_one_entry_are_named)
+TEST_KINDS("two domains with one entry are named")
 {
     prepare();
     grant(3, 20, 3, 3, 0);
@@ -130,7 +132,7 @@ TEST_KINDS(two_domains_with_one_entry_are_named)
            "d1: reference 8 is mapped by d2 (handle 0) and by d3 (handle 0)");
 }
 
-TEST_KINDS(frame_references_are_recounted)
+TEST_KINDS("frame references are recounted")
 {
     uint64_t mfn = prepare();
     struct frame *f = frame_of(w.hv, mfn), *idle = frame_of(w.hv, mfn_of(1, 4));
@@ -153,7 +155,7 @@ TEST_KINDS(frame_references_are_recounted)
     BROKEN(w.hv->pool.free[mfn / 64], w.hv->pool.free[mfn / 64] | UINT64_C(1) << mfn % 64, "is free, but has 2 references");
 }
 
-TEST_KINDS(page_lists_are_walked)
+TEST_KINDS("page lists are walked")
 {
     uint32_t first = dom(1)->pages, second = frame_of(w.hv, first)->next;
 
@@ -166,7 +168,7 @@ TEST_KINDS(page_lists_are_walked)
     BROKEN(frame_of(w.hv, second)->next, 0u, "does not know it");
 }
 
-TEST_KINDS(foreign_mappings_are_checked)
+TEST_KINDS("foreign mappings are checked")
 {
     uint64_t mfn, *kept;
 
@@ -179,7 +181,7 @@ TEST_KINDS(foreign_mappings_are_checked)
     BROKEN(dom(0)->foreign.in_use, 2, "d0: 1 foreign mappings, 2 are counted");
 }
 
-TEST_KINDS(hypervisor_frames_are_checked)
+TEST_KINDS("hypervisor frames are checked")
 {
     struct grant_frame *g = &dom(1)->gt.frames[0];
 
@@ -195,7 +197,7 @@ TEST_KINDS(hypervisor_frames_are_checked)
     BROKEN(dom(1)->gt.max_frames, 0u, "with 1 frames (at most 0)");
 }
 
-TEST_KINDS(the_physmap_is_compared_with_frames)
+TEST_KINDS("the physmap is compared with frames")
 {
     uint64_t mfn = prepare();
     struct p2m *p2m = &dom(1)->p2m;
@@ -213,7 +215,7 @@ TEST_KINDS(the_physmap_is_compared_with_frames)
     BROKEN(p2m->first_hole, 99, "d1: gfn 0x10 is a hole below the lowest one");
 }
 
-TEST_HVM(grants_in_a_physmap_are_compared_with_handles)
+TEST_HVM("grants in a physmap are compared with handles")
 {
     uint64_t mfn = prepare();
     struct p2m *p2m = &dom(2)->p2m;
@@ -231,7 +233,7 @@ TEST_HVM(grants_in_a_physmap_are_compared_with_handles)
     audit_clean();
 }
 
-TEST_PV(host_mappings_are_compared_with_handles)
+TEST_PV("host mappings are compared with handles")
 {
     uint64_t mfn = prepare();
 
@@ -250,7 +252,7 @@ TEST_PV(host_mappings_are_compared_with_handles)
     audit_clean();
 }
 
-TEST_KINDS(event_channels_are_checked_at_both_ends)
+TEST_KINDS("event channels are checked at both ends")
 {
     uint32_t p1, p2, timer;
 
@@ -270,7 +272,7 @@ TEST_KINDS(event_channels_are_checked_at_both_ends)
     BROKEN(dom(1)->evtchns.lowest, 9u, "d1: port 3 is free, but below the lowest free one");
 }
 
-TEST_KINDS(what_the_dead_still_have_is_named)
+TEST_KINDS("what the dead still have is named")
 {
     uint32_t port;
 
@@ -282,22 +284,3 @@ TEST_KINDS(what_the_dead_still_have_is_named)
     BROKEN(dom(3)->life, DOMAIN_DYING, "was not given up at its death");
     BROKEN(dom(2)->life, DOMAIN_DEAD, "d2: dead, but has handles");
 }
-
-static const struct test_case cases[] = {
-    { "foreign mappings are checked", foreign_mappings_are_checked, "" },
-    { "pins are compared with handles", pins_are_compared_with_handles, "" },
-    { "active frames must be the granter's", active_frames_must_be_the_granters, "" },
-    { "entry flags are compared with pins", entry_flags_are_compared_with_pins, "" },
-    { "handles are checked", handles_are_checked, "" },
-    { "two domains with one entry are named", two_domains_with_one_entry_are_named, "" },
-    { "frame references are recounted", frame_references_are_recounted, "" },
-    { "page lists are walked", page_lists_are_walked, "" },
-    { "hypervisor frames are checked", hypervisor_frames_are_checked, "" },
-    { "the physmap is compared with frames", the_physmap_is_compared_with_frames, "" },
-    { "grants in a physmap are compared with handles", grants_in_a_physmap_are_compared_with_handles, "" },
-    { "host mappings are compared with handles", host_mappings_are_compared_with_handles, "" },
-    { "event channels are checked at both ends", event_channels_are_checked_at_both_ends, "" },
-    { "what the dead still have is named", what_the_dead_still_have_is_named, "" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_audit = { "audit", cases };

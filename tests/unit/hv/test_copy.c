@@ -4,7 +4,10 @@
 
 #include "hv_i.h"
 
-TEST_VERSIONS(every_combination_of_frames_and_references_copies)
+SUITE("copy");
+
+TEST_VERSIONS("every combination of frames and references copies",
+              "ops:6.1/7 ops:6.1/8 ops:6.1/13 ops:6.2/8 ops:6.2/host-pins")
 {
     prepare();
     EQ(copy(2, ref_of(1, 8), ref_of(1, 9), 100), GNTST_okay);
@@ -20,7 +23,7 @@ TEST_VERSIONS(every_combination_of_frames_and_references_copies)
     nothing_in_use();
 }
 
-TEST_KINDS(overlapping_ranges_of_one_page_do_no_harm)
+TEST_KINDS("overlapping ranges of one page do no harm", "ops:6.4/overlap")
 {
     prepare();
     EQ(copy(2, own(2, 6), at(own(2, 6), 1), 4095), GNTST_okay);
@@ -29,7 +32,7 @@ TEST_KINDS(overlapping_ranges_of_one_page_do_no_harm)
     nothing_in_use();
 }
 
-TEST_KINDS(a_range_that_runs_into_itself_is_copied_on)
+TEST_KINDS("a range that runs into itself is copied on", "ops:6.4/overlap")
 {
     uint8_t *start = page(2, 6), *at8 = start + 8;
 
@@ -48,7 +51,7 @@ TEST_KINDS(a_range_that_runs_into_itself_is_copied_on)
     nothing_in_use();
 }
 
-TEST_KINDS(an_own_grant_can_be_named_by_self_or_number)
+TEST_KINDS("an own grant can be named by self or number", "ops:0.5/copy-gref")
 {
     prepare();
     grant(2, 8, 2, 1, 0);
@@ -59,7 +62,8 @@ TEST_KINDS(an_own_grant_can_be_named_by_self_or_number)
     nothing_in_use();
 }
 
-TEST_KINDS(domains_are_looked_up_before_anything_else)
+TEST_KINDS("domains are looked up before anything else",
+           "ops:6.1/2 ops:6.1/3 ops:6.1/4 ops:6.1/5 ops:0.5/copy-frame")
 {
     struct side bad_frame = { .dom = 999, .number = 1 }, own_number = { .dom = 2, .number = number(2, 3) };
 
@@ -83,7 +87,8 @@ TEST_KINDS(domains_are_looked_up_before_anything_else)
     nothing_in_use();
 }
 
-TEST_VERSIONS(both_sides_are_acquired_before_bounds_are_looked_at)
+TEST_VERSIONS("both sides are acquired before bounds are looked at",
+              "ops:6.1/10 ops:6.1/bounds-last ops:6.2/1 ops:6.2/4")
 {
     uint32_t past = version == 1 ? 512 : 256;
 
@@ -113,13 +118,13 @@ static void length_zero(const struct hv_profile *profile, int nothing, int bad_r
     world_down();
 }
 
-static void length_zero_is_checked_by_old_hypervisors_only(void)
+TEST("length zero is checked by old hypervisors only", "ops:6.1/1")
 {
     length_zero(&hv_profile_xen_4_17, GNTST_okay, GNTST_bad_gntref, GNTST_bad_copy_arg);
     length_zero(&hv_profile_xen_4_23, GNTST_okay, GNTST_okay, GNTST_okay);
 }
 
-TEST_KINDS(unknown_flags_are_ignored)
+TEST_KINDS("unknown flags are ignored", "ops:6/flags")
 {
     struct gnttab_copy op = { .source = { .u.ref = 8, .domid = 1 }, .dest = { .u.ref = 9, .domid = 1 }, .len = 8,
                               .flags = 0xffff };
@@ -132,7 +137,7 @@ TEST_KINDS(unknown_flags_are_ignored)
 
 /* ---- Acquiring -------------------------------------------------------------------------------- */
 
-TEST_KINDS(an_entry_in_use_by_another_domain_cannot_be_copied)
+TEST_KINDS("an entry in use by another domain cannot be copied", "ops:6.2/2")
 {
     prepare();
     EQ(map(2, 1, 9, HOST, A(1), NULL), GNTST_okay);
@@ -142,7 +147,7 @@ TEST_KINDS(an_entry_in_use_by_another_domain_cannot_be_copied)
     audit_clean();
 }
 
-TEST_KINDS(a_full_counter_refuses_copies_too)
+TEST_KINDS("a full counter refuses copies too", "ops:6.2/2")
 {
     prepare();
     for (int i = 0; i < 128; i++)
@@ -152,7 +157,7 @@ TEST_KINDS(a_full_counter_refuses_copies_too)
     audit_clean();
 }
 
-TEST_VERSIONS(a_copy_leaves_the_flags_of_a_mapping)
+TEST_VERSIONS("a copy leaves the flags of a mapping", "ops:6.2/host-pins")
 {
     uint32_t handle;
 
@@ -177,7 +182,8 @@ TEST_VERSIONS(a_copy_leaves_the_flags_of_a_mapping)
     nothing_in_use();
 }
 
-TEST_VERSIONS(a_write_copy_must_find_what_was_recorded)
+TEST_VERSIONS("a write copy must find what was recorded",
+              "ops:6.2/6 ent:5-while/flips page:1/copy-gref")
 {
     uint32_t handle;
 
@@ -200,7 +206,7 @@ TEST_VERSIONS(a_write_copy_must_find_what_was_recorded)
     nothing_in_use();
 }
 
-TEST_KINDS(version_1_copies_ignore_the_subpage_bit)
+TEST_KINDS("version 1 copies ignore the sub-page bit", "ops:1.7/v1-subpage ops:6.2/5")
 {
     prepare();
     v1(1, 9)->flags |= GTF_sub_page;
@@ -213,7 +219,8 @@ TEST_KINDS(version_1_copies_ignore_the_subpage_bit)
     EQ(copy(2, ref_of(1, 9), own(2, 1), 8), GNTST_general_error);
 }
 
-TEST_VERSIONS(pages_that_are_out_answer_eagain)
+TEST_VERSIONS("pages that are out answer eagain",
+              "ops:6.2/5 page:1/copy-gref page:1/copy-own page:1/repeat page:1/rc")
 {
     prepare();
     EQ(hv_page_out(w.hv, 1, 3), 0);
@@ -240,7 +247,7 @@ static void revoke(uint32_t ref)
     v1(1, ref)->flags = 0;
 }
 
-TEST_KINDS(a_side_stays_acquired_while_it_is_the_same)
+TEST_KINDS("a side stays acquired while it is the same", "ops:6.4/cached")
 {
     struct gnttab_copy ops[4] = { element(1, 8, 1, 9), element(1, 8, 1, 9), element(1, 10, 1, 9), element(1, 8, 1, 9) };
 
@@ -254,7 +261,7 @@ TEST_KINDS(a_side_stays_acquired_while_it_is_the_same)
     nothing_in_use();
 }
 
-TEST_KINDS(a_failing_element_releases_both_sides)
+TEST_KINDS("a failing element releases both sides", "ops:6.4/released")
 {
     struct gnttab_copy ops[3] = { element(1, 8, 1, 9), element(1, 8, 1, 9), element(1, 8, 1, 9) };
 
@@ -267,7 +274,7 @@ TEST_KINDS(a_failing_element_releases_both_sides)
     nothing_in_use();
 }
 
-TEST_KINDS(permissions_are_those_of_each_element)
+TEST_KINDS("permissions are those of each element", "ops:6.1/each")
 {
     struct gnttab_copy ops[3] = { element(1, 8, 1, 9), element(1, 8, 1, 9), element(1, 8, 1, 9) };
 
@@ -283,7 +290,7 @@ TEST_KINDS(permissions_are_those_of_each_element)
     nothing_in_use();
 }
 
-TEST_KINDS(a_number_can_be_reference_and_frame_in_one_batch)
+TEST_KINDS("a number can be reference and frame in one batch")
 {
     struct gnttab_copy ops[2] = { element(DOMID_SELF, 0, 1, 9), element(DOMID_SELF, 0, 1, 9) };
     uint32_t same = (uint32_t)number(2, 1);
@@ -303,7 +310,7 @@ TEST_KINDS(a_number_can_be_reference_and_frame_in_one_batch)
     nothing_in_use();
 }
 
-TEST_KINDS(a_fault_stops_the_batch_and_releases)
+TEST_KINDS("a fault stops the batch and releases", "ops:0.4/fault")
 {
     struct gnttab_copy ops[3] = { element(1, 8, 1, 9), element(1, 8, 1, 9), element(1, 8, 1, 9) };
     struct window win = { .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 2) };
@@ -318,32 +325,3 @@ TEST_KINDS(a_fault_stops_the_batch_and_releases)
     EQ(ops[0].status, 77);
     nothing_in_use();
 }
-
-static const struct test_case cases[] = {
-    { "every combination of frames and references copies", every_combination_of_frames_and_references_copies,
-      "ops:6.1/7 ops:6.1/8 ops:6.1/13 ops:6.2/8 ops:6.2/host-pins" },
-    { "overlapping ranges of one page do no harm", overlapping_ranges_of_one_page_do_no_harm, "ops:6.4/overlap" },
-    { "a range that runs into itself is copied on", a_range_that_runs_into_itself_is_copied_on, "ops:6.4/overlap" },
-    { "an own grant can be named by self or number", an_own_grant_can_be_named_by_self_or_number, "ops:0.5/copy-gref" },
-    { "domains are looked up before anything else", domains_are_looked_up_before_anything_else,
-      "ops:6.1/2 ops:6.1/3 ops:6.1/4 ops:6.1/5 ops:0.5/copy-frame" },
-    { "both sides are acquired before bounds are looked at", both_sides_are_acquired_before_bounds_are_looked_at,
-      "ops:6.1/10 ops:6.1/bounds-last ops:6.2/1 ops:6.2/4" },
-    { "length zero is checked by old hypervisors only", length_zero_is_checked_by_old_hypervisors_only, "ops:6.1/1" },
-    { "unknown flags are ignored", unknown_flags_are_ignored, "ops:6/flags" },
-    { "an entry in use by another domain cannot be copied", an_entry_in_use_by_another_domain_cannot_be_copied, "ops:6.2/2" },
-    { "a full counter refuses copies too", a_full_counter_refuses_copies_too, "ops:6.2/2" },
-    { "a copy leaves the flags of a mapping", a_copy_leaves_the_flags_of_a_mapping, "ops:6.2/host-pins" },
-    { "a write copy must find what was recorded", a_write_copy_must_find_what_was_recorded,
-      "ops:6.2/6 ent:5-while/flips page:1/copy-gref" },
-    { "version 1 copies ignore the sub-page bit", version_1_copies_ignore_the_subpage_bit, "ops:1.7/v1-subpage ops:6.2/5" },
-    { "pages that are out answer eagain", pages_that_are_out_answer_eagain,
-      "ops:6.2/5 page:1/copy-gref page:1/copy-own page:1/repeat page:1/rc" },
-    { "a side stays acquired while it is the same", a_side_stays_acquired_while_it_is_the_same, "ops:6.4/cached" },
-    { "a failing element releases both sides", a_failing_element_releases_both_sides, "ops:6.4/released" },
-    { "permissions are those of each element", permissions_are_those_of_each_element, "ops:6.1/each" },
-    { "a number can be reference and frame in one batch", a_number_can_be_reference_and_frame_in_one_batch, "" },
-    { "a fault stops the batch and releases", a_fault_stops_the_batch_and_releases, "ops:0.4/fault" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_copy = { "copy", cases };

@@ -4,6 +4,8 @@
 
 #include "hv_i.h"
 
+SUITE("copy-v2");
+
 /* ---- Sub-pages -------------------------------------------------------------------------------- */
 
 static void grant_sub(domid_t dom, uint32_t ref, domid_t to, uint64_t gfn, unsigned off, unsigned len, uint16_t flags)
@@ -22,7 +24,8 @@ static void to_v2(void)
     prepare();
 }
 
-TEST_KINDS(a_subpage_grant_bounds_both_sides)
+TEST_KINDS("a sub-page grant bounds both sides",
+           "ops:6.1/11 ops:6.1/12 ops:6.2/sub-range ent:1.3/sub")
 {
     static const struct {
         unsigned offset, len;
@@ -51,7 +54,7 @@ TEST_KINDS(a_subpage_grant_bounds_both_sides)
 }
 
 /* Its start is kept in 15 bits, but all 16 must be as recorded when a use becomes a write. */
-TEST_KINDS(the_start_of_a_subpage_has_15_bits)
+TEST_KINDS("the start of a sub-page has 15 bits", "ops:6.2/6")
 {
     to_v2();
     grant_sub(1, 20, 2, 5, 0x8000 + 100, 50, 0);
@@ -79,7 +82,8 @@ static void stretch_range(uint32_t ref)
     v2(1, ref)->sub_page.length++;
 }
 
-TEST_KINDS(a_subpage_that_changes_while_pinned_is_refused_for_writing)
+TEST_KINDS("a sub-page that changes while pinned is refused for writing",
+           "ops:6.2/6 ent:5-while/flips")
 {
     void (*const changes[])(uint32_t) = { make_full, move_range, stretch_range };
 
@@ -106,7 +110,8 @@ static void grant_trans(domid_t dom, uint32_t ref, domid_t to, domid_t trans, ui
     v2(dom, ref)->hdr.flags = GTF_transitive | flags;
 }
 
-TEST_KINDS(a_grant_can_be_passed_on_for_copies)
+TEST_KINDS("a grant can be passed on for copies",
+           "ops:6.2/3 ops:6.3/7 ops:6.3/caller ent:1.3/transitive")
 {
     to_v2();
     grant(1, 20, 3, 6, 0);
@@ -145,7 +150,7 @@ static void see_both_in_use(uint32_t ref)
     EQ(frame(mfn_of(1, 6)).refs, 2);
 }
 
-TEST_KINDS(both_entries_of_a_transitive_grant_are_in_use)
+TEST_KINDS("both entries of a transitive grant are in use", "ops:6.3/both")
 {
     struct gnttab_copy op = element(3, 30, 1, 9);
 
@@ -157,7 +162,8 @@ TEST_KINDS(both_entries_of_a_transitive_grant_are_in_use)
     nothing_in_use();
 }
 
-TEST_KINDS(a_transitive_grant_is_refused)
+TEST_KINDS("a transitive grant is refused",
+           "ops:6.3/1 ops:6.3/2 ops:6.3/3 ops:6.3/4 ops:6.3/5 page:1/transitive")
 {
     static const struct {
         const char *what;
@@ -198,7 +204,7 @@ TEST_KINDS(a_transitive_grant_is_refused)
     nothing_in_use();
 }
 
-TEST_KINDS(two_domains_may_grant_through_each_other)
+TEST_KINDS("two domains may grant through each other", "ops:6.3/2")
 {
     to_v2();
     grant_trans(1, 20, 2, 3, 30, 0);
@@ -217,7 +223,7 @@ static void become_transitive(uint32_t ref)
     grant_trans(3, ref, 2, 1, 20, 0);
 }
 
-TEST_KINDS(a_transitive_grant_that_changes_while_pinned_is_refused)
+TEST_KINDS("a transitive grant that changes while pinned is refused", "ops:6.3/6")
 {
     /* The source stays acquired while the destination changes, as long as both stay with their domains. */
     struct gnttab_copy same[2] = { element(3, 30, 3, 40), element(3, 30, 3, 30) };
@@ -243,21 +249,3 @@ TEST_KINDS(a_transitive_grant_that_changes_while_pinned_is_refused)
     EQ(turned[1].status, GNTST_general_error);
     nothing_in_use();
 }
-
-static const struct test_case cases[] = {
-    { "a sub-page grant bounds both sides", a_subpage_grant_bounds_both_sides,
-      "ops:6.1/11 ops:6.1/12 ops:6.2/sub-range ent:1.3/sub" },
-    { "the start of a sub-page has 15 bits", the_start_of_a_subpage_has_15_bits, "ops:6.2/6" },
-    { "a sub-page that changes while pinned is refused for writing",
-      a_subpage_that_changes_while_pinned_is_refused_for_writing, "ops:6.2/6 ent:5-while/flips" },
-    { "a grant can be passed on for copies", a_grant_can_be_passed_on_for_copies,
-      "ops:6.2/3 ops:6.3/7 ops:6.3/caller ent:1.3/transitive" },
-    { "both entries of a transitive grant are in use", both_entries_of_a_transitive_grant_are_in_use, "ops:6.3/both" },
-    { "a transitive grant is refused", a_transitive_grant_is_refused,
-      "ops:6.3/1 ops:6.3/2 ops:6.3/3 ops:6.3/4 ops:6.3/5 page:1/transitive" },
-    { "two domains may grant through each other", two_domains_may_grant_through_each_other, "ops:6.3/2" },
-    { "a transitive grant that changes while pinned is refused",
-      a_transitive_grant_that_changes_while_pinned_is_refused, "ops:6.3/6" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_copy_v2 = { "copy-v2", cases };

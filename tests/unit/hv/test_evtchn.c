@@ -4,6 +4,8 @@
 
 #include "hv_i.h"
 
+SUITE("evtchn");
+
 static long op(domid_t caller, unsigned cmd, void *arg)
 {
     return hv_event_channel_op(w.hv, caller, cmd, arg);
@@ -27,7 +29,7 @@ static void connect(uint32_t *p1, uint32_t *p2)
     memset(w.upcalls, 0, sizeof w.upcalls);
 }
 
-TEST_KINDS(commands_are_looked_at_before_arguments)
+TEST_KINDS("commands are looked at before arguments", "evt:1/unknown evt:1/copy-in")
 {
     struct window none = { .from = 16, .to = 16 };
 
@@ -40,7 +42,7 @@ TEST_KINDS(commands_are_looked_at_before_arguments)
     audit_clean();
 }
 
-TEST_KINDS(a_result_that_cannot_be_written_leaves_the_port)
+TEST_KINDS("a result that cannot be written leaves the port", "evt:1/copy-out")
 {
     struct evtchn_alloc_unbound alloc = { .dom = DOMID_SELF, .remote_dom = 2, .port = 77 };
     struct window win = { .from = (uintptr_t)&alloc, .to = (uintptr_t)(&alloc + 1), .fail_write_after = 1 };
@@ -53,7 +55,7 @@ TEST_KINDS(a_result_that_cannot_be_written_leaves_the_port)
     EQ(win.writes, 0);                              /* nothing is written on failure */
 }
 
-TEST_KINDS(the_lowest_free_port_is_next)
+TEST_KINDS("the lowest free port is next", "evt:2/lowest")
 {
     uint32_t port;
 
@@ -72,7 +74,7 @@ TEST_KINDS(the_lowest_free_port_is_next)
     audit_clean();
 }
 
-TEST_KINDS(port_0_is_nobodys)
+TEST_KINDS("port 0 is nobody's", "evt:2/port0 evt:2.1/reserved")
 {
     struct evtchn_bind_vcpu bv = { .port = 0 };
 
@@ -85,7 +87,9 @@ TEST_KINDS(port_0_is_nobodys)
     OK(!evt_pending(1, 0));
 }
 
-TEST_KINDS(ports_are_valid_by_buckets_of_64)
+TEST_KINDS("ports are valid by buckets of 64",
+           "evt:2/valid evt:2/never-shrinks evt:2.1/free evt:2/free-number evt:3.5/1 evt:3.6/1 "
+           "evt:3.9/invalid")
 {
     long rc;
     uint32_t port;
@@ -136,7 +140,8 @@ static void ports_up_to(uint32_t highest, uint32_t last)
     world_down();
 }
 
-static void a_domain_has_as_many_ports_as_it_may(void)
+TEST("a domain has as many ports as it may",
+     "evt:2/max evt:2/max-config evt:2/nospc evt:3.1/2 evt:3.1/3 evt:3.2/2 evt:3.3/6")
 {
     ports_up_to(0, 4095);
     ports_up_to(10, 10);
@@ -144,7 +149,8 @@ static void a_domain_has_as_many_ports_as_it_may(void)
     ports_up_to(UINT32_MAX, 4095);
 }
 
-TEST_KINDS(an_unbound_port_waits_for_one_domain)
+TEST_KINDS("an unbound port waits for one domain",
+           "evt:3.1/1 evt:3.1/3 evt:3.1/4 evt:1/6 evt:2.1/unbound")
 {
     uint32_t port;
     long rc;
@@ -163,7 +169,8 @@ TEST_KINDS(an_unbound_port_waits_for_one_domain)
     EQ(status_of(0, 2, port, &rc).status, EVTCHNSTAT_unbound);
 }
 
-TEST_KINDS(binding_checks_in_order_and_connects_both)
+TEST_KINDS("binding checks in order and connects both",
+           "evt:3.2/1 evt:3.2/3 evt:3.2/4 evt:3.2/6 evt:1/0 evt:2.1/interdomain")
 {
     uint32_t p1, p2;
     long rc;
@@ -189,7 +196,7 @@ TEST_KINDS(binding_checks_in_order_and_connects_both)
     audit_clean();
 }
 
-TEST_KINDS(a_domain_may_bind_to_itself)
+TEST_KINDS("a domain may bind to itself", "evt:3.2/loopback")
 {
     uint32_t a, b;
 
@@ -237,13 +244,15 @@ static void virqs(const struct hv_profile *profile, long stranger)
     world_down();
 }
 
-static void virqs_have_one_port_and_global_ones_one_handler(void)
+TEST("virqs have one port, and global ones one handler",
+     "evt:3.3/1 evt:3.3/2 evt:3.3/3 evt:3.3/4 evt:3.3/5 evt:3.3/7 evt:3.3/kinds evt:1/1 evt:3.5/5 "
+     "evt:2.1/bound")
 {
     virqs(&hv_profile_xen_4_17, 0);
     virqs(&hv_profile_xen_4_23, -EBUSY);
 }
 
-TEST_KINDS(a_stranger_to_a_global_virq_never_hears_of_it)
+TEST_KINDS("a stranger to a global virq never hears of it", "evt:3.3/4")
 {
     uint32_t port;
 
@@ -252,7 +261,7 @@ TEST_KINDS(a_stranger_to_a_global_virq_never_hears_of_it)
     OK(!evt_pending(1, port));
 }
 
-TEST_KINDS(an_ipi_goes_to_its_own_port)
+TEST_KINDS("an ipi goes to its own port", "evt:3.4 evt:1/7 evt:1/2 evt:3.6/4 evt:3.5/4 evt:3.8")
 {
     struct evtchn_bind_ipi ipi = { .vcpu = 1 };
     struct evtchn_bind_pirq pirq = { .pirq = 0 };
@@ -271,7 +280,8 @@ TEST_KINDS(an_ipi_goes_to_its_own_port)
     EQ(op(1, EVTCHNOP_bind_pirq, &pirq), -EINVAL);
 }
 
-TEST_KINDS(closing_one_end_leaves_the_other_waiting)
+TEST_KINDS("closing one end leaves the other waiting",
+           "evt:3.5/3 evt:3.5/6 evt:3.5/clears evt:3.6/5 evt:1/3 evt:5/afterwards")
 {
     uint32_t p1, p2, p3;
     long rc;
@@ -297,7 +307,7 @@ TEST_KINDS(closing_one_end_leaves_the_other_waiting)
     EQ(evt_port(1, EVTCHNOP_close, 40), -EINVAL);
 }
 
-TEST_KINDS(a_closed_peers_pending_bit_stays)
+TEST_KINDS("a closed peer's pending bit stays", "evt:3.5/peer")
 {
     uint32_t p1, p2;
 
@@ -307,7 +317,7 @@ TEST_KINDS(a_closed_peers_pending_bit_stays)
     OK(evt_pending(2, p2));
 }
 
-TEST_KINDS(status_is_for_the_domain_and_its_controller)
+TEST_KINDS("status is for the domain and its controller", "evt:3.7 evt:1/5")
 {
     uint32_t p1, p2;
     long rc;
@@ -325,7 +335,7 @@ TEST_KINDS(status_is_for_the_domain_and_its_controller)
     EQ(status_of(1, 1, 30, &rc).vcpu, 0);
 }
 
-TEST_KINDS(only_some_ports_can_move_to_another_vcpu)
+TEST_KINDS("only some ports can move to another vCPU", "evt:3.8 evt:1/8")
 {
     struct evtchn_bind_vcpu bv = { .vcpu = 1 };
     uint32_t p1, p2, timer, argo, unbound;
@@ -350,7 +360,7 @@ TEST_KINDS(only_some_ports_can_move_to_another_vcpu)
     EQ(op(1, EVTCHNOP_bind_vcpu, &bv), -EINVAL);
 }
 
-TEST_KINDS(a_reset_closes_everything)
+TEST_KINDS("a reset closes everything", "evt:3.10 evt:1/10")
 {
     struct evtchn_reset reset = { .dom = 999 };
     uint32_t p1, p2;
@@ -371,7 +381,7 @@ TEST_KINDS(a_reset_closes_everything)
     audit_clean();
 }
 
-TEST_KINDS(a_reset_that_nobody_began_cannot_be_continued)
+TEST_KINDS("a reset that nobody began cannot be continued", "evt:3.10")
 {
     struct evtchn_reset reset = { .dom = 999 };
     uint32_t p1, p2;
@@ -391,7 +401,7 @@ TEST_KINDS(a_reset_that_nobody_began_cannot_be_continued)
     audit_clean();
 }
 
-TEST_KINDS(fifo_channels_are_not_there)
+TEST_KINDS("FIFO channels are not there", "evt:1/fifo")
 {
     struct evtchn_set_priority prio = { .port = 1 };
     struct evtchn_init_control control = { .vcpu = 0 };
@@ -406,7 +416,7 @@ TEST_KINDS(fifo_channels_are_not_there)
 
 /* ---- Bits ------------------------------------------------------------------------------------- */
 
-TEST_KINDS(a_pending_bit_is_set_once)
+TEST_KINDS("a pending bit is set once", "evt:4/1 evt:4/2 evt:3.6/3 evt:1/4")
 {
     struct shared_info *s = hv_shared_info(w.hv, 1);
     uint32_t p1, p2;
@@ -438,7 +448,8 @@ TEST_KINDS(a_pending_bit_is_set_once)
     EQ(w.upcalls[1], 2);
 }
 
-TEST_KINDS(a_masked_port_becomes_pending_silently)
+TEST_KINDS("a masked port becomes pending silently",
+           "evt:4/2 evt:3.9/unmask evt:1/9 evt:4/unusable")
 {
     struct shared_info *s = hv_shared_info(w.hv, 1);
     uint32_t p1, p2;
@@ -467,7 +478,7 @@ TEST_KINDS(a_masked_port_becomes_pending_silently)
     OK(s->evtchn_mask[0] >> 40 & 1);
 }
 
-TEST_KINDS(high_ports_use_other_words)
+TEST_KINDS("high ports use other words", "evt:4/layout")
 {
     struct shared_info *s = hv_shared_info(w.hv, 1);
     uint32_t port = 0, p2;
@@ -485,7 +496,9 @@ TEST_KINDS(high_ports_use_other_words)
 
 /* ---- Death ------------------------------------------------------------------------------------ */
 
-TEST_KINDS(death_closes_ports_and_tells_the_hardware_domain)
+TEST_KINDS("death closes ports and tells the hardware domain",
+           "evt:5/dying evt:5/order evt:5/peers evt:5/afterwards evt:5/bind evt:5/waiting "
+           "evt:5/dom_exc evt:3.6/5")
 {
     uint32_t p1, p2, exc, handle, waiting;
     long rc;
@@ -514,7 +527,7 @@ TEST_KINDS(death_closes_ports_and_tells_the_hardware_domain)
     audit_clean();
 }
 
-TEST_KINDS(ports_can_be_looked_at_one_after_the_other)
+TEST_KINDS("ports can be looked at one after the other")
 {
     struct hv_port_info p;
     uint32_t p1, p2;
@@ -535,41 +548,3 @@ TEST_KINDS(ports_can_be_looked_at_one_after_the_other)
     EQ(hv_port_next(w.hv, 999, 0, &p), -ESRCH);
     EQ(info(1).nr_ports, 2);
 }
-
-static const struct test_case cases[] = {
-    { "commands are looked at before arguments", commands_are_looked_at_before_arguments, "evt:1/unknown evt:1/copy-in" },
-    { "a result that cannot be written leaves the port", a_result_that_cannot_be_written_leaves_the_port,
-      "evt:1/copy-out" },
-    { "the lowest free port is next", the_lowest_free_port_is_next, "evt:2/lowest" },
-    { "port 0 is nobody's", port_0_is_nobodys, "evt:2/port0 evt:2.1/reserved" },
-    { "ports are valid by buckets of 64", ports_are_valid_by_buckets_of_64,
-      "evt:2/valid evt:2/never-shrinks evt:2.1/free evt:2/free-number evt:3.5/1 evt:3.6/1 evt:3.9/invalid" },
-    { "a domain has as many ports as it may", a_domain_has_as_many_ports_as_it_may,
-      "evt:2/max evt:2/max-config evt:2/nospc evt:3.1/2 evt:3.1/3 evt:3.2/2 evt:3.3/6" },
-    { "an unbound port waits for one domain", an_unbound_port_waits_for_one_domain,
-      "evt:3.1/1 evt:3.1/3 evt:3.1/4 evt:1/6 evt:2.1/unbound" },
-    { "binding checks in order and connects both", binding_checks_in_order_and_connects_both,
-      "evt:3.2/1 evt:3.2/3 evt:3.2/4 evt:3.2/6 evt:1/0 evt:2.1/interdomain" },
-    { "a domain may bind to itself", a_domain_may_bind_to_itself, "evt:3.2/loopback" },
-    { "virqs have one port, and global ones one handler", virqs_have_one_port_and_global_ones_one_handler,
-      "evt:3.3/1 evt:3.3/2 evt:3.3/3 evt:3.3/4 evt:3.3/5 evt:3.3/7 evt:3.3/kinds evt:1/1 evt:3.5/5 evt:2.1/bound" },
-    { "a stranger to a global virq never hears of it", a_stranger_to_a_global_virq_never_hears_of_it, "evt:3.3/4" },
-    { "an ipi goes to its own port", an_ipi_goes_to_its_own_port,
-      "evt:3.4 evt:1/7 evt:1/2 evt:3.6/4 evt:3.5/4 evt:3.8" },
-    { "closing one end leaves the other waiting", closing_one_end_leaves_the_other_waiting,
-      "evt:3.5/3 evt:3.5/6 evt:3.5/clears evt:3.6/5 evt:1/3 evt:5/afterwards" },
-    { "a closed peer's pending bit stays", a_closed_peers_pending_bit_stays, "evt:3.5/peer" },
-    { "status is for the domain and its controller", status_is_for_the_domain_and_its_controller, "evt:3.7 evt:1/5" },
-    { "only some ports can move to another vCPU", only_some_ports_can_move_to_another_vcpu, "evt:3.8 evt:1/8" },
-    { "a reset closes everything", a_reset_closes_everything, "evt:3.10 evt:1/10" },
-    { "a reset that nobody began cannot be continued", a_reset_that_nobody_began_cannot_be_continued, "evt:3.10" },
-    { "FIFO channels are not there", fifo_channels_are_not_there, "evt:1/fifo" },
-    { "a pending bit is set once", a_pending_bit_is_set_once, "evt:4/1 evt:4/2 evt:3.6/3 evt:1/4" },
-    { "a masked port becomes pending silently", a_masked_port_becomes_pending_silently, "evt:4/2 evt:3.9/unmask evt:1/9 evt:4/unusable" },
-    { "high ports use other words", high_ports_use_other_words, "evt:4/layout" },
-    { "death closes ports and tells the hardware domain", death_closes_ports_and_tells_the_hardware_domain,
-      "evt:5/dying evt:5/order evt:5/peers evt:5/afterwards evt:5/bind evt:5/waiting evt:5/dom_exc evt:3.6/5" },
-    { "ports can be looked at one after the other", ports_can_be_looked_at_one_after_the_other, "" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_evtchn = { "evtchn", cases };

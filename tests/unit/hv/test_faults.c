@@ -4,6 +4,8 @@
 
 #include "hv_i.h"
 
+SUITE("faults");
+
 /* A little of everything that allocates. Returns false if something was refused for want of memory. */
 static bool everything(int kind)
 {
@@ -52,7 +54,7 @@ static bool everything(int kind)
     return all;
 }
 
-TEST_KINDS(any_allocation_may_fail)
+TEST_KINDS("any allocation may fail", "ops:1.1/5 evt:2/nomem ent:2-create/nomem ent:2.1/nomem")
 {
     bool all = false;
     long n;
@@ -74,7 +76,7 @@ TEST_KINDS(any_allocation_may_fail)
     OK(n > 10 && all);
 }
 
-TEST_KINDS(a_migration_that_fails_leaves_the_domain_as_it_was)
+TEST_KINDS("a migration that fails leaves the domain as it was")
 {
     bool done = false;
 
@@ -113,7 +115,7 @@ static void create_with_frames(int kind, uint64_t left, int expected)
     audit_clean();
 }
 
-TEST_KINDS(a_domain_is_created_whole_or_not_at_all)
+TEST_KINDS("a domain is created whole or not at all", "life:1/failure")
 {
     create_with_frames(kind, 4, 0);
     EQ(hv_domain_destroy(w.hv, 9), 0);
@@ -121,7 +123,7 @@ TEST_KINDS(a_domain_is_created_whole_or_not_at_all)
         create_with_frames(kind, left, -ENOMEM);
 }
 
-TEST_KINDS(a_page_without_a_place_in_the_physmap_is_given_back)
+TEST_KINDS("a page without a place in the physmap is given back")
 {
     uint64_t before = hv_nr_free_frames(w.hv);
 
@@ -137,12 +139,3 @@ TEST_KINDS(a_page_without_a_place_in_the_physmap_is_given_back)
     w.hv->fail_alloc = -1;
     audit_clean();
 }
-
-static const struct test_case cases[] = {
-    { "any allocation may fail", any_allocation_may_fail, "ops:1.1/5 evt:2/nomem ent:2-create/nomem ent:2.1/nomem" },
-    { "a migration that fails leaves the domain as it was", a_migration_that_fails_leaves_the_domain_as_it_was, "" },
-    { "a domain is created whole or not at all", a_domain_is_created_whole_or_not_at_all, "life:1/failure" },
-    { "a page without a place in the physmap is given back", a_page_without_a_place_in_the_physmap_is_given_back, "" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_faults = { "faults", cases };

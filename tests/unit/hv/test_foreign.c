@@ -4,7 +4,9 @@
 
 #include "hv_i.h"
 
-TEST_KINDS(a_control_domain_maps_anothers_page)
+SUITE("foreign");
+
+TEST_KINDS("a control domain maps another's page")
 {
     uint64_t mfn = 0, again = 0;
     int64_t handle = hv_foreign_map(w.hv, 0, 1, number(1, 3), HV_FOREIGN_WRITE, &mfn);
@@ -27,7 +29,7 @@ TEST_KINDS(a_control_domain_maps_anothers_page)
     EQ(hv_page_out(w.hv, 1, 3), 0);
 }
 
-TEST_KINDS(what_cannot_be_mapped)
+TEST_KINDS("what cannot be mapped")
 {
     uint64_t mfn;
 
@@ -49,7 +51,7 @@ TEST_KINDS(what_cannot_be_mapped)
     audit_clean();
 }
 
-TEST_KINDS(a_page_that_is_out_is_asked_for)
+TEST_KINDS("a page that is out is asked for")
 {
     uint64_t mfn, frame_number = number(1, 3);
 
@@ -60,7 +62,7 @@ TEST_KINDS(a_page_that_is_out_is_asked_for)
     OK(hv_foreign_map(w.hv, 0, 1, frame_number, 0, &mfn) >= 0);
 }
 
-TEST_KINDS(the_hypervisors_frames_are_named_by_number)
+TEST_KINDS("the hypervisor's frames are named by number and outlive their domain")
 {
     uint64_t mfn, table = hv_grant_frame_mfn(w.hv, 1, 0);
 
@@ -75,7 +77,7 @@ TEST_KINDS(the_hypervisors_frames_are_named_by_number)
     EQ(hv_domain_state(w.hv, 1), -ESRCH);
 }
 
-TEST_KINDS(a_dying_mapper_lets_go)
+TEST_KINDS("a dying mapper lets go")
 {
     uint64_t mfn, first;
 
@@ -93,7 +95,7 @@ TEST_KINDS(a_dying_mapper_lets_go)
     EQ(frame(first).owner, -1);
 }
 
-TEST_KINDS(the_audit_counts_them)
+TEST_KINDS("the audit counts them")
 {
     uint64_t mfn;
 
@@ -106,14 +108,3 @@ TEST_KINDS(the_audit_counts_them)
     frame_of(w.hv, mfn)->refs--;
     audit_clean();
 }
-
-static const struct test_case cases[] = {
-    { "a control domain maps another's page", a_control_domain_maps_anothers_page, "" },
-    { "what cannot be mapped", what_cannot_be_mapped, "" },
-    { "a page that is out is asked for", a_page_that_is_out_is_asked_for, "" },
-    { "the hypervisor's frames are named by number and outlive their domain", the_hypervisors_frames_are_named_by_number, "" },
-    { "a dying mapper lets go", a_dying_mapper_lets_go, "" },
-    { "the audit counts them", the_audit_counts_them, "" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_foreign = { "foreign", cases };

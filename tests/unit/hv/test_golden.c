@@ -7,6 +7,8 @@
 
 #include "hv_i.h"
 
+SUITE("golden");
+
 #define HOST GNTMAP_host_map
 
 /* Domain 0: references 8 and 9 are writable, 10 read-only, the table has 512 entries. */
@@ -25,7 +27,7 @@ static long call(unsigned cmd, void *arg, unsigned count)
     return hv_grant_table_op(w.hv, 0, cmd, arg, count);
 }
 
-static void queries(void)
+TEST("queries answer as recorded")
 {
     static const struct {
         domid_t dom;
@@ -55,7 +57,7 @@ static void queries(void)
     world_down();
 }
 
-static void entry_path(void)
+TEST("the entry path answers as recorded")
 {
     uint64_t buffer[64] = { 0 };
     struct window win = { .from = (uintptr_t)buffer, .to = (uintptr_t)(buffer + 64) };
@@ -73,7 +75,7 @@ static void entry_path(void)
     world_down();
 }
 
-static void maps(void)
+TEST("maps answer as recorded")
 {
     static const struct {
         const char *name;
@@ -110,7 +112,7 @@ static void maps(void)
     world_down();
 }
 
-static void copies(void)
+TEST("copies answer as recorded")
 {
     static const struct {
         const char *name;
@@ -149,7 +151,7 @@ static void copies(void)
     world_down();
 }
 
-static void others(void)
+TEST("the other operations answer as recorded")
 {
     struct gnttab_cache_flush cf = { .length = 0 };
 
@@ -166,7 +168,7 @@ static void others(void)
     world_down();
 }
 
-static void versions(void)
+TEST("version changes answer as recorded", "ops:9/2 ops:9/5 ops:9/10")
 {
     static const struct {
         uint32_t ask;
@@ -206,14 +208,3 @@ static void versions(void)
     EQ(map(0, 0, 8, HOST | GNTMAP_readonly, A(1), NULL), 0);
     world_down();
 }
-
-static const struct test_case cases[] = {
-    { "queries answer as recorded", queries, "" },
-    { "the entry path answers as recorded", entry_path, "" },
-    { "maps answer as recorded", maps, "" },
-    { "copies answer as recorded", copies, "" },
-    { "the other operations answer as recorded", others, "" },
-    { "version changes answer as recorded", versions, "ops:9/2 ops:9/5 ops:9/10" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_golden = { "golden", cases };

@@ -4,6 +4,8 @@
 
 #include "hv_i.h"
 
+SUITE("hooks");
+
 #define NR_SEEN 64
 
 /* The hooks have the harness's context, so what they do is kept here; up() clears it. */
@@ -72,7 +74,7 @@ static void unmap_all(const struct gnttab_map_grant_ref *ops, unsigned nr)
             EQ(unmap(2, ops[i].handle, ops[i].host_addr), GNTST_okay);
 }
 
-TEST_KINDS(every_element_and_the_call_are_asked_about)
+TEST_KINDS("every element of a batch and the call itself are asked about")
 {
     struct gnttab_map_grant_ref ops[4];
 
@@ -95,7 +97,7 @@ TEST_KINDS(every_element_and_the_call_are_asked_about)
     unmap_all(ops, 4);
 }
 
-TEST_KINDS(an_element_with_a_status_is_not_executed_and_the_others_are)
+TEST_KINDS("an element that is given a status is not executed, and the others are")
 {
     struct gnttab_map_grant_ref ops[4];
 
@@ -113,7 +115,7 @@ TEST_KINDS(an_element_with_a_status_is_not_executed_and_the_others_are)
     unmap_all(ops, 4);
 }
 
-TEST_KINDS(a_call_that_is_ended_does_nothing)
+TEST_KINDS("a call that is ended before it begins does nothing")
 {
     struct gnttab_map_grant_ref ops[4];
 
@@ -127,7 +129,7 @@ TEST_KINDS(a_call_that_is_ended_does_nothing)
     EQ(h.results[0], -EFAULT);
 }
 
-TEST_KINDS(a_call_that_is_ended_at_an_element_keeps_what_was_done)
+TEST_KINDS("a call that is ended at an element keeps what was done")
 {
     struct gnttab_map_grant_ref ops[4];
 
@@ -141,7 +143,7 @@ TEST_KINDS(a_call_that_is_ended_at_an_element_keeps_what_was_done)
     unmap_all(ops, 2);
 }
 
-TEST_KINDS(an_unmap_can_fail_and_be_repeated)
+TEST_KINDS("an unmap can be made to fail and be repeated")
 {
     uint32_t handle;
 
@@ -158,7 +160,7 @@ TEST_KINDS(an_unmap_can_fail_and_be_repeated)
     EQ(h.told[h.nr_told - 1].ref, 8);
 }
 
-TEST_KINDS(a_page_is_really_paged_out_before_the_element_and_comes_back)
+TEST_KINDS("a page is really paged out before the element, and comes back")
 {
     struct gnttab_map_grant_ref ops[4];
 
@@ -178,7 +180,7 @@ TEST_KINDS(a_page_is_really_paged_out_before_the_element_and_comes_back)
     unmap_all(ops, 4);
 }
 
-TEST_KINDS(a_page_in_use_stays_where_it_is)
+TEST_KINDS("a page that is in use stays where it is")
 {
     uint32_t handle, again;
 
@@ -192,7 +194,7 @@ TEST_KINDS(a_page_in_use_stays_where_it_is)
     EQ(unmap(2, again, A(17)), GNTST_okay);
 }
 
-TEST_KINDS(the_granter_can_be_destroyed_between_two_elements)
+TEST_KINDS("the granter can be destroyed between two elements")
 {
     struct gnttab_map_grant_ref ops[4];
 
@@ -208,7 +210,7 @@ TEST_KINDS(the_granter_can_be_destroyed_between_two_elements)
     EQ(hv_domain_state(w.hv, 1), -ESRCH);
 }
 
-TEST_KINDS(the_granter_can_be_destroyed_while_a_copy_holds_its_page)
+TEST_KINDS("the granter can be destroyed while a copy holds its page")
 {
     struct gnttab_copy ops[2];
 
@@ -226,7 +228,7 @@ TEST_KINDS(the_granter_can_be_destroyed_while_a_copy_holds_its_page)
     EQ(hv_domain_state(w.hv, 1), -ESRCH);
 }
 
-TEST_KINDS(the_caller_itself_is_destroyed_by_whoever_is_told_of_its_crash)
+TEST_KINDS("the caller itself is destroyed by whoever is told of its crash")
 {
     struct gnttab_map_grant_ref ops[4];
 
@@ -240,7 +242,7 @@ TEST_KINDS(the_caller_itself_is_destroyed_by_whoever_is_told_of_its_crash)
     EQ(flags_of(1, 8), GTF_permit_access);
 }
 
-TEST_KINDS(elements_are_told_with_their_status_and_the_call_only_if_it_failed)
+TEST_KINDS("elements are told with their status, and the call only if it failed")
 {
     struct gnttab_map_grant_ref ops[4];
 
@@ -261,7 +263,7 @@ TEST_KINDS(elements_are_told_with_their_status_and_the_call_only_if_it_failed)
     unmap_all(ops, 4);
 }
 
-TEST_KINDS(event_operations_are_told_with_their_argument)
+TEST_KINDS("event operations are told with their argument")
 {
     const struct evtchn_alloc_unbound *arg;
     uint32_t port;
@@ -278,7 +280,7 @@ TEST_KINDS(event_operations_are_told_with_their_argument)
     EQ(h.results[1], -ENOSPC);
 }
 
-TEST_KINDS(operations_with_a_single_structure_have_one_element)
+TEST_KINDS("operations with a single structure have one element")
 {
     struct gnttab_query_size query = { .dom = DOMID_SELF, .nr_frames = 1234 };
 
@@ -309,7 +311,7 @@ static void names(const struct hv_point *point, domid_t peer, uint32_t ref, bool
     EQ(point->writable, writable);
 }
 
-TEST_KINDS(a_point_names_whose_reference_it_is_and_whether_for_writing)
+TEST_KINDS("a point names whose reference it is, and whether it is for writing")
 {
     struct gnttab_map_grant_ref read_only = { .flags = GNTMAP_host_map | GNTMAP_readonly, .ref = 9, .dom = 1 };
     struct gnttab_copy from = { .flags = GNTCOPY_source_gref, .source = { .u.ref = 9, .domid = 1 }, .dest.domid = DOMID_SELF };
@@ -338,7 +340,7 @@ TEST_KINDS(a_point_names_whose_reference_it_is_and_whether_for_writing)
 }
 
 /* Every operation that has elements ends at the one that is refused with an errno, as at a fault of the guest's memory. */
-TEST_KINDS(every_operation_can_be_ended_at_its_element)
+TEST_KINDS("every operation can be ended at its element")
 {
     static const unsigned cmds[] = { GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, GNTTABOP_setup_table, GNTTABOP_transfer, GNTTABOP_copy,
                                      GNTTABOP_query_size, GNTTABOP_unmap_and_replace, GNTTABOP_get_status_frames, GNTTABOP_swap_grant_ref };
@@ -356,7 +358,7 @@ TEST_KINDS(every_operation_can_be_ended_at_its_element)
     EQ(hv_nr_free_frames(w.hv), free_frames);
 }
 
-TEST_KINDS(a_verdict_that_means_nothing_here_changes_nothing)
+TEST_KINDS("a verdict that means nothing here changes nothing")
 {
     struct gnttab_map_grant_ref ops[4];
 
@@ -377,7 +379,7 @@ TEST_KINDS(a_verdict_that_means_nothing_here_changes_nothing)
 }
 
 /* A copy between two own pages names no reference, an entry may grant nothing, or what is not the granter's. */
-TEST_KINDS(where_nothing_is_granted_nothing_is_paged_out)
+TEST_KINDS("where nothing is granted nothing is paged out")
 {
     struct gnttab_map_grant_ref op = { .host_addr = A(16), .flags = GNTMAP_host_map, .dom = 1 };
     static const uint32_t refs[] = { 100 /* empty */, 101 /* of another's page */, 1u << 30 /* beyond the table */ };
@@ -399,7 +401,7 @@ TEST_KINDS(where_nothing_is_granted_nothing_is_paged_out)
         EQ(info(d).paged_pages, 0);
 }
 
-TEST_KINDS(a_domain_can_be_destroyed_as_a_call_begins)
+TEST_KINDS("a domain can be destroyed as a call begins")
 {
     struct gnttab_map_grant_ref ops[4];
     uint32_t port;
@@ -416,7 +418,7 @@ TEST_KINDS(a_domain_can_be_destroyed_as_a_call_begins)
     EQ(info(2).nr_ports, 0);
 }
 
-TEST_KINDS(without_hooks_nothing_is_asked_or_told)
+TEST_KINDS("without hooks nothing is asked or told")
 {
     struct gnttab_map_grant_ref ops[4];
 
@@ -427,32 +429,3 @@ TEST_KINDS(without_hooks_nothing_is_asked_or_told)
     EQ(h.nr_asked + h.nr_told, 0);
     unmap_all(ops, 4);
 }
-
-static const struct test_case cases[] = {
-    { "every element of a batch and the call itself are asked about", every_element_and_the_call_are_asked_about, "" },
-    { "an element that is given a status is not executed, and the others are",
-      an_element_with_a_status_is_not_executed_and_the_others_are, "" },
-    { "a call that is ended before it begins does nothing", a_call_that_is_ended_does_nothing, "" },
-    { "a call that is ended at an element keeps what was done", a_call_that_is_ended_at_an_element_keeps_what_was_done, "" },
-    { "an unmap can be made to fail and be repeated", an_unmap_can_fail_and_be_repeated, "" },
-    { "a page is really paged out before the element, and comes back",
-      a_page_is_really_paged_out_before_the_element_and_comes_back, "" },
-    { "a page that is in use stays where it is", a_page_in_use_stays_where_it_is, "" },
-    { "the granter can be destroyed between two elements", the_granter_can_be_destroyed_between_two_elements, "" },
-    { "the granter can be destroyed while a copy holds its page",
-      the_granter_can_be_destroyed_while_a_copy_holds_its_page, "" },
-    { "the caller itself is destroyed by whoever is told of its crash",
-      the_caller_itself_is_destroyed_by_whoever_is_told_of_its_crash, "" },
-    { "elements are told with their status, and the call only if it failed",
-      elements_are_told_with_their_status_and_the_call_only_if_it_failed, "" },
-    { "event operations are told with their argument", event_operations_are_told_with_their_argument, "" },
-    { "operations with a single structure have one element", operations_with_a_single_structure_have_one_element, "" },
-    { "a point names whose reference it is, and whether it is for writing", a_point_names_whose_reference_it_is_and_whether_for_writing, "" },
-    { "every operation can be ended at its element", every_operation_can_be_ended_at_its_element, "" },
-    { "a verdict that means nothing here changes nothing", a_verdict_that_means_nothing_here_changes_nothing, "" },
-    { "where nothing is granted nothing is paged out", where_nothing_is_granted_nothing_is_paged_out, "" },
-    { "a domain can be destroyed as a call begins", a_domain_can_be_destroyed_as_a_call_begins, "" },
-    { "without hooks nothing is asked or told", without_hooks_nothing_is_asked_or_told, "" },
-    { 0 },
-};
-const struct test_suite suite_hooks = { "hooks", cases };

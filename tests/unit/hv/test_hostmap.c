@@ -4,6 +4,8 @@
 
 #include "hv_i.h"
 
+SUITE("hostmap");
+
 #define NR_KEYS 1024u
 
 struct known {
@@ -93,7 +95,7 @@ static void replace_one(struct domain *d, struct known *to, struct known *from)
     from->mapped = false;
 }
 
-TEST_PV(any_pattern_of_addresses_is_kept_apart)
+TEST_PV("any pattern of addresses is kept apart")
 {
     static struct known known[NR_KEYS];
     struct domain *d = domain_lookup(w.hv, 2);
@@ -116,9 +118,3 @@ TEST_PV(any_pattern_of_addresses_is_kept_apart)
             EQ(hostmap_unmap(d, known[i].addr, known[i].flags, known[i].mfn, 0), 0);
     EQ(d->hostmap.used, 0);
 }
-
-static const struct test_case cases[] = {
-    { "any pattern of addresses is kept apart", any_pattern_of_addresses_is_kept_apart, "" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_hostmap = { "hostmap", cases };

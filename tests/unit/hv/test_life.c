@@ -4,10 +4,13 @@
 
 #include "hv_i.h"
 
+SUITE("life");
+
 #define HOST GNTMAP_host_map
 #define RO GNTMAP_readonly
 
-TEST_VERSIONS(a_dying_grantee_leaves_no_trace_in_entries)
+TEST_VERSIONS("a dying grantee leaves no trace in entries",
+              "life:4/1 life:4/3 life:4/4 life:4/5 life:4/cleared life:4/pv ent:5.1/set-iff")
 {
     uint32_t handle;
 
@@ -52,7 +55,7 @@ static void look_at_upcall(void *ctx, domid_t dom)
     }
 }
 
-TEST_KINDS(mappings_go_before_anybody_hears_of_it)
+TEST_KINDS("mappings go before anybody hears of it", "life:4/order life:4/before-ports")
 {
     seen = (struct order){ .called = false };
     EQ(evt_virq(0, VIRQ_DOM_EXC, 0, NULL), 0);
@@ -64,7 +67,7 @@ TEST_KINDS(mappings_go_before_anybody_hears_of_it)
     EQ(seen.flags_at_upcall, GTF_permit_access);
 }
 
-TEST_KINDS(nobody_is_told_on_a_data_port)
+TEST_KINDS("nobody is told on a data port", "life:4/no-event evt:5/order")
 {
     uint32_t p1, p2;
 
@@ -77,7 +80,9 @@ TEST_KINDS(nobody_is_told_on_a_data_port)
     EQ(evt_state(1, p1), EVTCHNSTAT_unbound);
 }
 
-TEST_VERSIONS(a_dead_granters_mappings_work_on)
+TEST_VERSIONS("a dead granter's mappings work on",
+              "life:5/torn-down life:5/zombie life:5/gone life:5/pages life:5/kept life:5/domid "
+              "life:5/unmap ops:12/map ops:12/unmap ops:12/copy-first ops:12/copy-pinned ops:6.2/7")
 {
     uint64_t mfn = mfn_of(1, 3), other = mfn_of(1, 4);
     uint32_t handle, more;
@@ -121,7 +126,7 @@ TEST_VERSIONS(a_dead_granters_mappings_work_on)
     audit_clean();
 }
 
-TEST_PV(a_granter_is_kept_by_its_hypervisor_frames_too)
+TEST_PV("a granter is kept by its hypervisor frames too", "life:5/kept")
 {
     uint32_t handle;
 
@@ -151,7 +156,7 @@ TEST_PV(a_granter_is_kept_by_its_hypervisor_frames_too)
     audit_clean();
 }
 
-TEST_KINDS(two_that_map_each_other_can_die_in_any_order)
+TEST_KINDS("two that map each other can die in any order", "life:4/2")
 {
     for (int order = 0; order < 2; order++) {
         uint64_t before = hv_nr_free_frames(w.hv);
@@ -174,7 +179,7 @@ TEST_KINDS(two_that_map_each_other_can_die_in_any_order)
     }
 }
 
-TEST_KINDS(a_batch_may_end_its_granters_life)
+TEST_KINDS("a batch may end its granter's life", "life:5/gone")
 {
     struct gnttab_unmap_grant_ref ops[4];
 
@@ -191,7 +196,7 @@ TEST_KINDS(a_batch_may_end_its_granters_life)
     audit_clean();
 }
 
-TEST_KINDS(a_machine_can_end_with_everything_in_use)
+TEST_KINDS("a machine can end with everything in use")
 {
     uint32_t port;
 
@@ -206,7 +211,7 @@ TEST_KINDS(a_machine_can_end_with_everything_in_use)
     hv_frame_get(w.hv, mfn_of(1, 3));
 }
 
-TEST_VERSIONS(a_soft_reset_closes_ports_and_nothing_else)
+TEST_VERSIONS("a soft reset closes ports and nothing else", "life:5.1")
 {
     uint32_t p1, p2, handle, own;
 
@@ -229,7 +234,7 @@ TEST_VERSIONS(a_soft_reset_closes_ports_and_nothing_else)
     audit_clean();
 }
 
-TEST_VERSIONS(a_migrated_domain_starts_anew_with_its_memory)
+TEST_VERSIONS("a migrated domain starts anew with its memory")
 {
     uint64_t old = mfn_of(1, 3), unshared = mfn_of(1, 4), own_gfn = 20, mfn;
     uint32_t theirs, p1, p2;
@@ -273,7 +278,7 @@ TEST_VERSIONS(a_migrated_domain_starts_anew_with_its_memory)
     audit_clean();
 }
 
-TEST_KINDS(a_domain_that_finds_no_room_to_migrate_goes_on)
+TEST_KINDS("a domain that finds no room to migrate goes on")
 {
     uint64_t mfn;
 
@@ -293,7 +298,7 @@ TEST_KINDS(a_domain_that_finds_no_room_to_migrate_goes_on)
     audit_clean();
 }
 
-TEST_KINDS(a_domain_that_maps_its_own_page_has_it_after_a_migration)
+TEST_KINDS("a domain that maps its own page has it after a migration")
 {
     uint64_t mfn = mfn_of(1, 3);
 
@@ -330,7 +335,7 @@ static int table_of(domid_t dom, unsigned nr_frames)
 }
 
 /* The limits of a living domain, as a toolstack lowers them to see what a domain does that finds no room. */
-TEST_KINDS(limits_can_be_changed_and_hold_from_then_on)
+TEST_KINDS("limits can be changed, and hold from then on")
 {
     uint32_t handles[256];
     struct hv_domain_info was = info(1);
@@ -370,24 +375,3 @@ TEST_KINDS(limits_can_be_changed_and_hold_from_then_on)
     EQ(hv_domain_destroy(w.hv, 1), 0);             /* kept by the mappings, but not to be changed any more */
     EQ(hv_domain_set_limits(w.hv, 1, 32, -1), -ESRCH);
 }
-
-static const struct test_case cases[] = {
-    { "limits can be changed, and hold from then on", limits_can_be_changed_and_hold_from_then_on, "" },
-    { "a dying grantee leaves no trace in entries", a_dying_grantee_leaves_no_trace_in_entries,
-      "life:4/1 life:4/3 life:4/4 life:4/5 life:4/cleared life:4/pv ent:5.1/set-iff" },
-    { "mappings go before anybody hears of it", mappings_go_before_anybody_hears_of_it, "life:4/order life:4/before-ports" },
-    { "nobody is told on a data port", nobody_is_told_on_a_data_port, "life:4/no-event evt:5/order" },
-    { "a dead granter's mappings work on", a_dead_granters_mappings_work_on,
-      "life:5/torn-down life:5/zombie life:5/gone life:5/pages life:5/kept life:5/domid life:5/unmap ops:12/map "
-      "ops:12/unmap ops:12/copy-first ops:12/copy-pinned ops:6.2/7" },
-    { "a granter is kept by its hypervisor frames too", a_granter_is_kept_by_its_hypervisor_frames_too, "life:5/kept" },
-    { "two that map each other can die in any order", two_that_map_each_other_can_die_in_any_order, "life:4/2" },
-    { "a batch may end its granter's life", a_batch_may_end_its_granters_life, "life:5/gone" },
-    { "a machine can end with everything in use", a_machine_can_end_with_everything_in_use, "" },
-    { "a soft reset closes ports and nothing else", a_soft_reset_closes_ports_and_nothing_else, "life:5.1" },
-    { "a migrated domain starts anew with its memory", a_migrated_domain_starts_anew_with_its_memory, "" },
-    { "a domain that finds no room to migrate goes on", a_domain_that_finds_no_room_to_migrate_goes_on, "" },
-    { "a domain that maps its own page has it after a migration", a_domain_that_maps_its_own_page_has_it_after_a_migration, "" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_life = { "life", cases };

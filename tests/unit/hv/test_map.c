@@ -4,6 +4,8 @@
 
 #include "hv_i.h"
 
+SUITE("map");
+
 /* The number that the next successful mapping gets: tells whether a failed one used up a position. */
 static uint32_t next_handle(domid_t ld)
 {
@@ -15,7 +17,9 @@ static uint32_t next_handle(domid_t ld)
     return handle;
 }
 
-TEST_VERSIONS(checks_come_in_xens_order)
+TEST_VERSIONS("checks come in Xen's order",
+              "ops:1.1/1 ops:1.1/2 ops:1.1/3 ops:1.1/6 ops:1.1/order ops:0.5/map "
+              "life:2.3/fail-late life:2.3/fail-early")
 {
     uint32_t past = version == 1 ? 512 : 256;
 
@@ -39,7 +43,7 @@ TEST_VERSIONS(checks_come_in_xens_order)
     EQ(next_handle(2), 5);
 }
 
-TEST_KINDS(without_a_handle_left_there_is_no_space)
+TEST_KINDS("without a handle left there is no space", "ops:1.1/5 ent:2-create/maptrack0")
 {
     struct hv_domain_config config;
 
@@ -51,7 +55,9 @@ TEST_KINDS(without_a_handle_left_there_is_no_space)
     EQ(refused(5, 1, 99999, HOST, A(1)), GNTST_no_space);               /* and this after */
 }
 
-TEST_VERSIONS(an_entry_must_permit_access_to_the_caller)
+TEST_VERSIONS("an entry must permit access to the caller",
+              "ops:1.1/8 ops:1.2/v1-1 ops:1.2/v1-2 ops:1.2/v2-1 ops:1.2/v2-2 ops:1.7/v1-subpage "
+              "ops:1.7/v2-forms ops:1.7/cache ent:1.5/ignored ent:1.5/types ent:5.1/set-first")
 {
     static const struct {
         const char *what;
@@ -111,7 +117,8 @@ static void flip_unused_bit(void *ctx)
     }
 }
 
-TEST_KINDS(the_fifth_failed_exchange_is_an_error)
+TEST_KINDS("the fifth failed exchange is an error",
+           "ops:1.2/v1-3 ops:1.2/v1-attempts ent:5/taking-v1 ent:5/unstable-v1 ent:5/bound")
 {
     struct flipper f = { .left = 4, .ref = 8 };
     uint32_t handle;
@@ -150,7 +157,8 @@ static void change_entry(void *ctx)
     }
 }
 
-TEST_VERSIONS(an_entry_that_changes_during_the_look_is_looked_at_again)
+TEST_VERSIONS("an entry that changes during the look is looked at again",
+              "ops:1.2/v2-3 ops:1.2/v2-4 ent:5/taking-v2 ent:5/unstable-v2")
 {
     static const struct {
         uint16_t flags;
@@ -174,7 +182,8 @@ TEST_VERSIONS(an_entry_that_changes_during_the_look_is_looked_at_again)
     }
 }
 
-TEST_VERSIONS(an_upgrade_to_writing_minds_only_the_readonly_flag)
+TEST_VERSIONS("an upgrade to writing minds only the readonly flag",
+              "ops:1.2/v2-5 ent:5-while/readonly ent:5.1/last-write")
 {
     struct change c = { .flags = GTF_permit_access | GTF_readonly, .domid = 2 };
     uint32_t read, write;
@@ -211,7 +220,8 @@ TEST_VERSIONS(an_upgrade_to_writing_minds_only_the_readonly_flag)
 
 /* ---- What a pin means ------------------------------------------------------------------------- */
 
-TEST_VERSIONS(while_pinned_the_frame_of_the_first_pin_counts)
+TEST_VERSIONS("while pinned the frame of the first pin counts",
+              "ops:1.1/7 ops:1.1/10 ops:1.7/no-look ops:1.7/other-domain ent:5-while/changes")
 {
     uint64_t mfn = mfn_of(1, 3);
     struct gnttab_map_grant_ref op;
@@ -248,7 +258,8 @@ TEST_VERSIONS(while_pinned_the_frame_of_the_first_pin_counts)
     audit_hostile_clean();
 }
 
-TEST_VERSIONS(an_entry_that_is_not_the_guests_any_more_cannot_be_pinned_anew)
+TEST_VERSIONS("an entry that is not the guest's any more cannot be pinned anew",
+              "ent:5/dropping-v1 ent:5/dropping-v2")
 {
     uint32_t handle;
 
@@ -263,7 +274,7 @@ TEST_VERSIONS(an_entry_that_is_not_the_guests_any_more_cannot_be_pinned_anew)
     EQ(flags_of(1, 8), 0);
 }
 
-TEST_KINDS(one_kind_of_mapping_can_be_there_128_times)
+TEST_KINDS("one kind of mapping can be there 128 times", "ops:1.7/128 ent:2/kinds-limit")
 {
     static const uint32_t kinds[] = { HOST, HOST | RO, DEV, DEV | RO };
     uint32_t handles[4][128];
@@ -287,7 +298,7 @@ TEST_KINDS(one_kind_of_mapping_can_be_there_128_times)
     EQ(map(2, 1, 8, HOST | RO, A(3), NULL), GNTST_okay);
 }
 
-TEST_KINDS(both_parts_need_room_in_both_counters)
+TEST_KINDS("both parts need room in both counters")
 {
     if (kind == HVM)
         return;
@@ -300,7 +311,9 @@ TEST_KINDS(both_parts_need_room_in_both_counters)
 
 /* ---- References ------------------------------------------------------------------------------- */
 
-TEST_KINDS(each_part_takes_its_references)
+TEST_KINDS("each part takes its references",
+           "ops:1.1/18 ops:1.5/host-ro ops:1.5/host-rw ops:1.5/dev-ro ops:1.5/dev-rw ops:1.5/both "
+           "life:3/page-ref life:3/type life:3/owner life:3/tot-pages life:3/pin")
 {
     static const struct {
         uint32_t flags;
@@ -339,7 +352,8 @@ TEST_KINDS(each_part_takes_its_references)
     }
 }
 
-TEST_PV(a_refused_host_mapping_undoes_everything)
+TEST_PV("a refused host mapping undoes everything",
+        "ops:1.1/16 ops:1.4/pv ops:1.6/undo ops:1.6/reduce")
 {
     uint64_t mfn = mfn_of(1, 3);
 
@@ -359,7 +373,7 @@ TEST_PV(a_refused_host_mapping_undoes_everything)
     audit_clean();
 }
 
-TEST_KINDS(a_readonly_failure_does_not_clear_writing)
+TEST_KINDS("a read-only failure does not clear writing", "ops:1.6/readonly")
 {
     uint32_t handle;
 
@@ -375,7 +389,8 @@ TEST_KINDS(a_readonly_failure_does_not_clear_writing)
 }
 
 /* A guest may set the bits itself: a read-only use takes away only what it put there. */
-TEST_VERSIONS(a_readonly_use_leaves_the_guests_own_writing_bit)
+TEST_VERSIONS("a read-only use leaves the guest's own writing bit",
+              "ent:5-while/sets-bits life:3/writing")
 {
     uint32_t handle;
 
@@ -392,7 +407,7 @@ TEST_VERSIONS(a_readonly_use_leaves_the_guests_own_writing_bit)
     EQ(flags_of(1, 8), GTF_permit_access);
 }
 
-TEST_VERSIONS(bits_that_the_guest_clears_are_not_put_back)
+TEST_VERSIONS("bits that the guest clears are not put back", "ent:5-while/clears-bits")
 {
     uint32_t handle, other;
 
@@ -411,7 +426,7 @@ TEST_VERSIONS(bits_that_the_guest_clears_are_not_put_back)
 
 /* ---- White box: what no sequence of calls reaches --------------------------------------------- */
 
-TEST_KINDS(a_frame_that_is_not_the_granters_is_never_mapped)
+TEST_KINDS("a frame that is not the granter's is never mapped", "ops:1.1/12 ops:1.1/14")
 {
     uint64_t mfn = mfn_of(1, 3);
     uint32_t handle;
@@ -434,7 +449,7 @@ TEST_KINDS(a_frame_that_is_not_the_granters_is_never_mapped)
     EQ(unmap(2, handle, A(1)), GNTST_okay);
 }
 
-TEST_KINDS(a_fault_on_writing_leaves_the_mapping)
+TEST_KINDS("a fault on writing leaves the mapping", "ops:0.4/fault")
 {
     struct gnttab_map_grant_ref ops[2] = {
         { .host_addr = A(1), .flags = HOST, .ref = 8, .dom = 1, .status = 77 },
@@ -453,7 +468,7 @@ TEST_KINDS(a_fault_on_writing_leaves_the_mapping)
     audit_clean();
 }
 
-TEST_HVM(a_domain_crashes_once)
+TEST_HVM("a domain crashes once")
 {
     struct gnttab_map_grant_ref ops[3];
 
@@ -500,7 +515,7 @@ static void fill_mixed(struct gnttab_map_grant_ref *ops, unsigned n, unsigned ve
     }
 }
 
-TEST_VERSIONS(a_long_batch_answers_as_single_calls_do)
+TEST_VERSIONS("a long batch answers as single calls do")
 {
     enum { N = 150 };
     struct gnttab_map_grant_ref alone[N], together[N];
@@ -523,42 +538,3 @@ TEST_VERSIONS(a_long_batch_answers_as_single_calls_do)
     EQ(info(2).maptrack_in_use, good);
     audit_clean();
 }
-
-static const struct test_case cases[] = {
-    { "checks come in Xen's order", checks_come_in_xens_order,
-      "ops:1.1/1 ops:1.1/2 ops:1.1/3 ops:1.1/6 ops:1.1/order ops:0.5/map life:2.3/fail-late life:2.3/fail-early" },
-    { "without a handle left there is no space", without_a_handle_left_there_is_no_space,
-      "ops:1.1/5 ent:2-create/maptrack0" },
-    { "an entry must permit access to the caller", an_entry_must_permit_access_to_the_caller,
-      "ops:1.1/8 ops:1.2/v1-1 ops:1.2/v1-2 ops:1.2/v2-1 ops:1.2/v2-2 ops:1.7/v1-subpage ops:1.7/v2-forms "
-      "ops:1.7/cache ent:1.5/ignored ent:1.5/types ent:5.1/set-first" },
-    { "the fifth failed exchange is an error", the_fifth_failed_exchange_is_an_error,
-      "ops:1.2/v1-3 ops:1.2/v1-attempts ent:5/taking-v1 ent:5/unstable-v1 ent:5/bound" },
-    { "an entry that changes during the look is looked at again", an_entry_that_changes_during_the_look_is_looked_at_again,
-      "ops:1.2/v2-3 ops:1.2/v2-4 ent:5/taking-v2 ent:5/unstable-v2" },
-    { "an upgrade to writing minds only the readonly flag", an_upgrade_to_writing_minds_only_the_readonly_flag,
-      "ops:1.2/v2-5 ent:5-while/readonly ent:5.1/last-write" },
-    { "while pinned the frame of the first pin counts", while_pinned_the_frame_of_the_first_pin_counts,
-      "ops:1.1/7 ops:1.1/10 ops:1.7/no-look ops:1.7/other-domain ent:5-while/changes" },
-    { "an entry that is not the guest's any more cannot be pinned anew",
-      an_entry_that_is_not_the_guests_any_more_cannot_be_pinned_anew, "ent:5/dropping-v1 ent:5/dropping-v2" },
-    { "one kind of mapping can be there 128 times", one_kind_of_mapping_can_be_there_128_times,
-      "ops:1.7/128 ent:2/kinds-limit" },
-    { "both parts need room in both counters", both_parts_need_room_in_both_counters, "" },
-    { "each part takes its references", each_part_takes_its_references,
-      "ops:1.1/18 ops:1.5/host-ro ops:1.5/host-rw ops:1.5/dev-ro ops:1.5/dev-rw ops:1.5/both life:3/page-ref "
-      "life:3/type life:3/owner life:3/tot-pages life:3/pin" },
-    { "a refused host mapping undoes everything", a_refused_host_mapping_undoes_everything,
-      "ops:1.1/16 ops:1.4/pv ops:1.6/undo ops:1.6/reduce" },
-    { "a read-only failure does not clear writing", a_readonly_failure_does_not_clear_writing, "ops:1.6/readonly" },
-    { "a read-only use leaves the guest's own writing bit", a_readonly_use_leaves_the_guests_own_writing_bit,
-      "ent:5-while/sets-bits life:3/writing" },
-    { "bits that the guest clears are not put back", bits_that_the_guest_clears_are_not_put_back, "ent:5-while/clears-bits" },
-    { "a frame that is not the granter's is never mapped", a_frame_that_is_not_the_granters_is_never_mapped,
-      "ops:1.1/12 ops:1.1/14" },
-    { "a fault on writing leaves the mapping", a_fault_on_writing_leaves_the_mapping, "ops:0.4/fault" },
-    { "a domain crashes once", a_domain_crashes_once, "" },
-    { "a long batch answers as single calls do", a_long_batch_answers_as_single_calls_do, "" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_map = { "map", cases };

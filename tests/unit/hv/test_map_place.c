@@ -4,9 +4,13 @@
 
 #include "hv_i.h"
 
+SUITE("map-place");
+
 /* ---- What frames can be mapped ---------------------------------------------------------------- */
 
-TEST_HVM(an_auto_translated_granter_names_gfns)
+TEST_HVM("an auto-translated granter names gfns",
+         "ops:1.1/9 ops:1.3/ram ops:1.3/paged ops:1.3/hole ops:1.3/grant page:1/map "
+         "page:1/released")
 {
     static const struct {
         const char *what;
@@ -34,7 +38,7 @@ TEST_HVM(an_auto_translated_granter_names_gfns)
         }
 }
 
-TEST_PV(a_pv_granter_names_frames_that_it_owns)
+TEST_PV("a PV granter names frames that it owns", "ops:1.3/pv")
 {
     const struct {
         const char *what;
@@ -68,7 +72,8 @@ TEST_PV(a_pv_granter_names_frames_that_it_owns)
 
 /* ---- Where an auto-translated caller puts it -------------------------------------------------- */
 
-TEST_HVM(a_mapping_replaces_what_is_at_its_gfn)
+TEST_HVM("a mapping replaces what is at its gfn",
+         "ops:1.4/b ops:1.4/e ops:1.4/f ops:1.4/i ops:2.2/hvm life:3/physmap")
 {
     uint64_t old = mfn_of(2, 6), paged = mfn_of(2, 7), out;
     uint32_t handle;
@@ -99,7 +104,7 @@ TEST_HVM(a_mapping_replaces_what_is_at_its_gfn)
     audit_clean();
 }
 
-TEST_HVM(mapping_an_own_page_takes_it_from_where_it_was)
+TEST_HVM("mapping an own page takes it from where it was", "ops:1.4/h life:3/m2p")
 {
     uint64_t mfn = mfn_of(1, 3), out;
     uint32_t handle;
@@ -122,7 +127,7 @@ TEST_HVM(mapping_an_own_page_takes_it_from_where_it_was)
     audit_clean();
 }
 
-TEST_HVM(a_grant_on_top_of_a_grant_crashes_the_caller)
+TEST_HVM("a grant on top of a grant crashes the caller", "ops:1.4/c life:3-grantee/overwrite")
 {
     struct gnttab_map_grant_ref op = { .dom = 1, .ref = 8, .flags = HOST };
     uint64_t mfn = mfn_of(1, 3);
@@ -141,7 +146,7 @@ TEST_HVM(a_grant_on_top_of_a_grant_crashes_the_caller)
     EQ(frame(mfn).refs, 1);
 }
 
-TEST_HVM(flags_beyond_readonly_are_refused)
+TEST_HVM("flags beyond read-only are refused", "ops:1.4/a")
 {
     grant(1, 8, 2, 3, 0);
     EQ(refused(2, 1, 8, HOST | 0x10000, A(1)), GNTST_general_error);
@@ -149,7 +154,7 @@ TEST_HVM(flags_beyond_readonly_are_refused)
     EQ(flags_of(1, 8), GTF_permit_access);
 }
 
-TEST_HVM(a_gfn_that_cannot_exist_is_refused)
+TEST_HVM("a gfn that cannot exist is refused", "ops:1.4/i")
 {
     grant(1, 8, 2, 3, 0);
     EQ(refused(2, 1, 8, HOST, UINT64_MAX), GNTST_general_error);
@@ -189,7 +194,7 @@ static int space_unmap(void *ctx, uint64_t addr, uint32_t flags, uint64_t mfn, u
     return s->rc;
 }
 
-TEST_PV(a_pv_domains_own_address_space_is_asked)
+TEST_PV("a PV domain's own address space is asked", "ops:1.4/pv life:4/pv")
 {
     static const struct hv_pv_ops ops = { .map = space_map, .unmap = space_unmap };
     struct space s = { .rc = -1 };
@@ -222,19 +227,3 @@ TEST_PV(a_pv_domains_own_address_space_is_asked)
     EQ(s.unmaps, 2);
     EQ(flags_of(1, 8), GTF_permit_access);
 }
-
-static const struct test_case cases[] = {
-    { "an auto-translated granter names gfns", an_auto_translated_granter_names_gfns,
-      "ops:1.1/9 ops:1.3/ram ops:1.3/paged ops:1.3/hole ops:1.3/grant page:1/map page:1/released" },
-    { "a PV granter names frames that it owns", a_pv_granter_names_frames_that_it_owns, "ops:1.3/pv" },
-    { "a mapping replaces what is at its gfn", a_mapping_replaces_what_is_at_its_gfn,
-      "ops:1.4/b ops:1.4/e ops:1.4/f ops:1.4/i ops:2.2/hvm life:3/physmap" },
-    { "mapping an own page takes it from where it was", mapping_an_own_page_takes_it_from_where_it_was, "ops:1.4/h life:3/m2p" },
-    { "a grant on top of a grant crashes the caller", a_grant_on_top_of_a_grant_crashes_the_caller,
-      "ops:1.4/c life:3-grantee/overwrite" },
-    { "flags beyond read-only are refused", flags_beyond_readonly_are_refused, "ops:1.4/a" },
-    { "a gfn that cannot exist is refused", a_gfn_that_cannot_exist_is_refused, "ops:1.4/i" },
-    { "a PV domain's own address space is asked", a_pv_domains_own_address_space_is_asked, "ops:1.4/pv life:4/pv" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_map_place = { "map-place", cases };

@@ -4,9 +4,11 @@
 
 #include "hv_i.h"
 
+SUITE("memory");
+
 #define HOST GNTMAP_host_map
 
-static void a_machine_needs_memory(void)
+TEST("a machine needs memory")
 {
     struct hv_config config = { .nr_frames = 16 };
     struct hv *hv = NULL;
@@ -41,7 +43,7 @@ static int room_for(void *ctx, uint64_t nr_frames)
     return nr_frames <= *room ? 0 : -ENOSPC;
 }
 
-static void memory_that_has_no_room_is_memory_that_is_not_there(void)
+TEST("memory that has no room is memory that is not there")
 {
     void *memory = aligned_alloc(4096, 64 * 4096);
     uint64_t room = 0, first, more;
@@ -74,7 +76,7 @@ static void memory_that_has_no_room_is_memory_that_is_not_there(void)
     free(memory);
 }
 
-TEST_KINDS(domain_numbers_are_those_that_can_be)
+TEST_KINDS("domain numbers are those that can be", "life:5/domid")
 {
     struct hv_domain_info none;
 
@@ -104,7 +106,7 @@ TEST_KINDS(domain_numbers_are_those_that_can_be)
     EQ(frame(0).owner, -2);
 }
 
-TEST_KINDS(a_page_limit_bounds_a_domain)
+TEST_KINDS("a page limit bounds a domain")
 {
     struct hv_domain_config config;
     uint64_t mfn;
@@ -130,7 +132,7 @@ TEST_KINDS(a_page_limit_bounds_a_domain)
     audit_clean();
 }
 
-static void lowest_frames_come_first_and_runs_are_consecutive(void)
+TEST("lowest frames come first and runs are consecutive")
 {
     uint64_t mfn, run, first;
 
@@ -171,7 +173,7 @@ static void lowest_frames_come_first_and_runs_are_consecutive(void)
 }
 
 /* More frames than one summary word covers: 64 * 64. */
-static void a_large_machine_finds_its_frames_too(void)
+TEST("a large machine finds its frames too")
 {
     uint64_t mfn, run;
 
@@ -192,7 +194,7 @@ static void a_large_machine_finds_its_frames_too(void)
     world_down();
 }
 
-TEST_KINDS(a_page_comes_zeroed_however_it_was_left)
+TEST_KINDS("a page comes zeroed however it was left")
 {
     uint64_t mfn, again;
     int64_t gfn = hv_page_alloc(w.hv, 1, &mfn);
@@ -207,7 +209,8 @@ TEST_KINDS(a_page_comes_zeroed_however_it_was_left)
         EQ(((uint8_t *)hv_frame(w.hv, mfn))[i], 0);
 }
 
-TEST_KINDS(a_page_can_be_given_up)
+TEST_KINDS("a page can be given up",
+           "life:3-granter/remove life:3-granter/replace life:3-grantee/remove")
 {
     uint64_t mfn = mfn_of(1, 3), out;
     uint32_t handle;
@@ -251,7 +254,9 @@ TEST_KINDS(a_page_can_be_given_up)
     }
 }
 
-TEST_KINDS(a_page_in_use_is_not_paged_out)
+TEST_KINDS("a page in use is not paged out",
+           "life:3-granter/page-out ops:1.5/busy page:1/map page:1/released page:1/repeat "
+           "page:2/types")
 {
     uint32_t handle;
     uint64_t mfn = mfn_of(1, 3), out;
@@ -301,7 +306,7 @@ TEST_KINDS(a_page_in_use_is_not_paged_out)
     audit_clean();
 }
 
-TEST_KINDS(a_frame_that_is_held_is_not_handed_out)
+TEST_KINDS("a frame that is held is not handed out")
 {
     uint64_t mfn = mfn_of(1, 3), free_frames = hv_nr_free_frames(w.hv), other;
 
@@ -334,7 +339,7 @@ TEST_KINDS(a_frame_that_is_held_is_not_handed_out)
     EQ(hv_frame_info(w.hv, w.nr_frames, &(struct hv_frame_info){ 0 }), -EINVAL);
 }
 
-TEST_KINDS(freed_frames_are_reported_in_runs)
+TEST_KINDS("freed frames are reported in runs")
 {
     EQ(hv_page_free(w.hv, 1, 4), 0);
     EQ(w.freed, 1);
@@ -347,7 +352,7 @@ TEST_KINDS(freed_frames_are_reported_in_runs)
     EQ(w.freed, 2 * (16 + 2));
 }
 
-TEST_KINDS(mappings_can_be_looked_at_one_after_the_other)
+TEST_KINDS("mappings can be looked at one after the other")
 {
     struct hv_mapping_info m;
 
@@ -369,7 +374,7 @@ TEST_KINDS(mappings_can_be_looked_at_one_after_the_other)
 }
 
 /* A guest that names gfns all over the place uses nodes of the physmap, but not without end. */
-static void sparse_mappings_are_bounded(void)
+TEST("sparse mappings are bounded")
 {
     unsigned okay = 0, refused = 0;
 
@@ -401,7 +406,7 @@ static void sparse_mappings_are_bounded(void)
     world_down();
 }
 
-TEST_HVM(a_full_physmap_is_refused)
+TEST_HVM("a full physmap is refused", "ops:1.4/i")
 {
     uint32_t handle;
 
@@ -415,7 +420,7 @@ TEST_HVM(a_full_physmap_is_refused)
 }
 
 /* Many at once, so that the table of host mappings grows and shrinks with collisions. */
-TEST_PV(host_mappings_are_found_among_many)
+TEST_PV("host mappings are found among many")
 {
     static uint32_t handles[3000];
 
@@ -434,25 +439,3 @@ TEST_PV(host_mappings_are_found_among_many)
         EQ(unmap(2, handles[i], (uint64_t)(i + 1) * 4096), 0);
     EQ(info(2).maptrack_in_use, 0);
 }
-
-static const struct test_case cases[] = {
-    { "a machine needs memory", a_machine_needs_memory, "" },
-    { "memory that has no room is memory that is not there", memory_that_has_no_room_is_memory_that_is_not_there, "" },
-    { "domain numbers are those that can be", domain_numbers_are_those_that_can_be, "life:5/domid" },
-    { "a page limit bounds a domain", a_page_limit_bounds_a_domain, "" },
-    { "lowest frames come first and runs are consecutive", lowest_frames_come_first_and_runs_are_consecutive, "" },
-    { "a large machine finds its frames too", a_large_machine_finds_its_frames_too, "" },
-    { "a page comes zeroed however it was left", a_page_comes_zeroed_however_it_was_left, "" },
-    { "a page can be given up", a_page_can_be_given_up,
-      "life:3-granter/remove life:3-granter/replace life:3-grantee/remove" },
-    { "a page in use is not paged out", a_page_in_use_is_not_paged_out,
-      "life:3-granter/page-out ops:1.5/busy page:1/map page:1/released page:1/repeat page:2/types" },
-    { "a frame that is held is not handed out", a_frame_that_is_held_is_not_handed_out, "" },
-    { "freed frames are reported in runs", freed_frames_are_reported_in_runs, "" },
-    { "mappings can be looked at one after the other", mappings_can_be_looked_at_one_after_the_other, "" },
-    { "sparse mappings are bounded", sparse_mappings_are_bounded, "" },
-    { "a full physmap is refused", a_full_physmap_is_refused, "ops:1.4/i" },
-    { "host mappings are found among many", host_mappings_are_found_among_many, "" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_memory = { "memory", cases };

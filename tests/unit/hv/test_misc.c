@@ -4,9 +4,13 @@
 
 #include "hv_i.h"
 
+SUITE("misc");
+
 #define HOST GNTMAP_host_map
 
-TEST_VERSIONS(swapped_entries_change_places_whole)
+TEST_VERSIONS("swapped entries change places whole",
+              "ops:11/swap-same ops:11/swap-busy ops:11/swap ops:11/swap-reserved page:1/swap "
+              "ops:0.5/self")
 {
     uint32_t handle;
 
@@ -37,7 +41,7 @@ TEST_VERSIONS(swapped_entries_change_places_whole)
     EQ(entry(1, 8).domid, 2);
 }
 
-TEST_VERSIONS(references_to_swap_must_exist)
+TEST_VERSIONS("references to swap must exist", "ops:11/swap-refs")
 {
     uint32_t past = version == 1 ? 512 : 256;
 
@@ -48,7 +52,7 @@ TEST_VERSIONS(references_to_swap_must_exist)
     EQ(swap(1, past - 1, 0), GNTST_okay);
 }
 
-TEST_KINDS(swap_is_a_batch)
+TEST_KINDS("swap is a batch", "ops:0.3/op11")
 {
     struct gnttab_swap_grant_ref ops[3] = { { 512, 0, 77 }, { 8, 9, 77 }, { 9, 10, 77 } };
     struct window win = { .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 2) };
@@ -76,7 +80,8 @@ static long flush(domid_t caller, uint64_t addr, unsigned offset, unsigned lengt
 #define CLEAN GNTTAB_CACHE_CLEAN
 #define INVAL GNTTAB_CACHE_INVAL
 
-TEST_KINDS(a_flush_is_checked_in_order)
+TEST_KINDS("a flush is checked in order",
+           "ops:11/flush1 ops:11/flush2 ops:11/flush3 ops:11/flush4 ops:11/flush5 ops:11/flush6")
 {
     uint64_t own = mfn_of(2, 3) * 4096, other = mfn_of(1, 3) * 4096, none = w.nr_frames * 4096;
     uint32_t handle;
@@ -110,7 +115,7 @@ TEST_KINDS(a_flush_is_checked_in_order)
     EQ(flush(2, other, 0, 8, INVAL), 0);                                  /* a clean, then */
 }
 
-TEST_KINDS(the_first_error_ends_a_flush)
+TEST_KINDS("the first error ends a flush", "ops:11/flush-error ops:0.4/return")
 {
     uint64_t own = mfn_of(2, 3) * 4096;
     struct gnttab_cache_flush ops[3] = {
@@ -128,7 +133,7 @@ TEST_KINDS(the_first_error_ends_a_flush)
 }
 
 /* The upper bits of the command are where an interrupted one goes on: at which reference. */
-TEST_KINDS(a_flush_goes_on_where_its_command_says)
+TEST_KINDS("a flush goes on where its command says", "ops:0.3/2")
 {
     struct gnttab_cache_flush f = { .a.dev_bus_addr = mfn_of(1, 3) * 4096, .length = 8, .op = CLEAN };
 
@@ -140,24 +145,10 @@ TEST_KINDS(a_flush_goes_on_where_its_command_says)
     EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_cache_flush | 0x1000, &f, 1), -EILSEQ);
 }
 
-static void a_new_hypervisor_has_no_flush_on_x86(void)
+TEST("a new hypervisor has no flush on x86", "ops:0.3/op12")
 {
     world_up(PV, &hv_profile_xen_4_23);
     EQ(flush(2, mfn_of(2, 3) * 4096, 0, 8, CLEAN), -ENOSYS);
     EQ(flush(2, mfn_of(2, 3) * 4096, 4096, 8, CLEAN), -ENOSYS);
     world_down();
 }
-
-static const struct test_case cases[] = {
-    { "swapped entries change places whole", swapped_entries_change_places_whole,
-      "ops:11/swap-same ops:11/swap-busy ops:11/swap ops:11/swap-reserved page:1/swap ops:0.5/self" },
-    { "references to swap must exist", references_to_swap_must_exist, "ops:11/swap-refs" },
-    { "swap is a batch", swap_is_a_batch, "ops:0.3/op11" },
-    { "a flush is checked in order", a_flush_is_checked_in_order,
-      "ops:11/flush1 ops:11/flush2 ops:11/flush3 ops:11/flush4 ops:11/flush5 ops:11/flush6" },
-    { "the first error ends a flush", the_first_error_ends_a_flush, "ops:11/flush-error ops:0.4/return" },
-    { "a flush goes on where its command says", a_flush_goes_on_where_its_command_says, "ops:0.3/2" },
-    { "a new hypervisor has no flush on x86", a_new_hypervisor_has_no_flush_on_x86, "ops:0.3/op12" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_misc = { "misc", cases };

@@ -4,6 +4,8 @@
 
 #include "hv_i.h"
 
+SUITE("physmap");
+
 #define STATUS XENMAPIDX_grant_table_status
 
 static long memory_op(domid_t caller, uint64_t cmd, void *arg)
@@ -20,7 +22,8 @@ static long place(domid_t caller, domid_t dom, unsigned space, uint64_t idx, uin
     return memory_op(caller, XENMEM_add_to_physmap, &op);
 }
 
-TEST_HVM(a_guest_places_its_grant_frames)
+TEST_HVM("a guest places its grant frames",
+         "ent:2.1/add ent:2.3/ram ent:2.3/special ent:2.3/moved ops:3/unmapped")
 {
     xen_pfn_t list[3];
     struct gnttab_setup_table setup = { .dom = DOMID_SELF, .nr_frames = 3 };
@@ -69,7 +72,7 @@ TEST_HVM(a_guest_places_its_grant_frames)
     audit_clean();
 }
 
-TEST_HVM(placing_is_refused)
+TEST_HVM("placing is refused", "ent:2.3/idx ent:2.3/status-v1")
 {
     EQ(place(1, 999, XENMAPSPACE_grant_table, 0, 0x100), -ESRCH);
     EQ(place(1, 2, XENMAPSPACE_grant_table, 0, 0x100), -EPERM);
@@ -87,7 +90,8 @@ TEST_HVM(placing_is_refused)
     audit_clean();
 }
 
-TEST_HVM(status_frames_can_be_placed_and_grow_the_table)
+TEST_HVM("status frames can be placed and grow the table",
+         "ent:2.1/add-status ent:2/grant-for-status")
 {
     EQ(set_version(1, 2, NULL), 0);
     EQ(place(1, DOMID_SELF, XENMAPSPACE_grant_table, STATUS, 0x100), 0);
@@ -103,7 +107,7 @@ TEST_HVM(status_frames_can_be_placed_and_grow_the_table)
     audit_clean();
 }
 
-TEST_PV(a_pv_domain_has_no_physmap)
+TEST_PV("a PV domain has no physmap")
 {
     EQ(place(1, DOMID_SELF, XENMAPSPACE_grant_table, 0, 0x100), -EACCES);
     EQ(place(0, 1, XENMAPSPACE_grant_table, 0, 0x100), -EACCES);
@@ -122,7 +126,8 @@ static long acquire(domid_t caller, domid_t dom, unsigned id, uint64_t first, ui
     return rc;
 }
 
-TEST_PV(a_control_domain_acquires_anothers_table)
+TEST_PV("a control domain acquires another's table",
+        "ent:2.1/acquire ent:2.1/acquire-status ent:2.3/acquire")
 {
     xen_pfn_t list[64];
     uint32_t size = 0;
@@ -156,7 +161,7 @@ TEST_PV(a_control_domain_acquires_anothers_table)
     audit_clean();
 }
 
-TEST_PV(odd_arguments_of_acquire_are_refused)
+TEST_PV("odd arguments of acquire are refused", "ent:2.3/acquire")
 {
     xen_pfn_t list[8];
     struct xen_mem_acquire_resource op = { .domid = 1, .type = XENMEM_resource_grant_table, .nr_frames = 2, .pad = 1 };
@@ -185,24 +190,9 @@ TEST_PV(odd_arguments_of_acquire_are_refused)
     EQ(hv_hypercall(w.hv, 0, __HYPERVISOR_memory_op, args, &mem), -EFAULT);
 }
 
-TEST_HVM(an_auto_translated_domain_acquires_nothing)
+TEST_HVM("an auto-translated domain acquires nothing")
 {
     xen_pfn_t list[1];
 
     EQ(acquire(0, 1, 0, 0, 1, list, NULL), -EACCES);
 }
-
-static const struct test_case cases[] = {
-    { "a guest places its grant frames", a_guest_places_its_grant_frames,
-      "ent:2.1/add ent:2.3/ram ent:2.3/special ent:2.3/moved ops:3/unmapped" },
-    { "placing is refused", placing_is_refused, "ent:2.3/idx ent:2.3/status-v1" },
-    { "status frames can be placed and grow the table", status_frames_can_be_placed_and_grow_the_table,
-      "ent:2.1/add-status ent:2/grant-for-status" },
-    { "a PV domain has no physmap", a_pv_domain_has_no_physmap, "" },
-    { "a control domain acquires another's table", a_control_domain_acquires_anothers_table,
-      "ent:2.1/acquire ent:2.1/acquire-status ent:2.3/acquire" },
-    { "odd arguments of acquire are refused", odd_arguments_of_acquire_are_refused, "ent:2.3/acquire" },
-    { "an auto-translated domain acquires nothing", an_auto_translated_domain_acquires_nothing, "" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_physmap = { "physmap", cases };

@@ -2,16 +2,7 @@
 /* Every row of rows.txt has a test or a reason, and every row that a test names is there. */
 #include "harness.h"
 
-#include "rows.h"
-
-static const struct test_suite *const *suites;
-static size_t nr_suites;
-
-void rows_use(const struct test_suite *const *all, size_t nr)
-{
-    suites = all;
-    nr_suites = nr;
-}
+SUITE("rows");
 
 /* Whether list, words between spaces, has word. */
 static bool has_word(const char *list, const char *word)
@@ -26,10 +17,9 @@ static bool has_word(const char *list, const char *word)
 
 static bool has_test(const char *row)
 {
-    for (size_t s = 0; s < nr_suites; s++)
-        for (const struct test_case *t = suites[s]->cases; t->name; t++)
-            if (has_word(t->rows, row))
-                return true;
+    for (const struct test_case *const *t = tests_all(); *t; t++)
+        if (has_word((*t)->rows, row))
+            return true;
     return false;
 }
 
@@ -60,7 +50,7 @@ static size_t read_rows(struct row rows[], size_t max)
 
 static struct row rows[1000];
 
-static void each_row_has_a_test_or_a_reason(void)
+TEST("each row has a test or a reason")
 {
     size_t n = read_rows(rows, 1000), left_out = 0;
 
@@ -80,32 +70,24 @@ static void each_row_has_a_test_or_a_reason(void)
     printf("%zu rows, %zu with tests, %zu left out ...", n, n - left_out, left_out);
 }
 
-static void each_row_that_a_test_names_is_there(void)
+TEST("each row that a test names is there")
 {
     size_t n = read_rows(rows, 1000);
 
-    for (size_t s = 0; s < nr_suites; s++)
-        for (const struct test_case *t = suites[s]->cases; t->name; t++) {
-            char words[1024], *save = NULL;
+    for (const struct test_case *const *t = tests_all(); *t; t++) {
+        char words[1024], *save = NULL;
 
-            CU_ASSERT_FATAL(strlen(t->rows) < sizeof words);
-            strcpy(words, t->rows);
-            for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-                bool known = false;
+        CU_ASSERT_FATAL(strlen((*t)->rows) < sizeof words);
+        strcpy(words, (*t)->rows);
+        for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+            bool known = false;
 
-                for (size_t i = 0; i < n; i++)
-                    known |= !strcmp(rows[i].id, word);
-                if (!known) {
-                    printf("\n    \"%s\" names %s", t->name, word);
-                    CU_FAIL("a test names a row that is not there");
-                }
+            for (size_t i = 0; i < n; i++)
+                known |= !strcmp(rows[i].id, word);
+            if (!known) {
+                printf("\n    \"%s\" names %s", (*t)->name, word);
+                CU_FAIL("a test names a row that is not there");
             }
         }
+    }
 }
-
-static const struct test_case cases[] = {
-    { "each row has a test or a reason", each_row_has_a_test_or_a_reason, "" },
-    { "each row that a test names is there", each_row_that_a_test_names_is_there, "" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_rows = { "rows", cases };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "harness.h"
 
-TEST_KINDS(a_granted_page_can_be_mapped_and_unmapped)
+SUITE("smoke");
+
+TEST_KINDS("a granted page can be mapped and unmapped")
 {
     struct gnttab_map_grant_ref op;
     char *mapped;
@@ -21,7 +23,7 @@ TEST_KINDS(a_granted_page_can_be_mapped_and_unmapped)
     EQ(frame(mfn_of(1, 3)).refs, 1);
 }
 
-TEST_KINDS(an_event_reaches_its_peer)
+TEST_KINDS("an event reaches its peer")
 {
     uint32_t p1, p2;
 
@@ -32,7 +34,7 @@ TEST_KINDS(an_event_reaches_its_peer)
     EQ(w.upcalls[1], 1);
 }
 
-TEST_KINDS(a_copy_between_two_grants_moves_bytes)
+TEST_KINDS("a copy between two grants moves bytes")
 {
     grant(1, 8, 2, 3, GTF_readonly);
     grant(1, 9, 2, 4, 0);
@@ -42,7 +44,7 @@ TEST_KINDS(a_copy_between_two_grants_moves_bytes)
     EQ(flags_of(1, 9), GTF_permit_access);
 }
 
-TEST_KINDS(a_dead_granter_stays_until_its_last_page_is_unmapped)
+TEST_KINDS("a dead granter stays until its last page is unmapped")
 {
     uint32_t handle;
 
@@ -60,20 +62,10 @@ TEST_KINDS(a_dead_granter_stays_until_its_last_page_is_unmapped)
     EQ(hv_domain_state(w.hv, 2), -ESRCH);
 }
 
-TEST_KINDS(death_gives_every_frame_back)
+TEST_KINDS("death gives every frame back")
 {
     for (domid_t id = 0; id < 4; id++)
         EQ(hv_domain_destroy(w.hv, id), 0);
     EQ(hv_nr_free_frames(w.hv), w.nr_frames - 1);
     EQ(hv_domain_next(w.hv, 0), -1);
 }
-
-static const struct test_case cases[] = {
-    { "a granted page can be mapped and unmapped", a_granted_page_can_be_mapped_and_unmapped, "" },
-    { "an event reaches its peer", an_event_reaches_its_peer, "" },
-    { "a copy between two grants moves bytes", a_copy_between_two_grants_moves_bytes, "" },
-    { "a dead granter stays until its last page is unmapped", a_dead_granter_stays_until_its_last_page_is_unmapped, "" },
-    { "death gives every frame back", death_gives_every_frame_back, "" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_smoke = { "smoke", cases };

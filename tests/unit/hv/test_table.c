@@ -4,6 +4,8 @@
 
 #include "hv_i.h"
 
+SUITE("table");
+
 static long raw(domid_t caller, uint64_t cmd, void *array, uint64_t count)
 {
     const uint64_t args[5] = { cmd, (uintptr_t)array, count };
@@ -11,7 +13,7 @@ static long raw(domid_t caller, uint64_t cmd, void *array, uint64_t count)
     return hv_hypercall(w.hv, caller, __HYPERVISOR_grant_table_op, args, &hv_plain_memory);
 }
 
-static void status_codes_are_the_public_ones(void)
+TEST("status codes are the public ones", "ops:0.1")
 {
     static const char *const messages[] = GNTTABOP_error_msgs;
     static const int16_t codes[] = {
@@ -26,7 +28,7 @@ static void status_codes_are_the_public_ones(void)
     OK(!strcmp(messages[12], "operation not done; try again"));
 }
 
-TEST_KINDS(the_entry_checks_count_then_command)
+TEST_KINDS("the entry checks count, then command", "ops:0.3/1 ops:0.3/2 ops:0.3/3")
 {
     uint64_t buffer[64] = { 0 };
 
@@ -45,7 +47,10 @@ TEST_KINDS(the_entry_checks_count_then_command)
     EQ(raw(1, UINT64_C(0xdead00000000) | GNTTABOP_query_size, buffer, UINT64_C(0xbeef00000001)), 0);
 }
 
-TEST_KINDS(each_operation_has_its_rule_about_count)
+TEST_KINDS("each operation has its rule about count",
+           "ops:0.3/op0 ops:0.3/op1 ops:0.3/op2 ops:0.3/op4 ops:0.3/op5 ops:0.3/op6 ops:0.3/op7 "
+           "ops:0.3/op8 ops:0.3/op9 ops:0.3/op10 ops:0.3/op11 ops:0.3/op12 ops:3/1 ops:7/count "
+           "ops:10/count")
 {
     static const unsigned arrays[] = {
         GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, GNTTABOP_transfer, GNTTABOP_copy, GNTTABOP_unmap_and_replace,
@@ -70,7 +75,7 @@ TEST_KINDS(each_operation_has_its_rule_about_count)
     EQ(raw(1, GNTTABOP_get_version, &gv, 7), 0);
 }
 
-TEST_KINDS(dump_table_was_never_there)
+TEST_KINDS("dump_table was never there", "ops:4 ops:0.3/op3")
 {
     struct gnttab_dump_table op = { .dom = DOMID_SELF, .status = 77 };
 
@@ -79,7 +84,8 @@ TEST_KINDS(dump_table_was_never_there)
 }
 
 /* Operations whose element lies at an address that the hypervisor cannot reach. */
-TEST_KINDS(an_argument_that_cannot_be_read_is_a_fault)
+TEST_KINDS("an argument that cannot be read is a fault",
+           "ops:3/2 ops:7/fault ops:9/1 ops:10/fault ops:11/get_version-fault ops:5.2/1")
 {
     struct window win = { .from = 0x1000, .to = 0x1000 };
 
@@ -91,7 +97,7 @@ TEST_KINDS(an_argument_that_cannot_be_read_is_a_fault)
     audit_clean();
 }
 
-TEST_KINDS(an_array_of_a_pv_domain_must_not_lie_in_xens_part)
+TEST_KINDS("an array of a PV domain must not lie in Xen's part", "ops:0.3/4")
 {
     static const unsigned checked[] = {
         GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, GNTTABOP_transfer, GNTTABOP_copy, GNTTABOP_unmap_and_replace,
@@ -115,7 +121,7 @@ TEST_KINDS(an_array_of_a_pv_domain_must_not_lie_in_xens_part)
         }
 }
 
-TEST_KINDS(dead_and_unknown_domains_do_not_call)
+TEST_KINDS("dead and unknown domains do not call", "ops:12/caller ops:12/info")
 {
     struct gnttab_query_size op = { .dom = DOMID_SELF };
     const uint64_t args[5] = { GNTTABOP_query_size, (uintptr_t)&op, 1 };
@@ -138,7 +144,7 @@ TEST_KINDS(dead_and_unknown_domains_do_not_call)
 }
 
 /* Plain memory wrapped into an accessor of one's own is an accessor like any other. */
-TEST_KINDS(plain_memory_can_be_built_upon)
+TEST_KINDS("plain memory can be built upon")
 {
     struct hv_guest_memory mem = { .copy_from = hv_plain_memory.copy_from, .copy_to = window_memory(NULL).copy_to };
     struct gnttab_query_size op = { .dom = DOMID_SELF, .status = 77 };
@@ -170,7 +176,8 @@ static const struct who who[] = {
 };
 #define EACH_WHO(p) for (const struct who *p = who; p < who + sizeof who / sizeof *who; p++)
 
-TEST_KINDS(a_size_is_told_to_the_domain_and_its_controller)
+TEST_KINDS("a size is told to the domain and its controller",
+           "ops:7/order ops:0.5/setup ops:0.4/query_size ent:2/frames ent:2.2/query")
 {
     EACH_WHO(p) {
         struct gnttab_query_size op = { .dom = p->dom, .nr_frames = 55, .max_nr_frames = 66, .status = 77 };
@@ -182,7 +189,8 @@ TEST_KINDS(a_size_is_told_to_the_domain_and_its_controller)
     }
 }
 
-TEST_KINDS(a_version_is_told_to_the_domain_and_its_controller)
+TEST_KINDS("a version is told to the domain and its controller",
+           "ops:11/get_version ops:0.5/get_version ops:0.4/get_version")
 {
     EQ(set_version(1, 2, NULL), 0);
     EACH_WHO(p) {
@@ -206,7 +214,8 @@ static int setup(domid_t caller, domid_t dom, unsigned n, xen_pfn_t *list)
     return op.status;
 }
 
-TEST_KINDS(a_table_is_set_up_by_the_domain_and_its_controller)
+TEST_KINDS("a table is set up by the domain and its controller",
+           "ops:3/4 ops:3/5 ops:3/10 ops:3/unmapped ops:0.5/setup")
 {
     EACH_WHO(p) {
         xen_pfn_t list[2] = { 5, 6 };
@@ -223,7 +232,9 @@ TEST_KINDS(a_table_is_set_up_by_the_domain_and_its_controller)
     }
 }
 
-TEST_VERSIONS(a_table_grows_to_what_is_asked_for)
+TEST_VERSIONS("a table grows to what is asked for",
+              "ops:3/6 ops:3/8 ops:3/9-okay ops:3/zero ent:2.1/exact ent:2.1/setup ent:2.2/setup "
+              "ent:2/entries ent:2.1/zeroed")
 {
     xen_pfn_t list[65];
 
@@ -249,7 +260,7 @@ TEST_VERSIONS(a_table_grows_to_what_is_asked_for)
     audit_clean();
 }
 
-TEST_VERSIONS(an_active_entry_keeps_its_place_when_the_table_grows)
+TEST_VERSIONS("an active entry keeps its place when the table grows")
 {
     uint32_t handle;
 
@@ -263,7 +274,7 @@ TEST_VERSIONS(an_active_entry_keeps_its_place_when_the_table_grows)
     EQ(flags_of(1, 100), GTF_permit_access);
 }
 
-TEST_KINDS(a_machine_without_frames_leaves_the_table_as_it_was)
+TEST_KINDS("a machine without frames leaves the table as it was", "ops:3/8 ent:2.1/nomem")
 {
     xen_pfn_t list[8];
     uint64_t mfn;
@@ -283,7 +294,7 @@ TEST_KINDS(a_machine_without_frames_leaves_the_table_as_it_was)
     audit_clean();
 }
 
-TEST_KINDS(a_list_that_cannot_be_written_stops_there)
+TEST_KINDS("a list that cannot be written stops there", "ops:3/3 ops:3/9 ops:3/11")
 {
     struct {
         struct gnttab_setup_table op;
@@ -319,7 +330,8 @@ static int status_frames(domid_t caller, domid_t dom, unsigned n, uint64_t *list
     return op.status;
 }
 
-TEST_KINDS(status_frames_are_told_but_never_made)
+TEST_KINDS("status frames are told but never made",
+           "ops:10/order ent:2.2/status ent:2.1/never ent:2/status-frames")
 {
     uint64_t list[9] = { 5, 5, 5, 5, 5, 5, 5, 5, 5 };
 
@@ -344,7 +356,7 @@ TEST_KINDS(status_frames_are_told_but_never_made)
     EQ(info(1).nr_status_frames, 2);
 }
 
-TEST_KINDS(a_status_list_that_cannot_be_written_is_an_error)
+TEST_KINDS("a status list that cannot be written is an error", "ops:10/fault")
 {
     struct gnttab_get_status_frames op = { .dom = DOMID_SELF, .nr_frames = 1, .status = 77 };
     struct window win = { .from = (uintptr_t)&op, .to = (uintptr_t)(&op + 1) };
@@ -358,7 +370,9 @@ TEST_KINDS(a_status_list_that_cannot_be_written_is_an_error)
 }
 
 /* What is written back, byte by byte: everything else must stay as it was. */
-TEST_KINDS(only_what_the_operation_returns_is_written)
+TEST_KINDS("only what the operation returns is written",
+           "ops:0.4/map ops:0.4/status-only ops:0.4/query_size ops:0.4/set_version "
+           "ops:0.4/get_version")
 {
     struct {
         unsigned cmd;
@@ -451,14 +465,19 @@ static void limits(const struct hv_profile *profile, bool bounded)
     world_down();
 }
 
-static void limits_of_old_hypervisors_are_upper_bounds(void)
+TEST("limits of old hypervisors are upper bounds",
+     "ops:9/3 ent:2-create/version3 ent:2-create/default ent:2-create/frames0 ent:2-create/bounds "
+     "ent:2/initial-frames ent:2/initial-version ent:2/default-frames ent:2/default-maptrack "
+     "ent:2/max-version life:1/table life:1/vcpu life:1/failure")
 {
     limits(NULL, true);
     limits(&hv_profile_xen_4_17, true);
     limits(&hv_profile_xen_4_23, false);
 }
 
-static void entries_have_the_public_layout(void)
+TEST("entries have the public layout",
+     "ent:1.1 ent:1.2 ent:1.3/full ent:1.3/sub ent:1.3/transitive ent:1.4 ent:1.5/values "
+     "ent:2/status-need ent:7")
 {
     EQ(offsetof(grant_entry_v1_t, flags), 0);
     EQ(offsetof(grant_entry_v1_t, domid), 2);
@@ -480,7 +499,7 @@ static void entries_have_the_public_layout(void)
     EQ(GTF_transfer_completed, GTF_reading);
 }
 
-TEST_VERSIONS(entries_are_where_the_guest_sees_them)
+TEST_VERSIONS("entries are where the guest sees them", "ent:1.2 ent:1.3/full ent:1.4")
 {
     /* Written through the frames, read through the model, at both ends of a frame. */
     const uint32_t refs[] = { 0, 1, 255, 256, 511, 512, 600, 767, 768, 1023 };
@@ -499,44 +518,3 @@ TEST_VERSIONS(entries_are_where_the_guest_sees_them)
     }
     audit_clean();
 }
-
-static const struct test_case cases[] = {
-    { "status codes are the public ones", status_codes_are_the_public_ones, "ops:0.1" },
-    { "the entry checks count, then command", the_entry_checks_count_then_command, "ops:0.3/1 ops:0.3/2 ops:0.3/3" },
-    { "each operation has its rule about count", each_operation_has_its_rule_about_count,
-      "ops:0.3/op0 ops:0.3/op1 ops:0.3/op2 ops:0.3/op4 ops:0.3/op5 ops:0.3/op6 ops:0.3/op7 ops:0.3/op8 ops:0.3/op9 "
-      "ops:0.3/op10 ops:0.3/op11 ops:0.3/op12 ops:3/1 ops:7/count ops:10/count" },
-    { "dump_table was never there", dump_table_was_never_there, "ops:4 ops:0.3/op3" },
-    { "an argument that cannot be read is a fault", an_argument_that_cannot_be_read_is_a_fault,
-      "ops:3/2 ops:7/fault ops:9/1 ops:10/fault ops:11/get_version-fault ops:5.2/1" },
-    { "an array of a PV domain must not lie in Xen's part", an_array_of_a_pv_domain_must_not_lie_in_xens_part, "ops:0.3/4" },
-    { "dead and unknown domains do not call", dead_and_unknown_domains_do_not_call, "ops:12/caller ops:12/info" },
-    { "plain memory can be built upon", plain_memory_can_be_built_upon, "" },
-    { "a size is told to the domain and its controller", a_size_is_told_to_the_domain_and_its_controller,
-      "ops:7/order ops:0.5/setup ops:0.4/query_size ent:2/frames ent:2.2/query" },
-    { "a version is told to the domain and its controller", a_version_is_told_to_the_domain_and_its_controller,
-      "ops:11/get_version ops:0.5/get_version ops:0.4/get_version" },
-    { "a table is set up by the domain and its controller", a_table_is_set_up_by_the_domain_and_its_controller,
-      "ops:3/4 ops:3/5 ops:3/10 ops:3/unmapped ops:0.5/setup" },
-    { "a table grows to what is asked for", a_table_grows_to_what_is_asked_for,
-      "ops:3/6 ops:3/8 ops:3/9-okay ops:3/zero ent:2.1/exact ent:2.1/setup ent:2.2/setup ent:2/entries ent:2.1/zeroed" },
-    { "an active entry keeps its place when the table grows", an_active_entry_keeps_its_place_when_the_table_grows, "" },
-    { "a machine without frames leaves the table as it was", a_machine_without_frames_leaves_the_table_as_it_was,
-      "ops:3/8 ent:2.1/nomem" },
-    { "a list that cannot be written stops there", a_list_that_cannot_be_written_stops_there,
-      "ops:3/3 ops:3/9 ops:3/11" },
-    { "status frames are told but never made", status_frames_are_told_but_never_made,
-      "ops:10/order ent:2.2/status ent:2.1/never ent:2/status-frames" },
-    { "a status list that cannot be written is an error", a_status_list_that_cannot_be_written_is_an_error, "ops:10/fault" },
-    { "only what the operation returns is written", only_what_the_operation_returns_is_written,
-      "ops:0.4/map ops:0.4/status-only ops:0.4/query_size ops:0.4/set_version ops:0.4/get_version" },
-    { "limits of old hypervisors are upper bounds", limits_of_old_hypervisors_are_upper_bounds,
-      "ops:9/3 ent:2-create/version3 ent:2-create/default ent:2-create/frames0 ent:2-create/bounds "
-      "ent:2/initial-frames ent:2/initial-version ent:2/default-frames ent:2/default-maptrack ent:2/max-version "
-      "life:1/table life:1/vcpu life:1/failure" },
-    { "entries have the public layout", entries_have_the_public_layout,
-      "ent:1.1 ent:1.2 ent:1.3/full ent:1.3/sub ent:1.3/transitive ent:1.4 ent:1.5/values ent:2/status-need ent:7" },
-    { "entries are where the guest sees them", entries_are_where_the_guest_sees_them, "ent:1.2 ent:1.3/full ent:1.4" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_table = { "table", cases };

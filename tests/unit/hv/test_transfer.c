@@ -4,6 +4,8 @@
 
 #include "hv_i.h"
 
+SUITE("transfer");
+
 /* Domain 1 gives pages to domain 2, which accepts them at 20. */
 static void accept(domid_t dom, uint32_t ref, domid_t from, uint64_t frame_slot)
 {
@@ -62,13 +64,18 @@ static void a_page_changes_hands_(unsigned version)
     world_down();
 }
 
-static void a_page_changes_hands(void)
+TEST("a page changes hands",
+     "ops:5.2/9 ops:5.2/12 ops:5.2/13 ops:5.2/entry ops:0.5/transfer life:6/offered life:6/commit "
+     "life:6/assign life:6/placed life:6/complete life:6/again ent:4/create-transfer "
+     "ent:5/transfer")
 {
     a_page_changes_hands_(1);
     a_page_changes_hands_(2);
 }
 
-TEST_PV(a_page_that_cannot_be_stolen_is_kept)
+TEST_PV("a page that cannot be stolen is kept",
+        "ops:5.2/2 ops:5.2/3 ops:5.2/never-eagain life:3-granter/transfer page:1/transfer "
+        "ops:1.5/busy")
 {
     uint64_t mfn = mfn_of(1, 3);
     uint32_t handle;
@@ -105,7 +112,8 @@ TEST_PV(a_page_that_cannot_be_stolen_is_kept)
     EQ(transfer(1, mfn, 2, 20), GNTST_bad_page);
 }
 
-TEST_PV(a_page_that_nobody_accepts_is_lost)
+TEST_PV("a page that nobody accepts is lost",
+        "ops:5.2/5 ops:5.2/9 life:6/before-commit life:6/stolen")
 {
     static const struct {
         const char *what;
@@ -137,7 +145,8 @@ TEST_PV(a_page_that_nobody_accepts_is_lost)
     }
 }
 
-TEST_PV(a_full_or_dying_receiver_does_not_get_it)
+TEST_PV("a full or dying receiver does not get it",
+        "ops:5.2/8 ops:12/transfer life:6/room life:5/transfer")
 {
     uint64_t mfn = mfn_of(1, 3);
     uint32_t handle;
@@ -160,7 +169,7 @@ TEST_PV(a_full_or_dying_receiver_does_not_get_it)
     audit_clean();
 }
 
-TEST_PV(a_page_can_be_given_to_oneself)
+TEST_PV("a page can be given to oneself", "ops:0.5/transfer")
 {
     uint64_t mfn = mfn_of(1, 3);
 
@@ -190,7 +199,7 @@ static void shake_offer(void *ctx)
     }
 }
 
-TEST_PV(an_offer_that_is_taken_back_in_time_is_respected)
+TEST_PV("an offer that is taken back in time is respected", "ops:5.2/9 ent:4/revoke-transfer")
 {
     unsigned never = 0;
     uint64_t mfn = mfn_of(1, 3);
@@ -207,7 +216,7 @@ TEST_PV(an_offer_that_is_taken_back_in_time_is_respected)
 
 /* ---- Auto-translated -------------------------------------------------------------------------- */
 
-TEST_HVM(an_auto_translated_sender_keeps_its_page)
+TEST_HVM("an auto-translated sender keeps its page", "ops:5.1/hvm")
 {
     uint64_t mfn = mfn_of(1, 3);
 
@@ -223,7 +232,7 @@ TEST_HVM(an_auto_translated_sender_keeps_its_page)
     audit_clean();
 }
 
-TEST_HVM(an_auto_translated_receiver_says_where_it_goes)
+TEST_HVM("an auto-translated receiver says where it goes", "ops:5.2/12 life:6/placement-failed")
 {
     uint64_t mfn, old, out;
 
@@ -265,7 +274,7 @@ TEST_HVM(an_auto_translated_receiver_says_where_it_goes)
     audit_clean();
 }
 
-TEST_PV(a_batch_goes_on_after_failures)
+TEST_PV("a batch goes on after failures", "ops:5.2/batch")
 {
     struct gnttab_transfer ops[3] = {
         { .mfn = mfn_of(1, 3), .domid = 999, .ref = 20, .status = 77 },
@@ -291,24 +300,3 @@ TEST_PV(a_batch_goes_on_after_failures)
     EQ(grant_op_in(1, GNTTABOP_transfer, (uintptr_t)ops, 1, &win), -EFAULT);
     audit_clean();
 }
-
-static const struct test_case cases[] = {
-    { "a page changes hands", a_page_changes_hands,
-      "ops:5.2/9 ops:5.2/12 ops:5.2/13 ops:5.2/entry ops:0.5/transfer life:6/offered life:6/commit life:6/assign "
-      "life:6/placed life:6/complete life:6/again ent:4/create-transfer ent:5/transfer" },
-    { "a page that cannot be stolen is kept", a_page_that_cannot_be_stolen_is_kept,
-      "ops:5.2/2 ops:5.2/3 ops:5.2/never-eagain life:3-granter/transfer page:1/transfer ops:1.5/busy" },
-    { "a page that nobody accepts is lost", a_page_that_nobody_accepts_is_lost,
-      "ops:5.2/5 ops:5.2/9 life:6/before-commit life:6/stolen" },
-    { "a full or dying receiver does not get it", a_full_or_dying_receiver_does_not_get_it,
-      "ops:5.2/8 ops:12/transfer life:6/room life:5/transfer" },
-    { "a page can be given to oneself", a_page_can_be_given_to_oneself, "ops:0.5/transfer" },
-    { "an offer that is taken back in time is respected", an_offer_that_is_taken_back_in_time_is_respected,
-      "ops:5.2/9 ent:4/revoke-transfer" },
-    { "an auto-translated sender keeps its page", an_auto_translated_sender_keeps_its_page, "ops:5.1/hvm" },
-    { "an auto-translated receiver says where it goes", an_auto_translated_receiver_says_where_it_goes,
-      "ops:5.2/12 life:6/placement-failed" },
-    { "a batch goes on after failures", a_batch_goes_on_after_failures, "ops:5.2/batch" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_transfer = { "transfer", cases };

@@ -4,11 +4,13 @@
 
 #include "hv_i.h"
 
+SUITE("unmap");
+
 #define HOST GNTMAP_host_map
 #define DEV GNTMAP_device_map
 #define RO GNTMAP_readonly
 
-TEST_KINDS(a_handle_that_is_not_in_use_is_bad)
+TEST_KINDS("a handle that is not in use is bad", "ops:2.1/1 ops:2.1/2 life:2.3/bad")
 {
     uint32_t handle;
 
@@ -25,7 +27,7 @@ TEST_KINDS(a_handle_that_is_not_in_use_is_bad)
     audit_clean();
 }
 
-TEST_PV(a_wrong_bus_address_undoes_nothing)
+TEST_PV("a wrong bus address undoes nothing", "ops:2.1/7")
 {
     uint64_t bus;
     uint32_t handle;
@@ -41,7 +43,9 @@ TEST_PV(a_wrong_bus_address_undoes_nothing)
     EQ(unmap_parts(2, handle, A(900) + 8 * 4096, bus), GNTST_okay);
 }
 
-TEST_PV(parts_go_one_by_one)
+TEST_PV("parts go one by one",
+        "ops:2.1/8 ops:2.1/9 ops:2.1/10 ops:2.1/11 ops:2.1/13 ops:2.1/zero ops:2.3 "
+        "life:2.4/partial")
 {
     uint64_t bus, addr = A(900) + 8 * 4096, mfn = mfn_of(1, 3);
     uint32_t handle;
@@ -69,7 +73,7 @@ TEST_PV(parts_go_one_by_one)
     }
 }
 
-TEST_PV(addresses_of_parts_that_are_not_there_are_ignored)
+TEST_PV("addresses of parts that are not there are ignored", "ops:2.1/ignored")
 {
     uint64_t bus;
     uint32_t handle;
@@ -87,7 +91,7 @@ TEST_PV(addresses_of_parts_that_are_not_there_are_ignored)
     EQ(entry(1, 8).pin_dev_write, 0);
 }
 
-TEST_KINDS(a_mapping_must_be_where_it_is_said_to_be)
+TEST_KINDS("a mapping must be where it is said to be", "ops:2.1/8 ops:2.2/hvm")
 {
     uint32_t h1, h2;
 
@@ -106,7 +110,7 @@ TEST_KINDS(a_mapping_must_be_where_it_is_said_to_be)
     EQ(unmap(2, h2, A(2)), GNTST_okay);
 }
 
-TEST_KINDS(handles_of_the_same_frame_may_change_addresses)
+TEST_KINDS("handles of the same frame may change addresses", "ops:2.2/hvm life:2.4/holds")
 {
     uint32_t h1, h2;
 
@@ -118,7 +122,7 @@ TEST_KINDS(handles_of_the_same_frame_may_change_addresses)
     EQ(unmap(2, h2, A(1)), GNTST_okay);
 }
 
-TEST_PV(a_pv_mapping_must_have_the_same_rights)
+TEST_PV("a PV mapping must have the same rights", "ops:2.2/pv")
 {
     uint32_t rw, ro, pte;
 
@@ -161,7 +165,7 @@ static int read_all(void *ctx, void *to, uint64_t from, size_t size)
     return 0;
 }
 
-TEST_KINDS(entries_stay_in_use_until_32_elements_are_through)
+TEST_KINDS("entries stay in use until 32 elements are through", "ops:2.4/chunk")
 {
     struct gnttab_unmap_grant_ref ops[33];
     struct observer o = { .at = 32 };
@@ -184,7 +188,7 @@ TEST_KINDS(entries_stay_in_use_until_32_elements_are_through)
     }
 }
 
-TEST_KINDS(the_same_handle_twice_is_bad_the_second_time)
+TEST_KINDS("the same handle twice is bad the second time", "ops:2.4/twice ops:0.4/return")
 {
     struct gnttab_unmap_grant_ref ops[3];
     uint32_t handle;
@@ -201,7 +205,8 @@ TEST_KINDS(the_same_handle_twice_is_bad_the_second_time)
     audit_clean();
 }
 
-TEST_KINDS(a_fault_in_the_middle_does_not_keep_the_others_from_ending)
+TEST_KINDS("a fault in the middle does not keep the others from ending",
+           "ops:2.4/fault ops:0.4/fault")
 {
     struct gnttab_unmap_grant_ref ops[4];
     struct window win = { .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 4), .fail_write_after = 2 };
@@ -229,7 +234,7 @@ TEST_KINDS(a_fault_in_the_middle_does_not_keep_the_others_from_ending)
 
 /* ---- unmap_and_replace ------------------------------------------------------------------------ */
 
-TEST_HVM(an_auto_translated_domain_has_nothing_to_replace_with)
+TEST_HVM("an auto-translated domain has nothing to replace with", "ops:8/hvm")
 {
     uint32_t handle;
 
@@ -242,7 +247,7 @@ TEST_HVM(an_auto_translated_domain_has_nothing_to_replace_with)
     EQ(entry(1, 8).pin_host_write, 0);
 }
 
-TEST_PV(the_mapping_at_the_new_address_moves)
+TEST_PV("the mapping at the new address moves", "ops:8/pv")
 {
     uint32_t h1, h2, pte;
 
@@ -268,7 +273,7 @@ TEST_PV(the_mapping_at_the_new_address_moves)
     audit_clean();
 }
 
-TEST_PV(replacing_leaves_the_device_part)
+TEST_PV("replacing leaves the device part", "ops:8/device")
 {
     uint64_t bus;
     uint32_t handle;
@@ -298,7 +303,9 @@ static void grant_64(void)
         grant(1, 8 + i, 2, 3, 0);
 }
 
-TEST_KINDS(handles_come_in_xens_order)
+TEST_KINDS("handles come in Xen's order",
+           "life:2.1/fifo life:2.2/1 life:2.2/2 life:2.3/first-255 life:2.3/256 life:2.3/257 "
+           "life:2.3/512 ent:2/per-frame")
 {
     uint32_t i;
 
@@ -315,7 +322,8 @@ TEST_KINDS(handles_come_in_xens_order)
     audit_clean();
 }
 
-TEST_KINDS(a_freed_handle_goes_to_the_end_of_the_line)
+TEST_KINDS("a freed handle goes to the end of the line",
+           "life:2.1/tail life:2.3/reuse life:2.3/stale life:2.3/limit")
 {
     uint32_t i;
 
@@ -333,7 +341,8 @@ TEST_KINDS(a_freed_handle_goes_to_the_end_of_the_line)
     audit_clean();
 }
 
-TEST_KINDS(a_domain_limited_to_one_frame_has_255_mappings)
+TEST_KINDS("a domain limited to one frame has 255 mappings",
+           "life:2.1/sentinel life:2.2/4 life:2.3/max life:2.3/one-frame life:2.3/exhausted")
 {
     struct hv_domain_config config;
     uint32_t handle;
@@ -354,34 +363,3 @@ TEST_KINDS(a_domain_limited_to_one_frame_has_255_mappings)
     EQ(map(2, 1, 8, HOST, A(501), NULL), GNTST_no_space);
     audit_clean();
 }
-
-static const struct test_case cases[] = {
-    { "a handle that is not in use is bad", a_handle_that_is_not_in_use_is_bad, "ops:2.1/1 ops:2.1/2 life:2.3/bad" },
-    { "a wrong bus address undoes nothing", a_wrong_bus_address_undoes_nothing, "ops:2.1/7" },
-    { "parts go one by one", parts_go_one_by_one,
-      "ops:2.1/8 ops:2.1/9 ops:2.1/10 ops:2.1/11 ops:2.1/13 ops:2.1/zero ops:2.3 life:2.4/partial" },
-    { "addresses of parts that are not there are ignored", addresses_of_parts_that_are_not_there_are_ignored,
-      "ops:2.1/ignored" },
-    { "a mapping must be where it is said to be", a_mapping_must_be_where_it_is_said_to_be, "ops:2.1/8 ops:2.2/hvm" },
-    { "handles of the same frame may change addresses", handles_of_the_same_frame_may_change_addresses,
-      "ops:2.2/hvm life:2.4/holds" },
-    { "a PV mapping must have the same rights", a_pv_mapping_must_have_the_same_rights, "ops:2.2/pv" },
-    { "entries stay in use until 32 elements are through", entries_stay_in_use_until_32_elements_are_through,
-      "ops:2.4/chunk" },
-    { "the same handle twice is bad the second time", the_same_handle_twice_is_bad_the_second_time,
-      "ops:2.4/twice ops:0.4/return" },
-    { "a fault in the middle does not keep the others from ending",
-      a_fault_in_the_middle_does_not_keep_the_others_from_ending, "ops:2.4/fault ops:0.4/fault" },
-    { "an auto-translated domain has nothing to replace with", an_auto_translated_domain_has_nothing_to_replace_with,
-      "ops:8/hvm" },
-    { "the mapping at the new address moves", the_mapping_at_the_new_address_moves, "ops:8/pv" },
-    { "replacing leaves the device part", replacing_leaves_the_device_part, "ops:8/device" },
-    { "handles come in Xen's order", handles_come_in_xens_order,
-      "life:2.1/fifo life:2.2/1 life:2.2/2 life:2.3/first-255 life:2.3/256 life:2.3/257 life:2.3/512 ent:2/per-frame" },
-    { "a freed handle goes to the end of the line", a_freed_handle_goes_to_the_end_of_the_line,
-      "life:2.1/tail life:2.3/reuse life:2.3/stale life:2.3/limit" },
-    { "a domain limited to one frame has 255 mappings", a_domain_limited_to_one_frame_has_255_mappings,
-      "life:2.1/sentinel life:2.2/4 life:2.3/max life:2.3/one-frame life:2.3/exhausted" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_unmap = { "unmap", cases };

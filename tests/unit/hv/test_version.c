@@ -4,9 +4,11 @@
 
 #include "hv_i.h"
 
+SUITE("version");
+
 #define HOST GNTMAP_host_map
 
-TEST_KINDS(the_version_in_force_is_always_returned)
+TEST_KINDS("the version in force is always returned", "ops:9/2 ops:9/4 ops:9/10 ops:9/always")
 {
     static const struct {
         uint32_t ask;
@@ -26,7 +28,7 @@ TEST_KINDS(the_version_in_force_is_always_returned)
     }
 }
 
-TEST_KINDS(only_the_result_may_be_unwritable)
+TEST_KINDS("only the result may be unwritable", "ops:9/fault")
 {
     struct gnttab_set_version op = { .version = 2 };
     struct window win = { .from = (uintptr_t)&op, .to = (uintptr_t)(&op + 1), .fail_write_after = 1 };
@@ -35,7 +37,8 @@ TEST_KINDS(only_the_result_may_be_unwritable)
     EQ(info(1).grant_version, 2);                      /* the switch stays */
 }
 
-TEST_KINDS(a_pinned_entry_keeps_the_version_unless_reserved)
+TEST_KINDS("a pinned entry keeps the version unless reserved",
+           "ops:9/5 ent:6.1/1 ent:6.2/1 ent:6/pins-survive ent:3/special")
 {
     uint32_t h8, h0, now;
 
@@ -69,7 +72,8 @@ TEST_KINDS(a_pinned_entry_keeps_the_version_unless_reserved)
     }
 }
 
-TEST_KINDS(everything_but_the_reserved_entries_is_wiped)
+TEST_KINDS("everything but the reserved entries is wiped",
+           "ops:9/wiped ops:9/halves ent:6.1/2 ent:6.1/3 ent:6.1/5 ent:6.2/6 ent:3/eight")
 {
     EQ(gnttab_grow(domain_lookup(w.hv, 1), 3), 0);
     for (uint32_t ref = 0; ref < 3 * 512; ref++)
@@ -92,7 +96,7 @@ TEST_KINDS(everything_but_the_reserved_entries_is_wiped)
     EQ(info(1).nr_status_frames, 0);
 }
 
-TEST_KINDS(going_to_version_2_splits_the_flags_of_reserved_entries)
+TEST_KINDS("going to version 2 splits the flags of reserved entries", "ent:6.1/4")
 {
     v1(1, 0)->flags = GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed;
     v1(1, 0)->domid = 3;
@@ -107,7 +111,7 @@ TEST_KINDS(going_to_version_2_splits_the_flags_of_reserved_entries)
     EQ(*status2(1, 1), GTF_reading);
 }
 
-TEST_KINDS(a_completed_transfer_that_changes_version_is_no_fault)
+TEST_KINDS("a completed transfer that changes version is no fault", "ent:6.1/4")
 {
     v1(1, 1)->flags = GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed;
     audit_clean();
@@ -120,7 +124,7 @@ TEST_KINDS(a_completed_transfer_that_changes_version_is_no_fault)
     audit_clean();
 }
 
-TEST_KINDS(going_back_keeps_only_what_version_1_can_say)
+TEST_KINDS("going back keeps only what version 1 can say", "ent:6.2/4")
 {
     EQ(set_version(1, 2, NULL), 0);
     grant(1, 0, 2, 3, 0);
@@ -137,7 +141,7 @@ TEST_KINDS(going_back_keeps_only_what_version_1_can_say)
     EQ(v1(1, 2)->flags, 0);
 }
 
-TEST_KINDS(reserved_entries_that_version_1_cannot_say_are_out_of_range)
+TEST_KINDS("reserved entries that version 1 cannot say are out of range", "ops:9/8 ent:6.2/3")
 {
     uint32_t now;
 
@@ -156,7 +160,7 @@ TEST_KINDS(reserved_entries_that_version_1_cannot_say_are_out_of_range)
     EQ(set_version(1, 1, &now), 0);
 }
 
-TEST_KINDS(copies_in_progress_keep_version_2)
+TEST_KINDS("copies in progress keep version 2", "ops:9/7 ent:6.2/2")
 {
     EQ(set_version(1, 2, NULL), 0);
     domain_lookup(w.hv, 1)->gt.nr_v2_ops = 1;          /* never seen between hypercalls of one machine */
@@ -165,7 +169,7 @@ TEST_KINDS(copies_in_progress_keep_version_2)
     EQ(set_version(1, 1, NULL), 0);
 }
 
-TEST_PV(a_status_frame_in_use_keeps_a_pv_domain_at_version_2)
+TEST_PV("a status frame in use keeps a PV domain at version 2", "ops:9/9 ent:6.2/5")
 {
     uint32_t handle, now;
 
@@ -181,7 +185,7 @@ TEST_PV(a_status_frame_in_use_keeps_a_pv_domain_at_version_2)
     EQ(set_version(1, 1, &now), 0);
 }
 
-TEST_HVM(a_status_frame_in_use_crashes_an_auto_translated_domain)
+TEST_HVM("a status frame in use crashes an auto-translated domain", "ops:9/9 ent:6.2/5")
 {
     struct xen_add_to_physmap op = { .domid = DOMID_SELF, .space = XENMAPSPACE_grant_table,
                                      .idx = XENMAPIDX_grant_table_status, .gpfn = 0x100 };
@@ -198,7 +202,7 @@ TEST_HVM(a_status_frame_in_use_crashes_an_auto_translated_domain)
     audit_clean();
 }
 
-TEST_HVM(status_frames_leave_holes_behind)
+TEST_HVM("status frames leave holes behind", "ent:6/holes")
 {
     struct xen_add_to_physmap op = { .domid = DOMID_SELF, .space = XENMAPSPACE_grant_table,
                                      .idx = XENMAPIDX_grant_table_status, .gpfn = 0x100 };
@@ -213,7 +217,7 @@ TEST_HVM(status_frames_leave_holes_behind)
     audit_clean();
 }
 
-TEST_KINDS(changing_to_and_fro_leaks_nothing)
+TEST_KINDS("changing to and fro leaks nothing")
 {
     uint64_t before = hv_nr_free_frames(w.hv);
 
@@ -226,7 +230,7 @@ TEST_KINDS(changing_to_and_fro_leaks_nothing)
     }
 }
 
-TEST_KINDS(without_frames_the_version_stays)
+TEST_KINDS("without frames the version stays", "ops:9/6 ent:6.1/2")
 {
     uint64_t mfn;
     uint32_t now;
@@ -243,7 +247,7 @@ TEST_KINDS(without_frames_the_version_stays)
     audit_clean();
 }
 
-TEST_KINDS(a_peer_need_not_know_the_version)
+TEST_KINDS("a peer need not know the version", "ent:6/per-domain")
 {
     uint32_t handle;
 
@@ -256,7 +260,8 @@ TEST_KINDS(a_peer_need_not_know_the_version)
 }
 
 /* What a guest does, and what it finds. */
-TEST_VERSIONS(a_guest_can_revoke_what_is_not_in_use)
+TEST_VERSIONS("a guest can revoke what is not in use",
+              "ent:4/create ent:4/revoke-v1 ent:4/revoke-v2 ent:4/in-use")
 {
     uint32_t handle;
     uint16_t seen;
@@ -282,7 +287,8 @@ TEST_VERSIONS(a_guest_can_revoke_what_is_not_in_use)
     audit_clean();
 }
 
-TEST_VERSIONS(a_guest_can_make_a_grant_readonly_and_writable_again)
+TEST_VERSIONS("a guest can make a grant read-only and writable again",
+              "ent:4/to-readonly ent:4/to-writable ent:5-while/readonly")
 {
     uint16_t *flags = version == 1 ? &v1(1, 9)->flags : &v2(1, 9)->hdr.flags;
     uint32_t handle;
@@ -296,34 +302,3 @@ TEST_VERSIONS(a_guest_can_make_a_grant_readonly_and_writable_again)
     __sync_fetch_and_or(flags, GTF_readonly);
     EQ(map(2, 1, 9, HOST, A(3), NULL), GNTST_okay);      /* a write pin is there: nobody looks */
 }
-
-static const struct test_case cases[] = {
-    { "the version in force is always returned", the_version_in_force_is_always_returned, "ops:9/2 ops:9/4 ops:9/10 ops:9/always" },
-    { "only the result may be unwritable", only_the_result_may_be_unwritable, "ops:9/fault" },
-    { "a pinned entry keeps the version unless reserved", a_pinned_entry_keeps_the_version_unless_reserved,
-      "ops:9/5 ent:6.1/1 ent:6.2/1 ent:6/pins-survive ent:3/special" },
-    { "everything but the reserved entries is wiped", everything_but_the_reserved_entries_is_wiped,
-      "ops:9/wiped ops:9/halves ent:6.1/2 ent:6.1/3 ent:6.1/5 ent:6.2/6 ent:3/eight" },
-    { "going to version 2 splits the flags of reserved entries", going_to_version_2_splits_the_flags_of_reserved_entries,
-      "ent:6.1/4" },
-    { "a completed transfer that changes version is no fault", a_completed_transfer_that_changes_version_is_no_fault,
-      "ent:6.1/4" },
-    { "going back keeps only what version 1 can say", going_back_keeps_only_what_version_1_can_say, "ent:6.2/4" },
-    { "reserved entries that version 1 cannot say are out of range",
-      reserved_entries_that_version_1_cannot_say_are_out_of_range, "ops:9/8 ent:6.2/3" },
-    { "copies in progress keep version 2", copies_in_progress_keep_version_2, "ops:9/7 ent:6.2/2" },
-    { "a status frame in use keeps a PV domain at version 2", a_status_frame_in_use_keeps_a_pv_domain_at_version_2,
-      "ops:9/9 ent:6.2/5" },
-    { "a status frame in use crashes an auto-translated domain", a_status_frame_in_use_crashes_an_auto_translated_domain,
-      "ops:9/9 ent:6.2/5" },
-    { "status frames leave holes behind", status_frames_leave_holes_behind, "ent:6/holes" },
-    { "changing to and fro leaks nothing", changing_to_and_fro_leaks_nothing, "" },
-    { "without frames the version stays", without_frames_the_version_stays, "ops:9/6 ent:6.1/2" },
-    { "a peer need not know the version", a_peer_need_not_know_the_version, "ent:6/per-domain" },
-    { "a guest can revoke what is not in use", a_guest_can_revoke_what_is_not_in_use,
-      "ent:4/create ent:4/revoke-v1 ent:4/revoke-v2 ent:4/in-use" },
-    { "a guest can make a grant read-only and writable again", a_guest_can_make_a_grant_readonly_and_writable_again,
-      "ent:4/to-readonly ent:4/to-writable ent:5-while/readonly" },
-    { NULL, NULL, NULL },
-};
-const struct test_suite suite_version = { "version", cases };

@@ -6,10 +6,11 @@ const struct kernel_hooks *world_hooks;
 struct proc p;
 static const struct kernel_profile *suite_profile;
 
-void use_profile(const char *name)
+bool use_profile(const char *name)
 {
     suite_profile = kernel_profile_find(name);
     w = (struct world){ .profile = suite_profile };
+    return suite_profile != NULL;
 }
 
 void eq_(long long actual, long long expected, const char *what, const char *file, unsigned line)

@@ -27,17 +27,7 @@
 #include <xen/sys/gntdev.h>
 #include <xen/sys/privcmd.h>
 
-/* A behaviour, named as a sentence. Every suite is run once per profile in profiles (names, space separated), and each test
- * is listed with the profile it ran on. */
-struct test_case {
-    const char *name;
-    void (*run)(void);
-};
-struct test_suite {
-    const char *name;
-    const char *profiles;
-    const struct test_case *cases;    /* ends with a NULL name */
-};
+#include "../suite.h"
 
 #define PAGE 4096u
 #define MS 1000000ull
@@ -67,8 +57,8 @@ struct world {
 };
 extern struct world w;
 
-/* Of the suite that runs from now on. */
-void use_profile(const char *name);
+/* Of the suite that runs from now on; false if there is none of that name. */
+bool use_profile(const char *name);
 /* A machine with domains 0 (privileged) and 1 that run the suite's profile. */
 /* Of kernels that boot from now on. */
 extern const struct kernel_hooks *world_hooks;
@@ -171,10 +161,5 @@ void fuzz_seed(uint64_t seed);
 void fuzz_bytes(const uint8_t *data, size_t size);
 enum fuzz_fate { FUZZ_LIVES, FUZZ_DIES, FUZZ_MIGRATES };      /* of domain 1 */
 void fuzz_run(unsigned steps, enum fuzz_fate fate);
-
-extern const struct test_suite suite_smoke, suite_life, suite_life_retry, suite_vfs, suite_gnttab, suite_gnttab_version, suite_gnttab_map, suite_evtchn,
-    suite_evtchn_static, suite_gntdev, suite_gntdev_mmap, suite_gntdev_pv, suite_gntdev_pvh, suite_gntdev_legacy,
-    suite_copy, suite_gntalloc, suite_gntalloc_deferred, suite_gntalloc_legacy, suite_notify, suite_notify_pv, suite_notify_pvh, suite_privcmd, suite_privcmd_map,
-    suite_hostile, suite_memory, suite_audit, suite_fuzz, suite_hooks, suite_migrate;
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "gntdev_i.h"
 
+SUITE("audit", "pv pvh");
+
 static struct file *a, *g, *e;
 static struct vma *pages, *map;
 static uint32_t refs[2];
@@ -68,7 +70,7 @@ static unsigned audit_says(const struct kernel *k, const char *sentence)
         EQ(kernel_audit(k, NULL), 0);   \
     } while (0)
 
-static void references(void)
+TEST("of references: free and used ones, lists, counts, frames")
 {
     grant_entry_v1_t *entries;
     uint32_t ref;
@@ -94,7 +96,7 @@ static void references(void)
     down();
 }
 
-static void deferred(void)
+TEST("of deferred ends")
 {
     struct kernel_page *page;
     int64_t ref;
@@ -121,7 +123,7 @@ static void deferred(void)
     down();
 }
 
-static void maps(void)
+TEST("of gntdev's maps")
 {
     grant_handle_t handle;
 
@@ -138,7 +140,7 @@ static void maps(void)
     down();
 }
 
-static void shared_pages(void)
+TEST("of gntalloc's pages")
 {
     grant_entry_v1_t *entry;
     domid_t domid;
@@ -158,7 +160,7 @@ static void shared_pages(void)
     down();
 }
 
-static void ports(void)
+TEST("of event channels")
 {
     struct shared_info *shared;
 
@@ -174,7 +176,7 @@ static void ports(void)
     down();
 }
 
-static void unknown_domain(void)
+TEST("of the domain itself")
 {
     up();
     k1->domid = 1000;
@@ -182,14 +184,3 @@ static void unknown_domain(void)
     k1->domid = 1;
     down();
 }
-
-static const struct test_case cases[] = {
-    { "of references: free and used ones, lists, counts, frames", references },
-    { "of deferred ends", deferred },
-    { "of gntdev's maps", maps },
-    { "of gntalloc's pages", shared_pages },
-    { "of event channels", ports },
-    { "of the domain itself", unknown_domain },
-    { NULL, NULL },
-};
-const struct test_suite suite_audit = { "audit", "pv pvh", cases };

@@ -2,6 +2,8 @@
 /* IOCTL_GNTDEV_GRANT_COPY: checks, statuses, batches, and the caller's own memory on one side. */
 #include "harness.h"
 
+SUITE("copy", "pv pvh");
+
 #define UNTOUCHED 77
 
 typedef struct ioctl_gntdev_grant_copy_segment segment;
@@ -79,7 +81,7 @@ static uint8_t shared(unsigned page, unsigned offset)
     return *at(pages, page, offset);
 }
 
-static void data_moves(void)
+TEST("bytes move between grants and local memory, also across local pages")
 {
     up();
     one(g2l(0, refs[0], 10, local, 100), 0, 0);
@@ -109,7 +111,7 @@ static void data_moves(void)
     down();
 }
 
-static void ranges(void)
+TEST("ranges beyond a granted page and local to local are EINVAL with the status untouched")
 {
     up();
     one(g2l(0, refs[0], 4095, local, 2), -EINVAL, UNTOUCHED);
@@ -133,7 +135,7 @@ static void ranges(void)
     down();
 }
 
-static void statuses(void)
+TEST("the ioctl succeeds and the status says what the hypervisor answered")
 {
     struct vma *other;
     uint32_t to_other, gone;
@@ -164,7 +166,7 @@ static void statuses(void)
     down();
 }
 
-static void local_faults(void)
+TEST("local memory that faults is EFAULT after the status was set to 0")
 {
     up();
     proc_hole(local, PAGE, PROT_READ);
@@ -191,7 +193,7 @@ static void local_faults(void)
     down();
 }
 
-static void faulting_segments(void)
+TEST("segments that cannot be read or written are EFAULT, and what was queued is not run")
 {
     static segment list[3];
     struct ioctl_gntdev_grant_copy op = { 3, list };
@@ -219,7 +221,7 @@ static void faulting_segments(void)
 
 /* ---- Several segments ------------------------------------------------------------------------- */
 
-static void each_segment_has_its_status(void)
+TEST("each segment has its own status")
 {
     up();
     for (unsigned i = 0; i < 4; i++)
@@ -240,7 +242,7 @@ static void each_segment_has_its_status(void)
     down();
 }
 
-static void an_invalid_segment_stops_the_batch(void)
+TEST("an invalid segment ends the ioctl: full batches were run, the rest was not")
 {
     up();
     for (unsigned i = 0; i < 4; i++)
@@ -260,7 +262,7 @@ static void an_invalid_segment_stops_the_batch(void)
     down();
 }
 
-static void more_than_a_batch(void)
+TEST("more than 16 operations are several batches, and a segment may span them")
 {
     up();
     for (unsigned i = 0; i < 60; i++)
@@ -290,7 +292,7 @@ static void a_changed_status_is_kept(void *arg)
     ((segment *)arg)->status = -99;
 }
 
-static void the_first_failure_wins(void)
+TEST("only a status that is still 0 is filled in")
 {
     up();
     v[0] = l2g(local, 0, 400, 0, 8);
@@ -306,7 +308,7 @@ static void the_first_failure_wins(void)
 
 /* ---- Grants as local memory, retries ---------------------------------------------------------- */
 
-static void mapped_grants_as_local_memory(void)
+TEST("local memory may be a shared page, but not a mapped grant: bad_page")
 {
     struct vma *map;
     long rc;
@@ -327,7 +329,7 @@ static void mapped_grants_as_local_memory(void)
     down();
 }
 
-static void paged_out_source(void)
+TEST("a paged-out grant is retried in the kernel, batch by batch")
 {
     struct ioctl_gntdev_grant_copy op = { 40, v };
     struct call call;
@@ -356,7 +358,7 @@ static void paged_out_source(void)
     down();
 }
 
-static void paged_out_for_good(void)
+TEST("a grant that stays paged out has the status bad_page in the end")
 {
     struct ioctl_gntdev_grant_copy op = { 2, v };
     struct call call;
@@ -385,7 +387,7 @@ static void unmap_local(void *arg)
     proc_hole(local, PAGE, 0);
 }
 
-static void destination_unmapped_meanwhile(void)
+TEST("a destination that is unmapped in between loses the data, as with a pinned page")
 {
     up();
     v[0] = g2l(0, refs[0], 0, local, 8);
@@ -409,7 +411,7 @@ static void end_domain(void *arg)
     w.k[1] = NULL;
 }
 
-static void domain_destroyed_meanwhile(void)
+TEST("a domain destroyed in the middle of a copy is ENODEV at any access")
 {
     for (unsigned access = 1; access <= 8; access++) {
         up();
@@ -428,7 +430,7 @@ static void kill_domain(void *arg)
     EQ(hv_domain_destroy(w.hv, 1), 0);
 }
 
-static void domain_destroyed_before_its_kernel(void)
+TEST("a domain destroyed in the middle, and its kernel only later, is ENODEV, too")
 {
     for (unsigned access = 1; access <= 8; access++) {
         up();
@@ -443,7 +445,7 @@ static void domain_destroyed_before_its_kernel(void)
     }
 }
 
-static void no_memory(void)
+TEST("without a page to copy through the ioctl is ENOMEM")
 {
     struct kernel_page *taken[64];
     unsigned nr = 0;
@@ -463,24 +465,3 @@ static void no_memory(void)
     close_dev(g);
     world_down();
 }
-
-static const struct test_case cases[] = {
-    { "bytes move between grants and local memory, also across local pages", data_moves },
-    { "ranges beyond a granted page and local to local are EINVAL with the status untouched", ranges },
-    { "the ioctl succeeds and the status says what the hypervisor answered", statuses },
-    { "local memory that faults is EFAULT after the status was set to 0", local_faults },
-    { "segments that cannot be read or written are EFAULT, and what was queued is not run", faulting_segments },
-    { "each segment has its own status", each_segment_has_its_status },
-    { "an invalid segment ends the ioctl: full batches were run, the rest was not", an_invalid_segment_stops_the_batch },
-    { "more than 16 operations are several batches, and a segment may span them", more_than_a_batch },
-    { "only a status that is still 0 is filled in", the_first_failure_wins },
-    { "local memory may be a shared page, but not a mapped grant: bad_page", mapped_grants_as_local_memory },
-    { "a paged-out grant is retried in the kernel, batch by batch", paged_out_source },
-    { "a grant that stays paged out has the status bad_page in the end", paged_out_for_good },
-    { "a destination that is unmapped in between loses the data, as with a pinned page", destination_unmapped_meanwhile },
-    { "a domain destroyed in the middle of a copy is ENODEV at any access", domain_destroyed_meanwhile },
-    { "a domain destroyed in the middle, and its kernel only later, is ENODEV, too", domain_destroyed_before_its_kernel },
-    { "without a page to copy through the ioctl is ENOMEM", no_memory },
-    { NULL, NULL },
-};
-const struct test_suite suite_copy = { "copy", "pv pvh", cases };

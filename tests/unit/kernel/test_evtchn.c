@@ -2,6 +2,8 @@
 /* /dev/xen/evtchn: binding, delivery, masking, reading and writing, ownership, restriction, references. */
 #include "harness.h"
 
+SUITE("evtchn", "pv pvh legacy");
+
 static struct file *e0, *e1;
 static uint32_t p0, p1;
 
@@ -64,7 +66,7 @@ static unsigned readable(struct file *e)
 
 /* ---- Binding ---------------------------------------------------------------------------------- */
 
-static void the_binder_is_readable_at_once(void)
+TEST("who binds to an offered port is readable at once, the offerer is not, and both can notify")
 {
     long port, other;
 
@@ -85,7 +87,7 @@ static void the_binder_is_readable_at_once(void)
     down();
 }
 
-static void binding_errors(void)
+TEST("binding passes the hypervisor's errors on: ESRCH, EINVAL, EEXIST")
 {
     uint32_t port, mine;
 
@@ -107,7 +109,7 @@ static void binding_errors(void)
     down();
 }
 
-static void loopback(void)
+TEST("a channel within one domain works")
 {
     uint32_t a, b;
 
@@ -122,7 +124,7 @@ static void loopback(void)
     down();
 }
 
-static void virqs(void)
+TEST("a virtual interrupt is delivered and is bound once")
 {
     uint32_t port;
 
@@ -138,7 +140,7 @@ static void virqs(void)
     down();
 }
 
-static void all_ports_taken(void)
+TEST("ports are given lowest first until none is left: ENOSPC")
 {
     long port, n = 0;
 
@@ -156,7 +158,7 @@ static void all_ports_taken(void)
 
 /* ---- Delivery --------------------------------------------------------------------------------- */
 
-static void events_merge(void)
+TEST("events merge, and one that comes before the unmask is delivered after it")
 {
     up();
     connect(e0, 0, e1, 1, &p0, &p1);
@@ -178,7 +180,7 @@ static void events_merge(void)
     down();
 }
 
-static void read_lengths(void)
+TEST("read takes whole ports, oldest first, and EAGAIN when there is none and nobody wants to wait")
 {
     uint32_t ports[4] = { 0 }, theirs[3], ours[3];
     struct call call;
@@ -200,7 +202,7 @@ static void read_lengths(void)
     down();
 }
 
-static void reads_are_cut_to_a_page(void)
+TEST("read and write are cut to a page, and the ring grows with the bound ports")
 {
     static uint32_t ports[2048];
     struct call call;
@@ -222,7 +224,7 @@ static void reads_are_cut_to_a_page(void)
     down();
 }
 
-static void writes(void)
+TEST("write unmasks the file's own masked ports and ignores all others")
 {
     struct { uint32_t port[3]; char rest; } buf;
 
@@ -252,7 +254,7 @@ static void count_wake(struct file *file)
     wakes++;
 }
 
-static void poll_and_wake(void)
+TEST("poll and wake tell the change from empty to not empty")
 {
     uint32_t q0, q1;
 
@@ -280,7 +282,7 @@ static void poll_and_wake(void)
 
 /* ---- Waiting ---------------------------------------------------------------------------------- */
 
-static void a_reader_waits(void)
+TEST("waiting readers are served in their order and can be interrupted")
 {
     struct call first, second, third;
     uint32_t a[4], b[4], q0, q1;
@@ -319,7 +321,7 @@ static void a_reader_waits(void)
     down();
 }
 
-static void an_event_that_arrives_within_the_call(void)
+TEST("an event that comes while read is running is its result")
 {
     struct call call;
     uint32_t a, b, got;
@@ -350,7 +352,7 @@ static void an_event_that_arrives_within_the_call(void)
 
 /* ---- Ownership -------------------------------------------------------------------------------- */
 
-static void ports_belong_to_a_file(void)
+TEST("a port belongs to the file that bound it: ENOTCONN for others, EINVAL beyond all ports")
 {
     struct file *other;
 
@@ -383,7 +385,7 @@ static void ports_belong_to_a_file(void)
     down();
 }
 
-static void ring_outlives_a_port(void)
+TEST("what is in the ring is read although its port was unbound")
 {
     uint32_t q0, q1;
 
@@ -398,7 +400,7 @@ static void ring_outlives_a_port(void)
     down();
 }
 
-static void closing_frees_ports(void)
+TEST("closing the file closes its ports, and the peer may be bound again")
 {
     up();
     connect(e0, 0, e1, 1, &p0, &p1);
@@ -413,7 +415,7 @@ static void closing_frees_ports(void)
     down();
 }
 
-static void a_masked_port_is_clean_when_bound_again(void)
+TEST("a port that was masked when it went is not when it is bound again")
 {
     uint32_t again;
 
@@ -434,7 +436,7 @@ static void a_masked_port_is_clean_when_bound_again(void)
 
 /* ---- Overflow, reset, restriction ------------------------------------------------------------- */
 
-static void overflow(void)
+TEST("an overflow is EFBIG and POLLERR until RESET, and the lost port stays masked")
 {
     struct call call;
     uint32_t q0, q1, buf;
@@ -465,7 +467,7 @@ static void overflow(void)
     down();
 }
 
-static void restriction(void)
+TEST("a restricted file binds to that domain only, once and for all")
 {
     struct ioctl_evtchn_restrict_domid op = { 0 };
     static const domid_t bad[] = { 0, 0x7ff0, 0x7ff4, 0xffff };
@@ -499,35 +501,13 @@ static void restriction(void)
     down();
 }
 
-static const struct test_case cases[] = {
-    { "who binds to an offered port is readable at once, the offerer is not, and both can notify",
-      the_binder_is_readable_at_once },
-    { "binding passes the hypervisor's errors on: ESRCH, EINVAL, EEXIST", binding_errors },
-    { "a channel within one domain works", loopback },
-    { "a virtual interrupt is delivered and is bound once", virqs },
-    { "ports are given lowest first until none is left: ENOSPC", all_ports_taken },
-    { "events merge, and one that comes before the unmask is delivered after it", events_merge },
-    { "read takes whole ports, oldest first, and EAGAIN when there is none and nobody wants to wait", read_lengths },
-    { "read and write are cut to a page, and the ring grows with the bound ports", reads_are_cut_to_a_page },
-    { "write unmasks the file's own masked ports and ignores all others", writes },
-    { "poll and wake tell the change from empty to not empty", poll_and_wake },
-    { "waiting readers are served in their order and can be interrupted", a_reader_waits },
-    { "an event that comes while read is running is its result", an_event_that_arrives_within_the_call },
-    { "a port belongs to the file that bound it: ENOTCONN for others, EINVAL beyond all ports", ports_belong_to_a_file },
-    { "what is in the ring is read although its port was unbound", ring_outlives_a_port },
-    { "closing the file closes its ports, and the peer may be bound again", closing_frees_ports },
-    { "a port that was masked when it went is not when it is bound again", a_masked_port_is_clean_when_bound_again },
-    { "an overflow is EFBIG and POLLERR until RESET, and the lost port stays masked", overflow },
-    { "a restricted file binds to that domain only, once and for all", restriction },
-    { NULL, NULL },
-};
-const struct test_suite suite_evtchn = { "evtchn", "pv pvh legacy", cases };
-
 /* ---- Static ports ----------------------------------------------------------------------------- */
 
 #define BIND_STATIC _IOC(_IOC_NONE, 'E', 7, 4)
 
-static void static_ports(void)
+SUITE("evtchn-static", "pvh");
+
+TEST("a static port is bound by number, by several files, and never closed by the kernel")
 {
     struct evtchn_alloc_unbound op = { .dom = DOMID_SELF, .remote_dom = 1 };
     struct file *other;
@@ -560,9 +540,3 @@ static void static_ports(void)
     EQ(hv_event_channel_op(w.hv, 0, EVTCHNOP_close, &(struct evtchn_close){ op.port }), 0);
     down();
 }
-
-static const struct test_case static_cases[] = {
-    { "a static port is bound by number, by several files, and never closed by the kernel", static_ports },
-    { NULL, NULL },
-};
-const struct test_suite suite_evtchn_static = { "evtchn-static", "pvh", static_cases };

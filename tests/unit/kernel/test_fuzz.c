@@ -2,6 +2,8 @@
 /* Random calls from two domains, the same ones for the same seed; after each run nothing is left behind. */
 #include "harness.h"
 
+SUITE("fuzz", "pv pvh legacy");
+
 #define NR_FILES 6
 #define NR_VMAS 24
 #define NR_PINS 4
@@ -502,7 +504,7 @@ void fuzz_run(unsigned steps, enum fuzz_fate fate)
     world_down();
 }
 
-static void random_calls(void)
+TEST("random calls of two domains keep all books right and leave nothing behind")
 {
     for (uint64_t seed = 1; seed <= 12; seed++) {
         fuzz_seed(seed * 0x9e3779b97f4a7c15);
@@ -510,7 +512,7 @@ static void random_calls(void)
     }
 }
 
-static void random_calls_until_a_domain_dies(void)
+TEST("random calls and then the end of one domain leave nothing behind in the other")
 {
     for (uint64_t seed = 101; seed <= 112; seed++) {
         fuzz_seed(seed * 0x9e3779b97f4a7c15);
@@ -518,18 +520,11 @@ static void random_calls_until_a_domain_dies(void)
     }
 }
 
-static void random_calls_while_a_domain_migrates(void)
+TEST("random calls while one of them goes on under other numbers again and again keep all books "
+     "right")
 {
     for (uint64_t seed = 201; seed <= 212; seed++) {
         fuzz_seed(seed * 0x9e3779b97f4a7c15);
         fuzz_run(1500, FUZZ_MIGRATES);
     }
 }
-
-static const struct test_case cases[] = {
-    { "random calls of two domains keep all books right and leave nothing behind", random_calls },
-    { "random calls and then the end of one domain leave nothing behind in the other", random_calls_until_a_domain_dies },
-    { "random calls while one of them goes on under other numbers again and again keep all books right", random_calls_while_a_domain_migrates },
-    { NULL, NULL },
-};
-const struct test_suite suite_fuzz = { "fuzz", "pv pvh legacy", cases };

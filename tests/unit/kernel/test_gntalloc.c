@@ -2,6 +2,8 @@
 /* /dev/xen/gntalloc: offsets, limit, mmap, and when a page is really given up. */
 #include "harness.h"
 
+SUITE("gntalloc", "pv pvh legacy");
+
 static struct file *a;
 
 static void up(void)
@@ -30,7 +32,7 @@ static long mmap_pages(uint64_t index, uint32_t count, struct vma **vma)
     return do_mmap(a, index, count * PAGE, RW, MAP_SHARED, vma);
 }
 
-static void offsets_are_never_reused(void)
+TEST("offsets rise by the pages allocated and are never reused")
 {
     uint64_t index;
 
@@ -51,7 +53,7 @@ static void offsets_are_never_reused(void)
     down();
 }
 
-static void references_in_order(void)
+TEST("references come in the order of pages and go back in it")
 {
     uint32_t refs[6];
     struct vma *vma, *two;
@@ -76,7 +78,7 @@ static void references_in_order(void)
     down();
 }
 
-static void grants_as_asked(void)
+TEST("the grant is for any 16-bit domain, writable if bit 0 says so")
 {
     static const struct {
         unsigned flags;
@@ -101,7 +103,7 @@ static void grants_as_asked(void)
     down();
 }
 
-static void limits(void)
+TEST("the limit counts all files' pages, ENOSPC beyond, and the sum does not wrap")
 {
     static const uint32_t huge[] = { 1025, 4000, 0x100001, 0x40000000, 0x7fffffff, 0x80000000, UINT32_MAX };
     struct file *other;
@@ -139,7 +141,7 @@ static void limits(void)
     down();
 }
 
-static void failure_undoes_everything(void)
+TEST("a failure half-way gives everything back but the offsets")
 {
     uint64_t index, next;
     uint32_t refs[3];
@@ -170,7 +172,7 @@ static void failure_undoes_everything(void)
     down();
 }
 
-static void answers_that_cannot_be_written(void)
+TEST("an answer that cannot be written is EFAULT and leaves the pages")
 {
     static union {
         struct ioctl_gntalloc_alloc_gref op;
@@ -197,7 +199,7 @@ static void answers_that_cannot_be_written(void)
 
 /* ---- mmap ------------------------------------------------------------------------------------- */
 
-static void which_mmaps_are_refused(void)
+TEST("mmap must be shared (EINVAL) and of the file's pages (ENOENT)")
 {
     struct file *r;
     struct vma *vma;
@@ -221,7 +223,7 @@ static void which_mmaps_are_refused(void)
     down();
 }
 
-static void any_run_of_pages(void)
+TEST("any run of pages can be mmapped, any number of times")
 {
     struct vma *one, *tail, *all, *ro, *across;
 
@@ -257,7 +259,7 @@ static void any_run_of_pages(void)
     down();
 }
 
-static void fresh_pages_are_zero(void)
+TEST("fresh pages are zero")
 {
     struct vma *vma;
     uint32_t refs[8];
@@ -276,7 +278,7 @@ static void fresh_pages_are_zero(void)
 
 /* ---- Giving up -------------------------------------------------------------------------------- */
 
-static void dealloc_arguments(void)
+TEST("DEALLOC wants consecutive pages of the file, else EINVAL")
 {
     up();
     new_pages(3, NULL);
@@ -294,7 +296,7 @@ static void dealloc_arguments(void)
     down();
 }
 
-static void a_mapping_keeps_the_page(void)
+TEST("a mapping keeps its pages, whole until its last piece is gone")
 {
     struct vma *vma, *second, *map;
     struct file *g;
@@ -328,7 +330,7 @@ static void a_mapping_keeps_the_page(void)
     down();
 }
 
-static void usable_before_mmap(void)
+TEST("the peer can map before the owner mmaps, and the owner's close is not the end")
 {
     struct vma *vma, *map;
     struct file *g;
@@ -357,7 +359,84 @@ static void usable_before_mmap(void)
     down();
 }
 
-static void peer_keeps_the_page(void)
+TEST("close gives up all pages of the file and no other's")
+{
+    struct file *b;
+    uint32_t refs[4];
+
+    up();
+    b = open_dev(0, "gntalloc");
+    new_pages(3, refs);
+    EQ(alloc_grefs(b, 1, 1, 1, &(uint64_t){ 0 }, refs + 3), 0);
+    close_dev(a);
+    EQ(info(0).tot_pages, 1);
+    EQ(entry_flags(0, refs[2]), 0);
+    EQ(entry_flags(0, refs[3]), GTF_permit_access);
+    a = open_dev(0, "gntalloc");
+    new_pages(1, refs);
+    EQ(refs[0], 10);
+    close_dev(b);
+    down();
+}
+
+TEST("a mapping over two allocations gives up its own pages")
+{
+    struct file *b;
+    struct vma *vma;
+    uint32_t refs[3];
+
+    up();
+    b = open_dev(0, "gntalloc");
+    new_pages(1, &refs[0]);
+    EQ(alloc_grefs(b, 1, 1, 1, &(uint64_t){ 0 }, &refs[1]), 0);
+    new_pages(1, &refs[2]);
+    EQ(mmap_pages(0, 2, &vma), 0);
+    EQ(dealloc(a, 0, 2), 0);
+    do_munmap(vma);
+    /* The pages of the mapping go, not whichever came next in the order of allocation. */
+    EQ(entry_flags(0, refs[0]), 0);
+    EQ(entry_flags(0, refs[1]), GTF_permit_access);
+    EQ(entry_flags(0, refs[2]), 0);
+    close_dev(b);
+    down();
+}
+
+TEST("SET_UNMAP_NOTIFY checks the page, then the action, then the port")
+{
+    struct file *e;
+    struct ioctl_evtchn_bind_unbound_port unbound = { 1 };
+    uint32_t port;
+    bool checks;
+
+    up();
+    checks = w.profile->notify_checks_port;
+    e = open_dev(0, "evtchn");
+    port = (uint32_t)do_ioctl(e, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &unbound);
+    new_pages(2, NULL);
+    EQ(set_notify(a, 0x100000, 1, 0), -ENOENT);
+    EQ(set_notify(a, 0x100000, 8, 0), -ENOENT);           /* first the page, then the action */
+    EQ(set_notify(a, 2 * PAGE, 1, 0), -ENOENT);
+    EQ(set_notify(a, 0, 4, 0), -EINVAL);
+    EQ(set_notify(a, 0, 0, 0), 0);
+    EQ(set_notify(a, 2 * PAGE - 1, 1, 0), 0);
+    EQ(set_notify(a, 0, 2, 0), checks ? -EINVAL : 0);
+    EQ(set_notify(a, 0, 2, 1000000), checks ? -EINVAL : 0);
+    EQ(set_notify(a, 0, 2, port), 0);
+    EQ(set_notify(a, 5, 3, port), 0);
+    EQ(set_notify(a, PAGE, 2, port), 0);
+    EQ(set_notify(a, 0, 0, 0), 0);
+    EQ(dealloc(a, 0, 2), 0);
+    EQ(set_notify(a, 0, 0, 0), -ENOENT);
+    close_dev(e);
+    EQ(info(0).nr_ports, 0);
+    down();
+}
+
+/* ---- Old kernels ------------------------------------------------------------------------------ */
+
+SUITE("gntalloc-deferred", "pv pvh");
+
+TEST("a page that the peer maps does not count against the limit and is given up by the timer")
 {
     struct vma *vma, *map, *again;
     struct file *g;
@@ -395,108 +474,10 @@ static void peer_keeps_the_page(void)
     down();
 }
 
-static void close_gives_up_all(void)
-{
-    struct file *b;
-    uint32_t refs[4];
+SUITE("gntalloc-legacy", "legacy");
 
-    up();
-    b = open_dev(0, "gntalloc");
-    new_pages(3, refs);
-    EQ(alloc_grefs(b, 1, 1, 1, &(uint64_t){ 0 }, refs + 3), 0);
-    close_dev(a);
-    EQ(info(0).tot_pages, 1);
-    EQ(entry_flags(0, refs[2]), 0);
-    EQ(entry_flags(0, refs[3]), GTF_permit_access);
-    a = open_dev(0, "gntalloc");
-    new_pages(1, refs);
-    EQ(refs[0], 10);
-    close_dev(b);
-    down();
-}
-
-static void spanning_mapping_with_another_files_pages_between(void)
-{
-    struct file *b;
-    struct vma *vma;
-    uint32_t refs[3];
-
-    up();
-    b = open_dev(0, "gntalloc");
-    new_pages(1, &refs[0]);
-    EQ(alloc_grefs(b, 1, 1, 1, &(uint64_t){ 0 }, &refs[1]), 0);
-    new_pages(1, &refs[2]);
-    EQ(mmap_pages(0, 2, &vma), 0);
-    EQ(dealloc(a, 0, 2), 0);
-    do_munmap(vma);
-    /* The pages of the mapping go, not whichever came next in the order of allocation. */
-    EQ(entry_flags(0, refs[0]), 0);
-    EQ(entry_flags(0, refs[1]), GTF_permit_access);
-    EQ(entry_flags(0, refs[2]), 0);
-    close_dev(b);
-    down();
-}
-
-static void notify_checks(void)
-{
-    struct file *e;
-    struct ioctl_evtchn_bind_unbound_port unbound = { 1 };
-    uint32_t port;
-    bool checks;
-
-    up();
-    checks = w.profile->notify_checks_port;
-    e = open_dev(0, "evtchn");
-    port = (uint32_t)do_ioctl(e, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &unbound);
-    new_pages(2, NULL);
-    EQ(set_notify(a, 0x100000, 1, 0), -ENOENT);
-    EQ(set_notify(a, 0x100000, 8, 0), -ENOENT);           /* first the page, then the action */
-    EQ(set_notify(a, 2 * PAGE, 1, 0), -ENOENT);
-    EQ(set_notify(a, 0, 4, 0), -EINVAL);
-    EQ(set_notify(a, 0, 0, 0), 0);
-    EQ(set_notify(a, 2 * PAGE - 1, 1, 0), 0);
-    EQ(set_notify(a, 0, 2, 0), checks ? -EINVAL : 0);
-    EQ(set_notify(a, 0, 2, 1000000), checks ? -EINVAL : 0);
-    EQ(set_notify(a, 0, 2, port), 0);
-    EQ(set_notify(a, 5, 3, port), 0);
-    EQ(set_notify(a, PAGE, 2, port), 0);
-    EQ(set_notify(a, 0, 0, 0), 0);
-    EQ(dealloc(a, 0, 2), 0);
-    EQ(set_notify(a, 0, 0, 0), -ENOENT);
-    close_dev(e);
-    EQ(info(0).nr_ports, 0);
-    down();
-}
-
-static const struct test_case cases[] = {
-    { "offsets rise by the pages allocated and are never reused", offsets_are_never_reused },
-    { "references come in the order of pages and go back in it", references_in_order },
-    { "the grant is for any 16-bit domain, writable if bit 0 says so", grants_as_asked },
-    { "the limit counts all files' pages, ENOSPC beyond, and the sum does not wrap", limits },
-    { "a failure half-way gives everything back but the offsets", failure_undoes_everything },
-    { "an answer that cannot be written is EFAULT and leaves the pages", answers_that_cannot_be_written },
-    { "mmap must be shared (EINVAL) and of the file's pages (ENOENT)", which_mmaps_are_refused },
-    { "any run of pages can be mmapped, any number of times", any_run_of_pages },
-    { "fresh pages are zero", fresh_pages_are_zero },
-    { "DEALLOC wants consecutive pages of the file, else EINVAL", dealloc_arguments },
-    { "a mapping keeps its pages, whole until its last piece is gone", a_mapping_keeps_the_page },
-    { "the peer can map before the owner mmaps, and the owner's close is not the end", usable_before_mmap },
-    { "close gives up all pages of the file and no other's", close_gives_up_all },
-    { "a mapping over two allocations gives up its own pages", spanning_mapping_with_another_files_pages_between },
-    { "SET_UNMAP_NOTIFY checks the page, then the action, then the port", notify_checks },
-    { NULL, NULL },
-};
-const struct test_suite suite_gntalloc = { "gntalloc", "pv pvh legacy", cases };
-
-static const struct test_case deferred_cases[] = {
-    { "a page that the peer maps does not count against the limit and is given up by the timer", peer_keeps_the_page },
-    { NULL, NULL },
-};
-const struct test_suite suite_gntalloc_deferred = { "gntalloc-deferred", "pv pvh", deferred_cases };
-
-/* ---- Old kernels ------------------------------------------------------------------------------ */
-
-static void busy_pages_count(void)
+TEST("pages that the peer still maps count against the limit until the next ALLOC or DEALLOC finds "
+     "them free")
 {
     struct vma *vma, *map, *again;
     struct file *g, *b;
@@ -533,7 +514,7 @@ static void busy_pages_count(void)
     down();
 }
 
-static void alloc_cleans_up_first(void)
+TEST("ALLOC cleans up before it looks at the limit")
 {
     struct vma *vma, *map;
     struct file *g;
@@ -558,7 +539,7 @@ static void alloc_cleans_up_first(void)
     down();
 }
 
-static void busy_when_the_file_is_closed(void)
+TEST("a file can be closed while its pages are busy")
 {
     struct vma *map;
     struct file *g;
@@ -579,12 +560,3 @@ static void busy_when_the_file_is_closed(void)
     close_dev(g);
     down();
 }
-
-static const struct test_case legacy_cases[] = {
-    { "pages that the peer still maps count against the limit until the next ALLOC or DEALLOC finds them free",
-      busy_pages_count },
-    { "ALLOC cleans up before it looks at the limit", alloc_cleans_up_first },
-    { "a file can be closed while its pages are busy", busy_when_the_file_is_closed },
-    { NULL, NULL },
-};
-const struct test_suite suite_gntalloc_legacy = { "gntalloc-legacy", "legacy", legacy_cases };

@@ -2,6 +2,8 @@
 /* /dev/xen/gntdev's ioctls: the offset space, limits, GET_OFFSET_FOR_VADDR, SET_UNMAP_NOTIFY's checks. */
 #include "harness.h"
 
+SUITE("gntdev", "pv pvh");
+
 static struct file *g;
 static const uint32_t some[16];
 
@@ -31,7 +33,7 @@ static long drop(uint64_t page, uint32_t count)
     return unmap_index(g, page * PAGE, count);
 }
 
-static void offsets(void)
+TEST("offsets begin at 0, rise, and reuse holes that are larger than the map")
 {
     up();
     EQ(new_map(1), 0);
@@ -71,7 +73,7 @@ static uint64_t model_index(const uint64_t (*maps)[2], unsigned nr, uint64_t cou
     return candidate;
 }
 
-static void offsets_by_the_rule(void)
+TEST("offsets follow the rule through thousands of maps and unmaps")
 {
     static uint64_t maps[64][2];
     unsigned nr = 0, at, seed = 12345;
@@ -98,7 +100,7 @@ static void offsets_by_the_rule(void)
     down();
 }
 
-static void unmap_arguments(void)
+TEST("UNMAP wants a map's start and its size or 0, else ENOENT")
 {
     up();
     EQ(new_map(1), 0);
@@ -117,7 +119,7 @@ static void unmap_arguments(void)
     down();
 }
 
-static void counts(void)
+TEST("the parameter limits one request, 0 and more are EINVAL")
 {
     struct ioctl_gntdev_map_grant_ref op = { .index = 0x1234 };
     static const uint32_t bad[] = { 0, 65537, 0x7fffffff, 0x80000000, UINT32_MAX };
@@ -142,7 +144,7 @@ static void counts(void)
     down();
 }
 
-static void largest_request(void)
+TEST("65536 references at once are accepted, and the address space for grants is bounded")
 {
     struct ioctl_gntdev_map_grant_ref *op = calloc(1, 16 + 65536 * 8);
 
@@ -163,7 +165,8 @@ static void largest_request(void)
     down();
 }
 
-static void references_that_cannot_be_read(void)
+TEST("references that cannot be read are EFAULT and leave nothing, an answer that cannot be "
+     "written leaves the map")
 {
     static struct {
         struct ioctl_gntdev_map_grant_ref op;
@@ -188,7 +191,7 @@ static void references_that_cannot_be_read(void)
     down();
 }
 
-static void files_share_nothing(void)
+TEST("each open file has its own maps")
 {
     struct file *other;
     uint64_t index;
@@ -205,7 +208,7 @@ static void files_share_nothing(void)
     down();
 }
 
-static void not_implemented(void)
+TEST("SET_MAX_GRANTS, the dma-buf ioctls and other devices' numbers are ENOTTY")
 {
     struct ioctl_gntdev_set_max_grants max = { 5 };
     static const unsigned long cmds[] = {
@@ -232,7 +235,7 @@ static long get_offset(uint64_t vaddr, uint64_t *offset, uint32_t *count)
     return rc;
 }
 
-static void offset_for_address(void)
+TEST("GET_OFFSET_FOR_VADDR answers for the mapping at or above an address")
 {
     struct file *a, *other;
     struct vma *pages, *one, *two, *foreign;
@@ -293,7 +296,8 @@ static void offset_for_address(void)
 
 /* ---- SET_UNMAP_NOTIFY ------------------------------------------------------------------------- */
 
-static void notify_checks(void)
+TEST("SET_UNMAP_NOTIFY checks action, port and place in this order and keeps no port after a "
+     "failure")
 {
     struct file *e = NULL;
     struct ioctl_evtchn_bind_unbound_port unbound = { 0 };
@@ -326,25 +330,11 @@ static void notify_checks(void)
     down();
 }
 
-static const struct test_case cases[] = {
-    { "offsets begin at 0, rise, and reuse holes that are larger than the map", offsets },
-    { "offsets follow the rule through thousands of maps and unmaps", offsets_by_the_rule },
-    { "UNMAP wants a map's start and its size or 0, else ENOENT", unmap_arguments },
-    { "the parameter limits one request, 0 and more are EINVAL", counts },
-    { "65536 references at once are accepted, and the address space for grants is bounded", largest_request },
-    { "references that cannot be read are EFAULT and leave nothing, an answer that cannot be written leaves the map",
-      references_that_cannot_be_read },
-    { "each open file has its own maps", files_share_nothing },
-    { "SET_MAX_GRANTS, the dma-buf ioctls and other devices' numbers are ENOTTY", not_implemented },
-    { "GET_OFFSET_FOR_VADDR answers for the mapping at or above an address", offset_for_address },
-    { "SET_UNMAP_NOTIFY checks action, port and place in this order and keeps no port after a failure", notify_checks },
-    { NULL, NULL },
-};
-const struct test_suite suite_gntdev = { "gntdev", "pv pvh", cases };
-
 /* ---- Old kernels ------------------------------------------------------------------------------ */
 
-static void limit_is_a_total(void)
+SUITE("gntdev-legacy", "legacy");
+
+TEST("the limit is a total of the domain: ENOMEM beyond")
 {
     struct file *other;
     struct ioctl_gntdev_map_grant_ref op = { .count = 0x80000000 };
@@ -368,7 +358,7 @@ static void limit_is_a_total(void)
     down();
 }
 
-static void no_grant_copy(void)
+TEST("there is no grant copy")
 {
     struct ioctl_gntdev_grant_copy op = { 0, NULL };
 
@@ -398,7 +388,7 @@ static void down_sharing(void)
     world_down();
 }
 
-static void eagain_and_again(void)
+TEST("mmap of a paged-out grant is EAGAIN, leaves nothing mapped and can be repeated")
 {
     struct kernel_profile translated = kernel_profile_legacy;
     struct vma *vma;
@@ -423,7 +413,7 @@ static void eagain_and_again(void)
     }
 }
 
-static void a_bad_grant_is_worse_than_a_paged_out_one(void)
+TEST("a bad grant among paged-out ones is EINVAL")
 {
     struct vma *vma;
     uint64_t index;
@@ -442,7 +432,7 @@ static void a_bad_grant_is_worse_than_a_paged_out_one(void)
     down_sharing();
 }
 
-static void pv_mmapped_again_after_munmap(void)
+TEST("a PV map can be mmapped again when its mapping is gone, with the rights of the first time")
 {
     struct vma *vma, *second;
     uint64_t index;
@@ -461,7 +451,7 @@ static void pv_mmapped_again_after_munmap(void)
     down_sharing();
 }
 
-static void translated_mmapped_several_times(void)
+TEST("an auto-translated map can be mmapped several times at once")
 {
     struct kernel_profile translated = kernel_profile_legacy;
     struct vma *vma, *second;
@@ -491,15 +481,3 @@ static void translated_mmapped_several_times(void)
     OK(!in_use(0, refs[0]));
     down_sharing();
 }
-
-static const struct test_case legacy_cases[] = {
-    { "the limit is a total of the domain: ENOMEM beyond", limit_is_a_total },
-    { "there is no grant copy", no_grant_copy },
-    { "mmap of a paged-out grant is EAGAIN, leaves nothing mapped and can be repeated", eagain_and_again },
-    { "a bad grant among paged-out ones is EINVAL", a_bad_grant_is_worse_than_a_paged_out_one },
-    { "a PV map can be mmapped again when its mapping is gone, with the rights of the first time",
-      pv_mmapped_again_after_munmap },
-    { "an auto-translated map can be mmapped several times at once", translated_mmapped_several_times },
-    { NULL, NULL },
-};
-const struct test_suite suite_gntdev_legacy = { "gntdev-legacy", "legacy", legacy_cases };

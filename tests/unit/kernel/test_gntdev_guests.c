@@ -2,9 +2,11 @@
 /* gntdev's mappings on one kind of guest only: what a PV kernel does at munmap, and an auto-translated one does not. */
 #include "scene_gntdev.h"
 
+SUITE("gntdev-pv", "pv legacy");
+
 /* ---- PV --------------------------------------------------------------------------------------- */
 
-static void pv_munmap_ends_the_grants(void)
+TEST("a page is mapped twice, and munmap alone ends both")
 {
     struct vma *vma;
     uint64_t index;
@@ -21,7 +23,7 @@ static void pv_munmap_ends_the_grants(void)
     down();
 }
 
-static void pv_partial_munmap(void)
+TEST("a partial munmap ends the grants of its range at once")
 {
     struct vma *vma;
     long rc;
@@ -42,7 +44,7 @@ static void pv_partial_munmap(void)
     down();
 }
 
-static void pv_pages_are_reached_by_registered_addresses_only(void)
+TEST("only addresses that the kernel registered take a mapping")
 {
     static const uint64_t addrs[] = { 0, 0x1000, 0xffff880000000000, 0xffff880000001000, 0x0000010000000000, UINT64_MAX - 4095 };
     struct gnttab_map_grant_ref op;
@@ -111,7 +113,8 @@ static enum hv_verdict out_in_the_second_batch(void *ctx, const struct hv_point 
     return HV_STATUS;
 }
 
-static void pv_own_view_can_fail(void)
+TEST("a page that is out when the kernel maps it for itself makes mmap fail, and nothing stays "
+     "mapped")
 {
     struct vma *vma;
     uint64_t index;
@@ -129,18 +132,11 @@ static void pv_own_view_can_fail(void)
     down();
 }
 
-static const struct test_case pv_cases[] = {
-    { "a page is mapped twice, and munmap alone ends both", pv_munmap_ends_the_grants },
-    { "a partial munmap ends the grants of its range at once", pv_partial_munmap },
-    { "only addresses that the kernel registered take a mapping", pv_pages_are_reached_by_registered_addresses_only },
-    { "a page that is out when the kernel maps it for itself makes mmap fail, and nothing stays mapped", pv_own_view_can_fail },
-    { NULL, NULL },
-};
-const struct test_suite suite_gntdev_pv = { "gntdev-pv", "pv legacy", pv_cases };
-
 /* ---- Auto-translated -------------------------------------------------------------------------- */
 
-static void pvh_munmap_ends_nothing(void)
+SUITE("gntdev-pvh", "pvh");
+
+TEST("munmap, whole or in part, ends nothing; the ioctl after it does")
 {
     struct vma *vma;
     uint64_t index;
@@ -160,7 +156,7 @@ static void pvh_munmap_ends_nothing(void)
     down();
 }
 
-static void pvh_close_ends_what_munmap_left(void)
+TEST("close ends what munmap left")
 {
     struct vma *vma;
     uint64_t index;
@@ -176,7 +172,7 @@ static void pvh_close_ends_what_munmap_left(void)
     down();
 }
 
-static void pvh_loopback_takes_the_page_away(void)
+TEST("mapping one's own page takes it from its old place, which the kernel survives")
 {
     struct file *g0;
     struct vma *own, *x;
@@ -196,7 +192,7 @@ static void pvh_loopback_takes_the_page_away(void)
     down();
 }
 
-static void pvh_loopback_leaves_the_place_the_kernels(void)
+TEST("... and the old place is nobody else's until the kernel gives the page back")
 {
     struct file *g0;
     struct vma *own, *other, *x;
@@ -222,12 +218,3 @@ static void pvh_loopback_leaves_the_place_the_kernels(void)
     close_dev(g0);
     down();
 }
-
-static const struct test_case pvh_cases[] = {
-    { "munmap, whole or in part, ends nothing; the ioctl after it does", pvh_munmap_ends_nothing },
-    { "close ends what munmap left", pvh_close_ends_what_munmap_left },
-    { "mapping one's own page takes it from its old place, which the kernel survives", pvh_loopback_takes_the_page_away },
-    { "... and the old place is nobody else's until the kernel gives the page back", pvh_loopback_leaves_the_place_the_kernels },
-    { NULL, NULL },
-};
-const struct test_suite suite_gntdev_pvh = { "gntdev-pvh", "pvh", pvh_cases };

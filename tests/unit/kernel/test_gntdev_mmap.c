@@ -2,6 +2,8 @@
 /* gntdev's mappings: checks, protections, failures, and what happens when they go, on both kinds of guests. */
 #include "scene_gntdev.h"
 
+SUITE("gntdev-mmap", "pv pvh");
+
 /* Handles that one mapped page needs. */
 static unsigned handles(void)
 {
@@ -10,7 +12,7 @@ static unsigned handles(void)
 
 /* ---- Checks ----------------------------------------------------------------------------------- */
 
-static void which_mmaps_are_refused(void)
+TEST("mmap wants exactly a map's offset and size, shared if writable")
 {
     struct vma *vma;
     uint64_t index;
@@ -30,7 +32,7 @@ static void which_mmaps_are_refused(void)
     down();
 }
 
-static void once_in_a_maps_life(void)
+TEST("a map is mmapped once in its life, failed attempts included")
 {
     struct vma *vma, *again;
     uint64_t index;
@@ -54,7 +56,7 @@ static void once_in_a_maps_life(void)
     down();
 }
 
-static void protections(void)
+TEST("the protection decides whether the grant is mapped for writing")
 {
     static const struct {
         unsigned prot, flags;
@@ -85,7 +87,7 @@ static void protections(void)
     down();
 }
 
-static void access_of_the_descriptor(void)
+TEST("a descriptor without write access maps read-only")
 {
     struct file *r;
     struct vma *vma;
@@ -103,7 +105,7 @@ static void access_of_the_descriptor(void)
     down();
 }
 
-static void readonly_grants(void)
+TEST("a read-only grant can be mapped read-only only, and a failed attempt harms nobody")
 {
     struct vma *vma;
     uint64_t index, gindex;
@@ -125,7 +127,7 @@ static void readonly_grants(void)
     down();
 }
 
-static void what_cannot_be_mapped(void)
+TEST("a bad reference, a wrong domain or a grant to somebody else is EINVAL at mmap")
 {
     static const struct {
         domid_t from;
@@ -170,7 +172,7 @@ static void what_cannot_be_mapped(void)
     down();
 }
 
-static void one_bad_among_many(void)
+TEST("one bad reference fails the whole mmap, and after the ioctl nothing is mapped")
 {
     uint32_t mixed[4];
     struct vma *vma;
@@ -193,7 +195,7 @@ static void one_bad_among_many(void)
     down();
 }
 
-static void handles_run_out(void)
+TEST("without maptrack handles mmap is EINVAL and gives back what it took")
 {
     struct vma *vma, *map;
     uint64_t index;
@@ -221,7 +223,7 @@ static void handles_run_out(void)
     down();
 }
 
-static void scattered_references(void)
+TEST("references in any order, also repeated, are pages in that order")
 {
     static const unsigned orders[][4] = { { 0, 1, 2, 3 }, { 3, 2, 1, 0 }, { 1, 1, 1, 1 }, { 0, 2, 0, 3 } };
     static const size_t runs[] = { 1, 4, 4, 4 };
@@ -244,7 +246,7 @@ static void scattered_references(void)
     down();
 }
 
-static void a_thousand(void)
+TEST("a thousand references are one run")
 {
     static uint32_t many[1000];
     struct vma *thousand, *vma;
@@ -264,7 +266,7 @@ static void a_thousand(void)
     down();
 }
 
-static void of_oneself(void)
+TEST("a domain maps its own grants")
 {
     struct file *g0;
     struct vma *own, *x, *y;
@@ -291,7 +293,7 @@ static void of_oneself(void)
 
 /* ---- In-kernel retries ------------------------------------------------------------------------ */
 
-static void paged_out_and_back(void)
+TEST("a paged-out grant makes mmap wait in the kernel until the page is back")
 {
     struct call call;
     uint64_t index;
@@ -315,7 +317,7 @@ static void paged_out_and_back(void)
     down();
 }
 
-static void paged_out_for_good(void)
+TEST("a page that stays out is EINVAL after 32.64 s")
 {
     struct call call;
     uint64_t index;
@@ -338,7 +340,7 @@ static void paged_out_for_good(void)
     down();
 }
 
-static void given_up_by_the_file_meanwhile(void)
+TEST("a map whose index is given up while mmap waits ends with its mapping")
 {
     struct call call;
     uint64_t index;
@@ -361,7 +363,7 @@ static void given_up_by_the_file_meanwhile(void)
 
 /* ---- The end of mappings ---------------------------------------------------------------------- */
 
-static void unmap_ioctl_with_the_mapping_in_place(void)
+TEST("UNMAP with the mapping in place succeeds, and munmap ends the grants")
 {
     struct vma *vma, *other;
     uint64_t index;
@@ -383,7 +385,7 @@ static void unmap_ioctl_with_the_mapping_in_place(void)
     down();
 }
 
-static void close_with_the_mapping_in_place(void)
+TEST("close with the mapping in place changes nothing until munmap")
 {
     struct vma *vma;
     uint64_t index;
@@ -401,7 +403,7 @@ static void close_with_the_mapping_in_place(void)
     down();
 }
 
-static void close_with_everything(void)
+TEST("close drops all maps")
 {
     uint64_t index;
 
@@ -415,7 +417,7 @@ static void close_with_everything(void)
     down();
 }
 
-static void pinned_pages(void)
+TEST("pages under I/O are unmapped when it is done")
 {
     struct kernel_pin *pin, *second;
     struct vma *vma;
@@ -443,7 +445,7 @@ static void pinned_pages(void)
     down();
 }
 
-static void pinned_at_the_end(void)
+TEST("I/O may outlive the kernel")
 {
     struct kernel_pin *pin, *page;
     struct vma *vma;
@@ -468,7 +470,7 @@ static void pinned_at_the_end(void)
     world_down();
 }
 
-static void pinned_page_of_a_dead_granter(void)
+TEST("I/O on a shared page may outlive the granter")
 {
     struct kernel_pin *page;
 
@@ -481,7 +483,7 @@ static void pinned_page_of_a_dead_granter(void)
     down();
 }
 
-static void mapper_dies(void)
+TEST("a mapping domain that is destroyed holds nothing any more")
 {
     struct vma *vma;
     long rc;
@@ -498,29 +500,3 @@ static void mapper_dies(void)
     close_dev(a);
     world_down();
 }
-
-static const struct test_case cases[] = {
-    { "mmap wants exactly a map's offset and size, shared if writable", which_mmaps_are_refused },
-    { "a map is mmapped once in its life, failed attempts included", once_in_a_maps_life },
-    { "the protection decides whether the grant is mapped for writing", protections },
-    { "a descriptor without write access maps read-only", access_of_the_descriptor },
-    { "a read-only grant can be mapped read-only only, and a failed attempt harms nobody", readonly_grants },
-    { "a bad reference, a wrong domain or a grant to somebody else is EINVAL at mmap", what_cannot_be_mapped },
-    { "one bad reference fails the whole mmap, and after the ioctl nothing is mapped", one_bad_among_many },
-    { "without maptrack handles mmap is EINVAL and gives back what it took", handles_run_out },
-    { "references in any order, also repeated, are pages in that order", scattered_references },
-    { "a thousand references are one run", a_thousand },
-    { "a domain maps its own grants", of_oneself },
-    { "a paged-out grant makes mmap wait in the kernel until the page is back", paged_out_and_back },
-    { "a page that stays out is EINVAL after 32.64 s", paged_out_for_good },
-    { "a map whose index is given up while mmap waits ends with its mapping", given_up_by_the_file_meanwhile },
-    { "UNMAP with the mapping in place succeeds, and munmap ends the grants", unmap_ioctl_with_the_mapping_in_place },
-    { "close with the mapping in place changes nothing until munmap", close_with_the_mapping_in_place },
-    { "close drops all maps", close_with_everything },
-    { "pages under I/O are unmapped when it is done", pinned_pages },
-    { "I/O may outlive the kernel", pinned_at_the_end },
-    { "I/O on a shared page may outlive the granter", pinned_page_of_a_dead_granter },
-    { "a mapping domain that is destroyed holds nothing any more", mapper_dies },
-    { NULL, NULL },
-};
-const struct test_suite suite_gntdev_mmap = { "gntdev-mmap", "pv pvh", cases };

@@ -2,6 +2,8 @@
 /* The kernel's own grant API: references, granting, ending, deferred ends, free callbacks; both table versions. */
 #include "harness.h"
 
+SUITE("gnttab", "pv pvh");
+
 static struct kernel *k;
 
 static void up(void)
@@ -26,7 +28,7 @@ static int64_t grant(struct kernel_page *page)
 
 /* ---- References ------------------------------------------------------------------------------- */
 
-static void order_of_references(void)
+TEST("the first reference is 8, the last freed is given first, reserved ones never")
 {
     static const int64_t expected[] = { 8, 9, 10 };
 
@@ -44,7 +46,7 @@ static void order_of_references(void)
     world_down();
 }
 
-static void chains(void)
+TEST("private chains are claimed from the front and freed in reversed order")
 {
     grant_ref_t head, again;
 
@@ -77,7 +79,7 @@ static void chains(void)
     world_down();
 }
 
-static void growth(void)
+TEST("the table grows at its end when too few are free, up to the hypervisor's limit, then ENOSPC")
 {
     uint32_t per;
 
@@ -105,7 +107,7 @@ static void growth(void)
     }
 }
 
-static void many_at_once(void)
+TEST("many references at once take what is free and as many frames as are missing")
 {
     grant_ref_t head;
 
@@ -123,7 +125,7 @@ static void many_at_once(void)
     world_down();
 }
 
-static void consecutive(void)
+TEST("consecutive references come from the tail, from a hole, or from growth")
 {
     grant_ref_t first;
 
@@ -168,7 +170,7 @@ static void consecutive(void)
     world_down();
 }
 
-static void consecutive_grows_behind_the_tail(void)
+TEST("consecutive references can begin in the old tail and end in a new frame")
 {
     grant_ref_t first;
 
@@ -191,7 +193,7 @@ static void consecutive_grows_behind_the_tail(void)
 
 /* ---- Entries ---------------------------------------------------------------------------------- */
 
-static void entries_as_written(void)
+TEST("entries have domain, frame and flags where the public layout has them, in both versions")
 {
     struct hv_entry_info entry;
     struct kernel_page *page;
@@ -235,7 +237,7 @@ static struct vma *peer_maps(struct file *g, uint32_t ref, unsigned prot, long *
     return map_grants(g, 0, &ref, 1, prot, rc);
 }
 
-static void ending_a_busy_grant(void)
+TEST("a busy grant is not ended: v1 can even be mapped anew, v2 only by who has it")
 {
     struct kernel_page *page;
     struct vma *first, *second;
@@ -273,7 +275,7 @@ static void ending_a_busy_grant(void)
 
 /* ---- Deferred ends ---------------------------------------------------------------------------- */
 
-static void deferred_end(void)
+TEST("what the peer still maps is ended a second after it lets go")
 {
     struct kernel_page *page;
     struct vma *map;
@@ -308,7 +310,7 @@ static void deferred_end(void)
     world_down();
 }
 
-static void deferred_without_page(void)
+TEST("without a page the granted frame is held until the grant has ended")
 {
     struct kernel_page *page, *other;
     uint64_t mfn;
@@ -340,7 +342,7 @@ static void deferred_without_page(void)
     world_down();
 }
 
-static void deferred_in_batches(void)
+TEST("ten deferred ends a second, or as many as the parameter says")
 {
     struct vma *maps[25];
     struct kernel_page *page;
@@ -374,7 +376,7 @@ static void deferred_in_batches(void)
     world_down();
 }
 
-static void busy_ones_do_not_block(void)
+TEST("busy deferred ends go to the end of the queue and are mentioned in the log after a minute")
 {
     struct vma *maps[12];
     struct kernel_page *page;
@@ -419,7 +421,7 @@ static void note(void *arg)
     order[called++] = (unsigned)(uintptr_t)arg;
 }
 
-static void callbacks(void)
+TEST("a free callback runs once, when enough are free, newest first")
 {
     struct gnttab_free_callback a = { .queued = false }, b = { .queued = false }, c = { .queued = false };
     grant_ref_t head;
@@ -456,7 +458,7 @@ static void callbacks(void)
     world_down();
 }
 
-static void callback_on_growth(void)
+TEST("growth can satisfy a free callback")
 {
     struct gnttab_free_callback a = { .queued = false };
     grant_ref_t head;
@@ -473,7 +475,7 @@ static void callback_on_growth(void)
 
 /* ---- Pages ------------------------------------------------------------------------------------ */
 
-static void pages(void)
+TEST("pages are zeroed and consecutive where possible")
 {
     struct kernel_page *page[8];
 
@@ -493,7 +495,7 @@ static void pages(void)
     world_down();
 }
 
-static void memory_runs_out(void)
+TEST("without memory nothing is allocated, and single frames are used when no run is left")
 {
     struct kernel_page *page[128], *half[64];
     unsigned nr = 0;
@@ -536,7 +538,10 @@ static long user_set_version(struct file *privcmd, uint32_t version)
     return do_ioctl(privcmd, IOCTL_PRIVCMD_HYPERCALL, &call);
 }
 
-static void version_changed_by_a_process(void)
+SUITE("gnttab-version", "pv pvh");
+
+TEST("a process that switches the table's version wipes its grants, and the kernel goes on in the "
+     "new format")
 {
     struct kernel_page *page;
     struct file *v;
@@ -568,7 +573,7 @@ static void version_changed_by_a_process(void)
     world_down();
 }
 
-static void version_with_too_few_entries(void)
+TEST("references without an entry in the new version are not given until there is one again")
 {
     struct kernel_page *page;
     struct file *v;
@@ -602,33 +607,3 @@ static void version_with_too_few_entries(void)
     close_dev(v);
     world_down();
 }
-
-static const struct test_case cases[] = {
-    { "the first reference is 8, the last freed is given first, reserved ones never", order_of_references },
-    { "private chains are claimed from the front and freed in reversed order", chains },
-    { "the table grows at its end when too few are free, up to the hypervisor's limit, then ENOSPC", growth },
-    { "many references at once take what is free and as many frames as are missing", many_at_once },
-    { "consecutive references come from the tail, from a hole, or from growth", consecutive },
-    { "consecutive references can begin in the old tail and end in a new frame", consecutive_grows_behind_the_tail },
-    { "entries have domain, frame and flags where the public layout has them, in both versions", entries_as_written },
-    { "a busy grant is not ended: v1 can even be mapped anew, v2 only by who has it", ending_a_busy_grant },
-    { "what the peer still maps is ended a second after it lets go", deferred_end },
-    { "without a page the granted frame is held until the grant has ended", deferred_without_page },
-    { "ten deferred ends a second, or as many as the parameter says", deferred_in_batches },
-    { "busy deferred ends go to the end of the queue and are mentioned in the log after a minute", busy_ones_do_not_block },
-    { "a free callback runs once, when enough are free, newest first", callbacks },
-    { "growth can satisfy a free callback", callback_on_growth },
-    { "pages are zeroed and consecutive where possible", pages },
-    { "without memory nothing is allocated, and single frames are used when no run is left", memory_runs_out },
-    { NULL, NULL },
-};
-const struct test_suite suite_gnttab = { "gnttab", "pv pvh", cases };
-
-static const struct test_case version_cases[] = {
-    { "a process that switches the table's version wipes its grants, and the kernel goes on in the new format",
-      version_changed_by_a_process },
-    { "references without an entry in the new version are not given until there is one again",
-      version_with_too_few_entries },
-    { NULL, NULL },
-};
-const struct test_suite suite_gnttab_version = { "gnttab-version", "pv pvh", version_cases };

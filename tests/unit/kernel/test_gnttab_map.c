@@ -2,6 +2,8 @@
 /* Mapping and copying as a driver in the kernel does it: retries, holders, caches. */
 #include "harness.h"
 
+SUITE("gnttab-map", "pv pvh");
+
 static struct file *a;
 static struct vma *pages;
 static uint32_t refs[4];
@@ -75,7 +77,7 @@ static void driver_unmap_ops(struct driver *d)
         d->unmap[i] = (struct gnttab_unmap_grant_ref){ .host_addr = d->ops[i].host_addr, .handle = d->ops[i].handle };
 }
 
-static void map_and_unmap(void)
+TEST("a driver maps grants at pages without memory, reads them, and unmaps")
 {
     struct driver d;
 
@@ -101,7 +103,7 @@ static void map_and_unmap(void)
     down();
 }
 
-static void a_bad_one_among_good(void)
+TEST("bad grants of a batch have their status, the others are mapped")
 {
     struct driver d;
 
@@ -124,7 +126,7 @@ static void a_bad_one_among_good(void)
     down();
 }
 
-static void a_place_that_stays_mapped_is_not_reused(void)
+TEST("a place where something stays mapped is never used again")
 {
     struct driver d;
     struct gnttab_pages *again;
@@ -149,7 +151,7 @@ static void a_place_that_stays_mapped_is_not_reused(void)
     down();
 }
 
-static void maptrack_limit(void)
+TEST("without maptrack handles mapping has no space")
 {
     struct driver d;
 
@@ -167,7 +169,7 @@ static void maptrack_limit(void)
 
 /* ---- Retries ---------------------------------------------------------------------------------- */
 
-static void retried_until_it_is_back(void)
+TEST("a paged-out grant is retried after 1, 2, 3 ms until it is back, one entry after the other")
 {
     struct driver d;
 
@@ -202,7 +204,7 @@ static void retried_until_it_is_back(void)
     down();
 }
 
-static void given_up_at_last(void)
+TEST("after 255 tries and 32.64 s the status is bad_page")
 {
     struct driver d;
 
@@ -227,7 +229,7 @@ static void given_up_at_last(void)
     down();
 }
 
-static void back_at_the_last_try(void)
+TEST("a page that is back for the last try is mapped")
 {
     struct driver d;
 
@@ -246,7 +248,7 @@ static void back_at_the_last_try(void)
     down();
 }
 
-static void domain_vanishes_during_retries(void)
+TEST("a granter that dies while its grant is retried ends the wait")
 {
     struct driver d;
 
@@ -269,7 +271,7 @@ static void domain_vanishes_during_retries(void)
     world_down();
 }
 
-static void copy_is_retried(void)
+TEST("a copy from a paged-out grant is retried alike")
 {
     struct kernel_page *local;
     struct driver d;
@@ -299,7 +301,7 @@ static void copy_is_retried(void)
     down();
 }
 
-static void old_kernels_do_not_retry(void)
+TEST("an old kernel does not retry (profile legacy)")
 {
     struct driver d;
 
@@ -327,7 +329,7 @@ static void start_unmap(struct driver *d)
     gnttab_unmap_refs_async(&d->unmap_item);
 }
 
-static void unmap_waits_for_holders(void)
+TEST("unmapping waits 5, 10, 15 ms for other holders of a page")
 {
     struct driver d;
 
@@ -363,7 +365,7 @@ static void unmap_waits_for_holders(void)
     down();
 }
 
-static void destroyed_while_waiting(void)
+TEST("at the domain's end who waits is called back with ENODEV")
 {
     struct driver d, e, f;
 
@@ -391,7 +393,7 @@ static void destroyed_while_waiting(void)
     down();
 }
 
-static void page_cache(void)
+TEST("a page cache is a stack that can be shrunk")
 {
     struct gnttab_page_cache cache = { .nr = 0 };
     struct gnttab_pages *p1, *p2, *p3;
@@ -412,7 +414,7 @@ static void page_cache(void)
     world_down();
 }
 
-static void address_space_runs_out(void)
+TEST("the address space for grants is bounded, and asking for too much allocates nothing")
 {
     struct gnttab_pages *all, *more;
 
@@ -441,7 +443,7 @@ static void check_piece(uint64_t page, unsigned offset, unsigned len, void *arg)
     pieces++;
 }
 
-static void grants_of_a_range(void)
+TEST("a range is cut into its grants")
 {
     static const uint64_t expected[][3] = { { 0x5000, 4000, 96 }, { 0x6000, 0, 4096 }, { 0x7000, 0, 8 } };
 
@@ -456,23 +458,3 @@ static void grants_of_a_range(void)
     gnttab_foreach_grant_in_range(7, 0, check_piece, NULL);
     EQ(pieces, 3);
 }
-
-static const struct test_case cases[] = {
-    { "a driver maps grants at pages without memory, reads them, and unmaps", map_and_unmap },
-    { "bad grants of a batch have their status, the others are mapped", a_bad_one_among_good },
-    { "a place where something stays mapped is never used again", a_place_that_stays_mapped_is_not_reused },
-    { "without maptrack handles mapping has no space", maptrack_limit },
-    { "a paged-out grant is retried after 1, 2, 3 ms until it is back, one entry after the other", retried_until_it_is_back },
-    { "after 255 tries and 32.64 s the status is bad_page", given_up_at_last },
-    { "a page that is back for the last try is mapped", back_at_the_last_try },
-    { "a granter that dies while its grant is retried ends the wait", domain_vanishes_during_retries },
-    { "a copy from a paged-out grant is retried alike", copy_is_retried },
-    { "an old kernel does not retry (profile legacy)", old_kernels_do_not_retry },
-    { "unmapping waits 5, 10, 15 ms for other holders of a page", unmap_waits_for_holders },
-    { "at the domain's end who waits is called back with ENODEV", destroyed_while_waiting },
-    { "a page cache is a stack that can be shrunk", page_cache },
-    { "the address space for grants is bounded, and asking for too much allocates nothing", address_space_runs_out },
-    { "a range is cut into its grants", grants_of_a_range },
-    { NULL, NULL },
-};
-const struct test_suite suite_gnttab_map = { "gnttab-map", "pv pvh", cases };

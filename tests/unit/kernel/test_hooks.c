@@ -2,6 +2,8 @@
 /* The hooks for faults and trace: what each verdict does, and that a held call ends well in every case. */
 #include "harness.h"
 
+SUITE("hooks", "pv pvh legacy");
+
 #define NR_SEEN 256
 static struct {
     enum kernel_op at;                   /* where to answer: */
@@ -93,7 +95,7 @@ static unsigned told(enum kernel_op op, bool done)
     return n;
 }
 
-static void every_call_begins_and_ends(void)
+TEST("every call begins and ends, and reaches its caller's memory in between")
 {
     struct file *a, *g;
     uint32_t refs[2];
@@ -119,7 +121,7 @@ static void every_call_begins_and_ends(void)
     world_down();
 }
 
-static void a_call_fails_without_asking_the_driver(void)
+TEST("a call that is to fail does, without asking the driver")
 {
     struct file *a, *g;
     struct vma *own, *none;
@@ -143,7 +145,7 @@ static void a_call_fails_without_asking_the_driver(void)
     world_down();
 }
 
-static void a_held_call_begins_when_it_is_let_go(void)
+TEST("a held call begins when it is let go")
 {
     struct ioctl_gntalloc_alloc_gref op = { .domid = 1, .flags = GNTALLOC_FLAG_WRITABLE, .count = 1 };
     struct ioctl_gntalloc_dealloc_gref back = { .count = 1 };
@@ -165,7 +167,7 @@ static void a_held_call_begins_when_it_is_let_go(void)
     world_down();
 }
 
-static void a_delayed_call_begins_by_itself(void)
+TEST("a delayed call begins by itself")
 {
     struct call call;
     struct file *a;
@@ -189,7 +191,7 @@ static void a_delayed_call_begins_by_itself(void)
     world_down();
 }
 
-static void a_held_call_can_be_interrupted(void)
+TEST("a held call can be interrupted")
 {
     struct ioctl_gntalloc_alloc_gref op = { .domid = 1, .count = 1 };
     struct call call;
@@ -207,7 +209,7 @@ static void a_held_call_can_be_interrupted(void)
     world_down();
 }
 
-static void an_answer_is_held_after_the_call_has_happened(void)
+TEST("an answer is held after the call has happened")
 {
     struct ioctl_gntalloc_alloc_gref op = { .domid = 1, .count = 1 };
     struct ioctl_gntalloc_dealloc_gref back = { .count = 1 };
@@ -228,7 +230,7 @@ static void an_answer_is_held_after_the_call_has_happened(void)
     world_down();
 }
 
-static void a_held_call_ends_with_its_domain(void)
+TEST("a held call ends with its domain")
 {
     struct ioctl_gntalloc_alloc_gref op = { .domid = 1, .count = 1 };
     struct call call;
@@ -272,7 +274,7 @@ static void send(void)
     settle();
 }
 
-static void a_lost_event_is_as_if_it_had_never_come(void)
+TEST("a lost event is as if it had never come")
 {
     up_connected();
     answer(KERNEL_EVENT, KERNEL_DROP, 0, 0, 0);
@@ -284,7 +286,7 @@ static void a_lost_event_is_as_if_it_had_never_come(void)
     down_connected();
 }
 
-static void a_doubled_event_is_read_twice(void)
+TEST("a doubled event is read twice")
 {
     up_connected();
     answer(KERNEL_EVENT, KERNEL_DOUBLE, 0, 0, 0);
@@ -295,7 +297,7 @@ static void a_doubled_event_is_read_twice(void)
     down_connected();
 }
 
-static void a_late_event_comes_later(void)
+TEST("a late event comes later, and nobody's books are wrong meanwhile")
 {
     up_connected();
     answer(KERNEL_EVENT, KERNEL_LATE, 0, 30 * MS, 0);
@@ -309,7 +311,7 @@ static void a_late_event_comes_later(void)
     down_connected();
 }
 
-static void a_late_event_of_a_domain_that_is_gone_is_nobodys(void)
+TEST("a late event of a domain that is gone is nobody's")
 {
     up_connected();
     answer(KERNEL_EVENT, KERNEL_LATE, 0, 30 * MS, 0);
@@ -319,7 +321,7 @@ static void a_late_event_of_a_domain_that_is_gone_is_nobodys(void)
     down_connected();
 }
 
-static void an_unmapping_completes_late(void)
+TEST("an unmapping completes late")
 {
     struct file *a, *g;
     uint32_t refs[1];
@@ -342,20 +344,3 @@ static void an_unmapping_completes_late(void)
     close_dev(g);
     world_down();
 }
-
-static const struct test_case cases[] = {
-    { "every call begins and ends, and reaches its caller's memory in between", every_call_begins_and_ends },
-    { "a call that is to fail does, without asking the driver", a_call_fails_without_asking_the_driver },
-    { "a held call begins when it is let go", a_held_call_begins_when_it_is_let_go },
-    { "a delayed call begins by itself", a_delayed_call_begins_by_itself },
-    { "a held call can be interrupted", a_held_call_can_be_interrupted },
-    { "an answer is held after the call has happened", an_answer_is_held_after_the_call_has_happened },
-    { "a held call ends with its domain", a_held_call_ends_with_its_domain },
-    { "a lost event is as if it had never come", a_lost_event_is_as_if_it_had_never_come },
-    { "a doubled event is read twice", a_doubled_event_is_read_twice },
-    { "a late event comes later, and nobody's books are wrong meanwhile", a_late_event_comes_later },
-    { "a late event of a domain that is gone is nobody's", a_late_event_of_a_domain_that_is_gone_is_nobodys },
-    { "an unmapping completes late", an_unmapping_completes_late },
-    { NULL, NULL },
-};
-const struct test_suite suite_hooks = { "hooks", "pv pvh legacy", cases };

@@ -2,6 +2,8 @@
 /* Callers that change things while a call touches their memory, guess what is not theirs, or die in the middle. */
 #include "harness.h"
 
+SUITE("hostile", "pv pvh");
+
 static struct file *a, *g, *e;
 static struct vma *pages;
 static uint32_t refs[4];
@@ -41,7 +43,7 @@ static void map_in_between(void *arg)
     EQ(map_refs(g, 0, refs, 2, &between_index), 0);
 }
 
-static void two_maps_at_once(void)
+TEST("two maps made at the same time are two maps")
 {
     struct vma *one, *two;
     uint64_t index;
@@ -69,7 +71,7 @@ static void unmap_in_between(void *arg)
     EQ(unmap_index(g, *(uint64_t *)arg, 0), 0);
 }
 
-static void a_map_removed_before_its_index_is_told(void)
+TEST("a map that another thread removes before its index is told is gone")
 {
     struct ioctl_gntdev_map_grant_ref op = { .count = 1 };
     uint64_t index = 0;
@@ -83,7 +85,7 @@ static void a_map_removed_before_its_index_is_told(void)
     down();
 }
 
-static void unmapped_while_being_unmapped(void)
+TEST("of two UNMAPs at the same time one finds the map")
 {
     struct ioctl_gntdev_unmap_grant_ref op = { .count = 1 };
     uint64_t index;
@@ -100,7 +102,7 @@ static void change_count(void *arg)
     ((struct ioctl_gntdev_map_grant_ref *)arg)->count = 60000;
 }
 
-static void a_structure_that_changes_while_it_is_read(void)
+TEST("a structure that changes while it is read counts as it was first")
 {
     struct ioctl_gntdev_map_grant_ref op = { .count = 1 };
 
@@ -121,7 +123,7 @@ static void restrict_in_between(void *arg)
     EQ(do_ioctl(e, IOCTL_EVTCHN_RESTRICT_DOMID, &op), 0);
 }
 
-static void restricted_while_binding(void)
+TEST("a file restricted while it binds does not bind")
 {
     static const unsigned long cmds[] = { IOCTL_EVTCHN_BIND_UNBOUND_PORT, IOCTL_EVTCHN_BIND_VIRQ,
                                           IOCTL_EVTCHN_RESTRICT_DOMID };
@@ -142,7 +144,7 @@ static void dealloc_in_between(void *arg)
     EQ(dealloc(a, 4 * PAGE, 2), 0);
 }
 
-static void pages_given_up_before_their_references_are_told(void)
+TEST("pages that another thread gives up before their references are told are gone")
 {
     for (unsigned access = 2; access <= 3; access++) {
         union {
@@ -171,7 +173,7 @@ static void events_come_while_a_caller_faults(void *arg)
     EQ(next_event(e), ports[1]);
 }
 
-static void nobody_waits_for_a_faulting_caller(void)
+TEST("events reach others while a caller's memory faults")
 {
     struct ioctl_gntdev_map_grant_ref op = { .count = 1 };
     uint32_t ports[2] = { 0 };
@@ -205,7 +207,7 @@ static void end_domain_1(void)
     w.k[1] = NULL;
 }
 
-static void destroyed_at_every_access(void)
+TEST("a domain destroyed at any access of an ioctl is ENODEV")
 {
     static union {
         struct ioctl_gntdev_map_grant_ref map;
@@ -252,7 +254,7 @@ static void destroyed_at_every_access(void)
     }
 }
 
-static void destroyed_in_find_vma(void)
+TEST("a domain destroyed while mappings are looked up is ENODEV")
 {
     struct ioctl_gntdev_get_offset_for_vaddr op = { .vaddr = 0x100000 };
     struct vma *vma;
@@ -271,7 +273,7 @@ static void destroyed_in_find_vma(void)
 
 /* ---- Foreign and guessed ---------------------------------------------------------------------- */
 
-static void guesses(void)
+TEST("nobody uses another file's indexes or another domain's grants")
 {
     struct file *g2, *a2, *e2;
     struct vma *vma, *stolen;
@@ -309,7 +311,7 @@ static void guesses(void)
     down();
 }
 
-static void a_peer_that_scribbles_in_the_entry(void)
+TEST("an entry changed by others is the audit's business only")
 {
     struct vma *vma;
     grant_entry_v1_t *entry;
@@ -327,7 +329,7 @@ static void a_peer_that_scribbles_in_the_entry(void)
     down();
 }
 
-static void many_maps(void)
+TEST("thousands of maps in one file work")
 {
     static uint64_t index[3000];
 
@@ -342,7 +344,7 @@ static void many_maps(void)
     down();
 }
 
-static void everything_at_once_and_closed(void)
+TEST("many files mapping the same grants are torn down in any order")
 {
     struct file *files[40];
     struct vma *vmas[40];
@@ -362,22 +364,3 @@ static void everything_at_once_and_closed(void)
     EQ(info(1).maptrack_in_use, 0);
     down();
 }
-
-static const struct test_case cases[] = {
-    { "two maps made at the same time are two maps", two_maps_at_once },
-    { "a map that another thread removes before its index is told is gone", a_map_removed_before_its_index_is_told },
-    { "of two UNMAPs at the same time one finds the map", unmapped_while_being_unmapped },
-    { "a structure that changes while it is read counts as it was first", a_structure_that_changes_while_it_is_read },
-    { "a file restricted while it binds does not bind", restricted_while_binding },
-    { "pages that another thread gives up before their references are told are gone",
-      pages_given_up_before_their_references_are_told },
-    { "events reach others while a caller's memory faults", nobody_waits_for_a_faulting_caller },
-    { "a domain destroyed at any access of an ioctl is ENODEV", destroyed_at_every_access },
-    { "a domain destroyed while mappings are looked up is ENODEV", destroyed_in_find_vma },
-    { "nobody uses another file's indexes or another domain's grants", guesses },
-    { "an entry changed by others is the audit's business only", a_peer_that_scribbles_in_the_entry },
-    { "thousands of maps in one file work", many_maps },
-    { "many files mapping the same grants are torn down in any order", everything_at_once_and_closed },
-    { NULL, NULL },
-};
-const struct test_suite suite_hostile = { "hostile", "pv pvh", cases };

@@ -2,7 +2,9 @@
 /* Boot, end, time, module parameters and profiles. */
 #include "harness.h"
 
-static void boot_refusals(void)
+SUITE("life", "pv pvh legacy");
+
+TEST("a kernel boots only in a domain that exists and is of its kind")
 {
     struct kernel_pv_space *space;
     struct hv_domain_config config;
@@ -32,7 +34,7 @@ static void boot_refusals(void)
     world_down();
 }
 
-static void boot_state(void)
+TEST("after boot the table has one frame of version 1, all events are masked, and no page is used")
 {
     struct shared_info *shared;
     struct kernel_config config = { .domid = 3 };
@@ -62,7 +64,7 @@ static void boot_state(void)
     world_down();
 }
 
-static void parameters(void)
+TEST("module parameters have the kernel's defaults and ranges, and each domain its own")
 {
     static const struct {
         const char *name;
@@ -92,7 +94,7 @@ static void parameters(void)
     world_down();
 }
 
-static void profile_names(void)
+TEST("profiles are found by name")
 {
     unsigned n = 0;
 
@@ -105,7 +107,7 @@ static void profile_names(void)
     OK(kernel_profile_find("") == NULL);
 }
 
-static void devices_by_name(void)
+TEST("devices are found by name")
 {
     static const char *const names[] = { "gntdev", "gntalloc", "evtchn", "privcmd" };
 
@@ -121,7 +123,8 @@ static void devices_by_name(void)
 
 /* ---- The end ---------------------------------------------------------------------------------- */
 
-static void everything_open_at_the_end(void)
+TEST("a domain's end completes its reads and leaves its files closable and its peers' mappings "
+     "intact")
 {
     struct file *a, *g, *e, *v, *g1;
     struct vma *pages, *map, *map1;
@@ -174,45 +177,8 @@ static void everything_open_at_the_end(void)
     world_down();
 }
 
-static void destroyed_in_flight(void)
-{
-    struct file *a, *g;
-    struct vma *page;
-    struct call call, copy;
-    struct ioctl_gntdev_grant_copy_segment seg = { .flags = GNTCOPY_source_gref, .len = 8 };
-    struct ioctl_gntdev_grant_copy op = { 1, &seg };
-    uint32_t ref;
-    uint64_t index;
-    char local[8];
-
-    world_up();
-    a = open_dev(0, "gntalloc");
-    g = open_dev(1, "gntdev");
-    page = share(a, 1, 1, &ref);
-    page_out(page, 0);
-    EQ(map_refs(g, 0, &ref, 1, &index), 0);
-    EQ(start_mmap(g, index, PAGE, RW, MAP_SHARED, &call), KERNEL_PENDING);
-    seg.source.foreign.ref = ref;
-    seg.source.foreign.domid = 0;
-    seg.dest.virt = local;
-    EQ(start_ioctl(g, IOCTL_GNTDEV_GRANT_COPY, &op, &copy), KERNEL_PENDING);
-    OK(kernel_next_timer(w.k[1]) == MS);
-    kernel_cancel(&call.req);          /* such a wait cannot be interrupted */
-    OK(!call.done);
-    destroy_domain(1);
-    OK(call.done && copy.done);
-    EQ(call.result, -ENODEV);
-    EQ(copy.result, -ENODEV);
-    close_dev(g);
-    close_dev(g);                      /* the reference of the mapping that failed */
-    page_in(page, 0);
-    do_munmap(page);
-    close_dev(a);
-    world_down();
-}
-
 /* The domain is destroyed, its kernel not yet. */
-static void between_the_two_deaths(void)
+TEST("a kernel whose domain is gone does nothing and answers ENODEV until it is destroyed")
 {
     struct file *a, *g, *e, *v, *other;
     struct vma *pages, *busy, *map, *theirs;
@@ -273,7 +239,7 @@ static void between_the_two_deaths(void)
     world_down();
 }
 
-static void destroyed_with_deferred(void)
+TEST("a domain's end gives up grants that waited for their peers")
 {
     struct file *a, *g;
     struct vma *page, *map;
@@ -294,29 +260,64 @@ static void destroyed_with_deferred(void)
     world_down();
 }
 
-static const struct test_case cases[] = {
-    { "a kernel boots only in a domain that exists and is of its kind", boot_refusals },
-    { "after boot the table has one frame of version 1, all events are masked, and no page is used", boot_state },
-    { "module parameters have the kernel's defaults and ranges, and each domain its own", parameters },
-    { "profiles are found by name", profile_names },
-    { "devices are found by name", devices_by_name },
-    { "a domain's end completes its reads and leaves its files closable and its peers' mappings intact",
-      everything_open_at_the_end },
-    { "a kernel whose domain is gone does nothing and answers ENODEV until it is destroyed", between_the_two_deaths },
-    { "a domain's end gives up grants that waited for their peers", destroyed_with_deferred },
-    { NULL, NULL },
-};
-const struct test_suite suite_life = { "life", "pv pvh legacy", cases };
-
-static const struct test_case retry_cases[] = {
-    { "a domain's end completes an mmap and a copy that are being retried", destroyed_in_flight },
-    { NULL, NULL },
-};
-const struct test_suite suite_life_retry = { "life-retry", "pv pvh", retry_cases };
-
 /* ---- What the VFS checks ---------------------------------------------------------------------- */
 
-static void access_modes(void)
+static void fault_in(struct file *file, unsigned long cmd, size_t size)
+{
+    static char page[PAGE];
+
+    memset(page, 0, sizeof page);
+    EQ(do_ioctl(file, cmd, NULL), -EFAULT);
+    EQ(do_ioctl(file, cmd, (void *)(UINTPTR_MAX - 3)), -EFAULT);
+    proc_reset();
+    proc_hole(page + size - 1, 1, 0);
+    EQ(do_ioctl(file, cmd, page), -EFAULT);
+    proc_reset();
+}
+
+SUITE("life-retry", "pv pvh");
+
+TEST("a domain's end completes an mmap and a copy that are being retried")
+{
+    struct file *a, *g;
+    struct vma *page;
+    struct call call, copy;
+    struct ioctl_gntdev_grant_copy_segment seg = { .flags = GNTCOPY_source_gref, .len = 8 };
+    struct ioctl_gntdev_grant_copy op = { 1, &seg };
+    uint32_t ref;
+    uint64_t index;
+    char local[8];
+
+    world_up();
+    a = open_dev(0, "gntalloc");
+    g = open_dev(1, "gntdev");
+    page = share(a, 1, 1, &ref);
+    page_out(page, 0);
+    EQ(map_refs(g, 0, &ref, 1, &index), 0);
+    EQ(start_mmap(g, index, PAGE, RW, MAP_SHARED, &call), KERNEL_PENDING);
+    seg.source.foreign.ref = ref;
+    seg.source.foreign.domid = 0;
+    seg.dest.virt = local;
+    EQ(start_ioctl(g, IOCTL_GNTDEV_GRANT_COPY, &op, &copy), KERNEL_PENDING);
+    OK(kernel_next_timer(w.k[1]) == MS);
+    kernel_cancel(&call.req);          /* such a wait cannot be interrupted */
+    OK(!call.done);
+    destroy_domain(1);
+    OK(call.done && copy.done);
+    EQ(call.result, -ENODEV);
+    EQ(copy.result, -ENODEV);
+    close_dev(g);
+    close_dev(g);                      /* the reference of the mapping that failed */
+    page_in(page, 0);
+    do_munmap(page);
+    close_dev(a);
+    world_down();
+}
+
+SUITE("vfs", "pv pvh legacy");
+
+TEST("files answer by their access mode: EBADF, EACCES, EINVAL without the operation, ENODEV "
+     "without mmap")
 {
     struct file *f, *r, *o;
     struct call call;
@@ -342,7 +343,7 @@ static void access_modes(void)
     world_down();
 }
 
-static void mmap_arguments(void)
+TEST("mmap's arguments are checked in the VFS's order")
 {
     static const struct {
         uint64_t offset, length;
@@ -378,7 +379,7 @@ static void mmap_arguments(void)
     world_down();
 }
 
-static void unknown_ioctls(void)
+TEST("an unknown ioctl, or a known number with another size, is ENOTTY; evtchn says ENOSYS")
 {
     static const unsigned cmds[] = { 0, 0x5401, UINT32_MAX, _IOC(_IOC_NONE, 'G', 99, 8), _IOC(_IOC_NONE, 'G', 0, 16) };
     static const char *const names[] = { "gntdev", "gntalloc", "privcmd", "evtchn" };
@@ -394,20 +395,7 @@ static void unknown_ioctls(void)
     world_down();
 }
 
-static void fault_in(struct file *file, unsigned long cmd, size_t size)
-{
-    static char page[PAGE];
-
-    memset(page, 0, sizeof page);
-    EQ(do_ioctl(file, cmd, NULL), -EFAULT);
-    EQ(do_ioctl(file, cmd, (void *)(UINTPTR_MAX - 3)), -EFAULT);
-    proc_reset();
-    proc_hole(page + size - 1, 1, 0);
-    EQ(do_ioctl(file, cmd, page), -EFAULT);
-    proc_reset();
-}
-
-static void wild_pointers(void)
+TEST("an argument that cannot be read to its last byte is EFAULT")
 {
     struct file *g, *a, *e, *v;
 
@@ -441,7 +429,7 @@ static void wild_pointers(void)
     world_down();
 }
 
-static void plain_memory(void)
+TEST("a caller in this very process needs no accessor of its own")
 {
     struct ioctl_evtchn_restrict_domid op = { 5 };
     struct call call = { .done = false };
@@ -464,13 +452,3 @@ static void plain_memory(void)
     close_dev(e);
     world_down();
 }
-
-static const struct test_case vfs_cases[] = {
-    { "files answer by their access mode: EBADF, EACCES, EINVAL without the operation, ENODEV without mmap", access_modes },
-    { "mmap's arguments are checked in the VFS's order", mmap_arguments },
-    { "an unknown ioctl, or a known number with another size, is ENOTTY; evtchn says ENOSYS", unknown_ioctls },
-    { "an argument that cannot be read to its last byte is EFAULT", wild_pointers },
-    { "a caller in this very process needs no accessor of its own", plain_memory },
-    { NULL, NULL },
-};
-const struct test_suite suite_vfs = { "vfs", "pv pvh legacy", vfs_cases };

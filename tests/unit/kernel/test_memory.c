@@ -2,6 +2,8 @@
 /* Every allocation fails once: whatever was asked for fails or works without it, and everything is given back. */
 #include "harness.h"
 
+SUITE("memory", "pv pvh legacy");
+
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t nr, size_t size);
 void *__wrap_realloc(void *old, size_t size);
@@ -136,7 +138,7 @@ static void use_again(void)
     close_dev(a);
 }
 
-static void every_allocation_of_a_scenario(void)
+TEST("sharing, mapping, notifying and copying survive the failure of any allocation")
 {
     unsigned n = 0;
 
@@ -155,7 +157,7 @@ static void every_allocation_of_a_scenario(void)
     OK(n > 700);
 }
 
-static void every_allocation_of_a_boot(void)
+TEST("boot fails cleanly when any allocation fails")
 {
     unsigned n = 0;
 
@@ -186,7 +188,7 @@ static void every_allocation_of_a_boot(void)
     OK(n > 3);
 }
 
-static void every_allocation_of_a_driver(void)
+TEST("a driver in the kernel survives the failure of any allocation")
 {
     unsigned n = 0;
 
@@ -232,11 +234,3 @@ static void every_allocation_of_a_driver(void)
     } while (has_failed);
     OK(n > 8);
 }
-
-static const struct test_case cases[] = {
-    { "sharing, mapping, notifying and copying survive the failure of any allocation", every_allocation_of_a_scenario },
-    { "boot fails cleanly when any allocation fails", every_allocation_of_a_boot },
-    { "a driver in the kernel survives the failure of any allocation", every_allocation_of_a_driver },
-    { NULL, NULL },
-};
-const struct test_suite suite_memory = { "memory", "pv pvh legacy", cases };

@@ -2,6 +2,8 @@
 /* A kernel that goes on after its domain was suspended and resumed. */
 #include "harness.h"
 
+SUITE("migrate", "pv pvh legacy");
+
 /* Domain 1 shares with domain 0 and the other way round, and they have a channel; then it goes on as domain 3. */
 static struct file *a, *g, *e, *a0, *g0, *e0;
 static uint32_t port, port0;
@@ -39,7 +41,8 @@ static void down(void)
     world_down();
 }
 
-static void the_same_kernel(void)
+TEST("a migrated domain's kernel is the same: memory, limits and references stay, and nothing is "
+     "granted any more")
 {
     struct vma *mine, *other;
     uint32_t refs[2], more[2];
@@ -72,7 +75,7 @@ static void the_same_kernel(void)
     down();
 }
 
-static void new_shares_on_old_files(void)
+TEST("files from before share and map anew")
 {
     struct vma *mine, *theirs, *mapped, *back;
     uint32_t ref, ref0;
@@ -98,7 +101,8 @@ static void new_shares_on_old_files(void)
     down();
 }
 
-static void what_a_peer_has_mapped(void)
+TEST("what a peer has mapped stays the dead domain's until it is unmapped, and nobody waits for "
+     "that")
 {
     struct vma *mine, *mapped;
     uint32_t ref;
@@ -122,7 +126,7 @@ static void what_a_peer_has_mapped(void)
     down();
 }
 
-static void what_it_had_mapped(void)
+TEST("what it had mapped is not mapped any more, and its end hits no new mapping")
 {
     struct vma *theirs, *mapped, *twice;
     uint32_t refs[3], own;
@@ -157,7 +161,8 @@ static void what_it_had_mapped(void)
     down();
 }
 
-static void old_ports(void)
+TEST("a port from before is a number: notified without an error, taken in its file until it is "
+     "unbound; a reader waits")
 {
     struct call wait;
     uint32_t buf[4], old = 40;
@@ -197,7 +202,7 @@ static void old_ports(void)
     down();
 }
 
-static void ring_contents(void)
+TEST("what was in a ring is read")
 {
     uint32_t got;
 
@@ -212,7 +217,7 @@ static void ring_contents(void)
     down();
 }
 
-static void unmap_notifications(void)
+TEST("an unmap notification from before clears no byte and reaches no peer")
 {
     struct vma *theirs, *mapped, *mine;
     uint32_t ref, own;
@@ -240,7 +245,7 @@ static void unmap_notifications(void)
     down();
 }
 
-static void deferred_and_pinned(void)
+TEST("a grant that waits for its peer, and an unmapping that waits for a pin, end")
 {
     struct kernel_pin *pin, *theirs_pin;
     struct vma *mine, *mapped, *theirs, *back;
@@ -270,7 +275,7 @@ static void deferred_and_pinned(void)
     down();
 }
 
-static void an_mmap_under_way(void)
+TEST("an mmap that is being retried fails and leaves nothing mapped")
 {
     struct vma *theirs;
     struct call call;
@@ -302,7 +307,7 @@ static void an_mmap_under_way(void)
     down();
 }
 
-static void versions_and_many_references(void)
+TEST("the table has its frames again, in either version")
 {
     static uint32_t refs[MAX_REFS], more[MAX_REFS];
     uint64_t index;
@@ -323,7 +328,7 @@ static void versions_and_many_references(void)
     down();
 }
 
-static void no_room_for_the_table(void)
+TEST("references that have no room in the new table are not given")
 {
     static uint32_t refs[MAX_REFS];
     uint64_t index;
@@ -348,7 +353,7 @@ static void go_away(void *arg)
     migrate(1, 3, 0);
 }
 
-static void within_a_call(void)
+TEST("it may come whenever a call waits for its caller's memory")
 {
     struct ioctl_gntdev_map_grant_ref op = { .count = 1 };
     uint32_t refs[4];
@@ -374,7 +379,7 @@ static void within_a_call(void)
     down();
 }
 
-static void foreign_memory(void)
+TEST("foreign memory is not mapped any more, and its end hits no other handle")
 {
     uint64_t frame, mfn, addr = 0x7e8000000000ull;
     struct hv_frame_info about;
@@ -412,7 +417,7 @@ static void foreign_memory(void)
     down();
 }
 
-static void drivers_pages(void)
+TEST("a driver's pages are where they were, and its entries can be written again")
 {
     struct kernel_page *page, *shared;
     struct vma *mapped;
@@ -446,22 +451,3 @@ static void drivers_pages(void)
     EQ(info(3).tot_pages, 0);
     down();
 }
-
-static const struct test_case cases[] = {
-    { "a migrated domain's kernel is the same: memory, limits and references stay, and nothing is granted any more", the_same_kernel },
-    { "files from before share and map anew", new_shares_on_old_files },
-    { "what a peer has mapped stays the dead domain's until it is unmapped, and nobody waits for that", what_a_peer_has_mapped },
-    { "what it had mapped is not mapped any more, and its end hits no new mapping", what_it_had_mapped },
-    { "a port from before is a number: notified without an error, taken in its file until it is unbound; a reader waits", old_ports },
-    { "what was in a ring is read", ring_contents },
-    { "an unmap notification from before clears no byte and reaches no peer", unmap_notifications },
-    { "a grant that waits for its peer, and an unmapping that waits for a pin, end", deferred_and_pinned },
-    { "an mmap that is being retried fails and leaves nothing mapped", an_mmap_under_way },
-    { "the table has its frames again, in either version", versions_and_many_references },
-    { "references that have no room in the new table are not given", no_room_for_the_table },
-    { "it may come whenever a call waits for its caller's memory", within_a_call },
-    { "foreign memory is not mapped any more, and its end hits no other handle", foreign_memory },
-    { "a driver's pages are where they were, and its entries can be written again", drivers_pages },
-    { NULL, NULL },
-};
-const struct test_suite suite_migrate = { "migrate", "pv pvh legacy", cases };

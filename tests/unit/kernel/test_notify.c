@@ -2,6 +2,8 @@
 /* Unmap notification: the kernel's part of the requirements on ring protocols (numbers N-…), on both sides. */
 #include "harness.h"
 
+SUITE("notify", "pv pvh legacy");
+
 #define BYTE UNMAP_NOTIFY_CLEAR_BYTE
 #define EVENT UNMAP_NOTIFY_SEND_EVENT
 
@@ -68,7 +70,8 @@ static uint8_t seen(uint64_t page, unsigned offset)
 
 /* ---- The granter's side ----------------------------------------------------------------------- */
 
-static void byte_and_event_of_the_granter(void)
+TEST("N-3 N-30 N-31 N-37 N-39 N-56 N-61 N-62 N-63: the granter's end clears one byte and sends one "
+     "event; the mapping goes on")
 {
     up();
     EQ(set_notify(a, gindex + 21, BYTE | EVENT, p0), 0);
@@ -94,7 +97,7 @@ static void byte_and_event_of_the_granter(void)
     down();
 }
 
-static void each_part_alone(void)
+TEST("N-2 N-17 N-40: byte and event each work alone, on both sides, and action 0 cancels")
 {
     static const unsigned actions[] = { BYTE, EVENT, BYTE | EVENT, 0 };
 
@@ -115,7 +118,7 @@ static void each_part_alone(void)
     }
 }
 
-static void one_record_per_page_at_the_granter(void)
+TEST("N-5: gntalloc has one record per page, the latest")
 {
     up();
     EQ(set_notify(a, gindex + 3, BYTE, 0), 0);
@@ -128,7 +131,7 @@ static void one_record_per_page_at_the_granter(void)
     down();
 }
 
-static void one_record_per_map_at_the_mapper(void)
+TEST("N-5: gntdev has one record per map, the latest")
 {
     up();
     EQ(set_notify(g, mindex + 3, BYTE, 0), 0);
@@ -139,7 +142,7 @@ static void one_record_per_map_at_the_mapper(void)
     down();
 }
 
-static void fires_at_the_last_use(void)
+TEST("N-32: it fires when the last of several mappings is gone")
 {
     struct vma *second;
 
@@ -155,7 +158,7 @@ static void fires_at_the_last_use(void)
     down();
 }
 
-static void munmap_without_dealloc_and_close(void)
+TEST("N-32: munmap without DEALLOC fires nothing until close")
 {
     up();
     EQ(set_notify(a, gindex + 3, BYTE | EVENT, p0), 0);
@@ -169,7 +172,7 @@ static void munmap_without_dealloc_and_close(void)
     down();
 }
 
-static void death_of_the_granters_process(void)
+TEST("N-30: a process that dies fires it")
 {
     up();
     EQ(set_notify(a, gindex + 3, BYTE | EVENT, p0), 0);
@@ -183,7 +186,7 @@ static void death_of_the_granters_process(void)
     down();
 }
 
-static void fires_once(void)
+TEST("N-38: it fires once")
 {
     up();
     EQ(set_notify(a, gindex + 3, BYTE | EVENT, p0), 0);
@@ -199,7 +202,7 @@ static void fires_once(void)
     down();
 }
 
-static void never_mmapped_by_the_granter(void)
+TEST("N-6: a page that was never mmapped fires at DEALLOC")
 {
     uint64_t index;
     uint32_t ref;
@@ -220,7 +223,7 @@ static void never_mmapped_by_the_granter(void)
 
 /* ---- The mapper's side ------------------------------------------------------------------------ */
 
-static void byte_and_event_of_the_mapper(void)
+TEST("N-6 N-36 N-65: the mapper's end clears one byte, unmaps, and sends one event")
 {
     up();
     EQ(set_notify(g, mindex + 20, BYTE | EVENT, p1), 0);
@@ -233,7 +236,7 @@ static void byte_and_event_of_the_mapper(void)
     down();
 }
 
-static void close_fires_at_the_mapper(void)
+TEST("N-33: close after munmap fires at the mapper")
 {
     up();
     EQ(set_notify(g, mindex + 20, BYTE | EVENT, p1), 0);
@@ -246,7 +249,7 @@ static void close_fires_at_the_mapper(void)
     down();
 }
 
-static void never_mmapped_by_the_mapper(void)
+TEST("N-43: a map that was never mmapped fires its event but clears no byte")
 {
     uint64_t index;
 
@@ -260,7 +263,7 @@ static void never_mmapped_by_the_mapper(void)
     down();
 }
 
-static void byte_on_a_readonly_mapping(void)
+TEST("N-16: no byte in a read-only mapping, whenever it was asked for")
 {
     struct vma *vma;
     uint64_t index;
@@ -284,7 +287,7 @@ static void byte_on_a_readonly_mapping(void)
     down();
 }
 
-static void failed_mmap_and_notification(void)
+TEST("a map whose mmap failed sends its event when it goes")
 {
     struct vma *vma;
     uint64_t index;
@@ -303,7 +306,7 @@ static void failed_mmap_and_notification(void)
 
 /* ---- Ports ------------------------------------------------------------------------------------ */
 
-static void the_registration_holds_the_port(void)
+TEST("N-18: the registration holds the port when it is unbound")
 {
     bool checks;
 
@@ -326,7 +329,7 @@ static void the_registration_holds_the_port(void)
     down();
 }
 
-static void the_port_outlives_its_file(void)
+TEST("N-18: the registration holds the port when its file is closed")
 {
     up();
     EQ(set_notify(g, mindex, EVENT, p1), 0);
@@ -339,7 +342,7 @@ static void the_port_outlives_its_file(void)
     down();
 }
 
-static void replacing_gives_the_old_port_back(void)
+TEST("N-19: replacing a registration gives the old port back")
 {
     uint32_t q0, q1;
 
@@ -360,7 +363,7 @@ static void replacing_gives_the_old_port_back(void)
     down();
 }
 
-static void a_closed_peer_loses_the_event_silently(void)
+TEST("N-41 N-44: an event to a closed port is lost, and nobody is held up")
 {
     up();
     EQ(set_notify(a, gindex, EVENT, p0), 0);
@@ -371,7 +374,7 @@ static void a_closed_peer_loses_the_event_silently(void)
     down();
 }
 
-static void both_sides_have_their_own(void)
+TEST("N-1 N-21: both sides may nominate the same byte")
 {
     up();
     EQ(set_notify(a, gindex + 7, BYTE | EVENT, p0), 0);
@@ -386,7 +389,7 @@ static void both_sides_have_their_own(void)
     down();
 }
 
-static void a_dead_domain_notifies_nobody(void)
+TEST("a destroyed domain clears no byte and sends no event")
 {
     up();
     EQ(set_notify(a, gindex + 7, BYTE | EVENT, p0), 0);
@@ -396,35 +399,11 @@ static void a_dead_domain_notifies_nobody(void)
     down();
 }
 
-static const struct test_case cases[] = {
-    { "N-3 N-30 N-31 N-37 N-39 N-56 N-61 N-62 N-63: the granter's end clears one byte and sends one event; the mapping goes on",
-      byte_and_event_of_the_granter },
-    { "N-2 N-17 N-40: byte and event each work alone, on both sides, and action 0 cancels", each_part_alone },
-    { "N-5: gntalloc has one record per page, the latest", one_record_per_page_at_the_granter },
-    { "N-5: gntdev has one record per map, the latest", one_record_per_map_at_the_mapper },
-    { "N-32: it fires when the last of several mappings is gone", fires_at_the_last_use },
-    { "N-32: munmap without DEALLOC fires nothing until close", munmap_without_dealloc_and_close },
-    { "N-30: a process that dies fires it", death_of_the_granters_process },
-    { "N-38: it fires once", fires_once },
-    { "N-6: a page that was never mmapped fires at DEALLOC", never_mmapped_by_the_granter },
-    { "N-6 N-36 N-65: the mapper's end clears one byte, unmaps, and sends one event", byte_and_event_of_the_mapper },
-    { "N-33: close after munmap fires at the mapper", close_fires_at_the_mapper },
-    { "N-43: a map that was never mmapped fires its event but clears no byte", never_mmapped_by_the_mapper },
-    { "N-16: no byte in a read-only mapping, whenever it was asked for", byte_on_a_readonly_mapping },
-    { "a map whose mmap failed sends its event when it goes", failed_mmap_and_notification },
-    { "N-18: the registration holds the port when it is unbound", the_registration_holds_the_port },
-    { "N-18: the registration holds the port when its file is closed", the_port_outlives_its_file },
-    { "N-19: replacing a registration gives the old port back", replacing_gives_the_old_port_back },
-    { "N-41 N-44: an event to a closed port is lost, and nobody is held up", a_closed_peer_loses_the_event_silently },
-    { "N-1 N-21: both sides may nominate the same byte", both_sides_have_their_own },
-    { "a destroyed domain clears no byte and sends no event", a_dead_domain_notifies_nobody },
-    { NULL, NULL },
-};
-const struct test_suite suite_notify = { "notify", "pv pvh legacy", cases };
-
 /* ---- What differs ----------------------------------------------------------------------------- */
 
-static void pv_order_of_the_mapper(void)
+SUITE("notify-pv", "pv legacy");
+
+TEST("N-34: munmap clears the byte and unmaps at once, the event comes with the ioctl")
 {
     up();
     EQ(set_notify(g, mindex + PAGE + 9, BYTE | EVENT, p1), 0);
@@ -444,13 +423,9 @@ static void pv_order_of_the_mapper(void)
     down();
 }
 
-static const struct test_case pv_cases[] = {
-    { "N-34: munmap clears the byte and unmaps at once, the event comes with the ioctl", pv_order_of_the_mapper },
-    { NULL, NULL },
-};
-const struct test_suite suite_notify_pv = { "notify-pv", "pv legacy", pv_cases };
+SUITE("notify-pvh", "pvh");
 
-static void pvh_munmap_alone_fires_nothing(void)
+TEST("N-33: munmap alone fires nothing, the ioctl after it does")
 {
     up();
     EQ(set_notify(g, mindex + 9, BYTE | EVENT, p1), 0);
@@ -485,12 +460,12 @@ static void order_with_a_page_in_io(bool event_first)
     down();
 }
 
-static void byte_then_unmap_then_event(void)
+TEST("N-36: byte, then unmap, then event, also when the unmapping has to wait")
 {
     order_with_a_page_in_io(false);
 }
 
-static void old_kernels_send_the_event_first(void)
+TEST("N-36: old auto-translated kernels send the event before (own profile)")
 {
     struct kernel_profile old = kernel_profile_pvh;
 
@@ -499,11 +474,3 @@ static void old_kernels_send_the_event_first(void)
     order_with_a_page_in_io(true);
     special = NULL;
 }
-
-static const struct test_case pvh_cases[] = {
-    { "N-33: munmap alone fires nothing, the ioctl after it does", pvh_munmap_alone_fires_nothing },
-    { "N-36: byte, then unmap, then event, also when the unmapping has to wait", byte_then_unmap_then_event },
-    { "N-36: old auto-translated kernels send the event before (own profile)", old_kernels_send_the_event_first },
-    { NULL, NULL },
-};
-const struct test_suite suite_notify_pvh = { "notify-pvh", "pvh", pvh_cases };

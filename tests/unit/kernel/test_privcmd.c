@@ -2,6 +2,8 @@
 /* /dev/xen/privcmd: hypercalls of processes, restriction, and the probes of the libraries. */
 #include "harness.h"
 
+SUITE("privcmd", "pv pvh legacy");
+
 static struct file *v;
 
 static void up(void)
@@ -33,7 +35,7 @@ static long evtchn_op(uint64_t cmd, const void *arg)
     return call_as(v, __HYPERVISOR_event_channel_op, cmd, arg, 0);
 }
 
-static void single_operations(void)
+TEST("a process issues single grant-table operations and gets the hypervisor's results")
 {
     struct gnttab_query_size size = { .dom = DOMID_SELF, .status = 77 };
     struct gnttab_get_version version = { .dom = DOMID_SELF, .version = 99 };
@@ -77,7 +79,7 @@ static void single_operations(void)
     down();
 }
 
-static void status_frames(void)
+TEST("a process asks for its domain's status frames")
 {
     uint64_t frames[2] = { 1, 2 };
     struct gnttab_set_version set = { .version = 2 };
@@ -106,7 +108,7 @@ static void status_frames(void)
     down();
 }
 
-static void lists_that_fault(void)
+TEST("a list of results that faults is bad_virt_addr")
 {
     static uint64_t frames[1024] __attribute__((aligned(4096)));
     struct gnttab_setup_table setup = { .dom = DOMID_SELF, .nr_frames = 4, .status = 77 };
@@ -146,7 +148,7 @@ static void fill_copies(const uint32_t *refs)
         };
 }
 
-static void long_arrays(void)
+TEST("long arrays are processed in pieces, and stop at the element that faults")
 {
     struct file *a;
     struct vma *pages;
@@ -189,7 +191,7 @@ static void long_arrays(void)
     down();
 }
 
-static void mapping_by_hypercall(void)
+TEST("a process maps through a hypercall only what needs no address")
 {
     struct gnttab_map_grant_ref map = { .host_addr = 0x1000, .flags = GNTMAP_host_map, .status = 77 };
     struct gnttab_map_grant_ref dev = { .flags = GNTMAP_device_map, .status = 77 };
@@ -223,7 +225,7 @@ static void mapping_by_hypercall(void)
     down();
 }
 
-static void handles_stolen_from_gntdev(void)
+TEST("a process that unmaps the kernel's own mappings is told by the audit and does no other harm")
 {
     struct gnttab_unmap_grant_ref unmap[2];
     struct hv_mapping_info mapping;
@@ -266,7 +268,7 @@ static void handles_stolen_from_gntdev(void)
 
 /* ---- Event channels --------------------------------------------------------------------------- */
 
-static void event_operations(void)
+TEST("event-channel operations have their results, and EFAULT leaves what they did")
 {
     struct evtchn_alloc_unbound unbound = { .dom = DOMID_SELF, .remote_dom = 1 };
     struct evtchn_status status = { .dom = DOMID_SELF };
@@ -294,7 +296,7 @@ static void event_operations(void)
     down();
 }
 
-static void ports_closed_behind_the_kernels_back(void)
+TEST("a process that closes the kernel's ports harms nobody")
 {
     struct file *e0, *e1;
     uint32_t p0, p1;
@@ -317,7 +319,7 @@ static void ports_closed_behind_the_kernels_back(void)
 
 /* ---- The rest --------------------------------------------------------------------------------- */
 
-static void restriction(void)
+TEST("RESTRICT is for good, and a restricted file issues no hypercalls")
 {
     domid_t domid = 5;
     struct gnttab_query_size size = { .dom = DOMID_SELF };
@@ -332,7 +334,7 @@ static void restriction(void)
     down();
 }
 
-static void device_model_operations(void)
+TEST("DM_OP without buffers succeeds, with buffers it is checked and not supported")
 {
     privcmd_dm_op_buf_t bufs[16] = { { .uptr = NULL, .size = 16 } };
     privcmd_dm_op_t op = { .dom = DOMID_INVALID, .num = 0, .ubufs = NULL };
@@ -362,7 +364,7 @@ static void device_model_operations(void)
     down();
 }
 
-static void the_rest(void)
+TEST("eventfds, PCI and the probe of libxenforeignmemory")
 {
     uint64_t bytes[6] = { 0 };
 
@@ -375,7 +377,8 @@ static void the_rest(void)
     down();
 }
 
-static void in_an_unprivileged_domain(void)
+TEST("in an unprivileged domain the files are restricted from the start, where the kernel is "
+     "recent")
 {
     struct gnttab_query_size size = { .dom = DOMID_SELF };
     privcmd_dm_op_t op = { .dom = DOMID_INVALID };
@@ -402,7 +405,7 @@ static void end_domain(void *arg)
     w.k[0] = NULL;
 }
 
-static void destroyed_in_the_middle(void)
+TEST("a domain destroyed during a hypercall's preparation is ENODEV")
 {
     static uint64_t frames[4];
     struct gnttab_setup_table setup;
@@ -418,7 +421,7 @@ static void destroyed_in_the_middle(void)
     }
 }
 
-static void unrestricted_by_its_parameter(void)
+TEST("a file of an unprivileged domain is unrestricted if the parameter says so when it is opened")
 {
     privcmd_hypercall_t call = { .op = __HYPERVISOR_sched_op };
     struct file *before, *after;
@@ -439,24 +442,3 @@ static void unrestricted_by_its_parameter(void)
     close_dev(after);
     world_down();
 }
-
-static const struct test_case cases[] = {
-    { "a process issues single grant-table operations and gets the hypervisor's results", single_operations },
-    { "a process asks for its domain's status frames", status_frames },
-    { "a list of results that faults is bad_virt_addr", lists_that_fault },
-    { "long arrays are processed in pieces, and stop at the element that faults", long_arrays },
-    { "a process maps through a hypercall only what needs no address", mapping_by_hypercall },
-    { "a process that unmaps the kernel's own mappings is told by the audit and does no other harm",
-      handles_stolen_from_gntdev },
-    { "event-channel operations have their results, and EFAULT leaves what they did", event_operations },
-    { "a process that closes the kernel's ports harms nobody", ports_closed_behind_the_kernels_back },
-    { "RESTRICT is for good, and a restricted file issues no hypercalls", restriction },
-    { "DM_OP without buffers succeeds, with buffers it is checked and not supported", device_model_operations },
-    { "eventfds, PCI and the probe of libxenforeignmemory", the_rest },
-    { "in an unprivileged domain the files are restricted from the start, where the kernel is recent",
-      in_an_unprivileged_domain },
-    { "a domain destroyed during a hypercall's preparation is ENODEV", destroyed_in_the_middle },
-    { "a file of an unprivileged domain is unrestricted if the parameter says so when it is opened", unrestricted_by_its_parameter },
-    { NULL, NULL },
-};
-const struct test_suite suite_privcmd = { "privcmd", "pv pvh legacy", cases };

@@ -4,6 +4,8 @@
 
 #include <xen/memory.h>
 
+SUITE("privcmd-map", "pv pvh legacy");
+
 #define WHERE 0x7e8000000000ull
 
 static struct file *v;
@@ -70,7 +72,7 @@ static uint32_t refs_of(uint64_t mfn)
 
 /* ---- MMAPBATCH -------------------------------------------------------------------------------- */
 
-static void an_empty_range(void)
+TEST("an mmap gives a range with nothing in it")
 {
     struct vma *vma;
 
@@ -89,7 +91,7 @@ static void an_empty_range(void)
     down();
 }
 
-static void frames_appear(void)
+TEST("frames appear in the order named")
 {
     uint64_t order[4] = { frames[2], frames[0], frames[1], frames[7] };
     int err[4] = { 1, 2, 3, 4 };
@@ -119,7 +121,7 @@ static void frames_appear(void)
     down();
 }
 
-static void errors_of_single_frames(void)
+TEST("a frame that is none leaves a hole, which can be filled later")
 {
     uint64_t order[4];
     int err[4];
@@ -151,7 +153,7 @@ static void errors_of_single_frames(void)
     down();
 }
 
-static void a_page_that_is_out(void)
+TEST("a page that is out is ENOENT, and can be tried again")
 {
     privcmd_mmapbatch_t op = { .num = 2, .dom = 1, .addr = WHERE };
     uint64_t order[2];
@@ -182,7 +184,7 @@ static void a_page_that_is_out(void)
     down();
 }
 
-static void checks_in_order(void)
+TEST("arguments are checked in Linux' order")
 {
     privcmd_mmapbatch_v2_t op = { .num = 1, .dom = 1, .addr = WHERE, .arr = frames };
     privcmd_mmapbatch_t old = { .num = -1, .dom = 1, .addr = WHERE, .arr = frames };
@@ -218,7 +220,7 @@ static void checks_in_order(void)
     down();
 }
 
-static void an_unprivileged_domain(void)
+TEST("an unprivileged domain maps nobody")
 {
     struct file *u;
     int err = 0;
@@ -241,7 +243,7 @@ static void an_unprivileged_domain(void)
     down();
 }
 
-static void pages_that_leave(void)
+TEST("pages that leave the address space")
 {
     int err[4];
     struct vma *vma;
@@ -271,7 +273,7 @@ static void vanish(void *arg)
     do_munmap(victim);
 }
 
-static void a_range_that_vanishes_meanwhile(void)
+TEST("a range that vanishes during the call gets nothing")
 {
     int err[2];
 
@@ -288,7 +290,7 @@ static void a_range_that_vanishes_meanwhile(void)
     down();
 }
 
-static void the_end_of_domains(void)
+TEST("a dead target's frames stay while mapped, and a dead mapper's go")
 {
     int err[2];
     struct vma *vma;
@@ -323,7 +325,7 @@ static long map_entries(const void *entries, int num)
     return do_ioctl(v, IOCTL_PRIVCMD_MMAP, &op);
 }
 
-static void the_old_ioctl(void)
+TEST("MMAP fills a range with runs, on PV")
 {
     privcmd_mmap_entry_t entries[3];
     domid_t domid = 5;
@@ -372,7 +374,7 @@ static long resource(domid_t dom, unsigned type, unsigned id, unsigned idx, uint
     return do_ioctl(v, IOCTL_PRIVCMD_MMAP_RESOURCE, &op);
 }
 
-static void a_grant_table(void)
+TEST("MMAP_RESOURCE maps a grant table")
 {
     privcmd_mmap_resource_t op = { .dom = 1 , .type = XENMEM_resource_grant_table };
     domid_t domid = 5;
@@ -408,19 +410,3 @@ static void a_grant_table(void)
     EQ(resource(1, 1, 0, 0, 1, 0), -EPERM);
     down();
 }
-
-static const struct test_case cases[] = {
-    { "an mmap gives a range with nothing in it", an_empty_range },
-    { "frames appear in the order named", frames_appear },
-    { "a frame that is none leaves a hole, which can be filled later", errors_of_single_frames },
-    { "a page that is out is ENOENT, and can be tried again", a_page_that_is_out },
-    { "arguments are checked in Linux' order", checks_in_order },
-    { "an unprivileged domain maps nobody", an_unprivileged_domain },
-    { "pages that leave the address space", pages_that_leave },
-    { "a range that vanishes during the call gets nothing", a_range_that_vanishes_meanwhile },
-    { "a dead target's frames stay while mapped, and a dead mapper's go", the_end_of_domains },
-    { "MMAP fills a range with runs, on PV", the_old_ioctl },
-    { "MMAP_RESOURCE maps a grant table", a_grant_table },
-    { NULL, NULL },
-};
-const struct test_suite suite_privcmd_map = { "privcmd-map", "pv pvh legacy", cases };

@@ -2,7 +2,10 @@
 /* The path that everything else takes: one domain shares pages, the other maps them, both see each other's writes. */
 #include "harness.h"
 
-static void share_and_map(void)
+SUITE("smoke", "pv pvh legacy");
+
+TEST("four shared pages are mapped in another order by the other domain, and both see each other's "
+     "writes")
 {
     struct file *a, *g;
     struct vma *pages, *map;
@@ -39,7 +42,7 @@ static void share_and_map(void)
     world_down();
 }
 
-static void notify_on_unmap(void)
+TEST("unmapping with a notification clears the byte and sends one event")
 {
     struct file *a, *g, *e0, *e1;
     struct vma *page, *map;
@@ -71,10 +74,3 @@ static void notify_on_unmap(void)
     close_dev(e1);
     world_down();
 }
-
-static const struct test_case cases[] = {
-    { "four shared pages are mapped in another order by the other domain, and both see each other's writes", share_and_map },
-    { "unmapping with a notification clears the byte and sends one event", notify_on_unmap },
-    { NULL, NULL },
-};
-const struct test_suite suite_smoke = { "smoke", "pv pvh legacy", cases };
