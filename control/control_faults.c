@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <gntsim/ioctls.h>
+
 #include "control_guest.h"
 #include "fault_json.h"
 #include "faults.h"
@@ -82,7 +84,7 @@ static json_object *verb_fault_list(struct request *request)
 
 static void add_point(json_object *object, const char *at, const char *device, unsigned ioctl_nr, enum point_kind kind)
 {
-    const char *name = ioctl_nr ? point_ioctl_name(device, ioctl_nr) : NULL;
+    const struct kernel_ioctl *known = ioctl_nr ? kernel_ioctl_find(device, ioctl_nr) : NULL;
     char number[16];
 
     json_object_object_add(object, "at", json_object_new_string(at));
@@ -92,7 +94,7 @@ static void add_point(json_object *object, const char *at, const char *device, u
     if (!ioctl_nr)
         return;
     snprintf(number, sizeof number, "%#x", ioctl_nr);
-    json_object_object_add(object, "ioctl", json_object_new_string(name ? name : number));
+    json_object_object_add(object, "ioctl", json_object_new_string(known ? known->name : number));
 }
 
 static json_object *verb_points(struct request *request)

@@ -6,18 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gntsim/ops.h>
-
 #include "machine.h"
 
 /* ---- Arguments -------------------------------------------------------------------------------- */
-
-const char *gntst_name(int16_t status)
-{
-    const char *name = hv_status_name(status);
-
-    return name ? name : "unknown";
-}
 
 struct actor *guest_actor(struct request *request)
 {

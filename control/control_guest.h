@@ -6,8 +6,6 @@
 #include "actor.h"
 #include "control_i.h"
 
-/* Xen's word for a status. */
-const char *gntst_name(int16_t status);
 /* The actor of the domain named. NULL. */
 struct actor *guest_actor(struct request *request);
 /* Answers. */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gntsim/ops.h>
+
 /* ---- Memory ----------------------------------------------------------------------------------- */
 
 static int nibble(char c)
@@ -92,8 +94,9 @@ static json_object *verb_read(struct request *request)
 static json_object *status_object(int16_t status)
 {
     json_object *object = json_object_new_object();
+    const char *name = hv_status_name(status);
 
-    json_object_object_add(object, "status", json_object_new_string(gntst_name(status)));
+    json_object_object_add(object, "status", json_object_new_string(name ? name : "unknown"));
     return object;
 }
 

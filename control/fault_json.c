@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <gntsim/ioctls.h>
+#include <gntsim/ops.h>
+
 #include "control_guest.h"
 #include "faults.h"
 #include "process.h"
@@ -74,8 +77,8 @@ static bool read_status(struct reader *r, json_object *value)
         r->rule->value = json_object_get_int64(value);
         return true;
     }
-    for (int16_t status = 0; json_object_is_type(value, json_type_string) && status >= GNTST_no_space; status--)
-        if (!strcmp(gntst_name(status), json_object_get_string(value))) {
+    for (int16_t status = 0; json_object_is_type(value, json_type_string) && hv_status_name(status); status--)
+        if (!strcmp(hv_status_name(status), json_object_get_string(value))) {
             r->rule->value = status;
             return true;
         }
@@ -160,7 +163,7 @@ static bool key_ioctl(struct reader *r, const char *key, json_object *value)
 {
     if (!read_text(r, key, value, r->rule->ioctl, sizeof r->rule->ioctl))
         return false;
-    return point_ioctl_exists(r->rule->ioctl) ||
+    return kernel_ioctl_named(NULL, r->rule->ioctl) ||
            refuse(r, "no device has an ioctl '%s': use a name like MAP_GRANT_REF or ALLOC_GREF", r->rule->ioctl);
 }
 
@@ -319,7 +322,7 @@ static json_object *action_to_json(const struct fault_rule *rule)
 
     switch (rule->what) {
     case FAULT_STATUS:
-        name = rule->value >= GNTST_no_space ? gntst_name((int16_t)rule->value) : NULL;
+        name = hv_status_name((long)rule->value);
         value = name ? json_object_new_string(name) : json_object_new_int64(rule->value);
         break;
     case FAULT_HYPERCALL:

@@ -7,8 +7,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 
-#include <xen/sys/gntalloc.h>
-#include <xen/sys/gntdev.h>
+#include <gntsim/ioctls.h>
 
 #include "dev_fs_i.h"
 #include "filter.h"
@@ -43,6 +42,7 @@ void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fu
               const void *in_buf, size_t in_size, size_t out_size)
 {
     struct command command = { cmd, (uintptr_t)arg };
+    const struct kernel_ioctl *known;
     struct waiting *call;
 
     (void)in_buf;
@@ -59,6 +59,7 @@ void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fu
     if (!call)
         return;
     call->what = WAITING_IOCTL;
-    call->precedes_mmap = cmd == IOCTL_GNTDEV_MAP_GRANT_REF || cmd == IOCTL_GNTALLOC_ALLOC_GREF;
+    known = kernel_ioctl_find(call->file->file->dev->name, cmd);
+    call->precedes_mmap = known && known->flags & KERNEL_IOCTL_MMAP;
     waiting_start(call, start_ioctl, &command);
 }

@@ -16,8 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <gntsim/ioctls.h>
 #include <gntsim/kernel.h>
-#include <xen/sys/privcmd.h>
 
 #include "maps.h"
 
@@ -91,13 +91,12 @@ static int add_memory_rules(scmp_filter_ctx ctx)
 
 /* The Xen devices' commands are of three types. */
 static const unsigned char types[] = { 'G', 'E', 'P' };
-/* Those of them that fill pages of their caller, which needs a descriptor lent. */
-static const unsigned filling[] = { IOCTL_PRIVCMD_MMAP, IOCTL_PRIVCMD_MMAPBATCH, IOCTL_PRIVCMD_MMAPBATCH_V2, IOCTL_PRIVCMD_MMAP_RESOURCE };
 
+/* Those that fill pages of their caller need a descriptor lent. */
 bool filter_reports_ioctl(unsigned cmd)
 {
-    for (unsigned i = 0; i < sizeof filling / sizeof *filling; i++)
-        if (filling[i] == cmd)
+    for (const struct kernel_ioctl *row = kernel_ioctls; row->device; row++)
+        if (row->flags & KERNEL_IOCTL_FILLS && row->cmd == cmd)
             return true;
     return _IOC_DIR(cmd) != _IOC_NONE;
 }
@@ -122,8 +121,9 @@ static int add_ioctl_rules(scmp_filter_ctx ctx)
     for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++)
         for (size_t j = 0; !rc && j < sizeof generic / sizeof *generic; j++)
             rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 2, descriptors[i], SCMP_A1_32(SCMP_CMP_EQ, generic[j]));
-    for (unsigned i = 0; !rc && i < sizeof filling / sizeof *filling; i++)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, filling[i]));
+    for (const struct kernel_ioctl *row = kernel_ioctls; !rc && row->device; row++)
+        if (row->flags & KERNEL_IOCTL_FILLS)
+            rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, row->cmd));
     for (unsigned i = 0; !rc && i < sizeof types / sizeof *types; i++) {
         unsigned type = (unsigned)types[i] << _IOC_TYPESHIFT, mask = _IOC(0u, 0xff, 0, 0);
 

@@ -4,15 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
+#include <gntsim/ioctls.h>
 #include <gntsim/ops.h>
-#include <xen/sys/evtchn.h>
-#include <xen/sys/gntalloc.h>
-#include <xen/sys/gntdev.h>
-#include <xen/sys/privcmd.h>
-
-#define NR(array) (sizeof(array) / sizeof *(array))
 
 const char *const point_kinds[NR_POINT_KINDS] = {
     [POINT_ELEMENT] = "element", [POINT_CALL] = "hypercall", [POINT_DEVICE] = "device", [POINT_KERNEL] = "kernel",
@@ -83,43 +77,6 @@ const char *point_kernel_arg_name(enum kernel_op op, unsigned i)
     return kernel_rows[op].args[i];
 }
 
-static const struct {
-    const char *device;
-    unsigned cmd;
-    const char *name;
-} ioctls[] = {
-#define NAME(device, prefix, name) { device, prefix##_##name, #name }
-#define GNTDEV(name) NAME("gntdev", IOCTL_GNTDEV, name)
-    GNTDEV(MAP_GRANT_REF), GNTDEV(UNMAP_GRANT_REF), GNTDEV(GET_OFFSET_FOR_VADDR), GNTDEV(SET_MAX_GRANTS),
-    GNTDEV(SET_UNMAP_NOTIFY), GNTDEV(GRANT_COPY),
-    GNTDEV(DMABUF_EXP_FROM_REFS), GNTDEV(DMABUF_EXP_WAIT_RELEASED), GNTDEV(DMABUF_IMP_TO_REFS), GNTDEV(DMABUF_IMP_RELEASE),
-#define GNTALLOC(name) NAME("gntalloc", IOCTL_GNTALLOC, name)
-    GNTALLOC(ALLOC_GREF), GNTALLOC(DEALLOC_GREF), GNTALLOC(SET_UNMAP_NOTIFY),
-#define EVTCHN(name) NAME("evtchn", IOCTL_EVTCHN, name)
-    EVTCHN(BIND_VIRQ), EVTCHN(BIND_INTERDOMAIN), EVTCHN(BIND_UNBOUND_PORT), EVTCHN(UNBIND), EVTCHN(NOTIFY), EVTCHN(RESET),
-    EVTCHN(RESTRICT_DOMID),
-    { "evtchn", _IOC(_IOC_NONE, 'E', 7, sizeof(uint32_t)), "BIND_STATIC" },
-#define PRIVCMD(name) NAME("privcmd", IOCTL_PRIVCMD, name)
-    PRIVCMD(HYPERCALL), PRIVCMD(MMAP), PRIVCMD(MMAPBATCH), PRIVCMD(MMAPBATCH_V2), PRIVCMD(DM_OP), PRIVCMD(RESTRICT),
-    PRIVCMD(MMAP_RESOURCE),
-};
-
-const char *point_ioctl_name(const char *device, unsigned cmd)
-{
-    for (size_t i = 0; device && i < NR(ioctls); i++)
-        if (ioctls[i].cmd == cmd && !strcmp(ioctls[i].device, device))
-            return ioctls[i].name;
-    return NULL;
-}
-
-bool point_ioctl_exists(const char *name)
-{
-    for (size_t i = 0; i < NR(ioctls); i++)
-        if (!strcmp(ioctls[i].name, name))
-            return true;
-    return false;
-}
-
 const char *point_device_find(const char *name)
 {
     const struct chardev *dev = kernel_chardev_find(name);
@@ -166,6 +123,8 @@ void point_of_hypercall(struct point *point, const struct hv_point *p)
 
 void point_of_kernel(struct point *point, const struct kernel_point *p)
 {
+    const struct kernel_ioctl *row;
+
     *point = (struct point){
         .kind = p->op >= KERNEL_UNMAP ? POINT_KERNEL : POINT_DEVICE, .at = kernel_rows[p->op].name,
         .device = p->dev ? p->dev->name : NULL, .domain = kernel_domid(p->kernel), .peer = DOMID_INVALID, .ref = UINT32_MAX,
@@ -173,7 +132,8 @@ void point_of_kernel(struct point *point, const struct kernel_point *p)
     };
     if (p->op == KERNEL_IOCTL) {
         point->ioctl_nr = (unsigned)p->args[0];
-        point->ioctl = point_ioctl_name(point->device, point->ioctl_nr);
+        row = point->device ? kernel_ioctl_find(point->device, point->ioctl_nr) : NULL;
+        point->ioctl = row ? row->name : NULL;
     }
     if (p->op == KERNEL_MMAP)
         point->writable = p->args[2] & 2;       /* PROT_WRITE */

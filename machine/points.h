@@ -36,10 +36,6 @@ const char *point_name_find(const char *name);
 /* The kinds of points that have this name, one bit each; NULL ("*"): all. */
 unsigned point_name_kinds(const char *at);
 const char *point_device_find(const char *name);
-/* Whether some device has an ioctl of that short name ("MAP_GRANT_REF"). */
-bool point_ioctl_exists(const char *name);
-/* NULL: none. */
-const char *point_ioctl_name(const char *device, unsigned cmd);
 
 void point_of_hypercall(struct point *point, const struct hv_point *hv_point);
 void point_of_kernel(struct point *point, const struct kernel_point *kernel_point);

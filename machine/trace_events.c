@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include <gntsim/ioctls.h>
 #include <gntsim/ops.h>
 
 #include "faults.h"
@@ -78,11 +79,11 @@ void trace_hypercall(void *ctx, const struct hv_point *p, long result)
 
 static void put_ioctl(struct line *line, const struct kernel_point *p)
 {
-    const char *name = point_ioctl_name(p->dev->name, (unsigned)p->args[0]);
+    const struct kernel_ioctl *row = kernel_ioctl_find(p->dev->name, (unsigned)p->args[0]);
 
     line_field_unsigned(line, "cmd", p->args[0]);
-    if (name)
-        line_field_string(line, "name", name);
+    if (row)
+        line_field_string(line, "name", row->name);
     line_field_unsigned(line, "arg", p->args[1]);
 }
 

@@ -92,14 +92,14 @@ void compare_ioctl(struct comparison *c, json_object *event, long recorded)
     struct memory memory = { user.ops->read, user.ops->write, user.ctx };
     struct kreq req = model_request(c);
     json_object *original, *in = NULL, *out, *answered;
-    const struct ioctl_row *row;
+    const struct kernel_ioctl *row;
     unsigned number = (unsigned)record_number(event, "number", 0);
     uint64_t addr = COMPARE_ARGUMENT;
     long rc;
 
     row = f ? ioctl_by_name(f->device, name, &number) : NULL;
     /* An address that is in no mapping counts as the one above it, if there is one: which is not in the record. */
-    if (row && ioctl_address_at(row) >= 0 && recorded >= 0 && json_object_object_get_ex(event, "in", &original) &&
+    if (row && row->flags & KERNEL_IOCTL_ADDRESS && recorded >= 0 && json_object_object_get_ex(event, "in", &original) &&
         !json_object_object_get_ex(original, "mapping", NULL))
         return;
     if (!row || !strcmp(name, "HYPERCALL") || !json_object_object_get_ex(event, "in", &original))
@@ -115,11 +115,11 @@ void compare_ioctl(struct comparison *c, json_object *event, long recorded)
         return;
     if (in) {
         translate(c, name, in, recorded >= 0);
-        ioctl_put(row, &memory, addr, in, IN);
-        if (ioctl_address_at(row) >= 0) {
+        ioctl_put(row, &memory, addr, in, KERNEL_IN);
+        if (row->flags & KERNEL_IOCTL_ADDRESS) {
             uint64_t vaddr = record_number(in, "mapping", 0) * MAPPING_STEP + (uint64_t)record_number(in, "at", NOWHERE);
 
-            memory.write(memory.ctx, addr + (unsigned)ioctl_address_at(row), &vaddr, sizeof vaddr);
+            memory.write(memory.ctx, addr, &vaddr, sizeof vaddr);
         }
     }
     rc = kernel_ioctl(f->file, number, addr, &req);
@@ -133,7 +133,7 @@ void compare_ioctl(struct comparison *c, json_object *event, long recorded)
     }
     if (rc >= 0 && recorded >= 0 && json_object_object_get_ex(event, "out", &out) &&
         json_object_is_type(out, json_type_object)) {
-        answered = ioctl_get(row, &memory, addr, OUT);
+        answered = ioctl_get(row, &memory, addr, KERNEL_OUT);
         if (answered)
             compare_out(c, name, out, answered);
         json_object_put(answered);

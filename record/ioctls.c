@@ -8,30 +8,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include <gntsim/xen.h>
-#include <xen/sys/evtchn.h>
-#include <xen/sys/gntalloc.h>
+#include <gntsim/kernel.h>
+#include <gntsim/ops.h>
 #include <xen/sys/gntdev.h>
 #include <xen/sys/privcmd.h>
 
 #define MAX_COUNT 65536u
-#define MAX_FIELDS 6
-
-struct field {
-    const char *name;
-    unsigned offset, size;
-    enum direction direction;
-    unsigned stride;                /* 0: one number; else an array of as many as the field "count" says */
-};
-
-struct ioctl_row {
-    const char *device, *name;
-    unsigned request;
-    int address_at;
-    json_object *(*get)(const struct memory *memory, uint64_t arg, enum direction direction);
-    int (*put)(const struct memory *memory, uint64_t arg, json_object *fields, enum direction direction);
-    struct field fields[MAX_FIELDS];
-};
 
 /* ---- Bytes -------------------------------------------------------------------------------------- */
 
@@ -81,23 +63,23 @@ static int read_number(const struct memory *memory, uint64_t at, unsigned size, 
     return memory->read(memory->ctx, value, at, size);
 }
 
-static uint32_t count_of(const struct ioctl_row *row, const struct memory *memory, uint64_t arg)
+static uint32_t count_of(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg)
 {
     uint64_t count = 0;
 
-    for (const struct field *f = row->fields; f->name; f++)
+    for (const struct kernel_ioctl_field *f = row->fields; f->name; f++)
         if (!strcmp(f->name, "count"))
             read_number(memory, arg + f->offset, f->size, &count);
     return count > MAX_COUNT ? 0 : (uint32_t)count;
 }
 
-static json_object *get_fields(const struct ioctl_row *row, const struct memory *memory, uint64_t arg, enum direction direction)
+static json_object *get_fields(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg, enum kernel_direction direction)
 {
     json_object *fields = json_object_new_object();
     uint32_t count = count_of(row, memory, arg);
     uint64_t value;
 
-    for (const struct field *f = row->fields; f->name; f++) {
+    for (const struct kernel_ioctl_field *f = row->fields; f->name; f++) {
         if (f->direction != direction)
             continue;
         if (!f->stride) {
@@ -132,15 +114,15 @@ static int put_number(const struct memory *memory, uint64_t at, unsigned size, j
     return memory->write(memory->ctx, at, &value, size);
 }
 
-static int put_fields(const struct ioctl_row *row, const struct memory *memory, uint64_t arg, json_object *fields,
-                      enum direction direction)
+static int put_fields(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg, json_object *fields,
+                      enum kernel_direction direction)
 {
     int rc = 0;
 
-    for (const struct field *f = row->fields; !rc && f->name; f++) {
+    for (const struct kernel_ioctl_field *f = row->fields; !rc && f->name; f++) {
         json_object *value;
 
-        if (f->direction != direction || (int)f->offset == row->address_at)
+        if (f->direction != direction || (row->flags & KERNEL_IOCTL_ADDRESS && !f->offset))
             continue;
         if (!json_object_object_get_ex(fields, f->name, &value))
             return -EINVAL;
@@ -193,7 +175,7 @@ static json_object *json_end(bool foreign, uint32_t domid, uint32_t ref, uint32_
     return end;
 }
 
-static json_object *get_copy(const struct memory *memory, uint64_t arg, enum direction direction)
+static json_object *get_copy(const struct memory *memory, uint64_t arg, enum kernel_direction direction)
 {
     json_object *fields = json_object_new_object(), *list = json_object_new_array();
     uint64_t at;
@@ -205,7 +187,7 @@ static json_object *get_copy(const struct memory *memory, uint64_t arg, enum dir
         json_object *one = json_object_new_object();
         bool from_grant = s.flags & GNTCOPY_source_gref, to_grant = s.flags & GNTCOPY_dest_gref;
 
-        if (direction == IN) {
+        if (direction == KERNEL_IN) {
             json_object_object_add(one, "flags", json_object_new_uint64(s.flags));
             json_object_object_add(one, "len", json_object_new_uint64(s.len));
             json_object_object_add(one, "source", json_end(from_grant, s.source.foreign.domid, s.source.foreign.ref, s.source.foreign.offset,
@@ -224,7 +206,7 @@ static json_object *get_copy(const struct memory *memory, uint64_t arg, enum dir
     return NULL;
 }
 
-static int put_copy(const struct memory *memory, uint64_t arg, json_object *fields, enum direction direction)
+static int put_copy(const struct memory *memory, uint64_t arg, json_object *fields, enum kernel_direction direction)
 {
     json_object *list, *one, *value;
     unsigned char bytes[UINT16_MAX];
@@ -232,7 +214,7 @@ static int put_copy(const struct memory *memory, uint64_t arg, json_object *fiel
     segment s;
     long size;
 
-    if (direction == IN || !json_object_object_get_ex(fields, "segments", &list) || !json_object_is_type(list, json_type_array))
+    if (direction == KERNEL_IN || !json_object_object_get_ex(fields, "segments", &list) || !json_object_is_type(list, json_type_array))
         return -EINVAL;
     for (uint32_t i = 0; i < json_object_array_length(list); i++) {
         one = json_object_array_get_idx(list, i);
@@ -256,34 +238,19 @@ static int put_copy(const struct memory *memory, uint64_t arg, json_object *fiel
 
 /* ---- Hypercalls --------------------------------------------------------------------------------- */
 
-static const uint16_t grant_sizes[] = {
-    [GNTTABOP_map_grant_ref] = sizeof(struct gnttab_map_grant_ref),
-    [GNTTABOP_unmap_grant_ref] = sizeof(struct gnttab_unmap_grant_ref),
-    [GNTTABOP_setup_table] = sizeof(struct gnttab_setup_table),
-    [GNTTABOP_dump_table] = sizeof(struct gnttab_dump_table),
-    [GNTTABOP_transfer] = sizeof(struct gnttab_transfer),
-    [GNTTABOP_copy] = sizeof(struct gnttab_copy),
-    [GNTTABOP_query_size] = sizeof(struct gnttab_query_size),
-    [GNTTABOP_unmap_and_replace] = sizeof(struct gnttab_unmap_and_replace),
-    [GNTTABOP_set_version] = sizeof(struct gnttab_set_version),
-    [GNTTABOP_get_status_frames] = sizeof(struct gnttab_get_status_frames),
-    [GNTTABOP_get_version] = sizeof(struct gnttab_get_version),
-    [GNTTABOP_swap_grant_ref] = sizeof(struct gnttab_swap_grant_ref),
-    [GNTTABOP_cache_flush] = sizeof(struct gnttab_cache_flush),
-};
-
 /* The array that a grant table or event channel hypercall works on: its size, 0 if it has none. */
 static size_t hypercall_data(const struct privcmd_hypercall *call, uint64_t *at)
 {
+    const struct hv_op *op;
+
     *at = call->arg[1];
     if (call->op == __HYPERVISOR_event_channel_op)
-        return sizeof(struct evtchn_status);
-    if (call->op != __HYPERVISOR_grant_table_op || call->arg[0] >= sizeof grant_sizes / sizeof *grant_sizes || call->arg[2] > 64)
-        return 0;
-    return grant_sizes[call->arg[0]] * call->arg[2];
+        return sizeof(struct evtchn_status);     /* the largest of them */
+    op = call->op == __HYPERVISOR_grant_table_op ? hv_op_find(__HYPERVISOR_grant_table_op, call->arg[0]) : NULL;
+    return op && call->arg[2] <= 64 ? op->size * call->arg[2] : 0;
 }
 
-static json_object *get_hypercall(const struct memory *memory, uint64_t arg, enum direction direction)
+static json_object *get_hypercall(const struct memory *memory, uint64_t arg, enum kernel_direction direction)
 {
     json_object *fields = json_object_new_object();
     struct privcmd_hypercall call;
@@ -295,7 +262,7 @@ static json_object *get_hypercall(const struct memory *memory, uint64_t arg, enu
         return NULL;
     }
     size = hypercall_data(&call, &at);
-    if (direction == IN) {
+    if (direction == KERNEL_IN) {
         json_object_object_add(fields, "op", json_object_new_uint64(call.op));
         if (call.op == __HYPERVISOR_event_channel_op || call.op == __HYPERVISOR_grant_table_op)
             json_object_object_add(fields, "cmd", json_object_new_uint64(call.arg[0]));
@@ -303,11 +270,11 @@ static json_object *get_hypercall(const struct memory *memory, uint64_t arg, enu
             json_object_object_add(fields, "count", json_object_new_uint64(call.arg[2]));
     }
     if (size)
-        json_object_object_add(fields, direction == IN ? "before" : "after", json_data(memory, at, size));
+        json_object_object_add(fields, direction == KERNEL_IN ? "before" : "after", json_data(memory, at, size));
     return fields;
 }
 
-static int put_hypercall(const struct memory *memory, uint64_t arg, json_object *fields, enum direction direction)
+static int put_hypercall(const struct memory *memory, uint64_t arg, json_object *fields, enum kernel_direction direction)
 {
     struct privcmd_hypercall call;
     unsigned char bytes[65536];
@@ -315,7 +282,7 @@ static int put_hypercall(const struct memory *memory, uint64_t arg, json_object 
     uint64_t at;
     long size;
 
-    if (direction == IN)
+    if (direction == KERNEL_IN)
         return -EINVAL;
     if (memory->read(memory->ctx, &call, arg, sizeof call))
         return -EFAULT;
@@ -325,98 +292,91 @@ static int put_hypercall(const struct memory *memory, uint64_t arg, json_object 
     return size < 0 ? -EINVAL : memory->write(memory->ctx, at, bytes, (size_t)size);
 }
 
-/* ---- The table ---------------------------------------------------------------------------------- */
+/* ---- Which of them it is ------------------------------------------------------------------------ */
 
-static const struct ioctl_row rows[] = {
-    { "gntdev", "MAP_GRANT_REF", IOCTL_GNTDEV_MAP_GRANT_REF, -1, NULL, NULL, {
-        { "count", 0, 4, IN, 0 }, { "index", 8, 8, OUT, 0 }, { "domids", 16, 4, IN, 8 }, { "refs", 20, 4, IN, 8 } } },
-    { "gntdev", "UNMAP_GRANT_REF", IOCTL_GNTDEV_UNMAP_GRANT_REF, -1, NULL, NULL, {
-        { "index", 0, 8, IN, 0 }, { "count", 8, 4, IN, 0 } } },
-    { "gntdev", "GET_OFFSET_FOR_VADDR", IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, 0, NULL, NULL, {
-        { "vaddr", 0, 8, IN, 0 }, { "offset", 8, 8, OUT, 0 }, { "count", 16, 4, OUT, 0 } } },
-    { "gntdev", "SET_MAX_GRANTS", IOCTL_GNTDEV_SET_MAX_GRANTS, -1, NULL, NULL, { { "count", 0, 4, IN, 0 } } },
-    { "gntdev", "SET_UNMAP_NOTIFY", IOCTL_GNTDEV_SET_UNMAP_NOTIFY, -1, NULL, NULL, {
-        { "index", 0, 8, IN, 0 }, { "action", 8, 4, IN, 0 }, { "port", 12, 4, IN, 0 } } },
-    { "gntdev", "GRANT_COPY", IOCTL_GNTDEV_GRANT_COPY, -1, get_copy, put_copy, { { 0 } } },
-    { "gntalloc", "ALLOC_GREF", IOCTL_GNTALLOC_ALLOC_GREF, -1, NULL, NULL, {
-        { "domid", 0, 2, IN, 0 }, { "flags", 2, 2, IN, 0 }, { "count", 4, 4, IN, 0 }, { "index", 8, 8, OUT, 0 },
-        { "refs", 16, 4, OUT, 4 } } },
-    { "gntalloc", "DEALLOC_GREF", IOCTL_GNTALLOC_DEALLOC_GREF, -1, NULL, NULL, {
-        { "index", 0, 8, IN, 0 }, { "count", 8, 4, IN, 0 } } },
-    { "gntalloc", "SET_UNMAP_NOTIFY", IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, -1, NULL, NULL, {
-        { "index", 0, 8, IN, 0 }, { "action", 8, 4, IN, 0 }, { "port", 12, 4, IN, 0 } } },
-    { "evtchn", "BIND_VIRQ", IOCTL_EVTCHN_BIND_VIRQ, -1, NULL, NULL, { { "virq", 0, 4, IN, 0 } } },
-    { "evtchn", "BIND_INTERDOMAIN", IOCTL_EVTCHN_BIND_INTERDOMAIN, -1, NULL, NULL, {
-        { "remote_domain", 0, 4, IN, 0 }, { "remote_port", 4, 4, IN, 0 } } },
-    { "evtchn", "BIND_UNBOUND_PORT", IOCTL_EVTCHN_BIND_UNBOUND_PORT, -1, NULL, NULL, { { "remote_domain", 0, 4, IN, 0 } } },
-    { "evtchn", "UNBIND", IOCTL_EVTCHN_UNBIND, -1, NULL, NULL, { { "port", 0, 4, IN, 0 } } },
-    { "evtchn", "NOTIFY", IOCTL_EVTCHN_NOTIFY, -1, NULL, NULL, { { "port", 0, 4, IN, 0 } } },
-    { "evtchn", "RESET", IOCTL_EVTCHN_RESET, -1, NULL, NULL, { { 0 } } },
-    { "evtchn", "RESTRICT_DOMID", IOCTL_EVTCHN_RESTRICT_DOMID, -1, NULL, NULL, { { "domid", 0, 2, IN, 0 } } },
-    { "privcmd", "HYPERCALL", IOCTL_PRIVCMD_HYPERCALL, -1, get_hypercall, put_hypercall, { { 0 } } },
-    { "privcmd", "RESTRICT", IOCTL_PRIVCMD_RESTRICT, -1, NULL, NULL, { { "domid", 0, 2, IN, 0 } } },
-    /* Of any other only the number and the result are noted. */
-    { "gntdev", "other", 0, -1, NULL, NULL, { { 0 } } },
-    { "gntalloc", "other", 0, -1, NULL, NULL, { { 0 } } },
-    { "evtchn", "other", 0, -1, NULL, NULL, { { 0 } } },
-    { "privcmd", "other", 0, -1, NULL, NULL, { { 0 } } },
-    { "hypercall", "other", 0, -1, NULL, NULL, { { 0 } } },
+static const struct {
+    const char *device;
+    unsigned cmd;
+    json_object *(*get)(const struct memory *memory, uint64_t arg, enum kernel_direction direction);
+    int (*put)(const struct memory *memory, uint64_t arg, json_object *fields, enum kernel_direction direction);
+} with_more_than_numbers[] = {
+    { "gntdev", IOCTL_GNTDEV_GRANT_COPY, get_copy, put_copy },
+    { "privcmd", IOCTL_PRIVCMD_HYPERCALL, get_hypercall, put_hypercall },
 };
+#define NR_MORE (sizeof with_more_than_numbers / sizeof *with_more_than_numbers)
 
-const struct ioctl_row *ioctl_find(const char *device, unsigned request)
+/* NR_MORE: numbers are all. */
+static size_t more_of(const struct kernel_ioctl *row)
 {
-    for (const struct ioctl_row *row = rows; row < rows + sizeof rows / sizeof *rows; row++)
-        if (!strcmp(row->device, device) && (row->request == request || !row->request))
-            return row;
-    return NULL;
+    size_t i = 0;
+
+    while (i < NR_MORE && (row->cmd != with_more_than_numbers[i].cmd ||
+                           strcmp(row->device, with_more_than_numbers[i].device)))
+        i++;
+    return i;
 }
 
-const struct ioctl_row *ioctl_by_name(const char *device, const char *name, unsigned *request)
+/* Of any that are not recorded only the number and the result are noted. */
+static const struct kernel_ioctl other = { .device = "", .name = "other", .fields = &(struct kernel_ioctl_field){ .name = NULL } };
+
+static bool is_known(const char *device)
 {
-    for (const struct ioctl_row *row = rows; row < rows + sizeof rows / sizeof *rows; row++)
-        if (!strcmp(row->device, device) && !strcmp(row->name, name)) {
-            if (row->request)
-                *request = row->request;
-            return row;
-        }
-    return NULL;
+    return kernel_chardev_find(device) || !strcmp(device, "hypercall");
 }
 
-const char *ioctl_name(const struct ioctl_row *row)
+const struct kernel_ioctl *ioctl_find(const char *device, unsigned request)
 {
-    return row->name;
+    const struct kernel_ioctl *row = kernel_ioctl_find(device, request);
+
+    return row && row->fields ? row : is_known(device) ? &other : NULL;
 }
 
-size_t ioctl_size(const struct ioctl_row *row, json_object *in)
+const struct kernel_ioctl *ioctl_by_name(const char *device, const char *name, unsigned *request)
 {
-    size_t size = _IOC_SIZE(row->request);
+    const struct kernel_ioctl *row = kernel_ioctl_named(device, name);
+
+    if (!strcmp(name, other.name))
+        return is_known(device) ? &other : NULL;
+    if (row && row->fields)
+        *request = row->cmd;
+    return row && row->fields ? row : NULL;
+}
+
+size_t ioctl_size(const struct kernel_ioctl *row, json_object *in)
+{
+    size_t size = _IOC_SIZE(row->cmd);
     json_object *count;
     uint64_t n = 0;
 
     if (json_object_object_get_ex(in, "count", &count))
         n = json_object_get_uint64(count);
-    for (const struct field *f = row->fields; f->name; f++)
+    for (const struct kernel_ioctl_field *f = row->fields; f->name; f++)
         if (f->stride && f->offset + n * f->stride + 8 > size && n <= MAX_COUNT)
             size = f->offset + n * f->stride + 8;
     return size;
 }
 
-bool ioctl_fails_half_way(const struct ioctl_row *row)
+bool ioctl_fails_half_way(const struct kernel_ioctl *row)
 {
-    return row->get == get_copy;
+    size_t more = more_of(row);
+
+    return more < NR_MORE && with_more_than_numbers[more].get == get_copy;
 }
 
-int ioctl_address_at(const struct ioctl_row *row)
+json_object *ioctl_get(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg,
+                       enum kernel_direction direction)
 {
-    return row->address_at;
+    size_t more = more_of(row);
+
+    return more < NR_MORE ? with_more_than_numbers[more].get(memory, arg, direction)
+                          : get_fields(row, memory, arg, direction);
 }
 
-json_object *ioctl_get(const struct ioctl_row *row, const struct memory *memory, uint64_t arg, enum direction direction)
+int ioctl_put(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg, json_object *fields,
+              enum kernel_direction direction)
 {
-    return row->get ? row->get(memory, arg, direction) : get_fields(row, memory, arg, direction);
-}
+    size_t more = more_of(row);
 
-int ioctl_put(const struct ioctl_row *row, const struct memory *memory, uint64_t arg, json_object *fields, enum direction direction)
-{
-    return row->put ? row->put(memory, arg, fields, direction) : put_fields(row, memory, arg, fields, direction);
+    return more < NR_MORE ? with_more_than_numbers[more].put(memory, arg, fields, direction)
+                          : put_fields(row, memory, arg, fields, direction);
 }

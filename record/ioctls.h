@@ -9,7 +9,7 @@
 
 #include <json-c/json.h>
 
-enum direction { IN, OUT };
+#include <gntsim/ioctls.h>
 
 /* Whoever's memory the arguments are in. All or nothing: 0, -EFAULT. */
 struct memory {
@@ -18,23 +18,20 @@ struct memory {
     void *ctx;
 };
 
-struct ioctl_row;
-
 /* What is known about a command; any command of a Xen device has a row. NULL: it is none of theirs. */
-const struct ioctl_row *ioctl_find(const char *device, unsigned request);
-const char *ioctl_name(const struct ioctl_row *row);
+const struct kernel_ioctl *ioctl_find(const char *device, unsigned request);
 /* By its name, as in a record. NULL if unknown. */
-const struct ioctl_row *ioctl_by_name(const char *device, const char *name, unsigned *request);
-size_t ioctl_size(const struct ioctl_row *row, json_object *in);
+const struct kernel_ioctl *ioctl_by_name(const char *device, const char *name, unsigned *request);
+size_t ioctl_size(const struct kernel_ioctl *row, json_object *in);
 /* Whether it may have answered something, of its first elements, when it fails. */
-bool ioctl_fails_half_way(const struct ioctl_row *row);
-/* Whether its argument is an address of the caller (then a record names the mapping): offset of it, -1 if not. */
-int ioctl_address_at(const struct ioctl_row *row);
+bool ioctl_fails_half_way(const struct kernel_ioctl *row);
 
 /* An object of the fields that go in or come out, NULL if they cannot be read. */
-json_object *ioctl_get(const struct ioctl_row *row, const struct memory *memory, uint64_t arg, enum direction direction);
+json_object *ioctl_get(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg,
+                       enum kernel_direction direction);
 /* Writes the fields of an object. 0, -EFAULT, -EINVAL (a field is missing, or is something else). */
-int ioctl_put(const struct ioctl_row *row, const struct memory *memory, uint64_t arg, json_object *fields, enum direction direction);
+int ioctl_put(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg, json_object *fields,
+              enum kernel_direction direction);
 
 /* Bytes as hexadecimal text. */
 json_object *json_bytes(const void *bytes, size_t size);

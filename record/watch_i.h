@@ -16,7 +16,7 @@
 /* A call that is being watched. */
 struct call {
     struct event event;
-    const struct ioctl_row *row;
+    const struct kernel_ioctl *row;
     unsigned file;
     const struct watched *watched;
     bool quiet;                             /* nothing that a record has */

@@ -43,12 +43,12 @@ bool begin_ioctl(struct watch *w, struct task *task, struct call *call)
         add_number(call->event.json, "flags", on ? O_NONBLOCK : 0);
         return true;
     }
-    json_object_object_add(call->event.json, "request", json_object_new_string(ioctl_name(call->row)));
-    if (!strcmp(ioctl_name(call->row), "other"))
+    json_object_object_add(call->event.json, "request", json_object_new_string(call->row->name));
+    if (!strcmp(call->row->name, "other"))
         add_number(call->event.json, "number", (unsigned)task->args[1]);
-    in = ioctl_get(call->row, &memory, task->args[2], IN);
-    if (in && ioctl_address_at(call->row) >= 0 &&
-        !task_read(task, &addr, task->args[2] + (unsigned)ioctl_address_at(call->row), sizeof addr))
+    in = ioctl_get(call->row, &memory, task->args[2], KERNEL_IN);
+    if (in && call->row->flags & KERNEL_IOCTL_ADDRESS &&
+        !task_read(task, &addr, task->args[2], sizeof addr))
         name_address(w, task, in, addr);
     json_object_object_add(call->event.json, "in", in);
     return true;
@@ -62,7 +62,7 @@ void answer_ioctl(struct watch *w, struct task *task, struct call *call)
     (void)w;
     task_skip(task);
     if (json_object_object_get_ex(call->event.answer, "out", &out) && out)
-        ioctl_put(call->row, &memory, task->args[2], out, OUT);
+        ioctl_put(call->row, &memory, task->args[2], out, KERNEL_OUT);
 }
 
 void end_ioctl(struct watch *w, struct task *task, struct call *call, long result)
@@ -74,7 +74,7 @@ void end_ioctl(struct watch *w, struct task *task, struct call *call, long resul
     event_result(call->event.json, result);
     if (result < 0 && !ioctl_fails_half_way(call->row))
         return;
-    out = ioctl_get(call->row, &memory, task->args[2], OUT);
+    out = ioctl_get(call->row, &memory, task->args[2], KERNEL_OUT);
     if (out && json_object_object_length(out))
         json_object_object_add(call->event.json, "out", out);
     else

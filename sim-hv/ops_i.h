@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The operations of the hypercalls. A row here and a handler are all that a new one needs: the dispatchers, points, traces,
- * fault rules, sweeps, privcmd and remote kernels take what they know from the rows (gntsim/ops.h).
+ * The operations of the hypercalls. A row here and a handler are all that a new one needs:
+ * the dispatchers, points, traces, fault rules, sweeps, privcmd and remote kernels take what
+ * they know from the rows (gntsim/ops.h).
  *
- * Columns: the operation as Xen's headers call it; HV_OP_*; what a sweep makes of it; the fields that a trace shows. Grant
- * table operations have the handler gnttab_<name> and, before the sweep's column, what their elements name (describe_* in
- * hooks.c); the two others have one column for the handler (op_* in evtchn.c, physmap.c), and memory operations one for
- * the type.
- * Fields: F(operation, member), NAMED(operation, "name", member), OKAY(…) if the status is okay, IF(…, flag) and
- * UNLESS(…, flag) by the argument's flags.
+ * Columns: the operation as Xen's headers call it; HV_OP_*; of the grant table, what an
+ * element names (describe_* in hooks.c); of event channels, the handler (op_* in evtchn.c);
+ * what a sweep makes of it; the fields that a trace shows. The grant table's handlers are
+ * gnttab_<name>. Memory operations have their structure's name only; their handlers are in
+ * physmap.c.
+ *
+ * Fields: F(operation, member), NAMED(operation, "name", member), OKAY(…) if the status is
+ * okay, and by the argument's flags IF(…, flag) and UNLESS(…, flag).
  */
 #ifndef GNTSIM_HV_OPS_I_H
 #define GNTSIM_HV_OPS_I_H
 
 #include <gntsim/ops.h>
 
-/* The hypercall, its prefix in names below, the mask of its command, what a sweep makes of it as a whole, its handler. */
+/* The hypercall, its word below, the mask of its command, what a sweep makes of all of it, its handler. */
 #define HV_HYPERCALLS(ROW) \
     ROW(grant_table_op, gnttab, GNTTAB_CMD_MASK, NULL, grant_table_op) \
     ROW(event_channel_op, evtchn, UINT32_MAX, NULL, evtchn_hypercall) \
@@ -34,7 +37,8 @@
     ROW(setup_table, HV_OP_ONE | HV_OP_STATUS, table, "general_error", \
         NAMED(setup_table, "frames", nr_frames)) \
     ROW(dump_table, 0, none, NULL, ) \
-    ROW(transfer, HV_OP_ARRAY | HV_OP_STATUS, transfer, "bad_gntref", NAMED(transfer, "frame", mfn)) \
+    ROW(transfer, HV_OP_ARRAY | HV_OP_STATUS, transfer, "bad_gntref", \
+        NAMED(transfer, "frame", mfn)) \
     ROW(copy, HV_OP_ARRAY | HV_OP_STATUS, copy, "bad_gntref", \
         F(copy, flags) F(copy, len) NAMED(copy, "source_domain", source.domid) \
         IF(copy, "source_ref", source.u.ref, GNTCOPY_source_gref) \
@@ -57,7 +61,8 @@
 
 #define HV_EVTCHN_OPS(ROW) \
     ROW(bind_interdomain, HV_OP_OUT, bind_interdomain, "ENOSPC", \
-        F(bind_interdomain, remote_dom) F(bind_interdomain, remote_port) F(bind_interdomain, local_port)) \
+        F(bind_interdomain, remote_dom) F(bind_interdomain, remote_port) \
+        F(bind_interdomain, local_port)) \
     ROW(bind_virq, HV_OP_OUT, bind_virq, "ENOSPC", F(bind_virq, virq) F(bind_virq, port)) \
     ROW(bind_pirq, HV_OP_OUT, bind_pirq, NULL, ) \
     ROW(close, 0, close, NULL, F(close, port)) \
@@ -73,7 +78,7 @@
     ROW(expand_array, 0, fifo, NULL, ) \
     ROW(set_priority, 0, set_priority, NULL, )
 
-/* What an interrupted reset becomes: the header shows the number only to Xen itself, and no trace ever had a name for it. */
+/* What an interrupted reset becomes. The header shows the number to Xen alone; traces have no name for it. */
 #define RESET_CONT (EVTCHNOP_set_priority + 1)
 
 #define HV_MEMORY_OPS(ROW) \
@@ -81,7 +86,8 @@
     ROW(acquire_resource, xen_mem_acquire_resource)
 
 #define HV_STATUSES(ROW) \
-    ROW(okay) ROW(general_error) ROW(bad_domain) ROW(bad_gntref) ROW(bad_handle) ROW(bad_virt_addr) ROW(bad_dev_addr) \
-    ROW(no_device_space) ROW(permission_denied) ROW(bad_page) ROW(bad_copy_arg) ROW(address_too_big) ROW(eagain) ROW(no_space)
+    ROW(okay) ROW(general_error) ROW(bad_domain) ROW(bad_gntref) ROW(bad_handle) ROW(bad_virt_addr) \
+    ROW(bad_dev_addr) ROW(no_device_space) ROW(permission_denied) ROW(bad_page) ROW(bad_copy_arg) \
+    ROW(address_too_big) ROW(eagain) ROW(no_space)
 
 #endif

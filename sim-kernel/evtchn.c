@@ -5,16 +5,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
+#include "ioctls_i.h"
 #include "kernel_i.h"
-
-#include <xen/sys/evtchn.h>
 
 #define FIRST_RING 64u
 #define MAX_TRANSFER PAGE_SIZE
 /* Not in every release's header. */
-#define EVTCHN_BIND_STATIC _IOC(_IOC_NONE, 'E', 7, sizeof(uint32_t))
 
 #define UNRESTRICTED ((domid_t)-1)
 
@@ -332,26 +329,16 @@ static long ioctl_bind_static(struct file *file, uint64_t arg, struct kreq *req)
     return bind_port(file->priv, port, true);
 }
 
-static const struct {
-    unsigned cmd;
-    long (*fn)(struct file *file, uint64_t arg, struct kreq *req);
-} ioctls[] = {
-    { IOCTL_EVTCHN_BIND_VIRQ, ioctl_bind_virq },
-    { IOCTL_EVTCHN_BIND_INTERDOMAIN, ioctl_bind_interdomain },
-    { IOCTL_EVTCHN_BIND_UNBOUND_PORT, ioctl_bind_unbound_port },
-    { IOCTL_EVTCHN_UNBIND, ioctl_unbind },
-    { IOCTL_EVTCHN_NOTIFY, ioctl_notify },
-    { IOCTL_EVTCHN_RESET, ioctl_reset },
-    { IOCTL_EVTCHN_RESTRICT_DOMID, ioctl_restrict_domid },
-    { EVTCHN_BIND_STATIC, ioctl_bind_static },
-};
-
 static long evtchn_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req)
 {
-    for (size_t i = 0; i < sizeof ioctls / sizeof *ioctls; i++)
-        if (ioctls[i].cmd == cmd)
-            return ioctls[i].fn(file, arg, req);
-    return -ENOSYS;
+    static const struct ioctl_handler handlers[] = {
+#define ROW(name, handler, ...) { IOCTL_EVTCHN_##name, handler },
+        KERNEL_EVTCHN_IOCTLS(ROW)
+#undef ROW
+    };
+
+    return ioctl_dispatch(handlers, sizeof handlers / sizeof *handlers, file, cmd, arg, req,
+                          -ENOSYS);
 }
 
 /* ---- The file --------------------------------------------------------------------------------- */

@@ -4,12 +4,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "ioctls_i.h"
 #include "kernel_i.h"
-
-#include <xen/sys/gntalloc.h>
 
 _Static_assert(offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids) == 16, "ioctl structures are ABI");
 _Static_assert(sizeof(struct ioctl_gntalloc_dealloc_gref) == 16, "ioctl structures are ABI");
@@ -351,21 +349,16 @@ static long ioctl_set_unmap_notify(struct file *file, uint64_t arg, struct kreq 
     return 0;
 }
 
-static const struct {
-    unsigned cmd;
-    long (*fn)(struct file *file, uint64_t arg, struct kreq *req);
-} ioctls[] = {
-    { IOCTL_GNTALLOC_ALLOC_GREF, ioctl_alloc },
-    { IOCTL_GNTALLOC_DEALLOC_GREF, ioctl_dealloc },
-    { IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, ioctl_set_unmap_notify },
-};
-
 static long gntalloc_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req)
 {
-    for (size_t i = 0; i < sizeof ioctls / sizeof *ioctls; i++)
-        if (ioctls[i].cmd == cmd)
-            return ioctls[i].fn(file, arg, req);
-    return -ENOTTY;
+    static const struct ioctl_handler handlers[] = {
+#define ROW(name, handler, ...) { IOCTL_GNTALLOC_##name, handler },
+        KERNEL_GNTALLOC_IOCTLS(ROW)
+#undef ROW
+    };
+
+    return ioctl_dispatch(handlers, sizeof handlers / sizeof *handlers, file, cmd, arg, req,
+                          -ENOTTY);
 }
 
 /* ---- mmap ------------------------------------------------------------------------------------- */

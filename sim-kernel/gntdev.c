@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* /dev/xen/gntdev: the file, its offset space, and all ioctls but the copy. */
 #include "gntdev_i.h"
+#include "ioctls_i.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-
-#include <xen/sys/gntdev.h>
 
 _Static_assert(sizeof(struct ioctl_gntdev_map_grant_ref) == 24, "ioctl structures are ABI");
 _Static_assert(sizeof(struct ioctl_gntdev_unmap_grant_ref) == 16, "ioctl structures are ABI");
@@ -241,23 +239,16 @@ static long ioctl_grant_copy(struct file *file, uint64_t arg, struct kreq *req)
     return file->kernel->profile->has_grant_copy ? gntdev_ioctl_grant_copy(file, arg, req) : -ENOTTY;
 }
 
-static const struct {
-    unsigned cmd;
-    long (*fn)(struct file *file, uint64_t arg, struct kreq *req);
-} ioctls[] = {
-    { IOCTL_GNTDEV_MAP_GRANT_REF, ioctl_map_grant_ref },
-    { IOCTL_GNTDEV_UNMAP_GRANT_REF, ioctl_unmap_grant_ref },
-    { IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, ioctl_get_offset_for_vaddr },
-    { IOCTL_GNTDEV_SET_UNMAP_NOTIFY, ioctl_set_unmap_notify },
-    { IOCTL_GNTDEV_GRANT_COPY, ioctl_grant_copy },
-};
-
 static long gntdev_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req)
 {
-    for (size_t i = 0; i < sizeof ioctls / sizeof *ioctls; i++)
-        if (ioctls[i].cmd == cmd)
-            return ioctls[i].fn(file, arg, req);
-    return -ENOTTY;
+    static const struct ioctl_handler handlers[] = {
+#define ROW(name, handler, ...) { IOCTL_GNTDEV_##name, handler },
+        KERNEL_GNTDEV_IOCTLS(ROW)
+#undef ROW
+    };
+
+    return ioctl_dispatch(handlers, sizeof handlers / sizeof *handlers, file, cmd, arg, req,
+                          -ENOTTY);
 }
 
 /* ---- The file --------------------------------------------------------------------------------- */

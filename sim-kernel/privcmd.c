@@ -3,20 +3,14 @@
  * /dev/xen/privcmd: hypercalls for processes, what device models ask, and restriction. Mapping other domains' memory is in
  * privcmd_map.c.
  */
+#include "ioctls_i.h"
 #include "privcmd_i.h"
 
 #include <stdlib.h>
-#include <sys/ioctl.h>
-
-#include <xen/sys/privcmd.h>
 
 /* Module parameters dm_op_max_nr_bufs and dm_op_buf_max_size. */
 #define DM_OP_MAX_BUFS 16u
 #define DM_OP_MAX_BUF_SIZE 4096u
-
-#define IRQFD_CMD _IOC(_IOC_WRITE, 'P', 8, 24)
-#define IOEVENTFD_CMD _IOC(_IOC_WRITE, 'P', 9, 48)
-#define PCIDEV_GET_GSI_CMD _IOC(_IOC_NONE, 'P', 10, 8)
 
 /* Nobody restricted the file; the domain that nobody is. */
 #define UNRESTRICTED DOMID_INVALID
@@ -118,28 +112,16 @@ static long ioctl_pcidev_get_gsi(struct file *file, uint64_t arg, struct kreq *r
     return rc ? rc : -EINVAL;
 }
 
-static const struct {
-    unsigned cmd;
-    long (*fn)(struct file *file, uint64_t arg, struct kreq *req);
-} ioctls[] = {
-    { IOCTL_PRIVCMD_HYPERCALL, ioctl_hypercall },
-    { IOCTL_PRIVCMD_MMAP, privcmd_ioctl_mmap },
-    { IOCTL_PRIVCMD_MMAPBATCH, privcmd_ioctl_mmapbatch },
-    { IOCTL_PRIVCMD_MMAPBATCH_V2, privcmd_ioctl_mmapbatch_v2 },
-    { IOCTL_PRIVCMD_DM_OP, ioctl_dm_op },
-    { IOCTL_PRIVCMD_RESTRICT, ioctl_restrict },
-    { IOCTL_PRIVCMD_MMAP_RESOURCE, privcmd_ioctl_mmap_resource },
-    { IRQFD_CMD, ioctl_no_eventfd },
-    { IOEVENTFD_CMD, ioctl_no_eventfd },
-    { PCIDEV_GET_GSI_CMD, ioctl_pcidev_get_gsi },
-};
-
 static long privcmd_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req)
 {
-    for (size_t i = 0; i < sizeof ioctls / sizeof *ioctls; i++)
-        if (ioctls[i].cmd == cmd)
-            return ioctls[i].fn(file, arg, req);
-    return -ENOTTY;
+    static const struct ioctl_handler handlers[] = {
+#define ROW(name, handler, ...) { IOCTL_PRIVCMD_##name, handler },
+        KERNEL_PRIVCMD_IOCTLS(ROW)
+#undef ROW
+    };
+
+    return ioctl_dispatch(handlers, sizeof handlers / sizeof *handlers, file, cmd, arg, req,
+                          -ENOTTY);
 }
 
 static int privcmd_open(struct file *file)

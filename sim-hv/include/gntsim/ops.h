@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is known about the operations of the hypercalls: their names, their arguments, and what of these a trace shows. The
- * rows stand in sim-hv/ops_i.h, once; whoever needs such a fact asks here.
+ * What is known about the operations of the hypercalls: their names, their arguments, and
+ * what of these a trace shows. The rows stand in sim-hv/ops_i.h, once; whoever needs such a
+ * fact asks here.
  */
 #ifndef GNTSIM_OPS_H
 #define GNTSIM_OPS_H

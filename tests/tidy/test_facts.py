@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Each fact stands once: the tables of operations have what Xen's headers have."""
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+HEADERS = Path(os.environ.get("XEN_HEADERS", "/usr/include/xen"))
+DEVICES = ("gntdev", "gntalloc", "evtchn", "privcmd")
+
+# What Xen has and this machine has not. It may only shrink.
+NOT_MODELLED = {"XENMEM": set("""
+    access_op add_to_physmap_batch claim_pages current_reservation decrease_reservation exchange
+    get_pod_target get_sharing_freed_pages get_sharing_shared_pages
+    get_vnumainfo increase_reservation
+    machine_memory_map machphys_compat_mfn_list machphys_mapping machphys_mfn_list maximum_gpfn
+    maximum_ram_page maximum_reservation memory_map paging_op populate_physmap remove_from_physmap
+    reserved_device_memory_map set_memory_map set_pod_target sharing_op
+""".split())}
+
+
+def rows(path, table):
+    """The first word of each row of a table: ROW(name, …)."""
+    text = (TOP / path).read_text()
+    body = re.search(r"#define %s\(ROW\) \\\n((?:.*\\\n)*.*\n)" % table, text).group(1)
+    names = re.findall(r"\bROW\((\w+)", body)
+    assert names and len(names) == len(set(names))
+    return set(names)
+
+
+def defined(header, prefix):
+    """Commands that a header shows to a guest: a number behind the name."""
+    text = (HEADERS / header).read_text()
+    text = re.sub(r"#if(def __XEN__| defined\(__XEN__\)).*?#endif", "", text, flags=re.S)
+    names = re.findall(r"^#define %s_([a-z]\w+)\s+\(?-?\d+\)?\s*(?:/\*.*)?$" % prefix, text, re.M)
+    # XENMEM_sharing_op has operations of its own, and XENMEM_acquire_resource kinds of resources.
+    return {name for name in names if not re.match(r"\w+_op_|resource_", name)}
+
+
+@pytest.mark.parametrize("header,prefix,table", [
+    ("grant_table.h", "GNTTABOP", "HV_GNTTAB_OPS"),
+    ("event_channel.h", "EVTCHNOP", "HV_EVTCHN_OPS"),
+    ("memory.h", "XENMEM", "HV_MEMORY_OPS"),
+    ("grant_table.h", "GNTST", "HV_STATUSES"),
+])
+def test_the_table_has_every_operation_of_xens_headers(header, prefix, table):
+    there = defined(header, prefix)
+    known = rows("sim-hv/ops_i.h", table)
+    without = NOT_MODELLED.get(prefix, set())
+    assert there, "the header was not understood"
+    assert there - known - without == set()
+    assert not known & without, "modelled by now: take it from the list"
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_table_has_every_ioctl_of_xens_headers(device):
+    text = (HEADERS / "sys" / (device + ".h")).read_text()
+    there = set(re.findall(r"^#define IOCTL_%s_(\w+)" % device.upper(), text, re.M))
+    known = rows("sim-kernel/ioctls_i.h", "KERNEL_%s_IOCTLS" % device.upper())
+    assert there, "the header was not understood"
+    assert there - {"UNIMPLEMENTED"} - known == set()
