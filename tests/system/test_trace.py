@@ -374,5 +374,6 @@ def test_programs_that_do_the_same_give_the_same_trace_on_a_virtual_clock(traced
         machine.control.close()
         machine.stop()
         # Whether the end of a mapping is seen at the munmap, or by itself a moment later, is the host's affair: only who is named differs.
-        traces.append(re.sub(r'"pid":(null|\d+),', "", machine.path.read_text()))
-    assert traces[0] == traces[1]
+        traces.append(re.sub(r'"pid":(null|\d+),', "", machine.path.read_text()).splitlines())
+    assert [pair for pair in zip(*traces) if pair[0] != pair[1]][:3] == []
+    assert len(traces[0]) == len(traces[1])

@@ -21,7 +21,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("git"), re
 def cache(tmp_path):
     """A cache that has the root of a suite called small."""
     root = tmp_path / "small"
-    for name in ("bin", "dev", "etc/apt/apt.conf.d", "proc", "sys", "srv", "tmp", "var/cache/apt/archives"):
+    for name in ("bin", "dev", "etc/apt/apt.conf.d", "etc/dpkg/dpkg.cfg.d", "proc", "sys", "srv", "tmp", "var/cache/apt/archives"):
         (root / name).mkdir(parents=True)
     for name in ("passwd", "group"):
         (root / "etc" / name).write_text("root:x:0:0::/:/bin/sh\n" if name == "passwd" else "root:x:0:\n")
