@@ -109,7 +109,8 @@ static int add_faults(struct machine *machine, const char *path)
     return rc;
 }
 
-static void choose_parts(int way, struct machine_config *machine, struct control_config *control, char *why, size_t size)
+static void choose_parts(int way, struct machine_config *machine, struct control_config *control,
+                         char *why, size_t size)
 {
     const struct machine_part **part = machine->parts;
 

@@ -165,7 +165,8 @@ static bool may(struct request *request, const struct verb *verb)
     return false;
 }
 
-json_object *control_handle(struct request *request)
+/* The result, or NULL with the error set. */
+static json_object *handle(struct request *request)
 {
     json_object *verb;
 
@@ -190,6 +191,13 @@ json_object *control_handle(struct request *request)
         }
     }
     return control_refuse(request, "unknown verb '%.64s'", json_object_get_string(verb));
+}
+
+void control_repeat(struct machine *m, json_object *args)
+{
+    struct request request = { .machine = m, .args = args, .from = FROM_OUTSIDE };
+
+    json_object_put(handle(&request));
 }
 
 /* ---- Clients that do not read ------------------------------------------------------------------ */
@@ -275,9 +283,10 @@ static json_object *parse(const char *line)
 static int answer_line(struct connection *connection, const char *line)
 {
     struct control *control = connection->control;
-    struct request request = { .machine = control->machine, .config = &control->config, .wire = &connection->wire,
+    struct request request = { .machine = control->machine, .config = &control->config,
+                               .wire = &connection->wire,
                                .args = parse(line), .from = connection->from };
-    json_object *reply = json_object_new_object(), *result = control_handle(&request);
+    json_object *reply = json_object_new_object(), *result = handle(&request);
 
     json_object_put(request.args);
     if (result)

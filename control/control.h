@@ -8,12 +8,13 @@
 
 #include <stdbool.h>
 
-struct machine;
 struct control;
+struct json_object;
+struct machine;
 
 struct control_config {
     const char *no_devices;      /* why programs get no device files; NULL: they do */
-    bool libraries;              /* beside the device files they get gntsim's libraries, unless they are told otherwise */
+    bool libraries;              /* they get gntsim's libraries, too, unless they say otherwise */
 };
 
 int control_create(struct control **out, struct machine *m, const struct control_config *config);
@@ -23,5 +24,12 @@ int control_listen(struct control *control, int fd);
 int control_serve_owner(struct control *control, int fd);
 /* After the loops have ended. */
 void control_destroy(struct control *control);
+
+/* For a replay. Whether a verb is an input of the models by itself, to be repeated. Others look
+ * only, or what they do is recorded where it happens (domains, the clock), or is done by the verb
+ * in a form of its own (fault-add). */
+bool control_is_recorded(const char *verb);
+/* Does what a recorded request asked for. Without the lock. */
+void control_repeat(struct machine *m, struct json_object *args);
 
 #endif

@@ -31,13 +31,6 @@ struct request {
     uint64_t stream_from;
 };
 
-/* Answers a request, as a connection does; the result, or NULL with error set. */
-json_object *control_handle(struct request *request);
-/*
- * Whether a verb is an input of the models by itself, to be repeated by a replay. Others look only, or what they do is recorded
- * where it happens (domains, the clock), or is done by the verb in a form of its own (fault-add).
- */
-bool control_is_recorded(const char *verb);
 /* Sets the error; NULL, to be returned. */
 json_object *control_refuse(struct request *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
 json_object *control_no_domain(struct request *request, domid_t id);

@@ -292,7 +292,8 @@ static void handle_fioasync(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
     bool is_ours;
-    struct dev_file *file = dev_fs_find(fuse_of(m)->fs, notice->tid, (int)notice->args[0], &is_ours);
+    struct dev_file *file = dev_fs_find(fuse_of(m)->fs, notice->tid, (int)notice->args[0],
+                                        &is_ours);
     struct user_mem user_mem = { .machine = m, .tid = notice->tid };
     struct user_memory mem = user_mem_of(&user_mem);
     int on, rc = -ENOTTY;
@@ -335,7 +336,8 @@ static void serve_fcntl(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
     bool is_ours;
-    struct dev_file *file = dev_fs_find(fuse_of(m)->fs, notice->tid, (int)notice->args[0], &is_ours);
+    struct dev_file *file = dev_fs_find(fuse_of(m)->fs, notice->tid, (int)notice->args[0],
+                                        &is_ours);
     bool direct = file && notice->args[1] == F_SETFL && notice->args[2] & O_DIRECT;
     int flags = -1;
 

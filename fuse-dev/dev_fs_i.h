@@ -71,7 +71,6 @@ struct dev_file {
     struct async *async;         /* NULL: nobody asked for signals */
     struct dev_file *prev, *next;
 };
-
 struct dev_fs {
     struct machine *machine;
     struct fuse_session *session;

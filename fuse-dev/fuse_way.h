@@ -12,14 +12,18 @@ struct fuse_way_entry {
     int root_fd;                 /* the machine's root directory in it */
     int user_ns_fd;              /* the machine's user namespace, -1 when it has the caller's */
 };
-/* With the lock, which it lets go of: the file system must answer meanwhile. Negative errno, -ESRCH: the domain ended. */
+/* With the lock, which it lets go of: the file system must answer meanwhile. Negative errno,
+ * -ESRCH: the domain ended. */
 int fuse_way_enter(struct domain *d, struct fuse_way_entry *entry);
-/* Whether a process that names its root directory so (ns_root_name) has another one than the machine. */
+/* Whether a process that names its root directory so (ns_root_name) has another one than the
+ * machine. */
 bool fuse_way_other_root(const struct machine *m, const char *root);
-/* With the lock, for people: requests served on the device files; mmap, munmap … calls of clients that the server was asked about. */
+/* With the lock, for people: requests served on the device files; mmap, munmap … calls of
+ * clients that the server was asked about. */
 uint64_t fuse_way_requests(const struct machine *m);
 uint64_t fuse_way_notifications(const struct machine *m);
-/* Whether the mount namespace of this number (ns_number) is that of a living domain. With the lock. */
+/* Whether the mount namespace of this number (ns_number) is that of a living domain. With the
+ * lock. */
 bool fuse_way_serves(struct machine *m, uint64_t number);
 
 #endif

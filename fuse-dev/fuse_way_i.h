@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The state that the device way has in a machine. Needs the machine's lock, unless it says otherwise. */
+/* The state that the device way has in a machine. Needs the machine's lock, unless it says
+ * otherwise. */
 #ifndef GNTSIM_FUSE_DEV_FUSE_WAY_I_H
 #define GNTSIM_FUSE_DEV_FUSE_WAY_I_H
 
@@ -13,7 +14,8 @@ struct fuse_machine {
     struct space *spaces;
     atomic_bool no_spaces;       /* the host allows none */
     uint64_t notifications;
-    struct killed_ns *killed;    /* namespaces of destroyed domains whose processes have been sent SIGKILL */
+    /* namespaces of destroyed domains whose processes have been sent SIGKILL */
+    struct killed_ns *killed;
     int user_ns_fd;              /* the machine's user namespace, -1 when it has the caller's */
     char *root;                  /* what its root directory is known by (ns.h) */
 };

@@ -37,7 +37,8 @@ struct actor {
 
 /* The domain is gone as far as the hypervisor is concerned, its kernel is about to go. */
 void actor_destroy(struct domain *d);
-/* It goes on after a save and restore: pages and references stay, what it has mapped and its ports are gone. */
+/* It goes on after a save and restore: pages and references stay, what it has mapped and its
+ * ports are gone. */
 void actor_migrated(struct domain *d);
 
 /* NULL: no such object. */

@@ -137,7 +137,9 @@ static uint32_t hostile_word(struct adversary *a, uint32_t old)
 
     if (a->config.nr_values)
         return a->config.values[a->value++ % a->config.nr_values];
-    return below(a, 2) ? odd[below(a, sizeof odd / sizeof *odd)] : old ^ (uint32_t)(random_next(&a->random) | 1);
+    if (below(a, 2))
+        return odd[below(a, sizeof odd / sizeof *odd)];
+    return old ^ (uint32_t)(random_next(&a->random) | 1);
 }
 
 static bool put_back(struct adversary *a)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* What the guests that need no program are told by the machine. */
 #include "guests.h"
 
 #include "actor_i.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The parts of a machine: their states, and the order in which they start. */
 #include "parts.h"
 
 #include <errno.h>

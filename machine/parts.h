@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of a machine: the ways by which programs reach its devices, guests that need no program, kernels that run elsewhere. The
- * machine tells its parts what happens, and keeps their state for them. It knows none of them by name.
+ * The parts of a machine: the ways by which programs reach its devices, guests that need no
+ * program, kernels that run elsewhere. The machine tells its parts what happens, and keeps their
+ * state for them. It knows none of them by name.
  */
 #ifndef GNTSIM_MACHINE_PARTS_H
 #define GNTSIM_MACHINE_PARTS_H
@@ -25,14 +26,18 @@ struct machine_file {
     void (*mapping_ended)(struct file *file);    /* for maps_add: the same for a mapping's */
 };
 
-/* What the machine asks and tells. A function that a part does not need is NULL. Those of a domain have the lock. */
+/* What the machine asks and tells. A function that a part does not need is NULL. Those of a
+ * domain have the lock. */
 struct machine_part {
-    size_t machine_size, domain_size;    /* of its state in the machine and in each domain; both begin as zeros. 0: none */
+    /* of its state in the machine and in each domain; both begin as zeros. 0: none */
+    size_t machine_size, domain_size;
 
-    /* Before the models, in a process with one thread. *memory_fd: a directory for the memory (maps.h), to be set by a part that
-     * offers one if it is still -1. Negative errno after a message, and nothing is left. */
+    /* Before the models, in a process with one thread. *memory_fd: a directory for the memory
+     * (maps.h), to be set by a part that offers one if it is still -1. Negative errno after a
+     * message, and nothing is left. */
     int (*prepare)(struct machine *m, int *memory_fd);
-    /* The models and the loops are there. On an error the rest of what was started is ended as at the machine's end. */
+    /* The models and the loops are there. On an error the rest of what was started is ended as
+     * at the machine's end. */
     int (*start)(struct machine *m);
 
     /* The domain's state is there, and nothing else of it. */
@@ -43,24 +48,29 @@ struct machine_part {
     void (*domain_destroyed)(struct domain *d);
     /* The kernel is gone; its programs get SIGKILL. */
     void (*kill)(struct domain *d);
-    /* Without the lock: waits until those that were sent SIGKILL are gone (for some seconds at most). */
+    /* Without the lock: waits until those that were sent SIGKILL are gone (for some seconds at
+     * most). */
     void (*wait_killed)(struct machine *m);
     /* The last that is heard of a domain. */
     void (*forget)(struct domain *d);
 
-    /* With the lock: a hypercall, or an element of its batch, is about to be done; called within it. */
+    /* With the lock: a hypercall, or an element of its batch, is about to be done; called within
+     * it. */
     void (*at_hypercall)(struct machine *m);
-    /* With the lock: an operation is over, or what comes of it is needed now. For what may not be done within a hypercall. */
+    /* With the lock: an operation is over, or what comes of it is needed now. For what may not
+     * be done within a hypercall. */
     void (*settle)(struct machine *m);
 
     /* Without the lock: the place of the domain that a process is in by this way, -1 if in none. */
     int (*domain_of)(struct machine *m, pid_t pid);
-    /* With the lock: the open device that a descriptor stands for, of which stat(2) says this; with a reference. False: none. */
+    /* With the lock: the open device that a descriptor stands for, of which stat(2) says this;
+     * with a reference. False: none. */
     bool (*find_file)(struct machine *m, dev_t dev, ino_t ino, struct machine_file *file);
 
     /* The programs are gone. Ends whatever its loops wait for. */
     void (*stop)(struct machine *m);
-    /* With the lock, after the loops and the mappings ended: closes the files that are still open. */
+    /* With the lock, after the loops and the mappings ended: closes the files that are still
+     * open. */
     void (*close_all)(struct machine *m);
     void (*destroy)(struct machine *m);
 

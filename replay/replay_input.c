@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "adversary.h"
-#include "control_i.h"
+#include "control.h"
 
 const struct replay_handler *replay_handler_of(const struct replay_handler *handlers, size_t nr, const char *op)
 {
@@ -117,14 +117,13 @@ static bool input_let_go(const struct replay_step *in)
 
 static bool input_verb(const struct replay_step *in)
 {
-    struct request request = { .machine = &in->r->machine, .args = in->args, .from = FROM_OUTSIDE };
     const char *verb = replay_text(in->args, "verb");
 
     if (!verb || (!control_is_recorded(verb) && strcmp(verb, "fault-add")))
         return false;
     /* It takes the lock itself. */
     machine_unlock_only(&in->r->machine);
-    json_object_put(control_handle(&request));
+    control_repeat(&in->r->machine, in->args);
     machine_lock_only(&in->r->machine);
     return true;
 }

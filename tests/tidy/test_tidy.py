@@ -61,24 +61,6 @@ def test_every_sample_program_is_in_a_story():
     assert not unused, unused
 
 
-@pytest.mark.parametrize("part,forbidden", [
-    ("sim-hv", ["kernel.h", "machine.h", "fuse", "json", "sys/socket.h", "pthread.h", "time.h", "fcntl.h", "sys/ioctl.h"]),
-    ("sim-kernel", ["fuse", "json", "sys/socket.h", "pthread.h", "machine.h", "maps.h"]),
-    ("machine", ["fuse", "dev_fs.h", "sock.h", "json", "cli.h", "control.h", "_i.h"]),
-    ("fuse-dev", ["json", "cli.h", "control.h", "sock_way.h", "_i.h"]),
-    ("sock-dev", ["fuse", "dev_fs.h", "ns.h", "json", "cli.h", "control.h", "_i.h"]),
-    ("libgnttab", ["gntsim/hv.h", "gntsim/kernel.h", "fuse", "json"]),
-])
-def test_calls_go_one_way_only(part, forbidden):
-    """cli -> fuse-dev, sock-dev -> machine -> sim-kernel -> sim-hv: no part includes what lies above it, and the models touch nothing of a process."""
-    for path in (TOP / part).rglob("*.[ch]"):
-        for include in re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)', path.read_text(), re.M):
-            for bad in forbidden:
-                assert not (include == bad or include.endswith("/" + bad) or (bad.isalpha() and include.startswith(bad))
-                            or (bad == "_i.h" and include.endswith(bad) and not (path.parent / include).exists())), \
-                    "%s includes %s" % (path.relative_to(TOP), include)
-
-
 @pytest.mark.parametrize("archive", ["sim-hv/libgntsim-hv.a", "sim-kernel/libgntsim-kernel.a", "hv-remote/libgntsim-hv-remote.a"])
 def test_the_models_have_no_writable_globals(archive):
     path = BUILD / archive
