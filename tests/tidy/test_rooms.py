@@ -61,8 +61,10 @@ def included(path):
         if sign == '"' and beside.is_file():
             yield name, beside
         elif sign == '"' or name.startswith("gntsim/"):
-            assert len(HEADERS[Path(name).name]) == 1, "%s: which %s?" % (relative(path), name)
-            yield name, HEADERS[Path(name).name][0]
+            found = [header for header in HEADERS[Path(name).name]
+                     if sign == '"' or str(header).endswith("/include/" + name)]
+            assert len(found) == 1, "%s: which %s?" % (relative(path), name)
+            yield name, found[0]
         else:
             yield name, None
 
