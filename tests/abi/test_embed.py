@@ -24,7 +24,8 @@ def installed(tmp_path_factory):
     subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--tags", "devel", "--destdir", root],
                    check=True, stdout=subprocess.DEVNULL)
     found = sorted(root.rglob("gntsim-*.pc"))
-    assert [path.name for path in found] == ["gntsim-hv-remote.pc", "gntsim-hv.pc", "gntsim-kernel.pc"]
+    assert [path.name for path in found] == ["gntsim-hv-remote.pc", "gntsim-hv.pc", "gntsim-kernel.pc",
+                                               "gntsim-store.pc"]
     environment = dict(os.environ, PKG_CONFIG_LIBDIR=str(found[0].parent), PKG_CONFIG_SYSROOT_DIR=str(root))
     environment.pop("PKG_CONFIG_PATH", None)
     return environment
@@ -71,7 +72,7 @@ def test_a_kernel_of_its_own_builds_against_an_installed_copy(installed, tmp_pat
     assert done.stderr == "no machine answers at %s/control: No such file or directory\n" % tmp_path
 
 
-@pytest.mark.parametrize("header", ["hv.h", "xen.h", "kernel.h", "gnttab.h", "hv_remote.h"])
+@pytest.mark.parametrize("header", ["hv.h", "xen.h", "kernel.h", "gnttab.h", "hv_remote.h", "store.h"])
 def test_each_installed_header_compiles_alone(installed, tmp_path, header):
     source = tmp_path / "alone.c"
     source.write_text("#include <gntsim/%s>\nint nothing;\n" % header)

@@ -13,6 +13,7 @@ KNOWS = {
     "util": "",
     "sim-hv": "util",
     "sim-kernel": "util sim-hv",
+    "sim-store": "",
     "machine": "util sim-hv sim-kernel",
     "guests": "util sim-hv sim-kernel machine",
     "fuse-dev": "util sim-hv sim-kernel machine",
@@ -32,6 +33,7 @@ NOT_ROOMS = ["bench", "docs", "scenarios", "tests"]
 FORBIDDEN = {
     "sim-hv": r"fuse|json|sys/socket\.h|pthread\.h|time\.h|fcntl\.h|sys/ioctl\.h",
     "sim-kernel": r"fuse|json|sys/socket\.h|pthread\.h",
+    "sim-store": r"fuse|json|sys/socket\.h|pthread\.h|time\.h|fcntl\.h|sys/ioctl\.h",
     "machine": r"fuse|json",
     "guests": r"fuse|json",
     "fuse-dev": r"json",

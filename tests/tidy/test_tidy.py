@@ -9,7 +9,7 @@ import pytest
 from rules import BUILD, TOP, relative, source, tree
 
 PARTS = ["sim-hv", "sim-kernel", "machine", "fuse-dev", "sock-dev", "hv-remote", "cli", "libgnttab",
-         "util", "guests", "control", "replay"]
+         "util", "guests", "control", "replay", "sim-store"]
 
 
 def names(paths):
@@ -61,7 +61,9 @@ def test_every_sample_program_is_in_a_story():
     assert not unused, unused
 
 
-@pytest.mark.parametrize("archive", ["sim-hv/libgntsim-hv.a", "sim-kernel/libgntsim-kernel.a", "hv-remote/libgntsim-hv-remote.a"])
+@pytest.mark.parametrize("archive", ["sim-hv/libgntsim-hv.a", "sim-kernel/libgntsim-kernel.a",
+                                     "sim-store/libgntsim-store.a",
+                                     "hv-remote/libgntsim-hv-remote.a"])
 def test_the_models_have_no_writable_globals(archive):
     path = BUILD / archive
     if not path.exists():

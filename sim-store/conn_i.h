@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* Connections, what is queued on them, and the domains that they belong to. */
+#ifndef GNTSIM_STORE_CONN_I_H
+#define GNTSIM_STORE_CONN_I_H
+
+#include <sys/types.h>
+
+#include <uthash.h>
+
+#include <gntsim/store.h>
+
+struct request;
+struct transaction;
+struct watch;
+
+/* A request of an unprivileged domain of which something is still unread, by whomever. */
+struct unread {
+    struct store_conn *conn;        /* NULL: gone */
+    unsigned messages;
+    struct unread *prev, *next;     /* of its connection */
+};
+
+struct message {
+    struct unread *cause;           /* NULL: nobody is held up by it */
+    uint64_t queued_at;
+    bool event;
+    bool found; /* among its connection's events, for others that say the same */
+    size_t done, size;
+    struct message *prev, *next;
+    UT_hash_handle hh;
+    uint8_t bytes[];                /* header and body */
+};
+
+struct domain {
+    unsigned domid;
+    struct store_conn *conn;        /* NULL: not introduced; known as an owner or in a permission */
+    uint64_t generation;            /* when it became known */
+    unsigned nodes;
+    size_t memory;
+    bool shut_down;
+    UT_hash_handle hh;              /* in the order in which they became known */
+};
+
+struct store_conn {
+    struct store *store;
+    struct domain *domain;
+    unsigned domid;                 /* its number, also when it is gone */
+    uint64_t number;                /* in the order in which all connected */
+    bool socket, deaf;
+    bool gone;                      /* by its own request, at the end of which it is freed */
+    struct domain *target;          /* SET_TARGET: whose rights it has, too */
+    unsigned targeted;              /* connections whose target this one's domain is */
+    bool released;                  /* while it was somebody's target */
+    struct transaction *transactions;
+    unsigned nr_transactions;
+    uint32_t last_transaction;
+    struct watch *watches;
+    unsigned nr_watches;
+    size_t watch_memory;
+    struct unread *unread;
+    unsigned outstanding;
+    struct message *queue;
+    struct message *events;         /* those of them that can be found by what they say */
+    size_t queued;
+    struct xsd_sockmsg header;      /* of the message that is coming in */
+    size_t have;                    /* bytes of header and body */
+    uint8_t body[XENSTORE_PAYLOAD_MAX + 1];
+    struct xenstore_domain_interface *ring;
+    void *user;
+    struct store_conn *prev, *next;
+};
+
+/* domain.c */
+struct domain *store_domain(const struct store *store, unsigned domid);
+/* The known one; else, if the machine has one, it becomes known. NULL: there is none. */
+struct domain *store_domain_existing(struct store *store, unsigned domid);
+struct domain *store_domain_add(struct store *store, unsigned domid);
+void store_domain_free(struct store *store, struct domain *d);
+
+/* conn.c */
+struct store_conn *store_conn_add(struct store *store, struct domain *d, bool socket);
+void store_conn_free(struct store_conn *conn);
+/* Watches, transactions and what is queued. */
+void store_conn_reset(struct store_conn *conn);
+void store_conn_deafen(struct store_conn *conn, uint32_t error);
+bool store_conn_is_privileged(const struct store_conn *conn);
+/* False: it has too much that it has not read. */
+bool store_conn_is_ready(const struct store_conn *conn);
+/* How many bytes are missing of the header, or of the body. */
+size_t store_conn_wants(const struct store_conn *conn);
+void store_reply(struct request *r, const void *body, size_t len);
+void store_reply_ok(struct request *r);
+void store_send_event(struct store_conn *conn, const char *path, const char *token);
+/* Events that nobody began to read for so long. */
+void store_conn_drop_events(struct store_conn *conn, uint64_t ms);
+/* Whether the connection's domain may have so many bytes more. */
+bool store_conn_has_memory(const struct store_conn *conn, size_t more);
+
+/* ring.c: the page as it is after INTRODUCE. */
+void store_ring_reset(struct store_conn *conn);
+
+#endif

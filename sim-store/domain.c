@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The domains that the store knows: introduced ones, owners, those that a permission names; and
+ * the end of one.
+ */
+#include "store_i.h"
+
+#define DOMID_SELF_AS_ASKED 0x7ff0u
+
+struct domain *store_domain(const struct store *store, unsigned domid)
+{
+    struct domain *d;
+
+    HASH_FIND(hh, store->domains, &domid, sizeof domid, d);
+    return d;
+}
+
+struct domain *store_domain_add(struct store *store, unsigned domid)
+{
+    struct domain *d = store_alloc(sizeof *d);
+
+    d->domid = domid;
+    d->generation = ++store->generation;
+    HASH_ADD(hh, store->domains, domid, sizeof d->domid, d);
+    return d;
+}
+
+void store_domain_free(struct store *store, struct domain *d)
+{
+    assert(!d->nodes && !d->memory && !d->conn);
+    HASH_DEL(store->domains, d);
+    free(d);
+}
+
+static enum store_domain_state state_of(const struct store *store, unsigned domid)
+{
+    if (!domid)
+        return STORE_DOMAIN_RUNS;
+    if (store->hooks.domain_state)
+        return store->hooks.domain_state(store->hook_ctx, domid);
+    return domid < DOMID_SELF_AS_ASKED ? STORE_DOMAIN_RUNS : STORE_DOMAIN_GONE;
+}
+
+struct domain *store_domain_existing(struct store *store, unsigned domid)
+{
+    struct domain *d = store_domain(store, domid);
+
+    if (!d && state_of(store, domid) != STORE_DOMAIN_GONE)
+        d = store_domain_add(store, domid);
+    return d;
+}
+
+/* ---- The end of a domain --------------------------------------------------------------------- */
+
+static void give_to_domain_0(struct request *r, struct node *node)
+{
+    store_view_begin(r, node);
+    node->perms.entries[0].domid = 0;
+    store_view_end(r, node);
+}
+
+/* Its nodes, each with all below it; the root only gets another owner. */
+static void remove_owned(struct request *r, struct node *node, unsigned domid)
+{
+    char *names = store_copy(node->children, node->children_len), *end = names + node->children_len;
+    bool owned = node->perms.entries[0].domid == domid;
+    bool stays = !owned || r->store->keep_orphans || !node->path[1];
+
+    if (!stays)
+        store_view_remove_tree(r, node);
+    else if (owned)
+        give_to_domain_0(r, node);
+    for (char *name = names; stays && name < end; name += strlen(name) + 1) {
+        char *path = store_path_child(node->path, name);
+
+        remove_owned(r, store_live(r->store, path), domid);
+        free(path);
+    }
+    free(names);
+}
+
+static void forget(struct store *store, struct domain *d)
+{
+    struct request r = { .store = store, .conn = store_domain_conn(store, 0) };
+
+    if (d->nodes)
+        remove_owned(&r, store_live(store, "/"), d->domid);
+    store_domain_free(store, d);
+}
+
+static void destroy(struct store *store, struct domain *d);
+
+/* conn's domain stops having the rights of its target, which may have waited for that to go. */
+static void drop_target(struct store_conn *conn)
+{
+    struct domain *target = conn->target;
+
+    conn->target = NULL;
+    if (target && --target->conn->targeted == 0 && target->conn->released)
+        destroy(conn->store, target);
+}
+
+static void destroy(struct store *store, struct domain *d)
+{
+    struct store_conn *conn = d->conn;
+
+    for (struct store_conn *other = store->conns; other; other = other->next)
+        if (other->target == d)
+            other->target = NULL;
+    conn->targeted = 0;
+    drop_target(conn);
+    if (store->hooks.released)
+        store->hooks.released(store->hook_ctx, d->domid);
+    store_conn_free(conn);
+    forget(store, d);
+    store_watch_fire_special(store, "@releaseDomain");
+}
+
+/* Looks at the domains until one is gone, which may end others, too. */
+static bool find_gone(struct store *store, bool *shut)
+{
+    for (struct domain *d = store->domains; d; d = d->hh.next) {
+        enum store_domain_state state = state_of(store, d->domid);
+
+        if (state == STORE_DOMAIN_GONE) {
+            if (d->conn)
+                destroy(store, d);
+            else
+                forget(store, d);
+            return true;
+        }
+        if (state == STORE_DOMAIN_SHUT && d->conn && !d->shut_down)
+            *shut = d->shut_down = true;
+    }
+    return false;
+}
+
+void store_check_domains(struct store *store)
+{
+    bool shut = false;
+
+    while (find_gone(store, &shut))
+        ;
+    if (shut)
+        store_watch_fire_special(store, "@releaseDomain");
+}
+
+/* ---- Requests -------------------------------------------------------------------------------- */
+
+/* The introduced domain that the only string names, as RELEASE and RESUME need one. */
+static int named(const struct request *r, struct domain **out)
+{
+    const char *string = store_request_string(r);
+
+    if (!string || !atoi(string))
+        return EINVAL;
+    *out = store_domain(r->store, (unsigned)atoi(string));
+    return *out && (*out)->conn ? 0 : ENOENT;
+}
+
+static int introduce(struct store *store, unsigned domid, uint32_t port, bool again,
+                     struct xenstore_domain_interface **ring)
+{
+    if (!store->hooks.introduce)
+        return 0;
+    return -store->hooks.introduce(store->hook_ctx, domid, port, again, ring);
+}
+
+static int introduce_new(struct store *store, unsigned domid, uint32_t port)
+{
+    struct xenstore_domain_interface *ring = NULL;
+    struct domain *d = store_domain(store, domid);
+    int error = introduce(store, domid, port, false, &ring);
+
+    if (error)
+        return error;
+    if (!d)
+        d = store_domain_add(store, domid);
+    d->shut_down = false;
+    store_conn_add(store, d, false)->ring = ring;
+    store_watch_fire_special(store, "@introduceDomain");
+    return 0;
+}
+
+int store_do_introduce(struct request *r)
+{
+    const char *strings[3];
+    struct store_conn *conn;
+    unsigned domid;
+    int port, error = 0;
+
+    if (store_request_strings(r, strings, 3) < 3)
+        return EINVAL;
+    domid = (unsigned)atoi(strings[0]);
+    port = atoi(strings[2]);
+    if (port <= 0)
+        return EINVAL;
+    conn = store_domain_conn(r->store, domid);
+    if (conn)
+        /* That the new port cannot be bound is not reported. */
+        introduce(r->store, domid, (uint32_t)port, true, &conn->ring);
+    else
+        error = introduce_new(r->store, domid, (uint32_t)port);
+    if (error)
+        return error;
+    conn = store_domain_conn(r->store, domid);
+    store_conn_reset(conn);
+    r->tx = NULL;
+    store_ring_reset(conn);
+    store_reply_ok(r);
+    return 0;
+}
+
+int store_do_release(struct request *r)
+{
+    struct domain *d;
+    int error = named(r, &d);
+
+    if (error)
+        return error;
+    if (d->conn->targeted)
+        d->conn->released = true;
+    else
+        destroy(r->store, d);
+    store_reply_ok(r);
+    return 0;
+}
+
+int store_do_is_domain_introduced(struct request *r)
+{
+    const char *string = store_request_string(r);
+    unsigned domid;
+
+    if (!string)
+        return EINVAL;
+    domid = (unsigned)atoi(string);
+    store_reply(r, domid == DOMID_SELF_AS_ASKED || store_domain_conn(r->store, domid) ? "T" : "F",
+                2);
+    return 0;
+}
+
+int store_do_get_domain_path(struct request *r)
+{
+    const char *string = store_request_string(r);
+    char path[40];
+
+    if (!string)
+        return EINVAL;
+    store_reply(r, path, (size_t)sprintf(path, "/local/domain/%u", (unsigned)atoi(string)) + 1);
+    return 0;
+}
+
+int store_do_resume(struct request *r)
+{
+    struct domain *d;
+    int error = named(r, &d);
+
+    if (error)
+        return error;
+    d->shut_down = false;
+    store_reply_ok(r);
+    return 0;
+}
+
+int store_do_set_target(struct request *r)
+{
+    struct store_conn *conn, *target;
+    const char *strings[2];
+
+    if (store_request_strings(r, strings, 2) < 2)
+        return EINVAL;
+    conn = store_domain_conn(r->store, (unsigned)atoi(strings[0]));
+    target = store_domain_conn(r->store, (unsigned)atoi(strings[1]));
+    if (!conn || !target)
+        return ENOENT;
+    /* Its own rights it has. */
+    if (conn != target && conn->target != target->domain) {
+        target->targeted++;
+        drop_target(conn);
+        conn->target = target->domain;
+    }
+    store_reply_ok(r);
+    return 0;
+}
+
+/* ---- Looking inside -------------------------------------------------------------------------- */
+
+int store_domain_next(const struct store *store, unsigned from, struct store_domain_info *out)
+{
+    const struct domain *best = NULL;
+
+    for (const struct domain *d = store->domains; d; d = d->hh.next)
+        if (d->domid >= from && (!best || d->domid < best->domid))
+            best = d;
+    if (!best)
+        return -ENOENT;
+    *out = (struct store_domain_info){ .domid = best->domid,
+                                       .introduced = best->conn,
+                                       .shut_down = best->shut_down,
+                                       .nodes = best->nodes,
+                                       .memory = best->memory };
+    if (best->conn) {
+        out->deaf = best->conn->deaf;
+        out->watches = best->conn->nr_watches;
+        out->transactions = best->conn->nr_transactions;
+        out->outstanding = best->conn->outstanding;
+        out->queued = best->conn->queued;
+        out->memory += best->conn->watch_memory + best->conn->queued;
+    }
+    return 0;
+}
