@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The rows of bench/run that devices.c measures: grant copy, waking a peer, many pages at once, and a crowd of processes."""
-import json
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scenarios"))
+
+import gntsim  # noqa: E402
 
 DOMAINS = 16
 CROWD = [2, 4, 8, 16, 32, 64]
@@ -39,46 +42,29 @@ def many_pages(bench, rounds, operations):
     return row("map + unmap of 1000 pages in one call", us(many), "of one page", us(one), ratio, 3.0)
 
 
-class Machine:
-    def __init__(self, bench):
-        self.bench, self.directory = bench, tempfile.TemporaryDirectory(prefix="gntsim-bench.")
-
-    def __enter__(self):
-        self.server = subprocess.Popen([self.bench.gntsim, "serve", "--dir", self.directory.name, "--way", "device"], stdout=subprocess.PIPE, text=True)
-        if not self.server.stdout.readline().startswith("gntsim: ready"):
-            sys.exit("bench: no machine; `%s doctor` says why" % self.bench.gntsim)
-        return self
-
-    def __exit__(self, *error):
-        self.server.terminate()
-        status = self.server.wait()
-        self.directory.cleanup()
-        if status and not error[0]:
-            sys.exit("bench: the machine ended with %s" % status)
-
-    def popen(self, domain, *command, **more):
-        return subprocess.Popen([self.bench.gntsim, "exec", "--dir", self.directory.name, "--domain", str(domain), "--way", "device", "--",
-                                 *map(str, command)], **more)
-
-    def ctl(self, *words):
-        done = subprocess.run([self.bench.gntsim, "ctl", "--dir", self.directory.name, *words], capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit("bench: %s: %s%s" % (" ".join(words), done.stdout, done.stderr))
-        return done.stdout
+def popen(machine, domain, *command, **more):
+    """A program in a domain; its own pipes, since the crowd talks over them."""
+    return subprocess.Popen([machine.program, "exec", "--dir", machine.dir, "--domain", str(domain),
+                             "--way", "device", "--", *map(str, command)], **more)
 
 
 def crowd(bench, processes, seconds):
-    """Rounds in a second of so many processes, half of them granters and half mappers, over at most 16 domains. No error, no leak."""
-    with Machine(bench) as machine:
+    """Rounds in a second of so many processes, half of them granters and half mappers.
+
+    They are in at most 16 domains. There is no error, and nothing leaks."""
+    with gntsim.Machine(program=str(bench.gntsim), way="device", clock="real") as machine:
+        machine.call("trace", on=False)         # the package begins with it, and it costs time
         started, pairs = [], []
         domains = min(processes, DOMAINS)
         for pair in range(processes // 2):
             here, there = 1 + 2 * pair % domains, 1 + (2 * pair + 1) % domains
             down, up = os.pipe(), os.pipe()
             move = 'exec 3<&%d 4>&%d; exec "$0" "$@"'
-            granter = machine.popen(here, "sh", "-c", move % (up[0], down[1]), bench.devices, "granter", there, seconds,
-                                    pass_fds=(up[0], down[1]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            mapper = machine.popen(there, "sh", "-c", move % (down[0], up[1]), bench.devices, "mapper", here, pass_fds=(down[0], up[1]))
+            granter = popen(machine, here, "sh", "-c", move % (up[0], down[1]), bench.devices,
+                            "granter", there, seconds, pass_fds=(up[0], down[1]),
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            mapper = popen(machine, there, "sh", "-c", move % (down[0], up[1]), bench.devices,
+                           "mapper", here, pass_fds=(down[0], up[1]))
             for fd in (*down, *up):
                 os.close(fd)
             started += [granter, mapper]
@@ -91,8 +77,8 @@ def crowd(bench, processes, seconds):
         took = time.monotonic() - begin
         if any([process.wait() for process in started]):
             sys.exit("bench: a process of the crowd of %d failed" % processes)
-        machine.ctl("audit")
-        left = json.loads(machine.ctl("--json", "stats"))
+        machine.audit()
+        left = machine.stats()
         if left["mappings"]:
             sys.exit("bench: the crowd of %d leaves %s" % (processes, left))
         return rounds / took

@@ -8,6 +8,7 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[2]
 GNTSIM = os.environ.get("GNTSIM") or str(SOURCE / "build" / "gntsim")
 SYSTEM = Path(__file__).resolve().parent
+# The package is the one of this source, whoever imports it from here.
+sys.path.insert(0, str(SOURCE / "scenarios"))
 # What is tested is the device files with the distribution's own libraries, unless a test or this run of the tests says otherwise.
 os.environ.setdefault("GNTSIM_WAY", "device")
 
