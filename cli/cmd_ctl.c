@@ -326,10 +326,10 @@ int cmd_ctl(int argc, char **argv)
     const struct ctl_verb *verb;
     struct options options;
     int words;
-    int rc = options_parse(&options, OPT_DIR | OPT_JSON | OPT_PROFILE | OPT_ANYWHERE, argc, argv);
+    int rc;
 
-    if (rc)
-        return rc - 1;
+    if (!options_parse(&options, OPT_DIR | OPT_JSON | OPT_PROFILE | OPT_ANYWHERE, argc, argv))
+        return options.status;
     if (!options.dir)
         return usage_error("ctl needs --dir DIR, the directory of a running machine");
     if (!options.nr_rest)

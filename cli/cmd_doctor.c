@@ -71,10 +71,9 @@ int cmd_doctor(int argc, char **argv)
     struct verdict verdict;
     struct options options;
     bool all = true;
-    int rc = options_parse(&options, OPT_JSON, argc, argv);
 
-    if (rc)
-        return rc - 1;
+    if (!options_parse(&options, OPT_JSON, argc, argv))
+        return options.status;
     if (options.nr_rest)
         return usage_error("unexpected argument '%s'; see gntsim doctor --help", options.rest[0]);
     for (unsigned i = 0; checks[i].name; i++) {

@@ -6,10 +6,10 @@
 int cmd_exec(int argc, char **argv)
 {
     struct options options;
-    int rc = options_parse(&options, OPT_DIR | OPT_DOMAIN | OPT_PROFILE | OPT_WAY, argc, argv), fd;
+    int fd;
 
-    if (rc)
-        return rc - 1;
+    if (!options_parse(&options, OPT_DIR | OPT_DOMAIN | OPT_PROFILE | OPT_WAY, argc, argv))
+        return options.status;
     if (!options.dir)
         return usage_error("exec needs --dir DIR, the directory of a running machine");
     if (!options.nr_rest)

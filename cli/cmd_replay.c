@@ -9,10 +9,10 @@ int cmd_replay(int argc, char **argv)
 {
     struct replay_result result;
     struct options options;
-    int rc = options_parse(&options, 0, argc, argv);
+    int rc;
 
-    if (rc)
-        return rc - 1;
+    if (!options_parse(&options, 0, argc, argv))
+        return options.status;
     if (options.nr_rest != 1)
         return usage_error("replay needs one trace: gntsim replay TRACE");
     rc = replay_file(options.rest[0], &result);

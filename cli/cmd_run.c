@@ -61,11 +61,11 @@ int cmd_run(int argc, char **argv)
     struct options options;
     sigset_t waited, before;
     pid_t machine, child;
-    int rc = options_parse(&options, OPT_DOMAIN | OPT_MACHINE, argc, argv), sockets[2], ready[2], status = 0;
+    int rc, sockets[2], ready[2], status = 0;
     char byte;
 
-    if (rc)
-        return rc - 1;
+    if (!options_parse(&options, OPT_DOMAIN | OPT_MACHINE, argc, argv))
+        return options.status;
     if (!options.nr_rest)
         return usage_error("run needs a command: gntsim run [--domain N] -- CMD...");
     sigemptyset(&waited);

@@ -17,10 +17,10 @@ int cmd_serve(int argc, char **argv)
     struct host_config config = { .owner_fd = -1, .ready = say_ready };
     struct machine_dir dir;
     struct options options;
-    int rc = options_parse(&options, OPT_DIR | OPT_MACHINE | OPT_OWNER, argc, argv);
+    int rc;
 
-    if (rc)
-        return rc - 1;
+    if (!options_parse(&options, OPT_DIR | OPT_MACHINE | OPT_OWNER, argc, argv))
+        return options.status;
     if (!options.dir)
         return usage_error("serve needs --dir DIR, where the machine's control socket will be");
     if (options.nr_rest)

@@ -139,10 +139,9 @@ static int export(const char *target, const char *path)
 int cmd_trace(int argc, char **argv)
 {
     struct options options;
-    int rc = options_parse(&options, OPT_DIR | OPT_DETAIL | OPT_CHROME | OPT_EXPORT | OPT_ANYWHERE, argc, argv);
 
-    if (rc)
-        return rc - 1;
+    if (!options_parse(&options, OPT_DIR | OPT_DETAIL | OPT_CHROME | OPT_EXPORT | OPT_ANYWHERE, argc, argv))
+        return options.status;
     if (options.export) {
         if (options.dir || options.nr_rest != 1)
             return usage_error("trace --export FILE needs one recorded trace and nothing else; see gntsim trace --help");

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,32 +14,6 @@
 #include "cli.h"
 #include "machine.h"
 #include "way_names.h"
-
-static const struct option_row {
-    unsigned flag;
-    struct option option;
-    const char *help;
-} rows[] = {
-    { OPT_DIR, { "dir", required_argument, NULL, OPT_DIR }, "  --dir DIR        the machine's directory" },
-    { OPT_DOMAIN, { "domain", required_argument, NULL, OPT_DOMAIN }, "  --domain N       the domain, 0 to 32751 (default 0)" },
-    { OPT_PROFILE, { "profile", required_argument, NULL, OPT_PROFILE }, "  --profile NAME   guest kernel of new domains: pv (default), pvh, legacy" },
-    { OPT_JSON, { "json", no_argument, NULL, OPT_JSON }, "  --json           print JSON" },
-    { OPT_OWNER, { "owner", required_argument, NULL, OPT_OWNER }, "  --owner PID      end when this process ends, in whatever way" },
-    { OPT_SEED, { "seed", required_argument, NULL, OPT_SEED }, "  --seed N         of everything drawn by lot (default 20261121)" },
-    { OPT_GRANT_FRAMES, { "gnttab-max-frames", required_argument, NULL, OPT_GRANT_FRAMES },
-      "  --gnttab-max-frames N\n                   grant frames that a domain can be created with, as on Xen's command line (default 2048)" },
-    { OPT_MAPTRACK_FRAMES, { "gnttab-max-maptrack-frames", required_argument, NULL, OPT_MAPTRACK_FRAMES },
-      "  --gnttab-max-maptrack-frames N\n                   the same of maptrack frames, of 256 handles each (default 4096)" },
-    { OPT_CLOCK, { "clock", required_argument, NULL, OPT_CLOCK }, "  --clock MODE     the machine's time: real (default), virtual, auto" },
-    { OPT_FAULT, { "fault", required_argument, NULL, OPT_FAULT }, "  --fault FILE     fault rules, JSON; - is standard input" },
-    { OPT_WAY, { "way", required_argument, NULL, OPT_WAY }, "  --way WAY        how programs reach the devices: auto (default: device files, and gntsim's libraries), device, socket" },
-    { OPT_TRACE, { "trace", required_argument, NULL, OPT_TRACE }, "  --trace FILE     everything that happens goes there, a line of JSON each" },
-    { OPT_DETAIL, { "detail", no_argument, NULL, OPT_DETAIL }, "  --detail         also beginnings of calls, memory of programs, timers, upcalls" },
-    { OPT_CHROME, { "chrome", no_argument, NULL, OPT_CHROME }, "  --chrome         in the format of chrome://tracing and ui.perfetto.dev" },
-    { OPT_EXPORT, { "export", required_argument, NULL, OPT_EXPORT }, "  --export FILE    write a recorded trace there in that format; - is standard output" },
-    { OPT_VERBOSE, { "verbose", no_argument, NULL, OPT_VERBOSE }, "  --verbose        print what the guest kernels log" },
-};
-#define NR_ROWS (sizeof rows / sizeof *rows)
 
 int parse_domid(const char *text)
 {
@@ -52,45 +27,137 @@ int parse_domid(const char *text)
     return (int)value;
 }
 
-/* A process id from text, -1 if it is none. */
-static int parse_pid(const char *text)
+/* ---- The value of an option: true, or false after a message ----------------------------------- */
+
+static bool take_text(const char *text, void *field)
+{
+    *(const char **)field = text;
+    return true;
+}
+
+static bool take_domain(const char *text, void *field)
+{
+    int domain = parse_domid(text);
+
+    *(int *)field = domain;
+    if (domain < 0)
+        usage_error("'%s' is not a domain id (0 to %u)", text, DOMID_FIRST_RESERVED - 1);
+    return domain >= 0;
+}
+
+static bool take_profile(const char *text, void *field)
+{
+    if (!kernel_profile_find(text))
+        return usage_error("unknown profile '%s': use pv, pvh or legacy", text), false;
+    return take_text(text, field);
+}
+
+static bool take_way(const char *text, void *field)
+{
+    int way = parse_way(text);
+
+    *(int *)field = way;
+    if (way < 0)
+        usage_error("unknown way '%s': use auto, device or socket", text);
+    return way >= 0;
+}
+
+static bool take_pid(const char *text, void *field)
 {
     char *end;
     long value;
 
     errno = 0;
     value = strtol(text, &end, 10);
-    return errno || end == text || *end || value < 1 || value > INT_MAX ? -1 : (int)value;
+    *(int *)field = (int)value;
+    if (errno || end == text || *end || value < 1 || value > INT_MAX)
+        return usage_error("'%s' is not a process id", text), false;
+    return true;
 }
 
-/* As Xen's command line has them: 1 to MACHINE_MOST_FRAMES. */
-static bool parse_frames(const char *text, unsigned *frames)
+static bool take_seed(const char *text, void *field)
 {
+    unsigned long long seed;
     char *end;
+
+    errno = 0;
+    seed = strtoull(text, &end, 0);
+    *(unsigned long long *)field = seed;
+    if (errno || *end || *text == '-' || !seed)
+        return usage_error("'%s' is not a seed (1 to 2^64-1)", text), false;
+    return true;
+}
+
+/* As Xen's command line has them. */
+static bool take_frames(const char *text, void *field)
+{
     unsigned long value;
+    char *end;
 
     errno = 0;
     value = strtoul(text, &end, 0);
-    *frames = (unsigned)value;
-    return !errno && end != text && !*end && *text != '-' && value && value <= MACHINE_MOST_FRAMES;
+    *(unsigned *)field = (unsigned)value;
+    if (!errno && end != text && !*end && *text != '-' && value && value <= MACHINE_MOST_FRAMES)
+        return true;
+    usage_error("'%s' is not a number of frames (1 to %u)", text, MACHINE_MOST_FRAMES);
+    return false;
 }
 
-static bool parse_seed(const char *text, unsigned long long *seed)
+static bool take_clock(const char *text, void *field)
 {
-    char *end;
-
-    errno = 0;
-    *seed = strtoull(text, &end, 0);
-    return !errno && *end == 0 && *text != '-' && *seed;
+    if (strcmp(text, "real") && strcmp(text, "virtual") && strcmp(text, "auto"))
+        return usage_error("unknown clock '%s': use real, virtual or auto", text), false;
+    return take_text(text, field);
 }
 
-/* What the environment says, for all that is started. */
-static int default_way(void)
-{
-    const char *text = getenv("GNTSIM_WAY");
+/* ---- The options ------------------------------------------------------------------------------ */
 
-    return text ? parse_way(text) : WAY_AUTO;
-}
+static const struct option_row {
+    unsigned flag;
+    const char *name;
+    bool (*take)(const char *text, void *field);     /* NULL: no value, and the field is a bool */
+    size_t field;
+    const char *help;
+} rows[] = {
+#define ROW(flag, name, take, field, help) \
+    { flag, name, take, offsetof(struct options, field), help }
+    ROW(OPT_DIR, "dir", take_text, dir, "  --dir DIR        the machine's directory"),
+    ROW(OPT_DOMAIN, "domain", take_domain, domain,
+        "  --domain N       the domain, 0 to 32751 (default 0)"),
+    ROW(OPT_PROFILE, "profile", take_profile, profile,
+        "  --profile NAME   guest kernel of new domains: pv (default), pvh, legacy"),
+    ROW(OPT_JSON, "json", NULL, json, "  --json           print JSON"),
+    ROW(OPT_OWNER, "owner", take_pid, owner,
+        "  --owner PID      end when this process ends, in whatever way"),
+    ROW(OPT_SEED, "seed", take_seed, seed,
+        "  --seed N         of everything drawn by lot (default 20261121)"),
+    ROW(OPT_GRANT_FRAMES, "gnttab-max-frames", take_frames, grant_frames,
+        "  --gnttab-max-frames N\n                   grant frames that a domain can be created "
+        "with, as on Xen's command line (default 2048)"),
+    ROW(OPT_MAPTRACK_FRAMES, "gnttab-max-maptrack-frames", take_frames, maptrack_frames,
+        "  --gnttab-max-maptrack-frames N\n                   the same of maptrack frames, of 256 "
+        "handles each (default 4096)"),
+    ROW(OPT_CLOCK, "clock", take_clock, clock,
+        "  --clock MODE     the machine's time: real (default), virtual, auto"),
+    ROW(OPT_FAULT, "fault", take_text, fault,
+        "  --fault FILE     fault rules, JSON; - is standard input"),
+    ROW(OPT_WAY, "way", take_way, way,
+        "  --way WAY        how programs reach the devices: auto (default: device files, and "
+        "gntsim's libraries), device, socket"),
+    ROW(OPT_TRACE, "trace", take_text, trace,
+        "  --trace FILE     everything that happens goes there, a line of JSON each"),
+    ROW(OPT_DETAIL, "detail", NULL, detail,
+        "  --detail         also beginnings of calls, memory of programs, timers, upcalls"),
+    ROW(OPT_CHROME, "chrome", NULL, chrome,
+        "  --chrome         in the format of chrome://tracing and ui.perfetto.dev"),
+    ROW(OPT_EXPORT, "export", take_text, export,
+        "  --export FILE    write a recorded trace there in that format; - is standard output"),
+    ROW(OPT_VERBOSE, "verbose", NULL, verbose,
+        "  --verbose        print what the guest kernels log"),
+#undef ROW
+};
+#define NR_ROWS (sizeof rows / sizeof *rows)
+#define FIRST_ROW 256            /* the numbers of rows for getopt_long are no characters */
 
 static void help(unsigned allowed, const char *verb)
 {
@@ -103,90 +170,61 @@ static void help(unsigned allowed, const char *verb)
     puts("  --help           this text");
 }
 
-int options_parse(struct options *options, unsigned allowed, int argc, char **argv)
+/* What the environment says, for all that is started. */
+static bool default_way(int *way)
+{
+    const char *text = getenv("GNTSIM_WAY");
+
+    *way = text ? parse_way(text) : WAY_AUTO;
+    if (*way < 0)
+        usage_error("GNTSIM_WAY is '%s' in the environment: use auto, device or socket", text);
+    return *way >= 0;
+}
+
+static bool take(struct options *options, const struct option_row *row)
+{
+    char *field = (char *)options + row->field;
+
+    if (row->take)
+        return row->take(optarg, field);
+    *(bool *)(void *)field = true;
+    return true;
+}
+
+bool options_parse(struct options *options, unsigned allowed, int argc, char **argv)
 {
     struct option longs[NR_ROWS + 2] = { { "help", no_argument, NULL, 'h' } };
+    const char *shorts = allowed & OPT_ANYWHERE ? ":h" : "+:h";
     unsigned n = 1;
     int c;
 
-    *options = (struct options){ .domain = -1, .way = default_way() };
-    if (allowed & OPT_WAY && options->way < 0)
-        return usage_error("GNTSIM_WAY is '%s' in the environment: use auto, device or socket", getenv("GNTSIM_WAY")) + 1;
+    *options = (struct options){ .domain = -1, .status = EXIT_USAGE };
+    if (allowed & OPT_WAY && !default_way(&options->way))
+        return false;
     for (unsigned i = 0; i < NR_ROWS; i++)
         if (allowed & rows[i].flag)
-            longs[n++] = rows[i].option;
+            longs[n++] = (struct option){
+                rows[i].name, rows[i].take ? required_argument : no_argument, NULL, FIRST_ROW + (int)i
+            };
     opterr = 0;
     optind = 0;
-    while ((c = getopt_long(argc, argv, allowed & OPT_ANYWHERE ? ":h" : "+:h", longs, NULL)) != -1) {
-        switch (c) {
-        case 'h':
+    while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+        if (c == 'h') {
             help(allowed, argv[0]);
-            return 1;
-        case OPT_DIR:
-            options->dir = optarg;
-            break;
-        case OPT_DOMAIN:
-            options->domain = parse_domid(optarg);
-            if (options->domain < 0)
-                return usage_error("'%s' is not a domain id (0 to %u)", optarg, DOMID_FIRST_RESERVED - 1) + 1;
-            break;
-        case OPT_PROFILE:
-            options->profile = optarg;
-            if (!kernel_profile_find(optarg))
-                return usage_error("unknown profile '%s': use pv, pvh or legacy", optarg) + 1;
-            break;
-        case OPT_JSON:
-            options->json = true;
-            break;
-        case OPT_WAY:
-            options->way = parse_way(optarg);
-            if (options->way < 0)
-                return usage_error("unknown way '%s': use auto, device or socket", optarg) + 1;
-            break;
-        case OPT_VERBOSE:
-            options->verbose = true;
-            break;
-        case OPT_SEED:
-            if (!parse_seed(optarg, &options->seed))
-                return usage_error("'%s' is not a seed (1 to 2^64-1)", optarg) + 1;
-            break;
-        case OPT_GRANT_FRAMES:
-        case OPT_MAPTRACK_FRAMES:
-            if (!parse_frames(optarg, c == OPT_GRANT_FRAMES ? &options->grant_frames : &options->maptrack_frames))
-                return usage_error("'%s' is not a number of frames (1 to %u)", optarg, MACHINE_MOST_FRAMES) + 1;
-            break;
-        case OPT_CLOCK:
-            options->clock = optarg;
-            if (strcmp(optarg, "real") && strcmp(optarg, "virtual") && strcmp(optarg, "auto"))
-                return usage_error("unknown clock '%s': use real, virtual or auto", optarg) + 1;
-            break;
-        case OPT_TRACE:
-            options->trace = optarg;
-            break;
-        case OPT_DETAIL:
-            options->detail = true;
-            break;
-        case OPT_CHROME:
-            options->chrome = true;
-            break;
-        case OPT_EXPORT:
-            options->export = optarg;
-            break;
-        case OPT_FAULT:
-            options->fault = optarg;
-            break;
-        case OPT_OWNER:
-            options->owner = parse_pid(optarg);
-            if (options->owner < 0)
-                return usage_error("'%s' is not a process id", optarg) + 1;
-            break;
-        case ':':
-            return usage_error("option '%s' needs a value; see gntsim %s --help", argv[optind - 1], argv[0]) + 1;
-        default:
-            return usage_error("unknown option '%s'; see gntsim %s --help", argv[optind - 1], argv[0]) + 1;
+            options->status = 0;
+            return false;
         }
+        if (c < FIRST_ROW) {
+            usage_error(c == ':' ? "option '%s' needs a value; see gntsim %s --help"
+                                 : "unknown option '%s'; see gntsim %s --help",
+                        argv[optind - 1], argv[0]);
+            return false;
+        }
+        if (!take(options, &rows[c - FIRST_ROW]))
+            return false;
     }
     options->rest = argv + optind;
     options->nr_rest = argc - optind;
-    return 0;
+    options->status = 0;
+    return true;
 }

@@ -20,6 +20,7 @@ struct options {
     bool detail, chrome;         /* --detail, --chrome */
     const char *export;          /* --export FILE, NULL: not given */
     const char *fault;           /* --fault FILE, NULL: not given */
+    int status;                  /* the command's exit status, if nothing is to be done */
     char **rest;                 /* what follows the options */
     int nr_rest;
 };
@@ -34,8 +35,8 @@ enum {
                   OPT_MAPTRACK_FRAMES,                   /* of whoever starts a machine */
 };
 
-/* Parses what allowed names. 0: go on; anything else: the exit status + 1 (after --help, or a message). */
-int options_parse(struct options *options, unsigned allowed, int argc, char **argv);
+/* Parses what allowed names. False, after --help or a message: it is over, with options->status. */
+bool options_parse(struct options *options, unsigned allowed, int argc, char **argv);
 /* A domain id from text, -1 if it is none. */
 int parse_domid(const char *text);
 
