@@ -22,6 +22,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)    /* all else in the library is hidden */
 
 struct hv_remote_config {
     const char *dir;                   /* of the machine: gntsim serve --dir */
@@ -45,6 +46,7 @@ int hv_remote_event_fd(const struct hv *hv);
 /* Whether there was an upcall since the last call. False also if the domain is gone: ask hv_domain_state. */
 bool hv_remote_take_upcall(struct hv *hv);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

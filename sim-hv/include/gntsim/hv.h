@@ -23,6 +23,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)    /* all else in the library is hidden */
 
 struct hv;
 
@@ -335,6 +336,7 @@ unsigned hv_audit(const struct hv *hv, FILE *out);
  * of its entries): whatever guests do, this one finds nothing. */
 unsigned hv_audit_hostile(const struct hv *hv, FILE *out);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)    /* all else in the library is hidden */
 
 /* Something to do at a later machine time. Zeroed: not armed. */
 struct ktimer {
@@ -171,6 +172,7 @@ unsigned gnttab_count_grant(uint64_t start, uint64_t len);
 void gnttab_foreach_grant_in_range(uint64_t start, uint64_t len,
                                    void (*fn)(uint64_t page, unsigned offset, unsigned len, void *arg), void *arg);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)    /* all else in the library is hidden */
 
 enum kernel_direction { KERNEL_IN, KERNEL_OUT };
 
@@ -42,6 +43,7 @@ extern const struct kernel_ioctl kernel_ioctls[];
 const struct kernel_ioctl *kernel_ioctl_find(const char *device, unsigned cmd);
 const struct kernel_ioctl *kernel_ioctl_named(const char *device, const char *name);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

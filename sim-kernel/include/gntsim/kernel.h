@@ -24,6 +24,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)    /* all else in the library is hidden */
 
 struct kernel;
 struct file;
@@ -385,6 +386,7 @@ void kernel_evtchn_lose_next(struct file *file);
 /* Checks the kernel's own books against the hypervisor's; as hv_audit. */
 unsigned kernel_audit(const struct kernel *k, FILE *out);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
