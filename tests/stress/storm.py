@@ -244,9 +244,9 @@ class Storm:
         self.machine.stopped = True
         self.machine.server.kill()
         before = time.monotonic()
-        eventually(lambda: self.machine.server.poll() is not None, lambda: "the server is gone: %s" % states_of([self.machine.server.pid]), 20)
-        eventually(lambda: all(w.process.poll() is not None for w in self.workers), lambda: "the programs are gone: %s" % states(self.workers), 20)
-        eventually(lambda: not children(), lambda: "no process is left: %s" % states_of(children()), 20)
+        eventually(lambda: self.machine.server.poll() is not None, lambda: "the server is gone: %s" % states_of([self.machine.server.pid]))
+        eventually(lambda: all(w.process.poll() is not None for w in self.workers), lambda: "the programs are gone: %s" % states(self.workers))
+        eventually(lambda: not children(), lambda: "no process is left: %s" % states_of(children()))
         self.slowest = max(self.slowest, time.monotonic() - before)
         for worker in list(self.workers):
             must(worker.process.returncode in ENDS_WITHOUT_SERVER, "without its server a program ended with %d: %s",
@@ -258,7 +258,7 @@ class Storm:
     def nothing_is_left(self):
         eventually(lambda: not children(), lambda: "no process is left: %s" % states_of(children()))
         must(mounts() == self.mounted, "mounts are left: %s", mounts())
-        eventually(lambda: not os.listdir(self.shared), lambda: "no files in /dev/shm: %s" % os.listdir(self.shared), 5)
+        eventually(lambda: not os.listdir(self.shared), lambda: "no files in /dev/shm: %s" % os.listdir(self.shared))
         must(not sanitizers_said(), "a sanitizer says: %s", sanitizers_said())
 
     def report(self, failure):

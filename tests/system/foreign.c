@@ -215,7 +215,9 @@ int main(int argc, char **argv)
             ;
         if (!verb)
             continue;
-        if (!strcmp(verb, "open"))
+        if (!strcmp(verb, "pid"))
+            result(getpid());
+        else if (!strcmp(verb, "open"))
             result((memory = xenforeignmemory_open(NULL, 0)) ? 0 : -1);
         else if (!strcmp(verb, "map"))
             do_map(words, nr, 0);

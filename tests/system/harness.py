@@ -22,8 +22,8 @@ sys.path.insert(0, str(SOURCE / "scenarios"))
 # What is tested is the device files with the distribution's own libraries, unless a test or this run of the tests says otherwise.
 os.environ.setdefault("GNTSIM_WAY", "device")
 
-# Nothing here waits for a time to pass. This is how long an answer may take before the test gives up.
-PATIENCE = 60
+# Nothing here waits for a time to pass. This is how long an answer may take before the test gives up: it may be a busy machine.
+PATIENCE = int(os.environ.get("GNTSIM_TEST_PATIENCE") or 60)
 
 
 def eventually(condition, what, patience=PATIENCE):
@@ -88,7 +88,7 @@ def nothing_stays():
     mounted, before = mounts(), set(children())
     yield
     try:
-        eventually(lambda: not set(children()) - before, lambda: "no process is left: %s" % children(), 10)
+        eventually(lambda: not set(children()) - before, lambda: "no process is left: %s" % children())
     finally:
         for pid in set(children()) - before:
             os.kill(pid, signal.SIGKILL)
@@ -192,6 +192,11 @@ class Agent:
         line = self.answer()
         assert line.startswith("err "), "%s succeeded: %s" % (words, line)
         return line[4:]
+
+    def begins(self):
+        """Waits until the program is there, and with it its domain: `gntsim exec` takes some time for both."""
+        self.send("pid")
+        self.answer()
 
     # What nearly every test does.
 
@@ -299,13 +304,16 @@ class Machine:
         self.others.append(process)
         return process
 
-    def agent(self, domain, program, profile=None, env=None, prefix=(), options=(), words=()):
+    def agent(self, domain, program, profile=None, env=None, prefix=(), options=(), words=(), awaited=True):
+        """awaited: it is there when this returns, or Dead."""
         agent = Agent(self.exec_argv(domain, *prefix, program, *words, profile=profile, options=options), self.errors, env=env or self.env)
         # With gntsim's libraries the machine sees a plain munmap at its next operation, or a moment later: here is one.
         if os.environ.get("GNTSIM_WAY", "auto") != "device":
             agent.settle = lambda: self.ctl("stats")
         agent.domain = domain
         self.agents.append(agent)
+        if awaited:
+            agent.begins()
         return agent
 
     def ctl(self, *words, **more):
@@ -336,10 +344,6 @@ class Machine:
         self.audit()
 
     def free_frames(self):
-        """How many frames are free, once the domains of all agents are there: exec makes a domain some time after it was started."""
-        def made():
-            return {d["domain"] for d in self.json("domain", "list")} >= {a.domain for a in self.agents if a.process.poll() is None}
-        eventually(made, "the domains of all agents")
         return self.stats()["frames_free"]
 
     def frames_are_back(self, free):

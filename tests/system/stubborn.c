@@ -27,8 +27,10 @@
 
 #include <xengnttab.h>
 
+#include "../../util/window.h"
+
 #define PAGE 4096
-#define CODE ((unsigned char *)0x565ffffff000)
+#define CODE ((unsigned char *)WINDOW_START - PAGE)
 
 #define must(condition) do { \
     if (!(condition)) { \

@@ -373,7 +373,11 @@ def test_programs_that_do_the_same_give_the_same_trace_on_a_virtual_clock(traced
         machine.quiet()
         machine.control.close()
         machine.stop()
-        # Whether the end of a mapping is seen at the munmap, or by itself a moment later, is the host's affair: only who is named differs.
-        traces.append(re.sub(r'"pid":(null|\d+),', "", machine.path.read_text()).splitlines())
+        # Whether the end of a mapping is seen at the munmap, or by itself a moment later, is the
+        # host's affair: only who is named differs. And some compilers leave a canary where a
+        # library leaves a field to the driver.
+        text = re.sub(r'"pid":(null|\d+),', "", machine.path.read_text())
+        text = re.sub(r'("op":"user_read",.*)"hex":"\w+"', r"\1", text)
+        traces.append(text.splitlines())
     assert [pair for pair in zip(*traces) if pair[0] != pair[1]][:3] == []
     assert len(traces[0]) == len(traces[1])

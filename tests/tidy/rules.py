@@ -7,6 +7,7 @@ off."""
 import ast
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,7 +217,7 @@ RULES = [
     Rule("openings", "A file begins with a sentence that says what it is for", no_opening),
     Rule("commits",
          "A commit is `area: imperative`, at most %d characters, and has a body" % SUBJECT,
-         bad_commits, needs=(TOP / ".git",)),
+         bad_commits, needs=(TOP / ".git", Path(shutil.which("git") or "/git"))),
     Rule("names", "A model exports names of its header only", other_names,
          needs=tuple(BUILD / archive for archive in MODELS)),
 ]
