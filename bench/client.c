@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client calls NULL-FILE ROUNDS OPERATIONS   times, in alternating blocks, three null ioctls on NULL-FILE and a map + unmap of one page
- *                                            with the distribution's library: "MAP-NS NULL-NS" per round
- * client copy PAGES ROUNDS COPIES            times memcpy to and from PAGES of a mapped grant, and the same on shared tmpfs memory:
- *                                            "GRANT-BYTES/US PLAIN-BYTES/US" per round
- * client trips - ROUNDS OPERATIONS           times, in alternating blocks, two round trips over pipes to another process and back, and a
- *                                            map + unmap: "MAP-NS TRIPS-NS" per round
+ * Times a process of domain 1 that grants to itself, for bench/run.
  *
- * A process of domain 1 that grants to itself, run by bench/run.
+ * client calls NULL-FILE ROUNDS OPERATIONS
+ *     map + unmap of a page with the distribution's library, and three null ioctls on NULL-FILE,
+ *     in alternating blocks: "MAP-NS NULL-NS" per round
+ * client copy PAGES ROUNDS COPIES
+ *     memcpy to and from PAGES of a mapped grant, and of shared tmpfs memory:
+ *     "GRANT-BYTES/US PLAIN-BYTES/US" per round
+ * client trips - ROUNDS OPERATIONS
+ *     map + unmap, and two round trips over pipes to another process, in alternating blocks:
+ *     "MAP-NS TRIPS-NS" per round
  */
 #include <fcntl.h>
 #include <stdint.h>

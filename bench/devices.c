@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * devices gcopy NULL-FILE ROUNDS OPERATIONS  a grant copy of 4 KiB, and a null ioctl with a memcpy of as much: "COPY-NS NULL-NS" per round
- * devices wake BELL-FILE ROUNDS              from a notify, a write to a pipe, or one to a FUSE file that does nothing else, until a peer that is
- *                                            blocked in poll goes on: "EVENT-NS PIPE-NS FILE-NS" per round
- * devices pages PAGES ROUNDS OPERATIONS      map + unmap of PAGES grants in one call, and of one: "MANY-NS ONE-NS" per round
- * devices granter PEER SECONDS               with a mapper at descriptors 3 (from it) and 4 (to it): pages shared, mapped, written and
- * devices mapper PEER                        notified of, for so long; the granter prints how often
+ * Times processes of domain 1 that copy, wake and map, and a crowd in any domain, for bench/run.
  *
- * Processes of domain 1 (the last two: of any), run by bench/run.
+ * devices gcopy NULL-FILE ROUNDS OPERATIONS
+ *     a grant copy of 4 KiB, and a null ioctl with a memcpy of as much: "COPY-NS NULL-NS" per round
+ * devices wake BELL-FILE ROUNDS
+ *     from a notify, a write to a pipe, or a write to a FUSE file that does nothing else, until a
+ *     peer blocked in poll goes on: "EVENT-NS PIPE-NS FILE-NS" per round
+ * devices pages PAGES ROUNDS OPERATIONS
+ *     map + unmap of PAGES grants in one call, and of one: "MANY-NS ONE-NS" per round
+ * devices granter PEER SECONDS, devices mapper PEER
+ *     share, map, write and notify for so long, with the mapper at descriptors 3 (from it) and
+ *     4 (to it); the granter prints how often
  */
 #include <fcntl.h>
 #include <poll.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the hooks of the hypervisor model cost: map and unmap of one reference, with hooks off and with a trace that keeps each event,
- * against the same model built without hooks. Medians of alternating rounds.
+ * Measures what the hypervisor model's hooks cost. It maps and unmaps one reference with hooks off
+ * and with a trace that keeps each event, against the same model built without hooks. It prints
+ * medians of alternating rounds.
  *
- *   hook-bench [--quick] DIRECTORY       where hook-bench-with.so and hook-bench-without.so are
+ * hook-bench [--quick] DIRECTORY       DIRECTORY holds hook-bench-with.so and hook-bench-without.so
  */
 #include <dlfcn.h>
 #include <stdbool.h>

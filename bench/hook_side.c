@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One side of hook_bench.c: a machine of this build of the hypervisor model, and map and unmap in a loop. */
+/* One side of hook_bench.c: a machine of this build of the model, and map and unmap in a loop. */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>

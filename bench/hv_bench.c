@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the hypervisor model costs, as ratios of one run: each is the median over rounds in which both sides are measured
- * one after the other. A row without a target says what can be reached at all on this machine.
+ * Measures what the hypervisor model costs, as ratios within one run. Each row is the median over
+ * rounds that measure both sides one after the other. A row without a target says what this machine
+ * can reach at all.
  *
- *   hv-bench [--quick] [--json]      --quick: three rounds only: to see that it works, not for figures
+ * hv-bench [--quick] [--json]      --quick: three rounds, to see that it works, not for figures
  */
 #include <malloc.h>
 #include <math.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Builds machines of the hypervisor model alone, to measure with. */
 #include "hv_machine.h"
 
 #include <sys/mman.h>

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * limit NULL-FILE ROUNDS OPERATIONS: what a map + unmap costs at least, where system calls are answered by another process: times, in
- * alternating blocks, three null ioctls on NULL-FILE and five system calls that a seccomp filter reports. Four of these are answered at once.
- * The other one, as the mmap, is completed by the shortest of traces: stop the caller, have it make one call, stop, let go. Nothing is
- * looked at or copied, and all happens on one processor. "LIMIT-NS NULL-NS" per round.
+ * Measures the least that a map + unmap can cost where another process answers system calls.
+ *
+ * limit NULL-FILE ROUNDS OPERATIONS
+ *
+ * It times, in alternating blocks, three null ioctls on NULL-FILE and five system calls that a
+ * seccomp filter reports. Four of these are answered at once. The other one, like the mmap, is
+ * completed by the shortest trace: stop the caller, have it make one call, stop it, let it go. The
+ * program looks at nothing and copies nothing, on one processor. It prints "LIMIT-NS NULL-NS" per
+ * round.
  */
 #include <errno.h>
 #include <fcntl.h>

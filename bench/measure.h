@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every measuring program needs: a clock, a median, and an end when something does not work. */
+/* What every measuring program needs: a clock, a median, and an end when something fails. */
 #ifndef GNTSIM_BENCH_MEASURE_H
 #define GNTSIM_BENCH_MEASURE_H
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * null-fuse DIR               mounts the smallest possible FUSE file system at DIR, prints "ready" and serves it
+ * Serves the smallest possible FUSE file system, against which the bench measures.
+ *
+ * null-fuse DIR               mounts it at DIR, prints "ready" and serves it
  * null-fuse DIR -- CMD...     the same for the life of CMD, whose exit status it returns
  *
- * One thread, three files: "null" answers every ioctl at once, "stuck" never answers a read, "bell" can be read, says poll, once for each
- * write. What the bench measures against, and what a test uses for memory that cannot be read.
+ * It has one thread and three files. "null" answers every ioctl at once, "stuck" never answers a
+ * read, and poll reports "bell" as readable once for each write. Tests use "stuck" as memory that
+ * cannot be read.
  */
 #define FUSE_USE_VERSION 312
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Found out by trying it in child processes. */
+/* Finds out what this host allows, by trying it in child processes. */
 #include "checks.h"
 
 #include <errno.h>

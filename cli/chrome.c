@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Converts a trace to the format of chrome://tracing and ui.perfetto.dev. */
 #include "chrome.h"
 
 #include <inttypes.h>

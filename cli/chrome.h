@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Traces in the format of chrome://tracing and ui.perfetto.dev: JSON events, a domain as their process, a process as their thread. */
+/*
+ * Traces in the format of chrome://tracing and ui.perfetto.dev. A domain is a process there, and a
+ * process is a thread.
+ */
 #ifndef GNTSIM_CLI_CHROME_H
 #define GNTSIM_CLI_CHROME_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The gntsim command: one file per verb, cmd_<verb>.c. */
+/* The gntsim command's verbs, each in a file cmd_<verb>.c. */
 #ifndef GNTSIM_CLI_CLI_H
 #define GNTSIM_CLI_CLI_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Connects to a machine's control socket and makes requests. */
 #include "client.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* `gntsim ctl`: makes one request of a machine and prints the answer. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What this host allows, and which way it will be used. */
+/* `gntsim doctor`: says what this host allows and which way a machine would use. */
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* `gntsim exec`: becomes a command in a domain of a machine that is running. */
 #include "cli.h"
 #include "client.h"
 #include "options.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* record, replay-device and compare: what programs do with a real /dev/xen. */
+/* `gntsim record`, `replay-device` and `compare`: what programs do with a real /dev/xen. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>

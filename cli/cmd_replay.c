@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* `gntsim replay`: repeats a trace and names the first event that differs. */
 #include <stdio.h>
 
 #include "cli.h"

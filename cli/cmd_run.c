@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* `gntsim run`: runs a command in a domain of a private machine. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `gntsim scenario ...` is the Python package's runner: this finds the package and becomes python3. */
+/* `gntsim scenario`: finds the Python package and becomes its runner. */
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* `gntsim serve`: keeps a machine until it is told to stop. */
 #include <stdio.h>
 
 #include "cli.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A live trace, and a recorded one for the viewers of others. */
+/* `gntsim trace`: shows a live trace, or converts a recorded one for other viewers. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

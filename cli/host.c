@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Hosts a machine and its control socket in this process, until it is told to stop. */
 #include "host.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Hosting a machine in this process: machine and control socket, until told to stop. */
+/* Hosts a machine and its control socket in this process, until it is told to stop. */
 #ifndef GNTSIM_CLI_HOST_H
 #define GNTSIM_CLI_HOST_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Finds gntsim's own libraries, and decides whether a program will use them. */
 #include "libraries.h"
 
 #include <elf.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* gntsim's own libxengnttab and libxenevtchn, for programs that reach their devices over a socket. */
+/*
+ * gntsim's own libxengnttab and libxenevtchn, for programs that reach their devices over a socket.
+ */
 #ifndef GNTSIM_CLI_LIBRARIES_H
 #define GNTSIM_CLI_LIBRARIES_H
 

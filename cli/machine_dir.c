@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Claims the directory of a machine that stays, and finds the machine that serves there. */
 #include "machine_dir.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The directory of a machine that stays: whose it is, and whose machine serves there. One machine at a time has it, by a lock on
- * it that ends with its process.
+ * The directory of a machine that stays: its owner, and the machine that serves there. One machine
+ * at a time holds a lock on it, which ends with its process.
  */
 #ifndef GNTSIM_CLI_MACHINE_DIR_H
 #define GNTSIM_CLI_MACHINE_DIR_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The command line: finds the verb, and prints help and the version. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

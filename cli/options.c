@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Parses the options that several verbs share. */
 #include "options.h"
 
 #include <errno.h>

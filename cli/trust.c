@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Checks that the machine's server is somebody whom this client may trust. */
 #include "trust.h"
 
 #include <errno.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Whom a client of a machine trusts: it runs its command in namespaces that the machine gives, with libraries and devices that it names. */
+/*
+ * Decides whether a client trusts a machine's server. The server chooses the namespaces in which
+ * the client's command runs, and its libraries and devices.
+ */
 #ifndef GNTSIM_CLI_TRUST_H
 #define GNTSIM_CLI_TRUST_H
 

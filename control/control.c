@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The control socket: accepts connections, checks who asks, and dispatches requests. */
 #include "control.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine's control socket: line-delimited JSON, one request {"verb": ..., ...}, one reply {"result": ...} or
- * {"error": text}. Everything a tool wants of a machine is a verb here (table in control.c).
+ * The machine's control socket: one JSON request a line, {"verb": ..., ...}, and one reply a line.
+ * A reply is {"result": ...} or {"error": text}. Everything that a tool asks of a machine is a verb
+ * here (table in control.c).
  */
 #ifndef GNTSIM_CONTROL_CONTROL_H
 #define GNTSIM_CONTROL_CONTROL_H

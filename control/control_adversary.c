@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that steer hostile guests: machine/adversary.h over the control socket. */
+/* The verbs that start, step and stop adversaries (guests/adversary.h). */
 #include "adversary.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Tells the machine's tables and counters as JSON. */
 #include "control_dump.h"
 
 #include <stdio.h>

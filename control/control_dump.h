@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the control socket tells of a machine, as JSON. All need the machine's lock; results are the caller's. */
+/*
+ * The machine's tables and counters as JSON. All functions need the machine's lock; the caller owns
+ * the results.
+ */
 #ifndef GNTSIM_CONTROL_CONTROL_DUMP_H
 #define GNTSIM_CONTROL_CONTROL_DUMP_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs of faults, of the clock, of limits, and of suspending a domain. */
+/* The verbs for faults, the clock, limits and suspending a domain. */
 #include "control_i.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that act as a driver inside a domain's kernel (machine/actor.h): pages and grants. What all such verbs share. */
+/* The verbs for an actor's pages and grants (guests/actor.h), and what all such verbs share. */
 #include "control_guest.h"
 
 #include <errno.h>

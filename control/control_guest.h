@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Arguments that the verbs of guest actors and of adversaries share. Each sets the request's error when it fails. */
+/*
+ * The arguments that the verbs of actors and of adversaries share. Each function sets the request's
+ * error when it fails.
+ */
 #ifndef GNTSIM_CONTROL_CONTROL_GUEST_H
 #define GNTSIM_CONTROL_CONTROL_GUEST_H
 

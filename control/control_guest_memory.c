@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that act as a driver inside a domain's kernel (machine/actor.h): the bytes of its pages, mappings and copies. */
+/* The verbs for an actor's memory, mappings and copies (guests/actor.h). */
 #include "control_guest.h"
 
 #include <errno.h>

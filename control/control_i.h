@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the control socket's verbs share: the request being answered, its arguments, and the tables of verbs. */
+/* What the verbs share: the request being answered, its arguments, and the tables of verbs. */
 #ifndef GNTSIM_CONTROL_CONTROL_I_H
 #define GNTSIM_CONTROL_CONTROL_I_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs about the machine as a whole: domains, paging, tables, and what exec needs. */
+/* The verbs about the machine: domains, paging, tables, and what exec needs. */
 #include "control_i.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verb of a kernel that is a process of its own (hv-remote). */
+/* The verb that attaches a kernel in a process of its own (hv-remote). */
 #include "control_i.h"
 
 #include <errno.h>

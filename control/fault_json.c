@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads and writes fault rules as JSON. */
 #include "fault_json.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Fault rules as JSON, see docs/howto-faults.md. */
+/* Fault rules as JSON, as docs/howto-faults.md describes them. */
 #ifndef GNTSIM_CONTROL_FAULT_JSON_H
 #define GNTSIM_CONTROL_FAULT_JSON_H
 

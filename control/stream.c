@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Sends trace events to a control connection that subscribed to them. */
 #include "stream.h"
 
 #include <errno.h>

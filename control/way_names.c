@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Translates between the ways and their names. */
 #include "way_names.h"
 
 #include <string.h>

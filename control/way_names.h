@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How programs reach the devices of a machine, as requests and the command line name it. */
+/* The names of the ways, as requests and the command line write them. */
 #ifndef GNTSIM_CONTROL_WAY_NAMES_H
 #define GNTSIM_CONTROL_WAY_NAMES_H
 

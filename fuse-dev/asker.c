@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Finds out from /proc which system call a thread waits in while it looks up a name. */
 #include "asker.h"
 
 #include <fcntl.h>

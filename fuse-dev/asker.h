@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a thread that waits for a name to be looked up wants it for. */
+/* Tells whether a name lookup comes from a call that opens the file or only names it. */
 #ifndef GNTSIM_FUSE_DEV_ASKER_H
 #define GNTSIM_FUSE_DEV_ASKER_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Sends SIGIO and the like to processes that asked for it with O_ASYNC. */
 #include "async.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Signals to whoever asked for them with O_ASYNC: a FUSE file has none of its own. */
+/* Signals for processes that asked for them with O_ASYNC, which FUSE files do not support. */
 #ifndef GNTSIM_FUSE_DEV_ASYNC_H
 #define GNTSIM_FUSE_DEV_ASYNC_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls on a device: the kernel model decides about them, now or later. */
+/*
+ * Answers system calls on devices that the filter reports; the kernel model decides them, now or
+ * later.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Open devices: what arrives over FUSE for them. Their mmaps arrive elsewhere (supervisor.c). */
+/* Serves open devices over FUSE. Their mmaps arrive elsewhere (supervisor.c). */
 #include "dev_fs_i.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The FUSE file system of all domains' device files: its life and its loop. */
 #include "dev_fs_i.h"
 
 #include <errno.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file system with every domain's device files: /<domid>/<device>, and module parameters in
- * /<domid>.module/<module>/parameters/<name>.
+ * The FUSE file system with every domain's device files and module parameters. They are
+ * /<domid>/<device> and /<domid>.module/<module>/parameters/<name>.
  *
- * Each lookup of a device by a call that opens it gives a new inode, so that a descriptor's inode number (which the kernel tells about any
- * process's descriptor) names the open file behind it. This is a regular file, since FUSE serves no open device. For calls that
- * only name it, as stat and chmod do, there is the node: a character device that nobody can open.
+ * A lookup by a call that opens a device gives a new inode each time. The kernel tells the inode
+ * number of any process's descriptor, so that number identifies the open file. The inode is a
+ * regular file, because FUSE serves no open device. Calls that only name the device, like stat and
+ * chmod, find a character device that nobody can open.
  */
 #ifndef GNTSIM_FUSE_DEV_DEV_FS_H
 #define GNTSIM_FUSE_DEV_DEV_FS_H

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What the files of dev_fs share: names (dev_names.c), nodes (dev_nodes.c), open devices (dev_file.c), their reads and ioctls (dev_wait.c,
- * dev_ioctl.c, dev_result.c), life and loop (dev_fs.c).
- */
+/* What the files of dev_fs share: names, nodes, open devices, and their reads and ioctls. */
 #ifndef GNTSIM_FUSE_DEV_DEV_FS_I_H
 #define GNTSIM_FUSE_DEV_DEV_FS_I_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ioctls of devices, over FUSE: a signal never interrupts them, whatever handler the program has. Those of which FUSE tells too
- * little are reported by the filter instead (filter.h).
+ * Serves ioctls of devices over FUSE, without interruption by signals. The filter reports those
+ * ioctls for which FUSE tells too little (filter.h).
  */
 #include <errno.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The file system's names: directories, attributes, module parameters. */
+/* The names in the file system: directories, attributes and module parameters. */
 #include "asker.h"
 #include "dev_fs_i.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The device nodes as stat(2) and chmod(2) know them: mode, owner and times of each device of each domain. A new domain's belong to the user
- * whose machine it is, and to nobody else, as they do on a host whose udev has no rule for them.
+ * The device nodes for stat and chmod: mode, owner and times, for each domain. A new domain's nodes
+ * belong to the machine's user and nobody else, as on a host whose udev has no rule for them.
  */
 #include "dev_fs_i.h"
 

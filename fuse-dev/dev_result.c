@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Results that FUSE cannot give: ENOSYS, which it turns into ENOTTY; numbers that need more than 32 bits; that a read is to begin
- * anew; the number of a new descriptor. The thread gets another one, which is changed at a stop behind the call. All this is rare, so
- * each has a thread of ours to itself: a client that is frozen, or in the middle of an execve, holds up nobody else.
+ * Gives a thread results that FUSE cannot: ENOSYS, numbers above 32 bits, a restarted read, a moved
+ * descriptor. FUSE turns ENOSYS into ENOTTY. So the thread gets another result, and the server
+ * changes it at a stop behind the call. This is rare, so each case has a thread of the server to
+ * itself. A client that is frozen or in an execve holds up nobody else.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads and ioctls of devices, which the kernel model answers now or later. FUSE lets nobody go who waits for an answer, not even a
- * thread that is killed: it only says, once, that a signal came. A read then ends as on Linux. An ioctl waits on, as a driver's does,
- * unless the signal kills, which may also come later: so it is looked for now and then, also while a driver reads the memory of its
- * caller.
+ * Waits for the kernel model's answers to reads and ioctls of devices. FUSE keeps a caller waiting
+ * until the server answers, even if the caller is killed. It announces a signal once. A read then
+ * ends as on Linux. An ioctl waits on, as a driver's does, unless a signal kills the caller. That
+ * signal may come later, so the server looks for it now and then, also while a driver reads the
+ * caller's memory.
  */
 #include <errno.h>
 #include <stdio.h>

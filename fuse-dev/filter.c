@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Builds and installs the seccomp filter of a domain's programs. */
 #include "filter.h"
 
 #include <assert.h>

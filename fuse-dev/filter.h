@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The seccomp filter of every program in a domain. It stops the calls that the server answers (supervisor.h): mmap of files, munmap
- * and the like within the window of device addresses, calls that nothing but a device mapping may make, anywhere, and those ioctls
- * of the Xen devices that FUSE cannot serve. Everything else runs at full speed. A signal that comes just before a notification is
- * received interrupts the call, which no real kernel does; so what FUSE can bring, it brings.
+ * The seccomp filter of every program in a domain. It reports to the supervisor (supervisor.h) the
+ * calls that the server answers. These are mmap of files, munmap and the like in the window of
+ * device mappings, rare calls that would reach the memory behind a device mapping, and the Xen
+ * ioctls that FUSE cannot serve. All other calls run at full speed. A signal that overtakes a
+ * notification interrupts the call, which no real kernel does. So FUSE serves everything that it
+ * can.
  */
 #ifndef GNTSIM_FUSE_DEV_FILTER_H
 #define GNTSIM_FUSE_DEV_FILTER_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Makes the device way a part of the machine: start, domains, and the end of their programs. */
 #include "fuse_way_i.h"
 
 #include <errno.h>

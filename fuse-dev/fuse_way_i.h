@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The state that the device way has in a machine. Needs the machine's lock, unless it says
- * otherwise. */
+/*
+ * The state of the device way in a machine. Everything needs the machine's lock, unless the comment
+ * says otherwise.
+ */
 #ifndef GNTSIM_FUSE_DEV_FUSE_WAY_I_H
 #define GNTSIM_FUSE_DEV_FUSE_WAY_I_H
 

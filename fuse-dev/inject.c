@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Makes a stopped thread of a client execute system calls, by ptrace. */
 #include "inject.h"
 
 #include <assert.h>

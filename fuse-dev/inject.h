@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making another thread execute system calls: a short trace of a thread that waits in a seccomp notification. The sequence
- * is inject_begin, the answer to the notification, inject_wait, any number of inject_call, inject_end. The calling
- * thread is the tracer and must make all of these calls.
+ * Makes another thread execute system calls, by a short trace. The thread waits in a seccomp
+ * notification. The sequence is inject_begin, the answer to the notification, inject_wait, any
+ * number of inject_call, inject_end. One thread must make all these calls, because it is the
+ * tracer.
  */
 #ifndef GNTSIM_FUSE_DEV_INJECT_H
 #define GNTSIM_FUSE_DEV_INJECT_H

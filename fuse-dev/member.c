@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which domain a process is in: the one whose directory of our file system its mounts show, also after it made namespaces of its own. */
+/* Finds the domain of a process by its mounts, even after it made namespaces of its own. */
 #include "member.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Finds the domain of a process by its mounts. */
 #ifndef GNTSIM_FUSE_DEV_MEMBER_H
 #define GNTSIM_FUSE_DEV_MEMBER_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Makes the machine's namespaces and one set for each domain. */
 #include "ns_i.h"
 
 #include <dirent.h>

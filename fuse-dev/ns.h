@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Namespaces: the machine's own, where its memory and file system are mounted and vanish with it, and one per
- * domain, in which /dev/xen is that domain's.
+ * Namespaces: the machine's own, and one set per domain, where /dev/xen is that domain's. The
+ * machine's memory and file system are mounted in its own and vanish with it.
  */
 #ifndef GNTSIM_FUSE_DEV_NS_H
 #define GNTSIM_FUSE_DEV_NS_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of ns share: the namespaces (ns.c), and joining them (ns_join.c). */
+/* What making namespaces (ns.c) and joining them (ns_join.c) share. */
 #ifndef GNTSIM_FUSE_DEV_NS_I_H
 #define GNTSIM_FUSE_DEV_NS_I_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Joining a domain's namespaces without losing one's place: setns leaves a process in the root directory of the whole mount namespace, wherever its
- * own was. Only a process that has the machine's root directory finds its own in there, and the domain's devices in it.
+ * Joins a domain's namespaces and keeps the caller's root and working directory. setns moves a
+ * process to the root directory of the whole mount namespace. Only a process with the machine's
+ * root directory finds its own directory there, and the domain's devices in it.
  */
 #include "ns_i.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Keeps a client's thread and ours on one processor for a moment. */
 #include "pin.h"
 
 #include <stdint.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client's thread and the one of ours that serves it, on one processor for the moment. There a switch between them is a direct
- * hand-over; across two it is the wake-up of an idle processor, several times slower in a virtual machine.
+ * Keeps a client's thread and the thread that serves it on one processor for a moment. A switch
+ * between them is a direct hand-over there. Across processors it wakes an idle one, several times
+ * slower in a virtual machine.
  */
 #ifndef GNTSIM_FUSE_DEV_PIN_H
 #define GNTSIM_FUSE_DEV_PIN_H

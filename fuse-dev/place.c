@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Completing an mmap: the thread that called it, stopped behind its call, is made to map the machine's memory.
+ * Completes an mmap: makes the calling thread map the machine's memory behind its call.
  *
- * It maps from a descriptor that is lent to it for the moment. A fork of another thread in that moment would keep a copy, and with it the
- * mapping, so a process with several threads gets a stand-in with descriptors of its own, which does the mapping in the shared
- * address space. So does one that has no descriptor left, as a real mmap needs none.
+ * The server lends the thread a descriptor to map from. A fork by another thread at that moment
+ * would copy the descriptor and keep the mapping. So a process with several threads gets a
+ * stand-in: a new thread with descriptors of its own that maps in the shared address space. A
+ * process without a free descriptor gets one, too, because a real mmap needs none.
  *
- * A process with seccomp filters of its own, which may kill it for a clone, and one that may have no further thread map without a
- * stand-in, by calls that such a program makes anyway: mmap and close.
+ * A process with seccomp filters of its own might be killed for a clone. It maps without a
+ * stand-in, by mmap and close, which such a program makes anyway. So does a process that may have
+ * no further thread.
  */
 #include <errno.h>
 #include <fcntl.h>

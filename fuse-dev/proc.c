@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads what /proc says about a client's thread. */
 #include "proc.h"
 
 #include <dirent.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What /proc says of a client's thread. */
+/* What /proc says about a client's thread. */
 #ifndef GNTSIM_FUSE_DEV_PROC_H
 #define GNTSIM_FUSE_DEV_PROC_H
 

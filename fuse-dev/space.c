@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads from a userfaultfd which pages left a client's address space. */
 #include "space.h"
 
 #include <errno.h>

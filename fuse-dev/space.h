@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * News of an address space: which pages of device mappings left it, however that came about. A userfaultfd of the process tells of
- * munmap, of whatever is mapped over something, of mremap and madvise, and the caller waits until the news has been read. Nothing is
- * protected by it, so no access ever waits.
+ * Reports which pages of device mappings left an address space, by any call. The process's
+ * userfaultfd reports munmap, mremap, madvise and mappings over others, and the caller waits until
+ * the server has read the report. It protects no page, so no access waits.
  */
 #ifndef GNTSIM_FUSE_DEV_SPACE_H
 #define GNTSIM_FUSE_DEV_SPACE_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Writes, checks and runs the page of code in a client. */
 #include "stub.h"
 
 #include <string.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A page of code in a client's address space that does in one go what a mapping takes: mmap, madvise, close. By inject_call each of them
- * stops the thread. The page is of the client's own memory and looked at before each use, which is enough only for a
- * process with one thread: nobody changes it after that.
+ * A page of code in a client that makes a mapping's mmap, madvise and close in one go. With
+ * inject_call each call stops the thread once. The page is the client's own memory, so the server
+ * checks it before each use. That suffices only in a process with one thread, where nobody can
+ * change it afterwards.
  */
 #ifndef GNTSIM_FUSE_DEV_STUB_H
 #define GNTSIM_FUSE_DEV_STUB_H

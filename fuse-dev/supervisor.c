@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Receives the calls that a filter reports and dispatches them. */
 #include "supervisor_i.h"
 
 #include <assert.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers the calls that the filter of a domain's programs reports: one loop per listener, that is, per program started
- * in a domain with all that it starts. The kernel model decides about an mmap; a success is completed by having the
- * thread map the machine's memory (inject.h).
+ * Answers the calls that the filter of a domain's programs reports. Each program started in a
+ * domain has one listener and one loop, which its descendants share. The kernel model decides an
+ * mmap, and on success the thread maps the machine's memory (inject.h).
  */
 #ifndef GNTSIM_FUSE_DEV_SUPERVISOR_H
 #define GNTSIM_FUSE_DEV_SUPERVISOR_H

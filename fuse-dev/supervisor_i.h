@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the answering of notifications (supervisor.c, calls.c, unmap.c) and the completing of an mmap (place.c) share. */
+/*
+ * What the answers (supervisor.c, calls.c, unmap.c) and the completion of an mmap (place.c) share.
+ */
 #ifndef GNTSIM_FUSE_DEV_SUPERVISOR_I_H
 #define GNTSIM_FUSE_DEV_SUPERVISOR_I_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that end, move or rearrange device mappings. */
+/* Answers calls that end, move or rearrange device mappings. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads and writes a client's memory by process id. */
 #include "user_mem.h"
 
 #include <errno.h>

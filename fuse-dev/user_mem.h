@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A client's memory as the kernel model reaches it: by process id, with the machine's lock let go meanwhile. */
+/*
+ * A client's memory, as the kernel model's drivers reach it. The machine's lock is released during
+ * each access.
+ */
 #ifndef GNTSIM_FUSE_DEV_USER_MEM_H
 #define GNTSIM_FUSE_DEV_USER_MEM_H
 

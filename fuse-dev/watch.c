@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Watches threads that are about to map, so that no signal interrupts their mmap. */
 #include "watch.h"
 
 #include <assert.h>

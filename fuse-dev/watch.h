@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that are about to map. A signal that comes before their mmap's notification is received would end it with EINTR, which no
- * real kernel does. So a thread is seized, without being stopped, before the ioctl that precedes its mmap is answered: a signal then
- * stops it for a moment, at which the kernel is told to repeat the mmap behind the handler. A thread that does not map in some
- * milliseconds is let go, or no debugger could have it.
+ * Watches threads that are about to map. A signal that overtakes the notification of their mmap
+ * would end it with EINTR, which no real kernel does. So the server seizes a thread, without
+ * stopping it, before it answers the ioctl that precedes the mmap. A signal then stops the thread
+ * for a moment, and the server has the kernel repeat the mmap behind the handler. The watcher
+ * releases a thread that has not mapped after a few milliseconds, so that a debugger can attach.
  *
- * Only the thread of ours that seized another one can do anything with it: each supervisor watches its own.
+ * Only the thread that seized another one can trace it, so each supervisor watches its own threads.
  */
 #ifndef GNTSIM_FUSE_DEV_WATCH_H
 #define GNTSIM_FUSE_DEV_WATCH_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Grants and ends pages as a driver in a domain's kernel would. */
 #include "actor.h"
 
 #include <errno.h>

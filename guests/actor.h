@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A domain's kernel as a test drives it: what a driver inside that kernel would do with pages, grants, mappings and event
- * channels, and what only a hostile one would. Everything goes through the guest kernel's own API (gntsim/gnttab.h),
- * hypercalls, and the memory that the guest sees.
+ * An actor: a test that acts as a driver in a domain's kernel, or as a hostile guest. It uses the
+ * kernel's own API (gntsim/gnttab.h), hypercalls, and the memory that the guest sees.
  *
- * Objects are named by numbers that are never given twice. All calls need the machine's lock. Errors are negative errno
- * values; a hypercall's verdict is a GNTST_* status. Everything goes with the domain.
+ * Numbers name its objects, and no number is given twice. All calls need the machine's lock. Errors
+ * are negative errno values; a hypercall's verdict is a GNTST_* status. Everything ends with the
+ * domain.
  */
 #ifndef GNTSIM_GUESTS_ACTOR_H
 #define GNTSIM_GUESTS_ACTOR_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* State of an actor, for actor.c, actor_map.c and actor_memory.c. */
+/* The state of an actor, for actor.c, actor_map.c and actor_memory.c. */
 #ifndef GNTSIM_GUESTS_ACTOR_I_H
 #define GNTSIM_GUESTS_ACTOR_I_H
 

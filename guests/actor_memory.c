@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a guest reads and writes without a hypercall: its own pages, what it has mapped, its grant table. Other guests write
- * there meanwhile, so words are moved whole. */
+/*
+ * Reads and writes an actor's pages, mappings and grant entries without a hypercall. Other guests
+ * write there at the same time, so each word moves whole.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

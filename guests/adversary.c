@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Makes the seeded steps of hostile guests. */
 #include "adversary_i.h"
 
 #include <errno.h>

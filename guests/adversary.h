@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hostile guests: a domain that does to its peers what they must survive. Each step is drawn from the adversary's own seed, so
- * the same seed and the same operations give the same attack. Steps are made when a test asks for them, in the background
- * (one before each operation of the machine), or, which nobody can repeat, by a thread that never rests.
+ * Adversaries: hostile domains that do to their peers what these must survive. Each adversary draws
+ * its steps from its own seed, so the same seed and operations repeat an attack. A test asks for
+ * steps, or they happen before each operation of the machine. A thread can also make them without
+ * pause, which nobody can repeat.
  *
  * All calls need the machine's lock.
  */

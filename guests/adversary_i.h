@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The adversaries of a machine, as the actors and the machine see them. All need the machine's
- * lock. */
+/*
+ * The adversaries of a machine, as the actors and the machine see them. All functions need the
+ * machine's lock.
+ */
 #ifndef GNTSIM_GUESTS_ADVERSARY_I_H
 #define GNTSIM_GUESTS_ADVERSARY_I_H
 

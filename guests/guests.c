@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the guests that need no program are told by the machine. */
+/* Registers actors and adversaries as a part of the machine. */
 #include "guests.h"
 
 #include "actor_i.h"

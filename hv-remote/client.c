@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The connection, and hv.h's functions but for hypercalls: each is one request. */
+/* The library's connection, and hv.h's functions but for hypercalls, each as one request. */
 #include "client_i.h"
 
 #include <errno.h>

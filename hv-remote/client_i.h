@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's side of the connection: what the library's files share. */
+/* What the files of the remote kernel's library share: its side of the connection. */
 #ifndef GNTSIM_HV_REMOTE_CLIENT_I_H
 #define GNTSIM_HV_REMOTE_CLIENT_I_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hypercalls of a kernel whose hypervisor is elsewhere. The argument goes with the request; what the hypervisor wrote comes back and
- * is written here, in its order. So a result that cannot be written is found out when the operation has been carried
- * out: the caller gets -EFAULT, as from a real one, but elements behind that one were not left out.
+ * Makes hypercalls for a kernel whose hypervisor is another process. The argument travels with the
+ * request. The reply brings what the hypervisor wrote, and this file writes it in the same order.
+ * So the library notices a result that it cannot write only after the operation. The caller gets
+ * -EFAULT, as from a real hypervisor, but later elements were carried out all the same.
  */
 #include "client_i.h"
 #include "plain_memory.h"

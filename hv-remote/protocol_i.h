@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a kernel in a process of its own and the machine say to each other: one datagram (SOCK_SEQPACKET) is one request, the next
- * one back its reply. Numbers are the host's. Both ends are of one version: the attach says which.
+ * The protocol between a machine and a kernel in a process of its own. One datagram
+ * (SOCK_SEQPACKET) is one request, and the next one back is its reply. Numbers have the host's byte
+ * order. Both ends have one version, and the attach request names it.
  */
 #ifndef GNTSIM_HV_REMOTE_PROTOCOL_I_H
 #define GNTSIM_HV_REMOTE_PROTOCOL_I_H

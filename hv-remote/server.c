@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A domain whose kernel is a process elsewhere: its requests, carried out on the model. Nothing that it sends is believed; its
- * socket's end is the domain's.
+ * Carries out the requests of a kernel in another process, and believes nothing that it sends. The
+ * domain ends when its socket does.
  */
 #include "server.h"
 

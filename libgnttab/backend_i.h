@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The plug point of the library: how a handle reaches its device.
+ * The back end of a handle: how it reaches its device.
  *
- * Each function has the calling convention of the system call it stands for (−1 or MAP_FAILED, and
- * errno), because that is also the convention of the whole public interface: nothing is converted on
- * the way out, and what the real library leaves in errno is left there by us too.
+ * Each function has the calling convention of its system call: −1 or MAP_FAILED, and errno. The
+ * whole public interface has it, too, so the library converts nothing, and leaves in errno what the
+ * real library leaves there.
  *
- * A back end is one file that fills in one const struct gnt_backend; handle.c says which one a new
- * handle gets. The functions above it (argument layout, retry, undo, logging) know no device.
+ * A back end is one file that fills in one const struct gnt_backend; handle.c chooses one for a new
+ * handle. The functions above it (argument layout, retry, undo, logging) know no device.
  */
 #ifndef GNTSIM_LIBGNTTAB_BACKEND_I_H
 #define GNTSIM_LIBGNTTAB_BACKEND_I_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The back end of every machine with /dev/xen: plain system calls on the two device files. */
+/* The back end over device files: plain system calls on gntdev and gntalloc. */
 #include "handle_i.h"
 
 #include <fcntl.h>

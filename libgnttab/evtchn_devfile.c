@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The back end of every machine with /dev/xen: plain system calls on the device file. */
+/* libxenevtchn's back end over the device file: plain system calls. */
 #include "evtchn_i.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The plug point of libxenevtchn: how a handle reaches its device. Calling conventions are those of the system calls. */
+/* The back end of a libxenevtchn handle, with the calling conventions of the system calls. */
 #ifndef GNTSIM_LIBGNTTAB_EVTCHN_I_H
 #define GNTSIM_LIBGNTTAB_EVTCHN_I_H
 

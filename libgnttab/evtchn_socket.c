@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The back end of a gntsim machine. Events come over the event socket, the rest goes over a connection. */
+/* libxenevtchn's back end over sockets: events on the event socket, all else on a connection. */
 #include "evtchn_i.h"
 
 #include <errno.h>

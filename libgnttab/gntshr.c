@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The producer's side: pages allocated by the device, granted to a peer, mapped here. */
+/* The producer's side: shares pages that the device allocates, and maps them here. */
 #include "handle_i.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The consumer's side: mapping a peer's grants, and copying from and to them. */
+/* The consumer's side: maps a peer's grants, and copies from and to them. */
 #include "handle_i.h"
 
 #include <assert.h>

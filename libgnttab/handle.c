@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Life of a handle: memory, logger, registration with libxentoolcore, device. */
+/* The life of a handle: memory, logger, registration with libxentoolcore, device. */
 #include "handle_i.h"
 
 #include <assert.h>

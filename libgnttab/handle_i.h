@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the consumer's and the producer's handle have in common: one open device and its logger. */
+/* What consumers' and producers' handles share: one open device and its logger. */
 #ifndef GNTSIM_LIBGNTTAB_HANDLE_I_H
 #define GNTSIM_LIBGNTTAB_HANDLE_I_H
 

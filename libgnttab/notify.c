@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The request "when this mapping ends, clear a byte, send an event", common to both sides. */
+/* The unmap notification of both sides: at a mapping's end, clear a byte and send an event. */
 #include "handle_i.h"
 
 #include <assert.h>

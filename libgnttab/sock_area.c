@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Places mappings of a machine's memory, and finds them again in /proc/self/maps. */
 #include "sock_area_i.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a machine has mapped into this process. The name of what a mapping is made of tells what it is, so the kernel's own list
- * of mappings is asked, as a real gntdev asks it: nothing is remembered that a plain munmap could make wrong.
+ * The mappings of a machine's memory in this process. The name of the mapped file tells what a
+ * mapping is. So the library asks the kernel's list of mappings, as a real gntdev does, and
+ * remembers nothing that a plain munmap could make wrong.
  */
 #ifndef GNTSIM_LIBGNTTAB_SOCK_AREA_I_H
 #define GNTSIM_LIBGNTTAB_SOCK_AREA_I_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The back end of a gntsim machine: the domain's socket. */
+/* The back end over a domain's socket. */
 #include "handle_i.h"
 
 #include <fcntl.h>

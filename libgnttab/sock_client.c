@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests and replies over a domain's socket. Like the system calls that they stand for they leave -1 and errno. */
+/*
+ * Sends requests over a domain's socket and receives the replies. Like the system calls that they
+ * stand for, its functions return -1 and set errno.
+ */
 #include "sock_client_i.h"
 
 #include <errno.h>

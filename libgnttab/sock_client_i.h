@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The libraries' end of a domain's socket: one open device (gntsim/socket.h). */
+/* The library's end of a domain's socket: one open device (gntsim/socket.h). */
 #ifndef GNTSIM_LIBGNTTAB_SOCK_CLIENT_I_H
 #define GNTSIM_LIBGNTTAB_SOCK_CLIENT_I_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A real grant copy reaches the caller's memory through the kernel, for which a bad pointer is an EFAULT at the very segment
- * that has it. So the buffers are read and written by system calls here, too, and what cannot be read or written stays out of the
- * request: the driver meets the fault where a real one does.
+ * Sends the local buffers of a grant copy along with the request. A real grant copy reaches the
+ * caller's memory through the kernel, where a bad pointer is an EFAULT at its segment. So this file
+ * reads and writes the buffers by system calls, too. It leaves unreadable memory out of the
+ * request, and the driver faults where a real one does.
  */
 #include "sock_copy_i.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The grant copy ioctl over a socket: its local buffers go along. */
+/* The grant copy ioctl over a socket, with its local buffers. */
 #ifndef GNTSIM_LIBGNTTAB_SOCK_COPY_I_H
 #define GNTSIM_LIBGNTTAB_SOCK_COPY_I_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Checks that the library's descriptors are still its own before it uses them. */
 #include "sock_fd_i.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors that the program does not know of, or may have put something else in the place of: a daemon closes what it did not open, and
- * its next file gets the number. So it is known what each of them was, and nothing is sent to, or closed in, somebody else's file.
+ * Guards descriptors that the program does not know and may have closed or replaced. A daemon
+ * closes what it did not open, and its next file gets the number. So the library remembers what
+ * each descriptor was, and sends nothing to another file and closes none.
  */
 #ifndef GNTSIM_LIBGNTTAB_SOCK_FD_I_H
 #define GNTSIM_LIBGNTTAB_SOCK_FD_I_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of libxentoolcore that only Xen's own libraries call. libxen-dev ships no header for it, but
- * without registering, xentoolcore_restrict_all() would pass our handles by.
+ * The part of libxentoolcore that only Xen's own libraries call. libxen-dev has no header for it. A
+ * handle must register there, or xentoolcore_restrict_all() would miss it.
  */
 #ifndef GNTSIM_LIBGNTTAB_TOOLCORE_I_H
 #define GNTSIM_LIBGNTTAB_TOOLCORE_I_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The attendant: a process that outlives a killed server and clears up after it. */
 #include "attendant.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process beside the server, forked while that has one thread and no file that holds others up. It outlives a server that is killed and clears
- * up behind it, and it does for the server what could make it wait for itself: a server of FUSE that waits in a request to its own file system
+ * The attendant, a process beside the server. The server forks it before it starts threads or opens
+ * files that could hold others up. The attendant outlives a killed server and clears up. It also
+ * does what could make the server wait for itself: a FUSE server that waits for its own file system
  * when SIGKILL comes never ends.
  */
 #ifndef GNTSIM_MACHINE_ATTENDANT_H

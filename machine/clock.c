@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The machine's time: real, virtual or automatic. */
 #include "clock.h"
 
 #include <sys/timerfd.h>

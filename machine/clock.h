@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine's time: nanoseconds since its start. Real, it goes with the host's, and one operation happens at one time.
- * Virtual, it stands still until somebody moves it; in automatic mode it jumps to the next deadline at once whenever a call waits
- * for one in a kernel.
+ * The machine's time, in nanoseconds since its start. A real clock follows the host's; one
+ * operation happens at one time. A virtual clock stands still until somebody moves it. An automatic
+ * one also jumps to the next deadline whenever a call in a kernel waits for one.
  */
 #ifndef GNTSIM_MACHINE_CLOCK_H
 #define GNTSIM_MACHINE_CLOCK_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Creates, suspends and ends the domains of a machine. */
 #include "domains.h"
 
 #include <assert.h>

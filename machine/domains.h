@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The domains of a machine, from their creation to their end. Everything here needs the machine's lock, but for machine_wait_killed. */
+/*
+ * The domains of a machine, from creation to end. Every function but machine_wait_killed needs the
+ * machine's lock.
+ */
 #ifndef GNTSIM_MACHINE_DOMAINS_H
 #define GNTSIM_MACHINE_DOMAINS_H
 

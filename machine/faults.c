@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Decides at each point which fault rule fires. */
 #include "faults.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Faults: rules that say where (a point and selectors), how often, and what happens there. Of the rules that match a point,
- * in the order in which they were added, the first whose turn it is decides.
+ * Fault rules: where a fault happens (a point and selectors), how often, and what it does. Of the
+ * rules that match a point, the first added one whose turn it is decides.
  *
  * All calls need the machine's lock.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Kills processes that only a search through all of /proc finds. */
 #include "kill.h"
 
 #include <dirent.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Killing processes that can only be found by looking at all that there are. */
+/* Kills processes that only a search through all of /proc finds. */
 #ifndef GNTSIM_MACHINE_KILL_H
 #define GNTSIM_MACHINE_KILL_H
 

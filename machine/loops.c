@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Runs the server's loops in threads, and replaces a thread that a client holds up. */
 #include "loops.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server's loops, and the guard that keeps them going. A client can make an access to its memory wait for ever
- * (userfaultfd, memory backed by a file system that hangs, or by our own files). The thread that waits has let go of the
- * machine's lock; the guard notices after a moment and gives its loop to a fresh thread. The stuck thread finishes its request
- * whenever the access ends, then exits.
+ * The server's loops, and the guard that keeps them going. A client can make an access to its
+ * memory block for ever (userfaultfd, a file system that hangs, our own files). The blocked thread
+ * has released the machine's lock. After a moment the guard gives its loop to a fresh thread. The
+ * blocked thread finishes its request when the access ends, and exits.
  */
 #ifndef GNTSIM_MACHINE_LOOPS_H
 #define GNTSIM_MACHINE_LOOPS_H

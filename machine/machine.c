@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The machine: models, lock and upcalls, and its start and stop. */
 #include "machine.h"
 
 #include <assert.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine being served: one hypervisor model, one guest kernel per domain, the memory that programs
- * map, and the lock under which all of it is used. How its devices reach programs is the business of its parts (parts.h).
+ * The machine: one hypervisor model, one guest kernel per domain, their memory and their lock. Its
+ * parts (parts.h) bring its devices to programs.
  *
- * Every operation on the models happens between machine_lock and machine_unlock, so there is one total order
- * of operations. A thread lets go of the lock only while it touches a client's memory (user_mem.h), because a
- * client can make that wait for ever.
+ * Every operation on the models happens between machine_lock and machine_unlock, so there is one
+ * total order of operations. A thread releases the lock only while it touches a client's memory
+ * (user_mem.h), because a client can make that block for ever.
  */
 #ifndef GNTSIM_MACHINE_MACHINE_H
 #define GNTSIM_MACHINE_MACHINE_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Waits for timers, ended mappings, the order to stop, and other parts' descriptors. */
 #include "main_loop.h"
 
 #include <assert.h>

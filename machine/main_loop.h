@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the machine itself waits for: timers, ended mappings, the order to stop, and descriptors that others watch. */
+/* The machine's main loop: timers, ended mappings, the order to stop, and watched descriptors. */
 #ifndef GNTSIM_MACHINE_MAIN_LOOP_H
 #define GNTSIM_MACHINE_MAIN_LOOP_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Keeps the device mappings of clients and notices when one ends. */
 #include "maps_i.h"
 
 #include <assert.h>

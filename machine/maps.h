@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Machine memory as clients map it. The memory is one file of a private tmpfs; each device mapping is made from
- * a hard link of its own, maps/<number>.<device>.<offset>.<pages>, kept for the next one of its kind. When the last piece of the mapping goes (munmap, exit, kill,
- * the last of several forked children) the kernel closes that link's open file, and inotify names it.
+ * Machine memory as clients map it. The memory is one file on a private tmpfs. Each device mapping
+ * is made from a hard link of its own, maps/<number>.<device>.<offset>.<pages>, which is kept for
+ * the next mapping of its kind. When the last piece of a mapping goes, by munmap, exit or SIGKILL
+ * in the last process, the kernel closes the link's open file and inotify reports it.
  */
 #ifndef GNTSIM_MACHINE_MAPS_H
 #define GNTSIM_MACHINE_MAPS_H

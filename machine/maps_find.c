@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which mapping is at an address of a process: as we placed it, and as the process shows it. */
+/* Finds the mapping at an address of a process. */
 #include "maps_i.h"
 
 #include <assert.h>

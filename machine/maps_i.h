@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the mappings (maps.c), the links that they are made from (maps_links.c) and looking for them (maps_find.c) share. */
+/*
+ * What the files of maps share: mappings (maps.c), their links (maps_links.c) and the search
+ * (maps_find.c).
+ */
 #ifndef GNTSIM_MACHINE_MAPS_I_H
 #define GNTSIM_MACHINE_MAPS_I_H
 

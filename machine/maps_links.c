@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The hard links to the memory that mappings are made from. */
+/* Makes and keeps the hard links to the memory file from which clients map. */
 #include "maps_i.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Queues the machine's output, and writes it from a thread of its own. */
 #include "outlet.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Output of the machine: lines are queued, and a thread of the outlet's own writes them, so that who has something to say, with
- * whatever lock, never waits for a file or a reader. A regular file gets every line; of other files the reader may be slow, or
- * never read: then lines that the queue has no room for are lost, and a line says how many.
+ * The machine's output: callers queue lines, and a thread writes them. So a caller never waits for
+ * a file or a reader, whatever lock it holds. A regular file gets every line. Another reader may be
+ * slow or never read: then lines without room are lost, and a line says how many.
  */
 #ifndef GNTSIM_MACHINE_OUTLET_H
 #define GNTSIM_MACHINE_OUTLET_H

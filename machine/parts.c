@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of a machine: their states, and the order in which they start. */
+/* Tells the parts of a machine what happens to it. */
 #include "parts.h"
 
 #include <errno.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of a machine: the ways by which programs reach its devices, guests that need no
- * program, kernels that run elsewhere. The machine tells its parts what happens, and keeps their
- * state for them. It knows none of them by name.
+ * The parts of a machine: ways to its devices, guests without programs, kernels elsewhere. The
+ * machine tells its parts what happens and keeps their state. It knows none of them by name.
  */
 #ifndef GNTSIM_MACHINE_PARTS_H
 #define GNTSIM_MACHINE_PARTS_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The names of the points at which faults can happen. */
 #include "points.h"
 
 #include <stddef.h>

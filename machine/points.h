@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The points at which faults can happen and of which a trace tells, with the names that people use for them. */
+/* The points at which faults can happen and which a trace shows, with their names. */
 #ifndef GNTSIM_MACHINE_POINTS_H
 #define GNTSIM_MACHINE_POINTS_H
 

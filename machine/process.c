@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Numbers the processes that call the machine. */
 #include "process.h"
 
 #include <stdio.h>

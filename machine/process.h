@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The processes that call: numbered 1, 2 … in the order in which the machine first sees them, which does not change from run
- * to run as their ids do. */
+/*
+ * Numbers for calling processes: 1, 2 … in the order in which the machine first sees them. Unlike
+ * process ids, these numbers do not change from run to run.
+ */
 #ifndef GNTSIM_MACHINE_PROCESS_H
 #define GNTSIM_MACHINE_PROCESS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Keeping events: the ring, the file, subscribers. What events say is in trace_events.c. */
+/* Keeps trace events and passes them on: the ring, the file and subscribers. */
 #include "trace_i.h"
 
 #include <errno.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The trace: what happens on a machine, one JSON object a line (docs/trace.md). The last events are kept; all go to a file and to
- * subscribers. Details are what a replay needs and people seldom do: beginnings of calls, memory of programs, timers, upcalls.
+ * The trace: everything that happens on a machine, one JSON object a line (docs/trace.md). The
+ * machine keeps the latest events, and sends all to a file and to subscribers. Details are events
+ * that a replay needs and people seldom do: starts of calls, programs' memory, timers, upcalls.
  *
- * All calls need the machine's lock, but where it is said otherwise.
+ * All calls need the machine's lock, unless the comment says otherwise.
  */
 #ifndef GNTSIM_MACHINE_TRACE_H
 #define GNTSIM_MACHINE_TRACE_H

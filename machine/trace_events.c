@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What each event says. The format is documented in docs/trace.md; replay (replay/replay.c) reads it. */
+/* Writes what each trace event says, in the format of docs/trace.md. replay/ reads it. */
 #include <fcntl.h>
 #include <string.h>
 

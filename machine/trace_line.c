@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Builds one line of JSON, field by field. */
 #include "trace_line.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A line of JSON in the making. */
+/* Builds one line of JSON, field by field. */
 #ifndef GNTSIM_MACHINE_TRACE_LINE_H
 #define GNTSIM_MACHINE_TRACE_LINE_H
 

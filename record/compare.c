@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The recorded calls, made once more in a kernel model. What depends on nothing but the calls must be answered alike. What others
- * did (a peer granted a page, sent an event) is taken from the record: it is done just before the call that shows it.
+ * Makes the recorded calls again in a kernel model and compares the answers. The model must answer
+ * alike whatever depends on the calls only. What others did, such as granting a page or sending an
+ * event, comes from the record: it is done just before the call that shows it.
  */
 #include "compare_i.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* GRANT_COPY: which segments are copied and which are refused. What is in the pages is not in a record. */
+/*
+ * Compares grant copies: which segments were copied and which refused. A record does not hold the
+ * pages' contents.
+ */
 #include "compare_i.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Events: read, write and poll, and how those that others sent come. */
+/* Compares reads, writes and polls of event channels, and delivers recorded events. */
 #include "compare_i.h"
 
 #include <errno.h>

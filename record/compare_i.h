@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of a comparison share: how far it is, and what the model has for what was recorded. */
+/* What the files of a comparison share: its progress, and the model's objects for recorded ones. */
 #ifndef GNTSIM_RECORD_COMPARE_I_H
 #define GNTSIM_RECORD_COMPARE_I_H
 

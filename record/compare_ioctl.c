@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ioctls: what they are given in the numbers of the model, and what they answer. */
+/* Compares ioctls: translates their arguments to the model's numbers, and checks the answers. */
 #include "compare_i.h"
 
 #include <stdlib.h>

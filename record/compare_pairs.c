@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers that may differ from run to run: what the model has for a recorded grant reference or port. */
+/* Pairs recorded grant references and ports, which may differ from run to run, with the model's. */
 #include "compare_i.h"
 
 #include <stdlib.h>

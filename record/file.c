@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads and writes a record as a file. */
 #include "file.h"
 
 #include <errno.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A record as a file: a line of JSON that says what it is, and one for each event. See docs/record-format.md. */
+/*
+ * A record as a file: a line of JSON about the whole, then one for each event
+ * (docs/record-format.md).
+ */
 #ifndef GNTSIM_RECORD_FILE_H
 #define GNTSIM_RECORD_FILE_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Turns the arguments of the devices' ioctls into JSON and back. */
 #include "ioctls.h"
 
 #include <errno.h>

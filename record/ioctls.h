@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The arguments of the devices' ioctls as JSON: what goes in, what comes out. */
+/* The arguments of the devices' ioctls as JSON: inputs and outputs. */
 #ifndef GNTSIM_RECORD_IOCTLS_H
 #define GNTSIM_RECORD_IOCTLS_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* `record`: runs a program and notes what it does with /dev/xen. */
 #include "record.h"
 
 #include <errno.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What programs do with a real Xen's /dev/xen: noted, given again, and compared with the simulator's answers. */
+/*
+ * Records what programs do with a real Xen's /dev/xen, replays it, and compares it with the
+ * simulator.
+ */
 #ifndef GNTSIM_RECORD_RECORD_H
 #define GNTSIM_RECORD_RECORD_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Letting go of a thread for one call. On a simulated machine (where a program can be recorded as well) an mmap of a device is
- * completed by the machine's server, which must trace the thread for that moment, and a thread has one tracer. So that the
- * thread is found again, and nothing of it missed, it runs into an endless loop right behind the call.
+ * Releases a thread from its tracer for one call. On a simulated machine, the server completes an
+ * mmap by tracing the thread, and a thread has one tracer. The released thread runs into an endless
+ * loop right behind the call, so that the recorder finds it again and misses nothing.
  */
 #include "tracer_i.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* `replay-device`: runs a program and gives it the recorded answers. */
 #include "record.h"
 
 #include <errno.h>

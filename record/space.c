@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Keeps the device descriptors and mappings of each traced process. */
 #include "space.h"
 
 #include <stdlib.h>

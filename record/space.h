@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What each traced process has of the devices: descriptors and mappings. */
+/* The device descriptors and mappings of each traced process. */
 #ifndef GNTSIM_RECORD_SPACE_H
 #define GNTSIM_RECORD_SPACE_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Traces a command and its descendants with ptrace, stopping at each system call. */
 #include "tracer_i.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a command and looks at every system call that it and its descendants make, with ptrace: nothing is needed that the user
- * does not have, and static programs are seen as well.
+ * Runs a command and reports every system call that it and its descendants make. It uses ptrace, so
+ * it needs no privilege and sees static programs, too.
  */
 #ifndef GNTSIM_RECORD_TRACER_H
 #define GNTSIM_RECORD_TRACER_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* What tracing (tracer.c) and releasing a thread (release.c) share. */
 #ifndef GNTSIM_RECORD_TRACER_I_H
 #define GNTSIM_RECORD_TRACER_I_H
 

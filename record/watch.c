@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Chooses the system calls that matter and keeps the table of their handlers. */
 #include "watch_i.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Turns the system calls of traced programs into events: what they do with /dev/xen, as JSON objects. Used by `record`, which
- * writes them down, and by `replay-device`, which looks up what was answered. docs/record-format.md describes them.
+ * Turns system calls of traced programs into events: what they do with /dev/xen, as JSON. `record`
+ * writes them down, and `replay-device` looks up the answers (docs/record-format.md).
  */
 #ifndef GNTSIM_RECORD_WATCH_H
 #define GNTSIM_RECORD_WATCH_H

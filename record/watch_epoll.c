@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* epoll, which a record has as a poll of what was asked for when it began to wait, in the order in which that was added. */
+/* Records epoll_wait as a poll of what was asked for when it began, in the order of addition. */
 #include "watch_i.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Watched calls on descriptors: open, close, dup, lseek, read, write, poll. */
+/* Records calls on descriptors: open, close, dup, lseek, read, write, poll. */
 #include "watch_i.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the watched calls have in common; watch.c has the table of them. */
+/* What the handlers of recorded calls share; watch.c has their table. */
 #ifndef GNTSIM_RECORD_WATCH_I_H
 #define GNTSIM_RECORD_WATCH_I_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Watched calls on memory: ioctl, mmap, munmap. */
+/* Records calls on memory: ioctl, mmap, munmap. */
 #include "watch_i.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* select and pselect, which a record has as a poll of the descriptors in the sets, in their order. */
+/* Records select and pselect as a poll of the descriptors in their sets, in order. */
 #include "watch_i.h"
 
 #include <poll.h>

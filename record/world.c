@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Builds the machine with which a record is compared. */
 #include "world.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine that a record is compared with: the recorded domain with its kernel, and the others as far as they were needed. */
+/* The machine with which a record is compared: the recorded domain and the peers that it needs. */
 #ifndef GNTSIM_RECORD_WORLD_H
 #define GNTSIM_RECORD_WORLD_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Performs a trace's inputs in order and compares each event with the recorded one. */
 #include "replay_i.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Doing again what a trace tells, on a machine without programs: every input of the models (calls of device files with what they
- * read of their caller's memory, requests over the control socket, timers, upcalls) in the recorded order. What the models do
- * now is compared with what they did then, event by event.
+ * Repeats what a trace tells, on a machine without programs. It performs every recorded input in
+ * order: device calls with the caller's memory that they read, control requests, timers and
+ * upcalls. It compares what the models do now with the record, event by event.
  */
 #ifndef GNTSIM_REPLAY_REPLAY_H
 #define GNTSIM_REPLAY_REPLAY_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The device calls of a replay, and the memory of callers that are not there. */
+/* Makes the recorded device calls, with memory of callers that are not there. */
 #include "replay_i.h"
 
 #include <errno.h>

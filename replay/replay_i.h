@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the order of a replay (replay.c), its single inputs (replay_input.c, replay_calls.c) and their objects (replay_objects.c) share. */
+/* What the order of a replay, its inputs, its device calls and their objects share. */
 #ifndef GNTSIM_REPLAY_REPLAY_I_H
 #define GNTSIM_REPLAY_REPLAY_I_H
 

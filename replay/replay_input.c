@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inputs of the models, one by one. */
+/* Performs each kind of recorded input of the models. */
 #include "replay_i.h"
 
 #include <stdlib.h>

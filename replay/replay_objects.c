@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the inputs of a replay name: open files, mappings and calls, by their recorded numbers. */
+/* Finds the open files, mappings and calls that a trace names by number. */
 #include "replay_i.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Runs all checkers of the audit and reports what they find. */
 #include <stdarg.h>
 
 #include "audit_i.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Event channels: both ends of a pair know each other, virqs know their ports, free ports are counted as such. */
+/* Audits event channels: pairs, virqs and the counts of free ports. */
 #include "audit_i.h"
 
 static void check_pair(struct audit *a, const struct domain *d, uint32_t port)

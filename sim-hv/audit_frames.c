@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames: owned by whom they are listed with, referred to as often as counted, free if nobody's. */
+/* Audits frames: owners, reference counts and the pool of free frames. */
 #include <inttypes.h>
 
 #include "audit_i.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Grants: handles against pins against entry flags against what is really mapped. */
+/* Audits grants: handles against pins, entry flags and actual mappings. */
 #include <inttypes.h>
 
 #include "audit_i.h"

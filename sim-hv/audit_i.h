@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The audit: each checker recomputes one property from the raw structures and compares. What it recounts is kept in
- * arrays of its own, never in the model.
+ * What the checkers of the audit share. Each one recomputes a property from the raw structures and
+ * compares it. It counts in arrays of its own, never in the model.
  */
 #ifndef GNTSIM_HV_AUDIT_I_H
 #define GNTSIM_HV_AUDIT_I_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Birth, death and afterlife of domains. */
+/* Creates and destroys domains, and keeps dead ones while others hold their frames. */
 #include "hv_i.h"
 
 #define P2M_MIN_NODES 4096u      /* as the paging pool that a toolstack gives a domain at least */

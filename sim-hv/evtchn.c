@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Event channels: ports, their states, and the operations on them. Two-level ABI, one vCPU. */
+/*
+ * Event channels: ports, their states and the operations on them, for the 2-level ABI and one vCPU.
+ */
 #include "hv_i.h"
 
 static bool vcpu_exists(uint32_t vcpu)

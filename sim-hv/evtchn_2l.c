@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The two-level ABI: pending and mask bits per port in shared_info, a selector and an upcall flag per vCPU. */
+/*
+ * The 2-level event ABI: pending and mask bits in shared_info, and the vCPU's selector and upcall
+ * flag.
+ */
 #include "hv_i.h"
 
 static_assert(sizeof(struct vcpu_info) == 64 && offsetof(struct shared_info, evtchn_pending) == 2048 &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A domain's event channels. */
+/* The state of a domain's event channels. */
 #ifndef GNTSIM_HV_EVTCHN_I_H
 #define GNTSIM_HV_EVTCHN_I_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Mappings of another domain's frames without a grant, as a control domain makes them. */
+/* Maps another domain's frames without a grant, as a control domain does. */
 #include "hv_i.h"
 
 /* One such mapping, or a link in the list of unused handles. */

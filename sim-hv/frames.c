@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Machine frames. Reference counting follows Xen's: the owner's "allocated" reference and one per user; a frame
- * whose last reference goes returns to the pool, unless a server of mappings still holds it (hv_frame_get).
+ * Counts references to machine frames and manages the free ones. Counting follows Xen's: the owner
+ * holds the "allocated" reference, and each user holds one. When the last one goes, the frame
+ * becomes free, unless a server of mappings holds it (hv_frame_get).
  */
 #include "hv_i.h"
 

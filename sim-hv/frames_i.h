@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Machine frames: who owns each, who refers to it, and the pool of free ones. */
+/* Machine frames: the owner of each, the references to it, and the pool of free frames. */
 #ifndef GNTSIM_HV_FRAMES_I_H
 #define GNTSIM_HV_FRAMES_I_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table itself: birth, growth, limits, and the operations that tell about it. */
+/* The grant table itself: creation, growth, limits, and the operations that query it. */
 #include "hv_i.h"
 
 int gnttab_init(struct domain *d, const struct hv_domain_config *config)

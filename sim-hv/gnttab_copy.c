@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* GNTTABOP_copy: frames and references on either side, sub-pages, one level of transitivity. */
+/* GNTTABOP_copy: frames and references on both sides, sub-pages, and one level of transitivity. */
 #include "gnttab_entry_i.h"
 
 /* What an acquired grant allows. A reference to the frame is held beside the pin. */

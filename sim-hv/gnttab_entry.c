@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The protocol on shared entries, but for what gnttab_entry_i.h has inline: version 2, and transfers. */
+/* The parts of the protocol on shared entries that need not be inline: version 2 and transfers. */
 #include "gnttab_entry_i.h"
 
 static uint32_t *header_word(const struct grant_table *gt, uint32_t ref)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol on shared entries. The guest that owns them may write them at any instant, so each field is read
- * once, {flags, domid} are taken and exchanged as one word, and no loop depends on the guest holding still.
- * What returns an int returns a GNTST_* status.
+ * The hypervisor's side of the protocol on shared grant entries. The owning guest may write an
+ * entry at any instant. So the model reads each field once, exchanges {flags, domid} as one word,
+ * and bounds every loop. A function that returns int returns a GNTST_* status.
  */
 #ifndef GNTSIM_HV_GNTTAB_ENTRY_I_H
 #define GNTSIM_HV_GNTTAB_ENTRY_I_H

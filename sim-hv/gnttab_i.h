@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A domain's grant table: the entries in shared frames, what is active of them, and its own mappings. */
+/* A domain's grant table: shared entries, their active state, and the domain's own mappings. */
 #ifndef GNTSIM_HV_GNTTAB_I_H
 #define GNTSIM_HV_GNTTAB_I_H
 

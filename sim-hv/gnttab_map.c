@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* map_grant_ref, unmap_grant_ref, unmap_and_replace, and what becomes of mappings when their maker dies. */
+/*
+ * Maps and unmaps grants: map_grant_ref, unmap_grant_ref, unmap_and_replace, and the end of a
+ * mapper.
+ */
 #include "gnttab_entry_i.h"
 
 #define UNMAP_BATCH 32u      /* elements between two TLB flushes */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* swap_grant_ref and cache_flush; and dump_table, which does nothing. */
+/* The small operations: swap_grant_ref, cache_flush, and dump_table, which does nothing. */
 #include "hv_i.h"
 
 /* Entries are one or two aligned words. */

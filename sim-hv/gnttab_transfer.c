@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* GNTTABOP_transfer: a PV domain gives a page away to whom it was asked by. */
+/* GNTTABOP_transfer: moves a page from a PV domain to the domain that asked for it. */
 #include "hv_i.h"
 
 /* The page is nobody's already. Makes it e's; on any error it stays nobody's. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Entry versions: status frames, and the change from one version to the other. */
+/* Versions of the grant table: status frames, and the switch between version 1 and 2. */
 #include "hv_i.h"
 
 int gnttab_add_status_frames(struct domain *d, unsigned nr_frames)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* PV domains speak of machine frames and own their page tables; auto-translated ones speak of gfns. */
+/*
+ * The two kinds of guests: PV domains use machine frames and own page tables; auto-translated ones
+ * use gfns.
+ */
 #include "hv_i.h"
 
 /* ---- PV --------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What differs between PV and auto-translated domains, behind one table of functions. */
+/* The table of functions in which PV and auto-translated domains differ. */
 #ifndef GNTSIM_HV_GUEST_I_H
 #define GNTSIM_HV_GUEST_I_H
 

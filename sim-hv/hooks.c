@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Faults and trace: what is asked before, and told after, each element of a batch and each hypercall. */
+/* Calls the hooks for faults and trace at each hypercall and each element of a batch. */
 #include "hv_i.h"
 
 void hv_set_inject(struct hv *hv, enum hv_verdict (*inject)(void *, const struct hv_point *, long *))

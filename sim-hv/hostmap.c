@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The model's own table of host mappings, for PV domains whose address space nobody else keeps. */
+/* A table of host mappings, for PV domains whose embedder keeps no address space. */
 #include "hv_i.h"
 
 #define HOSTMAP_MIN 64u

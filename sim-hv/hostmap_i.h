@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The model's own table of host mappings, for PV domains whose address space nobody else keeps. */
+/* The table of host mappings that the model keeps for a PV domain without pv_ops. */
 #ifndef GNTSIM_HV_HOSTMAP_I_H
 #define GNTSIM_HV_HOSTMAP_I_H
 

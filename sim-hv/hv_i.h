@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine, its domains, and a hypercall in progress. */
+/* The model's central structures: the machine, a domain, and a hypercall in progress. */
 #ifndef GNTSIM_HV_I_H
 #define GNTSIM_HV_I_H
 

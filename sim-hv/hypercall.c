@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Entry of hypercalls, and the caller's memory. */
+/* Dispatches hypercalls and reaches the caller's memory. */
 #include "hv_i.h"
 #include "plain_memory.h"
 

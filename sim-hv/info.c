@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking inside: what guests map, and what only the machine's owner sees. */
+/* The queries of hv.h: what a guest can map, and what only the machine's owner sees. */
 #include "hv_i.h"
 
 void *hv_grant_frame(const struct hv *hv, domid_t dom, unsigned i)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Birth and end of a machine, its profiles, and the model's own memory. */
+/* Creates and destroys a machine; holds the hypervisor profiles and the model's allocator. */
 #include "hv_i.h"
 
 const struct hv_profile hv_profile_xen_4_17 = {

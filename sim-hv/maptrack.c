@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handles of a domain's own mappings. The order in which numbers come is Xen's: a FIFO of free ones whose last
- * element is never handed out. A domain has one vCPU here, so there is one list and nobody to steal from.
+ * Allocates the handles of a domain's mappings in Xen's order: a FIFO whose last element stays. A
+ * domain has one vCPU here, so there is one list.
  */
 #include "hv_i.h"
 

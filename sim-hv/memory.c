@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A domain's own memory, seen from the machine's side: populate, release, page out and in. */
+/* A domain's memory: adds and removes pages, and pages them out and in. */
 #include "hv_i.h"
 
 int64_t hv_page_alloc(struct hv *hv, domid_t dom, uint64_t *mfn)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes of a domain that goes on after a reset, or as another domain. */
+/* Soft reset, and suspend and resume of a domain under another id. */
 #include "hv_i.h"
 
 int hv_domain_soft_reset(struct hv *hv, domid_t id)

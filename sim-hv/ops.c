@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the rows of ops_i.h say, for those who ask at run time. Remote kernels have this file without the hypervisor. */
+/*
+ * Answers questions about operations from the rows of ops_i.h. A kernel in a process of its own
+ * links this file without the hypervisor.
+ */
 #include "ops_i.h"
 
 #include <stddef.h>

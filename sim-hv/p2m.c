@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Keeps a domain's physical memory map as a radix tree. */
 #include "hv_i.h"
 
 /* Entries are packed into one word: frame number above, type in the low byte; 0 is a hole. One that was vacated has no type, but still the

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A domain's physical memory map: gfn -> type and frame. A radix tree, because guests choose gfns freely. */
+/*
+ * A domain's physical memory map: each gfn's type and frame. It is a radix tree, because guests
+ * choose gfns freely.
+ */
 #ifndef GNTSIM_HV_P2M_I_H
 #define GNTSIM_HV_P2M_I_H
 

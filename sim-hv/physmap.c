@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two memory operations through which grant frames reach a guest: XENMEM_add_to_physmap (an auto-translated
- * domain places its own frames) and XENMEM_acquire_resource (a control domain gets another one's).
+ * The memory operations that bring grant frames to a guest. With XENMEM_add_to_physmap an
+ * auto-translated domain places its own frames. With XENMEM_acquire_resource a control domain gets
+ * another domain's.
  */
 #include "hv_i.h"
 

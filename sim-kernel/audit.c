@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's books against the hypervisor's. */
+/* Compares the kernel's books with the hypervisor's. */
 #include <stdarg.h>
 #include <stdlib.h>
 

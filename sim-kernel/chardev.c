@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The devices, and what the VFS does around their operations. */
+/* Wraps the devices' operations with the VFS's checks. */
 #include <assert.h>
 #include <fcntl.h>
 #include <poll.h>

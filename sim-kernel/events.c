@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's side of the 2-level event channels: the upcall, masks, and who is told. */
+/* The guest's side of 2-level event channels: the upcall, masks and handlers. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

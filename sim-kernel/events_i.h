@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's side of event channels: ports with handlers, masked from an event until its end is reported (late EOI). */
+/*
+ * The kernel's event channels: ports with handlers. A port stays masked from an event until its
+ * late EOI.
+ */
 #ifndef GNTSIM_KERNEL_EVENTS_I_H
 #define GNTSIM_KERNEL_EVENTS_I_H
 

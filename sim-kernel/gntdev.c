@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* /dev/xen/gntdev: the file, its offset space, and all ioctls but the copy. */
+/* /dev/xen/gntdev: the open file, its offset space, and all ioctls but the copy. */
 #include "gntdev_i.h"
 #include "ioctls_i.h"
 

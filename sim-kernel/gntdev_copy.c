@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * IOCTL_GNTDEV_GRANT_COPY. A real kernel pins the caller's pages and names them to the hypervisor. Here a process's own
- * memory is no machine memory, so each operation gets a page of the domain in its place: filled before the hypercall when
- * it is the source, copied out after it when it is the destination.
+ * IOCTL_GNTDEV_GRANT_COPY: copies between grants and a process's memory. A real kernel pins the
+ * caller's pages and names them to the hypervisor. Here a process's memory is not machine memory.
+ * So each operation uses a page of the domain instead, filled before the hypercall or copied out
+ * after it.
  */
 #include "gntdev_i.h"
 

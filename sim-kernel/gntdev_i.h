@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* /dev/xen/gntdev: what its parts share. */
+/* What the files of /dev/xen/gntdev share. */
 #ifndef GNTSIM_KERNEL_GNTDEV_I_H
 #define GNTSIM_KERNEL_GNTDEV_I_H
 

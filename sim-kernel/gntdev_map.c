@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* gntdev's maps: mmap, unmapping, unmap notifications, and the end of a map. */
+/* A map of gntdev after its mmap: unmapping, unmap notifications and the end. */
 #include "gntdev_i.h"
 
 #include <assert.h>

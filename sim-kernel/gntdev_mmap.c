@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* gntdev's mmap: grants are mapped here, and what the caller's address space is to look like is the answer. */
+/* gntdev's mmap: maps the grants and says how the caller's address space must look. */
 #include "gntdev_i.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The domain's grant table from inside: its size, and which references are free. */
+/* The kernel's grant table: its size and its free references. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Grant entries as the guest writes them into the shared frames, both versions. The peer and the hypervisor look at them
- * at any time, so the order of writes and the atomicity of flags matter. */
+/*
+ * Writes grant entries of both versions into the shared frames. The peer and the hypervisor read
+ * them at any time, so the order of writes and the atomicity of flags matter.
+ */
 #include "kernel_i.h"
 
 #define IN_USE (GTF_reading | GTF_writing)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Granting access to a page and ending it; what the peer does not let go of is ended later, from a timer. */
+/* Grants access to a page and ends it; a timer ends what the peer still has mapped. */
 #include <assert.h>
 #include <stdlib.h>
 

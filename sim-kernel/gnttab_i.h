@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* State of the kernel's own grant table. */
+/* The state of the kernel's own grant table. */
 #ifndef GNTSIM_KERNEL_GNTTAB_I_H
 #define GNTSIM_KERNEL_GNTTAB_I_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Mapping and copying other domains' grants, with the retries and delays that belong to it. */
+/* Maps and copies other domains' grants, with the kernel's retries and delays. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What hooks are asked and told, and what waits because of their answers. */
+/* Calls the hooks for faults and trace at each device call, and keeps the calls that they hold. */
 #include "kernel_i.h"
 
 #include <assert.h>

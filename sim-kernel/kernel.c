@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Life of a guest kernel: boot, calls into it, module parameters, the end. */
+/* The life of a guest kernel: boot, upcalls, module parameters and the end. */
 #include "kernel_i.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the guest kernel share: its state, hypercalls, time, requests and the caller's memory. */
+/* What the files of the guest kernel share: state, hypercalls, time, requests, callers' memory. */
 #ifndef GNTSIM_KERNEL_KERNEL_I_H
 #define GNTSIM_KERNEL_KERNEL_I_H
 

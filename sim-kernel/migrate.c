@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel goes on after its domain was saved and restored. Memory, files and mappings are as they were; what lived in the old
- * hypervisor is gone: the table's entries, handles, event channels. Whoever had some of it is told here, once.
+ * Carries a kernel on after its domain was saved and restored. Memory, files and mappings stay.
+ * Entries, handles and event channels went with the old hypervisor state. This file tells
+ * everything that used them, once.
  */
 #include "kernel_i.h"
 

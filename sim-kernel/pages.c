@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's page allocator: pages of the domain's own memory, taken from the machine when needed. */
+/* The kernel's page allocator, over pages that the machine gives the domain. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

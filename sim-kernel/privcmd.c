@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /dev/xen/privcmd: hypercalls for processes, what device models ask, and restriction. Mapping other domains' memory is in
- * privcmd_map.c.
+ * /dev/xen/privcmd: a process's hypercalls, device model operations and restriction. Mappings of
+ * other domains' memory are in privcmd_map.c.
  */
 #include "ioctls_i.h"
 #include "privcmd_i.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process's hypercall, with its arguments in the process's memory. The hypervisor model runs an operation in one go, but
- * a process's memory can make anybody wait who touches it. So the arguments are fetched first, a piece of a long array at
- * a time (as a real hypervisor continues a preempted operation); the operation sees only what was fetched, and faults
- * beyond it; then the results are delivered.
+ * Makes a process's hypercall, with arguments in the process's memory. An access to that memory may
+ * block for ever, and the model runs an operation in one go. So the kernel fetches the arguments
+ * first, a long array piece by piece, as a real hypervisor continues a preempted operation. The
+ * operation sees only what was fetched, and faults beyond it. Then the kernel delivers the results.
  */
 #include "privcmd_i.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Hypercalls that processes issue. */
+/* What the files of /dev/xen/privcmd share. */
 #ifndef GNTSIM_KERNEL_PRIVCMD_I_H
 #define GNTSIM_KERNEL_PRIVCMD_I_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * privcmd's mappings of other domains' memory. An mmap gives a range with nothing behind it; a later ioctl names the frames
- * that are to appear in it. Frames are mapped first and put into the range last, when nobody's memory is touched any more, because
- * the range can go away whenever that is waited for.
+ * privcmd's mappings of other domains' memory. An mmap makes an empty range, and a later ioctl
+ * names the frames for it. The kernel puts the frames into the range last, when it touches no
+ * caller's memory any more, because the range can go while it waits for such an access.
  */
 #include "privcmd_i.h"
 

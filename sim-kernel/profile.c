@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernels that the model can be. */
+/* The profiles: the real kernels that the model can be. */
 #include <string.h>
 
 #include <gntsim/kernel.h>

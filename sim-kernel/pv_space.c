@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of a PV kernel's address space that grants are mapped into. Each slot has two places: a user page-table entry,
- * named by its machine address, and a page of the kernel, named by its linear address. The hypervisor model asks here
- * whether a mapping can be made; an address that the kernel registered for this purpose is the only kind accepted.
+ * The part of a PV kernel's address space into which it maps grants. Each slot has two places: a
+ * user page-table entry, named by its machine address, and a kernel page, named by its linear
+ * address. The hypervisor model asks here before it maps, and only these registered addresses are
+ * accepted.
  */
 #include <assert.h>
 #include <errno.h>

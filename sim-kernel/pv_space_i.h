@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Places where grants can be mapped, and what a PV domain has mapped at them. */
+/* The places where a PV domain can map grants, and what it has mapped there. */
 #ifndef GNTSIM_KERNEL_PV_SPACE_I_H
 #define GNTSIM_KERNEL_PV_SPACE_I_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that are answered later, and the memory of those who make calls. */
+/* Calls that the kernel answers later, and access to their callers' memory. */
 #include "kernel_i.h"
 
 #include <assert.h>

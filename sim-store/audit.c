@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Everything counted once more, and compared with the books. */
+/* Counts everything in the store again and compares it with the books. */
 #include <inttypes.h>
 #include <stdarg.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections: what comes in, what is queued to go out, and when one must wait. */
+/* Connections: incoming bytes, queued replies and events, and when a connection must wait. */
 #include "store_i.h"
 
 #define HEADER sizeof(struct xsd_sockmsg)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections, what is queued on them, and the domains that they belong to. */
+/* Connections with their queues, and the domains that they belong to. */
 #ifndef GNTSIM_STORE_CONN_I_H
 #define GNTSIM_STORE_CONN_I_H
 

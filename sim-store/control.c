@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* CONTROL: commands for whoever looks after the daemon. */
+/* CONTROL: the commands for an administrator of the store. */
 #include "store_i.h"
 
 #define TEXT_MAX XENSTORE_PAYLOAD_MAX

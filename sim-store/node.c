@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Nodes: their contents; those of the live store, and what they count for their owners. */
+/* Nodes: their contents, the live tree, and their count for each owner. */
 #include "store_i.h"
 
 /* What a node weighs without permissions, value and children, and what a permission does. */

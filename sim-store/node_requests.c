@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests that look at nodes, make, write and remove them. */
+/* The requests that read, list, write, make and remove nodes. */
 #include "store_i.h"
 
 /* The node that the only string of a request names, with a right. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Paths: which are valid, what relative ones mean. */
+/* Paths: checks them, and makes relative ones absolute. */
 #include "store_i.h"
 
 #define DOMAINS "/local/domain/"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Permissions: their text, and whom they allow what. */
+/* Permissions: reads and prints their text, and decides what a domain may do. */
 #include "store_i.h"
 
 static const struct {

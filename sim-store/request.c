@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A request: the checks that are common to all, the function of its type, faults and trace. */
+/* Handles a request: the checks that all share, the function of its type, faults and trace. */
 #include "store_i.h"
 
 static const struct type {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SET_PERMS: its checks, in their order. */
+/* SET_PERMS: its checks in their order. */
 #include "store_i.h"
 
 /* The entries that the strings behind the first say, as they will be kept. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A store from its beginning to its end; profiles, quotas and time. */
+/* A store's life, and its profiles, quotas and time. */
 #include "store_i.h"
 
 /* An unprivileged domain's event that it has not begun to read for so long is dropped. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Transactions: their beginning and end, conflicts, and the commit. */
+/* Transactions: start and end, conflicts, and the commit. */
 #include "store_i.h"
 
 struct transaction *store_transaction_find(const struct store_conn *conn, uint32_t id)

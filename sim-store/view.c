@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Nodes as a request sees and changes them: those of the live store, or its transaction's own. */
+/* The nodes that a request sees and changes: the live tree's, or its transaction's own. */
 #include "store_i.h"
 
 static bool is_limited(const struct request *r)

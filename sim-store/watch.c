@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Watches: setting and taking away, and who gets an event, in which order. */
+/* Watches: sets and removes them, and delivers their events in order. */
 #include "store_i.h"
 
 #define WATCH_BASE 64u

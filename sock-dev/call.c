@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests: what each asks of the kernel model, and the answer. */
+/* Answers each request of a connection with an operation of the kernel model. */
 #include "sock_i.h"
 
 #include <errno.h>

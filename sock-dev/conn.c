@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One connection: receives whole requests, has them answered, sends the replies. It is a loop, that is a thread, of its own, which
- * waits in recvmsg: an epoll in between would more than double the time of a round trip.
+ * Serves one connection: receives whole requests and sends the replies. It is a loop in a thread of
+ * its own, which waits in recvmsg. An epoll in between would more than double the time of a round
+ * trip.
  */
 #include "sock_i.h"
 

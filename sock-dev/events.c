@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The event socket of an open evtchn device: the machine reads the device and passes the ports on. */
+/* Serves an evtchn device's event socket: reads ports from the device and passes them on. */
 #include "sock_i.h"
 
 #include "loops.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Checks a request's parts, and gives drivers the caller's memory in it. */
 #include "message.h"
 
 #include <errno.h>

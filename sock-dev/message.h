@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A request as it arrived: its parts checked against its size, and the caller's memory in it as drivers reach it. */
+/* A request as it arrived: its parts, checked against its size, and the caller's memory in it. */
 #ifndef GNTSIM_SOCK_DEV_MESSAGE_H
 #define GNTSIM_SOCK_DEV_MESSAGE_H
 

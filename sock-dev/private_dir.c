@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Makes the machine's directory, and removes those of machines that were killed. */
 #include "private_dir.h"
 
 #include <dirent.h>

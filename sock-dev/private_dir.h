@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A directory of the machine's own, for memory and sockets where nothing can be mounted. It is removed when the machine ends.
- * A machine that was killed leaves it behind; its attendant sweeps, or if that was killed, too, the next machine of the same user: the owner of a
- * directory in use holds a lock on it, which the kernel lets go of however a process ends.
+ * The machine's own directory for memory and sockets, where nothing can be mounted. The machine
+ * removes it at its end. A killed machine leaves it to its attendant, and if that was killed, too,
+ * to the next machine of the same user. The owner of a directory in use holds a lock on it, which
+ * the kernel releases however the process ends.
  */
 #ifndef GNTSIM_SOCK_DEV_PRIVATE_DIR_H
 #define GNTSIM_SOCK_DEV_PRIVATE_DIR_H

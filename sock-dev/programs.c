@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The programs of a domain: those that were started with its socket in their environment. */
+/* Finds the programs of a domain: those that were started with its socket in their environment. */
 #include "sock_i.h"
 
 #include <stdio.h>

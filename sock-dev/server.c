@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The way itself: its loop, the domains' sockets, start and end. */
+/* Makes the socket way a part of the machine: its loop, the domains' sockets, start and end. */
 #include "sock_way.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An open device: what its connections, its mappings and its event socket keep open. */
+/* An open device, and the connections, mappings and event socket that keep it open. */
 #include "sock_i.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the socket way share: server, connections, open files, event sockets. */
+/* What the files of the socket way share: server, connections, open files and event sockets. */
 #ifndef GNTSIM_SOCK_DEV_SOCK_I_H
 #define GNTSIM_SOCK_DEV_SOCK_I_H
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The socket way: programs reach a domain's devices through a Unix socket (gntsim/socket.h), with gntsim's own libxengnttab and
- * libxenevtchn in place of the device files. Needs nothing of the host but sockets, a directory, and inotify.
+ * The socket way: programs reach a domain's devices through a Unix socket (gntsim/socket.h). They
+ * use gntsim's own libxengnttab and libxenevtchn instead of device files. The host needs only
+ * sockets, a directory and inotify.
  *
- * A program gets a descriptor of the machine's memory with each mapping. So this way trusts the programs of a machine with each
- * other's pages, as a test harness does; the device way does not.
+ * Each mapping gives a program a descriptor of the machine's memory. So this way trusts a machine's
+ * programs with each other's pages, as a test harness does.
  */
 #ifndef GNTSIM_SOCK_DEV_SOCK_WAY_H
 #define GNTSIM_SOCK_DEV_SOCK_WAY_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From a member to the struct that it lies in. */
+/* Finds the struct in which a member lies. */
 #ifndef GNTSIM_UTIL_CONTAINER_OF_H
 #define GNTSIM_UTIL_CONTAINER_OF_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A caller's memory that is this process's. Here, and in hv-remote, the only other one that has hypercalls made. */
+/* Copies hypercall arguments from and to this process's own memory. */
 #ifndef GNTSIM_UTIL_PLAIN_MEMORY_H
 #define GNTSIM_UTIL_PLAIN_MEMORY_H
 

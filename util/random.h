@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Pseudo-random numbers that depend on their seed alone: splitmix64 (Steele, Lea, Flood 2014),
- * which passes BigCrush. */
+/*
+ * Pseudo-random numbers that depend on their seed alone. The generator is splitmix64 (Steele, Lea,
+ * Flood 2014), which passes BigCrush.
+ */
 #ifndef GNTSIM_UTIL_RANDOM_H
 #define GNTSIM_UTIL_RANDOM_H
 

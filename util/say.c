@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Prints messages with the program's name on standard error. */
 #include "say.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages on standard error, with the program's name, and the exit statuses that go with them. */
+/* Messages on standard error, and the exit statuses that go with them. */
 #ifndef GNTSIM_UTIL_SAY_H
 #define GNTSIM_UTIL_SAY_H
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where device mappings are placed in a client's address space. The first half is for processes
- * without a userfaultfd: a munmap of an address in there is reported to the server (filter.h).
+ * Names the window of client addresses in which device mappings lie.
  *
- * Nobody else has anything there. A program that Linux places anywhere, and its heap, lie below;
- * all that Linux chooses places for lies far above, and a sanitizer may reserve some TiB of
- * that; and no sanitizer's layout forbids it (TSan's begins to at WINDOW_END).
+ * A process without a userfaultfd has its mappings in the first half, where the filter (filter.h)
+ * reports munmap.
+ *
+ * Nothing else lies in the window. Linux places programs and their heaps below it, and everything
+ * else far above. A sanitizer may reserve some TiB above. No sanitizer's layout forbids the window;
+ * TSan's forbidden part begins at WINDOW_END.
  */
 #ifndef GNTSIM_UTIL_WINDOW_H
 #define GNTSIM_UTIL_WINDOW_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Sends and receives the control socket's lines and the descriptors beside them. */
 #include "wire.h"
 
 #include <errno.h>

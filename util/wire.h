@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The control socket's lines, in both directions: JSON text, a newline, perhaps descriptors beside the first byte. */
+/*
+ * The control socket's lines, in both directions: JSON text and a newline. Descriptors may come
+ * beside the first byte.
+ */
 #ifndef GNTSIM_UTIL_WIRE_H
 #define GNTSIM_UTIL_WIRE_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Domain 2's kernel in a process of its own: grants a page to domain 1, and ends that on the next line of input. */
+/*
+ * Domain 2's kernel as a process of its own: grants a page to domain 1, and ends the grant at the
+ * next line of input.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>

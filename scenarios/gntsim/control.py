@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The control socket: one line of JSON to the machine, one line back."""
+"""The control socket: sends one line of JSON to the machine and reads one back."""
 from __future__ import annotations
 
 import json

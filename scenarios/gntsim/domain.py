@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A domain: programs run in it, and a test can act as its kernel."""
+"""A domain: runs programs in it, and lets a test act as its kernel."""
 from __future__ import annotations
 
 import os

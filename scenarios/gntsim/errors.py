@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What can go wrong, each as an exception whose text says what to do."""
+"""The package's exceptions; each one's text says what to do."""
 from __future__ import annotations
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A machine: started for as long as this object lives, or one that is running already."""
+"""A machine: one that lives as long as its object, or one that runs already."""
 from __future__ import annotations
 
 import atexit

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""pytest: a machine for each test. Loaded with `pytest_plugins = ["gntsim.pytest_plugin"]` in conftest.py, or `-p gntsim.pytest_plugin`."""
+"""The pytest plugin: a machine for each test. `pytest_plugins = ["gntsim.pytest_plugin"]` in
+conftest.py loads it, or `-p gntsim.pytest_plugin`."""
 from __future__ import annotations
 
 import os

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Temporary directories that do not stay, whatever kills who has them: each is locked by a living process, and whoever makes the
-next one removes those that are not."""
+"""Temporary directories that do not outlive their owner. A living process holds a lock on each, and
+whoever makes the next one removes those without a lock."""
 from __future__ import annotations
 
 import contextlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Events of the trace, and patterns of them."""
+"""Events of the trace, and patterns that match them."""
 from __future__ import annotations
 
 import re

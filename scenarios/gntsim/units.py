@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Times as people write them, and how they are printed."""
+"""Reads and prints times as people write them."""
 from __future__ import annotations
 
 import re

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* One run: a machine is built as the first bytes say, each following operation is audited, everything is torn down. */
+/*
+ * One fuzz run: builds a machine from the first bytes, audits after each operation, and tears all
+ * down.
+ */
 #include <stdarg.h>
 #include <sys/mman.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Short sequences that belong together: random steps hardly ever meet in the right order. */
+/* Sequences of operations that belong together and that random steps seldom make in order. */
 #include "hv_fuzz_i.h"
 
 static void set_version(struct fuzz *f, domid_t dom, uint32_t version)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every GNTTABOP. Successes are checked against what the entry said before, by rules of our own. */
+/* Fuzzes every GNTTABOP, and checks successes against the entry by rules of its own. */
 #include "hv_fuzz_i.h"
 
 #define NOT_WRITTEN 0x5555

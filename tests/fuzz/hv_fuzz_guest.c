@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Guests: the memory that their hypercalls name, and what they write into shared frames without asking anybody. */
+/* Fuzzes guests: the memory that their hypercalls name, and what they write into shared frames. */
 #include "hv_fuzz_i.h"
 
 /* ---- The caller's memory ---------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Event channels, memory, birth and death, and looking inside. */
+/* Fuzzes event channels, memory, the life of domains, and queries. */
 #include "hv_fuzz_i.h"
 
 /* ---- Event channels --------------------------------------------------------------------------- */

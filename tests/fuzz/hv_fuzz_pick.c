@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From bytes to values: what exists, mostly. */
+/* Turns bytes into values, mostly ones that exist on the machine. */
 #include "hv_fuzz_i.h"
 
 uint8_t u8(struct input *in)

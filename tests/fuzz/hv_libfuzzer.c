@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The libFuzzer target of the hypervisor model. */
 #include "hv_fuzz_i.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

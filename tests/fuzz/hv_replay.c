@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs inputs again, files and all files of directories: without libFuzzer, in any build. -v tells each step. */
+/* Runs recorded inputs of the hypervisor fuzzer again, in any build; -v prints each step. */
 #include "hv_fuzz_i.h"
 #include "inputs.h"
 

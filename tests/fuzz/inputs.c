@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads the inputs that a program repeats: files, and all files of directories. */
 #include "inputs.h"
 
 #include <dirent.h>

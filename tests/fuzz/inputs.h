@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inputs that a program is to run again: files, and all files of directories. */
+/* The inputs that a program repeats: files, and all files of directories. */
 #ifndef GNTSIM_TESTS_FUZZ_INPUTS_H
 #define GNTSIM_TESTS_FUZZ_INPUTS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a fuzz target on files, and on all files of directories: without libFuzzer, in any build. */
+/* Runs a fuzz target on files and directories without libFuzzer, in any build. */
 #include <stdio.h>
 
 #include "inputs.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The fuzzer of the socket protocol, as its two programs use it. */
 #ifndef GNTSIM_TESTS_FUZZ_SOCKET_FUZZ_I_H
 #define GNTSIM_TESTS_FUZZ_SOCKET_FUZZ_I_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The libFuzzer target of the socket protocol. */
 #include <stdlib.h>
 
 #include "socket_fuzz_i.h"

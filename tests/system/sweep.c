@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sweep N MICROSECONDS churn DOMID            one round of churn.c
- * sweep N MICROSECONDS map DOMID PEER REF     maps PEER's page with a notification on byte 0, sets it to 1, unmaps
+ * Runs a program and kills it at the N-th system call that it makes.
  *
- * ... and is killed (SIGKILL) at the N-th system call that it makes: just before the call if MICROSECONDS is -1, else so long
- * after its beginning, wherever the call and whoever serves it are then. If the program ends before that, or N is 0, it prints
- * "calls K", the number of its system calls.
+ * sweep N MICROSECONDS churn DOMID      one round of churn.c
+ * sweep N MICROSECONDS map DOMID PEER REF
+ *     maps PEER's page with a notification on byte 0, sets it to 1, unmaps
  *
- * The calls are counted with syscall user dispatch: the kernel hands every system call of this thread to a SIGSYS handler here,
- * which makes it from a stub. Unlike ptrace it leaves the process free to be traced by the simulator, and unlike seccomp
- * it stands in nobody's way.
+ * SIGKILL comes just before the call if MICROSECONDS is -1. Otherwise it comes so long after the
+ * call's beginning, wherever the call and its server are then. If the program ends earlier, or N is
+ * 0, it prints "calls K", the number of its system calls.
+ *
+ * Syscall user dispatch counts the calls: the kernel hands each one to a SIGSYS handler here, which
+ * makes it from a stub. Unlike ptrace, this leaves the process free to be traced by the simulator.
+ * Unlike seccomp, it stands in nobody's way.
  */
 #define main churn_main
 #include "churn.c"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""gntsim scenario: the command line."""
+"""The command line of `gntsim scenario`."""
 from __future__ import annotations
 
 import argparse

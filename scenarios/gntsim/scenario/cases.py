@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A scenario file and the cases that it has."""
+"""Reads a scenario file and finds its cases."""
 from __future__ import annotations
 
 import itertools

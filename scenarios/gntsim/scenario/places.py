@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Where in a TOML text each key stands. tomllib says what a text means, not where; this reads a text that tomllib accepts
-and keeps the line of every key, by its path: ("steps", 3, "spawn")."""
+"""Finds the line of each key in a TOML text. tomllib says what a text means, not where. This module
+reads a text that tomllib accepts and keeps the line of every key, by its path: ("steps", 3,
+"spawn")."""
 from __future__ import annotations
 
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One case, played on a machine of its own."""
+"""Plays one case on a machine of its own."""
 from __future__ import annotations
 
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Results as TAP, as JUnit, and as a line on a terminal."""
+"""Reports results as TAP, as JUnit, and as a line on a terminal."""
 from __future__ import annotations
 
 import json

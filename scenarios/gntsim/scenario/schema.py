@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a scenario file may contain, as tables, and the check of a file against them."""
+"""The tables of what a scenario file may contain, and the check of a file against them."""
 from __future__ import annotations
 
 import errno

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What each step does: one function each, in a table by the step's name."""
+"""What each kind of step does: one function each, in a table by the step's name."""
 from __future__ import annotations
 
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sweeps: what a passing case passed becomes a list of points, and the case is played once for each."""
+"""Sweeps: turns what a passing case passed into points, and plays the case once for each."""
 from __future__ import annotations
 
 from typing import Any, Iterator

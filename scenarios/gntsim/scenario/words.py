@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Words that the machine knows, so that a misspelt one is found in the file and not when its turn comes. A test compares them with
+"""The machine's words, so that the check of a file finds a misspelt one. A test compares them with
 what the machine says of itself."""
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The table of hypercalls that a step can make, with the fields of their arguments. */
 #include "calls.h"
 
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every hypercall that a step can make, as data. */
+/* The table of hypercalls that a step can make, with the fields of their arguments. */
 #ifndef GNTSIM_CONFORMANCE_CALLS_H
 #define GNTSIM_CONFORMANCE_CALLS_H
 

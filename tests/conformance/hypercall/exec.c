@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Carries out lists of steps, and reports what each one answered and changed. */
 #include "exec.h"
 
 #include <stdlib.h>

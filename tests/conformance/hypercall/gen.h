@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Generates lists of random steps from a seed. */
 #ifndef GNTSIM_CONFORMANCE_GEN_H
 #define GNTSIM_CONFORMANCE_GEN_H
 

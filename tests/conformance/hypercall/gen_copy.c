@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies, transfers, and what else there is about grants. */
+/* Generates copies, transfers and the remaining operations on grants. */
 #include "gen_i.h"
 
 static bool put_copy_side(struct gen *g, unsigned who, const char *side, struct grant grant)

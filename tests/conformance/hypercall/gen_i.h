@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside the generator. */
+/* What the files of the generator share. */
 #ifndef GNTSIM_CONFORMANCE_GEN_I_H
 #define GNTSIM_CONFORMANCE_GEN_I_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Grant entries and mappings. */
+/* Generates grant entries and mappings. */
 #include "gen_i.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Draws the random numbers and values of the generator. */
 #include "gen_i.h"
 
 #include <stdarg.h>

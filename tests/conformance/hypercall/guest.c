@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A PV guest that does nothing but what dom0 asks for, one request at a time. */
+/* A PV guest that does what dom0 asks for, one request at a time, and nothing else. */
 #define __XEN_INTERFACE_VERSION__ __XEN_LATEST_INTERFACE_VERSION__
 #include <stdint.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The address space of a guest of ours, and the page through which dom0 tells it what to do. Also read by the assembler. */
+/*
+ * The address space of a test guest, and the page through which dom0 commands it. The assembler
+ * reads this file, too.
+ */
 #ifndef GNTSIM_CONFORMANCE_LAYOUT_H
 #define GNTSIM_CONFORMANCE_LAYOUT_H
 

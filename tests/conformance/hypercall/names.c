@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers that differ from machine to machine have names: A.p3 is the frame of A's page 3. */
+/* Gives names to numbers that differ from machine to machine: A.p3 is the frame of A's page 3. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

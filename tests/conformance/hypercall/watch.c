@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a step changed in the pages that domains share with the hypervisor: grant entries, status words, event bits. */
+/*
+ * Reports what a step changed in pages shared with the hypervisor: entries, status words, event
+ * bits.
+ */
 #include <string.h>
 
 #include "exec.h"

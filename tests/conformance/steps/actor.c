@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The actor's loop: reads commands, dispatches them, and prints one line for each. */
 #include "actor_i.h"
 
 #include <errno.h>

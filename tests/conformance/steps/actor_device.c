@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* gntdev and gntalloc, and what can be done with any device: the ioctls as they are. */
+/* The actor's commands for gntdev and gntalloc, and for plain ioctls on any device. */
 #include "actor_i.h"
 
 #include <errno.h>

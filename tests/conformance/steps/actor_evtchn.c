@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The event channel device. Ports differ from run to run: they are called by the names that the script gives them. */
+/*
+ * The actor's commands for the event channel device. Ports differ from run to run, so scripts give
+ * them names.
+ */
 #include "actor_i.h"
 
 #include <errno.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* libxengnttab and libxenevtchn, whichever are found at run time. The handles are opened when first needed. */
+/*
+ * The actor's commands for whichever libxengnttab and libxenevtchn it finds at run time. It opens
+ * the handles when a command first needs them.
+ */
 #include "actor_i.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Mappings and what is in them. */
+/* The actor's commands for mappings and their contents. */
 #include "actor_i.h"
 
 #include <errno.h>

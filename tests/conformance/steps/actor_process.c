@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How processes begin and end. */
+/* The actor's commands that begin and end processes. */
 #include "actor_i.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Builds the machines of the tests, and checks values and audits. */
 #include "harness.h"
 
 #include <sys/mman.h>

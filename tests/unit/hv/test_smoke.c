@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The path that everything else takes: a granted page can be mapped and unmapped. */
 #include "harness.h"
 
 SUITE("smoke");

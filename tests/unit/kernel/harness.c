@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Builds machines with guest kernels for the tests, and their callers' memory. */
 #include "harness.h"
 
 struct world w;

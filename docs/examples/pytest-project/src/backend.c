@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A backend that answers requests on standard input: "DOMAIN REF..." maps those pages and prints the sum of their first bytes. An error
- * is an answer, too: it must never end the backend, nor leave anything mapped. */
+/*
+ * A backend that answers requests on standard input. "DOMAIN REF..." maps those pages and prints
+ * the sum of their first bytes. An error is an answer, too: it must never end the backend or leave
+ * anything mapped.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

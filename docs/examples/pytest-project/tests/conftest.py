@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+"""Loads gntsim's pytest plugin, and starts the backend with a frontend for it."""
 from pathlib import Path
 
 import pytest

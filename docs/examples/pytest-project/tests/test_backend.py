@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+"""Tests of the backend: what it answers, and that no fault ends it."""
 import pytest
 
 
