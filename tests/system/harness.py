@@ -82,11 +82,28 @@ def mounts():
     return [line for line in lines if "gntsim" in line.split(" - ")[1]]
 
 
+def took_too_long(*_):
+    raise TimeoutError("this waits for what does not happen")
+
+
+@contextlib.contextmanager
+def ends_within(seconds):
+    """What waits for ever fails, and says where it waited."""
+    before = signal.signal(signal.SIGALRM, took_too_long)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, before)
+
+
 @contextlib.contextmanager
 def nothing_stays():
-    """What happens within leaves no process and no mount behind."""
+    """What happens within ends, and leaves no process and no mount behind."""
     mounted, before = mounts(), set(children())
-    yield
+    with ends_within(15 * PATIENCE):
+        yield
     try:
         eventually(lambda: not set(children()) - before, lambda: "no process is left: %s" % children())
     finally:
