@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest kernel's own grant API: what a driver inside the kernel calls, for C code that models one (a network or
- * block front- or backend). gntdev and gntalloc are written on it. Names and rules are those of Linux' grant-table.c.
+ * The guest kernel's grant API: what a driver inside the kernel calls. It is for C code that models
+ * such a driver, like a network or block front end; gntdev and gntalloc are written on it. Names
+ * and rules are those of Linux' grant-table.c.
  *
- * The rules of kernel.h hold: one call at a time per machine, negative errno, nothing sleeps. What a real kernel waits
- * for ends in a callback. kernel_destroy calls every callback that is still owed with -ENODEV; in there a driver gives back
- * its pages and references for the last time (no hypercall is made any more), afterwards the kernel is gone.
+ * The rules of kernel.h hold: one call at a time per machine, negative errno, nothing sleeps. Where
+ * a real kernel waits, a callback comes instead. kernel_destroy calls every callback that is still
+ * owed with -ENODEV. In there a driver gives back its pages and references for the last time,
+ * without a hypercall. Afterwards the kernel is gone.
  */
 #ifndef GNTSIM_GNTTAB_H
 #define GNTSIM_GNTTAB_H
@@ -17,50 +19,63 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)    /* all else in the library is hidden */
 
-/* Something to do at a later machine time. Zeroed: not armed. */
+/* A timer of the kernel. All zero: not armed. */
 struct ktimer {
-    uint64_t deadline;
+    uint64_t deadline;                 /* in nanoseconds of the machine's time */
     void (*fn)(struct ktimer *timer);
     struct ktimer *next, **pprev;      /* pprev NULL: not armed */
 };
 
-/* ---- Pages of the domain's own memory --------------------------------------------------------- */
+/* ---- Pages of the domain's own memory -------------------------------------------------------- */
 
-/* A page from the kernel's allocator, with a reference count; the last put gives it back. */
+/* A page of 4 KiB from the kernel's allocator, with a reference count. The last put frees it. */
 struct kernel_page;
 
-/* A zeroed page with one reference; NULL: out of memory. */
+/* Returns a zeroed page with one reference, which the caller owns. NULL: out of memory. */
 struct kernel_page *kernel_page_alloc(struct kernel *k);
-/* nr pages; their frames are consecutive where the machine has such a run. 0 or -ENOMEM, then none. */
+/*
+ * Fills pages with nr pages as above; their frames are consecutive where the machine has such a
+ * run. 0, or -ENOMEM and none.
+ */
 int kernel_pages_alloc(struct kernel *k, uint64_t nr, struct kernel_page **pages);
+/* Takes a further reference to the page. */
 void kernel_page_get(struct kernel_page *page);
-/* k NULL: the kernel is gone. */
+/* Drops a reference. k is NULL if the kernel is gone. */
 void kernel_page_put(struct kernel *k, struct kernel_page *page);
-/* The kernel's own mapping of the page. */
+/* The kernel's own mapping of the page; it ends with the page. */
 void *kernel_page_address(struct kernel *k, const struct kernel_page *page);
+/* The number of the machine frame behind the page. */
 uint64_t kernel_page_mfn(const struct kernel_page *page);
-/* The number that names the page in a grant entry. */
+/* The number that names the page in a grant entry: a gfn or, on PV, an mfn. */
 uint64_t kernel_page_frame(const struct kernel_page *page);
 
-/* ---- References ------------------------------------------------------------------------------- */
+/* ---- References ------------------------------------------------------------------------------ */
 
 #define INVALID_GRANT_REF ((grant_ref_t)-1)
 
-/* A private chain of count references. 0, -ENOSPC. */
+/*
+ * Takes count references into a private chain that begins at *head. The caller frees it. 0,
+ * -ENOSPC.
+ */
 int gnttab_alloc_grant_references(struct kernel *k, uint16_t count, grant_ref_t *head);
-/* The chain's next reference, or -ENOSPC when it is empty. */
+/* Takes the next reference out of the chain and returns it. -ENOSPC: the chain is empty. */
 int64_t gnttab_claim_grant_reference(struct kernel *k, grant_ref_t *head);
-/* Puts a reference at the front of the chain. */
+/* Puts a claimed reference back at the front of the chain. */
 void gnttab_release_grant_reference(struct kernel *k, grant_ref_t *head, grant_ref_t ref);
+/* Whether the chain is empty. */
 bool gnttab_empty_grant_references(const grant_ref_t *head);
+/* Free a whole chain, or one reference whose access has ended. */
 void gnttab_free_grant_references(struct kernel *k, grant_ref_t head);
 void gnttab_free_grant_reference(struct kernel *k, grant_ref_t ref);
-/* count consecutive references. 0, -ENOSPC. */
+/* Takes count consecutive references, from *first on; its counterpart frees them. 0, -ENOSPC. */
 int gnttab_alloc_grant_reference_seq(struct kernel *k, unsigned count, grant_ref_t *first);
 void gnttab_free_grant_reference_seq(struct kernel *k, grant_ref_t first, unsigned count);
 
-/* fn runs once, as soon as count references are free: possibly inside this call. A record in the queue is not queued
- * twice. fn may request again (it runs at a later free then). */
+/*
+ * A request to run fn once, as soon as count references are free, perhaps inside the call that
+ * makes it. A record that is queued already is not queued again. fn may make a new request, which a
+ * later free serves. The caller owns the record until fn runs or the request is cancelled.
+ */
 struct gnttab_free_callback {
     struct gnttab_free_callback *next;
     void (*fn)(void *arg);
@@ -68,57 +83,77 @@ struct gnttab_free_callback {
     uint16_t count;
     bool queued;
 };
-void gnttab_request_free_callback(struct kernel *k, struct gnttab_free_callback *callback, void (*fn)(void *), void *arg,
+void gnttab_request_free_callback(struct kernel *k, struct gnttab_free_callback *callback,
+                                  void (*fn)(void *), void *arg,
                                   uint16_t count);
 void gnttab_cancel_free_callback(struct kernel *k, struct gnttab_free_callback *callback);
 
-/* Changes the layout of the table, as a kernel does at boot and after a resume: every entry but the reserved ones is gone.
- * The version that the table has now, or the hypercall's error (-EBUSY: a grant is in use). */
+/*
+ * Switches the table to version 1 or 2, as a kernel does at boot and after a resume. Every entry
+ * but the reserved ones is lost. Returns the version that the table has now, or the hypercall's
+ * error (-EBUSY: a grant is in use).
+ */
 int gnttab_request_version(struct kernel *k, unsigned version);
 
-/* ---- Granting and ending access --------------------------------------------------------------- */
+/* ---- Granting and ending access -------------------------------------------------------------- */
 
-/* Allocates a reference and fills its entry. The reference or -ENOSPC. */
+/*
+ * Grants domain domid access to frame, the number of kernel_page_frame. Returns the new reference,
+ * or -ENOSPC.
+ */
 int64_t gnttab_grant_foreign_access(struct kernel *k, domid_t domid, uint64_t frame, bool readonly);
-/* Fills a claimed reference. */
-void gnttab_grant_foreign_access_ref(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame, bool readonly);
-/* True: access ended, the reference is still the caller's. False: in use, nothing changed for the caller (a v2 entry
- * admits no new mapping any more). */
+/* The same with a reference that the caller has claimed. */
+void gnttab_grant_foreign_access_ref(struct kernel *k, grant_ref_t ref, domid_t domid,
+                                     uint64_t frame, bool readonly);
+/*
+ * Ends access. True: it has ended, and the reference is still the caller's. False: the peer uses
+ * it, and nothing changed for the caller; an entry of version 2 admits no new mapping any more.
+ */
 bool gnttab_end_foreign_access_ref(struct kernel *k, grant_ref_t ref);
-/* The same; on true the reference is freed, too. */
+/* The same, but frees the reference if access has ended. */
 bool gnttab_try_end_foreign_access(struct kernel *k, grant_ref_t ref);
-/* Ends access and gives back reference and page, now or when the peer has let go of it. page may be NULL: then the
- * granted frame is looked up and held until then. */
+/*
+ * Ends access and frees reference and page, now or when the peer has let go. page NULL: holds the
+ * granted frame until then.
+ */
 void gnttab_end_foreign_access(struct kernel *k, grant_ref_t ref, struct kernel_page *page);
-/* Is the grant in use by the peer (old kernels' question)? */
+/* Whether the peer uses the grant, a question of old kernels: the answer may be stale at once. */
 bool gnttab_query_foreign_access(struct kernel *k, grant_ref_t ref);
-/* Deferred ends that still wait for the peer. */
+/* The number of ended grants that still wait for their peers. */
 uint64_t gnttab_nr_deferred(const struct kernel *k);
 
-/* ---- Mapping other domains' grants ------------------------------------------------------------ */
+/* ---- Mapping other domains' grants ----------------------------------------------------------- */
 
-/* A run of page addresses without memory of their own, where grants can be mapped. */
+/* A run of page addresses without memory of their own, where the kernel maps grants. */
 struct gnttab_pages;
-/* 0, -ENOMEM. */
+/* Allocates nr such pages in *out, which the caller owns. 0, -ENOMEM. */
 int gnttab_alloc_pages(struct kernel *k, unsigned nr, struct gnttab_pages **out);
-/* None may be mapped or held any more. NULL is fine. */
+/* Frees them. None may be mapped or held. NULL is fine. */
 void gnttab_free_pages(struct kernel *k, struct gnttab_pages *pages);
-/* What to put into host_addr for the kernel's mapping of page i. */
+/* The host_addr of the kernel's mapping of page i, for GNTTABOP_map_grant_ref. */
 uint64_t gnttab_page_addr(const struct kernel *k, const struct gnttab_pages *pages, unsigned i);
-/* The mapped memory, NULL while nothing is mapped there. */
+/* The memory that is mapped at page i; NULL: nothing is. */
 void *gnttab_page_data(const struct kernel *k, const struct gnttab_pages *pages, unsigned i);
-/* A further holder of the page (I/O in flight): unmapping waits for it. */
-int gnttab_page_hold(struct gnttab_pages *pages, unsigned i);     /* 0, -ENOMEM */
+/*
+ * Add and drop a holder of page i, like I/O in flight: gnttab_unmap_refs_async waits for it. 0,
+ * -ENOMEM.
+ */
+int gnttab_page_hold(struct gnttab_pages *pages, unsigned i);
 void gnttab_page_release(struct gnttab_pages *pages, unsigned i);
 
-/* Hypercall batches whose entries are retried 1, 2 .. 255 ms apart while they answer GNTST_eagain; what still does so
- * then gets GNTST_bad_page. The memory stays the caller's and must stay until done. */
+/*
+ * A batch of one hypercall. The kernel retries its GNTST_eagain entries after 1, 2 .. 255 ms; what
+ * still answers so then gets GNTST_bad_page. The caller owns the memory and keeps it until done.
+ */
 struct gnttab_batch {
     struct kernel *k;
-    unsigned cmd;
+    unsigned cmd;                      /* GNTTABOP_*, set by the functions below */
     void *ops;
-    unsigned nr;
-    /* KERNEL_PENDING was returned: called when all entries have a final status; result as of the function called. */
+    unsigned nr;                       /* of ops */
+    /*
+     * After KERNEL_PENDING: called when all entries have a final status, with the function's
+     * result.
+     */
     void (*done)(struct gnttab_batch *batch, int result);
     void *owner;
     /* the batch's: */
@@ -130,18 +165,26 @@ struct gnttab_batch {
     struct gnttab_batch *next, **pprev;
 };
 /*
- * Maps nr grants with one hypercall, ops being struct gnttab_map_grant_ref, then with another one the kernel's own view
- * of them, kops (PV user mappings; else NULL), and takes note in pages. 0 (look at each status), the hypercall's error, or
- * KERNEL_PENDING.
+ * Maps nr grants with one hypercall, ops being struct gnttab_map_grant_ref. A second hypercall maps
+ * the kernel's own view of them (kops, for user mappings of a PV kernel; else NULL). Takes note in
+ * pages. 0: look at each entry's status. Else the hypercall's error, or KERNEL_PENDING.
  */
-long gnttab_map_refs(struct gnttab_batch *batch, struct gnttab_map_grant_ref *kops, struct gnttab_pages *pages);
-/* Copies, ops being struct gnttab_copy. Results as above. */
+long gnttab_map_refs(struct gnttab_batch *batch, struct gnttab_map_grant_ref *kops,
+                     struct gnttab_pages *pages);
+/* Copies nr pieces, ops being struct gnttab_copy. Results as above. */
 long gnttab_batch_copy(struct gnttab_batch *batch);
 
-/* Unmaps pages first .. first+nr-1 that ops (and kops, or NULL) describe. 0 or the hypercall's error. */
-int gnttab_unmap_refs(struct kernel *k, struct gnttab_unmap_grant_ref *ops, struct gnttab_unmap_grant_ref *kops,
+/*
+ * Unmaps pages first .. first+nr-1, which ops (and kops, or NULL) describe. 0: look at each status.
+ * Else the hypercall's error.
+ */
+int gnttab_unmap_refs(struct kernel *k, struct gnttab_unmap_grant_ref *ops,
+                      struct gnttab_unmap_grant_ref *kops,
                       struct gnttab_pages *pages, unsigned first, unsigned nr);
-/* The same, but waits 5, 10, 15 … ms while a page has a further holder. done is called always, maybe before this returns. */
+/*
+ * The same, but waits 5, 10, 15 … ms while a page has a holder. done is always called, perhaps
+ * before gnttab_unmap_refs_async returns; the caller keeps the memory until then.
+ */
 struct gnttab_unmap {
     struct kernel *k;
     struct gnttab_unmap_grant_ref *ops, *kops;
@@ -157,20 +200,25 @@ struct gnttab_unmap {
 };
 void gnttab_unmap_refs_async(struct gnttab_unmap *unmap);
 
-/* A stack of single pages to map at, for a driver that needs one now and then. Zeroed: empty. */
+/* A stack of single pages to map at, for a driver that needs one now and then. All zero: empty. */
 struct gnttab_page_cache {
     struct gnttab_pages *pages;
     unsigned nr;
 };
-/* 0, -ENOMEM. */
-int gnttab_page_cache_get(struct kernel *k, struct gnttab_page_cache *cache, struct gnttab_pages **page);
+/* Take a page from the cache or a new one; give it back; free all pages but keep. 0, -ENOMEM. */
+int gnttab_page_cache_get(struct kernel *k, struct gnttab_page_cache *cache,
+                          struct gnttab_pages **page);
 void gnttab_page_cache_put(struct gnttab_page_cache *cache, struct gnttab_pages *page);
 void gnttab_page_cache_shrink(struct kernel *k, struct gnttab_page_cache *cache, unsigned keep);
 
-/* How many 4 KiB pieces len bytes from start on touch, and each of them in turn: one call per grant. */
+/*
+ * Count the 4 KiB pages that len bytes from start on touch, and call fn for each of them in turn:
+ * one call per grant.
+ */
 unsigned gnttab_count_grant(uint64_t start, uint64_t len);
 void gnttab_foreach_grant_in_range(uint64_t start, uint64_t len,
-                                   void (*fn)(uint64_t page, unsigned offset, unsigned len, void *arg), void *arg);
+                                   void (*fn)(uint64_t page, unsigned offset, unsigned len,
+                                              void *arg), void *arg);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

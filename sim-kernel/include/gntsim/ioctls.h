@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is known about the ioctls of the devices: their names, what they are for whoever
- * serves them, and which numbers go in and come out. The rows stand in sim-kernel/ioctls_i.h,
- * once; whoever needs such a fact asks here.
+ * The table of the devices' ioctls: their names, their kinds, and the numbers in their arguments.
+ * Each fact stands in one row of sim-kernel/ioctls_i.h.
  */
 #ifndef GNTSIM_IOCTLS_H
 #define GNTSIM_IOCTLS_H
@@ -17,29 +16,32 @@ extern "C" {
 
 enum kernel_direction { KERNEL_IN, KERNEL_OUT };
 
-/* A number in the argument. */
+/* A number in the argument, of size bytes at offset. */
 struct kernel_ioctl_field {
     const char *name;              /* NULL: the end of the list */
     uint16_t offset, size;
     enum kernel_direction direction;
-    uint16_t stride;               /* 0: one number; else an array of "count" elements */
+    uint16_t stride;               /* 0: one number; else "count" of them, so many bytes apart */
 };
 
-#define KERNEL_IOCTL_MMAP    1u    /* the caller maps what it got by an mmap that follows */
-#define KERNEL_IOCTL_FILLS   2u    /* it fills pages of its caller */
-#define KERNEL_IOCTL_ADDRESS 4u    /* its argument begins with an address of the caller */
+#define KERNEL_IOCTL_MMAP    1u    /* an mmap by the caller follows */
+#define KERNEL_IOCTL_FILLS   2u    /* it fills pages of the caller's mapping */
+#define KERNEL_IOCTL_ADDRESS 4u    /* its argument begins with an address of the caller's */
 
 struct kernel_ioctl {
     const char *device;            /* NULL: the end of the list */
     const char *name;              /* "MAP_GRANT_REF" */
     unsigned cmd;
     unsigned flags;                /* KERNEL_IOCTL_* */
-    const char *fault;             /* the errno that a sweep makes of it; NULL: none */
+    const char *fault;             /* a sweep's fault, an errno; NULL: none */
     const struct kernel_ioctl_field *fields;   /* NULL: records keep nothing of its argument */
 };
 
+/*
+ * All ioctls, and the one with that number or name; device NULL: of any device. NULL: it is
+ * unknown.
+ */
 extern const struct kernel_ioctl kernel_ioctls[];
-/* NULL: not known. device NULL: of any. */
 const struct kernel_ioctl *kernel_ioctl_find(const char *device, unsigned cmd);
 const struct kernel_ioctl *kernel_ioctl_named(const char *device, const char *name);
 

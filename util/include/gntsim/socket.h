@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a program and the machine say to each other over a domain's socket: a Unix socket of type SOCK_SEQPACKET, named by SOCK_ENV.
- * A message comes in one packet if it fits into SOCK_MAX_PACKET bytes, else in several. (Packets, because a thread that waits for bytes of a stream
- * is woken by its peer's taking what it sent, too: twice as many wake-ups for a round trip.)
+ * The protocol between a program's libraries and the machine, over a domain's socket.
  *
- * One connection is one open device, as a descriptor of a device file is. It begins with a SOCK_OPEN and ends when its last
- * copy, in whatever process, is closed. Each request gets one reply, in order; a client has one request under way at a
- * time. Numbers are the machine's own (both ends are processes of one host), errors negative errno values.
+ * The socket is a Unix socket of type SOCK_SEQPACKET, whose path is in SOCK_ENV. A message is one
+ * packet if it fits into SOCK_MAX_PACKET bytes, else several. The socket carries packets because
+ * the kernel would wake a thread that waits for bytes of a stream also when its peer takes what it
+ * sent. That would double the wake-ups of a round trip.
  *
- * The caller's memory, as far as a driver may look at it, travels with the request as ranges of addresses; what the driver
- * wrote comes back with the reply. An access beyond them is the driver's EFAULT.
+ * One connection is one open device, like a descriptor of a device file. It begins with SOCK_OPEN
+ * and ends when its last copy is closed, in whatever process. Each request gets one reply, in
+ * order; a client has one request under way at a time. Numbers have the host's byte order, since
+ * both ends are processes of one host. Errors are negative errno values.
  *
- * An evtchn device has an event socket, too, whose descriptor comes with the reply to SOCK_OPEN. It stands for the device's
- * descriptor: readable when an event is pending, and reading gives the port numbers, as from the device. What is written there is
- * written to the device; with a descriptor beside SOCK_EVENTS_ATTACH it makes a connection of that.
+ * The caller's memory that a driver may look at travels with the request, as ranges of addresses.
+ * What the driver wrote comes back with the reply. Any other access is the driver's EFAULT.
  *
- * Anything else, and descriptors that are not asked for, make the machine drop the peer.
+ * An evtchn device also has an event socket, whose descriptor comes with the reply to SOCK_OPEN. It
+ * stands for the device's descriptor. It is readable when an event is pending, and reading it gives
+ * port numbers, as from the device. What is written there is written to the device.
+ * SOCK_EVENTS_ATTACH with a descriptor beside it makes that descriptor a connection to the device.
+ *
+ * The machine drops a peer that sends anything else, or descriptors that it did not ask for.
  */
 #ifndef GNTSIM_SOCKET_H
 #define GNTSIM_SOCKET_H
@@ -23,49 +28,58 @@
 #include <assert.h>
 #include <stdint.h>
 
-/* Environment: path of the domain's socket. Set, it is how the libraries reach their devices. */
+/*
+ * Environment variable: the path of the domain's socket. If it is set, the libraries reach their
+ * devices there.
+ */
 #define SOCK_ENV "GNTSIM_SOCKET"
 /*
- * Environment: set where the domain's device files are, too. A library that cannot reach the socket opens those (a process that changed its
- * root or its user), and has the machine know the descriptors that stand for devices (SOCK_OPEN_KNOWN), so that system calls on them work.
+ * Environment variable: set where the domain's device files are, too. A library that cannot reach
+ * the socket, because the process changed its root or user, opens the files. It asks the machine to
+ * know the descriptors that stand for devices (SOCK_OPEN_KNOWN), so that plain system calls on them
+ * work.
  */
 #define SOCK_FILES_ENV "GNTSIM_DEVICE_FILES"
-/* The machine is asked about the calls on descriptors from here on. */
+/* The filter reports calls on descriptors from here on. */
 #define SOCK_FILES_MIN_FD 512
 
 #define SOCK_MAGIC   0x6d69736eu
 #define SOCK_VERSION 2u
-#define SOCK_MAX_MESSAGE (16u << 20)
-#define SOCK_MAX_PACKET  (16u << 10)      /* none is longer */
+#define SOCK_MAX_MESSAGE (16u << 20)      /* in bytes */
+#define SOCK_MAX_PACKET  (16u << 10)      /* in bytes */
 
 enum sock_op {
     SOCK_OPEN = 1,               /* struct sock_open; once, first */
-    SOCK_ATTACH,                 /* a header, with the descriptor of another such socket: a connection to the same open device.
-                                    The reply comes there */
+    SOCK_ATTACH,                 /* a header, with the descriptor of another such socket: a
+                                  * connection to the same open device. The reply comes there */
     SOCK_IOCTL,                  /* struct sock_ioctl */
     SOCK_MMAP,                   /* struct sock_mmap */
-    SOCK_IOCTL_MMAP,             /* struct sock_ioctl_mmap: an ioctl, and if it succeeds an mmap of the index that it left in its argument */
+    SOCK_IOCTL_MMAP,             /* struct sock_ioctl_mmap: an ioctl, and if it succeeds an mmap of
+                                  * the index that it left in its argument */
     SOCK_WRITE,                  /* a header and the bytes to be written to the device */
     SOCK_NR_OPS
 };
 
 struct sock_header {
-    uint32_t size;               /* of the whole message */
+    uint32_t size;               /* of the whole message, in bytes */
     uint32_t op;
 };
 
-/* The reply comes with a descriptor of another connection to the device. It stands for the device's descriptor, and the machine, which
- * made it, finds the device by it wherever it is. (Event sockets always come so.) */
+/*
+ * The reply brings a descriptor of another connection to the device, which stands for the device's
+ * descriptor. The machine made it, and finds the device by it in any process. (Event sockets always
+ * come so.)
+ */
 #define SOCK_OPEN_KNOWN 0x80000000u
 
 struct sock_open {
     struct sock_header header;
     uint32_t magic, version;
     uint32_t flags;              /* O_RDONLY, O_WRONLY or O_RDWR, O_NONBLOCK; SOCK_OPEN_KNOWN */
-    char device[12];             /* name under /dev/xen, with its 0 */
+    char device[12];             /* name under /dev/xen, 0-terminated */
 };
 
-/* Caller's memory at addr. Ranges ascend and neither overlap nor touch. */
+/* Some of the caller's memory. Ranges ascend; they neither overlap nor touch. */
 struct sock_range {
     uint64_t addr;
     uint32_t size;
@@ -81,11 +95,11 @@ struct sock_ioctl {
     /* struct sock_range[nr_ranges], struct sock_view[nr_views], then the ranges' bytes */
 };
 
-/* Some of the caller's memory that is mapped from a device. They ascend, and do not overlap. */
+/* Some of the caller's memory that is mapped from a device. Views ascend and do not overlap. */
 struct sock_view {
     uint64_t addr, size;
-    uint64_t mapping;            /* its number, which begins the name of what it is mapped from */
-    uint64_t page;               /* at addr, in that file */
+    uint64_t mapping;            /* the number with which the name of the mapped file begins */
+    uint64_t page;               /* number in that file of the page at addr */
 };
 
 struct sock_mmap {
@@ -96,21 +110,28 @@ struct sock_mmap {
 
 struct sock_ioctl_mmap {
     struct sock_ioctl ioctl;
-    uint64_t index;              /* address of the index, which is mmap's offset */
+    uint64_t index;              /* address of the index, which becomes the mmap's offset */
     uint64_t length;
     uint32_t prot, flags;
     /* ranges, views and bytes as above */
 };
 
-/* The reply to an mmap that succeeded has a descriptor with it, which gives what is mapped from it its life: to be closed
- * once everything is mapped. */
+/*
+ * The reply to a successful mmap brings a descriptor, from which the pages are mapped. It keeps the
+ * mapping alive; close it once everything is mapped.
+ */
 #define SOCK_MAP_DONT_COPY 1u    /* fork does not inherit it */
-/* For mmap's flags, when the descriptor is mapped: the kernel gives this bit no meaning there, and a machine with device files knows by it
- * that the call is none on a device. */
+/*
+ * For mmap's flags when that descriptor is mapped. The kernel gives this bit no meaning there, and
+ * the machine's filter sees by it that the call is none on a device.
+ */
 #define SOCK_MMAP_FLAG 0x40000000u
-/* Where it is best mapped, plus the reply's place: calls that would make a mapping grow are seen there by a machine with device files. */
+/*
+ * Where to map it: here, plus the reply's place. The filter sees calls there that would make a
+ * mapping grow.
+ */
 #define SOCK_PLACES    0x700000000000ull
-#define SOCK_NR_PLACES (1ull << 30)      /* pages */
+#define SOCK_NR_PLACES (1ull << 30)      /* in pages */
 #define SOCK_NOT_TRIED     1     /* mapped: the ioctl failed */
 
 struct sock_reply {
@@ -120,18 +141,22 @@ struct sock_reply {
     uint32_t map_prot, map_flags;
     uint32_t nr_runs;
     uint32_t nr_writes;
-    uint32_t place;              /* of an mmap: pages above SOCK_PLACES, an address that nobody else is told for long */
-    /* struct sock_run[nr_runs]: what to map, in order; struct sock_range[nr_writes], then their bytes: what the driver wrote */
+    uint32_t place;              /* of an mmap: pages above SOCK_PLACES, told to nobody else for
+                                  * long */
+    /*
+     * struct sock_run[nr_runs]: what to map, in order; struct sock_range[nr_writes], then their
+     * bytes: what the driver wrote
+     */
 };
 
 struct sock_run {
-    uint64_t page;               /* in the descriptor's file */
-    uint64_t nr;
+    uint64_t page;               /* number of the first in the descriptor's file */
+    uint64_t nr;                 /* how many */
 };
 
-/* On an event socket. Neither is a port's number. */
+/* What else an event socket carries; neither is a port's number. Written: attach a connection. */
 #define SOCK_EVENTS_ATTACH UINT32_MAX
-/* Read: the device's read answers this errno from now on. */
+/* Read: the errno that the device's reads answer from now on; 0: it is a port. */
 #define SOCK_EVENTS_ERROR(port) ((port) >= 0x80000000u ? (int)-(port) : 0)
 
 static_assert(sizeof(struct sock_open) == 32, "a protocol");
