@@ -72,7 +72,8 @@ def test_a_kernel_of_its_own_builds_against_an_installed_copy(installed, tmp_pat
     assert done.stderr == "no machine answers at %s/control: No such file or directory\n" % tmp_path
 
 
-@pytest.mark.parametrize("header", ["hv.h", "xen.h", "kernel.h", "gnttab.h", "hv_remote.h", "store.h"])
+@pytest.mark.parametrize("header", ["hv.h", "xen.h", "kernel.h", "gnttab.h", "hv_remote.h",
+                                    "store.h"])
 def test_each_installed_header_compiles_alone(installed, tmp_path, header):
     source = tmp_path / "alone.c"
     source.write_text("#include <gntsim/%s>\nint nothing;\n" % header)
