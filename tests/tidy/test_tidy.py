@@ -91,6 +91,21 @@ def test_every_folder_of_the_product_has_its_table_of_files():
             assert "\n### %s\n" % folder in page, "docs/update-architecture has no " + folder
 
 
+def test_files_are_as_the_editorconfig_says():
+    """Their bytes, that is: how editors treat each kind of file stands in .editorconfig."""
+    exact = ("tests/fuzz/", "tests/conformance/hypercall/record/")
+    for path in tree():
+        content = path.read_bytes()
+        if relative(path).startswith(exact) and path.suffix not in (".c", ".h", ".py", ".build"):
+            continue
+        name = relative(path)
+        assert not content or content.endswith(b"\n"), name + " lacks its last newline"
+        assert b"\r" not in content, name + " has a carriage return"
+        assert not re.search(rb"[ \t]\n", content), name + " has space at the end of a line"
+        assert b"\t" not in content or path.name == "Makefile" or path.suffix == ".map", \
+            name + " has a tab"
+
+
 def test_every_package_is_listed_once():
     rows = [line.split() for line in (TOP / "tools" / "packages.txt").read_text().splitlines() if line and line[0] != "#"]
     assert all(len(row) == 2 for row in rows)
