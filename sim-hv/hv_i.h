@@ -73,15 +73,9 @@ struct hv {
     void *race_ctx;
 };
 
-/* GNTSIM_NO_HOOKS: for bench/hook_bench.c, which compares. */
 static inline bool hv_is_hooked(const struct hv *hv)
 {
-#ifdef GNTSIM_NO_HOOKS
-    (void)hv;
-    return false;
-#else
     return hv->hooks.inject || hv->hooks.trace;
-#endif
 }
 
 /* A hypercall being executed. */
