@@ -58,7 +58,7 @@ static void audit_deferred(struct audit *audit)
     if (nr != t->nr_deferred)
         audit_fail(audit, "%llu references wait for their peers, but %llu are counted", (unsigned long long)nr,
                    (unsigned long long)t->nr_deferred);
-    if (nr && !t->deferred_timer.pprev)
+    if (nr && !t->deferred_timer.kernel)
         audit_fail(audit, "references wait for their peers, but no timer runs");
 }
 

@@ -75,11 +75,7 @@ int kernel_open(struct kernel *k, const struct chardev *dev, unsigned flags, str
         free(file);
         goto out;
     }
-    file->next = k->files;
-    file->pprev = &k->files;
-    if (file->next)
-        file->next->pprev = &file->next;
-    k->files = file;
+    DL_PREPEND(k->files, file);
     *out = file;
 out:
     point_done(k, &point, rc);
@@ -99,11 +95,8 @@ void kernel_file_close(struct file *file)
     }
     if (file->dev->ops->release)
         file->dev->ops->release(file);
-    if (file->pprev) {
-        *file->pprev = file->next;
-        if (file->next)
-            file->next->pprev = file->pprev;
-    }
+    if (file->kernel)
+        DL_DELETE(file->kernel->files, file);
     free(file);
     if (k) {
         point_done(k, &point, 0);
@@ -126,8 +119,7 @@ static void begin(struct file *file, struct kreq *req, enum kernel_op op)
     req->vma = NULL;
     req->fill = (struct vma_fill){ .vma = NULL };
     req->driver = NULL;
-    req->next = NULL;
-    req->pprev = NULL;
+    req->prev = req->next = NULL;
     req->file = file;
     req->buf = NULL;
     req->point = (struct kernel_point){ .op = op, .dev = file->dev, .file = file->id,
@@ -407,11 +399,7 @@ int kernel_vma_pin(struct vma *vma, uint64_t page, struct kernel_pin **out)
         free(pin);
         return rc;
     }
-    pin->next = k->pins;
-    pin->pprev = &k->pins;
-    if (pin->next)
-        pin->next->pprev = &pin->next;
-    k->pins = pin;
+    DL_PREPEND(k->pins, pin);
     *out = pin;
     return 0;
 }
@@ -419,10 +407,7 @@ int kernel_vma_pin(struct vma *vma, uint64_t page, struct kernel_pin **out)
 void kernel_unpin(struct kernel_pin *pin)
 {
     pin->unpin(pin);
-    if (pin->k) {
-        *pin->pprev = pin->next;
-        if (pin->next)
-            pin->next->pprev = pin->pprev;
-    }
+    if (pin->k)
+        DL_DELETE(pin->k->pins, pin);
     free(pin);
 }

@@ -182,7 +182,6 @@ uint32_t events_nr_channels(const struct kernel *k)
 
 int event_bind(struct kernel *k, struct event_handler *handler, evtchn_port_t port, bool is_static)
 {
-    struct event_handler **last;
     struct event_port *p;
     int rc = make_room(k, port);
 
@@ -195,10 +194,7 @@ int event_bind(struct kernel *k, struct event_handler *handler, evtchn_port_t po
         *p = (struct event_port){ .is_static = is_static };
     p->refs++;
     handler->port = port;
-    handler->next = NULL;
-    for (last = &p->handlers; *last; last = &(*last)->next)
-        ;
-    *last = handler;
+    LL_APPEND(p->handlers, handler);
     if (!p->eoi_pending)
         unmask_port(k, port);
     return 0;
@@ -214,14 +210,10 @@ struct event_handler *event_handlers(const struct kernel *k, evtchn_port_t port)
 void event_unbind(struct kernel *k, struct event_handler *handler)
 {
     struct event_port *p = port_of(k, handler->port);
-    struct event_handler **link;
 
     if (!p)
         return;
-    for (link = &p->handlers; *link && *link != handler; link = &(*link)->next)
-        ;
-    assert(*link);
-    *link = handler->next;
+    LL_DELETE(p->handlers, handler);
     if (!p->handlers) {
         mask_port(k, handler->port);
         p->eoi_pending = false;

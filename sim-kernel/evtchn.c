@@ -30,7 +30,7 @@ struct waiter {
     struct evtchn_file *file;
     void *buf;
     size_t size;
-    struct waiter *next;
+    struct waiter *prev, *next;
 };
 
 struct evtchn_file {
@@ -92,7 +92,7 @@ static void answer_waiters(struct evtchn_file *u)
     struct waiter *w;
 
     while ((w = u->waiters) && ring_used(u)) {
-        u->waiters = w->next;
+        DL_DELETE(u->waiters, w);
         kreq_complete(w->req, (long)ring_read(u, w->buf, w->size));
         free(w);
     }
@@ -374,11 +374,9 @@ static void evtchn_release(struct file *file)
 
 static void abort_read(struct kreq *req, long why)
 {
-    struct waiter *w = req->driver, **link;
+    struct waiter *w = req->driver;
 
-    for (link = &w->file->waiters; *link != w; link = &(*link)->next)
-        ;
-    *link = w->next;
+    DL_DELETE(w->file->waiters, w);
     free(w);
     kreq_complete(req, why);
 }
@@ -386,7 +384,7 @@ static void abort_read(struct kreq *req, long why)
 static long evtchn_read(struct file *file, void *buf, size_t size, struct kreq *req)
 {
     struct evtchn_file *u = file->priv;
-    struct waiter *w, **last;
+    struct waiter *w;
 
     size &= ~(sizeof(evtchn_port_t) - 1);
     if (!size)
@@ -403,9 +401,7 @@ static long evtchn_read(struct file *file, void *buf, size_t size, struct kreq *
     if (!w)
         return -ENOMEM;
     *w = (struct waiter){ .req = req, .file = u, .buf = buf, .size = size };
-    for (last = &u->waiters; *last; last = &(*last)->next)
-        ;
-    *last = w;
+    DL_APPEND(u->waiters, w);
     return kreq_pend(file->kernel, req, true, abort_read, w);
 }
 

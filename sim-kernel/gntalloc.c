@@ -17,9 +17,7 @@ _Static_assert(sizeof(struct ioctl_gntalloc_unmap_notify) == 16, "ioctl structur
 #define ALLOC_HEADER 24u
 
 struct gntalloc_gref {
-    struct gntalloc_gref *next, **pprev;     /* all of the kernel */
-    struct gntalloc_gref *next_dead;
-    uint64_t seq;                            /* order of allocation */
+    struct gntalloc_gref *prev, *next;       /* all of the kernel */
     uint64_t file_index;                     /* byte offset in its file */
     struct kernel_page *page;
     grant_ref_t ref;
@@ -52,11 +50,7 @@ struct gntalloc_vma {
 
 static void gref_free(struct kernel *k, struct gntalloc_gref *gref)
 {
-    *gref->pprev = gref->next;
-    if (gref->next)
-        gref->next->pprev = gref->pprev;
-    else
-        k->gntalloc.last = gref->pprev;
+    DL_DELETE(k->gntalloc.grefs, gref);
     k->gntalloc.nr--;
     free(gref);
 }
@@ -80,7 +74,7 @@ static void fire_notification(struct kernel *k, struct gntalloc_gref *gref)
     gref->notify.holds_port = false;
 }
 
-/* Nobody uses the page any more. False: it has to wait for the peer, and stays among the dead. */
+/* Nobody uses the page any more. False: it has to wait for the peer, and is dead until then. */
 static bool delete_gref(struct kernel *k, struct gntalloc_gref *gref)
 {
     assert(!gref->users);
@@ -96,37 +90,20 @@ static bool delete_gref(struct kernel *k, struct gntalloc_gref *gref)
     return true;
 }
 
-/* Puts a page without users among the dead, which are in the order of allocation. */
-static void bury(struct kernel *k, struct gntalloc_gref *gref)
-{
-    struct gntalloc *g = &k->gntalloc;
-    struct gntalloc_gref **link = &g->dead;
-
-    /* Whole ranges die in order. */
-    if (g->last_dead && g->last_dead->seq < gref->seq)
-        link = &g->last_dead->next_dead;
-    while (*link && (*link)->seq < gref->seq)
-        link = &(*link)->next_dead;
-    gref->next_dead = *link;
-    *link = gref;
-    if (!gref->next_dead)
-        g->last_dead = gref;
-}
-
-/* Deletes whatever nobody uses, as far as the peers let it. */
+/* Deletes whatever nobody uses, as far as the peers let it, oldest first. */
 static void cleanup(struct kernel *k)
 {
-    struct gntalloc_gref **link = &k->gntalloc.dead, *gref, *next;
+    struct gntalloc *g = &k->gntalloc;
+    struct gntalloc_gref *gref, *next;
+    uint64_t left = g->nr_dead;
 
-    k->gntalloc.last_dead = NULL;
-    while ((gref = *link)) {
-        next = gref->next_dead;
-        if (delete_gref(k, gref)) {
-            *link = next;
+    for (gref = g->grefs; gref && left; gref = next) {
+        next = gref->next;
+        if (gref->users)
             continue;
-        }
-        k->gntalloc.last_dead = gref;
-        link = &gref->next_dead;
+        left--;
+        if (delete_gref(k, gref))
+            g->nr_dead--;
     }
 }
 
@@ -134,23 +111,23 @@ static void put_gref(struct kernel *k, struct gntalloc_gref *gref)
 {
     assert(gref->users);
     if (!--gref->users && !delete_gref(k, gref))
-        bury(k, gref);
+        k->gntalloc.nr_dead++;
 }
 
 void gntalloc_destroy(struct kernel *k)
 {
     assert(k->dead);
-    while (k->gntalloc.first) {
-        kernel_page_put(k, k->gntalloc.first->page);
-        gref_free(k, k->gntalloc.first);
+    while (k->gntalloc.grefs) {
+        kernel_page_put(k, k->gntalloc.grefs->page);
+        gref_free(k, k->gntalloc.grefs);
     }
-    k->gntalloc.dead = k->gntalloc.last_dead = NULL;
+    k->gntalloc.nr_dead = 0;
 }
 
 /* The reference and the page stay the file's, but grant nothing: nobody writes the entry again. */
 void gntalloc_migrated(struct kernel *k)
 {
-    for (struct gntalloc_gref *gref = k->gntalloc.first; gref; gref = gref->next) {
+    for (struct gntalloc_gref *gref = k->gntalloc.grefs; gref; gref = gref->next) {
         gref->ended = true;
         gref->notify.holds_port = false;
     }
@@ -218,10 +195,9 @@ static int add_gref(struct kernel *k, struct gntalloc_file *priv, struct kernel_
         free(gref);
         return (int)ref;
     }
-    *gref = (struct gntalloc_gref){ .seq = g->next_seq++, .file_index = index, .page = page, .ref = (grant_ref_t)ref,
-                                    .users = 1, .domid = domid, .readonly = readonly, .pprev = g->last };
-    *g->last = gref;
-    g->last = &gref->next;
+    *gref = (struct gntalloc_gref){ .file_index = index, .page = page, .ref = (grant_ref_t)ref, .users = 1, .domid = domid,
+                                    .readonly = readonly };
+    DL_APPEND(g->grefs, gref);
     g->nr++;
     priv->grefs[priv->nr++] = gref;
     return 0;
@@ -311,7 +287,7 @@ static long ioctl_dealloc(struct file *file, uint64_t arg, struct kreq *req)
     if (!rc) {
         for (size_t i = at; i < at + op.count; i++)
             if (!--priv->grefs[i]->users)
-                bury(k, priv->grefs[i]);
+                k->gntalloc.nr_dead++;
         priv->nr -= op.count;
         memmove(priv->grefs + at, priv->grefs + at + op.count, (priv->nr - at) * sizeof *priv->grefs);
     }
@@ -469,11 +445,12 @@ void gntalloc_audit(struct audit *audit)
     const struct kernel *k = audit->k;
     const struct gntalloc_gref *gref;
     struct grant_entry_view entry;
-    uint64_t nr = 0;
+    uint64_t nr = 0, dead = 0;
 
-    for (gref = k->gntalloc.first; gref; gref = gref->next, nr++) {
+    for (gref = k->gntalloc.grefs; gref; gref = gref->next, nr++) {
         uint16_t flags = GTF_permit_access | (gref->readonly ? GTF_readonly : 0);
 
+        dead += !gref->users;
         if (k->gnttab.state[gref->ref] != REF_USED)
             audit_fail(audit, "gntalloc page at %#llx has reference %u, which is free",
                        (unsigned long long)gref->file_index, gref->ref);
@@ -492,7 +469,7 @@ void gntalloc_audit(struct audit *audit)
     if (nr != k->gntalloc.nr)
         audit_fail(audit, "gntalloc counts %llu pages but has %llu", (unsigned long long)k->gntalloc.nr,
                    (unsigned long long)nr);
-    for (gref = k->gntalloc.dead; gref; gref = gref->next_dead)
-        if (gref->users)
-            audit_fail(audit, "gntalloc reference %u is among the dead, but has users", gref->ref);
+    if (dead != k->gntalloc.nr_dead)
+        audit_fail(audit, "gntalloc counts %llu pages without users but has %llu", (unsigned long long)k->gntalloc.nr_dead,
+                   (unsigned long long)dead);
 }

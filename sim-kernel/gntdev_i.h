@@ -18,7 +18,7 @@ struct gntdev_grant {
 /* Grants that are mapped together: from the ioctl until the last user is gone. */
 struct gntdev_map {
     struct kernel *k;
-    struct gntdev_map *next, **pprev;    /* all maps of the kernel */
+    struct gntdev_map *prev, *next;    /* all maps of the kernel */
     uint64_t index;                      /* first page in the offset space of its file */
     uint32_t count;
     unsigned users;                      /* 1 for the file's list, 1 per vma, 1 per running unmap */

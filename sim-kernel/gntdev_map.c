@@ -26,7 +26,8 @@ struct gntdev_map *gntdev_map_alloc(struct kernel *k, uint32_t count, int *rc)
         free(map);
         return NULL;
     }
-    if (k->profile->gntdev_limit_is_total && k->gntdev.nr_pages + count > k->gntdev.limit) {
+    if (k->profile->gntdev_limit_is_total &&
+        k->gntdev.nr_pages + count > (uint64_t)k->gntdev.limit) {
         gntdev_map_discard(map);
         return NULL;
     }
@@ -42,9 +43,7 @@ void gntdev_map_discard(struct gntdev_map *map)
     if (map->pages) {
         gnttab_free_pages(map->k, map->pages);
         map->k->gntdev.nr_pages -= map->count;
-        *map->pprev = map->next;
-        if (map->next)
-            map->next->pprev = map->pprev;
+        DL_DELETE(map->k->gntdev.maps, map);
     }
     free(map->grants);
     free(map);
@@ -58,11 +57,7 @@ int gntdev_map_commit(struct gntdev_map *map)
     if (rc)
         return rc;
     k->gntdev.nr_pages += map->count;
-    map->next = k->gntdev.maps;
-    map->pprev = &k->gntdev.maps;
-    if (map->next)
-        map->next->pprev = &map->next;
-    k->gntdev.maps = map;
+    DL_PREPEND(k->gntdev.maps, map);
     return 0;
 }
 

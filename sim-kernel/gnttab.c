@@ -119,7 +119,6 @@ int kernel_gnttab_init(struct kernel *k)
 
     t->free_head = GREF_LIST_END;
     t->fresh = NR_RESERVED_REFS;
-    t->last_deferred = &t->deferred;
     t->free_per_iteration = k->profile->deferred_per_run;
     rc = choose_version(k);
     if (rc)
@@ -139,7 +138,7 @@ void kernel_gnttab_destroy(struct kernel *k)
     while (t->deferred) {
         struct gnttab_deferred *entry = t->deferred;
 
-        t->deferred = entry->next;
+        DL_DELETE(t->deferred, entry);
         if (entry->page)
             kernel_page_put(k, entry->page);
         else if (entry->held_mfn != HV_INVALID_MFN)
@@ -362,16 +361,11 @@ void gnttab_request_free_callback(struct kernel *k, struct gnttab_free_callback 
 
 void gnttab_cancel_free_callback(struct kernel *k, struct gnttab_free_callback *callback)
 {
-    struct gnttab_free_callback **p;
-
-    for (p = &k->gnttab.callbacks; *p; p = &(*p)->next) {
-        if (*p != callback)
-            continue;
-        *p = callback->next;
-        callback->next = NULL;
-        callback->queued = false;
+    if (!callback->queued)
         return;
-    }
+    LL_DELETE(k->gnttab.callbacks, callback);
+    callback->next = NULL;
+    callback->queued = false;
 }
 
 /* ---- Changes behind the kernel's back --------------------------------------------------------- */

@@ -55,29 +55,12 @@ static void release_memory(struct kernel *k, struct gnttab_deferred *entry)
         hv_frame_put(k->hv, entry->held_mfn);
 }
 
-static void append_deferred(struct gnttab *t, struct gnttab_deferred *entry)
-{
-    entry->next = NULL;
-    *t->last_deferred = entry;
-    t->last_deferred = &entry->next;
-}
-
-static struct gnttab_deferred *take_deferred(struct gnttab *t)
-{
-    struct gnttab_deferred *entry = t->deferred;
-
-    t->deferred = entry->next;
-    if (!t->deferred)
-        t->last_deferred = &t->deferred;
-    return entry;
-}
-
 static void handle_deferred(struct ktimer *timer)
 {
     struct kernel *k = container_of(timer, struct kernel, gnttab.deferred_timer);
     struct gnttab *t = &k->gnttab;
     struct gnttab_deferred *entry, *first_busy = NULL;
-    uint64_t budget = t->free_per_iteration ? t->free_per_iteration : UINT64_MAX;
+    uint64_t budget = t->free_per_iteration ? (uint64_t)t->free_per_iteration : UINT64_MAX;
     struct kernel_verdict verdict = point_passed(k, KERNEL_DEFER, t->nr_deferred, 0);
 
     if (k->dead)
@@ -87,7 +70,8 @@ static void handle_deferred(struct ktimer *timer)
         return;
     }
     while (budget-- && t->deferred && t->deferred != first_busy) {
-        entry = take_deferred(t);
+        entry = t->deferred;
+        DL_DELETE(t->deferred, entry);
         if (grant_entry_end(k, entry->ref)) {
             t->nr_deferred--;
             gnttab_free_grant_reference(k, entry->ref);
@@ -99,7 +83,7 @@ static void handle_deferred(struct ktimer *timer)
             kernel_log(k, "grant table: g.e. %#x still pending", entry->ref);
         if (!first_busy)
             first_busy = entry;
-        append_deferred(t, entry);
+        DL_APPEND(t->deferred, entry);
     }
     if (t->deferred)
         ktimer_set(k, &t->deferred_timer, NSEC_PER_SEC, handle_deferred);
@@ -137,9 +121,9 @@ static void defer(struct kernel *k, grant_ref_t ref, struct kernel_page *page)
     *entry = (struct gnttab_deferred){ .ref = ref, .page = page, .held_mfn = HV_INVALID_MFN, .warn_delay = WARN_AFTER };
     if (!page)
         entry->held_mfn = hold_granted_frame(k, ref);
-    append_deferred(t, entry);
+    DL_APPEND(t->deferred, entry);
     t->nr_deferred++;
-    if (!t->deferred_timer.pprev)
+    if (!t->deferred_timer.kernel)
         ktimer_set(k, &t->deferred_timer, NSEC_PER_SEC, handle_deferred);
 }
 

@@ -13,7 +13,7 @@ struct gnttab_deferred {
     struct kernel_page *page;        /* NULL: held_mfn instead */
     uint64_t held_mfn;               /* HV_INVALID_MFN: nothing */
     unsigned warn_delay;
-    struct gnttab_deferred *next;
+    struct gnttab_deferred *prev, *next;
 };
 
 enum { REF_USED, REF_FREE, REF_UNBACKED /* free, but the table has no entry for it now */ };
@@ -35,10 +35,10 @@ struct gnttab {
     uint32_t nr_free;
     struct gnttab_free_callback *callbacks;
     bool running_callbacks;
-    struct gnttab_deferred *deferred, **last_deferred;
+    struct gnttab_deferred *deferred;
     uint64_t nr_deferred;
     struct ktimer deferred_timer;
-    uint32_t free_per_iteration;
+    int64_t free_per_iteration;
     struct gnttab_batch *batches;    /* waiting for a retry */
     struct gnttab_unmap *unmaps;     /* waiting for holders */
     bool wiped;                      /* user space changed the table's version: entries may be gone */
@@ -46,7 +46,7 @@ struct gnttab {
 
 struct gnttab_pages {
     unsigned nr;
-    struct gnttab_pages *next_of_all, **pprev_of_all;
+    struct gnttab_pages *prev_of_all, *next_of_all;
     struct gnttab_pages *next;       /* in a cache */
     uint32_t *slot;
     uint64_t *mfn;                   /* mapped there, HV_INVALID_MFN if none */

@@ -37,11 +37,7 @@ int gnttab_alloc_pages(struct kernel *k, unsigned nr, struct gnttab_pages **out)
             goto fail;
         }
     }
-    pages->next_of_all = k->places;
-    pages->pprev_of_all = &k->places;
-    if (pages->next_of_all)
-        pages->next_of_all->pprev_of_all = &pages->next_of_all;
-    k->places = pages;
+    DL_PREPEND2(k->places, pages, prev_of_all, next_of_all);
     *out = pages;
     return 0;
 
@@ -76,11 +72,8 @@ void gnttab_free_pages(struct kernel *k, struct gnttab_pages *pages)
             pv_space_unregister(k->space, pages->slot[i]);
         slots_put(&k->slots, pages->slot[i]);
     }
-    if (pages->pprev_of_all) {
-        *pages->pprev_of_all = pages->next_of_all;
-        if (pages->next_of_all)
-            pages->next_of_all->pprev_of_all = pages->pprev_of_all;
-    }
+    if (pages->prev_of_all)
+        DL_DELETE2(k->places, pages, prev_of_all, next_of_all);
     free(pages->slot);
     free(pages->mfn);
     free(pages->holders);
@@ -157,27 +150,17 @@ static int16_t *status_at(const struct gnttab_batch *b, unsigned i)
 static void unlink_batch(struct gnttab_batch *b)
 {
     ktimer_cancel(&b->timer);
-    if (!b->pprev)
-        return;
-    *b->pprev = b->next;
-    if (b->next)
-        b->next->pprev = b->pprev;
-    b->pprev = NULL;
+    if (b->prev)
+        DL_DELETE(b->k->gnttab.batches, b);
+    b->prev = NULL;
 }
 
 static void batch_timer(struct ktimer *timer);
 
 static void wait_for_retry(struct gnttab_batch *b)
 {
-    struct gnttab *t = &b->k->gnttab;
-
-    if (!b->pprev) {
-        b->next = t->batches;
-        b->pprev = &t->batches;
-        if (b->next)
-            b->next->pprev = &b->next;
-        t->batches = b;
-    }
+    if (!b->prev)
+        DL_PREPEND(b->k->gnttab.batches, b);
     ktimer_set(b->k, &b->timer, b->delay * NSEC_PER_MSEC, batch_timer);
 }
 
@@ -239,8 +222,8 @@ static long run_batch(struct gnttab_batch *b)
 
     b->current = 0;
     b->delay = 0;
-    b->timer = (struct ktimer){ .pprev = NULL };
-    b->pprev = NULL;
+    b->timer = (struct ktimer){ .kernel = NULL };
+    b->prev = NULL;
     if (rc)
         return rc;
     if (!b->no_retry && retry_entries(b) == KERNEL_PENDING)
@@ -296,10 +279,7 @@ static bool is_held(const struct gnttab_unmap *u)
 static void unlink_unmap(struct gnttab_unmap *u)
 {
     ktimer_cancel(&u->timer);
-    *u->pprev = u->next;
-    if (u->next)
-        u->next->pprev = u->pprev;
-    u->pprev = NULL;
+    DL_DELETE(u->k->gnttab.unmaps, u);
 }
 
 /* Nothing is mapped any more that could be unmapped. */
@@ -329,22 +309,16 @@ static void unmap_timer(struct ktimer *timer)
 void gnttab_unmap_refs_async(struct gnttab_unmap *u)
 {
     struct kernel_verdict verdict = point_passed(u->k, KERNEL_UNMAP, u->first, u->nr);
-    struct gnttab *t = &u->k->gnttab;
     bool late = verdict.action == KERNEL_LATE;
 
     u->age = 0;
     u->gone = false;
-    u->pprev = NULL;
-    u->timer = (struct ktimer){ .pprev = NULL };
+    u->timer = (struct ktimer){ .kernel = NULL };
     if (u->k->dead || (!late && !is_held(u))) {
         u->done(u, gnttab_unmap_refs(u->k, u->ops, u->kops, u->pages, u->first, u->nr));
         return;
     }
-    u->next = t->unmaps;
-    u->pprev = &t->unmaps;
-    if (u->next)
-        u->next->pprev = &u->next;
-    t->unmaps = u;
+    DL_PREPEND(u->k->gnttab.unmaps, u);
     ktimer_set(u->k, &u->timer, late ? verdict.ns : UNMAP_DELAY_MS * NSEC_PER_MSEC, unmap_timer);
 }
 

@@ -69,15 +69,13 @@ struct held {
     uint64_t token;
     bool answered;                 /* the driver has answered */
     long result;
-    struct held *next, **pprev;
+    struct held *prev, *next;
 };
 
 static void held_free(struct held *h)
 {
     ktimer_cancel(&h->timer);
-    *h->pprev = h->next;
-    if (h->next)
-        h->next->pprev = h->pprev;
+    DL_DELETE(h->req->kernel->held, h);
     free(h);
 }
 
@@ -128,10 +126,8 @@ static bool hold(struct kernel *k, struct kreq *req, uint64_t token, uint64_t ns
 
     if (!h)
         return false;
-    *h = (struct held){ .req = req, .token = token, .answered = answered, .result = result, .next = k->held, .pprev = &k->held };
-    if (h->next)
-        h->next->pprev = &h->next;
-    k->held = h;
+    *h = (struct held){ .req = req, .token = token, .answered = answered, .result = result };
+    DL_PREPEND(k->held, h);
     kreq_pend(k, req, true, held_abort, h);
     if (ns)
         ktimer_set(k, &h->timer, ns, held_timer);
@@ -192,7 +188,7 @@ enum kernel_waiting kernel_waiting(const struct kernel *k)
         if (!req->interruptible)
             return KERNEL_CALL_WAITS;
     for (const struct held *h = k->held; h; h = h->next)
-        if (h->timer.pprev)
+        if (h->timer.kernel)
             return KERNEL_CALL_WAITS;
     return k->late || k->gnttab.unmaps || k->gnttab.batches ? KERNEL_SOMETHING_LATE : KERNEL_NOTHING_WAITS;
 }
@@ -204,15 +200,13 @@ struct late {
     struct kernel *k;
     evtchn_port_t port;
     void (*fn)(struct kernel *k, evtchn_port_t port);
-    struct late *next, **pprev;
+    struct late *prev, *next;
 };
 
 static void late_free(struct late *late)
 {
     ktimer_cancel(&late->timer);
-    *late->pprev = late->next;
-    if (late->next)
-        late->next->pprev = late->pprev;
+    DL_DELETE(late->k->late, late);
     free(late);
 }
 
@@ -235,10 +229,8 @@ void late_event(struct kernel *k, evtchn_port_t port, uint64_t ns, void (*fn)(st
         fn(k, port);
         return;
     }
-    *late = (struct late){ .k = k, .port = port, .fn = fn, .next = k->late, .pprev = &k->late };
-    if (late->next)
-        late->next->pprev = &late->next;
-    k->late = late;
+    *late = (struct late){ .k = k, .port = port, .fn = fn };
+    DL_PREPEND(k->late, late);
     ktimer_set(k, &late->timer, ns, late_timer);
 }
 

@@ -41,10 +41,8 @@ int kernel_create(struct kernel **out, const struct kernel_config *config, struc
     k->profile = config->profile ? config->profile : &kernel_profile_pv;
     k->config = *config;
     k->privileged = info.privileged;
-    k->last_completed = &k->completed;
     k->gntdev.limit = k->profile->gntdev_limit;
     k->gntalloc.limit = k->profile->gntalloc_limit;
-    k->gntalloc.last = &k->gntalloc.first;
     k->unrestricted = config->privcmd_unrestricted;
     /* A guest knows how much memory it can have, and that beyond it are only holes. */
     k->first_slot_gfn = info.max_pages;
@@ -101,11 +99,7 @@ void kernel_destroy(struct kernel *k)
     while (k->files) {
         struct file *file = k->files;
 
-        k->files = file->next;
-        if (k->files)
-            k->files->pprev = &k->files;
-        file->next = NULL;
-        file->pprev = NULL;
+        DL_DELETE(k->files, file);
         file->kernel = NULL;
         if (file->wake)
             file->wake(file);
@@ -140,10 +134,7 @@ static void report_completed(struct kernel *k)
         struct vma *vma = req->vma;
         long result = req->result;
 
-        k->completed = req->next;
-        if (!k->completed)
-            k->last_completed = &k->completed;
-        req->next = NULL;
+        DL_DELETE(k->completed, req);
         req->kernel = NULL;
         if (req->point.call)
             point_done(k, &req->point, result);
@@ -227,38 +218,28 @@ uint64_t kernel_now(const struct kernel *k)
     return k->config.now ? k->config.now(k->config.ctx) : 0;
 }
 
-static void unlink_timer(struct ktimer *timer)
+/* Timers of one deadline run in the order in which they were set. */
+static int by_deadline(const struct ktimer *there, const struct ktimer *timer)
 {
-    *timer->pprev = timer->next;
-    if (timer->next)
-        timer->next->pprev = timer->pprev;
-    timer->next = NULL;
-    timer->pprev = NULL;
+    return there->deadline <= timer->deadline ? -1 : 1;
 }
 
 void ktimer_set(struct kernel *k, struct ktimer *timer, uint64_t delay_ns, void (*fn)(struct ktimer *))
 {
-    struct ktimer **p = &k->timers;
-
     ktimer_cancel(timer);
     timer->deadline = kernel_now(k) + delay_ns;
     timer->fn = fn;
-    /* Timers of one deadline run in the order in which they were set. */
-    while (*p && (*p)->deadline <= timer->deadline)
-        p = &(*p)->next;
-    timer->next = *p;
-    timer->pprev = p;
-    *p = timer;
-    if (timer->next)
-        timer->next->pprev = &timer->next;
+    timer->kernel = k;
+    DL_INSERT_INORDER(k->timers, timer, by_deadline);
     if (k->timers == timer && k->config.timer_changed)
         k->config.timer_changed(k->config.ctx);
 }
 
 void ktimer_cancel(struct ktimer *timer)
 {
-    if (timer->pprev)
-        unlink_timer(timer);
+    if (timer->kernel)
+        DL_DELETE(timer->kernel->timers, timer);
+    timer->kernel = NULL;
 }
 
 uint64_t kernel_next_timer(const struct kernel *k)
@@ -274,7 +255,7 @@ void kernel_run_timers(struct kernel *k)
     while (!k->dead && k->timers && k->timers->deadline <= now) {
         struct ktimer *timer = k->timers;
 
-        unlink_timer(timer);
+        ktimer_cancel(timer);
         timer->fn(timer);
     }
     kernel_leave(k);
@@ -282,56 +263,15 @@ void kernel_run_timers(struct kernel *k)
 
 /* ---- Module parameters ------------------------------------------------------------------------ */
 
-static int64_t get_gntalloc_limit(const struct kernel *k)
-{
-    return k->gntalloc.limit;
-}
-
-static void set_gntalloc_limit(struct kernel *k, int64_t value)
-{
-    k->gntalloc.limit = (int32_t)value;
-}
-
-static int64_t get_gntdev_limit(const struct kernel *k)
-{
-    return k->gntdev.limit;
-}
-
-static void set_gntdev_limit(struct kernel *k, int64_t value)
-{
-    k->gntdev.limit = (uint32_t)value;
-}
-
-static int64_t get_free_per_iteration(const struct kernel *k)
-{
-    return k->gnttab.free_per_iteration;
-}
-
-static void set_free_per_iteration(struct kernel *k, int64_t value)
-{
-    k->gnttab.free_per_iteration = (uint32_t)value;
-}
-
-static int64_t get_unrestricted(const struct kernel *k)
-{
-    return k->unrestricted;
-}
-
-static void set_unrestricted(struct kernel *k, int64_t value)
-{
-    k->unrestricted = value;
-}
-
 static const struct param {
     const char *name;
     int64_t min, max;
-    int64_t (*get)(const struct kernel *k);
-    void (*set)(struct kernel *k, int64_t value);
+    size_t at;                      /* an int64_t of struct kernel */
 } params[] = {
-    { "xen_gntalloc/limit", INT32_MIN, INT32_MAX, get_gntalloc_limit, set_gntalloc_limit },
-    { "xen_gntdev/limit", 0, UINT32_MAX, get_gntdev_limit, set_gntdev_limit },
-    { "grant_table/free_per_iteration", 0, UINT32_MAX, get_free_per_iteration, set_free_per_iteration },
-    { "xen_privcmd/unrestricted", 0, 1, get_unrestricted, set_unrestricted },
+    { "xen_gntalloc/limit", INT32_MIN, INT32_MAX, offsetof(struct kernel, gntalloc.limit) },
+    { "xen_gntdev/limit", 0, UINT32_MAX, offsetof(struct kernel, gntdev.limit) },
+    { "grant_table/free_per_iteration", 0, UINT32_MAX, offsetof(struct kernel, gnttab.free_per_iteration) },
+    { "xen_privcmd/unrestricted", 0, 1, offsetof(struct kernel, unrestricted) },
 };
 
 static const struct param *param_find(const char *name)
@@ -348,7 +288,7 @@ int kernel_param_get(const struct kernel *k, const char *name, int64_t *value)
 
     if (!param)
         return -ENOENT;
-    *value = param->get(k);
+    memcpy(value, (const char *)k + param->at, sizeof *value);
     return 0;
 }
 
@@ -364,7 +304,7 @@ int kernel_param_set(struct kernel *k, const char *name, int64_t value)
     if (value < param->min)         /* an unsigned number has no sign */
         return -EINVAL;
     point_enter(k, &point);
-    param->set(k, value);
+    memcpy((char *)k + param->at, &value, sizeof value);
     point_done(k, &point, 0);
     return 0;
 }

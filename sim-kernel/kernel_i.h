@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#include <utlist.h>
+
 #include <gntsim/gnttab.h>
 #include <gntsim/kernel.h>
 
@@ -26,19 +28,17 @@ struct gntalloc_gref;
 
 /* gntalloc: what all its files share. */
 struct gntalloc {
-    struct gntalloc_gref *first, **last;    /* every page, in the order of allocation */
-    /* Nobody uses these; to be deleted by the next cleanup, oldest first. */
-    struct gntalloc_gref *dead, *last_dead;
+    struct gntalloc_gref *grefs;            /* every page, in the order of allocation */
     uint64_t nr;                            /* pages counted against the limit */
-    uint64_t next_seq;
-    int32_t limit;
+    uint64_t nr_dead;                       /* of them without users, to be deleted by the next cleanup */
+    int64_t limit;                          /* negative: none */
 };
 
 /* gntdev: what all its files share. */
 struct gntdev {
     struct gntdev_map *maps;
     uint64_t nr_pages;                      /* in all maps */
-    uint32_t limit;
+    int64_t limit;
 };
 
 struct kernel {
@@ -47,7 +47,7 @@ struct kernel {
     const struct kernel_profile *profile;
     struct kernel_config config;
     bool privileged;
-    bool unrestricted;                      /* privcmd files of an unprivileged domain are opened so */
+    int64_t unrestricted;                   /* privcmd files of an unprivileged domain are opened so */
     bool dead;                              /* the domain is gone: no hypercalls, none of its memory */
     bool destroyed;                         /* kernel_destroy was called: freed when no call is active */
     unsigned generation;                    /* how often it was migrated: handles of an earlier one are none */
@@ -56,7 +56,7 @@ struct kernel {
     struct ktimer *timers;                  /* earliest first */
     struct file *files;
     struct kreq *requests;                  /* in flight */
-    struct kreq *completed, **last_completed;
+    struct kreq *completed;
     struct kernel_pin *pins;
     uint64_t nr_pages;                      /* struct kernel_page with memory */
     struct kernel_page *bounce;             /* spare pages for grant copy */
@@ -153,7 +153,7 @@ struct kernel_page {
     unsigned refs;
     bool leaked;
     struct kernel_page *next;               /* in a list of spare or leaked pages */
-    struct kernel_page *next_of_all, **pprev_of_all;
+    struct kernel_page *prev_of_all, *next_of_all;
 };
 /* A page whose contents do not matter. */
 struct kernel_page *bounce_page_get(struct kernel *k);
@@ -182,7 +182,7 @@ struct kernel_pin {
     void (*unpin)(struct kernel_pin *pin);
     void *obj;
     uint64_t page;
-    struct kernel_pin *next, **pprev;
+    struct kernel_pin *prev, *next;
 };
 
 /* ---- Audit ------------------------------------------------------------------------------------ */

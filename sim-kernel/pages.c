@@ -20,24 +20,17 @@ static struct kernel_page *page_new(struct kernel *k, uint64_t gfn, uint64_t mfn
         free(page);
         return NULL;
     }
-    page->next_of_all = k->pages;
-    page->pprev_of_all = &k->pages;
-    if (page->next_of_all)
-        page->next_of_all->pprev_of_all = &page->next_of_all;
-    k->pages = page;
+    DL_PREPEND2(k->pages, page, prev_of_all, next_of_all);
     k->nr_pages++;
     return page;
 }
 
 /* A page may outlive its kernel, and is in no list then. */
-static void unlink_page(struct kernel_page *page)
+static void unlink_page(struct kernel *k, struct kernel_page *page)
 {
-    if (!page->pprev_of_all)
-        return;
-    *page->pprev_of_all = page->next_of_all;
-    if (page->next_of_all)
-        page->next_of_all->pprev_of_all = page->pprev_of_all;
-    page->pprev_of_all = NULL;
+    if (page->prev_of_all)
+        DL_DELETE2(k->pages, page, prev_of_all, next_of_all);
+    page->prev_of_all = NULL;
 }
 
 struct kernel_page *kernel_page_alloc(struct kernel *k)
@@ -122,7 +115,7 @@ void kernel_page_put(struct kernel *k, struct kernel_page *page)
     if (!k->dead && hv_page_free(k->hv, k->domid, page->gfn))
         kernel_log(k, "page at gfn %#llx is gone", (unsigned long long)page->gfn);
     k->nr_pages--;
-    unlink_page(page);
+    unlink_page(k, page);
     free(page);
 }
 
@@ -182,7 +175,7 @@ void pages_destroy(struct kernel *k)
         struct kernel_page *page = k->leaked;
 
         k->leaked = page->next;
-        unlink_page(page);
+        unlink_page(k, page);
         free(page);
     }
     while (k->bounce) {
@@ -193,7 +186,7 @@ void pages_destroy(struct kernel *k)
         kernel_page_put(k, page);
     }
     while (k->pages)
-        unlink_page(k->pages);
+        unlink_page(k, k->pages);
 }
 
 /* They are where they were, but some in another frame. What the domain gave away behind the kernel's back is nowhere: frame 0 is nobody's. */

@@ -7,11 +7,8 @@
 
 static void unlink_request(struct kreq *req)
 {
-    *req->pprev = req->next;
-    if (req->next)
-        req->next->pprev = req->pprev;
-    req->next = NULL;
-    req->pprev = NULL;
+    DL_DELETE(req->kernel->requests, req);
+    req->prev = req->next = NULL;
 }
 
 void kreq_restart(struct kreq *req)
@@ -28,28 +25,18 @@ void kreq_restart(struct kreq *req)
 void kreq_adopt(struct kernel *k, struct kreq *req)
 {
     req->kernel = k;
-    req->next = k->requests;
-    req->pprev = &k->requests;
-    if (req->next)
-        req->next->pprev = &req->next;
-    k->requests = req;
+    DL_PREPEND(k->requests, req);
 }
 
 long kreq_pend(struct kernel *k, struct kreq *req, bool interruptible, void (*abort)(struct kreq *, long), void *driver)
 {
-    struct kreq **last = &k->requests;
-
     assert(!req->kernel && !k->dead);
     assert(!interruptible || abort);
-    while (*last)
-        last = &(*last)->next;
     req->kernel = k;
     req->interruptible = interruptible;
     req->abort = abort;
     req->driver = driver;
-    req->next = NULL;
-    req->pprev = last;
-    *last = req;
+    DL_APPEND(k->requests, req);
     return KERNEL_PENDING;
 }
 
@@ -57,7 +44,7 @@ void kreq_complete(struct kreq *req, long result)
 {
     struct kernel *k = req->kernel;
 
-    assert(k && req->pprev);
+    assert(k && req->prev);
     unlink_request(req);
     req->interruptible = false;
     req->result = result;
@@ -66,8 +53,7 @@ void kreq_complete(struct kreq *req, long result)
         req->kernel = NULL;
         return;
     }
-    *k->last_completed = req;
-    k->last_completed = &req->next;
+    DL_APPEND(k->completed, req);
 }
 
 void kernel_cancel(struct kreq *req)

@@ -23,7 +23,8 @@ extern "C" {
 struct ktimer {
     uint64_t deadline;                 /* in nanoseconds of the machine's time */
     void (*fn)(struct ktimer *timer);
-    struct ktimer *next, **pprev;      /* pprev NULL: not armed */
+    struct kernel *kernel;             /* NULL: not armed */
+    struct ktimer *prev, *next;
 };
 
 /* ---- Pages of the domain's own memory -------------------------------------------------------- */
@@ -162,7 +163,7 @@ struct gnttab_batch {
     struct ktimer timer;
     struct gnttab_map_grant_ref *kops;
     struct gnttab_pages *pages;
-    struct gnttab_batch *next, **pprev;
+    struct gnttab_batch *prev, *next;
 };
 /*
  * Maps nr grants with one hypercall, ops being struct gnttab_map_grant_ref. A second hypercall maps
@@ -196,7 +197,7 @@ struct gnttab_unmap {
     unsigned age;
     bool gone;                         /* a migration ended what was mapped */
     struct ktimer timer;
-    struct gnttab_unmap *next, **pprev;
+    struct gnttab_unmap *prev, *next;
 };
 void gnttab_unmap_refs_async(struct gnttab_unmap *unmap);
 

@@ -338,7 +338,7 @@ struct kreq {
     void *buf;                     /* of a read */
     struct kernel_point point;
     void *driver;
-    struct kreq *next, **pprev;
+    struct kreq *prev, *next;
 };
 /*
  * Tells that a signal arrived for the caller. Completes an interruptible request with -EINTR, or
@@ -358,7 +358,7 @@ struct file {
     /* The server's: readiness changed (POLLIN, POLLERR). May be NULL. */
     void (*wake)(struct file *file);
     void *owner;                   /* the server's */
-    struct file *next, **pprev;    /* kernel's list of open files */
+    struct file *prev, *next;    /* kernel's list of open files */
 };
 
 /* Consecutive frames of a mapping. */
