@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The rows of bench/run that devices.c measures: grant copy, waking a peer, many pages at once, and a crowd of processes."""
+"""Measures the rows of bench/run for devices.c: grant copy, waking a peer, many pages at once, a
+crowd."""
 import os
 import statistics
 import subprocess

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""parts.py TRACEFILE TOP [--write]: coverage of lines and branches by part, from an lcov trace file, with what coverage/targets.txt wants. And
-whether docs/coverage.md names all of sim-hv that no test reached: --write adds what is missing, for somebody to give it a reason.
-Status 1 if a part is below its target, or something is left that has no reason."""
+"""Sums lcov coverage by part and compares it with coverage/targets.txt. usage: parts.py TRACEFILE
+TOP [--write]. It also checks that docs/coverage.md names all of sim-hv that no test reached.
+--write adds what is missing, for somebody to give it a reason. Status 1: a part is below its
+target, or something left has no reason."""
 import os
 import re
 import sys

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a shared library shows the dynamic linker (ELF64, little endian), with the standard library only."""
+"""Reads what a shared library shows the dynamic linker (ELF64, little endian), with Python
+alone."""
 import struct
 
 DT_NEEDED, DT_STRTAB, DT_SYMTAB, DT_HASH, DT_GNU_HASH, DT_SONAME = 1, 5, 6, 4, 0x6FFFFEF5, 14

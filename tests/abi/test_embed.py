@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The libraries as somebody else's build sees them, and the pages of docs/ that speak of them."""
+"""Builds against the installed libraries as another project would, and runs the examples of
+docs/."""
 import os
 import re
 import subprocess

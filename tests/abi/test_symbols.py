@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A program linked against the distribution's libxengnttab or libxenevtchn finds in ours all that it was linked with.
+"""Our libraries have every symbol and version that a program linked with the distribution's may
+need.
 
 Usage: test_symbols.py OUR_LIBXENGNTTAB OUR_LIBXENEVTCHN [test...]
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Comparing what the probes print with what they printed on a real Xen, and with the list of known differences.
+"""Compares what the probes print with the record of a real Xen and the list of known differences.
 
 An *observation* is one recorded line. Lines are told apart by probe, `case=` and how often that pair came before, so
 one line more or less does not shift the others.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Writes docs/fidelity.md: how much of what a real Xen was seen to do gntsim does alike. From the records and the lists of
-differences, which the conformance tests hold to be exact: a line that is not listed is equal, or the tests fail.
+"""Writes docs/fidelity.md: how many observations of a real Xen gntsim makes alike. It reads the
+records and the lists of differences. The conformance tests hold these exact: a line that is not
+listed is equal, or a test fails.
 
 Usage: fidelity.py [--check] docs/fidelity.md
 """

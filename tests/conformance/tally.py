@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Counts observations by kind, as far as they are what the record says."""
+"""Counts by kind the observations that equal the record."""
 import compare
 
 KINDS = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tools of the conformance tests: would they see a difference, and does libxenstore believe our xenstored?"""
+"""Tests the tools: they see a difference, and libxenstore accepts the test's xenstored."""
 import ctypes
 import ctypes.util
 import os

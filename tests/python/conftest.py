@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures for the tests of the Python package. What must hold after each test is the same as for tests/system."""
+"""Fixtures for the tests of the Python package. After each test the same must hold as in
+tests/system."""
 import os
 import subprocess
 import sys

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The client side of the control socket, against one that answers as a test likes."""
+"""Tests the client of the control socket against a server that answers as a test likes."""
 import pytest
 
 import gntsim

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Machines, domains and programs from Python, with the real thing."""
+"""Tests machines, domains and programs from Python, with the real command."""
 import os
 import select
 import shutil

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pytest plugin and the example project, in a pytest of their own."""
+"""Tests the pytest plugin and the example project, in a pytest of their own."""
 import json
 import os
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Mistakes in scenario files: each gets one line that names file, line and key, and exit status 2."""
+"""A mistake in a scenario file gets one line with file, line and key, and exit status 2."""
 import re
 import subprocess
 import tomllib

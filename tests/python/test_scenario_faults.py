@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Faults, the clock, the trace and determinism in scenarios, and sweeps."""
+"""Tests faults, the clock, the trace, determinism and sweeps of scenarios."""
 import json
 import re
 import shlex

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Scenario files, played."""
+"""Tests that scenario files are played as they say."""
 import os
 import pty
 import re

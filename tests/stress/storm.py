@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A round of stress: a machine of its own, programs at work in two of its domains, and what is drawn by lot for them to suffer.
+"""One round of stress: programs at work in two domains of a machine, and what a seed does to them.
 
 In the mode storm programs are killed, stopped and signalled, domains destroyed and suspended, the machine looked at and traced; in the end
 nothing may be mapped or open, the books must be right, and the machine ends in good order, perhaps with everybody at work. In the mode server-kill the server

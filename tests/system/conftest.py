@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures for the tests of whole processes. What they mean is in harness.py."""
+"""Fixtures for the tests of whole processes; harness.py explains them."""
 import functools
 import os
 import shutil

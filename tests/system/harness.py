@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of whole processes are made of: the gntsim command, a machine that is served for one test, and agents, that is
-processes of its domains that do what the test says."""
+"""The tools of the tests of whole processes: the gntsim command, a machine served for one test,
+agents. An agent is a process of a domain that does what the test says."""
 import contextlib
 import ctypes
 import json

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Hostile guests: seeded steps, in the background and by a thread, and what they may not do."""
+"""Hostile guests make seeded steps, in the background or by a thread, and can do no more than they
+may."""
 import json
 import random
 

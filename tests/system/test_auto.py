@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""--way auto, what everybody has who says nothing: device files for every program, and gntsim's own libraries for those that are linked with
-them. Which library a program has, what only works through it, and that both work side by side."""
+"""--way auto, the default: every program finds device files, and linked ones get gntsim's
+libraries. The tests say which library a program has, what works only through it, and that both work
+together."""
 import os
 import shutil
 import stat

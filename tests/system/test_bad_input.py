@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What bad input gets: the errno of a real kernel, and never anything of the server's or of somebody else's."""
+"""Bad input gets the errno of a real kernel, and nothing of the server's or of another
+program's."""
 import os
 import random
 import signal

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Programs of a domain keep the root directory and the working directory of whoever started them, in chroots of several kinds."""
+"""Programs keep their starter's root and working directory, in chroots of several kinds."""
 import os
 import subprocess
 from pathlib import Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The machine's clock: real, moved by hand, or jumping to whatever somebody waits for."""
+"""The machine's clock: real, moved by hand, or jumping to the next deadline."""
 import time
 
 import pytest

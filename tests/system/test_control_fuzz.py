@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Whatever comes over the control socket, the server goes on, answers every line, and its books are right."""
+"""Whatever comes over the control socket, the server answers every line, and its books stay
+right."""
 import json
 import random
 import re

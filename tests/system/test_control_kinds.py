@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Requests that no tool would send: every verb of the control socket with values of every wrong kind."""
+"""Every verb of the control socket refuses values of every wrong kind."""
 import json
 import random
 import re

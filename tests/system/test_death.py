@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""How mappings, grants and processes end, and what the peer is told (the matrix of Xen's unmap notification)."""
+"""How mappings, grants and processes end, and what the peer sees (Xen's matrix of unmap
+notifications)."""
 import os
 import signal
 import subprocess

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A control domain's programs: the distribution's libxenforeignmemory, libxendevicemodel and libxencall, over privcmd."""
+"""A control domain's programs use the distribution's libraries over privcmd: foreign memory, device
+model and xencall."""
 import pytest
 
 import harness

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A file system that others fill while a machine has its memory there."""
+"""A machine keeps its memory in a file system that others fill."""
 import contextlib
 import os
 import subprocess

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Pages that leave a mapping by other means than a munmap of all of it, calls that no device mapping allows, and programs that allow
-themselves few calls. gone.c, contended.c and boxed.c say how."""
+"""Pages leave a mapping by other means than a munmap of all of it. Other tests here make calls that
+no device mapping allows, or run programs that allow themselves few calls. gone.c, contended.c and
+boxed.c say how."""
 import subprocess
 
 import pytest

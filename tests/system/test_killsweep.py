@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A client killed at every system call of its life leaves nothing mapped, nobody stopped and no frame counted. sweep.c says how
-it is killed."""
+"""A client killed at any system call of its life leaves nothing mapped, stopped or counted. sweep.c
+says how it is killed."""
 import os
 import random
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Domains that end, or are suspended, while their programs are at work, and servers that are killed."""
+"""Domains end, or are suspended, and servers are killed, while programs are at work."""
 import os
 import random
 import signal

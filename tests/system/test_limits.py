@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Limits of hosts beyond Xen's defaults, and domains that are dying because others hold their frames."""
+"""Limits beyond Xen's defaults, and dying domains whose frames others hold."""
 import pytest
 
 import harness

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The device nodes: what stat(2) says of them, whose they are, and what calls that only files or devices know answer."""
+"""The device nodes: what stat(2) says, who owns them, and what calls on them answer."""
 import os
 import shutil
 import subprocess

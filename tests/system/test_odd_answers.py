@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What answers at a control socket may be anything: whoever asks says so in one line and ends with a status that is not 0."""
+"""Whatever answers at a control socket, the client says so in one line and fails."""
 import contextlib
 import json
 import socket

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whoever reads what a machine says may be slow, or read nothing at all: others of the machine do not notice."""
+"""A slow or absent reader of a machine's output does not hold up anybody else."""
 import contextlib
 import fcntl
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pages that are paged out while they are granted: what a mapper sees, kernel by kernel."""
+"""What a mapper sees, kernel by kernel, when granted pages are paged out."""
 import harness
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Every ioctl with every pointer invalid, and with arguments that change while they are read. pointers.c says how."""
+"""Every ioctl with every pointer invalid, and with arguments that change while the driver reads
+them. pointers.c says how."""
 import re
 
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The project as a newcomer meets it: the demo, the bench, and documents that say what is so."""
+"""The project as a newcomer meets it: the demo, the bench, and documents that are true."""
 import json
 import os
 import re

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Who is protected from whom (docs/reference.md): other users from everybody, a program from accidents of another one's. Accidents with mappings are in test_gone.py."""
+"""Who is protected from whom (docs/reference.md): other users, and programs from others' accidents.
+Accidents with mappings are in test_gone.py."""
 import os
 import subprocess
 import sys

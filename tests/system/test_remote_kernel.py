@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A domain whose kernel is a process of its own (hv-remote), beside ordinary processes in other domains of the machine."""
+"""A domain whose kernel is a process (hv-remote), beside ordinary processes in other domains."""
 import json
 import os
 import socket

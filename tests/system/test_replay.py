@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a trace tells is done again: the same model answers the same, and a changed one is found out at the right event."""
+"""A replay of a trace gives the same answers, and names the first event that a changed model
+differs in."""
 import json
 import os
 import subprocess

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`gntsim serve`, `exec` and `ctl`: a machine that stays, and what can be asked of it."""
+"""`gntsim serve`, `exec` and `ctl`: a machine that stays, and what it answers."""
 import json
 import os
 import signal

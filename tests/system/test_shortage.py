@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Programs that are short of something, and hosts that refuse something: an errno or a sentence, and everything is as before."""
+"""A shortage in a program or a refusal by the host is an errno or a sentence, and changes nothing
+else."""
 import os
 import re
 import socket

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Signals that come while a program is in a call of a device: what Linux does, no more and no less."""
+"""Signals that come during a device call do what they do on Linux, no more and no less."""
 import select
 import signal
 import subprocess

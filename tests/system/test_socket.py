@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The socket way: which is chosen, what it needs, what ends it, and what it does to peers that do not keep to the protocol. That the
-same is seen over it as over the device files is what the other files' tests show, which run over it, too."""
+"""The socket way: when it is chosen, what it needs, what ends it, and how it treats bad peers. The
+other files' tests run over it, too, and show that programs see the same as over device files."""
 import array
 import errno
 import json

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A domain that is suspended and resumed: the same kernel, the same programs, the same open files; another hypervisor state."""
+"""A suspended and resumed domain keeps kernel, programs and open files, and gets new hypervisor
+state."""
 import os
 import subprocess
 import threading

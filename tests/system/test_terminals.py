@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pseudo-terminals: programs of a domain make them and use them, and those that are there already keep their names."""
+"""Programs of a domain make and use pseudo-terminals, and existing ones keep their names."""
 import os
 import subprocess
 from pathlib import Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What happens on a machine, event by event: to a file, from the ring, as a stream, and for the viewers of others."""
+"""The trace, event by event: in a file, from the ring, as a stream, and for other viewers."""
 import json
 import os
 import random

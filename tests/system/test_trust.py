@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who trusts whom: clients the one who serves, and the machine its own domains' programs."""
+"""Who trusts whom: clients their server, and the machine its domains' programs."""
 import contextlib
 import json
 import os

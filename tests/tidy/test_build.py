@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""tools/build says nothing when all goes well and enough when it does not; ./demo builds what it shows and no more."""
+"""tools/build is quiet when all goes well, and ./demo builds no more than it shows."""
 import os
 import pty
 import shutil

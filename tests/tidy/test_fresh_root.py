@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""tools/fresh-root, with a small root of this machine's own programs in place of a suite's: what is run there, and that nothing is left of it."""
+"""tools/fresh-root runs what it says, and leaves nothing of it. A small root of this machine's own
+programs stands in for a suite's."""
 import importlib.machinery
 import importlib.util
 import os

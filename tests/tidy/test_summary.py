@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""tools/test-summary, the judge of ./test, counts what really ran and never takes silence for success."""
+"""tools/test-summary counts what really ran, and never takes silence for success."""
 import json
 import subprocess
 from pathlib import Path

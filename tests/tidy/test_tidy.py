@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The rules of the tree, as far as a program can check them."""
+"""The rules of the tree that a program can check and that have no exceptions."""
 import os
 import re
 import subprocess

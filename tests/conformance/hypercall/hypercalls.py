@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Lists of raw hypercalls, carried out on a real Xen and on the hypervisor model by the same program.
+"""Plays lists of raw hypercalls on a real Xen and on the hypervisor model, and compares them.
 
     python3 hypercalls.py HV_STEPS        # the model against the record; prints TAP (what ./test runs)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What asks the real Xen, as far as that works without one. argv[1]: hv-steps for the model."""
+"""Tests the tools that ask a real Xen, as far as that works without one. argv[1]: hv-steps for the
+model."""
 import os
 import subprocess
 import sys

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Each requirement is tested over every way to the devices. A test that carries @requirement("N-30") gets a `world`, a machine whose
-processes go the way at hand."""
+"""Runs each requirement's test over every way to the devices. A test that carries
+@requirement("N-30") gets a `world`: a machine whose processes use the way at hand."""
 import importlib.util
 import os
 import sys

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""docs/device-conformance.md: what the tests have shown, requirement by requirement."""
+"""Makes docs/device-conformance.md from what the tests have shown, requirement by requirement."""
 import harness
 import ways
 

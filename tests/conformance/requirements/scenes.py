@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of the requirements begin with and look at."""
+"""The beginnings and checks that the tests of the requirements share."""
 import signal
 import struct
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""fork and exec: F of requirements.txt."""
+"""Tests the requirements on fork and exec: F of requirements.txt."""
 import os
 import signal
 

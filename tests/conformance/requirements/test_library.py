@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""libxengnttab and libxenevtchn: G, S and E of requirements.txt."""
+"""Tests the requirements on libxengnttab and libxenevtchn: G, S and E of requirements.txt."""
 import pytest
 
 import harness

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The unmap notification, N-1 to N-73 of requirements.txt."""
+"""Tests the requirements on the unmap notification: N-1 to N-73 of requirements.txt."""
 import os
 import signal
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The last test: what this run has shown is what docs/device-conformance.md says."""
+"""Compares what this run has shown with docs/device-conformance.md. It is the last test."""
 import pytest
 
 import page

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The ways to the devices that the requirements are tested over, and what is written down of them: requirements.txt says what must
-hold, differences.txt where a way differs and why."""
+"""The ways to the devices over which the requirements are tested, and their known differences.
+requirements.txt says what must hold, and differences.txt where a way differs and why."""
 import os
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""For real-xen: what it records and checks with the programs of a build ($GNTSIM_BUILD, or build in the top of the tree), which it
-builds when it must: the scripts, the first probes, and those with our library."""
+"""Records and checks, for real-xen, the programs of a build: the scripts and the probes. The build
+is $GNTSIM_BUILD, or build in the top of the tree, and is made when it is missing."""
 import os
 import subprocess
 from types import SimpleNamespace

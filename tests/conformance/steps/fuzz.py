@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Random scripts of device calls: two processes of one domain (and their children) share, map, copy, notify, unmap and end, in an
-order that a seed decides; mostly valid, some nearly, some not at all. real.py plays them on a real Xen and on gntsim and
-shrinks the first difference.
+"""Generates random scripts of device calls for two processes of a domain and their children. They
+share, map, copy, notify, unmap and end in an order that a seed decides. Most steps are valid,
+some nearly, some not at all. real.py plays them on a real Xen and on gntsim, and shrinks the
+first difference.
 
 What no seed may do, since the answer would hang on time or on the layout of an address space:
 - map a reference again that was given up while somebody had it mapped (Linux frees it within a second, or later);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What scripts are put together from."""
+"""The building blocks of scripts."""
 from textwrap import dedent
 
 

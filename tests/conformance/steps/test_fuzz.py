@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Random scripts of device calls, as far as that works without a real Xen."""
+"""Tests the random scripts of device calls, as far as that works without a real Xen."""
 import sys
 import unittest
 from pathlib import Path

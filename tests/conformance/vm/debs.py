@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Debian packages, downloaded with apt-get and unpacked into a cache: no root needed, nothing is installed.
+"""Downloads Debian packages with apt-get and unpacks them into a cache, without root or
+installation.
 
     debs = Debs(cache)
     xen = debs.get("xen-hypervisor-4.17-amd64")     # or "name=version", where more than one is on offer

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The initramfs of a domain: busybox, kernel modules, programs and the libraries they need, the distribution's own."""
+"""Makes a domain's initramfs: busybox, kernel modules, programs, and the distribution's
+libraries."""
 import lzma
 import re
 import shutil

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A real Xen in QEMU: Debian's Xen, Linux and toolstack, by plain emulation (no KVM, no root).
+"""Boots a real Xen in QEMU: Debian's Xen, Linux and toolstack, by plain emulation, without KVM or
+root.
 
     vm = Vm(cache)                              # a directory that keeps the downloads
     with vm.boot(domus=[Domu()], files={"/probes/p": "build/p"}) as guest:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One domain, /dev/xen/gntdev: row by row of how it is documented."""
+"""Scripts for /dev/xen/gntdev in one domain, row by row of its documentation."""
 from script import case
 
 DOMID_IO = 0x7ff1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One domain, the libraries: row by row of how they are documented."""
+"""Scripts for the libraries in one domain, row by row of their documentation."""
 from script import case
 
 

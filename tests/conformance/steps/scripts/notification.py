@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is told at the end of a grant or a mapping: the byte and the event."""
+"""Scripts for what ends of grants and mappings tell the peer: the byte and the event."""
 from script import case
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One domain, /dev/xen/privcmd: the part that needs no memory of other domains."""
+"""Scripts for /dev/xen/privcmd in one domain, as far as it needs no other domain's memory."""
 from script import case
 
 PRIVCMD_HYPERCALL = 0x305000
