@@ -299,6 +299,7 @@ static bool is_listener(int fd)
 static json_object *verb_supervise(struct request *request)
 {
     struct wire *wire = request->wire;
+    struct ucred program;
     json_object *ns;
     int rc;
 
@@ -309,8 +310,10 @@ static json_object *verb_supervise(struct request *request)
         return control_refuse(request, "cannot supervise: what came with the request is no listener of a seccomp filter");
     if (!wire->nr_fds)
         return control_refuse(request, wire->lost ? "cannot supervise: the machine has no descriptor left" : "no listener came with the request");
+    if (!wire_peer(wire->fd, &program))
+        program.pid = 0;
     machine_unlock(request->machine);
-    rc = supervisor_start(request->machine, wire->fds[--wire->nr_fds]);
+    rc = supervisor_start(request->machine, wire->fds[--wire->nr_fds], program.pid);
     machine_lock(request->machine);
     return rc ? control_refuse(request, "cannot supervise: %s", strerror(-rc)) : control_done();
 }

@@ -7,10 +7,9 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 
-#include <gntsim/ioctls.h>
-
 #include "dev_fs_i.h"
 #include "filter.h"
+#include "watch.h"
 
 struct command {
     unsigned cmd;
@@ -42,7 +41,6 @@ void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fu
               const void *in_buf, size_t in_size, size_t out_size)
 {
     struct command command = { cmd, (uintptr_t)arg };
-    const struct kernel_ioctl *known;
     struct waiting *call;
 
     (void)in_buf;
@@ -59,7 +57,6 @@ void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fu
     if (!call)
         return;
     call->what = WAITING_IOCTL;
-    known = kernel_ioctl_find(call->file->file->dev->name, cmd);
-    call->precedes_mmap = known && known->flags & KERNEL_IOCTL_MMAP;
+    call->precedes_mmap = watch_is_for(cmd);
     waiting_start(call, start_ioctl, &command);
 }

@@ -15,6 +15,9 @@
 #define SYSCALL_INSN 0x050f
 #define USER_CS 0x33               /* of 64-bit code */
 #define KERNEL_SIGSET_SIZE 8
+/* Not those that the kernel sends for what we do, a step, or a call that the program has dispatched
+ * to itself: it resets the handler of one that is blocked. */
+#define ALL_SIGNALS (~(1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1)))
 
 /* Of a stop: the signal that must not be lost. A SIGSTOP comes as a signal first; passed on, it stops the process, and this thread once we
  * let go of it. */
@@ -43,16 +46,15 @@ static pid_t wait_for(pid_t tid, int *status)
     siginfo_t info;
     pid_t rc;
 
-    for (;;) {
+    while (!(rc = waitpid(tid, status, __WALL | WNOHANG))) {
         info.si_pid = 0;
-        if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | __WALL | __WNOTHREAD) && errno == EINTR)
+        if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | __WALL | __WNOTHREAD) ||
+            info.si_pid == tid)
             continue;
-        rc = waitpid(tid, status, __WALL | WNOHANG);
-        if (rc)
-            return rc;
         if (!inject_reap(info.si_pid))
             nanosleep(&moment, NULL);      /* somebody's stop, who is seen to later */
     }
+    return rc;
 }
 
 /* The thread is dying: collects it, or it would stay a traced zombie of ours and an execve of its process would wait for it. */
@@ -97,11 +99,11 @@ int inject_watch(struct inject *inject, pid_t tid)
     return seize(inject, tid, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
 }
 
-int inject_begin_seized(struct inject *inject, pid_t tid)
+int inject_begin_seized(struct inject *inject, pid_t tid, const struct held *held)
 {
     int rc;
 
-    *inject = (struct inject){ .tid = tid };
+    *inject = (struct inject){ .tid = tid, .held = *held };
     pin_begin(&inject->pin, tid);     /* every stop is two switches */
     rc = inject_interrupt(inject);
     if (rc)
@@ -114,7 +116,7 @@ int inject_begin(struct inject *inject, pid_t tid)
     /* A tracee whose tracer is killed runs on, with whatever registers it has: this one must not, as the answer to its call may be half of one. */
     int rc = seize(inject, tid, PTRACE_O_EXITKILL);
 
-    return rc ? rc : inject_begin_seized(inject, tid);
+    return rc ? rc : inject_begin_seized(inject, tid, &(struct held){ .signal_mask = 0 });
 }
 
 /* Waits for any stop; false when the thread ended. */
@@ -144,22 +146,50 @@ void inject_change(struct inject *inject, long from, long to)
         collect(inject);
 }
 
-bool inject_wait(struct inject *inject)
+/* From here on signals wait until we are done, or the thread dies with us. */
+static bool begin_work(struct inject *inject)
 {
-    /* Not those that the kernel sends for what we do, a step, or a call that the program has dispatched to itself: it resets the
-     * handler of one that is blocked. */
-    uint64_t all = ~(1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1));
-    int status;
+    uint64_t all = ALL_SIGNALS;
 
-    if (!wait_stop(inject, &status))
-        return false;
-    /* The interrupt's own stop comes before any signal is looked at. From here on they wait until we are done, or the thread dies with us. */
     if ((inject->may_outlive && ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL)) ||
         ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) ||
         ptrace(PTRACE_GETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask) ||
         ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &all))
         collect(inject);
+    if (inject->held.info.si_signo)
+        inject->signal_mask = inject->held.signal_mask;
     return !inject->gone;
+}
+
+bool inject_wait(struct inject *inject)
+{
+    int status;
+
+    /* The interrupt's own stop comes before any signal is looked at. */
+    return wait_stop(inject, &status) && begin_work(inject);
+}
+
+bool inject_stopped(struct inject *inject, pid_t tid, int status, const struct held *held)
+{
+    *inject = (struct inject){ .tid = tid, .held = *held, .signal = signal_of(status) };
+    return begin_work(inject);
+}
+
+bool inject_hold(struct held *held, pid_t tid)
+{
+    struct user_regs_struct regs;
+    uint64_t all = ALL_SIGNALS;
+    struct held now;
+
+    if (ptrace(PTRACE_GETREGS, tid, NULL, &regs) || regs.orig_rax != SYS_mmap ||
+        !inject_repeat(&regs) ||
+        ptrace(PTRACE_GETSIGINFO, tid, NULL, &now.info) || now.info.si_signo == SIGSTOP ||
+        ptrace(PTRACE_GETSIGMASK, tid, KERNEL_SIGSET_SIZE, &now.signal_mask) ||
+        ptrace(PTRACE_SETREGS, tid, NULL, &regs) ||
+        ptrace(PTRACE_SETSIGMASK, tid, KERNEL_SIGSET_SIZE, &all))
+        return false;
+    *held = now;
+    return true;
 }
 
 bool inject_can_call(const struct inject *inject)
@@ -222,8 +252,10 @@ static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request h
         }
         if (status >> 16 == PTRACE_EVENT_CLONE && !ptrace(PTRACE_GETEVENTMSG, inject->tid, NULL, &message))
             inject->started = (pid_t)message;
-        if (status >> 8 == SIGTRAP && regs.rip == rip)
+        if (status >> 8 == SIGTRAP && regs.rip == rip) {
+            inject->stepped = true;
             return (long)regs.rax;
+        }
         if (!(status >> 16) && WSTOPSIG(status) == SIGSYS && is_sent(inject->tid))
             inject->late = SIGSYS;
         else if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS || WSTOPSIG(status) == SIGSYS)
@@ -336,13 +368,32 @@ void inject_dismiss(struct inject *stand_in)
         collect(stand_in);
 }
 
+/* The signal that was held is given as it came, at a stop for another one: a step's. 0: none. */
+static int give_signal(struct inject *inject)
+{
+    int sig = inject->held.info.si_signo;
+
+    if (!sig)
+        return inject->late;
+    if (!inject->stepped && inject_can_call(inject))
+        inject_call(inject, SYS_getpid, (uint64_t[6]){ 0 });
+    if (inject->late)
+        syscall(SYS_tkill, inject->tid, inject->late);
+    if (inject->stepped && !ptrace(PTRACE_SETSIGINFO, inject->tid, NULL, &inject->held.info))
+        return sig;
+    syscall(SYS_tkill, inject->tid, sig);
+    return 0;
+}
+
 /* Lets go of the stopped thread, with the registers that we have of it. */
 static void let_go(struct inject *inject)
 {
+    int sig = inject->gone ? 0 : give_signal(inject);
+
     if (!inject->gone) {
         ptrace(PTRACE_SETREGS, inject->tid, NULL, &inject->regs);
         ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask);
-        if (ptrace(PTRACE_DETACH, inject->tid, NULL, inject->late))
+        if (ptrace(PTRACE_DETACH, inject->tid, NULL, sig))
             collect(inject);
     }
     pin_end(&inject->pin, inject->tid, inject->gone);      /* after it was woken here: otherwise it would be sent to another, idle processor */

@@ -8,6 +8,7 @@
 #ifndef GNTSIM_FUSE_DEV_INJECT_H
 #define GNTSIM_FUSE_DEV_INJECT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,12 +21,21 @@
 #define ERESTARTNOINTR 513
 #define ERESTARTNOHAND 514          /* if no handler runs */
 
+/* A signal that came before a call was received. Its thread gets it when the call is done, and no
+ * other one before. */
+struct held {
+    siginfo_t info;                   /* si_signo 0: there is none */
+    uint64_t signal_mask;             /* the thread's own */
+};
+
 struct inject {
     pid_t tid;
     bool gone;                        /* it died meanwhile */
     bool may_outlive;                 /* us, as seized: a stop comes before it does */
     struct user_regs_struct regs;     /* as it stopped */
     uint64_t signal_mask;
+    struct held held;
+    bool stepped;                     /* since then: at this stop a signal can be given */
     int late;                         /* a signal of somebody's, for when we let go of it */
     pid_t started;                    /* the thread that it has started */
     int signal;                       /* for when it goes on: somebody's SIGSTOP, which cannot be masked */
@@ -44,7 +54,12 @@ int inject_interrupt(struct inject *inject);
 void inject_change(struct inject *inject, long from, long to);
 /* Of a thread that goes on meanwhile: seizes it. And as inject_begin, of such a one. */
 int inject_watch(struct inject *inject, pid_t tid);
-int inject_begin_seized(struct inject *inject, pid_t tid);
+int inject_begin_seized(struct inject *inject, pid_t tid, const struct held *held);
+/* Of such a one that stopped for a signal, which interrupted its mmap: holds the signal back, and
+ * others. False: it did not. */
+bool inject_hold(struct held *held, pid_t tid);
+/* Of one that stopped, as status says: as inject_wait. */
+bool inject_stopped(struct inject *inject, pid_t tid, int status, const struct held *held);
 /* Waits for the stop. False if the thread is gone. */
 bool inject_wait(struct inject *inject);
 /* Whether the thread stopped behind a call of the kind that inject_call makes: not one of another architecture. */

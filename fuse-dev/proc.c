@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* 32 and 33, in a mask of signals: for cancelling threads and for setuid in all of them. */
+#define LIBRARY_SIGNALS (3ull << (32 - 1))
+
 bool proc_is_alone(pid_t tid)
 {
     struct stat st;
@@ -20,9 +23,10 @@ bool proc_is_alone(pid_t tid)
     return !stat(path, &st) && st.st_nlink == 3;
 }
 
-bool proc_is_running(pid_t tid)
+bool proc_is_running(pid_t tid, unsigned long *ticks)
 {
     char path[32], line[512], state = 0;
+    unsigned long user = 0, system = 0;
     const char *name_end;
     FILE *file;
 
@@ -32,9 +36,43 @@ bool proc_is_running(pid_t tid)
         return false;
     name_end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
     if (name_end)
-        sscanf(name_end + 1, " %c", &state);
+        sscanf(name_end + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+               &state, &user, &system);
     fclose(file);
+    *ticks = user + system;
     return state == 'R';
+}
+
+bool proc_family(pid_t tid, pid_t *pid, pid_t *parent)
+{
+    char path[32], line[128];
+    unsigned found = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/status", tid);
+    file = fopen(path, "re");
+    while (file && found < 2 && fgets(line, sizeof line, file))
+        found += sscanf(line, "Tgid: %d", pid) == 1 || sscanf(line, "PPid: %d", parent) == 1;
+    if (file)
+        fclose(file);
+    return found == 2;
+}
+
+bool proc_has_handlers(pid_t tid)
+{
+    char path[32], text[4096];
+    const char *caught;
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/status", tid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n < 0 ? 0 : n] = 0;
+    caught = strstr(text, "\nSigCgt:");
+    return !caught || strtoull(caught + 8, NULL, 16) & ~LIBRARY_SIGNALS;
 }
 
 static void read_status(pid_t tid, int *pid, unsigned *filters)

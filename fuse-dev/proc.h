@@ -9,8 +9,13 @@
 
 /* A process with one thread and nobody who shares its descriptors, as far as its own list of threads tells. */
 bool proc_is_alone(pid_t tid);
-/* Neither waits nor is stopped. */
-bool proc_is_running(pid_t tid);
+/* Whether it neither waits nor is stopped. ticks: the processor time that it has had. */
+bool proc_is_running(pid_t tid, unsigned long *ticks);
+/* The thread's process, and the parent of that. False: it is gone. */
+bool proc_family(pid_t tid, pid_t *pid, pid_t *parent);
+/* Whether the process has handlers of signals, apart from the C library's own, which restart calls.
+ * True also if that cannot be told. */
+bool proc_has_handlers(pid_t tid);
 struct proc_status {
     pid_t pid;                   /* its process; the thread itself if that cannot be told */
     bool sandboxed;              /* it has seccomp filters besides ours and those that everybody has: they may kill it for a call that it

@@ -31,9 +31,15 @@
 void answer(const struct notice *notice, int error, int64_t value, uint32_t flags)
 {
     struct seccomp_notif_resp resp = { .id = notice->id, .error = error, .val = value, .flags = flags };
+    struct inject inject;
+    bool stops = watch_let_off(notice, &inject);
 
     /* Fails if the thread was killed meanwhile: nothing to be done then. */
     ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+    if (stops) {
+        inject_wait(&inject);
+        inject_pass(&inject);
+    }
 }
 
 void answer_error(const struct notice *notice, int error)
@@ -284,7 +290,7 @@ static void supervisor_ended(void *ctx)
     put_and_unlock(supervisor);
 }
 
-int supervisor_start(struct machine *m, int listener)
+int supervisor_start(struct machine *m, int listener, pid_t pid)
 {
     struct supervisor *supervisor = fuse_of(m) ? calloc(1, sizeof *supervisor) : NULL;
     int rc;
@@ -296,6 +302,7 @@ int supervisor_start(struct machine *m, int listener)
     supervisor->machine = m;
     supervisor->refs = 1;
     supervisor->listener = listener;
+    supervisor->pid = pid;
     supervisor->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = watch_start(supervisor);
     /* Wakes us on the processor of the thread that calls, which is about to sleep. Not on old kernels. */

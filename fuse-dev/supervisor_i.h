@@ -21,13 +21,14 @@ struct vma_fill;
 struct supervisor {
     struct machine *machine;
     int listener;
+    pid_t pid;                     /* of the first program behind it; 0: not known */
     int event_fd;                  /* a pending call is decided, or stop */
     struct call *decided;          /* under the machine's lock, as the next two */
     unsigned pending;
     struct call *undecided;        /* they, and those decided; with the lock */
     _Atomic pid_t handled;         /* whose call it deals with; set with the lock */
     int stops_fd;                  /* watch.c's, as the next four: SIGCHLD */
-    struct watched *watched;       /* changed by our own thread, with the lock */
+    struct watched *watched;       /* the list is changed by our own thread, with the lock */
     bool has_strays;
     bool seizing;                  /* with the lock: our thread may wait for threads that it watches to be gone */
     struct waiting *to_watch;      /* with the lock, as the next one */

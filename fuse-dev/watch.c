@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <gntsim/ioctls.h>
 #include <utlist.h>
 
 #include "dev_fs_i.h"
@@ -22,26 +23,9 @@
 #include "pin.h"
 #include "proc.h"
 #include "supervisor_i.h"
+#include "watched.h"
 
-#define WATCH_MS 10
-#define WATCH_TIMES 20           /* so many times that, while it only lacks a processor */
-
-struct watched {
-    pid_t tid;
-    uint64_t until;              /* milliseconds */
-    unsigned times;
-    bool leaving;                /* asked to stop */
-    atomic_bool ended;           /* and was waited for by watch_reap */
-    struct watched *next;
-};
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
+#define MOST_ANCESTORS 16
 
 static void wake(const struct supervisor *supervisor)
 {
@@ -51,58 +35,67 @@ static void wake(const struct supervisor *supervisor)
         assert(errno == EAGAIN);
 }
 
-static struct watched *find(struct supervisor *supervisor, pid_t tid)
+bool watch_is_for(unsigned cmd)
 {
-    struct watched *watched;
+    const struct kernel_ioctl *known;
+    bool is_one = false;
 
-    LL_SEARCH_SCALAR(supervisor->watched, watched, tid, tid);
-    return watched;
-}
-
-/* True if it was watched. */
-static bool forget(struct supervisor *supervisor, pid_t tid)
-{
-    struct watched *watched;
-
-    machine_lock_only(supervisor->machine);
-    watched = find(supervisor, tid);
-    if (watched)
-        LL_DELETE(supervisor->watched, watched);
-    machine_unlock(supervisor->machine);
-    free(watched);
-    return watched;
-}
-
-static void forget_all(struct supervisor *supervisor)
-{
-    struct watched *all, *next;
-
-    machine_lock_only(supervisor->machine);
-    all = supervisor->watched;
-    supervisor->watched = NULL;
-    machine_unlock(supervisor->machine);
-    for (; all; all = next) {
-        next = all->next;
-        free(all);
+    for (const struct chardev *const *dev = kernel_chardevs; *dev && !is_one; dev++) {
+        known = kernel_ioctl_find((*dev)->name, cmd);
+        is_one = known && known->flags & KERNEL_IOCTL_MMAP;
     }
+    return is_one;
 }
 
-/* ---- Asked for by other threads --------------------------------------------------------------- */
+/* ---- Asked for by other threads ---------------------------------------------------------------- */
+
+/* The one whose program the thread belongs to or descends from; NULL: its ancestors are gone. */
+static struct supervisor *supervisor_of(struct machine *m, pid_t tid)
+{
+    struct supervisor *s = NULL;
+    pid_t pid, parent;
+
+    for (unsigned i = 0; !s && i < MOST_ANCESTORS && proc_family(tid, &pid, &parent); i++) {
+        machine_lock_only(m);
+        for (s = fuse_of(m)->supervisors; s && s->pid != pid; s = s->next)
+            ;
+        machine_unlock(m);
+        tid = parent;
+    }
+    return s;
+}
+
+/*
+ * Who watches the thread already, or is likely to be told of its mmap: mapper, if it is still there,
+ * or any. A wrong guess is put right at the mmap. With the lock.
+ */
+static struct supervisor *choose(struct machine *m, pid_t tid, const struct supervisor *mapper)
+{
+    struct supervisor *chosen = NULL;
+
+    for (struct supervisor *s = fuse_of(m)->supervisors; s; s = s->next) {
+        if (watched_find(s, tid))
+            return s;
+        if (!s->ending && (!chosen || s == mapper))
+            chosen = s;
+    }
+    return chosen;
+}
 
 bool watch_ioctl(struct waiting *call)
 {
     struct machine *m = call->fs->machine;
-    struct supervisor *supervisor = NULL, *mapper = call->file->mapper;
+    struct supervisor *supervisor, *mapper = call->file->mapper;
 
-    if (!fuse_of(m)->supervisors)
+    /* Without a handler no signal ends a call. */
+    if (!fuse_of(m)->supervisors || !proc_has_handlers(call->tid))
         return false;
+    if (!mapper && (mapper = supervisor_of(m, call->tid)))
+        dev_file_mapped_by(call->file, mapper);
     call->cpu = pin_pass(call->tid);
     waiting_hold(call);
     machine_lock_only(m);
-    /* The one that reported the file's last mmap, if it is still there. A wrong guess is put right at the mmap. */
-    for (struct supervisor *s = fuse_of(m)->supervisors; s; s = s->next)
-        if (!s->ending && (!supervisor || s == mapper))
-            supervisor = s;
+    supervisor = choose(m, call->tid, mapper);
     if (supervisor) {
         LL_PREPEND(supervisor->to_watch, call);
         wake(supervisor);
@@ -119,7 +112,7 @@ bool watch_pass(struct waiting *call)
     struct supervisor *s;
 
     machine_lock_only(m);
-    for (s = fuse_of(m)->supervisors; s && !find(s, call->tid); s = s->next)
+    for (s = fuse_of(m)->supervisors; s && !watched_find(s, call->tid); s = s->next)
         ;
     if (s) {
         call->precedes_mmap = false;
@@ -137,7 +130,7 @@ bool watch_hand_over(const struct notice *notice)
 
     machine_lock_only(self->machine);
     for (s = fuse_of(self->machine)->supervisors; s; s = s->next)
-        if (s != self && find(s, notice->tid))
+        if (s != self && watched_find(s, notice->tid))
             break;
     copy = s ? malloc(sizeof *copy) : NULL;
     if (copy) {
@@ -150,46 +143,6 @@ bool watch_hand_over(const struct notice *notice)
 }
 
 /* ---- What the watched do ---------------------------------------------------------------------- */
-
-static void repeat(pid_t tid)
-{
-    struct user_regs_struct regs;
-
-    if (!ptrace(PTRACE_GETREGS, tid, NULL, &regs) && inject_repeat(&regs))
-        ptrace(PTRACE_SETREGS, tid, NULL, &regs);
-}
-
-static void stopped(struct supervisor *supervisor, pid_t tid, int status)
-{
-    unsigned long before = 0;
-    int event = status >> 16;
-
-    if (!WIFSTOPPED(status)) {
-        forget(supervisor, tid);
-        return;
-    }
-    repeat(tid);
-    if (!event && find(supervisor, tid) && !find(supervisor, tid)->leaving) {
-        ptrace(PTRACE_CONT, tid, NULL, WSTOPSIG(status));      /* with its signal */
-        return;
-    }
-    /* A thread that executes a program goes on under its process's number. */
-    if (event == PTRACE_EVENT_EXEC && !ptrace(PTRACE_GETEVENTMSG, tid, NULL, &before))
-        forget(supervisor, (pid_t)before);
-    ptrace(PTRACE_DETACH, tid, NULL, event ? 0 : WSTOPSIG(status));
-    forget(supervisor, tid);
-}
-
-/* False: nobody is traced. */
-static bool collect(struct supervisor *supervisor)
-{
-    int status;
-    pid_t tid;
-
-    while ((tid = waitpid(-1, &status, __WALL | __WNOTHREAD | WNOHANG)) > 0)
-        stopped(supervisor, tid, status);
-    return !tid;
-}
 
 /* One signal may stand for the stops of several, which others wait for. */
 static void tell_others(struct supervisor *supervisor)
@@ -207,7 +160,7 @@ void watch_stops(struct supervisor *supervisor)
 
     if (read(supervisor->stops_fd, &info, sizeof info) > 0)
         tell_others(supervisor);
-    collect(supervisor);
+    watched_collect(supervisor);
 }
 
 void watch_strays(struct supervisor *supervisor)
@@ -244,10 +197,8 @@ bool watch_reap(struct machine *m)
 
     for (struct supervisor *s = fuse_of(m)->supervisors; s; s = s->next) {
         some |= s->seizing;
-        for (struct watched *watched = s->seizing ? s->watched : NULL; watched; watched = watched->next) {
-            if (inject_reap(watched->tid))
-                atomic_store(&watched->ended, true);
-        }
+        for (struct watched *watched = s->seizing ? s->watched : NULL; watched; watched = watched->next)
+            inject_reap(watched->tid);
     }
     return some;
 }
@@ -255,26 +206,40 @@ bool watch_reap(struct machine *m)
 int watch_inject(const struct notice *notice, struct inject *inject)
 {
     struct supervisor *supervisor = notice->supervisor;
+    struct watched *watched = watched_find(supervisor, notice->tid);
     int rc;
 
-    if (supervisor->watched && forget(supervisor, notice->tid))
-        return inject_begin_seized(inject, notice->tid);
+    if (watched) {
+        rc = inject_begin_seized(inject, notice->tid, &watched->held);
+        watched_forget(supervisor, notice->tid);
+        return rc;
+    }
     before_seize(supervisor);
     rc = inject_begin(inject, notice->tid);
     after_seize(supervisor);
     return rc;
 }
 
+bool watch_let_off(const struct notice *notice, struct inject *inject)
+{
+    struct supervisor *supervisor = notice->supervisor;
+    struct watched *watched = notice->nr == SYS_mmap ? watched_find(supervisor, notice->tid) : NULL;
+    int rc;
+
+    if (!watched_is_held(watched))
+        return false;
+    rc = inject_begin_seized(inject, notice->tid, &watched->held);
+    watched_forget(supervisor, notice->tid);
+    return !rc;
+}
+
 /* ---- The supervisor's part -------------------------------------------------------------------- */
 
 int watch_timeout(const struct supervisor *supervisor)
 {
-    uint64_t now = now_ms(), first = supervisor->has_strays ? now + WATCH_MS : UINT64_MAX;
+    uint64_t timeout = watched_timeout(supervisor);
 
-    for (const struct watched *watched = supervisor->watched; watched; watched = watched->next)
-        if (watched->until < first)
-            first = watched->until;
-    return first == UINT64_MAX ? -1 : first <= now ? 0 : (int)(first - now);
+    return timeout == UINT64_MAX ? -1 : (int)timeout;
 }
 
 int watch_fd(const struct supervisor *supervisor)
@@ -282,29 +247,20 @@ int watch_fd(const struct supervisor *supervisor)
     return supervisor->watched ? supervisor->stops_fd : -1;
 }
 
-/* Seizes the caller of an ioctl and answers it. */
-static void seize(struct supervisor *supervisor, struct waiting *call)
+/* Has the caller of an ioctl watched and answers it. */
+static void answer_watched(struct supervisor *supervisor, struct waiting *call)
 {
-    struct watched *watched = malloc(sizeof *watched);
     struct signalfd_siginfo info;
     pid_t tid = call->tid;
-    struct inject inject;
     int cpu = call->cpu;
     struct pin pin;
 
     /* Of mappings since we last waited for stops. */
     if (!supervisor->watched && read(supervisor->stops_fd, &info, sizeof info) > 0)
         tell_others(supervisor);
-
     /* Fails if somebody else traces it; then a signal may interrupt its mmap. */
-    if (watched && !find(supervisor, tid) && before_seize(supervisor) && !inject_watch(&inject, tid)) {
-        *watched = (struct watched){ .tid = tid, .until = now_ms() + WATCH_MS };
-        machine_lock_only(supervisor->machine);
-        LL_PREPEND(supervisor->watched, watched);
-        machine_unlock(supervisor->machine);
-    } else {
-        free(watched);
-    }
+    if (before_seize(supervisor))
+        watched_begin(supervisor, tid);
     after_seize(supervisor);
     call->req = waiting_take(call);
     pin_reply_begin(&pin, tid, cpu);
@@ -312,42 +268,13 @@ static void seize(struct supervisor *supervisor, struct waiting *call)
     pin_reply_end(&pin, tid);
 }
 
-/* Asks those to stop that take too long, and looks for some whose stop or end another supervisor was told of. */
-static void let_go(struct supervisor *supervisor)
-{
-    uint64_t now = now_ms();
-    bool late = supervisor->has_strays;
-
-    for (struct watched *watched = supervisor->watched; watched; watched = watched->next) {
-        if (watched->until > now)
-            continue;
-        late = true;
-        watched->until = now + WATCH_MS;
-        if (watched->leaving || (++watched->times < WATCH_TIMES && proc_is_running(watched->tid)))
-            continue;
-        watched->leaving = true;
-        ptrace(PTRACE_INTERRUPT, watched->tid, NULL, NULL);
-    }
-    for (struct watched **at = &supervisor->watched; late && *at;) {
-        if (!atomic_load(&(*at)->ended)) {
-            at = &(*at)->next;
-            continue;
-        }
-        forget(supervisor, (*at)->tid);
-        at = &supervisor->watched;
-    }
-    if (late && !collect(supervisor)) {
-        supervisor->has_strays = false;
-        forget_all(supervisor);      /* nobody is traced */
-    }
-}
-
 /* Has a thread make its call once more, or if it was let go meanwhile, has the call dealt with as it is. Takes the notice. */
 static void release(struct supervisor *supervisor, struct notice *notice)
 {
-    struct watched *watched = find(supervisor, notice->tid);
+    struct watched *watched = watched_find(supervisor, notice->tid);
 
-    if (watched && !ptrace(PTRACE_INTERRUPT, notice->tid, NULL, NULL)) {
+    if (watched_is_held(watched) ||
+        (watched && !ptrace(PTRACE_INTERRUPT, notice->tid, NULL, NULL))) {
         watched->leaving = true;
         answer_error(notice, -ERESTARTNOINTR);
         free(notice);
@@ -386,10 +313,10 @@ void watch_work(struct supervisor *supervisor)
     for (; calls; calls = next_call) {
         next_call = calls->next;
         if (calls->precedes_mmap) {
-            seize(supervisor, calls);
+            answer_watched(supervisor, calls);
             continue;
         }
-        calls->seized = forget(supervisor, calls->tid);
+        calls->seized = watched_forget(supervisor, calls->tid);
         before_seize(supervisor);
         change_watched(calls);
         after_seize(supervisor);
@@ -399,7 +326,7 @@ void watch_work(struct supervisor *supervisor)
         release(supervisor, notices);
     }
     if (supervisor->watched || supervisor->has_strays)
-        let_go(supervisor);
+        watched_let_go(supervisor);
 }
 
 int watch_start(struct supervisor *supervisor)
@@ -412,14 +339,6 @@ int watch_start(struct supervisor *supervisor)
     return supervisor->stops_fd < 0 ? -errno : 0;
 }
 
-static void hurry(struct supervisor *supervisor)
-{
-    for (struct watched *watched = supervisor->watched; watched; watched = watched->next) {
-        watched->until = 0;
-        watched->times = WATCH_TIMES;
-    }
-}
-
 /* Our thread is about to end, and with it would those that it traces: threads of other programs, too, whose supervisor was not known. */
 void watch_end(struct supervisor *supervisor)
 {
@@ -428,13 +347,13 @@ void watch_end(struct supervisor *supervisor)
     machine_lock_only(supervisor->machine);
     supervisor->ending = true;
     machine_unlock(supervisor->machine);
-    hurry(supervisor);
+    watched_hurry(supervisor);
     watch_work(supervisor);      /* whoever waits for an answer gets one */
     while (supervisor->watched) {
         poll(fds, 2, WATCH_MS);
         watch_stops(supervisor);
         finish_decided(supervisor);
-        hurry(supervisor);
+        watched_hurry(supervisor);
         watch_work(supervisor);
     }
     if (supervisor->stops_fd >= 0)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Watches threads that are about to map. A signal that overtakes the notification of their mmap
- * would end it with EINTR, which no real kernel does. So the server seizes a thread, without
- * stopping it, before it answers the ioctl that precedes the mmap. A signal then stops the thread
- * for a moment, and the server has the kernel repeat the mmap behind the handler. The watcher
- * releases a thread that has not mapped after a few milliseconds, so that a debugger can attach.
+ * would end it with EINTR, which no real kernel does. So the server seizes a thread of a process
+ * with signal handlers, without stopping it, before it answers the ioctl that precedes the mmap.
+ * A signal then stops the thread, and reaches it when the mapping is complete. The watcher releases
+ * a thread that does something else for some milliseconds, so that a debugger can attach.
  *
  * Only the thread that seized another one can trace it, so each supervisor watches its own threads.
  */
@@ -20,6 +20,8 @@ struct notice;
 struct supervisor;
 struct waiting;
 
+/* Whether a thread that makes this ioctl is likely to map what it got by it. */
+bool watch_is_for(unsigned cmd);
 /* By any thread. A supervisor will answer the ioctl, when it has seized the caller. False: there is none. */
 bool watch_ioctl(struct waiting *call);
 /* A held call of a thread that is watched: its supervisor will see to the result. False: it is not. */
@@ -41,6 +43,9 @@ void watch_stops(struct supervisor *supervisor);
 void watch_work(struct supervisor *supervisor);
 /* As inject_begin, for the notice's thread, watched or not. */
 int watch_inject(const struct notice *notice, struct inject *inject);
+/* An mmap is about to be answered. True: a signal waits behind it, so its thread is to be waited
+ * for and let go, as from inject_begin on. */
+bool watch_let_off(const struct notice *notice, struct inject *inject);
 /* There may be threads of a dying process that we trace, nobody knows by which number: they are to be waited for, too. */
 void watch_strays(struct supervisor *supervisor);
 /* 0 or negative errno; the end lets go of all. */

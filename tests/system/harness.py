@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 
 SOURCE = Path(__file__).resolve().parents[2]
 GNTSIM = os.environ.get("GNTSIM") or str(SOURCE / "build" / "gntsim")
@@ -403,8 +402,3 @@ class Machine:
         if self.trace:
             done = gntsim("replay", self.trace)
             assert done.returncode == 0, done.stdout + done.stderr
-
-
-def unsettled(why):
-    """For a test that does not hold each time yet: it runs with ./test --all only."""
-    return pytest.mark.skipif(not os.environ.get("GNTSIM_TEST_ALL"), reason="unsettled, runs with ./test --all: " + why)

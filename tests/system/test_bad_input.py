@@ -379,7 +379,6 @@ def test_a_client_that_is_traced_works_or_is_told_why_not(machine, compiled, how
     machine.audit()
 
 
-@harness.unsettled("over device files it can take minutes under load")
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_program_that_is_stopped_and_continued_all_the_time_maps_as_ever(machine, compiled, threads):
     """Group stops come at any moment of a mapping's completion; with several threads that is done by a thread made for it."""

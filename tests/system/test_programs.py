@@ -154,7 +154,6 @@ def test_a_program_maps_whatever_it_has_where_gntsim_would_put_something(machine
 
 
 @pytest.mark.parametrize("last", ["execlp(\"true\", \"true\", NULL)", "exit(0)", "abort()"], ids=["exec", "exit", "abort"])
-@harness.unsettled("an execve beside a mapping thread hung over device files")
 def test_a_thread_ends_the_process_while_others_map(machine, tmp_path, last):
     """Threads vanish in the middle of mappings that are being completed; nothing of them is left."""
     source = tmp_path / "ends.c"

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* Keeps watched threads: continues those that stop for a signal, releases those that do not map. */
+#include "watched.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <utlist.h>
+
+#include "dev_fs_i.h"
+#include "proc.h"
+#include "supervisor_i.h"
+#include "watch.h"
+
+#define WATCH_TICKS 2            /* of processor time that a thread may have meanwhile */
+#define WATCH_TIMES 100          /* so often, if nobody can tell what it waits for */
+
+static uint64_t now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* ---- Who is there --------------------------------------------------------------------------- */
+
+struct watched *watched_find(struct supervisor *supervisor, pid_t tid)
+{
+    struct watched *watched;
+
+    LL_SEARCH_SCALAR(supervisor->watched, watched, tid, tid);
+    return watched;
+}
+
+bool watched_forget(struct supervisor *supervisor, pid_t tid)
+{
+    struct watched *watched;
+
+    machine_lock_only(supervisor->machine);
+    watched = watched_find(supervisor, tid);
+    if (watched)
+        LL_DELETE(supervisor->watched, watched);
+    machine_unlock(supervisor->machine);
+    free(watched);
+    return watched;
+}
+
+void watched_begin(struct supervisor *supervisor, pid_t tid)
+{
+    struct watched *watched = watched_find(supervisor, tid);
+    struct inject inject;
+
+    if (watched) {               /* if it was asked to stop, it will go on from there */
+        watched->until = now_ms() + WATCH_MS;
+        watched->leaving = watched->has_ticks = false;
+        watched->times = 0;
+        return;
+    }
+    watched = malloc(sizeof *watched);
+    if (!watched || inject_watch(&inject, tid)) {
+        free(watched);
+        return;
+    }
+    *watched = (struct watched){ .tid = tid, .until = now_ms() + WATCH_MS };
+    machine_lock_only(supervisor->machine);
+    LL_PREPEND(supervisor->watched, watched);
+    machine_unlock(supervisor->machine);
+}
+
+bool watched_is_held(const struct watched *watched)
+{
+    return watched && watched->held.info.si_signo;
+}
+
+/* ---- Stops ---------------------------------------------------------------------------------- */
+
+static void repeat(pid_t tid)
+{
+    struct user_regs_struct regs;
+
+    if (!ptrace(PTRACE_GETREGS, tid, NULL, &regs) && inject_repeat(&regs))
+        ptrace(PTRACE_SETREGS, tid, NULL, &regs);
+}
+
+/* Ends the trace of a thread that stopped. */
+static void detach(struct supervisor *supervisor, pid_t tid, int status)
+{
+    struct watched *watched = watched_find(supervisor, tid);
+    struct inject inject;
+    bool gone = false;
+
+    if (!watched_is_held(watched))
+        gone = ptrace(PTRACE_DETACH, tid, NULL, status >> 16 ? 0 : WSTOPSIG(status));
+    else if (inject_stopped(&inject, tid, status, &watched->held))
+        inject_pass(&inject);
+    if (gone)
+        supervisor->has_strays = true;      /* it was killed, and is ours until it was waited for */
+    else
+        watched_forget(supervisor, tid);
+}
+
+static void stopped(struct supervisor *supervisor, pid_t tid, int status)
+{
+    struct watched *watched = watched_find(supervisor, tid);
+    unsigned long before = 0;
+    int event = status >> 16;
+
+    if (!WIFSTOPPED(status)) {
+        watched_forget(supervisor, tid);
+        return;
+    }
+    /* Its mmap is to be received before the next signal interrupts it, too. */
+    if (watched && !event && !watched_is_held(watched) && inject_hold(&watched->held, tid)) {
+        ptrace(PTRACE_CONT, tid, NULL, 0);
+        return;
+    }
+    repeat(tid);
+    /*
+     * On with it, with its signal. If its process is stopped, too: it stops once it has mapped, or
+     * takes too long.
+     */
+    if (watched && !watched->leaving && event != PTRACE_EVENT_EXEC) {
+        ptrace(PTRACE_CONT, tid, NULL, event ? 0 : WSTOPSIG(status));
+        return;
+    }
+    /* A thread that executes a program goes on under its process's number. */
+    if (event == PTRACE_EVENT_EXEC && !ptrace(PTRACE_GETEVENTMSG, tid, NULL, &before))
+        watched_forget(supervisor, (pid_t)before);
+    detach(supervisor, tid, status);
+}
+
+bool watched_collect(struct supervisor *supervisor)
+{
+    int status;
+    pid_t tid;
+
+    while ((tid = waitpid(-1, &status, __WALL | __WNOTHREAD | WNOHANG)) > 0)
+        stopped(supervisor, tid, status);
+    return !tid;
+}
+
+/* ---- Those that do not map ------------------------------------------------------------------ */
+
+/*
+ * A thread that is late. It may lack a processor, be held up on its way out of the ioctl, or wait
+ * until its mmap's notification is received.
+ */
+static bool may_still_map(struct watched *watched)
+{
+    struct proc_call call;
+    unsigned long ticks;
+
+    if (proc_call_of(watched->tid, &call))
+        return call.nr == SYS_mmap ||
+               (call.nr == SYS_ioctl && watch_is_for((unsigned)call.args[1]));
+    if (!proc_is_running(watched->tid, &ticks))
+        return ++watched->times < WATCH_TIMES;
+    if (!watched->has_ticks)
+        watched->ticks = ticks;
+    watched->has_ticks = true;
+    return ticks - watched->ticks < WATCH_TICKS;
+}
+
+static void ask_to_leave(struct supervisor *supervisor, struct watched *watched)
+{
+    uint64_t now = now_ms();
+
+    if (watched->until > now)
+        return;
+    watched->until = now + WATCH_MS;
+    if (!watched->leaving && (supervisor->ending || !may_still_map(watched))) {
+        watched->leaving = true;
+        ptrace(PTRACE_INTERRUPT, watched->tid, NULL, NULL);
+    }
+}
+
+/* Those that somebody else has waited for. */
+static void forget_ended(struct supervisor *supervisor)
+{
+    const int any = WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL | __WNOTHREAD;
+    struct watched *watched, *next;
+    siginfo_t info;
+
+    LL_FOREACH_SAFE(supervisor->watched, watched, next)
+        if (waitid(P_PID, (id_t)watched->tid, &info, any))
+            watched_forget(supervisor, watched->tid);
+}
+
+void watched_let_go(struct supervisor *supervisor)
+{
+    bool late = supervisor->has_strays || !watched_timeout(supervisor);
+    struct watched *watched;
+
+    if (!late)
+        return;
+    watched_collect(supervisor);      /* some may be late because they wait for us */
+    LL_FOREACH(supervisor->watched, watched)
+        ask_to_leave(supervisor, watched);
+    forget_ended(supervisor);
+    if (!watched_collect(supervisor))
+        supervisor->has_strays = false;
+}
+
+uint64_t watched_timeout(const struct supervisor *supervisor)
+{
+    uint64_t now = now_ms(), first = supervisor->has_strays ? now + WATCH_MS : UINT64_MAX;
+    const struct watched *watched;
+
+    LL_FOREACH(supervisor->watched, watched)
+        if (watched->until < first)
+            first = watched->until;
+    return first == UINT64_MAX ? UINT64_MAX : first <= now ? 0 : first - now;
+}
+
+void watched_hurry(struct supervisor *supervisor)
+{
+    struct watched *watched;
+
+    LL_FOREACH(supervisor->watched, watched)
+        watched->until = 0;
+}
