@@ -23,6 +23,9 @@
 #include "way_names.h"
 #include "wire.h"
 
+/* Of libxenstore; and the same again if the machine chose it. */
+#define STORE_PATH_ENV "XENSTORED_PATH"
+#define STORE_OURS_ENV "GNTSIM_STORE"
 #define CLIENT_PATIENCE_S 60     /* that an answer may take */
 
 int client_connect(const char *dir)
@@ -168,6 +171,25 @@ static void offer_socket(const char *path)
         setenv(SOCK_ENV, path, 1);
 }
 
+/*
+ * The store of the machine is the program's, unless it was told of another one than a machine's
+ * that it is a program of already.
+ */
+static void offer_store(json_object *result)
+{
+    const char *present = getenv(STORE_PATH_ENV), *ours = getenv(STORE_OURS_ENV);
+    json_object *path;
+
+    if (present && (!ours || strcmp(present, ours)))
+        return;
+    unsetenv(STORE_PATH_ENV);
+    unsetenv(STORE_OURS_ENV);
+    if (!result || !json_object_object_get_ex(result, "store", &path))
+        return;
+    setenv(STORE_PATH_ENV, json_object_get_string(path), 1);
+    setenv(STORE_OURS_ENV, json_object_get_string(path), 1);
+}
+
 int client_exec(int fd, int domain, const char *profile, int way, char **argv)
 {
     json_object *request = json_object_new_object(), *reply, *result, *socket;
@@ -193,6 +215,7 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
         json_object_put(reply);
         return fail("what answers is no gntsim machine: its socket has no name");
     }
+    offer_store(result);
     if (socket && fds[0] < 0) {
         rc = use_socket(domain, way, result, socket, argv);
         json_object_put(reply);

@@ -113,6 +113,41 @@ static int print_points(json_object *result)
     return 0;
 }
 
+/* The bytes that the characters of a text from the store stand for. */
+static int print_value(json_object *result)
+{
+    json_object *value;
+    const char *text;
+
+    if (!json_object_object_get_ex(result, "value", &value) ||
+        !json_object_is_type(value, json_type_string))
+        return NONSENSE;
+    text = json_object_get_string(value);
+    for (int i = 0; i < json_object_get_string_len(value); i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c < 0x80)
+            putchar(c);
+        else if (c >= 0xc0)
+            putchar(c << 6 | (text[++i] & 0x3f));
+    }
+    putchar('\n');
+    return 0;
+}
+
+/* A list of texts, a line for each; it is all that the result has. */
+static int print_texts(json_object *result)
+{
+    json_object_object_foreach(result, key, list) {
+        (void)key;
+        if (!is_list_of(list, json_type_string))
+            return NONSENSE;
+        for (size_t i = 0; i < json_object_array_length(list); i++)
+            puts(json_object_get_string(json_object_array_get_idx(list, i)));
+    }
+    return 0;
+}
+
 static int print_nothing(json_object *result)
 {
     return json_object_is_type(result, json_type_object) ? 0 : NONSENSE;
@@ -146,7 +181,8 @@ static int print_audit(json_object *result)
 
 /* ---- Verbs ------------------------------------------------------------------------------------ */
 
-/* The words of a verb, then its arguments: D a domain id, R a reference, W a word ("what"); lower case: may be left out. */
+/* The words of a verb, then its arguments: D a domain id, R a reference, W a word ("what"), P a
+ * path, T a text, L a list; lower case: may be left out. */
 static const struct ctl_verb {
     const char *words, *arguments, *name, *help;
     int (*print)(json_object *result);
@@ -174,6 +210,15 @@ static const struct ctl_verb {
     { "clock advance", "N", "clock-advance", "clock advance NS|next: move a virtual clock", print_fields },
     { "clock auto", "A", "clock", "clock auto on|off: a virtual clock jumps to what somebody waits for", print_fields },
     { "trace", "a", "trace", "trace [on|off]: whether events are recorded, and which are there", print_fields },
+    { "store read", "P", "store-read", "store read PATH: the value of a node", print_value },
+    { "store write", "PT", "store-write",
+      "store write PATH VALUE: write one, and make what is missing above", print_nothing },
+    { "store ls", "P", "store-list", "store ls PATH: the names below it", print_texts },
+    { "store mkdir", "P", "store-mkdir", "store mkdir PATH: make one, empty", print_nothing },
+    { "store rm", "P", "store-rm", "store rm PATH: remove it and all below", print_nothing },
+    { "store perms", "P", "store-perms", "store perms PATH: its permissions", print_texts },
+    { "store chmod", "PL", "store-set-perms",
+      "store chmod PATH PERM[,PERM...]: set them, like n0,r1", print_nothing },
     { "shutdown", "", "shutdown", "end the machine and its programs", print_nothing },
 };
 #define NR_VERBS (sizeof verbs / sizeof *verbs)
@@ -228,6 +273,38 @@ static int add_rule(json_object *request, const char *text)
     return 0;
 }
 
+/* The store has bytes, JSON has characters: a byte is the character of that number. */
+static int add_bytes(json_object *request, const char *text)
+{
+    size_t len = strlen(text), n = 0;
+    char *characters = malloc(2 * len + 1);
+
+    if (!characters)
+        return fail("no memory");
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c >= 0x80)
+            characters[n++] = (char)(0xc0 | c >> 6);
+        characters[n++] = (char)(c >= 0x80 ? 0x80 | (c & 0x3f) : c);
+    }
+    json_object_object_add(request, "value", json_object_new_string_len(characters, (int)n));
+    free(characters);
+    return 0;
+}
+
+static int add_list(json_object *request, const char *text)
+{
+    json_object *list = json_object_new_array();
+
+    for (size_t len; *text; text += len + (text[len] == ',')) {
+        len = strcspn(text, ",");
+        json_object_array_add(list, json_object_new_string_len(text, (int)len));
+    }
+    json_object_object_add(request, "perms", list);
+    return 0;
+}
+
 /* Adds one argument to the request; 0 or the exit status. */
 static int add_argument(json_object *request, char kind, const char *text)
 {
@@ -267,6 +344,13 @@ static int add_argument(json_object *request, char kind, const char *text)
         return 0;
     case 'j':
         return add_rule(request, text);
+    case 'p':
+        json_object_object_add(request, "path", json_object_new_string(text));
+        return 0;
+    case 't':
+        return add_bytes(request, text);
+    case 'l':
+        return add_list(request, text);
     default:
         json_object_object_add(request, "what", json_object_new_string(text));
         return 0;

@@ -26,6 +26,7 @@
 #include "options.h"
 #include "server.h"
 #include "sock_way.h"
+#include "store_way.h"
 #include "trace.h"
 #include "way_names.h"
 
@@ -124,6 +125,7 @@ static void choose_parts(int way, struct machine_config *machine, struct control
         control->no_devices = why;
     }
     *part++ = &sock_way;
+    *part++ = &store_part;
     *part++ = &guests_part;
     *part++ = &remote_kernels;
 }

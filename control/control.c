@@ -131,7 +131,7 @@ json_object *control_no_domain(struct request *request, domid_t id)
 
 static const struct verb *const tables[] = { control_machine_verbs, control_fault_verbs, control_trace_verbs, control_guest_verbs,
                                              control_guest_memory_verbs, control_event_verbs, control_adversary_verbs,
-                                             control_remote_verbs };
+                                             control_remote_verbs, control_store_verbs };
 
 bool control_is_recorded(const char *verb)
 {

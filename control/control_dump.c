@@ -12,6 +12,7 @@
 #include "machine.h"
 #include "maps.h"
 #include "sock_way.h"
+#include "store_way.h"
 
 static void add_int(json_object *object, const char *key, uint64_t value)
 {
@@ -248,6 +249,8 @@ json_object *dump_audit(struct machine *m)
     for (struct domain *d = m->domains; d; d = d->next)
         if (!d->dead && !d->hostile)
             violations += kernel_audit(d->kernel, out);
+    if (store_way_store(m))
+        violations += store_audit(store_way_store(m), out);
     if (out)
         fclose(out);
     for (line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save))

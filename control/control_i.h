@@ -54,6 +54,7 @@ struct verb {
     } by;
 };
 extern const struct verb control_machine_verbs[], control_fault_verbs[], control_trace_verbs[], control_guest_verbs[],
-    control_guest_memory_verbs[], control_event_verbs[], control_adversary_verbs[], control_remote_verbs[];
+    control_guest_memory_verbs[], control_event_verbs[], control_adversary_verbs[], control_remote_verbs[],
+    control_store_verbs[];
 
 #endif

@@ -167,6 +167,7 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
         hv_domain_destroy(m->hv, id);
         goto fail;
     }
+    PARTS_TELL(m, domain_started, d);
     if (out)
         *out = d;
     return 0;

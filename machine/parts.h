@@ -41,6 +41,8 @@ struct machine_part {
 
     /* The domain's state is there, and nothing else of it. */
     void (*domain_created)(struct domain *d);
+    /* Its kernel runs. */
+    void (*domain_started)(struct domain *d);
     /* It goes on under another id (machine_domain_suspend); the kernel has not been told yet. */
     void (*domain_migrated)(struct domain *d);
     /* The hypervisor destroyed it; its kernel is about to go. */

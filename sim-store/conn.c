@@ -24,6 +24,13 @@ struct store_conn *store_connect(struct store *store)
     return store_conn_add(store, store_domain(store, 0), true);
 }
 
+struct store_conn *store_connect_domain(struct store *store, unsigned domid)
+{
+    struct domain *d = store_domain(store, domid);
+
+    return d && d->conn ? store_conn_add(store, d, true) : NULL;
+}
+
 void store_disconnect(struct store_conn *conn)
 {
     assert(conn->socket);

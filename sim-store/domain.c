@@ -100,6 +100,17 @@ static void drop_target(struct store_conn *conn)
         destroy(conn->store, target);
 }
 
+/* Whoever embeds the store still knows the other connections of a domain that goes. */
+static void orphan_others(struct store *store, struct domain *d)
+{
+    for (struct store_conn *other = store->conns; other; other = other->next) {
+        if (other->domain != d || other == d->conn)
+            continue;
+        store_conn_deafen(other, XENSTORE_ERROR_COMM);
+        other->domain = store_domain(store, 0);
+    }
+}
+
 static void destroy(struct store *store, struct domain *d)
 {
     struct store_conn *conn = d->conn;
@@ -109,6 +120,7 @@ static void destroy(struct store *store, struct domain *d)
             other->target = NULL;
     conn->targeted = 0;
     drop_target(conn);
+    orphan_others(store, d);
     if (store->hooks.released)
         store->hooks.released(store->hook_ctx, d->domid);
     store_conn_free(conn);

@@ -17,8 +17,10 @@ from .errors import AuditFailed, Ended, Error, Gone, GrantFailed, NotFound, Refu
 from .faults import Clock, Rule
 from .machine import PAGE_SIZE, Machine, find_program
 from .process import Process
+from .store import Store, StoreError
 from .trace import Event
 from .units import nanoseconds
 
 __all__ = ["AuditFailed", "Clock", "Control", "Domain", "Ended", "Error", "Event", "Gone", "GrantFailed", "Machine", "NotFound",
-           "PAGE_SIZE", "Process", "Refused", "Rule", "Timeout", "find_program", "nanoseconds"]
+           "PAGE_SIZE", "Process", "Refused", "Rule", "Store", "StoreError",
+           "Timeout", "find_program", "nanoseconds"]

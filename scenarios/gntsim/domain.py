@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence
 
 from .errors import GrantFailed, NotFound
 from .process import Process
+from .store import Store
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -52,6 +53,11 @@ class Domain:
     def call(self, verb: str, **arguments: Any) -> Any:
         """Any control verb that has a domain."""
         return self.machine.call(verb, domain=self.id, **arguments)
+
+    def store(self) -> Store:
+        """A connection to the store with the rights of this domain; to be closed, or a context
+        manager."""
+        return Store.of(self.machine, self.id)
 
     # ---- Programs
 

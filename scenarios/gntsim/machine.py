@@ -20,6 +20,7 @@ from .domain import Domain
 from .errors import AuditFailed, Error, Gone, NotFound, Timeout
 from .faults import Clock, Rule, rule_arguments
 from .process import PATIENCE, Process, Pump
+from .store import Store
 from .tempdir import new_name, remove_machine, sweep
 from .trace import Event, select
 
@@ -120,6 +121,7 @@ class Machine:
         self._errors = None
         self._control = None
         self._pump = None
+        self._store: Optional[Store] = None
         self._closed = False
         self.crashed = False
 
@@ -184,6 +186,13 @@ class Machine:
         if not self._pump:
             self._pump = Pump()
         return self._pump
+
+    @property
+    def store(self) -> Store:
+        """The store as the toolstack has it, in domain 0: privileged."""
+        if not self._store:
+            self._store = Store.of(self, 0)
+        return self._store
 
     # ---- Looking into it
 
@@ -287,6 +296,8 @@ class Machine:
             if self._pump:
                 self._pump.close()
         finally:
+            if self._store:
+                self._store.close()
             if self._control:
                 self._control.close()
             self._stop_server()

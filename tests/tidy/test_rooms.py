@@ -18,14 +18,16 @@ KNOWS = {
     "guests": "util sim-hv sim-kernel machine",
     "fuse-dev": "util sim-hv sim-kernel machine",
     "sock-dev": "util sim-hv sim-kernel machine",
+    "store-dev": "util sim-store sim-hv sim-kernel machine sock-dev",
     "hv-remote": "util sim-hv",
     "hv-remote/server": "util sim-hv machine hv-remote",
-    "control": "util sim-hv sim-kernel machine guests fuse-dev sock-dev hv-remote/server",
+    "control": "util sim-hv sim-kernel machine guests fuse-dev sock-dev"
+               " store-dev sim-store hv-remote/server",
     "replay": "util sim-hv sim-kernel machine guests control",
     "libgnttab": "util",
     "record": "util sim-hv sim-kernel",
     "cli": "util sim-hv sim-kernel machine guests fuse-dev sock-dev hv-remote/server control"
-           " replay record",
+           " replay record store-dev sim-store",
 }
 # Folders of C that are users of the rooms, as others are.
 NOT_ROOMS = ["bench", "docs", "scenarios", "tests"]
@@ -38,6 +40,7 @@ FORBIDDEN = {
     "guests": r"fuse|json",
     "fuse-dev": r"json",
     "sock-dev": r"fuse|json",
+    "store-dev": r"fuse|json",
     "libgnttab": r"fuse|json",
 }
 SOURCES = [path for path in tree() if path.suffix in (".c", ".h")

@@ -138,7 +138,13 @@ void store_time(struct store *store, uint64_t now_ms);
 
 /* A connection over the socket: privileged, and domain 0's. */
 struct store_conn *store_connect(struct store *store);
-/* Ends a connection of store_connect. */
+/*
+ * A connection of an introduced domain beside its own, as a guest's kernel makes one of each open
+ * /dev/xen/xenbus: with watches and transactions of its own. NULL: it is not introduced. When the
+ * domain goes it becomes deaf (store_receive: -EPROTO), and only store_disconnect is left.
+ */
+struct store_conn *store_connect_domain(struct store *store, unsigned domid);
+/* Ends a connection of one of these. */
 void store_disconnect(struct store_conn *conn);
 /* The connection of an introduced domain; NULL: it is not. */
 struct store_conn *store_domain_conn(const struct store *store, unsigned domid);

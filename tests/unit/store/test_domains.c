@@ -203,6 +203,47 @@ TEST(a_target_that_dies_is_nobodys_target)
     EQ(tell(w.root, XS_RELEASE, "2|"), 0);
 }
 
+/* ---- More connections of a domain ------------------------------------------------------------ */
+
+TEST(a_domain_may_have_more_connections_each_with_its_own)
+{
+    struct store_conn *more = store_connect_domain(w.store, 1);
+    uint32_t id;
+
+    EQ(mk(w.root, "/local/domain/1/data"), 0);
+    EQ(set_perms(w.root, "/local/domain/1/data", "n1"), 0);
+    EQ(wr(more, "data/x", "1"), 0);
+    EQ(rd(more, "/tool"), EACCES);
+    EQ(tell(more, XS_RELEASE, "2|"), EACCES);
+    watched(more, "data", "t");
+    EQ(watch(w.d1, "data", "t"), 0);         /* another connection's is another */
+    events(w.d1);
+    id = start(more);
+    EQ(rd(w.d1, "data"), ENOENT);
+    w.tx = id;
+    EQ(end(more, "T"), 0);
+    EQ(get_perms(w.root, "/local/domain/1/data/x"), 0);
+    SAME(w.said, "n1|");
+    store_disconnect(more);
+    OK(!store_connect_domain(w.store, 9));
+}
+
+TEST(a_connection_of_a_domain_that_goes_is_deaf)
+{
+    struct store_conn *more = store_connect_domain(w.store, 1);
+    size_t size;
+
+    watched(more, "data", "t");
+    w.states[1] = STORE_DOMAIN_GONE;
+    store_check_domains(w.store);
+    EQ(store_receive(more, "x", 1), -EPROTO);
+    EQ(wr(w.root, "/local/domain/1/data", "x"), 0);
+    OK(!store_output(more, &size));
+    EQ(store_conn_domid(more), 1);
+    EQ(store_audit(w.store, stderr), 0);
+    store_disconnect(more);
+}
+
 /* ---- A privileged domain that is not domain 0 ------------------------------------------------ */
 
 static void privileged(void)
@@ -283,6 +324,9 @@ const struct test_suite suite_domains = { "domains", (const struct test_case[]){
     { "a target that is released stays until its stub is gone",
       a_target_that_is_released_stays_until_its_stub_is_gone },
     { "a target that dies is nobody's target", a_target_that_dies_is_nobodys_target },
+    { "a domain may have more connections, each with its own",
+      a_domain_may_have_more_connections_each_with_its_own },
+    { "a connection of a domain that goes is deaf", a_connection_of_a_domain_that_goes_is_deaf },
     { "another domain can be privileged, and release itself", privileged },
     { "an embedder finds its connections", an_embedder_finds_its_connections },
     { "a store needs nobody around it", alone },

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* Keeps the machine's store: its life, and what it asks of the machine. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store_way_i.h"
+
+#define NS_PER_MS 1000000u
+
+/* ---- What the store asks --------------------------------------------------------------------- */
+
+static enum store_domain_state domain_state(void *ctx, unsigned domid)
+{
+    const struct store_server *server = ctx;
+    struct hv_domain_info info;
+
+    if (domid >= DOMID_FIRST_RESERVED ||
+        hv_domain_info(server->machine->hv, (domid_t)domid, &info) || info.dying)
+        return STORE_DOMAIN_GONE;
+    return info.crashed ? STORE_DOMAIN_SHUT : STORE_DOMAIN_RUNS;
+}
+
+static void released(void *ctx, unsigned domid)
+{
+    store_peers_hang_up(ctx, domid);
+}
+
+static void output(void *ctx, struct store_conn *conn)
+{
+    store_peers_output(ctx, conn);
+}
+
+/* ---- The toolstack's connection -------------------------------------------------------------- */
+
+static int error_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof xsd_errors / sizeof *xsd_errors; i++)
+        if (!strcmp(xsd_errors[i].errstring, name))
+            return -xsd_errors[i].errnum;
+    return -EINVAL;
+}
+
+/* It watches nothing: what is queued is the reply, whole. */
+static int take_reply(struct store_conn *conn, void *reply, size_t *reply_len)
+{
+    struct xsd_sockmsg header;
+    size_t size;
+    const char *bytes = store_output(conn, &size);
+    int rc = 0;
+
+    memcpy(&header, bytes, sizeof header);
+    bytes += sizeof header;
+    if (header.type == XS_ERROR)
+        rc = error_of(bytes);
+    else if (reply)
+        memcpy(reply, bytes, header.len);
+    if (reply_len)
+        *reply_len = rc ? 0 : header.len;
+    store_sent(conn, size);
+    return rc;
+}
+
+int store_way_ask(struct machine *m, uint32_t type, const void *body, size_t len, void *reply,
+                  size_t *reply_len)
+{
+    struct store_server *server = store_server_of(m);
+    struct xsd_sockmsg header = { .type = type, .len = (uint32_t)len };
+    int rc;
+
+    if (!server)
+        return -ENOTSUP;
+    if (len > XENSTORE_PAYLOAD_MAX)
+        return -E2BIG;
+    /* It would get events and transactions that nobody looks at. */
+    if (type == XS_WATCH || type == XS_TRANSACTION_START)
+        return -EINVAL;
+    store_receive(server->toolstack, &header, sizeof header);
+    if (len)
+        store_receive(server->toolstack, body, len);
+    rc = take_reply(server->toolstack, reply, reply_len);
+    store_peers_flush(server);
+    return rc;
+}
+
+struct store *store_way_store(const struct machine *m)
+{
+    const struct store_server *server = store_server_of(m);
+
+    return server ? server->store : NULL;
+}
+
+/* ---- The part -------------------------------------------------------------------------------- */
+
+static int prepare(struct machine *m, int *memory_fd)
+{
+    struct store_server *server = store_server_of(m);
+    struct store_config config = { .hooks = { .domain_state = domain_state,
+                                              .released = released,
+                                              .output = output },
+                                   .hook_ctx = server };
+
+    (void)memory_fd;
+    server->machine = m;
+    server->store = store_create(&config);
+    server->toolstack = store_connect(server->store);
+    store_toolstack_begin(server);
+    return 0;
+}
+
+/* What the store knows a domain by: its id, which changes when it is suspended and resumed. */
+static unsigned *known_id(struct domain *d)
+{
+    return part_of_domain(d, &store_part);
+}
+
+static void domain_started(struct domain *d)
+{
+    struct store_server *server = store_server_of(d->machine);
+
+    *known_id(d) = d->id;
+    store_time(server->store, d->machine->clock.now / NS_PER_MS);
+    store_toolstack_create(server, d);
+    store_peers_flush(server);
+}
+
+static void domain_gone(struct store_server *server, unsigned domid)
+{
+    store_check_domains(server->store);
+    store_toolstack_destroy(server, domid);
+    if (!domid)
+        store_peers_hang_up(server, domid);
+    store_peers_flush(server);
+}
+
+static void domain_destroyed(struct domain *d)
+{
+    domain_gone(store_server_of(d->machine), *known_id(d));
+}
+
+/* A new domain, as a restore makes one. */
+static void domain_migrated(struct domain *d)
+{
+    domain_gone(store_server_of(d->machine), *known_id(d));
+    domain_started(d);
+}
+
+static void destroy(struct machine *m)
+{
+    struct store_server *server = store_server_of(m);
+
+    store_peers_free(server);
+    store_destroy(server->store);
+    if (server->dir)
+        private_dir_remove(server->dir);
+    free(server->dir);
+}
+
+const struct machine_part store_part = {
+    .machine_size = sizeof(struct store_server),
+    .domain_size = sizeof(unsigned),
+    .prepare = prepare,
+    .domain_started = domain_started,
+    .domain_migrated = domain_migrated,
+    .domain_destroyed = domain_destroyed,
+    .destroy = destroy,
+};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The store of a machine: a part that keeps one (sim-store), does for each domain what a toolstack
+ * writes into it, and serves it over Unix sockets. A domain's socket is for the programs of that
+ * domain: domain 0's are privileged, others' have the rights of their domain.
+ */
+#ifndef GNTSIM_STORE_DEV_STORE_WAY_H
+#define GNTSIM_STORE_DEV_STORE_WAY_H
+
+#include <gntsim/store.h>
+
+#include "machine.h"
+
+extern const struct machine_part store_part;
+
+/* All of these need the machine's lock. */
+
+/*
+ * The path of the socket of domain id (XENSTORED_PATH), which is made when first asked for. inside:
+ * in the directory that only programs in the domain's namespaces see. NULL and a negative errno in
+ * *rc. -ENOTSUP: the machine has no store. -ESRCH: the store does not know the domain; it always
+ * knows domain 0, which is the toolstack's.
+ */
+const char *store_way_path(struct machine *m, domid_t id, bool inside, int *rc);
+
+/*
+ * A request of the toolstack: type XS_*, with a body; room for XENSTORE_PAYLOAD_MAX bytes of reply.
+ * 0 or the negative errno that was answered; -ENOTSUP.
+ */
+int store_way_ask(struct machine *m, uint32_t type, const void *body, size_t len, void *reply,
+                  size_t *reply_len);
+
+/* The machine's store; NULL: it has none. */
+struct store *store_way_store(const struct machine *m);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the machine's store share. Everything here needs the machine's lock. */
+#ifndef GNTSIM_STORE_DEV_STORE_WAY_I_H
+#define GNTSIM_STORE_DEV_STORE_WAY_I_H
+
+#include "main_loop.h"
+#include "private_dir.h"
+#include "store_way.h"
+
+/*
+ * A domain's socket, and a program's connection to it. Only the main loop frees them, since it may
+ * be about to look at one: who else wants one gone shuts its descriptor down, and the loop sees
+ * that.
+ */
+struct store_listener {
+    struct watch watch;
+    struct store_server *server;
+    unsigned domid;
+    bool inside, closing;
+    char path[PRIVATE_DIR_MAX + 32];
+    struct store_listener *prev, *next;
+};
+
+struct store_peer {
+    struct watch watch;
+    struct store_server *server;
+    struct store_conn *conn;
+    unsigned domid;
+    bool closing;
+    bool dirty;                     /* among the server's dirty ones */
+    size_t used;                    /* bytes of in that the store has not taken yet */
+    uint8_t in[sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX];
+    struct store_peer *prev, *next;
+    struct store_peer *next_dirty;
+};
+
+/* The part's state in a machine. */
+struct store_server {
+    struct machine *machine;
+    struct store *store;
+    struct store_conn *toolstack;
+    struct private_dir *dir;        /* NULL until needed */
+    struct store_listener *listeners;
+    struct store_peer *peers, *dirty;
+    uint64_t nr_listeners;          /* ever: makes their names differ */
+};
+
+static inline struct store_server *store_server_of(const struct machine *m)
+{
+    return part_of_machine(m, &store_part);
+}
+
+/* peers.c */
+/* Sends what is queued to whoever takes it, and goes on with requests that waited for that. */
+void store_peers_flush(struct store_server *server);
+/* The store has something for a connection. */
+void store_peers_output(struct store_server *server, struct store_conn *conn);
+void store_peers_hang_up(struct store_server *server, unsigned domid);
+void store_peers_free(struct store_server *server);
+
+/* toolstack.c */
+void store_toolstack_begin(struct store_server *server);
+void store_toolstack_create(struct store_server *server, const struct domain *d);
+void store_toolstack_destroy(struct store_server *server, unsigned domid);
+
+#endif
