@@ -82,13 +82,23 @@ static struct supervisor *choose(struct machine *m, pid_t tid, const struct supe
     return chosen;
 }
 
+static bool are_any(struct machine *m)
+{
+    bool some;
+
+    machine_lock_only(m);
+    some = fuse_of(m)->supervisors;
+    machine_unlock(m);
+    return some;
+}
+
 bool watch_ioctl(struct waiting *call)
 {
     struct machine *m = call->fs->machine;
     struct supervisor *supervisor, *mapper = call->file->mapper;
 
     /* Without a handler no signal ends a call. */
-    if (!fuse_of(m)->supervisors || !proc_has_handlers(call->tid))
+    if (!are_any(m) || !proc_has_handlers(call->tid))
         return false;
     if (!mapper && (mapper = supervisor_of(m, call->tid)))
         dev_file_mapped_by(call->file, mapper);
