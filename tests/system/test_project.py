@@ -17,6 +17,15 @@ BUILD = os.environ.get("GNTSIM_BUILD") or str(SOURCE / "build")
 DOCUMENTS = sorted([SOURCE / "README.md", SOURCE / "CHANGELOG.md", *(SOURCE / "docs").glob("*.md")])
 
 
+def shown_by_the_readme():
+    """The lines that the README says ./demo prints, as patterns: [...] is left out, ids differ."""
+    [block] = re.findall(r"^```text\n(1\..*?)^```", (SOURCE / "README.md").read_text(), re.M | re.S)
+    lines = [line.split("[...]")[0].strip() for line in block.splitlines()]
+    lines = [re.sub(r"\d+", r"\\d+", re.escape(line)) for line in lines if line]
+    assert len(lines) > 20
+    return lines
+
+
 def test_the_demo_shows_every_step_and_succeeds():
     done = subprocess.run([sys.executable, SOURCE / "scenarios" / "demo" / "demo.py", BUILD], capture_output=True, text=True,
                           timeout=harness.PATIENCE * 2)
@@ -26,6 +35,8 @@ def test_the_demo_shows_every_step_and_succeeds():
         assert said in done.stdout, said
     tries = int(re.search(r"tried\s+(\d+)\s+times", done.stdout).group(1))
     assert tries >= 5
+    for line in shown_by_the_readme():
+        assert re.search(r"^\s*%s" % line, done.stdout, re.M), "the README shows: " + line
 
 
 def test_an_interrupted_demo_leaves_nothing():

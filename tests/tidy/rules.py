@@ -25,6 +25,9 @@ FUNCTION_LINES = 70
 HEADER_LINES = 150
 FILE_LINES = 500
 SUBJECT = 72
+FORMAT_PERCENT = 10
+# Other releases format otherwise here and there.
+CLANG_FORMAT = Path(shutil.which("clang-format-14") or "/clang-format-14")
 
 
 def tree():
@@ -174,6 +177,20 @@ def other_names():
                 yield "%s:%s" % (Path(archive).stem, name), 1
 
 
+def badly_formatted():
+    """Places, not lines. It cannot leave the columns of comments behind code as they are."""
+    done = subprocess.run([CLANG_FORMAT, "--dry-run", *source(".c", ".h")], cwd=TOP, check=True,
+                          capture_output=True, text=True)
+    places = {}
+    for name, line, column in set(re.findall(r"^(.*?):(\d+):(\d+): warning", done.stderr, re.M)):
+        places.setdefault(Path(name), []).append((int(line) - 1, int(column) - 1))
+    for path, where in places.items():
+        lines = path.read_text().splitlines()
+        count = sum(not re.match(r"\s*/?\*", lines[line][column:]) for line, column in where)
+        if count * 100 // len(lines) > FORMAT_PERCENT:
+            yield relative(path), count * 100 // len(lines)
+
+
 @dataclass
 class Rule:
     """A measure. amount: an exception says how much at most. needs: what it cannot do without."""
@@ -214,6 +231,8 @@ RULES = [
     Rule("functions", "A function has at most %d lines" % FUNCTION_LINES, long_functions, True),
     Rule("headers", "A private header has at most %d lines" % HEADER_LINES, long_headers, True),
     Rule("files", "A file has at most %d lines" % FILE_LINES, long_files, True),
+    Rule("format", "clang-format has no wish for more than %d of 100 lines" % FORMAT_PERCENT,
+         badly_formatted, True, needs=(CLANG_FORMAT,)),
     Rule("openings", "A file begins with a sentence that says what it is for", no_opening),
     Rule("commits",
          "A commit is `area: imperative`, at most %d characters, and has a body" % SUBJECT,

@@ -106,6 +106,13 @@ def test_files_are_as_the_editorconfig_says():
             name + " has a tab"
 
 
+def test_the_workflow_runs_both_commands_of_the_readme():
+    workflow = (TOP / ".github" / "workflows" / "ci.yml").read_text()
+    assert "debian: ['12', '13']" in workflow
+    for command in re.findall(r"^    (\./\w+) ", (TOP / "README.md").read_text(), re.M):
+        assert "run: %s\n" % command in workflow, command
+
+
 def test_every_package_is_listed_once():
     rows = [line.split() for line in (TOP / "tools" / "packages.txt").read_text().splitlines() if line and line[0] != "#"]
     assert all(len(row) == 2 for row in rows)
