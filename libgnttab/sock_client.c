@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "receive.h"
+
 #define REPLY_LIMIT (64u << 20)
 
 const char *sock_client_path(void)
@@ -89,24 +91,12 @@ static int send_all(int to, struct iovec *parts, int nr, int fd)
 /* A packet, and perhaps a descriptor into *fd. */
 static ssize_t receive_packet(int from, char *to, size_t size, int *fd)
 {
-    union {
-        char space[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct iovec iov = { to, size };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-    struct cmsghdr *c;
-    ssize_t n;
+    struct received with = { .fds = fd, .room = 1 };
+    ssize_t n = receive_message(from, to, size, &with);
 
-    do
-        n = recvmsg(from, &msg, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
     if (n <= 0)
-        return fail_with(n ? errno : ENODEV);
-    c = CMSG_FIRSTHDR(&msg);
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(fd, CMSG_DATA(c), sizeof *fd);
-    return msg.msg_flags & MSG_TRUNC ? fail_with(EPROTO) : n;
+        return fail_with(n ? -(int)n : ENODEV);
+    return with.flags & MSG_TRUNC ? fail_with(EPROTO) : n;
 }
 
 /* Where a reply's parts are; false: it is none. */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "receive.h"
 
 #define DEATH_SIGNAL SIGUSR1
 #define END_MS 10000             /* how long the end of a killed process may take */
@@ -181,30 +182,22 @@ int attendant_start(struct machine *m)
 
 static int receive_answer(int socket, struct attendant_answer *answer)
 {
-    union control control;
-    struct iovec iov = { answer, sizeof *answer };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-    struct cmsghdr *c;
-    bool wants_fds;
-    ssize_t n;
+    int fds[2];
+    struct received with = { .fds = fds, .room = 2 };
+    ssize_t n = receive_message(socket, answer, sizeof *answer, &with);
+    bool wants_fds = n == sizeof *answer && !answer->rc && answer->fds[0] >= 0;
 
-    do
-        n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    wants_fds = n == sizeof *answer && !answer->rc && answer->fds[0] >= 0;
     answer->fds[0] = answer->fds[1] = -1;       /* those are the attendant's numbers */
     if (n != sizeof *answer)
-        return n < 0 ? -errno : -EPIPE;
+        return n < 0 ? (int)n : -EPIPE;
     if (!wants_fds)
         return answer->rc;
-    c = CMSG_FIRSTHDR(&msg);
-    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-        return -EMFILE;
-    memcpy(answer->fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-    if (c->cmsg_len == CMSG_LEN(sizeof answer->fds))
+    if (with.nr == 2) {
+        memcpy(answer->fds, fds, sizeof fds);
         return 0;
-    close(answer->fds[0]);       /* there was room for one only */
-    answer->fds[0] = -1;
+    }
+    if (with.nr)
+        close(fds[0]);           /* there was room for one only */
     return -EMFILE;
 }
 

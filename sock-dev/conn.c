@@ -17,56 +17,24 @@
 
 #include "loops.h"
 #include "maps.h"
+#include "receive.h"
 
 #define FIRST_CAPACITY 512u
 
 /* ---- Receiving -------------------------------------------------------------------------------- */
 
-/* Closes all descriptors of a message but the first, which is returned (-1: none); *many if there were more. */
-static int take_descriptor(struct msghdr *msg, bool *many)
-{
-    int first = -1;
-
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-        size_t nr = c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
-
-        for (size_t i = 0; i < nr; i++) {
-            int fd;
-
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            if (first < 0) {
-                first = fd;
-            } else {
-                loops_close(fd);
-                *many = true;
-            }
-        }
-    }
-    return first;
-}
-
 ssize_t sock_receive(int from, void *to, size_t size, int *fd)
 {
-    union {
-        char space[CMSG_SPACE(2 * sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct iovec iov = { to, size };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-    bool many, longer;
+    struct received with = { .fds = fd, .room = 1, .let_go = loops_close };
     ssize_t n;
+    bool many;
 
     *fd = -1;
-    do
-        n = recvmsg(from, &msg, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+    n = receive_message(from, to, size, &with);
     if (n < 0)
-        return -errno;
-    many = msg.msg_flags & MSG_CTRUNC;
-    longer = msg.msg_flags & MSG_TRUNC;
-    if (msg.msg_controllen)
-        *fd = take_descriptor(&msg, &many);
-    if (!many && !longer)
+        return n;
+    many = with.nr > 1 || with.flags & MSG_CTRUNC;
+    if (!many && !(with.flags & MSG_TRUNC))
         return n;
     if (*fd >= 0)
         loops_close(*fd);

@@ -2,11 +2,16 @@
 /* Sends and receives the control socket's lines and the descriptors beside them. */
 #include "wire.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "receive.h"
+
+static_assert(WIRE_MAX_FDS <= RECEIVE_MOST, "all that may come are taken");
 
 static void close_one(int fd)
 {
@@ -31,33 +36,10 @@ void wire_clear(struct wire *wire)
 
 /* ---- Receiving -------------------------------------------------------------------------------- */
 
-static void take_descriptors(struct wire *wire, struct msghdr *msg)
-{
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-        unsigned n = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        for (unsigned i = 0; i < n; i++) {
-            int fd;
-
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            if (wire->nr_fds < WIRE_MAX_FDS)
-                wire->fds[wire->nr_fds++] = fd;
-            else
-                wire->let_go(fd);
-        }
-    }
-}
-
 int wire_receive(struct wire *wire)
 {
-    union {
-        char space[CMSG_SPACE(WIRE_MAX_FDS * sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct iovec iov;
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    struct received with = { .fds = wire->fds + wire->nr_fds, .room = WIRE_MAX_FDS - wire->nr_fds,
+                             .let_go = wire->let_go };
     ssize_t n;
 
     if (wire->capacity - wire->used < 4096) {
@@ -72,14 +54,11 @@ int wire_receive(struct wire *wire)
         wire->buffer = bigger;
         wire->capacity = capacity;
     }
-    iov = (struct iovec){ wire->buffer + wire->used, wire->capacity - wire->used };
-    do
-        n = recvmsg(wire->fd, &msg, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+    n = receive_message(wire->fd, wire->buffer + wire->used, wire->capacity - wire->used, &with);
     if (n < 0)
-        return -errno;
-    take_descriptors(wire, &msg);
-    wire->lost |= (msg.msg_flags & MSG_CTRUNC) != 0;
+        return (int)n;
+    wire->nr_fds += with.nr < with.room ? with.nr : with.room;
+    wire->lost |= (with.flags & MSG_CTRUNC) != 0;
     wire->used += (size_t)n;
     return n > 0;
 }
