@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring page of a domain, which its guest may write at any time: nothing read from it is
- * trusted or read twice.
+ * The ring page of a domain. Its guest may write it at any time, so the store trusts nothing that
+ * it reads there, and reads nothing twice.
  */
 #include "store_i.h"
 

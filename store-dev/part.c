@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Keeps the machine's store: its life, and what it asks of the machine. */
+/* Makes the store a part of the machine: its life, and what it asks of the machine. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The domains' sockets and the programs connected to them, in the machine's main loop. Nothing here
+ * Serves the programs connected to the domains' sockets, in the machine's main loop. Nothing here
  * waits: what a program does not take stays in the store's queue until it does.
  */
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The store of a machine: a part that keeps one (sim-store), does for each domain what a toolstack
- * writes into it, and serves it over Unix sockets. A domain's socket is for the programs of that
- * domain: domain 0's are privileged, others' have the rights of their domain.
+ * The store of a machine: keeps one (sim-store), fills it as a toolstack does, and serves it over
+ * sockets. A domain's socket is for that domain's programs. Domain 0's programs are privileged;
+ * others have their domain's rights.
  */
 #ifndef GNTSIM_STORE_DEV_STORE_WAY_H
 #define GNTSIM_STORE_DEV_STORE_WAY_H

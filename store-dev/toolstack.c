@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a toolstack writes for a domain, and removes at its end. There is no ring page yet, so
- * nothing is said of one: neither store/port and store/ring-ref nor a console.
+ * Writes for each domain what a toolstack writes, and removes it at the domain's end. There is no
+ * ring page yet, so nothing is written about one: no store/port, store/ring-ref or console.
  */
 #include <inttypes.h>
 #include <stdio.h>
