@@ -12,6 +12,7 @@ struct node *store_node_new(const char *path, const void *value, size_t len,
     struct node *node = store_alloc(sizeof *node);
 
     node->path = store_copy_string(path);
+    node->children = store_alloc(0);     /* there is an address to count from, also without any */
     node->perms = store_perms_copy(perms);
     store_node_set_value(node, value, len);
     return node;
@@ -22,6 +23,7 @@ struct node *store_node_copy(const struct node *node)
     struct node *copy = store_node_new(node->path, node->value, node->value_len, &node->perms);
 
     copy->generation = node->generation;
+    free(copy->children);
     copy->children = store_copy(node->children, node->children_len);
     copy->children_len = node->children_len;
     return copy;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes the store a part of the machine: its life, and what it asks of the machine. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store_way_i.h"
 
@@ -102,6 +104,7 @@ static int prepare(struct machine *m, int *memory_fd)
 
     (void)memory_fd;
     server->machine = m;
+    server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     server->store = store_create(&config);
     server->toolstack = store_connect(server->store);
     store_toolstack_begin(server);
@@ -151,6 +154,7 @@ static void destroy(struct machine *m)
 
     store_peers_free(server);
     store_destroy(server->store);
+    close(server->spare_fd);
     if (server->dir)
         private_dir_remove(server->dir);
     free(server->dir);

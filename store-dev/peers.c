@@ -4,6 +4,7 @@
  * waits: what a program does not take stays in the store's queue until it does.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,23 @@ static void free_listener(struct store_listener *listener)
     free(listener);
 }
 
+/* A program that waits to be let in would make the loop look again and again. */
+static void turn_away(struct store_listener *listener)
+{
+    struct store_server *server = listener->server;
+    int fd;
+
+    close(server->spare_fd);
+    fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    machine_log(server->machine,
+                "domain %u: a client of the store was turned away: "
+                "the machine has no descriptors left (ulimit -n)",
+                listener->domid);
+}
+
 static void listener_ready(void *ctx, unsigned events)
 {
     struct store_listener *listener = ctx;
@@ -215,6 +233,8 @@ static void listener_ready(void *ctx, unsigned events)
         fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0)
             add_peer(listener, fd);
+        else if (errno == EMFILE || errno == ENFILE)
+            turn_away(listener);
         machine_rearm(m, &listener->watch, EPOLLIN);
     }
     machine_unlock(m);

@@ -4,6 +4,7 @@
 Also what a toolstack writes into it, and clients that die, stop and lie."""
 import os
 import random
+import resource
 import signal
 import socket
 import struct
@@ -218,6 +219,23 @@ def test_a_client_that_reads_nothing_keeps_only_itself_waiting(machine, toolstac
     assert out(machine, 1, "xenstore-read", "domid") == "1\n"
     client.close()
     machine.audit()
+
+
+def test_too_many_clients_are_turned_away_and_the_machine_goes_on(machine, toolstack):
+    machine.must("domain", "create", "1")
+    with gntsim.Machine.attach(machine.dir) as attached:
+        path = attached.call("store-socket", domain=1)["socket"]
+    limit = len(os.listdir("/proc/%d/fd" % machine.server.pid)) + 20
+    resource.prlimit(machine.server.pid, resource.RLIMIT_NOFILE, (limit, limit))
+    clients = []
+    for _ in range(40):
+        clients.append(socket.socket(socket.AF_UNIX))
+        clients[-1].connect(path)
+    harness.eventually(lambda: "was turned away" in machine.stderr(), "somebody is turned away")
+    assert toolstack.read("/local/domain/1/domid") == b"1"
+    for client in clients:
+        client.close()
+    assert toolstack.read("/local/domain/1/domid") == b"1"
 
 
 def test_long_lists_come_in_parts(machine, toolstack):
