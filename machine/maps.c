@@ -38,6 +38,7 @@ int maps_create(struct maps **out, int dir_fd, uint64_t nr_frames, void **memory
     if (maps->memory_fd < 0 || ftruncate(maps->memory_fd, (off_t)maps->memory_size) || fstat(maps->memory_fd, &st))
         goto fail;
     maps->dev = st.st_dev;
+    maps->ino = st.st_ino;
     maps->memory = mmap(NULL, maps->memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, maps->memory_fd, 0);
     if (maps->memory == MAP_FAILED || mkdirat(dir_fd, "maps", 0700))
         goto fail;

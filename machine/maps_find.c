@@ -108,13 +108,16 @@ struct mapping *maps_find(struct maps *maps, pid_t tid, uint64_t start, uint64_t
 static uint64_t parse_line(const struct maps *maps, const char *line, uint64_t *start, uint64_t *end)
 {
     unsigned dev_major, dev_minor;
+    unsigned long long ino;
     const char *slash;
 
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*x %x:%x", start, end, &dev_major, &dev_minor) != 4) {
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*x %x:%x %llu", start, end, &dev_major, &dev_minor,
+               &ino) != 5) {
         *start = *end = 0;
         return 0;
     }
-    if (dev_major != major(maps->dev) || dev_minor != minor(maps->dev))
+    /* Another machine of this file system has links of the same numbers. */
+    if (dev_major != major(maps->dev) || dev_minor != minor(maps->dev) || ino != maps->ino)
         return 0;
     slash = strrchr(line, '/');
     return slash ? strtoull(slash + 1, NULL, 10) : 0;

@@ -18,7 +18,8 @@ struct maps {
     void *memory;
     size_t memory_size;
     size_t reserved;             /* bytes from the start that the file system has given room for */
-    dev_t dev;
+    dev_t dev;                   /* the memory file, and so every link */
+    ino_t ino;
     uint64_t next_id;
     uint64_t next_link;
     struct link *links;          /* by number */

@@ -324,8 +324,12 @@ sys.stdin.read()
 """
 
 
-def test_more_mappings_that_end_at_once_than_the_kernel_can_tell_of(machine):
-    """inotify's queue overflows: the server looks at every process instead."""
+def test_more_mappings_that_end_at_once_than_the_kernel_can_tell_of(serve, compiled, machine):
+    """inotify's queue overflows: the server looks at every process instead, those of another machine
+    among them."""
+    neighbour = serve().agent(1, compiled("agent"))
+    for _ in range(30):
+        neighbour.share(1, 2)
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     if limit > 20000:
         pytest.skip("the queue is too long to be filled in reasonable time")
