@@ -325,7 +325,7 @@ sys.stdin.read()
 
 
 def test_more_mappings_that_end_at_once_than_the_kernel_can_tell_of(serve, compiled, machine):
-    """inotify's queue overflows: the server looks at every process instead, of another machine, too."""
+    """inotify's queue overflows: the server looks at all processes, other machines' too."""
     neighbour = serve().agent(1, compiled("agent"))
     for _ in range(30):
         neighbour.share(1, 2)
