@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "client.h"
 #include "options.h"
+#include "verbs.h"
 
 #define NONSENSE (-1)            /* the answer is not what the verb's answers are */
 
@@ -181,58 +182,23 @@ static int print_audit(json_object *result)
 
 /* ---- Verbs ------------------------------------------------------------------------------------ */
 
-/* The words of a verb, then its arguments: D a domain id, R a reference, W a word ("what"), P a
- * path, T a text, L a list; lower case: may be left out. */
-static const struct ctl_verb {
-    const char *words, *arguments, *name, *help;
-    int (*print)(json_object *result);
-    bool profile;
-} verbs[] = {
-    { "domain list", "", "domain-list", "domains with their state", print_list },
-    { "domain create", "D", "domain-create", "domain create N [--profile NAME]: a new domain", print_nothing, true },
-    { "domain destroy", "D", "domain-destroy", "domain destroy N: end it as a hypervisor does, without notifications", print_nothing },
-    { "page-out", "DR", "page-out", "page-out N REF: page out what domain N grants with REF", print_nothing },
-    { "page-in", "DR", "page-in", "page-in N REF: bring it back", print_nothing },
-    { "dump", "wd", "dump", "dump [entries|maptrack|frames|ports] [N]: the machine's tables", print_parts },
-    { "stats", "", "stats", "counters", print_fields },
-    { "audit", "", "audit", "check every invariant; exit status 1 if one is violated", print_audit },
-    { "domain suspend", "D", "domain-suspend", "domain suspend N: it goes on under another id, as after save and restore", print_fields },
-    { "limit", "DWV", "limit", "limit N grant_frames|maptrack_frames|gntalloc|gntdev|privcmd_unrestricted VALUE: change a limit", print_nothing },
-    { "fault add", "J", "fault-add", "fault add RULE: a fault rule, as JSON", print_fields },
-    { "fault list", "", "fault-list", "fault rules, and how often they fired", print_list },
-    { "fault remove", "I", "fault-remove", "fault remove ID: take one away", print_nothing },
-    { "fault clear", "", "fault-clear", "take all away", print_nothing },
-    { "points", "", "points", "what was passed where a fault could have been", print_points },
-    { "points reset", "", "points-reset", "count from 0 again", print_nothing },
-    { "paused", "", "paused", "calls that a fault rule holds", print_list },
-    { "resume", "I", "resume", "resume ID: let one go on", print_nothing },
-    { "clock", "", "clock", "the machine's time", print_fields },
-    { "clock advance", "N", "clock-advance", "clock advance NS|next: move a virtual clock", print_fields },
-    { "clock auto", "A", "clock", "clock auto on|off: a virtual clock jumps to what somebody waits for", print_fields },
-    { "trace", "a", "trace", "trace [on|off]: whether events are recorded, and which are there", print_fields },
-    { "store read", "P", "store-read", "store read PATH: the value of a node", print_value },
-    { "store write", "PT", "store-write",
-      "store write PATH VALUE: write one, and make what is missing above", print_nothing },
-    { "store ls", "P", "store-list", "store ls PATH: the names below it", print_texts },
-    { "store mkdir", "P", "store-mkdir", "store mkdir PATH: make one, empty", print_nothing },
-    { "store rm", "P", "store-rm", "store rm PATH: remove it and all below", print_nothing },
-    { "store perms", "P", "store-perms", "store perms PATH: its permissions", print_texts },
-    { "store chmod", "PL", "store-set-perms",
-      "store chmod PATH PERM[,PERM...]: set them, like n0,r1", print_nothing },
-    { "shutdown", "", "shutdown", "end the machine and its programs", print_nothing },
+static int (*const print[])(json_object *result) = {
+    [ANSWER_NOTHING] = print_nothing, [ANSWER_LIST] = print_list, [ANSWER_PARTS] = print_parts,
+    [ANSWER_FIELDS] = print_fields, [ANSWER_POINTS] = print_points, [ANSWER_AUDIT] = print_audit,
+    [ANSWER_VALUE] = print_value, [ANSWER_TEXTS] = print_texts,
 };
-#define NR_VERBS (sizeof verbs / sizeof *verbs)
 
 static int list_verbs(void)
 {
     fputs("gntsim: ctl needs a verb:\n", stderr);
-    for (unsigned i = 0; i < NR_VERBS; i++)
-        fprintf(stderr, "  %-15s %s\n", verbs[i].words, verbs[i].help);
+    for (const struct verb *verb = control_verbs; verb->name; verb++)
+        if (verb->words)
+            fprintf(stderr, "  %-15s %s\n", verb->words, verb->help);
     return EXIT_USAGE;
 }
 
 /* How many of the arguments are the verb's words, 0 if they are another's. */
-static int match(const struct ctl_verb *verb, int argc, char **argv)
+static int match(const struct verb *verb, int argc, char **argv)
 {
     char words[32], *save, *word;
     int n = 0;
@@ -245,16 +211,16 @@ static int match(const struct ctl_verb *verb, int argc, char **argv)
 }
 
 /* The one with the most words: "clock advance" is not "clock". */
-static const struct ctl_verb *find_verb(int argc, char **argv, int *words)
+static const struct verb *find_verb(int argc, char **argv, int *words)
 {
-    const struct ctl_verb *found = NULL;
+    const struct verb *found = NULL;
 
     *words = 0;
-    for (unsigned i = 0; i < NR_VERBS; i++) {
-        int n = match(&verbs[i], argc, argv);
+    for (const struct verb *verb = control_verbs; verb->name; verb++) {
+        int n = verb->words ? match(verb, argc, argv) : 0;
 
         if (n > *words) {
-            found = &verbs[i];
+            found = verb;
             *words = n;
         }
     }
@@ -357,12 +323,12 @@ static int add_argument(json_object *request, char kind, const char *text)
     }
 }
 
-static int build(const struct ctl_verb *verb, const struct options *options, int argc, char **argv, json_object *request)
+static int build(const struct verb *verb, const struct options *options, int argc, char **argv, json_object *request)
 {
     const char *kind = verb->arguments;
 
     json_object_object_add(request, "verb", json_object_new_string(verb->name));
-    if (options->profile && !verb->profile)
+    if (options->profile && !(verb->flags & VERB_PROFILE))
         return usage_error("--profile means nothing to %s", verb->words);
     if (options->profile)
         json_object_object_add(request, "profile", json_object_new_string(options->profile));
@@ -383,7 +349,7 @@ static int build(const struct ctl_verb *verb, const struct options *options, int
     return 0;
 }
 
-static int call(const struct ctl_verb *verb, const struct options *options, json_object *request)
+static int call(const struct verb *verb, const struct options *options, json_object *request)
 {
     json_object *reply, *result;
     int fd = client_connect(options->dir), rc = 1;
@@ -397,9 +363,9 @@ static int call(const struct ctl_verb *verb, const struct options *options, json
     if (reply && json_object_object_get_ex(reply, "result", &result)) {
         if (options->json) {
             puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));
-            rc = verb->print == print_audit ? audit_status(result) : 0;
+            rc = verb->answer == ANSWER_AUDIT ? audit_status(result) : 0;
         } else {
-            rc = verb->print(result);
+            rc = print[verb->answer](result);
         }
     }
     json_object_put(reply);
@@ -408,7 +374,7 @@ static int call(const struct ctl_verb *verb, const struct options *options, json
 
 int cmd_ctl(int argc, char **argv)
 {
-    const struct ctl_verb *verb;
+    const struct verb *verb;
     struct options options;
     int words;
     int rc;

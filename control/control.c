@@ -129,20 +129,6 @@ json_object *control_no_domain(struct request *request, domid_t id)
     return control_refuse(request, "there is no domain %u (see domain list)", id);
 }
 
-static const struct verb *const tables[] = { control_machine_verbs, control_fault_verbs, control_trace_verbs, control_guest_verbs,
-                                             control_guest_memory_verbs, control_event_verbs, control_adversary_verbs,
-                                             control_remote_verbs, control_store_verbs };
-
-bool control_is_recorded(const char *verb)
-{
-    static const char *const prefixes[] = { "guest-", "adversary-", "page-", "fault-remove", "fault-clear", "points-reset", "resume", "limit" };
-
-    for (unsigned i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-        if (!strncmp(verb, prefixes[i], strlen(prefixes[i])))
-            return true;
-    return false;
-}
-
 /* With the lock. */
 static bool may(struct request *request, const struct verb *verb)
 {
@@ -169,29 +155,24 @@ static bool may(struct request *request, const struct verb *verb)
 /* The result, or NULL with the error set. */
 static json_object *handle(struct request *request)
 {
-    json_object *verb;
+    json_object *name, *result = NULL;
+    const struct verb *verb;
 
     if (!request->args || !json_object_is_type(request->args, json_type_object))
         return control_refuse(request, "a request is a JSON object on one line");
-    if (!json_object_object_get_ex(request->args, "verb", &verb) || !json_object_is_type(verb, json_type_string))
+    if (!json_object_object_get_ex(request->args, "verb", &name) || !json_object_is_type(name, json_type_string))
         return control_refuse(request, "a request has a \"verb\"");
-    for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++) {
-        for (const struct verb *v = tables[i]; v->name; v++) {
-            json_object *result = NULL;
-
-            if (strcmp(v->name, json_object_get_string(verb)))
-                continue;
-            machine_lock(request->machine);
-            if (may(request, v)) {
-                if (trace_is_on(request->machine) && control_is_recorded(v->name))
-                    trace_verb(request->machine, json_object_to_json_string_ext(request->args, JSON_C_TO_STRING_PLAIN));
-                result = v->handle(request);
-            }
-            machine_unlock(request->machine);
-            return result;
-        }
+    verb = control_verb_find(json_object_get_string(name));
+    if (!verb)
+        return control_refuse(request, "unknown verb '%.64s'", json_object_get_string(name));
+    machine_lock(request->machine);
+    if (may(request, verb)) {
+        if (trace_is_on(request->machine) && verb->flags & VERB_RECORDED)
+            trace_verb(request->machine, json_object_to_json_string_ext(request->args, JSON_C_TO_STRING_PLAIN));
+        result = verb->handle(request);
     }
-    return control_refuse(request, "unknown verb '%.64s'", json_object_get_string(verb));
+    machine_unlock(request->machine);
+    return result;
 }
 
 void control_repeat(struct machine *m, json_object *args)

@@ -2,7 +2,7 @@
 /*
  * The machine's control socket: one JSON request a line, {"verb": ..., ...}, and one reply a line.
  * A reply is {"result": ...} or {"error": text}. Everything that a tool asks of a machine is a verb
- * here (table in control.c).
+ * here (table in verbs_i.h).
  */
 #ifndef GNTSIM_CONTROL_CONTROL_H
 #define GNTSIM_CONTROL_CONTROL_H
@@ -26,11 +26,7 @@ int control_serve_owner(struct control *control, int fd);
 /* After the loops have ended. */
 void control_destroy(struct control *control);
 
-/* For a replay. Whether a verb is an input of the models by itself, to be repeated. Others look
- * only, or what they do is recorded where it happens (domains, the clock), or is done by the verb
- * in a form of its own (fault-add). */
-bool control_is_recorded(const char *verb);
-/* Does what a recorded request asked for. Without the lock. */
+/* For a replay: does what a recorded request asked for. Without the lock. */
 void control_repeat(struct machine *m, struct json_object *args);
 
 #endif

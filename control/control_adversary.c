@@ -134,7 +134,7 @@ static bool get_config(struct request *request, struct adversary_config *config)
     }
 }
 
-static json_object *verb_start(struct request *request)
+json_object *verb_adversary_start(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     struct adversary_config config = { .seed = 0 };
@@ -159,7 +159,7 @@ static json_object *no_adversary(struct request *request, int64_t id)
     return control_refuse(request, "there is no adversary %lld (it goes with its domain; see adversary-list)", (long long)id);
 }
 
-static json_object *verb_step(struct request *request)
+json_object *verb_adversary_step(struct request *request)
 {
     struct adversary_info info;
     int64_t id, n;
@@ -173,7 +173,7 @@ static json_object *verb_step(struct request *request)
     return rc ? no_adversary(request, id) : about(&info);
 }
 
-static json_object *verb_stop(struct request *request)
+json_object *verb_adversary_stop(struct request *request)
 {
     struct adversary_info info;
     int64_t id;
@@ -183,7 +183,7 @@ static json_object *verb_stop(struct request *request)
     return adversary_stop(request->machine, id, &info) ? no_adversary(request, id) : about(&info);
 }
 
-static json_object *verb_list(struct request *request)
+json_object *verb_adversary_list(struct request *request)
 {
     json_object *list = json_object_new_array();
     struct adversary_info info;
@@ -192,11 +192,3 @@ static json_object *verb_list(struct request *request)
         json_object_array_add(list, about(&info));
     return list;
 }
-
-const struct verb control_adversary_verbs[] = {
-    { "adversary-start", verb_start },
-    { "adversary-step", verb_step },
-    { "adversary-stop", verb_stop },
-    { "adversary-list", verb_list, BY_ANYBODY },
-    { 0 },
-};

@@ -4,7 +4,7 @@
 
 #include "control_guest.h"
 
-static json_object *verb_event_alloc(struct request *request)
+json_object *verb_guest_event_alloc(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     int64_t remote, port;
@@ -15,7 +15,7 @@ static json_object *verb_event_alloc(struct request *request)
     return port < 0 ? guest_failed(request, "cannot allocate an event channel", port) : guest_value("port", port);
 }
 
-static json_object *verb_event_bind(struct request *request)
+json_object *verb_guest_event_bind(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     int64_t remote, remote_port, port;
@@ -26,7 +26,7 @@ static json_object *verb_event_bind(struct request *request)
     return port < 0 ? guest_failed(request, "cannot bind that event channel", port) : guest_value("port", port);
 }
 
-static json_object *verb_event_send(struct request *request)
+json_object *verb_guest_event_send(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     int64_t port;
@@ -38,7 +38,7 @@ static json_object *verb_event_send(struct request *request)
     return rc ? guest_failed(request, "cannot send", rc) : control_done();
 }
 
-static json_object *verb_event_pending(struct request *request)
+json_object *verb_guest_event_pending(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     json_object *result;
@@ -55,7 +55,7 @@ static json_object *verb_event_pending(struct request *request)
     return result;
 }
 
-static json_object *verb_event_close(struct request *request)
+json_object *verb_guest_event_close(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     int64_t port;
@@ -68,12 +68,3 @@ static json_object *verb_event_close(struct request *request)
         return guest_no_object(request, "port");
     return rc ? guest_failed(request, "cannot close", rc) : control_done();
 }
-
-const struct verb control_event_verbs[] = {
-    { "guest-event-alloc", verb_event_alloc },
-    { "guest-event-bind", verb_event_bind },
-    { "guest-event-send", verb_event_send },
-    { "guest-event-pending", verb_event_pending },
-    { "guest-event-close", verb_event_close },
-    { 0 },
-};

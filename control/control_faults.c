@@ -21,7 +21,7 @@ static void add_int(json_object *object, const char *key, uint64_t value)
 
 /* ---- Rules ------------------------------------------------------------------------------------ */
 
-static json_object *verb_fault_add(struct request *request)
+json_object *verb_fault_add(struct request *request)
 {
     static const char *const ignored[] = { "verb", "rule", NULL };
     struct fault_rule rule;
@@ -40,7 +40,7 @@ static json_object *verb_fault_add(struct request *request)
 }
 
 /* Answers how often it had its turn: asked before, the last one may be missed. */
-static json_object *verb_fault_remove(struct request *request)
+json_object *verb_fault_remove(struct request *request)
 {
     const struct fault_rule *rule;
     json_object *result;
@@ -59,13 +59,13 @@ static json_object *verb_fault_remove(struct request *request)
     return result;
 }
 
-static json_object *verb_fault_clear(struct request *request)
+json_object *verb_fault_clear(struct request *request)
 {
     faults_clear(request->machine);
     return control_done();
 }
 
-static json_object *verb_fault_list(struct request *request)
+json_object *verb_fault_list(struct request *request)
 {
     json_object *list = json_object_new_array();
 
@@ -97,7 +97,7 @@ static void add_point(json_object *object, const char *at, const char *device, u
     json_object_object_add(object, "ioctl", json_object_new_string(known ? known->name : number));
 }
 
-static json_object *verb_points(struct request *request)
+json_object *verb_points(struct request *request)
 {
     json_object *result = json_object_new_object(), *list = json_object_new_array();
 
@@ -113,7 +113,7 @@ static json_object *verb_points(struct request *request)
     return result;
 }
 
-static json_object *verb_points_reset(struct request *request)
+json_object *verb_points_reset(struct request *request)
 {
     faults_reset_counts(request->machine);
     return control_done();
@@ -121,7 +121,7 @@ static json_object *verb_points_reset(struct request *request)
 
 /* ---- Paused calls ----------------------------------------------------------------------------- */
 
-static json_object *verb_paused(struct request *request)
+json_object *verb_paused(struct request *request)
 {
     json_object *list = json_object_new_array();
 
@@ -138,7 +138,7 @@ static json_object *verb_paused(struct request *request)
     return list;
 }
 
-static json_object *verb_resume(struct request *request)
+json_object *verb_resume(struct request *request)
 {
     int64_t id;
 
@@ -163,7 +163,7 @@ static json_object *clock_state(struct machine *m)
     return result;
 }
 
-static json_object *verb_clock(struct request *request)
+json_object *verb_clock(struct request *request)
 {
     struct machine *m = request->machine;
     json_object *value;
@@ -180,7 +180,7 @@ static json_object *verb_clock(struct request *request)
     return clock_state(m);
 }
 
-static json_object *verb_clock_advance(struct request *request)
+json_object *verb_clock_advance(struct request *request)
 {
     struct machine *m = request->machine;
     json_object *value, *ns;
@@ -207,7 +207,7 @@ static json_object *verb_clock_advance(struct request *request)
 
 /* ---- Limits, suspend -------------------------------------------------------------------------- */
 
-static json_object *verb_limit(struct request *request)
+json_object *verb_limit(struct request *request)
 {
     static const char *const names[] = { "grant_frames", "maptrack_frames", "gntalloc", "gntdev", "privcmd_unrestricted" };
     struct machine *m = request->machine;
@@ -246,7 +246,7 @@ static json_object *verb_limit(struct request *request)
     return control_done();
 }
 
-static json_object *verb_domain_suspend(struct request *request)
+json_object *verb_domain_suspend(struct request *request)
 {
     int64_t as, version;
     domid_t id, now;
@@ -264,19 +264,3 @@ static json_object *verb_domain_suspend(struct request *request)
         return control_refuse(request, "cannot suspend domain %u: %s", id, strerror(-rc));
     return guest_value("domain", now);
 }
-
-const struct verb control_fault_verbs[] = {
-    { "fault-add", verb_fault_add },
-    { "fault-remove", verb_fault_remove },
-    { "fault-clear", verb_fault_clear },
-    { "fault-list", verb_fault_list, BY_ANYBODY },
-    { "points", verb_points, BY_ANYBODY },
-    { "points-reset", verb_points_reset },
-    { "paused", verb_paused, BY_ANYBODY },
-    { "resume", verb_resume },
-    { "clock", verb_clock },
-    { "clock-advance", verb_clock_advance },
-    { "limit", verb_limit },
-    { "domain-suspend", verb_domain_suspend },
-    { 0 },
-};

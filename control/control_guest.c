@@ -118,7 +118,7 @@ json_object *guest_value(const char *key, int64_t value)
 
 /* ---- Pages and grants ------------------------------------------------------------------------- */
 
-static json_object *verb_page(struct request *request)
+json_object *verb_guest_page(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     int64_t count, page;
@@ -129,7 +129,7 @@ static json_object *verb_page(struct request *request)
     return page < 0 ? guest_failed(request, "cannot allocate guest pages", page) : guest_value("page", page);
 }
 
-static json_object *verb_page_free(struct request *request)
+json_object *verb_guest_page_free(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     int64_t page;
@@ -145,7 +145,7 @@ static json_object *verb_page_free(struct request *request)
     return rc ? guest_no_object(request, "page") : control_done();
 }
 
-static json_object *verb_grant(struct request *request)
+json_object *verb_guest_grant(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     int64_t page, to, count, ref = -EINVAL;
@@ -193,18 +193,18 @@ static json_object *end_verb(struct request *request, bool deferred)
     return result;
 }
 
-static json_object *verb_end(struct request *request)
+json_object *verb_guest_end(struct request *request)
 {
     return end_verb(request, false);
 }
 
-static json_object *verb_end_deferred(struct request *request)
+json_object *verb_guest_end_deferred(struct request *request)
 {
     return end_verb(request, true);
 }
 
 /* What is named is written, the rest stays. Answers what was there before. */
-static json_object *verb_entry(struct request *request)
+json_object *verb_guest_entry(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     int64_t ref, flags, to, frame, page;
@@ -233,7 +233,7 @@ static json_object *verb_entry(struct request *request)
     return result;
 }
 
-static json_object *verb_version(struct request *request)
+json_object *verb_guest_version(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     int64_t version;
@@ -244,14 +244,3 @@ static json_object *verb_version(struct request *request)
     rc = actor_set_version(actor, (unsigned)version);
     return rc < 0 ? guest_failed(request, "cannot change the grant table's version", rc) : guest_value("version", rc);
 }
-
-const struct verb control_guest_verbs[] = {
-    { "guest-page", verb_page },
-    { "guest-page-free", verb_page_free },
-    { "guest-grant", verb_grant },
-    { "guest-end", verb_end },
-    { "guest-end-deferred", verb_end_deferred },
-    { "guest-entry", verb_entry },
-    { "guest-version", verb_version },
-    { 0 },
-};

@@ -43,7 +43,7 @@ static uint8_t *get_hex(struct request *request, size_t *size)
     return bytes;
 }
 
-static json_object *verb_write(struct request *request)
+json_object *verb_guest_write(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     struct actor_place place;
@@ -58,7 +58,7 @@ static json_object *verb_write(struct request *request)
     return rc ? guest_place_error(request, &place, rc) : control_done();
 }
 
-static json_object *verb_read(struct request *request)
+json_object *verb_guest_read(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     struct actor_place place;
@@ -147,7 +147,7 @@ static json_object *mapping_object(const struct actor_mapping *mapping)
     return object;
 }
 
-static json_object *verb_map(struct request *request)
+json_object *verb_guest_map(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     struct actor_mapping mapping;
@@ -165,7 +165,7 @@ static json_object *verb_map(struct request *request)
     return rc ? guest_failed(request, "cannot map", rc) : mapping_object(&mapping);
 }
 
-static json_object *verb_mapping(struct request *request)
+json_object *verb_guest_mapping(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     struct actor_mapping mapping;
@@ -176,7 +176,7 @@ static json_object *verb_mapping(struct request *request)
     return actor_mapping(actor, id, &mapping) ? guest_no_object(request, "mapping") : mapping_object(&mapping);
 }
 
-static json_object *verb_unmap(struct request *request)
+json_object *verb_guest_unmap(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     int16_t status;
@@ -221,7 +221,7 @@ static bool get_copy_end(struct request *request, const char *key, struct actor_
     return true;
 }
 
-static json_object *verb_copy(struct request *request)
+json_object *verb_guest_copy(struct request *request)
 {
     struct actor *actor = guest_actor(request);
     struct actor_copy_end source, dest;
@@ -238,13 +238,3 @@ static json_object *verb_copy(struct request *request)
                               "source")), json_object_get_string(json_object_object_get(request->args, "dest")));
     return rc ? guest_failed(request, "cannot copy", rc) : status_object(status);
 }
-
-const struct verb control_guest_memory_verbs[] = {
-    { "guest-write", verb_write },
-    { "guest-read", verb_read },
-    { "guest-map", verb_map },
-    { "guest-mapping", verb_mapping },
-    { "guest-unmap", verb_unmap },
-    { "guest-copy", verb_copy },
-    { 0 },
-};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the verbs share: the request being answered, its arguments, and the tables of verbs. */
+/* What the verbs share: the request being answered, its arguments, and the table of verbs. */
 #ifndef GNTSIM_CONTROL_CONTROL_I_H
 #define GNTSIM_CONTROL_CONTROL_I_H
 
@@ -10,6 +10,7 @@
 #include <gntsim/hv.h>
 
 #include "control.h"
+#include "verbs_i.h"
 #include "wire.h"
 
 enum {
@@ -42,19 +43,5 @@ json_object *control_done(void);
 bool control_int(struct request *request, const char *key, int64_t missing, int64_t min, int64_t max, int64_t *out);
 /* The argument "domain". */
 bool control_domid(struct request *request, domid_t *out);
-
-/* Called with the machine's lock. A table ends with a name of NULL. */
-struct verb {
-    const char *name;
-    json_object *(*handle)(struct request *request);
-    enum {
-        BY_PRIVILEGED,           /* for programs of privileged domains, as a toolstack is one, and from outside of the domains */
-        BY_ANYBODY,              /* changes nothing, and shows no memory */
-        BY_OUTSIDERS,            /* gives what no domain has */
-    } by;
-};
-extern const struct verb control_machine_verbs[], control_fault_verbs[], control_trace_verbs[], control_guest_verbs[],
-    control_guest_memory_verbs[], control_event_verbs[], control_adversary_verbs[], control_remote_verbs[],
-    control_store_verbs[];
 
 #endif

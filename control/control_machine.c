@@ -37,7 +37,7 @@ static bool exists(struct machine *m, domid_t id)
     return machine_domain(m, id) || machine_outside(m, id);
 }
 
-static json_object *verb_domain_list(struct request *request)
+json_object *verb_domain_list(struct request *request)
 {
     json_object *list = json_object_new_array();
     struct machine *m = request->machine;
@@ -62,7 +62,7 @@ static json_object *create_error(struct request *request, domid_t id, int rc)
     return control_refuse(request, "cannot create domain %u: %s", id, strerror(-rc));
 }
 
-static json_object *verb_domain_create(struct request *request)
+json_object *verb_domain_create(struct request *request)
 {
     int64_t grant_frames, maptrack_frames, version, unrestricted;
     struct domain_options options;
@@ -86,7 +86,7 @@ static json_object *verb_domain_create(struct request *request)
     return rc ? create_error(request, id, rc) : control_done();
 }
 
-static json_object *verb_domain_destroy(struct request *request)
+json_object *verb_domain_destroy(struct request *request)
 {
     struct machine *m = request->machine;
     domid_t id;
@@ -151,17 +151,17 @@ static json_object *page_verb(struct request *request, int (*move)(struct hv *, 
     return control_done();
 }
 
-static json_object *verb_page_out(struct request *request)
+json_object *verb_page_out(struct request *request)
 {
     return page_verb(request, hv_page_out, "page out");
 }
 
-static json_object *verb_page_in(struct request *request)
+json_object *verb_page_in(struct request *request)
 {
     return page_verb(request, hv_page_in, "page in");
 }
 
-static json_object *verb_dump(struct request *request)
+json_object *verb_dump(struct request *request)
 {
     json_object *what;
     int64_t only;
@@ -176,17 +176,17 @@ static json_object *verb_dump(struct request *request)
     return result ? result : control_refuse(request, "cannot dump '%s': use entries, maptrack, frames or ports", json_object_get_string(what));
 }
 
-static json_object *verb_stats(struct request *request)
+json_object *verb_stats(struct request *request)
 {
     return dump_stats(request->machine);
 }
 
-static json_object *verb_audit(struct request *request)
+json_object *verb_audit(struct request *request)
 {
     return dump_audit(request->machine);
 }
 
-static json_object *verb_shutdown(struct request *request)
+json_object *verb_shutdown(struct request *request)
 {
     machine_request_stop(request->machine);
     return control_done();
@@ -260,7 +260,7 @@ static json_object *say_store(struct domain *d, bool inside, json_object *result
     return say_clock(d->machine, result);
 }
 
-static json_object *verb_enter(struct request *request)
+json_object *verb_enter(struct request *request)
 {
     const struct control_config *config = request->config;
     struct machine *m = request->machine;
@@ -308,7 +308,7 @@ static bool is_listener(int fd)
     return !strcmp(name, "anon_inode:seccomp notify");
 }
 
-static json_object *verb_supervise(struct request *request)
+json_object *verb_supervise(struct request *request)
 {
     struct wire *wire = request->wire;
     struct ucred program;
@@ -329,18 +329,3 @@ static json_object *verb_supervise(struct request *request)
     machine_lock(request->machine);
     return rc ? control_refuse(request, "cannot supervise: %s", strerror(-rc)) : control_done();
 }
-
-const struct verb control_machine_verbs[] = {
-    { "domain-list", verb_domain_list, BY_ANYBODY },
-    { "domain-create", verb_domain_create },
-    { "domain-destroy", verb_domain_destroy },
-    { "page-out", verb_page_out },
-    { "page-in", verb_page_in },
-    { "dump", verb_dump, BY_ANYBODY },
-    { "stats", verb_stats, BY_ANYBODY },
-    { "audit", verb_audit, BY_ANYBODY },
-    { "shutdown", verb_shutdown },
-    { "enter", verb_enter },
-    { "supervise", verb_supervise },
-    { 0 },
-};

@@ -27,7 +27,7 @@ static json_object *take_back(struct request *request, json_object *result)
 }
 
 /* The reply brings the domain's socket, its event descriptor and the memory. What goes wrong has a number too, for programs. */
-static json_object *verb_kernel_attach(struct request *request)
+json_object *verb_kernel_attach(struct request *request)
 {
     struct machine *m = request->machine;
     int64_t version, translated, pages, max_pages, grant_frames, maptrack_frames, grant_version, port;
@@ -67,8 +67,3 @@ static json_object *verb_kernel_attach(struct request *request)
     json_object_object_add(result, "shared_info", json_object_new_uint64(hv_shared_info_mfn(m->hv, id)));
     return result;
 }
-
-const struct verb control_remote_verbs[] = {
-    { "kernel-attach", verb_kernel_attach, BY_OUTSIDERS },
-    { 0 },
-};

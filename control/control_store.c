@@ -115,27 +115,27 @@ static json_object *ask_path(struct request *request, uint32_t type, const char 
     return result;
 }
 
-static json_object *verb_read(struct request *request)
+json_object *verb_store_read(struct request *request)
 {
     return ask_path(request, XS_READ, "value", false);
 }
 
-static json_object *verb_list(struct request *request)
+json_object *verb_store_list(struct request *request)
 {
     return ask_path(request, XS_DIRECTORY, "names", true);
 }
 
-static json_object *verb_mkdir(struct request *request)
+json_object *verb_store_mkdir(struct request *request)
 {
     return ask_path(request, XS_MKDIR, NULL, false);
 }
 
-static json_object *verb_rm(struct request *request)
+json_object *verb_store_rm(struct request *request)
 {
     return ask_path(request, XS_RM, NULL, false);
 }
 
-static json_object *verb_write(struct request *request)
+json_object *verb_store_write(struct request *request)
 {
     struct body body = { .len = 0 };
     json_object *value;
@@ -151,7 +151,7 @@ static json_object *verb_write(struct request *request)
     return ask(request, XS_WRITE, path, &body, NULL, NULL);
 }
 
-static json_object *verb_set_perms(struct request *request)
+json_object *verb_store_set_perms(struct request *request)
 {
     struct body body = { .len = 0 };
     json_object *perms;
@@ -171,13 +171,13 @@ static json_object *verb_set_perms(struct request *request)
     return ask(request, XS_SET_PERMS, path, &body, NULL, NULL);
 }
 
-static json_object *verb_get_perms(struct request *request)
+json_object *verb_store_perms(struct request *request)
 {
     return ask_path(request, XS_GET_PERMS, "perms", true);
 }
 
 /* The socket of a domain's programs, for a client that watches. */
-static json_object *verb_socket(struct request *request)
+json_object *verb_store_socket(struct request *request)
 {
     json_object *result;
     const char *path;
@@ -196,15 +196,3 @@ static json_object *verb_socket(struct request *request)
     json_object_object_add(result, "socket", json_object_new_string(path));
     return result;
 }
-
-const struct verb control_store_verbs[] = {
-    { "store-read", verb_read },
-    { "store-write", verb_write },
-    { "store-list", verb_list },
-    { "store-mkdir", verb_mkdir },
-    { "store-rm", verb_rm },
-    { "store-perms", verb_get_perms },
-    { "store-set-perms", verb_set_perms },
-    { "store-socket", verb_socket },
-    { 0 },
-};

@@ -22,7 +22,7 @@ static json_object *state(struct machine *m)
     return result;
 }
 
-static json_object *verb_trace(struct request *request)
+json_object *verb_trace(struct request *request)
 {
     json_object *value;
 
@@ -43,7 +43,7 @@ static json_object *event_from_line(const char *line, size_t size)
     return event;
 }
 
-static json_object *verb_trace_read(struct request *request)
+json_object *verb_trace_read(struct request *request)
 {
     struct machine *m = request->machine;
     json_object *result, *events;
@@ -72,7 +72,7 @@ static json_object *verb_trace_read(struct request *request)
     return result;
 }
 
-static json_object *verb_trace_subscribe(struct request *request)
+json_object *verb_trace_subscribe(struct request *request)
 {
     int64_t from;
 
@@ -86,7 +86,7 @@ static json_object *verb_trace_subscribe(struct request *request)
 }
 
 /* Who the numbers of processes in events and rules are. */
-static json_object *verb_processes(struct request *request)
+json_object *verb_processes(struct request *request)
 {
     json_object *list = json_object_new_array();
     pid_t pid;
@@ -100,11 +100,3 @@ static json_object *verb_processes(struct request *request)
     }
     return list;
 }
-
-const struct verb control_trace_verbs[] = {
-    { "trace", verb_trace },
-    { "trace-read", verb_trace_read },
-    { "processes", verb_processes, BY_ANYBODY },
-    { "trace-subscribe", verb_trace_subscribe },
-    { 0 },
-};

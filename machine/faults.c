@@ -21,7 +21,7 @@ const char *const fault_dos[NR_FAULT_DOS] = {
 
 struct faults {
     struct fault_rule *rules;
-    uint64_t next_id, decided, next_paused, passed;
+    uint64_t next_id, next_paused, passed;
     struct fault_count *counts;
     struct fault_count *recent;            /* elements of one hypercall follow each other */
     struct fault_paused *paused;
@@ -181,14 +181,6 @@ const struct fault_rule *faults_first(const struct machine *m)
     return m->faults->rules;
 }
 
-uint64_t faults_decided(struct machine *m)
-{
-    uint64_t id = m->faults->decided;
-
-    m->faults->decided = 0;
-    return id;
-}
-
 /* ---- Counters --------------------------------------------------------------------------------- */
 
 static bool is_counted_by(const struct fault_count *c, const struct point *p)
@@ -295,8 +287,6 @@ static struct fault_rule *decide(struct faults *f, const struct point *p, const 
             decided = rule;
     if (decided)
         decided->fired++;
-    if (decided)
-        f->decided = decided->id;      /* until the event that tells of it */
     return decided;
 }
 
@@ -343,7 +333,7 @@ static void hold_call(struct machine *m, const struct fault_rule *rule, const st
         kernel_hold_answer(d->kernel, token, rule->what == FAULT_DELAY ? (uint64_t)rule->value : 0);
 }
 
-enum hv_verdict faults_at_hypercall(void *ctx, const struct hv_point *hv_point, long *value)
+enum hv_verdict faults_at_hypercall(void *ctx, struct hv_point *hv_point, long *value)
 {
     struct machine *m = ctx;
     const struct kernel_point *call;
@@ -363,6 +353,7 @@ enum hv_verdict faults_at_hypercall(void *ctx, const struct hv_point *hv_point, 
     rule = decide(m->faults, &p, call, process);
     if (!rule)
         return HV_GO_ON;
+    hv_point->tag = rule->id;
     *value = (long)rule->value;
     switch (rule->what) {
     case FAULT_STATUS:
@@ -435,7 +426,6 @@ struct kernel_verdict faults_at_kernel(void *ctx, struct kernel_point *kernel_po
     rule = decide(m->faults, &p, kernel_point, process);
     if (rule) {
         kernel_point->tag |= (int64_t)(rule->id << 32);
-        m->faults->decided = 0;
     }
     return rule ? act(m, rule, &p, process) : (struct kernel_verdict){ .action = KERNEL_GO_ON };
 }

@@ -66,8 +66,6 @@ int faults_add(struct machine *m, const struct fault_rule *rule, uint64_t *id);
 int faults_remove(struct machine *m, uint64_t id);      /* -ENOENT */
 void faults_clear(struct machine *m);
 const struct fault_rule *faults_first(const struct machine *m);
-/* The rule that decided at the last point; 0: none. */
-uint64_t faults_decided(struct machine *m);
 
 /* Points passed since the start or the last reset. */
 struct fault_count {
@@ -95,7 +93,7 @@ void faults_migrated(struct machine *m, domid_t from, domid_t to);
 int faults_resume(struct machine *m, uint64_t id);      /* -ENOENT */
 
 /* The hooks; ctx of the first is the machine, of the second the domain. */
-enum hv_verdict faults_at_hypercall(void *ctx, const struct hv_point *point, long *value);
+enum hv_verdict faults_at_hypercall(void *ctx, struct hv_point *point, long *value);
 struct kernel_verdict faults_at_kernel(void *ctx, struct kernel_point *point);
 
 #endif

@@ -176,7 +176,7 @@ static int on_memory_grows(void *ctx, uint64_t nr_frames)
 }
 
 /* Every point of a hypercall: who does things in the background comes first. */
-static enum hv_verdict on_hypercall(void *ctx, const struct hv_point *point, long *value)
+static enum hv_verdict on_hypercall(void *ctx, struct hv_point *point, long *value)
 {
     struct machine *m = ctx;
 

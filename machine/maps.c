@@ -130,9 +130,11 @@ size_t maps_count(const struct maps *maps)
 /* ---- Making and ending ------------------------------------------------------------------------ */
 
 /* While a process may see a frame it is not given to anybody else. */
-static void move_frames(struct maps *maps, const struct vma_run *runs, size_t nr_runs, void (*move)(struct hv *, uint64_t))
+static void move_frames(struct maps *maps, const struct vma_run *runs, size_t nr_runs, bool hold)
 {
-    trace_frames(maps->machine, runs, nr_runs, move == hv_frame_get);
+    void (*move)(struct hv *, uint64_t) = hold ? hv_frame_get : hv_frame_put;
+
+    trace_frames(maps->machine, runs, nr_runs, hold);
     for (size_t i = 0; i < nr_runs; i++)
         for (uint64_t j = 0; runs[i].mfn != HV_INVALID_MFN && j < runs[i].nr; j++)
             move(maps->hv, runs[i].mfn + j);
@@ -171,7 +173,7 @@ static int add_frames(struct maps *maps, struct mapping *mapping, const struct v
         return rc;
     memcpy(held + mapping->nr_held, runs, nr_runs * sizeof *runs);
     mapping->nr_held += nr_runs;
-    move_frames(maps, runs, nr_runs, hv_frame_get);
+    move_frames(maps, runs, nr_runs, true);
     return 0;
 }
 
@@ -294,7 +296,7 @@ static void mapping_end(struct maps *maps, struct mapping *mapping)
     }
     maps_index_remove(maps, mapping);
     HASH_DEL(maps->by_id, mapping);
-    move_frames(maps, mapping->held, mapping->nr_held, hv_frame_put);
+    move_frames(maps, mapping->held, mapping->nr_held, false);
     kernel_vma_close(mapping->vma);
     mapping->ended(file);
     mapping_free(mapping);

@@ -208,7 +208,6 @@ void trace_switch(struct machine *m, bool on)
         trace_machine(m);
     m->trace->on = on;
     hv_set_trace(m->hv, on ? trace_hypercall : NULL);
-    faults_decided(m);
 }
 
 int trace_create(struct machine *m)

@@ -71,7 +71,7 @@ void trace_hypercall(void *ctx, const struct hv_point *p, long result)
         line_field_string(line, "result", status);
     else
         put_result(line, result);
-    put_rule(line, faults_decided(m));
+    put_rule(line, p->tag);
     trace_end(m, false);
 }
 

@@ -7,6 +7,7 @@
 
 #include "adversary.h"
 #include "control.h"
+#include "verbs.h"
 
 const struct replay_handler *replay_handler_of(const struct replay_handler *handlers, size_t nr, const char *op)
 {
@@ -72,8 +73,9 @@ static bool input_steps(const struct replay_step *in)
     return true;
 }
 
-static bool move_frames(const struct replay_step *in, void (*move)(struct hv *, uint64_t), bool hold)
+static bool move_frames(const struct replay_step *in, bool hold)
 {
+    void (*move)(struct hv *, uint64_t) = hold ? hv_frame_get : hv_frame_put;
     struct hv *hv = in->r->machine.hv;
     struct vma_run runs[1], *all;
     struct hv_frame_info info;
@@ -107,19 +109,20 @@ static bool move_frames(const struct replay_step *in, void (*move)(struct hv *, 
 
 static bool input_hold(const struct replay_step *in)
 {
-    return move_frames(in, hv_frame_get, true);
+    return move_frames(in, true);
 }
 
 static bool input_let_go(const struct replay_step *in)
 {
-    return move_frames(in, hv_frame_put, false);
+    return move_frames(in, false);
 }
 
 static bool input_verb(const struct replay_step *in)
 {
-    const char *verb = replay_text(in->args, "verb");
+    const char *name = replay_text(in->args, "verb");
+    const struct verb *verb = name ? control_verb_find(name) : NULL;
 
-    if (!verb || (!control_is_recorded(verb) && strcmp(verb, "fault-add")))
+    if (!verb || !(verb->flags & (VERB_RECORDED | VERB_RECORDS)))
         return false;
     /* It takes the lock itself. */
     machine_unlock_only(&in->r->machine);

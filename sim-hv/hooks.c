@@ -2,7 +2,7 @@
 /* Calls the hooks for faults and trace at each hypercall and each element of a batch. */
 #include "hv_i.h"
 
-void hv_set_inject(struct hv *hv, enum hv_verdict (*inject)(void *, const struct hv_point *, long *))
+void hv_set_inject(struct hv *hv, enum hv_verdict (*inject)(void *, struct hv_point *, long *))
 {
     hv->hooks.inject = inject;
 }
@@ -100,7 +100,8 @@ static bool has_elements(unsigned cmd)
 static struct hv_point element_point(const struct call *c, uint32_t left, const void *arg)
 {
     struct hv_point p = { .caller = c->d->id, .element = true, .op = c->op, .cmd = c->cmd, .index = c->count - left,
-                          .count = c->count, .arg = arg, .peer = DOMID_INVALID, .ref = UINT32_MAX };
+                          .count = c->count, .arg = arg, .peer = DOMID_INVALID, .ref = UINT32_MAX,
+                          .tag = c->hv->point.tag };
 
     assert(has_elements(c->cmd));
     p.size = elements[c->cmd].size;
@@ -116,7 +117,13 @@ static struct hv_point element_point(const struct call *c, uint32_t left, const 
 static struct hv_point call_point(const struct call *c)
 {
     return (struct hv_point){ .caller = c->d->id, .op = c->op, .cmd = c->cmd, .count = c->count, .peer = DOMID_INVALID,
-                              .ref = UINT32_MAX };
+                              .ref = UINT32_MAX, .tag = c->hv->point.tag };
+}
+
+static void tell(const struct call *c, const struct hv_point *p, long result)
+{
+    c->hv->hooks.trace(c->hv->hook_ctx, p, result);
+    c->hv->point.tag = 0;
 }
 
 /* ---- Verdicts --------------------------------------------------------------------------------- */
@@ -157,7 +164,7 @@ static long destroy(const struct call *c, long dom)
 
 int hook_inject_element(const struct call *c, uint32_t left, const void *arg, int16_t *status)
 {
-    const struct hv_point *p = &c->hv->point;
+    struct hv_point *p = &c->hv->point;
     long value = 0;
 
     /* For the trace, too: afterwards a handle does not say any more what it was. */
@@ -188,18 +195,22 @@ void hook_trace_element(const struct call *c, const void *arg, int16_t status)
         return;
     if (arg)
         memcpy(c->hv->seen, arg, c->hv->point.size);
-    c->hv->hooks.trace(c->hv->hook_ctx, &c->hv->point, status);
+    tell(c, &c->hv->point, status);
 }
 
 long hook_inject_call(const struct call *c)
 {
+    enum hv_verdict verdict;
     struct hv_point p;
     long value = 0;
 
+    c->hv->point.tag = 0;
     if (!c->hv->hooks.inject)
         return 0;
     p = call_point(c);
-    switch (c->hv->hooks.inject(c->hv->hook_ctx, &p, &value)) {
+    verdict = c->hv->hooks.inject(c->hv->hook_ctx, &p, &value);
+    c->hv->point.tag = p.tag;
+    switch (verdict) {
     case HV_ERRNO:
         return value < 0 ? value : 0;
     case HV_DESTROY:
@@ -226,5 +237,5 @@ void hook_trace_call(const struct call *c, const void *arg, size_t size, long rc
     p = call_point(c);
     p.arg = arg;
     p.size = arg ? size : 0;
-    c->hv->hooks.trace(c->hv->hook_ctx, &p, rc);
+    tell(c, &p, rc);
 }

@@ -20,7 +20,8 @@ MAX_ANSWER = 1 << 30
 
 # What the answers to the verbs that this package uses are made of, as far as it looks. A list has elements of one kind.
 SHAPES: dict[str, Any] = {
-    "adversary-start": {"id": int}, "audit": {"violations": int, "lines": [str]}, "clock": {"now": int}, "clock-advance": {"now": int},
+    "adversary-list": [{"id": int}], "adversary-start": {"id": int}, "adversary-step": {"id": int},
+    "adversary-stop": {"id": int}, "audit": {"violations": int, "lines": [str]}, "clock": {"now": int}, "clock-advance": {"now": int},
     "domain-list": [{"domain": int, "profile": str}], "dump": dict, "enter": dict, "fault-add": {"id": int}, "fault-list": [{"id": int}],
     "guest-copy": {"status": str}, "guest-end": {"ended": bool}, "guest-event-alloc": {"port": int}, "guest-event-bind": {"port": int},
     "guest-grant": {"ref": int}, "guest-map": dict, "guest-mapping": dict, "guest-page": {"page": int}, "guest-read": {"hex": str},

@@ -172,6 +172,9 @@ class Domain:
         """What has arrived at a port."""
         return self.call("guest-event-pending", port=port)
 
+    def event_close(self, port: int) -> None:
+        self.call("guest-event-close", port=port)
+
     def entry(self, ref: int, *, flags: Optional[int] = None, to: Optional[int | Domain] = None, frame: Optional[int] = None) -> None:
         """Writes a grant entry as it is given: what a hostile guest does."""
         self.call("guest-entry", ref=ref, flags=flags, to=None if to is None else int(to), frame=frame)
@@ -181,5 +184,5 @@ class Domain:
         return self.call("guest-version", version=version)
 
     def adversary(self, kind: str, **arguments: Any) -> int:
-        """Starts a hostile guest in this domain; its number, for the verbs adversary-step and adversary-stop."""
+        """Starts a hostile guest in this domain; its number, for the machine's adversary_step and adversary_stop."""
         return int(self.call("adversary-start", kind=kind, **arguments)["id"])

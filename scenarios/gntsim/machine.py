@@ -254,6 +254,25 @@ class Machine:
         result: list[dict[str, Any]] = self.call("fault-list")
         return result
 
+    def clear_faults(self) -> None:
+        """Takes all rules away."""
+        self.call("fault-clear")
+        self.rules.clear()
+
+    # ---- Hostile guests, which Domain.adversary starts
+
+    def adversaries(self) -> list[dict[str, Any]]:
+        """All of them: "id", "domain", "kind", "steps", "hits"."""
+        return list(self.call("adversary-list"))
+
+    def adversary_step(self, number: int, n: int = 1) -> dict[str, Any]:
+        """Has one make n steps now; its row of adversaries()."""
+        return dict(self.call("adversary-step", id=number, n=n))
+
+    def adversary_stop(self, number: int) -> dict[str, Any]:
+        """Ends one; its last row of adversaries()."""
+        return dict(self.call("adversary-stop", id=number))
+
     # ---- Waiting
 
     def eventually(self, condition: Callable[[], Any], what: str = "the condition", timeout: float = PATIENCE) -> Any:
@@ -268,6 +287,10 @@ class Machine:
             time.sleep(0.002)
 
     # ---- The end
+
+    def shutdown(self) -> None:
+        """Ends the machine and its programs, also one that somebody else started."""
+        self.call("shutdown")
 
     def crash(self) -> None:
         """Kills the simulator itself, as a CI system might. Its programs find out; nothing can be asked of it afterwards."""

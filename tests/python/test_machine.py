@@ -53,6 +53,33 @@ def test_copies_and_events_between_domains(machine):
     assert front.event_pending(port)["pending"] is False
 
 
+def test_a_closed_event_channel_is_no_port_any_more(machine):
+    front, back = machine.domain(1), machine.domain(2)
+    port = front.event_alloc(remote=back)
+    front.event_close(port)
+    with pytest.raises(gntsim.Refused):
+        back.event_bind(front, port)
+
+
+def test_a_hostile_guest_is_stepped_listed_and_stopped(machine):
+    front, back = machine.domain(1), machine.domain(2)
+    front.grant(to=back, page=front.page())
+    number = back.adversary("guess", seed=7, granter=1)
+    assert [row["id"] for row in machine.adversaries()] == [number]
+    before = machine.adversary_step(number)["steps"]
+    assert machine.adversary_step(number, 3)["steps"] == before + 3
+    assert machine.adversary_stop(number)["id"] == number
+    assert machine.adversaries() == []
+
+
+def test_cleared_rules_do_nothing_any_more(machine):
+    machine.domain(1)
+    machine.fault(at="open", do={"errno": "EIO"}, times=0)
+    machine.clear_faults()
+    assert machine.faults() == []
+    assert machine.rules == []
+
+
 def test_a_program_talks_and_ends(machine):
     cat = machine.domain(1).spawn(["cat"])
     cat.send("one")

@@ -12,7 +12,8 @@ from control import Control
 # Not here: what ends the machine, waits for somebody, or turns the connection into a stream.
 LEFT_OUT = {"shutdown", "trace-subscribe"}
 SOURCES = sorted((harness.SOURCE / "control").glob("control_*.c"))
-VERBS = sorted({verb for path in SOURCES for verb in re.findall(r'^    \{ "([a-z-]+)", verb_', path.read_text(), re.M)} - LEFT_OUT)
+TABLE = (harness.SOURCE / "control" / "verbs_i.h").read_text()
+VERBS = sorted(set(re.findall(r'^    (?:CTL|SOCKET)\("([a-z-]+)"', TABLE, re.M)) - LEFT_OUT)
 KEYS = sorted({key for path in [*SOURCES, *(harness.SOURCE / "control").glob("fault_json.c")]
                for key in re.findall(r'"([a-z_]+)"', path.read_text())})
 VALUES = [None, True, False, 0, 1, 2, 8, -1, 1 << 31, 1 << 40, (1 << 63) - 1, -(1 << 63), 1 << 70, 1.5, 1e300, "", "x", "1", "%s%n", "\0",

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Each fact stands once: the tables of operations have what Xen's headers have."""
+"""Each fact stands once: the tables have what Xen has, and what people read follows from them."""
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("GNTSIM_BUILD", TOP / "build"))
 HEADERS = Path(os.environ.get("XEN_HEADERS", "/usr/include/xen"))
 DEVICES = ("gntdev", "gntalloc", "evtchn", "privcmd")
 
@@ -61,3 +63,45 @@ def test_the_table_has_every_ioctl_of_xens_headers(device):
     known = rows("sim-kernel/ioctls_i.h", "KERNEL_%s_IOCTLS" % device.upper())
     assert there, "the header was not understood"
     assert there - {"UNIMPLEMENTED"} - known == set()
+
+
+def verbs():
+    """The rows of the control server: name, VERB_*, the words of ctl or None."""
+    text = (TOP / "control" / "verbs_i.h").read_text()
+    row = r"\b(CTL|SOCKET)\(\"([\w-]+)\", \w+, \w+, ([\w |]+)(?:, (?:\\\n\s*)?\"([\w -]+)\")?"
+    found = [(name, flags, words or None) for kind, name, flags, words in re.findall(row, text)]
+    assert len(found) == len(re.findall(r"^    (?:CTL|SOCKET)\(", text, re.M))
+    return found
+
+
+def test_ctl_lists_each_verb_that_has_words():
+    program = BUILD / "gntsim"
+    if not program.exists():
+        pytest.skip("gntsim is not built")
+    done = subprocess.run([program, "ctl", "--dir", "/x"], capture_output=True, text=True)
+    listed = [line[2:18].strip() for line in done.stderr.splitlines()[1:]]
+    assert listed == [words for name, flags, words in verbs() if words]
+
+
+def test_the_reference_tells_of_each_verb_and_of_no_other():
+    text = (TOP / "docs" / "reference.md").read_text()
+    tables = re.findall(r"^\| verb \|.*\n\|-.*\n((?:\|.*\n)*)", text, re.M)
+    first = " ".join(line.split(" | ")[0] for line in "".join(tables).splitlines())
+    told = set(re.findall(r"`([a-z-]+(?: [a-z]+\b)?)[^`]*`", first))
+    assert {words for name, flags, words in verbs() if words} - told == set()
+    assert told - {words or name for name, flags, words in verbs()} == set()
+    untold = [name for name, flags, words in verbs() if not words and "`%s`" % name not in text]
+    assert not untold, untold
+
+
+def test_the_python_package_has_a_method_for_each_verb():
+    """But for those that need more than a socket, which only gntsim's parts ask for. What is
+    in the store is read and written by the store's own protocol."""
+    package = TOP / "scenarios" / "gntsim"
+    text = " ".join(path.read_text() for path in package.rglob("*.py"))
+    asked = set(re.findall(r"\bcall\(\"([a-z-]+)\"", text))
+    known = {name for name, flags, words in verbs()}
+    assert asked - known == set()
+    methods = {name for name, flags, words in verbs() if "VERB_OF_PARTS" not in flags}
+    methods -= {name for name, flags, words in verbs() if words and words.startswith("store ")}
+    assert methods - asked == set()

@@ -71,6 +71,7 @@ struct hv_point {
     domid_t peer;                      /* DOMID_INVALID: none */
     uint32_t ref;                      /* UINT32_MAX: none */
     bool writable;
+    uint64_t tag;                      /* the hooks' own: trace finds it next */
 };
 
 /* What inject may answer. */
@@ -102,7 +103,7 @@ struct hv_hooks {
     /* An access of dom or of another domain met a paged-out gfn: ask the pager to bring it back. */
     void (*populate)(void *ctx, domid_t dom, uint64_t gfn);
     /* Faults: asked at every point. *value: see enum hv_verdict. */
-    enum hv_verdict (*inject)(void *ctx, const struct hv_point *point, long *value);
+    enum hv_verdict (*inject)(void *ctx, struct hv_point *point, long *value);
     /*
      * Trace: told after every point, except for hypercalls that only carried out elements and ended
      * well. result: an element's GNTST_* status, or what the hypercall returns.
@@ -134,7 +135,7 @@ const struct hv_profile *hv_profile(const struct hv *hv);
  * predicted branch.
  */
 void hv_set_inject(struct hv *hv,
-                   enum hv_verdict (*inject)(void *ctx, const struct hv_point *point, long *value));
+                   enum hv_verdict (*inject)(void *ctx, struct hv_point *point, long *value));
 void hv_set_trace(struct hv *hv,
                   void (*trace)(void *ctx, const struct hv_point *point, long result));
 

@@ -20,7 +20,7 @@ static struct {
     long value;
 } h;
 
-static enum hv_verdict on_inject(void *ctx, const struct hv_point *point, long *value)
+static enum hv_verdict on_inject(void *ctx, struct hv_point *point, long *value)
 {
     (void)ctx;
     if (h.nr_asked < NR_SEEN)

@@ -104,7 +104,7 @@ TEST("only addresses that the kernel registered take a mapping")
 static unsigned third_pages;
 
 /* A PV kernel maps each page twice, with a batch each: the third page of the second batch is paged out meanwhile. */
-static enum hv_verdict out_in_the_second_batch(void *ctx, const struct hv_point *point, long *value)
+static enum hv_verdict out_in_the_second_batch(void *ctx, struct hv_point *point, long *value)
 {
     (void)ctx;
     if (!point->element || point->cmd != GNTTABOP_map_grant_ref || point->index != 2 || ++third_pages != 2)
