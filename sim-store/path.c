@@ -19,14 +19,15 @@ bool store_path_is_special(const char *path)
 /* What of an absolute path counts: not the part that leads to a domain's own. */
 static size_t counted_length(const char *path)
 {
-    const char *rest = path + strlen(DOMAINS);
-    size_t digits;
+    size_t length = strlen(path), digits;
+    const char *rest;
 
-    if (strncmp(path, DOMAINS, strlen(DOMAINS)))
-        return strlen(path);
+    if (length < strlen(DOMAINS) || strncmp(path, DOMAINS, strlen(DOMAINS)))
+        return length;
+    rest = path + strlen(DOMAINS);
     digits = strspn(rest, "0123456789");
     if (digits < 1 || digits > DOMID_DIGITS || rest[digits] != '/')
-        return strlen(path);
+        return length;
     return strlen(rest + digits + 1);
 }
 
