@@ -2,6 +2,7 @@
 """Each fact stands once: the tables have what Xen has, and what people read follows from them."""
 import os
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -105,3 +106,53 @@ def test_the_python_package_has_a_method_for_each_verb():
     methods = {name for name, flags, words in verbs() if "VERB_OF_PARTS" not in flags}
     methods -= {name for name, flags, words in verbs() if words and words.startswith("store ")}
     assert methods - asked == set()
+
+
+# These name operations themselves. The list may only shrink.
+TWICE = {
+    # A scenario file is checked before there is a machine. tests/python/test_scenario_check.py
+    # holds these to what the machine says of itself.
+    "scenarios/gntsim/scenario/words.py", "scenarios/gntsim/scenario/sweep.py",
+    # A record names its requests by text, and a comparison does something else for some of them.
+    "record/compare.c", "record/compare_ioctl.c",
+}
+ROOMS = ("sim-hv", "sim-kernel", "machine", "guests", "fuse-dev", "sock-dev", "hv-remote",
+         "control", "replay", "record", "cli", "libgnttab", "util", "scenarios/gntsim")
+TABLES = {"sim-hv/ops_i.h", "sim-kernel/ioctls_i.h"}
+# These are words of the language, too.
+COMMON = {"copy", "transfer", "NOTIFY", "RESET", "MMAP"}
+
+
+def test_no_operation_has_its_name_or_a_list_of_numbers_outside_of_the_tables():
+    """Whoever makes a call may name it; a text, or a place in an array, is a second table."""
+    words = rows("sim-hv/ops_i.h", "HV_GNTTAB_OPS")
+    words |= {"evtchn_" + name for name in rows("sim-hv/ops_i.h", "HV_EVTCHN_OPS")}
+    for device in DEVICES:
+        words |= rows("sim-kernel/ioctls_i.h", "KERNEL_%s_IOCTLS" % device.upper())
+    words |= rows("sim-hv/ops_i.h", "HV_STATUSES") - {"okay", "eagain"}
+    text = re.compile(r'"(%s)"' % "|".join(sorted(words - COMMON)))
+    place = re.compile(r"\[(?:GNTTABOP|EVTCHNOP|XENMEM)_[a-z]\w+\]|\{ IOCTL_[A-Z]+_\w+,")
+    found = set()
+    for path in [path for room in ROOMS for path in (TOP / room).rglob("*.*")]:
+        name = str(path.relative_to(TOP))
+        if path.suffix in (".c", ".h", ".py") and name not in TABLES:
+            code = re.sub(r"/\*.*?\*/|\"\"\".*?\"\"\"", "", path.read_text(), flags=re.S)
+            if text.search(code) or place.search(code):
+                found.add(name)
+    assert found - TWICE == set()
+    assert TWICE - found == set(), "these need no exception any more"
+
+
+def test_a_scenario_file_may_name_what_the_tables_have_and_nothing_else():
+    words = runpy.run_path(str(TOP / "scenarios" / "gntsim" / "scenario" / "words.py"))
+    ioctls = set()
+    for device in DEVICES:
+        ioctls |= rows("sim-kernel/ioctls_i.h", "KERNEL_%s_IOCTLS" % device.upper())
+    assert set(words["DEVICES"]) == set(DEVICES)
+    assert set(words["IOCTLS"]) == ioctls
+    assert set(words["STATUSES"]) == rows("sim-hv/ops_i.h", "HV_STATUSES")
+    points = rows("sim-hv/ops_i.h", "HV_GNTTAB_OPS") | rows("sim-hv/ops_i.h", "HV_HYPERCALLS")
+    points |= {"evtchn_" + name for name in rows("sim-hv/ops_i.h", "HV_EVTCHN_OPS")}
+    text = (TOP / "machine" / "points.c").read_text()
+    points |= set(re.findall(r'\[KERNEL_\w+\] = \{ "(\w+)", (?:CALLS|KERNELS)', text))
+    assert set(words["POINTS"]) == points | {"*"}

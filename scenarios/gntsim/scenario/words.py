@@ -17,6 +17,7 @@ IOCTLS = (
     "DMABUF_EXP_FROM_REFS", "DMABUF_EXP_WAIT_RELEASED", "DMABUF_IMP_TO_REFS", "DMABUF_IMP_RELEASE", "ALLOC_GREF", "DEALLOC_GREF",
     "BIND_VIRQ", "BIND_INTERDOMAIN", "BIND_UNBOUND_PORT", "UNBIND", "NOTIFY", "RESET", "RESTRICT_DOMID", "BIND_STATIC",
     "HYPERCALL", "MMAP", "MMAPBATCH", "MMAPBATCH_V2", "DM_OP", "RESTRICT", "MMAP_RESOURCE",
+    "IRQFD", "IOEVENTFD", "PCIDEV_GET_GSI",
 )
 STATUSES = (
     "okay", "general_error", "bad_domain", "bad_gntref", "bad_handle", "bad_virt_addr", "bad_dev_addr", "no_device_space",
