@@ -79,7 +79,7 @@ const char *device_of_path(const char *path)
 }
 
 /* The number that a recorded answer has for something new, the next one without. */
-unsigned next_number(const struct call *call, const char *name, unsigned last)
+unsigned next_number(const struct watched_call *call, const char *name, unsigned last)
 {
     unsigned long long number = 0;
     json_object *value;
@@ -129,7 +129,7 @@ unsigned file_of(struct watch *w, const struct task *task, int fd)
     return w->nr_files;
 }
 
-bool begin_file(struct watch *w, struct task *task, struct call *call)
+bool begin_file(struct watch *w, struct task *task, struct watched_call *call)
 {
     call->file = file_of(w, task, (int)task->args[0]);
     if (call->file)
@@ -137,7 +137,7 @@ bool begin_file(struct watch *w, struct task *task, struct call *call)
     return call->file;
 }
 
-bool begin_quietly(struct watch *w, struct task *task, struct call *call)
+bool begin_quietly(struct watch *w, struct task *task, struct watched_call *call)
 {
     (void)w;
     (void)task;
@@ -188,7 +188,7 @@ static bool enter(void *ctx, struct task *task)
 {
     struct watch *w = ctx;
     const struct watched *watched = table;
-    struct call *call;
+    struct watched_call *call;
     bool stop = false;
 
     while (watched < table + sizeof table / sizeof *table && watched->nr != task->nr)
@@ -222,7 +222,7 @@ static bool enter(void *ctx, struct task *task)
 static void leave(void *ctx, struct task *task, long result)
 {
     struct watch *w = ctx;
-    struct call *call = task->call;
+    struct watched_call *call = task->call;
 
     if (call->event.answer && task->skipped) {
         result = event_recorded_result(call->event.answer);
@@ -237,13 +237,13 @@ static void leave(void *ctx, struct task *task, long result)
 
 static void dropped(void *ctx, struct task *task)
 {
-    struct call *call = task->call;
+    struct watched_call *call = task->call;
 
     (void)ctx;
     json_object_put(call->event.json);
 }
 
-void report(struct watch *w, struct task *task, const char *name, json_object *json)
+void watch_report(struct watch *w, struct task *task, const char *name, json_object *json)
 {
     struct event event = { .json = json, .call = name, .task = task };
     bool stop = false;
@@ -298,7 +298,7 @@ static void lost(struct watch *w, struct task *task, const char *name, bool ever
     json_object_object_add(json, "pieces", pieces);
     json_object_object_add(json, "closed", files);
     if (json_object_array_length(pieces) + json_object_array_length(files))
-        report(w, task, name, json);
+        watch_report(w, task, name, json);
     else
         json_object_put(json);
 }
@@ -310,7 +310,7 @@ static void executed(void *ctx, struct task *task)
 
 static void ended(void *ctx, struct task *task, bool last)
 {
-    struct call *call = task->call;
+    struct watched_call *call = task->call;
 
     if (call)
         json_object_put(call->event.json);

@@ -12,14 +12,14 @@
 
 /* ---- What is asked for ---------------------------------------------------------------------------- */
 
-void end_epoll_create(struct watch *w, struct task *task, struct call *call, long result)
+void end_epoll_create(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     (void)call;
     if (result >= 0)
         space_drop_epoll(&w->space, task->tgid, (int)result);
 }
 
-void end_epoll_ctl(struct watch *w, struct task *task, struct call *call, long result)
+void end_epoll_ctl(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     struct interest asked = { .tgid = task->tgid, .epoll = (int)task->args[0], .fd = (int)task->args[2] };
     struct epoll_event event;
@@ -45,7 +45,7 @@ static void free_interest(json_object *json, void *interest)
     free(interest);
 }
 
-bool begin_epoll_wait(struct watch *w, struct task *task, struct call *call)
+bool begin_epoll_wait(struct watch *w, struct task *task, struct watched_call *call)
 {
     json_object *list = json_object_new_array();
     bool ours = false;
@@ -74,12 +74,12 @@ bool begin_epoll_wait(struct watch *w, struct task *task, struct call *call)
     return ours;
 }
 
-static const struct interest *interest_at(const struct call *call, size_t i)
+static const struct interest *interest_at(const struct watched_call *call, size_t i)
 {
     return json_object_get_userdata(json_object_array_get_idx(json_object_object_get(call->event.json, "fds"), i));
 }
 
-static size_t nr_interests(const struct call *call)
+static size_t nr_interests(const struct watched_call *call)
 {
     return json_object_array_length(json_object_object_get(call->event.json, "fds"));
 }
@@ -89,7 +89,7 @@ static size_t room_of(const struct task *task)
     return (int)task->args[2] < 0 ? 0 : (unsigned)task->args[2];
 }
 
-void answer_epoll_wait(struct watch *w, struct task *task, struct call *call)
+void answer_epoll_wait(struct watch *w, struct task *task, struct watched_call *call)
 {
     json_object *list;
     size_t n = 0;
@@ -123,7 +123,7 @@ static uint32_t take_events(struct epoll_event *events, long n, const struct int
 }
 
 /* Another one with the same data: which of them an event is of, nobody can tell. */
-static bool has_twin(const struct call *call, size_t i)
+static bool has_twin(const struct watched_call *call, size_t i)
 {
     for (size_t k = 0; k < nr_interests(call); k++)
         if (k != i && interest_at(call, k)->data == interest_at(call, i)->data)
@@ -131,7 +131,7 @@ static bool has_twin(const struct call *call, size_t i)
     return false;
 }
 
-void end_epoll_wait(struct watch *w, struct task *task, struct call *call, long result)
+void end_epoll_wait(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     json_object *list = json_object_new_array();
     struct epoll_event events[MAX_FDS];

@@ -22,7 +22,7 @@ static bool read_path(struct task *task, uint64_t at, char *path, size_t size)
     return false;
 }
 
-bool begin_open(struct watch *w, struct task *task, struct call *call)
+bool begin_open(struct watch *w, struct task *task, struct watched_call *call)
 {
     bool at = task->nr == SYS_openat;
     const char *device;
@@ -36,7 +36,7 @@ bool begin_open(struct watch *w, struct task *task, struct call *call)
     return true;
 }
 
-void answer_open(struct watch *w, struct task *task, struct call *call)
+void answer_open(struct watch *w, struct task *task, struct watched_call *call)
 {
     /* Anybody may open it for reading and writing, and it can be given to epoll. */
     static const char stand_in[] = "/dev/random";
@@ -54,7 +54,7 @@ void answer_open(struct watch *w, struct task *task, struct call *call)
         task_set_args(task, args);
 }
 
-void end_open(struct watch *w, struct task *task, struct call *call, long result)
+void end_open(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     if (result >= 0) {
         call->file = next_number(call, "file", w->nr_files);
@@ -67,7 +67,7 @@ void end_open(struct watch *w, struct task *task, struct call *call, long result
 
 /* ---- close and the copying of descriptors ------------------------------------------------------------ */
 
-bool begin_close(struct watch *w, struct task *task, struct call *call)
+bool begin_close(struct watch *w, struct task *task, struct watched_call *call)
 {
     return begin_file(w, task, call);
 }
@@ -79,13 +79,13 @@ static void drop(struct watch *w, struct held_fd *held, json_object *event)
         json_object_object_add(event, "last", json_object_new_boolean(true));
 }
 
-void end_close(struct watch *w, struct task *task, struct call *call, long result)
+void end_close(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     drop(w, space_fd(&w->space, task->tgid, (int)task->args[0]), call->event.json);
     event_result(call->event.json, result);
 }
 
-bool begin_dup(struct watch *w, struct task *task, struct call *call)
+bool begin_dup(struct watch *w, struct task *task, struct watched_call *call)
 {
     bool is_fcntl = task->nr == SYS_fcntl;
 
@@ -107,7 +107,7 @@ bool begin_dup(struct watch *w, struct task *task, struct call *call)
 }
 
 /* What is at fd now ends what was there. */
-static void take_place(struct watch *w, struct task *task, struct call *call, int fd)
+static void take_place(struct watch *w, struct task *task, struct watched_call *call, int fd)
 {
     struct held_fd *old = space_fd(&w->space, task->tgid, fd);
     unsigned closed = old ? old->file : 0;
@@ -121,7 +121,7 @@ static void take_place(struct watch *w, struct task *task, struct call *call, in
     space_add_fd(&w->space, task->tgid, fd, call->file);
 }
 
-void end_dup(struct watch *w, struct task *task, struct call *call, long result)
+void end_dup(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     if (result >= 0 && strcmp(call->event.call, "set-flags"))
         take_place(w, task, call, (int)result);
@@ -129,12 +129,12 @@ void end_dup(struct watch *w, struct task *task, struct call *call, long result)
 }
 
 /* Each device in the range is closed. */
-bool begin_close_range(struct watch *w, struct task *task, struct call *call)
+bool begin_close_range(struct watch *w, struct task *task, struct watched_call *call)
 {
     return !(task->args[2] & CLOSE_RANGE_CLOEXEC) && begin_quietly(w, task, call);
 }
 
-void end_close_range(struct watch *w, struct task *task, struct call *call, long result)
+void end_close_range(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     (void)call;
     for (struct held_fd *f = w->space.fds, *next; !result && f; f = next) {
@@ -147,7 +147,7 @@ void end_close_range(struct watch *w, struct task *task, struct call *call, long
         add_number(json, "file", f->file);
         drop(w, f, json);
         event_result(json, 0);
-        report(w, task, "close", json);
+        watch_report(w, task, "close", json);
     }
 }
 
@@ -160,7 +160,7 @@ static json_object *bytes_at(struct task *task, uint64_t at, size_t size)
     return size > sizeof bytes || task_read(task, bytes, at, size) ? NULL : json_bytes(bytes, size);
 }
 
-bool begin_transfer(struct watch *w, struct task *task, struct call *call)
+bool begin_transfer(struct watch *w, struct task *task, struct watched_call *call)
 {
     if (!begin_file(w, task, call))
         return false;
@@ -170,7 +170,7 @@ bool begin_transfer(struct watch *w, struct task *task, struct call *call)
     return true;
 }
 
-void answer_transfer(struct watch *w, struct task *task, struct call *call)
+void answer_transfer(struct watch *w, struct task *task, struct watched_call *call)
 {
     unsigned char bytes[MAX_TRANSFER];
     json_object *data;
@@ -185,7 +185,7 @@ void answer_transfer(struct watch *w, struct task *task, struct call *call)
         task_write(task, task->args[1], bytes, (size_t)size);
 }
 
-void end_transfer(struct watch *w, struct task *task, struct call *call, long result)
+void end_transfer(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     (void)w;
     event_result(call->event.json, result);
@@ -193,7 +193,7 @@ void end_transfer(struct watch *w, struct task *task, struct call *call, long re
         json_object_object_add(call->event.json, "data", bytes_at(task, task->args[1], (size_t)result));
 }
 
-bool begin_seek(struct watch *w, struct task *task, struct call *call)
+bool begin_seek(struct watch *w, struct task *task, struct watched_call *call)
 {
     if (!begin_file(w, task, call))
         return false;
@@ -203,14 +203,14 @@ bool begin_seek(struct watch *w, struct task *task, struct call *call)
 }
 
 /* Of a call that has no more to its answer than a result. */
-void answer_result(struct watch *w, struct task *task, struct call *call)
+void answer_result(struct watch *w, struct task *task, struct watched_call *call)
 {
     (void)w;
     (void)call;
     task_skip(task);
 }
 
-void end_result(struct watch *w, struct task *task, struct call *call, long result)
+void end_result(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     (void)w;
     (void)task;
@@ -224,7 +224,7 @@ static unsigned read_pollfds(struct task *task, struct pollfd *fds)
     return (unsigned)task->args[1];
 }
 
-bool begin_poll(struct watch *w, struct task *task, struct call *call)
+bool begin_poll(struct watch *w, struct task *task, struct watched_call *call)
 {
     json_object *list = json_object_new_array();
     struct pollfd fds[MAX_FDS];
@@ -247,7 +247,7 @@ bool begin_poll(struct watch *w, struct task *task, struct call *call)
     return ours;
 }
 
-void answer_poll(struct watch *w, struct task *task, struct call *call)
+void answer_poll(struct watch *w, struct task *task, struct watched_call *call)
 {
     struct pollfd fds[MAX_FDS];
     unsigned n = read_pollfds(task, fds);
@@ -264,7 +264,7 @@ void answer_poll(struct watch *w, struct task *task, struct call *call)
     task_write(task, task->args[0], fds, n * sizeof *fds);
 }
 
-void end_poll(struct watch *w, struct task *task, struct call *call, long result)
+void end_poll(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     json_object *list = json_object_new_array();
     struct pollfd fds[MAX_FDS];

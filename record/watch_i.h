@@ -14,7 +14,7 @@
 #define MAX_CONTENTS (256u * 1024)
 
 /* A call that is being watched. */
-struct call {
+struct watched_call {
     struct event event;
     const struct kernel_ioctl *row;
     unsigned file;
@@ -23,15 +23,19 @@ struct call {
     uint64_t selected[MAX_FDS / 64];        /* select: the descriptors that it asks about */
 };
 
+/* Whether it is one of a device, and then its event in call->event.json. */
+typedef bool watch_begin(struct watch *w, struct task *task, struct watched_call *call);
+/* Replay: gives the recorded answer, or has a harmless call be made in its place. */
+typedef void watch_answer(struct watch *w, struct task *task, struct watched_call *call);
+/* When it is over. */
+typedef void watch_end(struct watch *w, struct task *task, struct watched_call *call, long result);
+
 struct watched {
     long nr;
     const char *name;
-    /* Whether it is one of a device, and then its event in call->event.json. */
-    bool (*begin)(struct watch *w, struct task *task, struct call *call);
-    /* Replay: gives the recorded answer, or has a harmless call be made in its place. */
-    void (*answer)(struct watch *w, struct task *task, struct call *call);
-    /* When it is over. */
-    void (*end)(struct watch *w, struct task *task, struct call *call, long result);
+    watch_begin *begin;
+    watch_answer *answer;
+    watch_end *end;
 };
 
 /* watch.c */
@@ -39,57 +43,36 @@ struct memory memory_of(struct task *task);
 void add_number(json_object *json, const char *name, uint64_t value);
 const char *text_of(json_object *json, const char *name);
 const char *device_of_path(const char *path);
-unsigned next_number(const struct call *call, const char *name, unsigned last);
+unsigned next_number(const struct watched_call *call, const char *name, unsigned last);
 void name_file(struct watch *w, unsigned number, const char *device);
 unsigned file_of(struct watch *w, const struct task *task, int fd);
-bool begin_file(struct watch *w, struct task *task, struct call *call);
+watch_begin begin_file;
 /* Of a call that only changes what is known of the process. */
-bool begin_quietly(struct watch *w, struct task *task, struct call *call);
+watch_begin begin_quietly;
 json_object *new_event(const struct task *task, const char *call);
 /* An event that is no call of its own; json is given up. */
-void report(struct watch *w, struct task *task, const char *name, json_object *json);
+void watch_report(struct watch *w, struct task *task, const char *name, json_object *json);
 
 /* watch_files.c */
-bool begin_open(struct watch *w, struct task *task, struct call *call);
-void answer_open(struct watch *w, struct task *task, struct call *call);
-void end_open(struct watch *w, struct task *task, struct call *call, long result);
-bool begin_close(struct watch *w, struct task *task, struct call *call);
-void end_close(struct watch *w, struct task *task, struct call *call, long result);
-bool begin_close_range(struct watch *w, struct task *task, struct call *call);
-void end_close_range(struct watch *w, struct task *task, struct call *call, long result);
-bool begin_dup(struct watch *w, struct task *task, struct call *call);
-void end_dup(struct watch *w, struct task *task, struct call *call, long result);
-bool begin_transfer(struct watch *w, struct task *task, struct call *call);
-void answer_transfer(struct watch *w, struct task *task, struct call *call);
-void end_transfer(struct watch *w, struct task *task, struct call *call, long result);
-bool begin_seek(struct watch *w, struct task *task, struct call *call);
-void answer_result(struct watch *w, struct task *task, struct call *call);
-void end_result(struct watch *w, struct task *task, struct call *call, long result);
-bool begin_poll(struct watch *w, struct task *task, struct call *call);
-void answer_poll(struct watch *w, struct task *task, struct call *call);
-void end_poll(struct watch *w, struct task *task, struct call *call, long result);
+watch_begin begin_open, begin_close, begin_close_range, begin_dup, begin_transfer, begin_seek,
+    begin_poll;
+watch_answer answer_open, answer_transfer, answer_result, answer_poll;
+watch_end end_open, end_close, end_close_range, end_dup, end_transfer, end_result, end_poll;
 
 /* watch_select.c */
-bool begin_select(struct watch *w, struct task *task, struct call *call);
-void answer_select(struct watch *w, struct task *task, struct call *call);
-void end_select(struct watch *w, struct task *task, struct call *call, long result);
+watch_begin begin_select;
+watch_answer answer_select;
+watch_end end_select;
 
 /* watch_epoll.c */
-void end_epoll_create(struct watch *w, struct task *task, struct call *call, long result);
-void end_epoll_ctl(struct watch *w, struct task *task, struct call *call, long result);
-bool begin_epoll_wait(struct watch *w, struct task *task, struct call *call);
-void answer_epoll_wait(struct watch *w, struct task *task, struct call *call);
-void end_epoll_wait(struct watch *w, struct task *task, struct call *call, long result);
+watch_begin begin_epoll_wait;
+watch_answer answer_epoll_wait;
+watch_end end_epoll_create, end_epoll_ctl, end_epoll_wait;
 
 /* watch_maps.c: ioctl, mmap and munmap. */
-bool begin_ioctl(struct watch *w, struct task *task, struct call *call);
-void answer_ioctl(struct watch *w, struct task *task, struct call *call);
-void end_ioctl(struct watch *w, struct task *task, struct call *call, long result);
-bool begin_mmap(struct watch *w, struct task *task, struct call *call);
-void answer_mmap(struct watch *w, struct task *task, struct call *call);
-void end_mmap(struct watch *w, struct task *task, struct call *call, long result);
-bool begin_munmap(struct watch *w, struct task *task, struct call *call);
-void end_munmap(struct watch *w, struct task *task, struct call *call, long result);
+watch_begin begin_ioctl, begin_mmap, begin_munmap;
+watch_answer answer_ioctl, answer_mmap;
+watch_end end_ioctl, end_mmap, end_munmap;
 void take_pieces(struct watch *w, pid_t tgid, uint64_t start, uint64_t end, json_object *list);
 
 #endif

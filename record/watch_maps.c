@@ -25,7 +25,7 @@ static void name_address(struct watch *w, struct task *task, json_object *in, ui
     }
 }
 
-bool begin_ioctl(struct watch *w, struct task *task, struct call *call)
+bool begin_ioctl(struct watch *w, struct task *task, struct watched_call *call)
 {
     struct memory memory = memory_of(task);
     json_object *in;
@@ -54,7 +54,7 @@ bool begin_ioctl(struct watch *w, struct task *task, struct call *call)
     return true;
 }
 
-void answer_ioctl(struct watch *w, struct task *task, struct call *call)
+void answer_ioctl(struct watch *w, struct task *task, struct watched_call *call)
 {
     struct memory memory = memory_of(task);
     json_object *out;
@@ -65,7 +65,7 @@ void answer_ioctl(struct watch *w, struct task *task, struct call *call)
         ioctl_put(call->row, &memory, task->args[2], out, KERNEL_OUT);
 }
 
-void end_ioctl(struct watch *w, struct task *task, struct call *call, long result)
+void end_ioctl(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     struct memory memory = memory_of(task);
     json_object *out;
@@ -93,7 +93,7 @@ static bool is_regular(const struct task *task, int fd)
 }
 
 /* What is mapped in the place of device mappings ends them. */
-static bool begin_other_mmap(struct watch *w, struct task *task, struct call *call)
+static bool begin_other_mmap(struct watch *w, struct task *task, struct watched_call *call)
 {
     if (task->args[3] & MAP_FIXED && begin_munmap(w, task, call)) {
         task->alone = false;
@@ -104,7 +104,7 @@ static bool begin_other_mmap(struct watch *w, struct task *task, struct call *ca
     return w->space.pieces;
 }
 
-bool begin_mmap(struct watch *w, struct task *task, struct call *call)
+bool begin_mmap(struct watch *w, struct task *task, struct watched_call *call)
 {
     if (!(task->args[3] & MAP_ANONYMOUS))
         call->file = file_of(w, task, (int)task->args[4]);
@@ -121,7 +121,7 @@ bool begin_mmap(struct watch *w, struct task *task, struct call *call)
     return true;
 }
 
-void answer_mmap(struct watch *w, struct task *task, struct call *call)
+void answer_mmap(struct watch *w, struct task *task, struct watched_call *call)
 {
     long result = event_recorded_result(call->event.answer);
     uint64_t args[6];
@@ -186,7 +186,7 @@ void take_pieces(struct watch *w, pid_t tgid, uint64_t start, uint64_t end, json
     }
 }
 
-void end_mmap(struct watch *w, struct task *task, struct call *call, long result)
+void end_mmap(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     uint64_t size = (task->args[1] + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
     json_object *list = json_object_new_array();
@@ -210,7 +210,7 @@ void end_mmap(struct watch *w, struct task *task, struct call *call, long result
     space_add_piece(&w->space, (struct held_piece){ task->tgid, (uint64_t)result, (uint64_t)result + size, w->nr_mappings, 0, NULL });
 }
 
-bool begin_munmap(struct watch *w, struct task *task, struct call *call)
+bool begin_munmap(struct watch *w, struct task *task, struct watched_call *call)
 {
     uint64_t start = task->args[0], end = start + ((task->args[1] + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1));
     json_object *list = json_object_new_array();
@@ -229,7 +229,7 @@ bool begin_munmap(struct watch *w, struct task *task, struct call *call)
     return ours || task->alone;
 }
 
-void end_munmap(struct watch *w, struct task *task, struct call *call, long result)
+void end_munmap(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     uint64_t start = task->args[0], end = start + ((task->args[1] + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1));
     json_object *list = json_object_new_array();

@@ -53,7 +53,7 @@ static unsigned events_of(const struct fd_sets *in, unsigned fd)
     return events;
 }
 
-bool begin_select(struct watch *w, struct task *task, struct call *call)
+bool begin_select(struct watch *w, struct task *task, struct watched_call *call)
 {
     json_object *list = json_object_new_array();
     struct fd_sets asked;
@@ -80,7 +80,7 @@ bool begin_select(struct watch *w, struct task *task, struct call *call)
     return ours;
 }
 
-void answer_select(struct watch *w, struct task *task, struct call *call)
+void answer_select(struct watch *w, struct task *task, struct watched_call *call)
 {
     struct fd_sets answer;
     json_object *list;
@@ -103,7 +103,7 @@ void answer_select(struct watch *w, struct task *task, struct call *call)
             task_write(task, task->args[sets[i].argument], answer.words[i], set_size(task));
 }
 
-void end_select(struct watch *w, struct task *task, struct call *call, long result)
+void end_select(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
     json_object *list = json_object_new_array();
     struct fd_sets ready;

@@ -4,7 +4,7 @@
 
 #include "audit_i.h"
 
-void audit_report(struct audit *a, const char *format, ...)
+void audit_report(struct hv_audit *a, const char *format, ...)
 {
     va_list args;
 
@@ -17,7 +17,7 @@ void audit_report(struct audit *a, const char *format, ...)
     fputc('\n', a->out);
 }
 
-static bool audit_begin(struct audit *a)
+static bool audit_begin(struct hv_audit *a)
 {
     size_t top = a->hv->pool.top + 1;
 
@@ -31,7 +31,7 @@ static bool audit_begin(struct audit *a)
     return a->refs && a->types && a->placed && a->seen && a->pins;
 }
 
-static void audit_end(struct audit *a)
+static void audit_end(struct hv_audit *a)
 {
     for (unsigned id = 0; a->pins && id < a->nr_pins; id++)
         free(a->pins[id]);
@@ -44,10 +44,10 @@ static void audit_end(struct audit *a)
 
 static unsigned audit(const struct hv *hv, FILE *out, bool trust_guests)
 {
-    static void (*const checkers[])(struct audit *, const struct domain *) = {
+    static void (*const checkers[])(struct hv_audit *, const struct hv_domain *) = {
         audit_ownership, audit_p2m, audit_foreign, audit_maptrack, audit_placements, audit_table, audit_evtchns,
     };
-    struct audit a = { .hv = hv, .out = out, .trust_guests = trust_guests };
+    struct hv_audit a = { .hv = hv, .out = out, .trust_guests = trust_guests };
 
     if (!audit_begin(&a)) {
         audit_report(&a, "audit: out of memory");

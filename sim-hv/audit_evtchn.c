@@ -2,10 +2,10 @@
 /* Audits event channels: pairs, virqs and the counts of free ports. */
 #include "audit_i.h"
 
-static void check_pair(struct audit *a, const struct domain *d, uint32_t port)
+static void check_pair(struct hv_audit *a, const struct hv_domain *d, uint32_t port)
 {
     const struct evtchn *chn = evtchn(&d->evtchns, port), *peer = NULL;
-    const struct domain *rd = domain_lookup(a->hv, chn->remote_dom);
+    const struct hv_domain *rd = domain_lookup(a->hv, chn->remote_dom);
 
     if (rd && port_is_valid(&rd->evtchns, chn->remote_port))
         peer = evtchn(&rd->evtchns, chn->remote_port);
@@ -14,7 +14,7 @@ static void check_pair(struct audit *a, const struct domain *d, uint32_t port)
                      chn->remote_port, chn->remote_dom);
 }
 
-void audit_evtchns(struct audit *a, const struct domain *d)
+void audit_evtchns(struct hv_audit *a, const struct hv_domain *d)
 {
     const struct evtchns *ev = &d->evtchns;
     unsigned in_use = 0;

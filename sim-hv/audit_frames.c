@@ -4,7 +4,8 @@
 
 #include "audit_i.h"
 
-static void check_xenheap(struct audit *a, const struct domain *d, uint64_t mfn, const char *what)
+static void check_xenheap(struct hv_audit *a, const struct hv_domain *d, uint64_t mfn,
+                          const char *what)
 {
     const struct frame *f;
 
@@ -21,7 +22,7 @@ static void check_xenheap(struct audit *a, const struct domain *d, uint64_t mfn,
         audit_report(a, "d%u: frame %" PRIu64 " of its %s is in use twice", d->id, mfn, what);
 }
 
-void audit_ownership(struct audit *a, const struct domain *d)
+void audit_ownership(struct hv_audit *a, const struct hv_domain *d)
 {
     uint64_t listed = 0, paged = 0;
     uint32_t mfn, prev = 0;
@@ -54,7 +55,7 @@ void audit_ownership(struct audit *a, const struct domain *d)
 }
 
 /* From gfns to frames; audit_frames goes the other way. */
-void audit_p2m(struct audit *a, const struct domain *d)
+void audit_p2m(struct hv_audit *a, const struct hv_domain *d)
 {
     struct p2m_entry e;
 
@@ -86,7 +87,7 @@ void audit_p2m(struct audit *a, const struct domain *d)
 }
 
 /* What d maps of others without a grant. */
-void audit_foreign(struct audit *a, const struct domain *d)
+void audit_foreign(struct hv_audit *a, const struct hv_domain *d)
 {
     uint32_t found = 0;
     bool writable;
@@ -104,10 +105,10 @@ void audit_foreign(struct audit *a, const struct domain *d)
         audit_report(a, "d%u: %u foreign mappings, %u are counted", d->id, found, d->foreign.in_use);
 }
 
-static void check_used(struct audit *a, uint64_t mfn, const struct frame *f)
+static void check_used(struct hv_audit *a, uint64_t mfn, const struct frame *f)
 {
     uint32_t refs = a->refs[mfn] + !!(f->flags & FRAME_ALLOCATED);
-    const struct domain *d = domain_lookup(a->hv, f->owner);
+    const struct hv_domain *d = domain_lookup(a->hv, f->owner);
     struct p2m_entry e;
 
     if (!d) {
@@ -129,7 +130,7 @@ static void check_used(struct audit *a, uint64_t mfn, const struct frame *f)
                      f->gfn, e.mfn);
 }
 
-void audit_frames(struct audit *a)
+void audit_frames(struct hv_audit *a)
 {
     const struct hv *hv = a->hv;
     uint64_t nr_free;

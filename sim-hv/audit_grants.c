@@ -11,9 +11,10 @@ static uint32_t pin_of(const struct recount *r)
 }
 
 /* Counts one handle for its granter, its frame and its address space. */
-static void count_handle(struct audit *a, const struct domain *d, uint32_t handle, const struct maptrack_entry *e)
+static void count_handle(struct hv_audit *a, const struct hv_domain *d, uint32_t handle,
+                         const struct maptrack_entry *e)
 {
-    const struct domain *rd = domain_lookup(a->hv, e->domid);
+    const struct hv_domain *rd = domain_lookup(a->hv, e->domid);
     bool readonly = e->flags & GNTMAP_readonly, host = e->flags & GNTMAP_host_map,
          dev = e->flags & GNTMAP_device_map;
     const struct active_entry *act;
@@ -53,7 +54,7 @@ static void count_handle(struct audit *a, const struct domain *d, uint32_t handl
         a->types[act->mfn] += dev + (host && (d == rd || rd->guest->granter_keeps_type));
 }
 
-void audit_maptrack(struct audit *a, const struct domain *d)
+void audit_maptrack(struct hv_audit *a, const struct hv_domain *d)
 {
     const struct maptrack *mt = &d->maptrack;
     uint32_t limit = maptrack_limit(mt), used = 0, listed = 0, last = NO_HANDLE;
@@ -81,14 +82,15 @@ void audit_maptrack(struct audit *a, const struct domain *d)
                      mt->in_use);
 }
 
-static void place(struct audit *a, uint64_t mfn, int by)
+static void place(struct hv_audit *a, uint64_t mfn, int by)
 {
     if (audit_mfn_okay(a, mfn))
         a->placed[mfn] += by;
 }
 
-static void walk_placements(struct audit *a, const struct domain *d, void (*visit)(struct audit *, const struct domain *,
-                                                                                    uint64_t, uint64_t, bool))
+static void walk_placements(struct hv_audit *a, const struct hv_domain *d,
+                            void (*visit)(struct hv_audit *, const struct hv_domain *, uint64_t,
+                            uint64_t, bool))
 {
     struct p2m_entry e;
 
@@ -100,7 +102,8 @@ static void walk_placements(struct audit *a, const struct domain *d, void (*visi
             visit(a, d, d->hostmap.slots[i].mfn, d->hostmap.slots[i].key, d->hostmap.slots[i].state & SLOT_READONLY);
 }
 
-static void subtract(struct audit *a, const struct domain *d, uint64_t mfn, uint64_t addr, bool readonly)
+static void subtract(struct hv_audit *a, const struct hv_domain *d, uint64_t mfn, uint64_t addr,
+                     bool readonly)
 {
     (void)d;
     (void)addr;
@@ -108,7 +111,8 @@ static void subtract(struct audit *a, const struct domain *d, uint64_t mfn, uint
     place(a, mfn, -1);
 }
 
-static void check_and_clear(struct audit *a, const struct domain *d, uint64_t mfn, uint64_t addr, bool readonly)
+static void check_and_clear(struct hv_audit *a, const struct hv_domain *d, uint64_t mfn,
+                            uint64_t addr, bool readonly)
 {
     if (!audit_mfn_okay(a, mfn)) {
         audit_report(a, "d%u: frame %" PRIu64 " is mapped at %#" PRIx64 ", out of range", d->id, mfn, addr);
@@ -122,11 +126,11 @@ static void check_and_clear(struct audit *a, const struct domain *d, uint64_t mf
 }
 
 /* Calls visit for the frame of every handle with a host mapping. */
-static void walk_handles(struct audit *a, const struct domain *d, bool check)
+static void walk_handles(struct hv_audit *a, const struct hv_domain *d, bool check)
 {
     for (uint32_t handle = 0; handle < maptrack_limit(&d->maptrack); handle++) {
         const struct maptrack_entry *e = maptrack_entry(&d->maptrack, handle);
-        const struct domain *rd = e->flags ? domain_lookup(a->hv, e->domid) : NULL;
+        const struct hv_domain *rd = e->flags ? domain_lookup(a->hv, e->domid) : NULL;
         uint64_t mfn;
 
         if (!rd || !(e->flags & GNTMAP_host_map) || e->ref >= nr_grant_entries(&rd->gt))
@@ -147,7 +151,7 @@ static void walk_handles(struct audit *a, const struct domain *d, bool check)
  * Host mappings that handles stand for, against those in the domain's address space, where the model keeps it. They
  * are matched by frame: a handle does not hold its address.
  */
-void audit_placements(struct audit *a, const struct domain *d)
+void audit_placements(struct hv_audit *a, const struct hv_domain *d)
 {
     if (d->pv_ops)
         return;
@@ -157,7 +161,7 @@ void audit_placements(struct audit *a, const struct domain *d)
     walk_handles(a, d, true);
 }
 
-static void check_flags(struct audit *a, const struct domain *d, uint32_t ref, uint32_t pin)
+static void check_flags(struct hv_audit *a, const struct hv_domain *d, uint32_t ref, uint32_t pin)
 {
     uint16_t header = gnttab_header_flags(&d->gt, ref), type = header & GTF_type_mask;
     uint16_t flags = d->gt.version == 1 ? header : __atomic_load_n(status_word(&d->gt, ref), __ATOMIC_RELAXED);
@@ -173,7 +177,7 @@ static void check_flags(struct audit *a, const struct domain *d, uint32_t ref, u
         audit_report(a, "d%u: reference %u has flags %#x, but pins %08x", d->id, ref, flags, pin);
 }
 
-void audit_table(struct audit *a, const struct domain *d)
+void audit_table(struct hv_audit *a, const struct hv_domain *d)
 {
     static const struct recount none;
     const struct grant_table *gt = &d->gt;

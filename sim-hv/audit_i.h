@@ -15,7 +15,7 @@ struct recount {
     uint32_t handle;
 };
 
-struct audit {
+struct hv_audit {
     const struct hv *hv;
     FILE *out;
     bool trust_guests;          /* also check what a guest can make untrue by writing its own frames */
@@ -28,23 +28,24 @@ struct audit {
     unsigned nr_pins;           /* one more than the highest domid there is */
 };
 
-void audit_report(struct audit *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void audit_report(struct hv_audit *a, const char *format, ...) __attribute__((format(printf, 2,
+                  3)));
 
-static inline bool audit_mfn_okay(const struct audit *a, uint64_t mfn)
+static inline bool audit_mfn_okay(const struct hv_audit *a, uint64_t mfn)
 {
     return mfn > 0 && mfn < a->hv->pool.top;
 }
 
 /* audit_frames.c */
-void audit_ownership(struct audit *a, const struct domain *d);
-void audit_p2m(struct audit *a, const struct domain *d);
-void audit_foreign(struct audit *a, const struct domain *d);
-void audit_frames(struct audit *a);
+void audit_ownership(struct hv_audit *a, const struct hv_domain *d);
+void audit_p2m(struct hv_audit *a, const struct hv_domain *d);
+void audit_foreign(struct hv_audit *a, const struct hv_domain *d);
+void audit_frames(struct hv_audit *a);
 /* audit_grants.c */
-void audit_maptrack(struct audit *a, const struct domain *d);
-void audit_placements(struct audit *a, const struct domain *d);
-void audit_table(struct audit *a, const struct domain *d);
+void audit_maptrack(struct hv_audit *a, const struct hv_domain *d);
+void audit_placements(struct hv_audit *a, const struct hv_domain *d);
+void audit_table(struct hv_audit *a, const struct hv_domain *d);
 /* audit_evtchn.c */
-void audit_evtchns(struct audit *a, const struct domain *d);
+void audit_evtchns(struct hv_audit *a, const struct hv_domain *d);
 
 #endif

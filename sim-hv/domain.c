@@ -9,9 +9,9 @@ void hv_domain_config_init(struct hv_domain_config *config)
     *config = (struct hv_domain_config){ .max_grant_frames = -1, .max_maptrack_frames = -1 };
 }
 
-static int dir_set(struct hv *hv, domid_t id, struct domain *d)
+static int dir_set(struct hv *hv, domid_t id, struct hv_domain *d)
 {
-    struct domain ***dir = &hv->domains[id >> DOMID_DIR_BITS];
+    struct hv_domain ***dir = &hv->domains[id >> DOMID_DIR_BITS];
 
     if (!*dir)
         *dir = hv_alloc(hv, DOMID_DIR_SIZE, sizeof **dir);
@@ -21,7 +21,7 @@ static int dir_set(struct hv *hv, domid_t id, struct domain *d)
     return 0;
 }
 
-static void release_pages(struct domain *d)
+static void release_pages(struct hv_domain *d)
 {
     uint32_t mfn, next;
 
@@ -33,7 +33,7 @@ static void release_pages(struct domain *d)
 }
 
 /* The end of a domain that owns no page any more, in whatever state its creation was. */
-static void domain_free(struct domain *d)
+static void domain_free(struct hv_domain *d)
 {
     assert(d->nr_owned == 0 && d->maptrack.in_use == 0);
     hostmap_destroy(&d->hostmap);
@@ -47,7 +47,7 @@ static void domain_free(struct domain *d)
     free(d);
 }
 
-static int give_shared_info(struct domain *d)
+static int give_shared_info(struct hv_domain *d)
 {
     int rc = frame_alloc(d->hv, &d->shared_info_mfn);
 
@@ -58,7 +58,7 @@ static int give_shared_info(struct domain *d)
     return 0;
 }
 
-static int give_memory(struct domain *d, uint64_t nr_pages)
+static int give_memory(struct hv_domain *d, uint64_t nr_pages)
 {
     for (uint64_t i = 0; i < nr_pages; i++) {
         int64_t gfn = hv_page_alloc(d->hv, d->id, NULL);
@@ -72,7 +72,7 @@ static int give_memory(struct domain *d, uint64_t nr_pages)
 int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *config)
 {
     uint64_t max_pages = config->max_pages ? config->max_pages : config->nr_pages + 1024;
-    struct domain *d;
+    struct hv_domain *d;
     int rc;
 
     assert(config);
@@ -83,7 +83,7 @@ int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *c
     d = hv_alloc(hv, 1, sizeof *d);
     if (!d)
         return -ENOMEM;
-    *d = (struct domain){
+    *d = (struct hv_domain){
         .hv = hv, .id = id, .privileged = config->privileged,
         .guest = config->auto_translated ? &guest_translated : &guest_pv,
         .pv_ops = config->auto_translated ? NULL : config->pv_ops, .pv_ctx = config->pv_ctx,
@@ -116,7 +116,7 @@ int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *c
 }
 
 /* Whether only the hypervisor refers to the hypervisor's frames of d: others may have mapped them, too. */
-static bool xenheap_unused(const struct domain *d)
+static bool xenheap_unused(const struct hv_domain *d)
 {
     const struct hv *hv = d->hv;
 
@@ -129,7 +129,7 @@ static bool xenheap_unused(const struct domain *d)
     return frame_of(hv, d->shared_info_mfn)->refs == 1;
 }
 
-void domain_queue_reap(struct domain *d)
+void domain_queue_reap(struct hv_domain *d)
 {
     assert(domain_dying(d));
     if (d->reap_queued)
@@ -141,7 +141,7 @@ void domain_queue_reap(struct domain *d)
 
 void hv_reap(struct hv *hv)
 {
-    struct domain *d;
+    struct hv_domain *d;
 
     while ((d = hv->reap)) {
         hv->reap = d->next_reap;
@@ -156,7 +156,7 @@ void hv_reap(struct hv *hv)
 }
 
 /* The physmap is gone: the hypervisor's frames are in sight nowhere any more. */
-static void forget_placements(struct domain *d)
+static void forget_placements(struct hv_domain *d)
 {
     for (unsigned i = 0; i < d->gt.nr_frames; i++)
         frame_of(d->hv, d->gt.frames[i].mfn)->gfn = NO_GFN;
@@ -165,7 +165,7 @@ static void forget_placements(struct domain *d)
     frame_of(d->hv, d->shared_info_mfn)->gfn = NO_GFN;
 }
 
-void domain_kill_begin(struct domain *d)
+void domain_kill_begin(struct hv_domain *d)
 {
     assert(!domain_dying(d));
     d->life = DOMAIN_DYING;
@@ -173,7 +173,7 @@ void domain_kill_begin(struct domain *d)
     foreign_release_all(d);
 }
 
-void domain_kill_end(struct domain *d)
+void domain_kill_end(struct hv_domain *d)
 {
     assert(d->life == DOMAIN_DYING);
     evtchn_close_all(d);
@@ -186,7 +186,7 @@ void domain_kill_end(struct domain *d)
     domain_queue_reap(d);
 }
 
-void domain_kill(struct domain *d)
+void domain_kill(struct hv_domain *d)
 {
     domain_kill_begin(d);
     domain_kill_end(d);
@@ -194,7 +194,7 @@ void domain_kill(struct domain *d)
 
 int hv_domain_destroy(struct hv *hv, domid_t id)
 {
-    struct domain *d = domain_lookup(hv, id);
+    struct hv_domain *d = domain_lookup(hv, id);
 
     if (!d)
         return -ESRCH;
@@ -223,7 +223,7 @@ void hv_destroy(struct hv *hv)
 
 int hv_domain_state(const struct hv *hv, domid_t id)
 {
-    const struct domain *d = domain_lookup(hv, id);
+    const struct hv_domain *d = domain_lookup(hv, id);
 
     if (!d)
         return -ESRCH;
@@ -233,7 +233,7 @@ int hv_domain_state(const struct hv *hv, domid_t id)
 int hv_domain_set_limits(struct hv *hv, domid_t id, int32_t max_grant_frames, int32_t max_maptrack_frames)
 {
     const struct hv_profile *profile = hv->profile;
-    struct domain *d = domain_lookup(hv, id);
+    struct hv_domain *d = domain_lookup(hv, id);
 
     if (!d || domain_dying(d))
         return -ESRCH;
@@ -265,7 +265,7 @@ int hv_domain_next(const struct hv *hv, int from)
     return -1;
 }
 
-void domain_crash(struct domain *d, const char *why)
+void domain_crash(struct hv_domain *d, const char *why)
 {
     if (d->crashed)
         return;

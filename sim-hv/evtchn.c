@@ -11,7 +11,7 @@ static bool vcpu_exists(uint32_t vcpu)
 
 /* ---- Ports ------------------------------------------------------------------------------------ */
 
-static int add_bucket(struct domain *d)
+static int add_bucket(struct hv_domain *d)
 {
     struct evtchns *ev = &d->evtchns;
     struct evtchn *bucket = hv_alloc(d->hv, EVTCHNS_PER_BUCKET, sizeof *bucket);
@@ -23,7 +23,7 @@ static int add_bucket(struct domain *d)
     return 0;
 }
 
-int evtchn_init(struct domain *d, const struct hv_domain_config *config)
+int evtchn_init(struct hv_domain *d, const struct hv_domain_config *config)
 {
     struct evtchns *ev = &d->evtchns;
 
@@ -37,7 +37,7 @@ int evtchn_init(struct domain *d, const struct hv_domain_config *config)
     return 0;
 }
 
-void evtchn_destroy(struct domain *d)
+void evtchn_destroy(struct hv_domain *d)
 {
     for (unsigned i = 0; i < d->evtchns.valid / EVTCHNS_PER_BUCKET; i++)
         free(d->evtchns.buckets[i]);
@@ -45,7 +45,7 @@ void evtchn_destroy(struct domain *d)
 }
 
 /* The lowest free port, > 0, still in state FREE; or a negative errno. */
-static int get_free_port(struct domain *d)
+static int get_free_port(struct hv_domain *d)
 {
     struct evtchns *ev = &d->evtchns;
     uint32_t port = ev->lowest;
@@ -62,14 +62,14 @@ static int get_free_port(struct domain *d)
     return (int)port;
 }
 
-static void bind_port(struct domain *d, uint32_t port, struct evtchn chn)
+static void bind_port(struct hv_domain *d, uint32_t port, struct evtchn chn)
 {
     assert(evtchn(&d->evtchns, port)->state == ECS_FREE);
     *evtchn(&d->evtchns, port) = chn;
     d->evtchns.in_use++;
 }
 
-static void free_port(struct domain *d, uint32_t port)
+static void free_port(struct hv_domain *d, uint32_t port)
 {
     struct evtchns *ev = &d->evtchns;
 
@@ -81,10 +81,10 @@ static void free_port(struct domain *d, uint32_t port)
     evtchn_2l_clear_pending(d, port);
 }
 
-static int close_port(struct domain *d, uint32_t port)
+static int close_port(struct hv_domain *d, uint32_t port)
 {
     struct evtchn *chn, *peer;
-    struct domain *rd;
+    struct hv_domain *rd;
 
     if (!port_is_valid(&d->evtchns, port))
         return -EINVAL;
@@ -114,7 +114,7 @@ static int close_port(struct domain *d, uint32_t port)
     return 0;
 }
 
-void evtchn_close_all(struct domain *d)
+void evtchn_close_all(struct hv_domain *d)
 {
     for (uint32_t port = d->evtchns.valid; port-- > 1;)
         close_port(d, port);
@@ -131,14 +131,14 @@ static bool virq_is_global(uint32_t virq)
 }
 
 /* Global ones have one handler, the hardware domain. */
-static bool virq_fires_for(const struct domain *d, uint32_t virq)
+static bool virq_fires_for(const struct hv_domain *d, uint32_t virq)
 {
     return !virq_is_global(virq) || d->id == 0;
 }
 
 void evtchn_send_global_virq(struct hv *hv, uint32_t virq)
 {
-    struct domain *d = domain_lookup(hv, 0);
+    struct hv_domain *d = domain_lookup(hv, 0);
 
     assert(virq_is_global(virq));
     if (d && d->evtchns.virq_to_port[virq])
@@ -147,10 +147,10 @@ void evtchn_send_global_virq(struct hv *hv, uint32_t virq)
 
 /* ---- Operations: order of checks as Xen's ----------------------------------------------------- */
 
-static long op_alloc_unbound(const struct call *c, void *arg)
+static long op_alloc_unbound(const struct hv_call *c, void *arg)
 {
     struct evtchn_alloc_unbound *op = arg;
-    struct domain *d = domain_lookup_any(c->d, op->dom);
+    struct hv_domain *d = domain_lookup_any(c->d, op->dom);
     int port;
 
     if (!d)
@@ -166,10 +166,10 @@ static long op_alloc_unbound(const struct call *c, void *arg)
     return 0;
 }
 
-static long op_bind_interdomain(const struct call *c, void *arg)
+static long op_bind_interdomain(const struct hv_call *c, void *arg)
 {
     struct evtchn_bind_interdomain *op = arg;
-    struct domain *ld = c->d, *rd = domain_lookup_any(c->d, op->remote_dom);
+    struct hv_domain *ld = c->d, *rd = domain_lookup_any(c->d, op->remote_dom);
     struct evtchn *peer;
     int port;
 
@@ -194,10 +194,10 @@ static long op_bind_interdomain(const struct call *c, void *arg)
     return 0;
 }
 
-static long op_bind_virq(const struct call *c, void *arg)
+static long op_bind_virq(const struct hv_call *c, void *arg)
 {
     struct evtchn_bind_virq *op = arg;
-    struct domain *d = c->d;
+    struct hv_domain *d = c->d;
     int port;
 
     if (op->virq >= NR_VIRQS)
@@ -220,14 +220,14 @@ static long op_bind_virq(const struct call *c, void *arg)
 }
 
 /* No physical interrupts: a machine where a domain's number of them is 0. */
-static long op_bind_pirq(const struct call *c, void *arg)
+static long op_bind_pirq(const struct hv_call *c, void *arg)
 {
     (void)c;
     (void)arg;
     return -EINVAL;
 }
 
-static long op_bind_ipi(const struct call *c, void *arg)
+static long op_bind_ipi(const struct hv_call *c, void *arg)
 {
     struct evtchn_bind_ipi *op = arg;
     int port;
@@ -242,16 +242,16 @@ static long op_bind_ipi(const struct call *c, void *arg)
     return 0;
 }
 
-static long op_close(const struct call *c, void *arg)
+static long op_close(const struct hv_call *c, void *arg)
 {
     return close_port(c->d, ((struct evtchn_close *)arg)->port);
 }
 
-static long op_send(const struct call *c, void *arg)
+static long op_send(const struct hv_call *c, void *arg)
 {
     uint32_t port = ((struct evtchn_send *)arg)->port;
     const struct evtchn *chn;
-    struct domain *rd;
+    struct hv_domain *rd;
 
     if (!port_is_valid(&c->d->evtchns, port))
         return -EINVAL;
@@ -275,14 +275,14 @@ static long op_send(const struct call *c, void *arg)
     return -EINVAL;
 }
 
-static long op_status(const struct call *c, void *arg)
+static long op_status(const struct hv_call *c, void *arg)
 {
     static const uint32_t public_state[] = {
         [ECS_FREE] = EVTCHNSTAT_closed, [ECS_RESERVED] = EVTCHNSTAT_closed, [ECS_UNBOUND] = EVTCHNSTAT_unbound,
         [ECS_INTERDOMAIN] = EVTCHNSTAT_interdomain, [ECS_VIRQ] = EVTCHNSTAT_virq, [ECS_IPI] = EVTCHNSTAT_ipi,
     };
     struct evtchn_status *op = arg;
-    struct domain *d = domain_lookup_any(c->d, op->dom);
+    struct hv_domain *d = domain_lookup_any(c->d, op->dom);
     const struct evtchn *chn;
 
     if (!d)
@@ -305,7 +305,7 @@ static long op_status(const struct call *c, void *arg)
     return 0;
 }
 
-static long op_bind_vcpu(const struct call *c, void *arg)
+static long op_bind_vcpu(const struct hv_call *c, void *arg)
 {
     const struct evtchn_bind_vcpu *op = arg;
     struct evtchn *chn;
@@ -322,7 +322,7 @@ static long op_bind_vcpu(const struct call *c, void *arg)
     return 0;
 }
 
-static long op_unmask(const struct call *c, void *arg)
+static long op_unmask(const struct hv_call *c, void *arg)
 {
     uint32_t port = ((struct evtchn_unmask *)arg)->port;
 
@@ -333,9 +333,9 @@ static long op_unmask(const struct call *c, void *arg)
     return 0;
 }
 
-static long may_reset(const struct call *c, const struct evtchn_reset *op)
+static long may_reset(const struct hv_call *c, const struct evtchn_reset *op)
 {
-    const struct domain *d = domain_lookup_any(c->d, op->dom);
+    const struct hv_domain *d = domain_lookup_any(c->d, op->dom);
 
     if (!d)
         return -ESRCH;
@@ -345,7 +345,7 @@ static long may_reset(const struct call *c, const struct evtchn_reset *op)
     return d == c->d ? 0 : -EINVAL;
 }
 
-static long op_reset(const struct call *c, void *arg)
+static long op_reset(const struct hv_call *c, void *arg)
 {
     long rc = may_reset(c, arg);
 
@@ -355,7 +355,7 @@ static long op_reset(const struct call *c, void *arg)
 }
 
 /* What an interrupted reset becomes on its way back into the hypervisor. Here none is ever interrupted. */
-static long op_reset_cont(const struct call *c, void *arg)
+static long op_reset_cont(const struct hv_call *c, void *arg)
 {
     long rc = may_reset(c, arg);
 
@@ -363,20 +363,20 @@ static long op_reset_cont(const struct call *c, void *arg)
 }
 
 /* FIFO event channels are not there: as on a hypervisor that only knows two levels. */
-static long op_fifo(const struct call *c, void *arg)
+static long op_fifo(const struct hv_call *c, void *arg)
 {
     (void)c;
     (void)arg;
     return -ENOSYS;
 }
 
-static long op_set_priority(const struct call *c, void *arg)
+static long op_set_priority(const struct hv_call *c, void *arg)
 {
     return port_is_valid(&c->d->evtchns, ((struct evtchn_set_priority *)arg)->port) ? -ENOSYS : -EINVAL;
 }
 
 static const struct {
-    long (*handler)(const struct call *c, void *arg);
+    long (*handler)(const struct hv_call *c, void *arg);
     size_t size;
     bool copy_back;
 } evtchn_ops[] = {
@@ -387,7 +387,7 @@ static const struct {
     [RESET_CONT] = { op_reset_cont, sizeof(struct evtchn_reset), false },
 };
 
-long evtchn_hypercall(struct call *c, const uint64_t args[5])
+long evtchn_hypercall(struct hv_call *c, const uint64_t args[5])
 {
     unsigned cmd = (unsigned)args[0];
     union {

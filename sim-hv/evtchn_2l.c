@@ -13,28 +13,28 @@ static uint64_t bit(uint32_t port)
     return UINT64_C(1) << port % 64;
 }
 
-static uint64_t *pending_word(const struct domain *d, uint32_t port)
+static uint64_t *pending_word(const struct hv_domain *d, uint32_t port)
 {
     return &d->shared_info->evtchn_pending[port / 64];
 }
 
-static uint64_t *mask_word(const struct domain *d, uint32_t port)
+static uint64_t *mask_word(const struct hv_domain *d, uint32_t port)
 {
     return &d->shared_info->evtchn_mask[port / 64];
 }
 
-bool evtchn_2l_is_pending(const struct domain *d, uint32_t port)
+bool evtchn_2l_is_pending(const struct hv_domain *d, uint32_t port)
 {
     return __atomic_load_n(pending_word(d, port), __ATOMIC_SEQ_CST) & bit(port);
 }
 
-bool evtchn_2l_is_masked(const struct domain *d, uint32_t port)
+bool evtchn_2l_is_masked(const struct hv_domain *d, uint32_t port)
 {
     return __atomic_load_n(mask_word(d, port), __ATOMIC_SEQ_CST) & bit(port);
 }
 
 /* Sets the selector; tells the vCPU unless it knows already. */
-static void select_and_kick(struct domain *d, uint32_t port)
+static void select_and_kick(struct hv_domain *d, uint32_t port)
 {
     struct vcpu_info *v = &d->shared_info->vcpu_info[0];
     uint64_t selector = UINT64_C(1) << port / 64;
@@ -47,7 +47,7 @@ static void select_and_kick(struct domain *d, uint32_t port)
         d->hv->hooks.upcall(d->hv->hook_ctx, d->id);
 }
 
-void evtchn_2l_set_pending(struct domain *d, uint32_t port)
+void evtchn_2l_set_pending(struct hv_domain *d, uint32_t port)
 {
     if (__atomic_fetch_or(pending_word(d, port), bit(port), __ATOMIC_SEQ_CST) & bit(port))
         return;
@@ -55,12 +55,12 @@ void evtchn_2l_set_pending(struct domain *d, uint32_t port)
         select_and_kick(d, port);
 }
 
-void evtchn_2l_clear_pending(struct domain *d, uint32_t port)
+void evtchn_2l_clear_pending(struct hv_domain *d, uint32_t port)
 {
     __atomic_fetch_and(pending_word(d, port), ~bit(port), __ATOMIC_SEQ_CST);
 }
 
-void evtchn_2l_unmask(struct domain *d, uint32_t port)
+void evtchn_2l_unmask(struct hv_domain *d, uint32_t port)
 {
     if ((__atomic_fetch_and(mask_word(d, port), ~bit(port), __ATOMIC_SEQ_CST) & bit(port)) &&
         evtchn_2l_is_pending(d, port))

@@ -8,8 +8,8 @@
 #define EVTCHNS_PER_BUCKET 64u
 #define MAX_EVTCHNS_2L 4096u
 
-struct call;
-struct domain;
+struct hv_call;
+struct hv_domain;
 
 enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_VIRQ, ECS_IPI };
 
@@ -36,20 +36,20 @@ static inline struct evtchn *evtchn(const struct evtchns *ev, uint32_t port)
     return &ev->buckets[port / EVTCHNS_PER_BUCKET][port % EVTCHNS_PER_BUCKET];
 }
 
-int evtchn_init(struct domain *d, const struct hv_domain_config *config);
+int evtchn_init(struct hv_domain *d, const struct hv_domain_config *config);
 /* Closes every port, highest first. */
-void evtchn_close_all(struct domain *d);
-void evtchn_destroy(struct domain *d);
+void evtchn_close_all(struct hv_domain *d);
+void evtchn_destroy(struct hv_domain *d);
 /* Raises a virq whose handler is the hardware domain (domain 0). */
 void evtchn_send_global_virq(struct hv *hv, uint32_t virq);
 
 /* evtchn_2l.c: the bits that a guest sees. */
-void evtchn_2l_set_pending(struct domain *d, uint32_t port);
-void evtchn_2l_clear_pending(struct domain *d, uint32_t port);
-void evtchn_2l_unmask(struct domain *d, uint32_t port);
-bool evtchn_2l_is_pending(const struct domain *d, uint32_t port);
-bool evtchn_2l_is_masked(const struct domain *d, uint32_t port);
+void evtchn_2l_set_pending(struct hv_domain *d, uint32_t port);
+void evtchn_2l_clear_pending(struct hv_domain *d, uint32_t port);
+void evtchn_2l_unmask(struct hv_domain *d, uint32_t port);
+bool evtchn_2l_is_pending(const struct hv_domain *d, uint32_t port);
+bool evtchn_2l_is_masked(const struct hv_domain *d, uint32_t port);
 
-long evtchn_hypercall(struct call *call, const uint64_t args[5]);
+long evtchn_hypercall(struct hv_call *call, const uint64_t args[5]);
 
 #endif

@@ -9,7 +9,7 @@ struct foreign_map {
     bool used, writable;
 };
 
-int foreign_next(const struct domain *d, uint32_t from, uint64_t *mfn, bool *writable)
+int foreign_next(const struct hv_domain *d, uint32_t from, uint64_t *mfn, bool *writable)
 {
     for (; from < d->foreign.capacity; from++) {
         const struct foreign_map *map = &d->foreign.maps[from];
@@ -23,7 +23,7 @@ int foreign_next(const struct domain *d, uint32_t from, uint64_t *mfn, bool *wri
     return -1;
 }
 
-static int take_handle(struct domain *d, uint32_t *handle)
+static int take_handle(struct hv_domain *d, uint32_t *handle)
 {
     struct foreign_maps *all = &d->foreign;
     uint32_t capacity = all->capacity ? all->capacity * 2 : 16;
@@ -47,7 +47,7 @@ static int take_handle(struct domain *d, uint32_t *handle)
     return 0;
 }
 
-static void release(struct domain *d, uint32_t handle)
+static void release(struct hv_domain *d, uint32_t handle)
 {
     struct foreign_map *map = &d->foreign.maps[handle];
 
@@ -60,7 +60,7 @@ static void release(struct domain *d, uint32_t handle)
 }
 
 /* The machine frame behind what target calls frame. */
-static int find_frame(struct domain *target, uint64_t frame, unsigned flags, uint64_t *mfn)
+static int find_frame(struct hv_domain *target, uint64_t frame, unsigned flags, uint64_t *mfn)
 {
     struct p2m_entry e = { .mfn = frame, .type = P2M_RAM_RW };
 
@@ -83,7 +83,7 @@ static int find_frame(struct domain *target, uint64_t frame, unsigned flags, uin
 
 int64_t hv_foreign_map(struct hv *hv, domid_t caller, domid_t dom, uint64_t frame, unsigned flags, uint64_t *mfn)
 {
-    struct domain *d = domain_lookup(hv, caller), *target;
+    struct hv_domain *d = domain_lookup(hv, caller), *target;
     uint32_t handle;
     int rc;
 
@@ -112,7 +112,7 @@ int64_t hv_foreign_map(struct hv *hv, domid_t caller, domid_t dom, uint64_t fram
 
 void hv_foreign_unmap(struct hv *hv, domid_t caller, uint32_t handle)
 {
-    struct domain *d = domain_lookup(hv, caller);
+    struct hv_domain *d = domain_lookup(hv, caller);
 
     if (!d || handle >= d->foreign.capacity || !d->foreign.maps[handle].used)
         return;
@@ -120,7 +120,7 @@ void hv_foreign_unmap(struct hv *hv, domid_t caller, uint32_t handle)
     hv_reap(hv);
 }
 
-void foreign_release_all(struct domain *d)
+void foreign_release_all(struct hv_domain *d)
 {
     for (uint32_t i = 0; i < d->foreign.capacity; i++)
         if (d->foreign.maps[i].used)

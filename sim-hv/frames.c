@@ -139,7 +139,7 @@ int frame_alloc_run(struct hv *hv, uint64_t nr, uint64_t *first)
     return 0;
 }
 
-void frame_assign(struct domain *d, uint64_t mfn)
+void frame_assign(struct hv_domain *d, uint64_t mfn)
 {
     struct frame *f = frame_of(d->hv, mfn);
 
@@ -154,7 +154,7 @@ void frame_assign(struct domain *d, uint64_t mfn)
     d->nr_owned++;
 }
 
-void frame_assign_xenheap(struct domain *d, uint64_t mfn)
+void frame_assign_xenheap(struct hv_domain *d, uint64_t mfn)
 {
     struct frame *f = frame_of(d->hv, mfn);
 
@@ -166,7 +166,7 @@ void frame_assign_xenheap(struct domain *d, uint64_t mfn)
 void frame_unassign(struct hv *hv, uint64_t mfn)
 {
     struct frame *f = frame_of(hv, mfn);
-    struct domain *d = domain_lookup(hv, f->owner);
+    struct hv_domain *d = domain_lookup(hv, f->owner);
 
     assert(d && d->nr_owned > 0 && !(f->flags & FRAME_XENHEAP));
     if (f->prev)
@@ -214,7 +214,7 @@ void frames_flush_freed(struct hv *hv)
 void frame_was_put(struct hv *hv, uint64_t mfn)
 {
     struct frame *f = frame_of(hv, mfn);
-    struct domain *d;
+    struct hv_domain *d;
 
     if (f->refs) {
         /* One of the hypervisor's frames of a dead domain may have been all that kept it. */

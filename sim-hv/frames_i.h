@@ -5,7 +5,7 @@
 
 #include <gntsim/hv.h>
 
-struct domain;
+struct hv_domain;
 
 #define NO_GFN UINT64_MAX
 #define NO_OWNER DOMID_INVALID
@@ -43,8 +43,8 @@ void frames_destroy(struct hv *hv);
 int frame_alloc(struct hv *hv, uint64_t *mfn);
 int frame_alloc_run(struct hv *hv, uint64_t nr, uint64_t *first);
 /* Makes d the owner: ordinary memory (counted and listed), or one of the hypervisor's frames for d. */
-void frame_assign(struct domain *d, uint64_t mfn);
-void frame_assign_xenheap(struct domain *d, uint64_t mfn);
+void frame_assign(struct hv_domain *d, uint64_t mfn);
+void frame_assign_xenheap(struct hv_domain *d, uint64_t mfn);
 /* Takes an ordinary frame from its owner, which keeps nothing of it; refs are the caller's afterwards. */
 void frame_unassign(struct hv *hv, uint64_t mfn);
 /* frame_put, frame_get and the types are in hv_i.h: inline, every mapping and copy needs them. This is frame_put's rest. */

@@ -2,7 +2,7 @@
 /* The grant table itself: creation, growth, limits, and the operations that query it. */
 #include "hv_i.h"
 
-int gnttab_init(struct domain *d, const struct hv_domain_config *config)
+int gnttab_init(struct hv_domain *d, const struct hv_domain_config *config)
 {
     const struct hv_profile *profile = d->hv->profile;
     struct grant_table *gt = &d->gt;
@@ -19,7 +19,7 @@ int gnttab_init(struct domain *d, const struct hv_domain_config *config)
     return gnttab_grow(d, INITIAL_NR_GRANT_FRAMES);
 }
 
-static void drop_grant_frame(struct domain *d)
+static void drop_grant_frame(struct hv_domain *d)
 {
     struct grant_frame *f = &d->gt.frames[--d->gt.nr_frames];
 
@@ -28,7 +28,7 @@ static void drop_grant_frame(struct domain *d)
     *f = (struct grant_frame){ .shared = NULL };
 }
 
-void gnttab_destroy(struct domain *d)
+void gnttab_destroy(struct hv_domain *d)
 {
     struct grant_table *gt = &d->gt;
 
@@ -41,7 +41,7 @@ void gnttab_destroy(struct domain *d)
 }
 
 /* gt->frames has room for nr_frames more elements. */
-static int add_grant_frame(struct domain *d)
+static int add_grant_frame(struct hv_domain *d)
 {
     struct grant_frame *f = &d->gt.frames[d->gt.nr_frames];
     uint64_t mfn;
@@ -62,7 +62,7 @@ static int add_grant_frame(struct domain *d)
 }
 
 /* Exactly to nr_frames, all or nothing; never shrinks. */
-int gnttab_grow(struct domain *d, unsigned nr_frames)
+int gnttab_grow(struct hv_domain *d, unsigned nr_frames)
 {
     struct grant_table *gt = &d->gt;
     unsigned old = gt->nr_frames;
@@ -85,7 +85,7 @@ int gnttab_grow(struct domain *d, unsigned nr_frames)
     return rc;
 }
 
-int gnttab_get_shared_frame(struct domain *d, uint64_t idx, uint64_t *mfn)
+int gnttab_get_shared_frame(struct hv_domain *d, uint64_t idx, uint64_t *mfn)
 {
     if (idx >= d->gt.max_frames || gnttab_grow(d, (unsigned)idx + 1))
         return -EINVAL;
@@ -93,7 +93,7 @@ int gnttab_get_shared_frame(struct domain *d, uint64_t idx, uint64_t *mfn)
     return 0;
 }
 
-int gnttab_get_status_frame(struct domain *d, uint64_t idx, uint64_t *mfn)
+int gnttab_get_status_frame(struct hv_domain *d, uint64_t idx, uint64_t *mfn)
 {
     assert(d->gt.version == 2);
     /* Grows to as many grant frames as the status frame serves, or not at all. */
@@ -104,7 +104,7 @@ int gnttab_get_status_frame(struct domain *d, uint64_t idx, uint64_t *mfn)
     return 0;
 }
 
-int gnttab_get_frame(struct domain *d, uint64_t idx, uint64_t *mfn)
+int gnttab_get_frame(struct hv_domain *d, uint64_t idx, uint64_t *mfn)
 {
     /* In version 1 the bit is not known, and the index beyond every limit. */
     if (d->gt.version == 2 && idx & XENMAPIDX_grant_table_status)
@@ -113,9 +113,9 @@ int gnttab_get_frame(struct domain *d, uint64_t idx, uint64_t *mfn)
 }
 
 /* Whose table the caller means, and whether it may: GNTST_*. */
-static int find_table(const struct call *c, domid_t dom, struct domain **out)
+static int find_table(const struct hv_call *c, domid_t dom, struct hv_domain **out)
 {
-    struct domain *d = domain_lookup_any(c->d, dom);
+    struct hv_domain *d = domain_lookup_any(c->d, dom);
 
     if (!d)
         return GNTST_bad_domain;
@@ -126,7 +126,8 @@ static int find_table(const struct call *c, domid_t dom, struct domain **out)
 }
 
 /* Handles are pointers in the public headers, numbers here. */
-static int write_frame_numbers(const struct call *c, uint64_t list, const struct domain *d, unsigned nr, bool status)
+static int write_frame_numbers(const struct hv_call *c, uint64_t list, const struct hv_domain *d,
+                               unsigned nr, bool status)
 {
     for (unsigned i = 0; i < nr; i++) {
         uint64_t number = d->guest->frame_number(d, status ? d->gt.status[i].mfn : d->gt.frames[i].mfn);
@@ -137,10 +138,10 @@ static int write_frame_numbers(const struct call *c, uint64_t list, const struct
     return GNTST_okay;
 }
 
-static int setup_table(const struct call *c, void *element, void *state)
+static int setup_table(const struct hv_call *c, void *element, void *state)
 {
     const struct gnttab_setup_table *op = element;
-    struct domain *d;
+    struct hv_domain *d;
     int rc = find_table(c, op->dom, &d);
 
     (void)state;
@@ -151,21 +152,21 @@ static int setup_table(const struct call *c, void *element, void *state)
     return write_frame_numbers(c, (uintptr_t)op->frame_list.p, d, op->nr_frames, false);
 }
 
-static long refuse_setup_table(const struct call *c, const void *op)
+static long refuse_setup_table(const struct hv_call *c, const void *op)
 {
     return call_array_okay(c, (uintptr_t)((const struct gnttab_setup_table *)op)->frame_list.p) ? 0 : -EFAULT;
 }
 
-long gnttab_setup_table(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_setup_table(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_setup_table),
                                                                 .refuse = refuse_setup_table, .act = setup_table }, NULL);
 }
 
-static int get_status_frames(const struct call *c, void *element, void *state)
+static int get_status_frames(const struct hv_call *c, void *element, void *state)
 {
     const struct gnttab_get_status_frames *op = element;
-    struct domain *d;
+    struct hv_domain *d;
     int rc = find_table(c, op->dom, &d);
 
     (void)state;
@@ -176,21 +177,21 @@ static int get_status_frames(const struct call *c, void *element, void *state)
     return write_frame_numbers(c, (uintptr_t)op->frame_list.p, d, op->nr_frames, true);
 }
 
-static long refuse_status_frames(const struct call *c, const void *op)
+static long refuse_status_frames(const struct hv_call *c, const void *op)
 {
     return call_array_okay(c, (uintptr_t)((const struct gnttab_get_status_frames *)op)->frame_list.p) ? 0 : -EFAULT;
 }
 
-long gnttab_get_status_frames(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_get_status_frames(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_get_status_frames),
                                                                 .refuse = refuse_status_frames, .act = get_status_frames }, NULL);
 }
 
-static int query_size(const struct call *c, void *element, void *state)
+static int query_size(const struct hv_call *c, void *element, void *state)
 {
     struct gnttab_query_size *op = element;
-    struct domain *d;
+    struct hv_domain *d;
     int status = find_table(c, op->dom, &d);
 
     (void)state;
@@ -201,16 +202,16 @@ static int query_size(const struct call *c, void *element, void *state)
     return status;
 }
 
-long gnttab_query_size(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_query_size(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     return call_elements(c, uop, count,
                          &(struct element_kind){ ELEMENT(struct gnttab_query_size), .answers = true, .act = query_size }, NULL);
 }
 
-long gnttab_get_version(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_get_version(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     struct gnttab_get_version op;
-    struct domain *d;
+    struct hv_domain *d;
 
     (void)count;
     if (call_from_guest(c, &op, uop, sizeof op))

@@ -23,7 +23,7 @@ static void release_inner(domid_t domid, uint32_t ref, struct hv *hv, bool reado
 static void release_grant(const struct entry *e, bool readonly)
 {
     struct active_entry *act = e->act;
-    struct domain *rd = e->rd;
+    struct hv_domain *rd = e->rd;
 
     act->pin -= pin_for(readonly);
     reduce_status(e, readonly);
@@ -38,7 +38,7 @@ static void release_grant(const struct entry *e, bool readonly)
 /* Bounded: acquiring allows one level. */
 static void release_inner(domid_t domid, uint32_t ref, struct hv *hv, bool readonly)
 {
-    struct domain *td = domain_lookup(hv, domid);
+    struct hv_domain *td = domain_lookup(hv, domid);
     struct entry e;
 
     assert(td && grant_ref_okay(&td->gt, ref));
@@ -53,7 +53,7 @@ static int acquire_frame(const struct entry *e, domid_t ldom, struct acquired *o
 {
     struct active_entry *act = e->act;
     struct grant_frame_ref granted = read_frame(e);
-    struct domain *rd = e->rd;
+    struct hv_domain *rd = e->rd;
     int status = rd->guest->get_frame(rd, granted.frame, false, &out->mfn);
 
     if (status)
@@ -83,7 +83,7 @@ static int acquire_frame(const struct entry *e, domid_t ldom, struct acquired *o
 static int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, bool may_trans, struct acquired *out)
 {
     struct active_entry *act = e->act;
-    struct domain *rd = e->rd;
+    struct hv_domain *rd = e->rd;
     bool need_status, transitive;
     int status;
 
@@ -121,7 +121,7 @@ static int acquire_transitive(struct entry e, domid_t ldom, bool readonly, bool 
     domid_t trans_domid = __atomic_load_n(&shared->transitive.trans_domid, __ATOMIC_RELAXED);
     uint32_t trans_ref = __atomic_load_n(&shared->transitive.gref, __ATOMIC_RELAXED);
     struct active_entry *act = e.act;
-    struct domain *rd = e.rd, *td;
+    struct hv_domain *rd = e.rd, *td;
     struct entry from;
     int status;
 
@@ -162,7 +162,7 @@ static int acquire_transitive(struct entry e, domid_t ldom, bool readonly, bool 
 
 /* One side of a copy. Stays acquired from one element of a batch to the next while it is the same. */
 struct copy_side {
-    struct domain *d;
+    struct hv_domain *d;
     uint64_t number;           /* reference or frame number */
     struct entry e;            /* of a reference */
     struct acquired got;
@@ -181,8 +181,8 @@ static void side_release(struct copy_side *s, bool readonly)
 }
 
 /* That nobody else runs while the side is held makes a reference as a writable page, beside the one to the frame, needless. */
-static int side_claim(const struct call *c, struct copy_side *s, struct domain *d, const struct gnttab_copy_ptr *ptr,
-                      bool is_gref, bool readonly)
+static int side_claim(const struct hv_call *c, struct copy_side *s, struct hv_domain *d,
+                      const struct gnttab_copy_ptr *ptr, bool is_gref, bool readonly)
 {
     uint64_t number = is_gref ? ptr->u.ref : ptr->u.gmfn;
     struct acquired got = { .mfn = HV_INVALID_MFN };
@@ -254,9 +254,10 @@ struct copy_sides {
     struct copy_side src, dst;
 };
 
-static int copy_one(const struct call *c, const struct gnttab_copy *op, struct copy_side *src, struct copy_side *dst)
+static int copy_one(const struct hv_call *c, const struct gnttab_copy *op, struct copy_side *src,
+                    struct copy_side *dst)
 {
-    struct domain *sd, *dd;
+    struct hv_domain *sd, *dd;
     int status;
 
     if (op->len == 0 && c->hv->profile->copy_len0_is_okay)
@@ -282,7 +283,7 @@ static int copy_one(const struct call *c, const struct gnttab_copy *op, struct c
     return GNTST_okay;
 }
 
-static int copy_element(const struct call *c, void *op, void *state)
+static int copy_element(const struct hv_call *c, void *op, void *state)
 {
     struct copy_sides *sides = state;
     int status = copy_one(c, op, &sides->src, &sides->dst);
@@ -292,7 +293,7 @@ static int copy_element(const struct call *c, void *op, void *state)
     return status;
 }
 
-long gnttab_copy(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_copy(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     struct copy_sides sides = { .src.held = false };
     long rc = call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_copy), .act = copy_element }, &sides);

@@ -53,7 +53,7 @@ struct grant_frame_ref gnttab_read_frame_v2(struct entry e)
     return ref;
 }
 
-int gnttab_prepare_transfer(struct domain *rd, uint32_t ref, domid_t from)
+int gnttab_prepare_transfer(struct hv_domain *rd, uint32_t ref, domid_t from)
 {
     const struct grant_table *gt = &rd->gt;
     union header offer = { .flags = GTF_accept_transfer, .domid = from }, committed = offer;

@@ -23,12 +23,12 @@ static_assert(sizeof(union header) == 4, "header is one word");
 
 /* An entry by where it is: valid until the table's version changes. ref < nr_grant_entries. */
 struct entry {
-    struct domain *rd;
+    struct hv_domain *rd;
     uint32_t ref;
     uint32_t *header;
     struct active_entry *act;
 };
-static inline struct entry entry_at(struct domain *rd, uint32_t ref)
+static inline struct entry entry_at(struct hv_domain *rd, uint32_t ref)
 {
     const struct grant_table *gt = &rd->gt;
 

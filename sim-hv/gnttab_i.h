@@ -19,8 +19,8 @@ static_assert(sizeof(grant_entry_v1_t) == 8 && sizeof(grant_entry_v2_t) == 16, "
 static_assert(sizeof(struct gnttab_map_grant_ref) == 32 && sizeof(struct gnttab_unmap_grant_ref) == 24, "ABI");
 static_assert(sizeof(struct gnttab_copy) == 40 && sizeof(struct gnttab_setup_table) == 24, "ABI");
 
-struct call;
-struct domain;
+struct hv_call;
+struct hv_domain;
 
 /* Four counters of 8 bits; 128 is the most that one may reach. */
 #define PIN_HOST_WRITE 0x00000001u
@@ -129,21 +129,21 @@ static inline void maptrack_give(struct maptrack *mt, uint32_t handle)
 }
 
 /* gnttab.c: the table itself. */
-int gnttab_init(struct domain *d, const struct hv_domain_config *config);
-void gnttab_destroy(struct domain *d);
-int gnttab_grow(struct domain *d, unsigned nr_frames);
+int gnttab_init(struct hv_domain *d, const struct hv_domain_config *config);
+void gnttab_destroy(struct hv_domain *d);
+int gnttab_grow(struct hv_domain *d, unsigned nr_frames);
 /* Frame idx of the table, which grows to have it: 0 or -EINVAL. gnttab_get_frame takes XENMAPIDX_grant_table_status. */
-int gnttab_get_shared_frame(struct domain *d, uint64_t idx, uint64_t *mfn);
-int gnttab_get_status_frame(struct domain *d, uint64_t idx, uint64_t *mfn);
-int gnttab_get_frame(struct domain *d, uint64_t idx, uint64_t *mfn);
+int gnttab_get_shared_frame(struct hv_domain *d, uint64_t idx, uint64_t *mfn);
+int gnttab_get_status_frame(struct hv_domain *d, uint64_t idx, uint64_t *mfn);
+int gnttab_get_frame(struct hv_domain *d, uint64_t idx, uint64_t *mfn);
 /* gnttab_version.c: status frames up to what nr_frames grant frames need. -ENOMEM leaves things as they were. */
-int gnttab_add_status_frames(struct domain *d, unsigned nr_frames);
-void gnttab_drop_status_frames(struct domain *d, unsigned down_to);
+int gnttab_add_status_frames(struct hv_domain *d, unsigned nr_frames);
+void gnttab_drop_status_frames(struct hv_domain *d, unsigned down_to);
 
 /* maptrack.c */
-int maptrack_init(struct domain *d, const struct hv_domain_config *config);
-void maptrack_destroy(struct domain *d);
-uint32_t maptrack_add_frame(struct domain *d);           /* maptrack_take's last resort */
+int maptrack_init(struct hv_domain *d, const struct hv_domain_config *config);
+void maptrack_destroy(struct hv_domain *d);
+uint32_t maptrack_add_frame(struct hv_domain *d);           /* maptrack_take's last resort */
 
 /* gnttab_entry.c: the protocol with the guest that owns the entry; the rest of it is in gnttab_entry_i.h. */
 /* What of a shared entry names its frame, read once. */
@@ -154,17 +154,17 @@ struct grant_frame_ref {
 };
 uint16_t gnttab_header_flags(const struct grant_table *gt, uint32_t ref);
 /* accept_transfer -> committed: 0 or -EINVAL. */
-int gnttab_prepare_transfer(struct domain *rd, uint32_t ref, domid_t from);
+int gnttab_prepare_transfer(struct hv_domain *rd, uint32_t ref, domid_t from);
 uint64_t gnttab_transfer_frame(const struct grant_table *gt, uint32_t ref);
 /* Writes the frame (unless HV_INVALID_MFN) and marks the transfer completed. */
 void gnttab_complete_transfer(const struct grant_table *gt, uint32_t ref, uint64_t frame);
 
 /* gnttab_map.c */
 /* Everything that a dying domain maps is released. */
-void gnttab_release_mappings(struct domain *d);
+void gnttab_release_mappings(struct hv_domain *d);
 
 /* Handlers of the operations: array address, count; result as the guest sees it. */
-typedef long gnttab_handler(const struct call *call, uint64_t uop, unsigned count);
+typedef long gnttab_handler(const struct hv_call *call, uint64_t uop, unsigned count);
 #define ROW(op, ...) gnttab_handler gnttab_##op;
 HV_GNTTAB_OPS(ROW)
 #undef ROW

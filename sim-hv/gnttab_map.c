@@ -29,7 +29,7 @@ static unsigned refs_of(uint32_t flags)
     return !!(flags & GNTMAP_device_map) + !!(flags & GNTMAP_host_map);
 }
 
-static unsigned types_of(const struct domain *ld, const struct domain *rd, uint32_t flags)
+static unsigned types_of(const struct hv_domain *ld, const struct hv_domain *rd, uint32_t flags)
 {
     if (flags & GNTMAP_readonly)
         return 0;
@@ -56,7 +56,8 @@ static int activate(const struct entry *e, domid_t ldom)
 }
 
 /* References of one mapping, the first of which may already be held. 0 or -EBUSY with nothing held. */
-static int take_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn, bool have_one)
+static int take_frame(struct hv_domain *ld, struct hv_domain *rd, uint32_t flags, uint64_t mfn,
+                      bool have_one)
 {
     unsigned more = refs_of(flags) - have_one;
     struct frame *f = frame_for(ld->hv, mfn, rd->id, more);
@@ -72,14 +73,14 @@ static int take_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint
 }
 
 /* The references of the parts in flags. */
-static void drop_frame(struct domain *ld, struct domain *rd, uint32_t flags, uint64_t mfn)
+static void drop_frame(struct hv_domain *ld, struct hv_domain *rd, uint32_t flags, uint64_t mfn)
 {
     frame_put_types(frame_of(ld->hv, mfn), types_of(ld, rd, flags));
     frame_put_refs(ld->hv, mfn, refs_of(flags));
 }
 
 /* Pins the entry and takes the references; its mfn is what the mapping will show. */
-static int pin_for_map(struct domain *ld, const struct entry *e, uint32_t flags, uint32_t pins)
+static int pin_for_map(struct hv_domain *ld, const struct entry *e, uint32_t flags, uint32_t pins)
 {
     bool readonly = flags & GNTMAP_readonly, first = e->act->pin == 0;
     const struct active_entry *act = e->act;
@@ -107,7 +108,7 @@ static int pin_for_map(struct domain *ld, const struct entry *e, uint32_t flags,
     return GNTST_okay;
 }
 
-static void unpin(struct domain *ld, const struct entry *e, uint32_t parts)
+static void unpin(struct hv_domain *ld, const struct entry *e, uint32_t parts)
 {
     drop_frame(ld, e->rd, parts, e->act->mfn);
     e->act->pin -= pins_for(parts);
@@ -115,7 +116,7 @@ static void unpin(struct domain *ld, const struct entry *e, uint32_t parts)
 }
 
 /* NULL: none left. */
-static struct maptrack_entry *maptrack_take(struct domain *d, uint32_t *handle)
+static struct maptrack_entry *maptrack_take(struct hv_domain *d, uint32_t *handle)
 {
     struct maptrack *mt = &d->maptrack;
     struct maptrack_entry *track;
@@ -134,11 +135,11 @@ static struct maptrack_entry *maptrack_take(struct domain *d, uint32_t *handle)
     return track;
 }
 
-static int map_one(const struct call *c, void *element, void *state)
+static int map_one(const struct hv_call *c, void *element, void *state)
 {
     struct gnttab_map_grant_ref *op = element;
     uint32_t pins = pins_for(op->flags), handle;
-    struct domain *ld = c->d, *rd;
+    struct hv_domain *ld = c->d, *rd;
     struct maptrack_entry *track;
     struct entry e;
     int status = GNTST_bad_gntref;
@@ -178,7 +179,7 @@ give_back:
     return status;
 }
 
-long gnttab_map_grant_ref(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_map_grant_ref(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     return call_elements(c, uop, count,
                          &(struct element_kind){ ELEMENT(struct gnttab_map_grant_ref), .answers = true, .act = map_one }, NULL);
@@ -196,11 +197,11 @@ struct unmaps {
 };
 
 /* First pass: everything that can fail. */
-static int unmap_one(struct domain *ld, const struct gnttab_unmap_grant_ref *op, uint64_t dev_bus_addr, uint64_t new_addr,
-                     struct unmap *out)
+static int unmap_one(struct hv_domain *ld, const struct gnttab_unmap_grant_ref *op,
+                     uint64_t dev_bus_addr, uint64_t new_addr, struct unmap *out)
 {
     struct maptrack_entry *track;
-    struct domain *rd;
+    struct hv_domain *rd;
     uint32_t flags;
     uint64_t mfn;
 
@@ -233,7 +234,7 @@ static int unmap_one(struct domain *ld, const struct gnttab_unmap_grant_ref *op,
 }
 
 /* Second pass, when no TLB holds the mappings any more. */
-static void complete_unmaps(struct domain *ld, struct unmaps *u)
+static void complete_unmaps(struct hv_domain *ld, struct unmaps *u)
 {
     for (unsigned i = 0; i < u->nr; i++)
         if (u->batch[i].done)
@@ -249,7 +250,7 @@ static_assert(sizeof(struct gnttab_unmap_and_replace) == sizeof(struct gnttab_un
               offsetof(struct gnttab_unmap_and_replace, status) == offsetof(struct gnttab_unmap_grant_ref, status),
               "one loop reads both");
 
-static int unmap_element(const struct call *c, void *element, void *state)
+static int unmap_element(const struct hv_call *c, void *element, void *state)
 {
     const struct gnttab_unmap_grant_ref *op = element;
     struct unmaps *u = state;
@@ -262,7 +263,7 @@ static int unmap_element(const struct call *c, void *element, void *state)
     return unmap_one(c->d, op, u->replace ? 0 : op->dev_bus_addr, u->replace ? op->dev_bus_addr : 0, unmap);
 }
 
-static long unmap_batches(const struct call *c, uint64_t uop, unsigned count, bool replace)
+static long unmap_batches(const struct hv_call *c, uint64_t uop, unsigned count, bool replace)
 {
     struct unmaps unmaps;
     long rc;
@@ -275,12 +276,12 @@ static long unmap_batches(const struct call *c, uint64_t uop, unsigned count, bo
     return rc;
 }
 
-long gnttab_unmap_grant_ref(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_unmap_grant_ref(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     return unmap_batches(c, uop, count, false);
 }
 
-long gnttab_unmap_and_replace(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_unmap_and_replace(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     return unmap_batches(c, uop, count, true);
 }
@@ -289,14 +290,14 @@ long gnttab_unmap_and_replace(const struct call *c, uint64_t uop, unsigned count
  * Highest handle first, as Xen. The dying domain's address space goes as a whole, so nothing is taken out of it
  * piece by piece and hv_pv_ops are not asked.
  */
-void gnttab_release_mappings(struct domain *d)
+void gnttab_release_mappings(struct hv_domain *d)
 {
     struct maptrack *mt = &d->maptrack;
 
     assert(domain_dying(d));
     for (uint32_t handle = maptrack_limit(mt); handle-- > 0;) {
         struct maptrack_entry *track = maptrack_entry(mt, handle);
-        struct domain *rd;
+        struct hv_domain *rd;
         struct entry e;
 
         if (!track->flags)

@@ -16,7 +16,7 @@ static void swap64(uint64_t *a, uint64_t *b)
     __atomic_store_n(b, was_a, __ATOMIC_RELAXED);
 }
 
-static int swap_one(const struct call *c, void *element, void *state)
+static int swap_one(const struct hv_call *c, void *element, void *state)
 {
     const struct gnttab_swap_grant_ref *op = element;
     const struct grant_table *gt = &c->d->gt;
@@ -44,13 +44,14 @@ static int swap_one(const struct call *c, void *element, void *state)
     return GNTST_okay;
 }
 
-long gnttab_swap_grant_ref(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_swap_grant_ref(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_swap_grant_ref), .act = swap_one }, NULL);
 }
 
 /* The first entry from first on through which d uses that frame of owner's; NULL without. */
-static const struct active_entry *granted(const struct domain *d, const struct domain *owner, uint64_t mfn, uint32_t first)
+static const struct active_entry *granted(const struct hv_domain *d, const struct hv_domain *owner,
+                                          uint64_t mfn, uint32_t first)
 {
     for (uint32_t ref = first; ref < nr_grant_entries(&owner->gt); ref++) {
         const struct active_entry *act = active_entry(&owner->gt, ref);
@@ -62,12 +63,13 @@ static const struct active_entry *granted(const struct domain *d, const struct d
 }
 
 /* There is nothing to flush on one coherent machine, but who may ask for it is the guest's to find out. */
-static int flush_one(const struct call *c, const struct gnttab_cache_flush *op, uint32_t first_ref)
+static int flush_one(const struct hv_call *c, const struct gnttab_cache_flush *op,
+                     uint32_t first_ref)
 {
     uint64_t mfn = op->a.dev_bus_addr / HV_PAGE_SIZE;
     const struct active_entry *act = NULL;
     const struct frame *f;
-    struct domain *owner;
+    struct hv_domain *owner;
 
     if (op->offset >= HV_PAGE_SIZE || op->offset + op->length > (int)HV_PAGE_SIZE ||
         op->op & ~(uint32_t)(GNTTAB_CACHE_INVAL | GNTTAB_CACHE_CLEAN))
@@ -91,7 +93,7 @@ static int flush_one(const struct call *c, const struct gnttab_cache_flush *op, 
     return 0;
 }
 
-long gnttab_cache_flush(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_cache_flush(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     struct gnttab_cache_flush op;
     uint32_t first_ref = c->opaque;
@@ -108,7 +110,7 @@ long gnttab_cache_flush(const struct call *c, uint64_t uop, unsigned count)
 }
 
 /* It has had no implementation since 2006. */
-long gnttab_dump_table(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_dump_table(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     (void)c;
     (void)uop;

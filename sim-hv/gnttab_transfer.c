@@ -3,7 +3,7 @@
 #include "hv_i.h"
 
 /* The page is nobody's already. Makes it e's; on any error it stays nobody's. */
-static int receive(struct domain *e, const struct domain *from, uint32_t ref, uint64_t mfn)
+static int receive(struct hv_domain *e, const struct hv_domain *from, uint32_t ref, uint64_t mfn)
 {
     uint64_t wanted;
     int rc;
@@ -20,10 +20,10 @@ static int receive(struct domain *e, const struct domain *from, uint32_t ref, ui
     return rc ? GNTST_general_error : GNTST_okay;
 }
 
-static int transfer_one(const struct call *c, void *element, void *state)
+static int transfer_one(const struct hv_call *c, void *element, void *state)
 {
     const struct gnttab_transfer *op = element;
-    struct domain *e;
+    struct hv_domain *e;
     uint64_t mfn;
     int status = c->d->guest->steal(c->d, op->mfn, &mfn);
 
@@ -38,7 +38,7 @@ static int transfer_one(const struct call *c, void *element, void *state)
     return status;
 }
 
-long gnttab_transfer(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_transfer(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_transfer), .act = transfer_one }, NULL);
 }

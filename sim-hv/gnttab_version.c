@@ -2,7 +2,7 @@
 /* Versions of the grant table: status frames, and the switch between version 1 and 2. */
 #include "hv_i.h"
 
-int gnttab_add_status_frames(struct domain *d, unsigned nr_frames)
+int gnttab_add_status_frames(struct hv_domain *d, unsigned nr_frames)
 {
     struct grant_table *gt = &d->gt;
     unsigned old = gt->nr_status, need = status_frames_for(nr_frames);
@@ -26,7 +26,7 @@ int gnttab_add_status_frames(struct domain *d, unsigned nr_frames)
     return 0;
 }
 
-void gnttab_drop_status_frames(struct domain *d, unsigned down_to)
+void gnttab_drop_status_frames(struct hv_domain *d, unsigned down_to)
 {
     struct grant_table *gt = &d->gt;
 
@@ -43,7 +43,7 @@ static bool in_use(const struct grant_table *gt)
 }
 
 /* Takes the status frames away from whoever sees them; nobody else may refer to them. */
-static int unpopulate_status_frames(struct domain *d)
+static int unpopulate_status_frames(struct hv_domain *d)
 {
     bool translated = d->guest == &guest_translated;
 
@@ -132,7 +132,7 @@ static void restore_reserved(const struct grant_table *gt, const grant_entry_v1_
     }
 }
 
-static int change_version(struct domain *d, unsigned version)
+static int change_version(struct hv_domain *d, unsigned version)
 {
     grant_entry_v1_t saved[GNTTAB_NR_RESERVED_ENTRIES];
     struct grant_table *gt = &d->gt;
@@ -159,7 +159,7 @@ static int change_version(struct domain *d, unsigned version)
     return 0;
 }
 
-long gnttab_set_version(const struct call *c, uint64_t uop, unsigned count)
+long gnttab_set_version(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     struct gnttab_set_version op;
     struct grant_table *gt = &c->d->gt;

@@ -7,7 +7,7 @@
 
 /* ---- PV --------------------------------------------------------------------------------------- */
 
-static int pv_get_frame(struct domain *d, uint64_t number, bool own, uint64_t *mfn)
+static int pv_get_frame(struct hv_domain *d, uint64_t number, bool own, uint64_t *mfn)
 {
     if (!frame_get(d->hv, number, d->id))
         return GNTST_bad_page;
@@ -20,27 +20,28 @@ static int pv_get_frame(struct domain *d, uint64_t number, bool own, uint64_t *m
     return GNTST_okay;
 }
 
-static int pv_host_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn)
+static int pv_host_map(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn)
 {
     if (d->pv_ops)
         return d->pv_ops->map(d->pv_ctx, host_addr, flags, mfn) < 0 ? -EINVAL : 0;
     return hostmap_map(d, host_addr, flags, mfn);
 }
 
-static int pv_host_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr)
+static int pv_host_unmap(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn,
+                         uint64_t new_addr)
 {
     if (d->pv_ops)
         return d->pv_ops->unmap(d->pv_ctx, host_addr, flags, mfn, new_addr) < 0 ? -EINVAL : 0;
     return hostmap_unmap(d, host_addr, flags, mfn, new_addr);
 }
 
-static uint64_t pv_frame_number(const struct domain *d, uint64_t mfn)
+static uint64_t pv_frame_number(const struct hv_domain *d, uint64_t mfn)
 {
     (void)d;
     return mfn;
 }
 
-static int pv_steal(struct domain *d, uint64_t number, uint64_t *mfn)
+static int pv_steal(struct hv_domain *d, uint64_t number, uint64_t *mfn)
 {
     struct frame *f;
 
@@ -59,7 +60,7 @@ static int pv_steal(struct domain *d, uint64_t number, uint64_t *mfn)
 }
 
 /* A PV guest keeps its own gfn -> mfn table; the one here only serves whoever names pages by gfn from outside. */
-static int pv_place(struct domain *d, uint64_t wanted, uint64_t mfn)
+static int pv_place(struct hv_domain *d, uint64_t wanted, uint64_t mfn)
 {
     uint64_t gfn = p2m_find_hole(&d->p2m, 1);
     int rc = p2m_set(d->hv, &d->p2m, gfn, P2M_RAM_RW, mfn);
@@ -89,7 +90,7 @@ const struct guest_ops guest_pv = {
 
 /* ---- Auto-translated -------------------------------------------------------------------------- */
 
-static int translated_get_frame(struct domain *d, uint64_t number, bool own, uint64_t *mfn)
+static int translated_get_frame(struct hv_domain *d, uint64_t number, bool own, uint64_t *mfn)
 {
     struct p2m_entry e = p2m_get(&d->p2m, number);
 
@@ -107,7 +108,7 @@ static int translated_get_frame(struct domain *d, uint64_t number, bool own, uin
  * Something else was put where d had e. Ordinary memory stays d's, out of its sight; what was paged out is given
  * up (a real machine has no frame left for it). Xen forgets to count that when a pager was already asked; we do not.
  */
-static void displaced(struct domain *d, struct p2m_entry e)
+static void displaced(struct hv_domain *d, struct p2m_entry e)
 {
     if (e.type == P2M_INVALID)
         return;
@@ -117,7 +118,8 @@ static void displaced(struct domain *d, struct p2m_entry e)
         frame_drop_allocated(d->hv, e.mfn);
 }
 
-static int translated_host_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn)
+static int translated_host_map(struct hv_domain *d, uint64_t host_addr, uint32_t flags,
+                               uint64_t mfn)
 {
     uint64_t gfn = host_addr / HV_PAGE_SIZE;
     struct p2m_entry old = p2m_get(&d->p2m, gfn);
@@ -142,8 +144,8 @@ static int translated_host_map(struct domain *d, uint64_t host_addr, uint32_t fl
     return 0;
 }
 
-static int translated_host_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn,
-                                 uint64_t new_addr)
+static int translated_host_unmap(struct hv_domain *d, uint64_t host_addr, uint32_t flags,
+                                 uint64_t mfn, uint64_t new_addr)
 {
     uint64_t gfn = host_addr / HV_PAGE_SIZE;
     struct p2m_entry e = p2m_get(&d->p2m, gfn);
@@ -156,18 +158,18 @@ static int translated_host_unmap(struct domain *d, uint64_t host_addr, uint32_t 
     return 0;
 }
 
-static uint64_t translated_frame_number(const struct domain *d, uint64_t mfn)
+static uint64_t translated_frame_number(const struct hv_domain *d, uint64_t mfn)
 {
     return frame_of(d->hv, mfn)->gfn;
 }
 
-static int translated_steal(struct domain *d, uint64_t number, uint64_t *mfn)
+static int translated_steal(struct hv_domain *d, uint64_t number, uint64_t *mfn)
 {
     (void)mfn;
     return p2m_is_ram(p2m_get(&d->p2m, number).type) ? GNTST_general_error : GNTST_bad_page;
 }
 
-static int translated_place(struct domain *d, uint64_t wanted, uint64_t mfn)
+static int translated_place(struct hv_domain *d, uint64_t wanted, uint64_t mfn)
 {
     struct p2m_entry old = p2m_get(&d->p2m, wanted);
     int rc;

@@ -14,13 +14,13 @@ void hv_set_trace(struct hv *hv, void (*trace)(void *, const struct hv_point *, 
 
 /* ---- What an element says --------------------------------------------------------------------- */
 
-static void name_peer(struct hv_point *p, const struct call *c, domid_t dom, uint32_t ref)
+static void name_peer(struct hv_point *p, const struct hv_call *c, domid_t dom, uint32_t ref)
 {
     p->peer = dom == DOMID_SELF ? c->d->id : dom;
     p->ref = ref;
 }
 
-static void describe_map(struct hv_point *p, const struct call *c)
+static void describe_map(struct hv_point *p, const struct hv_call *c)
 {
     const struct gnttab_map_grant_ref *op = p->arg;
 
@@ -29,7 +29,7 @@ static void describe_map(struct hv_point *p, const struct call *c)
 }
 
 /* The granter is what the handle says, if it is one. */
-static void describe_unmap(struct hv_point *p, const struct call *c)
+static void describe_unmap(struct hv_point *p, const struct hv_call *c)
 {
     const struct gnttab_unmap_grant_ref *op = p->arg;
     const struct maptrack_entry *track;
@@ -43,7 +43,7 @@ static void describe_unmap(struct hv_point *p, const struct call *c)
     p->writable = !(track->flags & GNTMAP_readonly);
 }
 
-static void describe_copy(struct hv_point *p, const struct call *c)
+static void describe_copy(struct hv_point *p, const struct hv_call *c)
 {
     const struct gnttab_copy *op = p->arg;
 
@@ -54,7 +54,7 @@ static void describe_copy(struct hv_point *p, const struct call *c)
     p->writable = op->flags & GNTCOPY_dest_gref;
 }
 
-static void describe_transfer(struct hv_point *p, const struct call *c)
+static void describe_transfer(struct hv_point *p, const struct hv_call *c)
 {
     const struct gnttab_transfer *op = p->arg;
 
@@ -62,7 +62,7 @@ static void describe_transfer(struct hv_point *p, const struct call *c)
     p->writable = true;
 }
 
-static void describe_swap(struct hv_point *p, const struct call *c)
+static void describe_swap(struct hv_point *p, const struct hv_call *c)
 {
     name_peer(p, c, DOMID_SELF, ((const struct gnttab_swap_grant_ref *)p->arg)->ref_a);
 }
@@ -71,12 +71,12 @@ static void describe_swap(struct hv_point *p, const struct call *c)
 static_assert(offsetof(struct gnttab_setup_table, dom) == 0 && offsetof(struct gnttab_query_size, dom) == 0,
               "the domain comes first");
 
-static void describe_table(struct hv_point *p, const struct call *c)
+static void describe_table(struct hv_point *p, const struct hv_call *c)
 {
     name_peer(p, c, *(const domid_t *)p->arg, UINT32_MAX);
 }
 
-static void describe_status_frames(struct hv_point *p, const struct call *c)
+static void describe_status_frames(struct hv_point *p, const struct hv_call *c)
 {
     name_peer(p, c, ((const struct gnttab_get_status_frames *)p->arg)->dom, UINT32_MAX);
 }
@@ -84,7 +84,7 @@ static void describe_status_frames(struct hv_point *p, const struct call *c)
 static const struct {
     unsigned flags;
     size_t size;
-    void (*describe)(struct hv_point *p, const struct call *c);   /* NULL: it names nobody */
+    void (*describe)(struct hv_point *p, const struct hv_call *c);   /* NULL: it names nobody */
 } elements[] = {
 #define describe_none NULL
 #define ROW(op, flags, names, ...) [GNTTABOP_##op] = { flags, sizeof(struct gnttab_##op), describe_##names },
@@ -97,7 +97,7 @@ static bool has_elements(unsigned cmd)
     return cmd < sizeof elements / sizeof *elements && elements[cmd].flags & HV_OP_STATUS;
 }
 
-static struct hv_point element_point(const struct call *c, uint32_t left, const void *arg)
+static struct hv_point element_point(const struct hv_call *c, uint32_t left, const void *arg)
 {
     struct hv_point p = { .caller = c->d->id, .element = true, .op = c->op, .cmd = c->cmd, .index = c->count - left,
                           .count = c->count, .arg = arg, .peer = DOMID_INVALID, .ref = UINT32_MAX,
@@ -114,13 +114,13 @@ static struct hv_point element_point(const struct call *c, uint32_t left, const 
     return p;
 }
 
-static struct hv_point call_point(const struct call *c)
+static struct hv_point call_point(const struct hv_call *c)
 {
     return (struct hv_point){ .caller = c->d->id, .op = c->op, .cmd = c->cmd, .count = c->count, .peer = DOMID_INVALID,
                               .ref = UINT32_MAX, .tag = c->hv->point.tag };
 }
 
-static void tell(const struct call *c, const struct hv_point *p, long result)
+static void tell(const struct hv_call *c, const struct hv_point *p, long result)
 {
     c->hv->hooks.trace(c->hv->hook_ctx, p, result);
     c->hv->point.tag = 0;
@@ -131,7 +131,7 @@ static void tell(const struct call *c, const struct hv_point *p, long result)
 /* The page that domain peer grants with ref. One that cannot be paged out stays. */
 static void page_out(struct hv *hv, domid_t peer, uint32_t ref)
 {
-    struct domain *d = domain_lookup(hv, peer);
+    struct hv_domain *d = domain_lookup(hv, peer);
     struct hv_entry_info entry;
     uint64_t gfn;
 
@@ -148,9 +148,10 @@ static void page_out(struct hv *hv, domid_t peer, uint32_t ref)
 }
 
 /* Another domain goes at once, though what this call holds of it stays until its end. The caller's own end must wait. */
-static long destroy(const struct call *c, long dom)
+static long destroy(const struct hv_call *c, long dom)
 {
-    struct domain *d = dom >= 0 && dom < DOMID_FIRST_RESERVED ? domain_lookup(c->hv, (domid_t)dom) : NULL;
+    bool valid = dom >= 0 && dom < DOMID_FIRST_RESERVED;
+    struct hv_domain *d = valid ? domain_lookup(c->hv, (domid_t)dom) : NULL;
 
     if (!d || domain_dying(d))
         return 0;
@@ -162,7 +163,7 @@ static long destroy(const struct call *c, long dom)
     return 0;
 }
 
-int hook_inject_element(const struct call *c, uint32_t left, const void *arg, int16_t *status)
+int hook_inject_element(const struct hv_call *c, uint32_t left, const void *arg, int16_t *status)
 {
     struct hv_point *p = &c->hv->point;
     long value = 0;
@@ -189,7 +190,7 @@ int hook_inject_element(const struct call *c, uint32_t left, const void *arg, in
     return 0;
 }
 
-void hook_trace_element(const struct call *c, const void *arg, int16_t status)
+void hook_trace_element(const struct hv_call *c, const void *arg, int16_t status)
 {
     if (!c->hv->hooks.trace)
         return;
@@ -198,7 +199,7 @@ void hook_trace_element(const struct call *c, const void *arg, int16_t status)
     tell(c, &c->hv->point, status);
 }
 
-long hook_inject_call(const struct call *c)
+long hook_inject_call(const struct hv_call *c)
 {
     enum hv_verdict verdict;
     struct hv_point p;
@@ -223,12 +224,12 @@ long hook_inject_call(const struct call *c)
     return 0;
 }
 
-static bool told_by_elements(const struct call *c, long rc)
+static bool told_by_elements(const struct hv_call *c, long rc)
 {
     return c->op == __HYPERVISOR_grant_table_op && !rc && c->count && has_elements(c->cmd);
 }
 
-void hook_trace_call(const struct call *c, const void *arg, size_t size, long rc)
+void hook_trace_call(const struct hv_call *c, const void *arg, size_t size, long rc)
 {
     struct hv_point p;
 

@@ -62,7 +62,7 @@ static int make_room(struct hv *hv, struct hostmap *map)
     return 0;
 }
 
-int hostmap_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn)
+int hostmap_map(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn)
 {
     uint64_t key = key_of(host_addr, flags);
     struct hostmap *map = &d->hostmap;
@@ -95,7 +95,8 @@ static void remove_slot(struct hostmap *map, struct hostmap_slot *slot)
     map->used--;
 }
 
-int hostmap_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr)
+int hostmap_unmap(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn,
+                  uint64_t new_addr)
 {
     struct hostmap *map = &d->hostmap;
     struct hostmap_slot *slot, *other;

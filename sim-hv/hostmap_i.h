@@ -5,7 +5,7 @@
 
 #include <gntsim/hv.h>
 
-struct domain;
+struct hv_domain;
 
 /* Host mappings of a PV domain without hv_pv_ops: host_addr -> frame, open addressing. */
 enum { SLOT_USED = 1u, SLOT_READONLY = 2u };
@@ -21,9 +21,10 @@ struct hostmap {
 };
 
 /* -EINVAL: address not usable; -EBUSY: in use; -ENOMEM. */
-int hostmap_map(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn);
+int hostmap_map(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn);
 /* -ENOENT: no such mapping of that frame with these rights. new_addr: what is there moves to host_addr. */
-int hostmap_unmap(struct domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr);
+int hostmap_unmap(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn,
+                  uint64_t new_addr);
 void hostmap_destroy(struct hostmap *map);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <gntsim/hv.h>
 
+#include "elements_i.h"
 #include "evtchn_i.h"
 #include "frames_i.h"
 #include "gnttab_i.h"
@@ -24,7 +25,7 @@
 
 enum domain_life { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
 
-struct domain {
+struct hv_domain {
     struct hv *hv;
     const struct guest_ops *guest;
     domid_t id;
@@ -50,7 +51,7 @@ struct domain {
         struct foreign_map *maps;   /* by handle */
         uint32_t capacity, in_use, free;
     } foreign;
-    struct domain *next_reap;
+    struct hv_domain *next_reap;
     struct hv_domain_config config;
 };
 
@@ -66,8 +67,8 @@ struct hv {
     struct frame *frames;
     struct frame_pool pool;
     uint64_t freed_first, freed_nr;             /* run not yet reported to hooks.frames_freed */
-    struct domain **domains[DOMID_FIRST_RESERVED / DOMID_DIR_SIZE + 1];
-    struct domain *reap;                        /* dead domains that lost a frame: maybe their last */
+    struct hv_domain **domains[DOMID_FIRST_RESERVED / DOMID_DIR_SIZE + 1];
+    struct hv_domain *reap;                     /* dead, and lost a frame: maybe their last */
     long fail_alloc;                            /* tests: the allocation that fails, counting down; < 0: none */
     void (*race)(void *ctx);                    /* tests: a guest acts between our look at its entry and our write */
     void *race_ctx;
@@ -79,9 +80,9 @@ static inline bool hv_is_hooked(const struct hv *hv)
 }
 
 /* A hypercall being executed. */
-struct call {
+struct hv_call {
     struct hv *hv;
-    struct domain *d;                           /* caller */
+    struct hv_domain *d;                        /* caller */
     const struct hv_guest_memory *mem;
     uint32_t opaque;                            /* upper bits of the command: where a continuation goes on */
     unsigned op, cmd;                           /* for the hooks, as count */
@@ -89,9 +90,9 @@ struct call {
     bool traced;                                /* the operation has told its result itself, with its argument */
 };
 
-static inline struct domain *domain_lookup(const struct hv *hv, domid_t id)
+static inline struct hv_domain *domain_lookup(const struct hv *hv, domid_t id)
 {
-    struct domain **dir;
+    struct hv_domain **dir;
 
     if (id >= DOMID_FIRST_RESERVED)
         return NULL;
@@ -99,14 +100,17 @@ static inline struct domain *domain_lookup(const struct hv *hv, domid_t id)
     return dir ? dir[id % DOMID_DIR_SIZE] : NULL;
 }
 /* DOMID_SELF too. */
-static inline struct domain *domain_lookup_any(const struct domain *self, domid_t id)
+static inline struct hv_domain *domain_lookup_any(const struct hv_domain *self, domid_t id)
 {
-    return id == DOMID_SELF ? (struct domain *)self : domain_lookup(self->hv, id);
+    return id == DOMID_SELF ? (struct hv_domain *)self : domain_lookup(self->hv, id);
 }
-static inline bool domain_dying(const struct domain *d) { return d->life != DOMAIN_ALIVE; }
-static inline uint64_t domain_tot_pages(const struct domain *d) { return d->nr_owned - d->paged_pages; }
+static inline bool domain_dying(const struct hv_domain *d) { return d->life != DOMAIN_ALIVE; }
+static inline uint64_t domain_tot_pages(const struct hv_domain *d)
+{
+    return d->nr_owned - d->paged_pages;
+}
 /* May d name target in an operation on target's own tables? */
-static inline bool domain_may_control(const struct domain *d, const struct domain *target)
+static inline bool domain_may_control(const struct hv_domain *d, const struct hv_domain *target)
 {
     return d == target || d->privileged;
 }
@@ -166,14 +170,14 @@ static inline void frame_put_types(struct frame *f, unsigned nr)
 }
 
 /* domain.c */
-void domain_crash(struct domain *d, const char *why);
+void domain_crash(struct hv_domain *d, const char *why);
 /* Kills a living domain; hv_reap frees what is left of it. */
-void domain_kill(struct domain *d);
+void domain_kill(struct hv_domain *d);
 /* Its two halves: what the domain has mapped is given back; then its ports, its map and its memory. */
-void domain_kill_begin(struct domain *d);
-void domain_kill_end(struct domain *d);
+void domain_kill_begin(struct hv_domain *d);
+void domain_kill_end(struct hv_domain *d);
 /* A dead domain lost a reference to one of its frames. */
-void domain_queue_reap(struct domain *d);
+void domain_queue_reap(struct hv_domain *d);
 /* Frees the dead domains of which nothing is left. Called at the end of whatever may drop a reference. */
 void hv_reap(struct hv *hv);
 
@@ -183,40 +187,28 @@ void *hv_alloc(struct hv *hv, size_t nr, size_t size);
 void *hv_grow(struct hv *hv, void *array, size_t old_nr, size_t new_nr, size_t size);
 
 /* physmap.c */
-long memory_hypercall(struct call *call, const uint64_t args[5]);
+long memory_hypercall(struct hv_call *call, const uint64_t args[5]);
 
 /* memory.c */
 /* Someone needs a page that is out: asks for it. own: the domain itself. */
-void mem_populate(struct domain *d, uint64_t gfn, bool own);
+void mem_populate(struct hv_domain *d, uint64_t gfn, bool own);
 
 /* foreign.c: its domain dies. */
-void foreign_release_all(struct domain *d);
+void foreign_release_all(struct hv_domain *d);
 /* The handle >= from of a mapping, -1: no more. */
-int foreign_next(const struct domain *d, uint32_t from, uint64_t *mfn, bool *writable);
-
-/* hypercall.c: what is the same in all operations on arrays of elements that each have a status. */
-struct element_kind {
-    size_t size, status;                        /* of an element; where in it its status is */
-    bool answers;                               /* the whole element goes back, not just its status */
-    /* What makes the hypercall fail before anything is done; NULL: nothing. */
-    long (*refuse)(const struct call *c, const void *op);
-    /* One element: GNTST_*. */
-    int (*act)(const struct call *c, void *op, void *state);
-};
-#define ELEMENT(type) .size = sizeof(type), .status = offsetof(type, status)
-long call_elements(const struct call *c, uint64_t uop, unsigned count, const struct element_kind *kind, void *state);
+int foreign_next(const struct hv_domain *d, uint32_t from, uint64_t *mfn, bool *writable);
 
 /* hooks.c: the points of a hypercall. left: elements of the array that are left, the present one included. */
 /* 0: go on; 1: the element is not executed, *status is decided; negative: the hypercall ends with it. */
-int hook_inject_element(const struct call *c, uint32_t left, const void *arg, int16_t *status);
+int hook_inject_element(const struct hv_call *c, uint32_t left, const void *arg, int16_t *status);
 /* arg: what the operation answers beside a status, or NULL. */
-void hook_trace_element(const struct call *c, const void *arg, int16_t status);
+void hook_trace_element(const struct hv_call *c, const void *arg, int16_t status);
 /* Around a whole hypercall of known commands. */
-long hook_inject_call(const struct call *c);
-void hook_trace_call(const struct call *c, const void *arg, size_t size, long rc);
+long hook_inject_call(const struct hv_call *c);
+void hook_trace_call(const struct hv_call *c, const void *arg, size_t size, long rc);
 
 /* The operation knows its argument. */
-static inline void hook_call_done(struct call *c, const void *arg, size_t size, long rc)
+static inline void hook_call_done(struct hv_call *c, const void *arg, size_t size, long rc)
 {
     if (hv_is_hooked(c->hv)) {
         hook_trace_call(c, arg, size, rc);
@@ -225,11 +217,11 @@ static inline void hook_call_done(struct call *c, const void *arg, size_t size, 
 }
 
 /* The caller's memory. */
-static inline int call_from_guest(const struct call *c, void *to, uint64_t from, size_t size)
+static inline int call_from_guest(const struct hv_call *c, void *to, uint64_t from, size_t size)
 {
     return c->mem->copy_from(c->mem->ctx, to, from, size) ? -EFAULT : 0;
 }
-static inline int call_to_guest(const struct call *c, uint64_t to, const void *from, size_t size)
+static inline int call_to_guest(const struct hv_call *c, uint64_t to, const void *from, size_t size)
 {
     return c->mem->copy_to(c->mem->ctx, to, from, size) ? -EFAULT : 0;
 }
@@ -238,7 +230,7 @@ static inline int call_to_guest(const struct call *c, uint64_t to, const void *f
  * half and not above its own part of the address space. What follows the start is found out element by element.
  * Translated callers are never refused here, and plain pointers of this process are not guest addresses.
  */
-static inline bool call_array_okay(const struct call *c, uint64_t addr)
+static inline bool call_array_okay(const struct hv_call *c, uint64_t addr)
 {
     return c->mem->copy_from == hv_plain_memory.copy_from || c->d->guest != &guest_pv || addr < UINT64_C(1) << 47 || addr >= HYPERVISOR_VIRT_END;
 }

@@ -14,7 +14,8 @@ static const struct {
 #undef ROW
 };
 
-long call_elements(const struct call *c, uint64_t uop, unsigned count, const struct element_kind *kind, void *state)
+long call_elements(const struct hv_call *c, uint64_t uop, unsigned count,
+                   const struct element_kind *kind, void *state)
 {
     uint64_t op[ELEMENT_MAX];
     int16_t *status = (void *)((char *)op + kind->status);
@@ -43,7 +44,7 @@ long call_elements(const struct call *c, uint64_t uop, unsigned count, const str
     return rc;
 }
 
-static long grant_table_op(struct call *call, const uint64_t args[5])
+static long grant_table_op(struct hv_call *call, const uint64_t args[5])
 {
     unsigned cmd = (unsigned)args[0] & GNTTAB_CMD_MASK, count = (unsigned)args[2];
     unsigned high = (unsigned)args[0] & ~GNTTAB_CMD_MASK;
@@ -64,7 +65,7 @@ static long grant_table_op(struct call *call, const uint64_t args[5])
     return gnttab_ops[cmd].handler(call, args[1], count);
 }
 
-typedef long hypercall_handler(struct call *call, const uint64_t args[5]);
+typedef long hypercall_handler(struct hv_call *call, const uint64_t args[5]);
 
 static const struct {
     unsigned nr;
@@ -75,7 +76,8 @@ static const struct {
 #undef ROW
 };
 
-static long hooked_hypercall(struct call *call, hypercall_handler *handler, unsigned op, const uint64_t args[5])
+static long hooked_hypercall(struct hv_call *call, hypercall_handler *handler, unsigned op,
+                             const uint64_t args[5])
 {
     long rc;
 
@@ -93,7 +95,7 @@ static long hooked_hypercall(struct call *call, hypercall_handler *handler, unsi
 long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5],
                   const struct hv_guest_memory *mem)
 {
-    struct call call = { .hv = hv, .mem = mem, .d = domain_lookup(hv, caller) };
+    struct hv_call call = { .hv = hv, .mem = mem, .d = domain_lookup(hv, caller) };
     hypercall_handler *handler = NULL;
     long rc;
 

@@ -4,56 +4,56 @@
 
 void *hv_grant_frame(const struct hv *hv, domid_t dom, unsigned i)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct hv_domain *d = domain_lookup(hv, dom);
 
     return d && i < d->gt.nr_frames ? d->gt.frames[i].shared : NULL;
 }
 
 void *hv_status_frame(const struct hv *hv, domid_t dom, unsigned i)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct hv_domain *d = domain_lookup(hv, dom);
 
     return d && i < d->gt.nr_status ? d->gt.status[i].status : NULL;
 }
 
 uint64_t hv_grant_frame_mfn(const struct hv *hv, domid_t dom, unsigned i)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct hv_domain *d = domain_lookup(hv, dom);
 
     return d && i < d->gt.nr_frames ? d->gt.frames[i].mfn : HV_INVALID_MFN;
 }
 
 uint64_t hv_status_frame_mfn(const struct hv *hv, domid_t dom, unsigned i)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct hv_domain *d = domain_lookup(hv, dom);
 
     return d && i < d->gt.nr_status ? d->gt.status[i].mfn : HV_INVALID_MFN;
 }
 
 unsigned hv_nr_grant_frames(const struct hv *hv, domid_t dom)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct hv_domain *d = domain_lookup(hv, dom);
 
     return d ? d->gt.nr_frames : 0;
 }
 
 void *hv_shared_info(const struct hv *hv, domid_t dom)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct hv_domain *d = domain_lookup(hv, dom);
 
     return d ? d->shared_info : NULL;
 }
 
 uint64_t hv_shared_info_mfn(const struct hv *hv, domid_t dom)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct hv_domain *d = domain_lookup(hv, dom);
 
     return d ? d->shared_info_mfn : HV_INVALID_MFN;
 }
 
 int hv_domain_info(const struct hv *hv, domid_t dom, struct hv_domain_info *out)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct hv_domain *d = domain_lookup(hv, dom);
 
     if (!d)
         return -ESRCH;
@@ -72,7 +72,7 @@ int hv_domain_info(const struct hv *hv, domid_t dom, struct hv_domain_info *out)
 
 int hv_entry_info(const struct hv *hv, domid_t dom, uint32_t ref, struct hv_entry_info *out)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct hv_domain *d = domain_lookup(hv, dom);
     const struct active_entry *act;
 
     if (!d)
@@ -97,7 +97,7 @@ int hv_entry_info(const struct hv *hv, domid_t dom, uint32_t ref, struct hv_entr
 
 int hv_mapping_next(const struct hv *hv, domid_t dom, uint32_t from, struct hv_mapping_info *out)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct hv_domain *d = domain_lookup(hv, dom);
 
     if (!d)
         return -ESRCH;
@@ -133,7 +133,7 @@ int hv_frame_info(const struct hv *hv, uint64_t mfn, struct hv_frame_info *out)
 
 int hv_port_next(const struct hv *hv, domid_t dom, uint32_t from, struct hv_port_info *out)
 {
-    const struct domain *d = domain_lookup(hv, dom);
+    const struct hv_domain *d = domain_lookup(hv, dom);
 
     if (!d)
         return -ESRCH;

@@ -5,7 +5,7 @@
  */
 #include "hv_i.h"
 
-int maptrack_init(struct domain *d, const struct hv_domain_config *config)
+int maptrack_init(struct hv_domain *d, const struct hv_domain_config *config)
 {
     const struct hv_profile *profile = d->hv->profile;
 
@@ -17,7 +17,7 @@ int maptrack_init(struct domain *d, const struct hv_domain_config *config)
     return 0;
 }
 
-void maptrack_destroy(struct domain *d)
+void maptrack_destroy(struct hv_domain *d)
 {
     struct maptrack *mt = &d->maptrack;
 
@@ -28,7 +28,7 @@ void maptrack_destroy(struct domain *d)
 }
 
 /* A new frame: its first entry is the result, the others go before what is in the list. */
-uint32_t maptrack_add_frame(struct domain *d)
+uint32_t maptrack_add_frame(struct hv_domain *d)
 {
     struct maptrack *mt = &d->maptrack;
     uint32_t first = maptrack_limit(mt);

@@ -9,7 +9,7 @@ int64_t hv_page_alloc(struct hv *hv, domid_t dom, uint64_t *mfn)
 
 int64_t hv_page_alloc_run(struct hv *hv, domid_t dom, uint64_t nr, uint64_t *first_mfn)
 {
-    struct domain *d = domain_lookup(hv, dom);
+    struct hv_domain *d = domain_lookup(hv, dom);
     uint64_t gfn, first, i;
     int rc = 0;
 
@@ -43,7 +43,7 @@ int64_t hv_page_alloc_run(struct hv *hv, domid_t dom, uint64_t nr, uint64_t *fir
 
 int hv_page_free(struct hv *hv, domid_t dom, uint64_t gfn)
 {
-    struct domain *d = domain_lookup(hv, dom);
+    struct hv_domain *d = domain_lookup(hv, dom);
     struct p2m_entry e;
 
     if (!d)
@@ -65,7 +65,8 @@ int hv_page_free(struct hv *hv, domid_t dom, uint64_t gfn)
 }
 
 /* What is at gfn, whatever it is: 0, -ESRCH, -ENOENT. */
-static int look_up(const struct hv *hv, domid_t dom, uint64_t gfn, const struct domain **d, struct p2m_entry *e)
+static int look_up(const struct hv *hv, domid_t dom, uint64_t gfn, const struct hv_domain **d,
+                   struct p2m_entry *e)
 {
     *d = domain_lookup(hv, dom);
     if (!*d)
@@ -76,7 +77,7 @@ static int look_up(const struct hv *hv, domid_t dom, uint64_t gfn, const struct 
 
 int hv_gfn_to_mfn(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *mfn)
 {
-    const struct domain *d;
+    const struct hv_domain *d;
     struct p2m_entry e;
     int rc = look_up(hv, dom, gfn, &d, &e);
 
@@ -90,7 +91,7 @@ int hv_gfn_to_mfn(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *mfn)
 
 int hv_grant_frame_number(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *frame)
 {
-    const struct domain *d;
+    const struct hv_domain *d;
     struct p2m_entry e;
     int rc = look_up(hv, dom, gfn, &d, &e);
 
@@ -106,7 +107,7 @@ int hv_grant_frame_number(const struct hv *hv, domid_t dom, uint64_t gfn, uint64
  */
 int hv_page_out(struct hv *hv, domid_t dom, uint64_t gfn)
 {
-    struct domain *d = domain_lookup(hv, dom);
+    struct hv_domain *d = domain_lookup(hv, dom);
     struct p2m_entry e;
     struct frame *f;
 
@@ -129,7 +130,7 @@ int hv_page_out(struct hv *hv, domid_t dom, uint64_t gfn)
 
 int hv_page_in(struct hv *hv, domid_t dom, uint64_t gfn)
 {
-    struct domain *d = domain_lookup(hv, dom);
+    struct hv_domain *d = domain_lookup(hv, dom);
     struct p2m_entry e;
 
     if (!d)
@@ -145,7 +146,7 @@ int hv_page_in(struct hv *hv, domid_t dom, uint64_t gfn)
 }
 
 /* A foreign access asks once per page-out; the domain itself would wait, so each of its accesses asks. */
-void mem_populate(struct domain *d, uint64_t gfn, bool own)
+void mem_populate(struct hv_domain *d, uint64_t gfn, bool own)
 {
     struct p2m_entry e = p2m_get(&d->p2m, gfn);
 

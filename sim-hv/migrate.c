@@ -4,7 +4,7 @@
 
 int hv_domain_soft_reset(struct hv *hv, domid_t id)
 {
-    struct domain *d = domain_lookup(hv, id);
+    struct hv_domain *d = domain_lookup(hv, id);
 
     if (!d)
         return -ESRCH;
@@ -21,7 +21,7 @@ static bool is_own_memory(const struct hv *hv, const struct p2m_entry *e)
     return !p2m_is_grant(e->type) && !(frame_of(hv, e->mfn)->flags & FRAME_XENHEAP);
 }
 
-static int give_frame(struct domain *to, uint64_t gfn)
+static int give_frame(struct hv_domain *to, uint64_t gfn)
 {
     uint64_t mfn;
     int rc = frame_alloc(to->hv, &mfn);
@@ -34,7 +34,7 @@ static int give_frame(struct domain *to, uint64_t gfn)
 }
 
 /* All that can fail: to's map, with a frame of its own wherever somebody refers to from's. */
-static int prepare_memory(const struct domain *from, struct domain *to)
+static int prepare_memory(const struct hv_domain *from, struct hv_domain *to)
 {
     struct hv *hv = from->hv;
     struct p2m_entry e;
@@ -51,7 +51,7 @@ static int prepare_memory(const struct domain *from, struct domain *to)
 }
 
 /* A frame that only its owner refers to becomes to's; of any other, which stays what it is for those who see it, to has a copy. */
-static void move_page(struct domain *to, uint64_t gfn, uint64_t mfn)
+static void move_page(struct hv_domain *to, uint64_t gfn, uint64_t mfn)
 {
     uint64_t own = p2m_get(&to->p2m, gfn).mfn;
     struct hv *hv = to->hv;
@@ -72,7 +72,7 @@ static void move_page(struct domain *to, uint64_t gfn, uint64_t mfn)
 }
 
 /* from maps nothing any more, but others may still map its pages. Those that are out come back in. */
-static void move_memory(struct domain *from, struct domain *to)
+static void move_memory(struct hv_domain *from, struct hv_domain *to)
 {
     struct hv *hv = from->hv;
     struct p2m_entry e;
@@ -91,7 +91,7 @@ static void move_memory(struct domain *from, struct domain *to)
 
 int hv_domain_migrate(struct hv *hv, domid_t from, domid_t to)
 {
-    struct domain *old = domain_lookup(hv, from), *new;
+    struct hv_domain *old = domain_lookup(hv, from), *new;
     struct hv_domain_config config;
     int rc;
 

@@ -7,7 +7,7 @@
 #include "hv_i.h"
 
 /* Makes mfn, one of the hypervisor's frames of d, appear at gfn and nowhere else. */
-static int place_frame(struct domain *d, uint64_t gfn, uint64_t mfn)
+static int place_frame(struct hv_domain *d, uint64_t gfn, uint64_t mfn)
 {
     struct p2m_entry old = p2m_get(&d->p2m, gfn);
     struct frame *f = frame_of(d->hv, mfn), *was;
@@ -31,10 +31,10 @@ static int place_frame(struct domain *d, uint64_t gfn, uint64_t mfn)
     return 0;
 }
 
-static long add_to_physmap(const struct call *c, uint64_t arg, uint64_t start)
+static long add_to_physmap(const struct hv_call *c, uint64_t arg, uint64_t start)
 {
     struct xen_add_to_physmap op;
-    struct domain *d;
+    struct hv_domain *d;
     uint64_t mfn;
     int rc = -EINVAL;
 
@@ -59,7 +59,7 @@ static long add_to_physmap(const struct call *c, uint64_t arg, uint64_t start)
     return rc ? rc : place_frame(d, op.gpfn, mfn);
 }
 
-static unsigned resource_frames(const struct domain *d, uint32_t id)
+static unsigned resource_frames(const struct hv_domain *d, uint32_t id)
 {
     switch (id) {
     case XENMEM_resource_grant_table_id_shared:
@@ -71,7 +71,7 @@ static unsigned resource_frames(const struct domain *d, uint32_t id)
 }
 
 /* The table grows to what is asked for before anything is written. */
-static int resource_grow(struct domain *d, uint32_t id, uint64_t frame, uint32_t nr)
+static int resource_grow(struct hv_domain *d, uint32_t id, uint64_t frame, uint32_t nr)
 {
     uint64_t last = frame + nr - 1, mfn;
 
@@ -80,8 +80,8 @@ static int resource_grow(struct domain *d, uint32_t id, uint64_t frame, uint32_t
     return d->gt.version == 2 ? gnttab_get_status_frame(d, last, &mfn) : -EINVAL;
 }
 
-static long acquire_frames(const struct call *c, struct domain *d, const struct xen_mem_acquire_resource *op,
-                           uint64_t start)
+static long acquire_frames(const struct hv_call *c, struct hv_domain *d,
+                           const struct xen_mem_acquire_resource *op, uint64_t start)
 {
     bool status = op->id == XENMEM_resource_grant_table_id_status;
     uint64_t list = (uintptr_t)op->frame_list.p;
@@ -101,10 +101,10 @@ static long acquire_frames(const struct call *c, struct domain *d, const struct 
     return 0;
 }
 
-static long acquire_resource(const struct call *c, uint64_t arg, uint64_t start)
+static long acquire_resource(const struct hv_call *c, uint64_t arg, uint64_t start)
 {
     struct xen_mem_acquire_resource op;
-    struct domain *d;
+    struct hv_domain *d;
 
     /* A translated caller would have the frames put into its physmap, which Xen allows only its hardware domain. */
     if (c->d->guest == &guest_translated)
@@ -129,9 +129,9 @@ static long acquire_resource(const struct call *c, uint64_t arg, uint64_t start)
                          sizeof op.nr_frames);
 }
 
-long memory_hypercall(struct call *c, const uint64_t args[5])
+long memory_hypercall(struct hv_call *c, const uint64_t args[5])
 {
-    static long (*const handlers[])(const struct call *c, uint64_t arg, uint64_t start) = {
+    static long (*const handlers[])(const struct hv_call *c, uint64_t arg, uint64_t start) = {
 #define ROW(op, type) [XENMEM_##op] = op,
         HV_MEMORY_OPS(ROW)
 #undef ROW

@@ -5,7 +5,7 @@
 
 #include "gntdev_i.h"
 
-void audit_fail(struct audit *audit, const char *format, ...)
+void audit_fail(struct kernel_audit *audit, const char *format, ...)
 {
     va_list ap;
 
@@ -20,7 +20,7 @@ void audit_fail(struct audit *audit, const char *format, ...)
 }
 
 /* Every reference is free once, or used; the free ones grant nothing. */
-static void audit_free_list(struct audit *audit)
+static void audit_free_list(struct kernel_audit *audit)
 {
     const struct gnttab *t = &audit->k->gnttab;
     struct grant_entry_view entry;
@@ -47,7 +47,7 @@ static void audit_free_list(struct audit *audit)
                    t->nr_free);
 }
 
-static void audit_deferred(struct audit *audit)
+static void audit_deferred(struct kernel_audit *audit)
 {
     const struct gnttab *t = &audit->k->gnttab;
     uint64_t nr = 0;
@@ -62,7 +62,7 @@ static void audit_deferred(struct audit *audit)
         audit_fail(audit, "references wait for their peers, but no timer runs");
 }
 
-void gnttab_audit(struct audit *audit)
+void gnttab_audit(struct kernel_audit *audit)
 {
     const struct kernel *k = audit->k;
 
@@ -74,8 +74,8 @@ void gnttab_audit(struct audit *audit)
 }
 
 /* False only if the hypervisor knows it as something else, or not at all. */
-static bool audit_handle(struct audit *audit, const struct gntdev_map *map, uint32_t i, grant_handle_t handle,
-                         uint64_t *live)
+static bool audit_handle(struct kernel_audit *audit, const struct gntdev_map *map, uint32_t i,
+                         grant_handle_t handle, uint64_t *live)
 {
     const struct gntdev_grant *grant = &map->grants[i];
     struct hv_mapping_info info;
@@ -96,7 +96,7 @@ static bool audit_handle(struct audit *audit, const struct gntdev_map *map, uint
     return true;
 }
 
-void gntdev_audit(struct audit *audit)
+void gntdev_audit(struct kernel_audit *audit)
 {
     const struct kernel *k = audit->k;
     uint64_t nr_pages = 0;
@@ -126,7 +126,7 @@ void gntdev_audit(struct audit *audit)
                    (unsigned long long)nr_pages);
 }
 
-static void audit_pages(struct audit *audit)
+static void audit_pages(struct kernel_audit *audit)
 {
     const struct kernel *k = audit->k;
     struct hv_domain_info info;
@@ -142,10 +142,10 @@ static void audit_pages(struct audit *audit)
 
 unsigned kernel_audit(const struct kernel *k, FILE *out)
 {
-    static void (*const checks[])(struct audit *) = {
+    static void (*const checks[])(struct kernel_audit *) = {
         audit_pages, gnttab_audit, events_audit, gntdev_audit, gntalloc_audit,
     };
-    struct audit audit = { .k = k, .out = out };
+    struct kernel_audit audit = { .k = k, .out = out };
 
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         checks[i](&audit);

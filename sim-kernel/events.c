@@ -278,7 +278,7 @@ void event_notify_as(struct kernel *k, evtchn_port_t port, const struct kernel_v
 
 /* ---- Audit ------------------------------------------------------------------------------------ */
 
-void events_audit(struct audit *audit)
+void events_audit(struct kernel_audit *audit)
 {
     const struct kernel *k = audit->k;
     struct shared_info *shared = shared_info(k);

@@ -440,7 +440,7 @@ const struct chardev gntalloc_chardev = { .name = "gntalloc", .ops = &gntalloc_o
 
 /* ---- Audit ------------------------------------------------------------------------------------ */
 
-void gntalloc_audit(struct audit *audit)
+void gntalloc_audit(struct kernel_audit *audit)
 {
     const struct kernel *k = audit->k;
     const struct gntalloc_gref *gref;

@@ -187,16 +187,16 @@ struct kernel_pin {
 
 /* ---- Audit ------------------------------------------------------------------------------------ */
 
-struct audit {
+struct kernel_audit {
     const struct kernel *k;
     FILE *out;
     unsigned violations;
 };
 __attribute__((format(printf, 2, 3)))
-void audit_fail(struct audit *audit, const char *format, ...);
-void gnttab_audit(struct audit *audit);
-void events_audit(struct audit *audit);
-void gntdev_audit(struct audit *audit);
-void gntalloc_audit(struct audit *audit);
+void audit_fail(struct kernel_audit *audit, const char *format, ...);
+void gnttab_audit(struct kernel_audit *audit);
+void events_audit(struct kernel_audit *audit);
+void gntdev_audit(struct kernel_audit *audit);
+void gntalloc_audit(struct kernel_audit *audit);
 
 #endif

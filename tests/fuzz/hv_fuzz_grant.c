@@ -39,7 +39,7 @@ void do_map(struct fuzz *f)
     unsigned n = pick_count(f, MOST);
     uint64_t at = pick_address(f, n * sizeof *ops);
     struct hv_entry_info before = { 0 };
-    const struct domain *granter;
+    const struct hv_domain *granter;
     domid_t caller, to;
     bool known, alike = u8(&f->in) % 2;
 
@@ -161,7 +161,7 @@ static bool pick_copy_side(struct fuzz *f, domid_t caller, struct gnttab_copy_pt
 
 static bool is_table(const struct fuzz *f, domid_t dom, uint64_t number)
 {
-    const struct domain *d = domain_lookup(f->hv, dom);
+    const struct hv_domain *d = domain_lookup(f->hv, dom);
 
     if (d && d->guest == &guest_translated && hv_gfn_to_mfn(f->hv, dom, number, &number))
         return false;
@@ -170,7 +170,7 @@ static bool is_table(const struct fuzz *f, domid_t dom, uint64_t number)
 
 static bool leads_to_table(const struct fuzz *f, domid_t dom, uint32_t ref, bool may_trans)
 {
-    const struct domain *d = domain_lookup(f->hv, dom);
+    const struct hv_domain *d = domain_lookup(f->hv, dom);
     struct hv_entry_info e;
 
     if (!d || hv_entry_info(f->hv, dom, ref, &e))

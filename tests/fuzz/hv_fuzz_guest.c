@@ -152,7 +152,7 @@ static void write_v2(grant_entry_v2_t *e, bool keeps_type, uint16_t flags, domid
 
 void write_entry(struct fuzz *f, domid_t dom, uint32_t ref, uint16_t flags, domid_t to, uint64_t frame)
 {
-    struct domain *d = domain_lookup(f->hv, dom);
+    struct hv_domain *d = domain_lookup(f->hv, dom);
 
     if (!d || domain_dying(d) || ref >= nr_grant_entries(&d->gt))
         return;
@@ -249,7 +249,7 @@ void do_arm_race(struct fuzz *f)
 void act_in_race(void *ctx)
 {
     struct fuzz *f = ctx;
-    struct domain *d = domain_lookup(f->hv, f->race.dom);
+    struct hv_domain *d = domain_lookup(f->hv, f->race.dom);
     uint16_t *flags;
     domid_t *to;
 

@@ -55,7 +55,7 @@ domid_t real_domid(domid_t caller, domid_t named)
 uint32_t pick_ref(struct fuzz *f, domid_t dom)
 {
     uint8_t b = u8(&f->in);
-    const struct domain *d = domain_lookup(f->hv, dom);
+    const struct hv_domain *d = domain_lookup(f->hv, dom);
     uint32_t end = d ? (uint32_t)nr_grant_entries(&d->gt) : 512;
 
     if (b < 208)
@@ -115,7 +115,7 @@ uint64_t pick_frame(struct fuzz *f, domid_t dom)
 
 uint64_t pick_host_addr(struct fuzz *f, domid_t dom)
 {
-    const struct domain *d = domain_lookup(f->hv, dom);
+    const struct hv_domain *d = domain_lookup(f->hv, dom);
     bool translated = d && d->guest == &guest_translated;
     uint8_t b = u8(&f->in);
     uint64_t page = (translated ? 32 : 0x100) + b % 16;

@@ -42,7 +42,7 @@ static void found(const char *text)
         audit_clean();                              \
     } while (0)
 
-static struct domain *dom(domid_t id)
+static struct hv_domain *dom(domid_t id)
 {
     return domain_lookup(w.hv, id);
 }

@@ -54,7 +54,7 @@ static uint32_t draw(uint32_t *seed, uint32_t below)
 }
 
 /* Each is where it should be, and nowhere with other rights or another frame. */
-static void all_are_there(struct domain *d, const struct known *known)
+static void all_are_there(struct hv_domain *d, const struct known *known)
 {
     uint64_t used = 0;
 
@@ -70,7 +70,7 @@ static void all_are_there(struct domain *d, const struct known *known)
     EQ(d->hostmap.used, used);
 }
 
-static void map_or_unmap(struct domain *d, struct known *k, uint32_t *seed)
+static void map_or_unmap(struct hv_domain *d, struct known *k, uint32_t *seed)
 {
     if (k->mapped) {
         EQ(hostmap_unmap(d, k->addr, k->flags, k->mfn, 0), 0);
@@ -85,7 +85,7 @@ static void map_or_unmap(struct domain *d, struct known *k, uint32_t *seed)
 }
 
 /* What is at one page moves to another one, whose mapping ends. */
-static void replace_one(struct domain *d, struct known *to, struct known *from)
+static void replace_one(struct hv_domain *d, struct known *to, struct known *from)
 {
     if (to == from || !to->mapped || !from->mapped || (to->flags | from->flags) & GNTMAP_contains_pte)
         return;
@@ -98,7 +98,7 @@ static void replace_one(struct domain *d, struct known *to, struct known *from)
 TEST_PV("any pattern of addresses is kept apart")
 {
     static struct known known[NR_KEYS];
-    struct domain *d = domain_lookup(w.hv, 2);
+    struct hv_domain *d = domain_lookup(w.hv, 2);
     uint32_t seed = 4711;
 
     choose_addresses(known);
