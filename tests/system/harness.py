@@ -89,8 +89,9 @@ def took_too_long(*_):
 def ends_within(seconds):
     """What waits for ever fails, and says where it waited."""
     before = signal.signal(signal.SIGALRM, took_too_long)
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
+    timer = signal.getitimer(signal.ITIMER_REAL)
     try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, *timer)
