@@ -69,7 +69,7 @@ static void calls(const char *path, unsigned rounds, unsigned operations)
     }
 }
 
-/* ---- Round trips ------------------------------------------------------------------------------ */
+/* ---- Round trips ----------------------------------------------------------------------------- */
 
 struct echo {
     int to, from;
@@ -148,7 +148,8 @@ static void copy(unsigned pages, unsigned rounds, unsigned copies)
     int fd = memfd_create("plain", MFD_CLOEXEC);
     char *mapped, *plain, *here = aligned_alloc(PAGE, size);
 
-    MUST(pages && pages <= MAX_PAGES && here && gntshr && gnttab && fd >= 0 && !ftruncate(fd, size));
+    MUST(pages && pages <= MAX_PAGES && here && gntshr && gnttab && fd >= 0 &&
+         !ftruncate(fd, size));
     MUST(xengntshr_share_pages(gntshr, DOMID, pages, refs, 1));
     mapped = xengnttab_map_domain_grant_refs(gnttab, pages, DOMID, refs, PROT_READ | PROT_WRITE);
     plain = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -161,9 +162,11 @@ static void copy(unsigned pages, unsigned rounds, unsigned copies)
 
         /* Which comes first alternates, too. */
         if (i % 2)
-            other = copy_block(plain, here, size, copies), grant = copy_block(mapped, here, size, copies);
+            other = copy_block(plain, here, size, copies),
+            grant = copy_block(mapped, here, size, copies);
         else
-            grant = copy_block(mapped, here, size, copies), other = copy_block(plain, here, size, copies);
+            grant = copy_block(mapped, here, size, copies),
+            other = copy_block(plain, here, size, copies);
         printf("%.0f %.0f\n", grant, other);
     }
 }

@@ -34,14 +34,16 @@
 #define PAGE 4096ul
 #define MAX_PAGES 1024
 
-/* ---- Grant copy ------------------------------------------------------------------------------- */
+/* ---- Grant copy ------------------------------------------------------------------------------ */
 
 static double copy_block(xengnttab_handle *gnttab, uint32_t ref, void *from, unsigned operations)
 {
     double start = now_ns();
 
     for (unsigned i = 0; i < operations; i++) {
-        xengnttab_grant_copy_segment_t segment = { .source.virt = from, .dest.foreign = { .ref = ref, .domid = DOMID }, .len = PAGE,
+        xengnttab_grant_copy_segment_t segment = { .source.virt = from,
+                                                   .dest.foreign = { .ref = ref, .domid = DOMID },
+                                                   .len = PAGE,
                                                    .flags = GNTCOPY_dest_gref };
 
         MUST(!xengnttab_grant_copy(gnttab, 1, &segment) && segment.status == GNTST_okay);
@@ -69,22 +71,25 @@ static void gcopy(const char *path, unsigned rounds, unsigned operations)
     char *from = aligned_alloc(PAGE, PAGE), *to = aligned_alloc(PAGE, PAGE);
     uint32_t ref;
 
-    MUST(fd >= 0 && gntshr && gnttab && from && to && xengntshr_share_pages(gntshr, DOMID, 1, &ref, 1));
+    MUST(fd >= 0 && gntshr && gnttab && from && to &&
+         xengntshr_share_pages(gntshr, DOMID, 1, &ref, 1));
     memset(from, 1, PAGE);
     copy_block(gnttab, ref, from, operations);
     null_block(fd, to, from, operations);
     for (unsigned i = 0; i < rounds; i++) {
-        double null = null_block(fd, to, from, operations), grant = copy_block(gnttab, ref, from, operations);
+        double null = null_block(fd, to, from, operations),
+            grant = copy_block(gnttab, ref, from, operations);
 
         printf("%.0f %.0f\n", grant, null);
     }
 }
 
-/* ---- Waking a peer ---------------------------------------------------------------------------- */
+/* ---- Waking a peer --------------------------------------------------------------------------- */
 
 enum { EVENT, PIPE, FILE_OF_FUSE, NR_BELLS };
 
-/* The peer: polls one thing after the other, in the order of the rounds, and tells when it went on. */
+/* The peer: polls one thing after the other, in the order of the rounds, and tells when it went
+ * on. */
 static void peer(int tell_fd, xenevtchn_handle *evtchn, const int fds[NR_BELLS], unsigned rounds)
 {
     for (unsigned i = 0; i < NR_BELLS * rounds; i++) {
@@ -105,11 +110,13 @@ static void peer(int tell_fd, xenevtchn_handle *evtchn, const int fds[NR_BELLS],
 static void wake(const char *path, unsigned rounds)
 {
     xenevtchn_handle *ours = xenevtchn_open(NULL, 0), *theirs = xenevtchn_open(NULL, 0);
-    int pipe_fds[2], told[2], file = open(path, O_RDWR), port = xenevtchn_bind_unbound_port(ours, DOMID), status;
+    int pipe_fds[2], told[2], file = open(path, O_RDWR),
+        port = xenevtchn_bind_unbound_port(ours, DOMID), status;
     double started, woke;
     pid_t pid;
 
-    MUST(port > 0 && file >= 0 && !pipe(pipe_fds) && !pipe(told) && xenevtchn_bind_interdomain(theirs, DOMID, port) > 0);
+    MUST(port > 0 && file >= 0 && !pipe(pipe_fds) && !pipe(told) &&
+         xenevtchn_bind_interdomain(theirs, DOMID, port) > 0);
     MUST(!xenevtchn_unmask(theirs, xenevtchn_pending(theirs)));
     pid = fork();
     MUST(pid >= 0);
@@ -130,14 +137,16 @@ static void wake(const char *path, unsigned rounds)
     MUST(waitpid(pid, &status, 0) == pid && !status);
 }
 
-/* ---- Many pages at once ----------------------------------------------------------------------- */
+/* ---- Many pages at once ---------------------------------------------------------------------- */
 
-static double map_block(xengnttab_handle *gnttab, uint32_t *refs, unsigned pages, unsigned operations)
+static double map_block(xengnttab_handle *gnttab, uint32_t *refs, unsigned pages,
+                        unsigned operations)
 {
     double start = now_ns();
 
     for (unsigned i = 0; i < operations; i++) {
-        void *mapped = xengnttab_map_domain_grant_refs(gnttab, pages, DOMID, refs, PROT_READ | PROT_WRITE);
+        void *mapped = xengnttab_map_domain_grant_refs(gnttab, pages, DOMID, refs,
+                                                       PROT_READ | PROT_WRITE);
 
         MUST(mapped && !xengnttab_unmap(gnttab, mapped, pages));
     }
@@ -150,16 +159,18 @@ static void many(unsigned pages, unsigned rounds, unsigned operations)
     xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
     uint32_t refs[MAX_PAGES];
 
-    MUST(gntshr && gnttab && pages <= MAX_PAGES && xengntshr_share_pages(gntshr, DOMID, pages, refs, 1));
+    MUST(gntshr && gnttab && pages <= MAX_PAGES &&
+         xengntshr_share_pages(gntshr, DOMID, pages, refs, 1));
     map_block(gnttab, refs, pages, operations);
     for (unsigned i = 0; i < rounds; i++) {
-        double one = map_block(gnttab, refs, 1, operations), all = map_block(gnttab, refs, pages, operations);
+        double one = map_block(gnttab, refs, 1, operations),
+            all = map_block(gnttab, refs, pages, operations);
 
         printf("%.0f %.0f\n", all, one);
     }
 }
 
-/* ---- One pair of a crowd ---------------------------------------------------------------------- */
+/* ---- One pair of a crowd --------------------------------------------------------------------- */
 
 enum { FROM_PEER = 3, TO_PEER = 4 };
 
@@ -182,7 +193,8 @@ static void granter(uint32_t peer_domid, double seconds)
     char byte;
 
     MUST(gntshr && port > 0 && write(TO_PEER, &port, sizeof port) == sizeof port);
-    MUST(read(FROM_PEER, &byte, 1) == 1 && read(STDIN_FILENO, &byte, 1) == 1);      /* all are there */
+    /* all are there */
+    MUST(read(FROM_PEER, &byte, 1) == 1 && read(STDIN_FILENO, &byte, 1) == 1);
     for (end = now_ns() + seconds * 1e9; now_ns() < end; rounds++) {
         volatile unsigned char *page = xengntshr_share_pages(gntshr, peer_domid, 1, &ref, 1);
 
@@ -208,7 +220,8 @@ static void mapper(uint32_t peer_domid)
     port = xenevtchn_bind_interdomain(evtchn, peer_domid, port);
     MUST(port > 0 && write(TO_PEER, "x", 1) == 1);
     while (read(FROM_PEER, &ref, sizeof ref) == sizeof ref && ref) {
-        unsigned char *page = xengnttab_map_grant_ref(gnttab, peer_domid, ref, PROT_READ | PROT_WRITE);
+        unsigned char *page = xengnttab_map_grant_ref(gnttab, peer_domid, ref,
+                                                      PROT_READ | PROT_WRITE);
 
         MUST(page);
         page[rounds++ % PAGE] = (unsigned char)ref;

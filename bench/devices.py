@@ -17,7 +17,8 @@ CROWD = [2, 4, 8, 16, 32, 64]
 
 
 def row(what, measured, against, reference, ratio, target, unit="x", at_most=True):
-    return {"what": what, "measured": measured, "against": against, "reference": reference, "result": ratio, "unit": unit,
+    return {"what": what, "measured": measured, "against": against, "reference": reference,
+            "result": ratio, "unit": unit,
             "target": target, "at_most": at_most}
 
 
@@ -27,20 +28,26 @@ def us(ns):
 
 def grant_copy(bench, how, rounds, operations, target):
     copied, null, ratio = bench.beside_null_fuse((bench.devices, "gcopy"), rounds, operations)
-    return row("grant copy of 4 KiB, " + how, us(copied), "null FUSE ioctl + memcpy", us(null), ratio, target)
+    return row("grant copy of 4 KiB, " + how, us(copied), "null FUSE ioctl + memcpy", us(null),
+               ratio, target)
 
 
 def wake_up(bench, rounds):
     """And what FUSE allows at all: the same wake-ups with nothing between them."""
-    lines = [line.split() for line in bench.with_null_fuse((bench.devices, "wake"), "bell", rounds).splitlines()]
-    for what, column, target in (("notify wakes a peer in poll", 0, 5.0), ("limit: a write to a null FUSE file does", 2, None)):
-        woken, pipe, ratio = bench.pairs("\n".join("%s %s" % (line[column], line[1]) for line in lines))
+    lines = [line.split() for line in bench.with_null_fuse((bench.devices, "wake"), "bell",
+                                                           rounds).splitlines()]
+    for what, column, target in (("notify wakes a peer in poll", 0, 5.0),
+                                 ("limit: a write to a null FUSE file does", 2, None)):
+        woken, pipe, ratio = bench.pairs("\n".join("%s %s" % (line[column], line[1])
+                                                   for line in lines))
         yield row(what, us(woken), "write to a pipe does", us(pipe), ratio, target)
 
 
 def many_pages(bench, rounds, operations):
-    many, one, ratio = bench.pairs(bench.in_machine(bench.devices, "pages", "1000", str(rounds), str(operations)))
-    return row("map + unmap of 1000 pages in one call", us(many), "of one page", us(one), ratio, 3.0)
+    many, one, ratio = bench.pairs(bench.in_machine(bench.devices, "pages", "1000", str(rounds),
+                                                    str(operations)))
+    return row("map + unmap of 1000 pages in one call", us(many), "of one page", us(one), ratio,
+               3.0)
 
 
 def popen(machine, domain, *command, **more):
@@ -86,21 +93,26 @@ def crowd(bench, processes, seconds):
 
 
 def crowds(bench, seconds):
-    """The largest crowd for as long, the smaller ones, which it is compared with, for a fifth of it; each in three parts that alternate, of
-    which the medians count."""
+    """The largest crowd for as long, the smaller ones, which it is compared with, for a fifth of
+    it; each in three parts that alternate, of which the medians count."""
     sizes, parts, least = (CROWD[:3], 1, 0.2) if bench.quick else (CROWD, 3, 0.5)
     found = {n: [] for n in sizes}
     for _ in range(parts):
         for n in sizes:
-            found[n].append(crowd(bench, n, max(seconds / parts / (1 if n == sizes[-1] else 5), least)))
+            found[n].append(crowd(bench, n, max(seconds / parts / (1 if n == sizes[-1] else 5),
+                                                least)))
     found = {n: statistics.median(values) for n, values in found.items()}
     best = max(sizes[:-1], key=found.get)
-    return row("%d processes in %d domains" % (sizes[-1], min(sizes[-1], DOMAINS)), "%.0f /s" % found[sizes[-1]],
-               "the best smaller number, %d" % best, "%.0f /s" % found[best], found[sizes[-1]] / found[best], 0.8, at_most=False)
+    return row("%d processes in %d domains" % (sizes[-1], min(sizes[-1], DOMAINS)),
+               "%.0f /s" % found[sizes[-1]],
+               "the best smaller number, %d" % best, "%.0f /s" % found[best],
+               found[sizes[-1]] / found[best], 0.8, at_most=False)
 
 
 def rows(bench, seconds):
     quick = bench.quick
-    return [grant_copy(bench, "in turn", 50 if quick else 2000, 1, 1.5), grant_copy(bench, "in a loop", 5 if quick else 25, 300, None),
-            *wake_up(bench, 20 if quick else 500), many_pages(bench, 5 if quick else 50, 3 if quick else 10),
+    return [grant_copy(bench, "in turn", 50 if quick else 2000, 1, 1.5),
+            grant_copy(bench, "in a loop", 5 if quick else 25, 300, None),
+            *wake_up(bench, 20 if quick else 500),
+            many_pages(bench, 5 if quick else 50, 3 if quick else 10),
             crowds(bench, seconds)]

@@ -43,9 +43,10 @@ static void print_row(struct row row)
     if (!isnan(row.reference))
         snprintf(reference, sizeof reference, "%.1f %s", row.reference, row.measured_unit);
     if (json) {
-        printf("%s{\"what\": \"%s\", \"measured\": \"%s\", \"against\": \"%s\", \"reference\": \"%s\", \"result\": %.4f, "
-               "\"unit\": \"%s\", \"target\": ", nr++ ? ",\n " : "[", row.what, measured, row.against, reference, row.result,
-               row.unit);
+        printf("%s{\"what\": \"%s\", \"measured\": \"%s\", \"against\": \"%s\", \"reference\": "
+               "\"%s\", \"result\": %.4f, "
+               "\"unit\": \"%s\", \"target\": ", nr++ ? ",\n " : "[", row.what, measured,
+               row.against, reference, row.result, row.unit);
         if (isnan(row.target))
             printf("null");
         else
@@ -55,17 +56,21 @@ static void print_row(struct row row)
     }
     if (!isnan(row.target))
         snprintf(target, sizeof target, "at most %g: %s", row.target, met ? "met" : "MISSED");
-    printf("%-46s %9s   %-34s %9s   %8.2f %-4s  %s\n", row.what, measured, row.against, reference, row.result, row.unit, target);
+    printf("%-46s %9s   %-34s %9s   %8.2f %-4s  %s\n", row.what, measured, row.against, reference,
+           row.result, row.unit, target);
 }
 
-/* Two columns of times in ns, and the median of the rounds' own ratios: what drifts during a run drifts in both. */
-static double ratio(const char *what, double *measured, const char *against, double *reference, double target)
+/* Two columns of times in ns, and the median of the rounds' own ratios: what drifts during a run
+ * drifts in both. */
+static double ratio(const char *what, double *measured, const char *against, double *reference,
+                    double target)
 {
     double ratios[ROUNDS];
 
     for (unsigned r = 0; r < rounds; r++)
         ratios[r] = measured[r] / reference[r];
-    print_row((struct row){ what, against, median(measured, rounds), median(reference, rounds), "ns", median(ratios, rounds), "x",
+    print_row((struct row){ what, against, median(measured, rounds), median(reference, rounds),
+                            "ns", median(ratios, rounds), "x",
                             target });
     return ratios[rounds / 2];
 }
@@ -75,7 +80,7 @@ static void line(const char *what, double value, const char *unit, double target
     print_row((struct row){ what, "", NAN, NAN, "", value, unit, target });
 }
 
-/* ---- What is measured ------------------------------------------------------------------------- */
+/* ---- What is measured ------------------------------------------------------------------------ */
 
 /* One of the BATCH references that populate left, mapped and unmapped by d. */
 static void map_unmap(const struct machine *m, domid_t d, unsigned spare)
@@ -123,10 +128,11 @@ static double time_exchanges(const struct machine *m, unsigned n)
     start = now_ns();
     for (unsigned i = 0; i < n; i++) {
         old = __atomic_load_n(word[i % BATCH], __ATOMIC_RELAXED);
-        MUST(__atomic_compare_exchange_n(word[i % BATCH], &old, old | GTF_reading | GTF_writing, false, __ATOMIC_ACQ_REL,
-                                         __ATOMIC_ACQUIRE));
+        MUST(__atomic_compare_exchange_n(word[i % BATCH], &old, old | GTF_reading | GTF_writing,
+                                         false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
         old |= GTF_reading | GTF_writing;
-        MUST(__atomic_compare_exchange_n(word[i % BATCH], &old, old & ~(uint32_t)(GTF_reading | GTF_writing), false,
+        MUST(__atomic_compare_exchange_n(word[i % BATCH], &old,
+                                         old & ~(uint32_t)(GTF_reading | GTF_writing), false,
                                          __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
     }
     return (now_ns() - start) / n;
@@ -176,7 +182,8 @@ static double time_memcpy(const struct machine *m, unsigned n)
     return (now_ns() - start) / n;
 }
 
-/* Maps and unmaps of BATCH references by domain d, in one call each. Filling the arrays is the caller's work. */
+/* Maps and unmaps of BATCH references by domain d, in one call each. Filling the arrays is the
+ * caller's work. */
 static double map_unmap_batch(const struct machine *m, domid_t d)
 {
     struct gnttab_map_grant_ref maps[BATCH];
@@ -227,9 +234,9 @@ static double time_copy_batches(const struct machine *m, unsigned n, unsigned pe
 }
 
 /*
- * What the processor's caches alone make of so many domains: plain arrays of what belongs to each spare reference (entry, active
- * entry, frame, handle, address), and to each domain (itself, its table, its handles, its addresses), touched once for a map and
- * once for an unmap.
+ * What the processor's caches alone make of so many domains: plain arrays of what belongs to each
+ * spare reference (entry, active entry, frame, handle, address), and to each domain (itself, its
+ * table, its handles, its addresses), touched once for a map and once for an unmap.
  */
 #define STRIDE 16384u
 static const unsigned sizes[] = { 8, 24, 32, 8, 16, 0, 0, 0, 0 };
@@ -240,7 +247,8 @@ static void touch(uint32_t domain, unsigned first, unsigned nr)
 {
     for (unsigned i = first; i < first + nr; i++)
         for (unsigned a = 0; a < ARRAYS; a++) {
-            uint32_t *word = (uint32_t *)(void *)(arrays[a] + (size_t)domain * STRIDE + i * sizes[a]);
+            uint32_t *word = (uint32_t *)(void *)(arrays[a] + (size_t)domain * STRIDE +
+                                                  i * sizes[a]);
 
             if (a)
                 __atomic_store_n(word, *word + 1, __ATOMIC_RELAXED);
@@ -263,7 +271,8 @@ static double time_touches(unsigned domains, unsigned n, unsigned per)
 }
 
 enum column {
-    PAIR, EXCHANGES, COPIES, MEMCPYS, COPY_64, COPY_1, ONE_MANY, ONE_FEW, BATCH_MANY, BATCH_FEW, ANY_MANY, ANY_FEW,
+    PAIR, EXCHANGES, COPIES, MEMCPYS, COPY_64, COPY_1, ONE_MANY, ONE_FEW, BATCH_MANY, BATCH_FEW,
+    ANY_MANY, ANY_FEW,
     TOUCH_64_MANY, TOUCH_64_FEW, TOUCH_MANY, TOUCH_FEW, NR_COLUMNS
 };
 static double t[NR_COLUMNS][ROUNDS];
@@ -306,15 +315,21 @@ static void scale(const struct machine *few, const struct machine *many)
     }
     for (unsigned a = 0; a < ARRAYS; a++)
         free(arrays[a]);
-    ratio("1,000,000 mappings: pairs by one domain", t[ONE_MANY], "1,000 mappings", t[ONE_FEW], 1.5);
+    ratio("1,000,000 mappings: pairs by one domain", t[ONE_MANY], "1,000 mappings", t[ONE_FEW],
+          1.5);
     /*
-     * Nothing depends on the number of domains, but what is used once in a long time is in no cache. What that makes of plain
+     * Nothing depends on the number of domains, but what is used once in a long time is in no
+     * cache. What that makes of plain
      * arrays is the measure.
      */
-    limit = ratio("1,000 domains' plain arrays, 64 at a time", t[TOUCH_64_MANY], two_domains, t[TOUCH_64_FEW], NAN);
-    ratio("the mappings by any of them, 64 at a time", t[BATCH_MANY], two_domains, t[BATCH_FEW], 1.5 * limit);
-    limit = ratio("1,000 domains' plain arrays, one at a time", t[TOUCH_MANY], two_domains, t[TOUCH_FEW], NAN);
-    ratio("the mappings by any of them, one at a time", t[ANY_MANY], two_domains, t[ANY_FEW], 1.5 * limit);
+    limit = ratio("1,000 domains' plain arrays, 64 at a time", t[TOUCH_64_MANY], two_domains,
+                  t[TOUCH_64_FEW], NAN);
+    ratio("the mappings by any of them, 64 at a time", t[BATCH_MANY], two_domains, t[BATCH_FEW],
+          1.5 * limit);
+    limit = ratio("1,000 domains' plain arrays, one at a time", t[TOUCH_MANY], two_domains,
+                  t[TOUCH_FEW], NAN);
+    ratio("the mappings by any of them, one at a time", t[ANY_MANY], two_domains, t[ANY_FEW],
+          1.5 * limit);
 }
 
 static double heap_bytes(void)

@@ -11,7 +11,8 @@ void machine_up(struct machine *m, uint64_t nr_frames)
     struct hv_config config = { .nr_frames = nr_frames };
 
     m->bytes = nr_frames * HV_PAGE_SIZE;
-    m->memory = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    m->memory = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     MUST(m->memory != MAP_FAILED);
     config.memory = m->memory;
     MUST(hv_create(&m->hv, &config) == 0);
@@ -39,7 +40,8 @@ void grow_table(struct machine *m, domid_t id, unsigned frames)
     struct gnttab_setup_table op = { .dom = DOMID_SELF, .nr_frames = frames };
 
     op.frame_list.p = (void *)list;
-    MUST(hv_grant_table_op(m->hv, id, GNTTABOP_setup_table, &op, 1) == 0 && op.status == GNTST_okay);
+    MUST(hv_grant_table_op(m->hv, id, GNTTABOP_setup_table, &op, 1) == 0 &&
+         op.status == GNTST_okay);
 }
 
 grant_entry_v1_t *entry(const struct machine *m, domid_t id, uint32_t ref)
@@ -78,6 +80,7 @@ void map_all(struct machine *m)
         for (unsigned i = 0; i < m->mappings; i++) {
             struct gnttab_map_grant_ref op = map_op(granter_of(m, (domid_t)d), REF0 + i, ADDR(i));
 
-            MUST(hv_grant_table_op(m->hv, (domid_t)d, GNTTABOP_map_grant_ref, &op, 1) == 0 && op.status == GNTST_okay);
+            MUST(hv_grant_table_op(m->hv, (domid_t)d, GNTTABOP_map_grant_ref, &op, 1) == 0 &&
+                 op.status == GNTST_okay);
         }
 }

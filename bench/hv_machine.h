@@ -16,7 +16,8 @@ struct machine {
     struct hv *hv;
     void *memory;
     size_t bytes;
-    unsigned domains, mappings;          /* ids 1 .. domains; each maps mappings references of the one before it */
+    /* ids 1 .. domains; each maps mappings references of the one before it */
+    unsigned domains, mappings;
 };
 
 void machine_up(struct machine *m, uint64_t nr_frames);
@@ -32,7 +33,8 @@ void map_all(struct machine *m);
 /* Within what is timed. */
 static inline struct gnttab_map_grant_ref map_op(domid_t granter, uint32_t ref, uint64_t addr)
 {
-    return (struct gnttab_map_grant_ref){ .host_addr = addr, .flags = GNTMAP_host_map, .ref = ref, .dom = granter };
+    return (struct gnttab_map_grant_ref){ .host_addr = addr, .flags = GNTMAP_host_map, .ref = ref,
+                                          .dom = granter };
 }
 
 static inline domid_t granter_of(const struct machine *m, domid_t mapper)

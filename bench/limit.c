@@ -58,7 +58,7 @@ static double now_ns(void)
     return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
-/* ---- The caller ------------------------------------------------------------------------------- */
+/* ---- The caller ------------------------------------------------------------------------------ */
 
 /* The kernel's old call that nobody makes. */
 static void reported(enum what what)
@@ -86,7 +86,7 @@ static void caller(const char *path, unsigned rounds, unsigned operations)
     reported(QUIT);
 }
 
-/* ---- Who answers ------------------------------------------------------------------------------ */
+/* ---- Who answers ----------------------------------------------------------------------------- */
 
 static int install_filter(void)
 {
@@ -99,7 +99,8 @@ static int install_filter(void)
     struct sock_fprog program = { sizeof code / sizeof *code, code };
 
     must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV |
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                        SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV |
                         SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
 }
 

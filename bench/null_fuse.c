@@ -71,14 +71,15 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fuse_reply_open(req, fi);
 }
 
-/* ---- The bell --------------------------------------------------------------------------------- */
+/* ---- The bell -------------------------------------------------------------------------------- */
 
 struct bell {
     bool rung;
     struct fuse_pollhandle *waiting;
 };
 
-static void do_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off, struct fuse_file_info *fi)
+static void do_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off,
+                     struct fuse_file_info *fi)
 {
     struct bell *bell = fuse_req_userdata(req);
 
@@ -98,7 +99,8 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t s
     fuse_reply_write(req, size);
 }
 
-static void do_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *handle)
+static void do_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+                    struct fuse_pollhandle *handle)
 {
     struct bell *bell = fuse_req_userdata(req);
 
@@ -111,7 +113,8 @@ static void do_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, s
     fuse_reply_poll(req, ino != INO_BELL || bell->rung ? POLLIN | POLLOUT : POLLOUT);
 }
 
-static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                    struct fuse_file_info *fi)
 {
     struct bell *bell = fuse_req_userdata(req);
 
@@ -125,7 +128,8 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
     /* else: the reader waits until the file system goes */
 }
 
-static void do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
+static void do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
+                     struct fuse_file_info *fi, unsigned flags,
                      const void *in, size_t in_size, size_t out_size)
 {
     (void)ino;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Runs pytest on the arguments and reports every test as a TAP line on standard output, so that meson counts behaviours
-and not files. What pytest itself prints goes to standard error."""
+"""Runs pytest on the arguments and reports every test as a TAP line on standard output, so that
+meson counts behaviours and not files. What pytest itself prints goes to standard error."""
 import os
 import sys
 
@@ -34,7 +34,8 @@ class Tap:
             self.line("not ok %d - %s" % (self.done, name))
         elif worst.skipped:
             reason = worst.longrepr[2] if isinstance(worst.longrepr, tuple) else str(worst.longrepr)
-            self.line("ok %d - %s # SKIP %s" % (self.done, name, reason.removeprefix("Skipped: ").splitlines()[0]))
+            self.line("ok %d - %s # SKIP %s" % (self.done, name,
+                                                reason.removeprefix("Skipped: ").splitlines()[0]))
         else:
             self.line("ok %d - %s" % (self.done, name))
 
@@ -48,10 +49,12 @@ def main():
     out = os.fdopen(os.dup(1), "w")
     os.set_inheritable(out.fileno(), False)
     os.dup2(2, 1)
-    # Meson adds where the libraries lie that a test depends on. Programs shall find the distribution's, unless a test says otherwise.
+    # Meson adds where the libraries lie that a test depends on. Programs shall find the
+    # distribution's, unless a test says otherwise.
     os.environ.pop("LD_LIBRARY_PATH", None)
     # A test that hangs shows where, long before whoever runs the file gives up.
-    return pytest.main(["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-rs", "--tb=short", "-o", "faulthandler_timeout=300", *sys.argv[1:]],
+    return pytest.main(["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-rs", "--tb=short", "-o",
+                        "faulthandler_timeout=300", *sys.argv[1:]],
                        plugins=[Tap(out)])
 
 

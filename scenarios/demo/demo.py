@@ -72,28 +72,37 @@ def share_and_map(machine, granter, mapper):
     words = do(granter, "share 4").split()
     check(words[0] == "refs" and len(words) == 5, "the granter did not share four pages")
     refs = words[1:]
-    tell("The granter called xengntshr_share_pages() of Debian's libxengnttab. It got four pages of memory, and a grant "
-         "reference for each: %s. A reference is the number under which the other domain may ask for the page." % ", ".join(refs))
+    tell("The granter called xengntshr_share_pages() of Debian's libxengnttab. It got four pages "
+         "of memory, and a grant "
+         "reference for each: %s. A reference is the number under which the other domain may ask "
+         "for the page." % ", ".join(refs))
 
     step(3, "Domain %d maps them, in shuffled order" % MAPPER)
     shuffled = [refs[i] for i in ORDER]
-    check(do(mapper, "map " + " ".join(shuffled)) == "mapped 4", "the mapper did not map four pages")
-    tell("The mapper called xengnttab_map_domain_grant_refs() with the references %s. The four pages now lie one after the "
-         "other in its memory, in that order, and this is what it reads there:" % ", ".join(shuffled))
+    check(do(mapper, "map " + " ".join(shuffled)) == "mapped 4",
+          "the mapper did not map four pages")
+    tell("The mapper called xengnttab_map_domain_grant_refs() with the references %s. The four "
+         "pages now lie one after the "
+         "other in its memory, in that order, and this is what it reads there:"
+         % ", ".join(shuffled))
     seen = do(mapper, "look")
     show_pages(seen)
-    check(seen.split("|") == ["written by the granter into page %d" % i for i in ORDER], "the mapper sees other pages")
+    check(seen.split("|") == ["written by the granter into page %d" % i for i in ORDER],
+          "the mapper sees other pages")
     print()
     check(ctl(machine, "dump", "entries", str(GRANTER)), "the table cannot be shown")
-    tell("(That was `gntsim ctl dump entries %d`: the grant table as the hypervisor sees it.)" % GRANTER)
+    tell("(That was `gntsim ctl dump entries %d`: the grant table as the hypervisor sees it.)"
+         % GRANTER)
 
     step(4, "It is the same memory: the mapper writes, the granter reads")
     check(do(mapper, "write") == "written", "the mapper could not write")
     seen = do(granter, "look")
     show_pages(seen)
-    check(seen.split("|") == ["answered by the mapper at position %d" % ORDER.index(i) for i in range(4)],
+    check(seen.split("|") == ["answered by the mapper at position %d" % ORDER.index(i)
+                              for i in range(4)],
           "the granter does not see what the mapper wrote")
-    tell("No copy was made and no call was needed for that: both processes have the same page frames in their page tables.")
+    tell("No copy was made and no call was needed for that: both processes have the same page "
+         "frames in their page tables.")
     check(do(mapper, "unmap") == "unmapped", "the mapper could not unmap")
     return refs
 
@@ -102,8 +111,10 @@ def page_out(machine, mapper, ref):
     step(5, "A granted page is paged out, and comes back")
     machine.domain(GRANTER).page_out(int(ref))
     before = machine.stats()["mmap_eagain"]
-    tell("`gntsim ctl page-out %d %s` took the page behind reference %s away, as a pager does when memory is short. Now the mapper maps "
-         "it. Its domain runs an old kernel (profile legacy), where mmap() fails with EAGAIN in this case, and the library tries again "
+    tell("`gntsim ctl page-out %d %s` took the page behind reference %s away, as a pager does when "
+         "memory is short. Now the mapper maps "
+         "it. Its domain runs an old kernel (profile legacy), where mmap() fails with EAGAIN in "
+         "this case, and the library tries again "
          "every millisecond until it works." % (GRANTER, ref, ref))
     mapper.send("map " + ref)
 
@@ -113,11 +124,13 @@ def page_out(machine, mapper, ref):
         return tries if tries >= 5 else 0
 
     tries = machine.eventually(five_tries, "that the mapper tries five times")
-    tell("The simulator has refused %d times so far, and the mapper is still inside xengnttab_map_domain_grant_refs()." % tries)
+    tell("The simulator has refused %d times so far, and the mapper is still inside "
+         "xengnttab_map_domain_grant_refs()." % tries)
     machine.domain(GRANTER).page_in(int(ref))
     check(mapper.readline() == "mapped 1", "the mapper did not get the page")
     tries = machine.stats()["mmap_eagain"] - before
-    tell("`gntsim ctl page-in %d %s` brought the page back. The library's own loop had tried %d times in vain; the next time it got "
+    tell("`gntsim ctl page-in %d %s` brought the page back. The library's own loop had tried %d "
+         "times in vain; the next time it got "
          "the page, contents and all:" % (GRANTER, ref, tries))
     seen = do(mapper, "look")
     show_pages(seen)
@@ -130,14 +143,19 @@ def kill_granter(machine, granter, mapper):
     word, ref, port = do(granter, "ring").split()
     check(word == "ring", "the granter could not make a ring page")
     check(do(mapper, "ring %s %s" % (ref, port)) == "status 1", "the status byte is not 1")
-    tell("The granter shared one more page (reference %s) with an unmap notification: byte 0 of the page, and event channel %s. "
-         "The mapper mapped it and bound the channel. The byte reads 1: the peer is alive." % (ref, port))
+    tell("The granter shared one more page (reference %s) with an unmap notification: byte 0 of "
+         "the page, and event channel %s. "
+         "The mapper mapped it and bound the channel. The byte reads 1: the peer is alive."
+         % (ref, port))
     mapper.send("wait")
     check(granter.kill() == -signal.SIGKILL, "the granter survived")
-    tell("kill -9 %d: the granter is gone and could not say goodbye. Its kernel does it instead." % granter.pid)
+    tell("kill -9 %d: the granter is gone and could not say goodbye. Its kernel does it instead."
+         % granter.pid)
     check(mapper.readline() == "event, status 0", "the mapper was not told")
-    tell("The mapper was waiting for the channel. The event arrived, and the byte reads 0 now. The page itself is still there: a grant "
-         "cannot be taken back from who has it mapped. So the mapper does what a good peer does, and unmaps it.")
+    tell("The mapper was waiting for the channel. The event arrived, and the byte reads 0 now. The "
+         "page itself is still there: a grant "
+         "cannot be taken back from who has it mapped. So the mapper does what a good peer does, "
+         "and unmaps it.")
     check(do(mapper, "unmap") == "unmapped", "the mapper could not unmap")
     mapper.close_stdin()
     mapper.check()
@@ -149,16 +167,21 @@ def audit(machine):
     # A machine that is reached over a socket hears of a program's end a moment later.
     machine.eventually(lambda: not machine.stats()["open_files"], "that all files are closed", 10)
     check(machine.stats()["mappings"] == 0, "mappings are left: %s" % machine.stats())
-    tell("`gntsim ctl audit` compared every reference count with the grant tables, the mappings and "
+    tell("`gntsim ctl audit` compared every reference count with the grant tables, the "
+         "mappings and "
          "the event channels of both domains.")
 
 
 def show(machine, programs):
     granter = machine.domain(GRANTER).spawn([programs / "demo-granter", str(MAPPER)])
-    mapper = machine.domain(MAPPER, profile="legacy").spawn([programs / "demo-mapper", str(GRANTER)])
-    tell("`gntsim serve` simulates a machine with Xen on it. Two ordinary programs were started in it "
-         "with `gntsim exec`: the granter as a process of domain %d, the mapper as one of domain %d. "
-         "They use Debian's libxengnttab1 and libxenevtchn1 as they are, and find a /dev/xen there. No "
+    mapper = machine.domain(MAPPER, profile="legacy").spawn([programs / "demo-mapper",
+                                                             str(GRANTER)])
+    tell("`gntsim serve` simulates a machine with Xen on it. Two ordinary programs were "
+         "started in it "
+         "with `gntsim exec`: the granter as a process of domain %d, the mapper as one of "
+         "domain %d. "
+         "They use Debian's libxengnttab1 and libxenevtchn1 as they are, and find a /dev/xen "
+         "there. No "
          "Xen, no kernel module, no virtual machine." % (GRANTER, MAPPER))
     refs = share_and_map(machine, granter, mapper)
     page_out(machine, mapper, refs[0])

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * granter PEER: shares pages with domain PEER. An ordinary program for a Xen guest: it knows nothing of any simulator.
+ * granter PEER: shares pages with domain PEER. An ordinary program for a Xen guest: it knows
+ * nothing of any simulator.
  *
  *   share N     shares N pages and writes a line into each            -> refs REF...
  *   look        reads what is in the pages now                        -> TEXT|TEXT...

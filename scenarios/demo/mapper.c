@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mapper PEER: maps pages that domain PEER granted. An ordinary program for a Xen guest: it knows nothing of any simulator.
+ * mapper PEER: maps pages that domain PEER granted. An ordinary program for a Xen guest: it knows
+ * nothing of any simulator.
  *
  *   map REF...       maps the pages, in this order, as one range      -> mapped N
  *   look             reads what is in them                            -> TEXT|TEXT...
@@ -34,7 +35,8 @@ static int map(struct mapper *m, char *refs_text)
 
     for (char *word = strtok(refs_text, " "); word && nr < MAX_PAGES; word = strtok(NULL, " "))
         refs[nr++] = atoi(word);
-    m->pages = xengnttab_map_domain_grant_refs(m->gnttab, nr, m->peer, refs, PROT_READ | PROT_WRITE);
+    m->pages = xengnttab_map_domain_grant_refs(m->gnttab, nr, m->peer, refs,
+                                               PROT_READ | PROT_WRITE);
     if (!m->pages)
         return -1;
     m->nr_pages = nr;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the two programs of the demo are told what to do: a command per line on standard input, an answer per line on
- * standard output. Between real domains, xenstore would carry these few numbers.
+ * How the two programs of the demo are told what to do: a command per line on standard input, an
+ * answer per line on standard output. Between real domains, xenstore would carry these few numbers.
  */
 #ifndef DEMO_TALK_H
 #define DEMO_TALK_H

@@ -21,6 +21,7 @@ from .store import Store, StoreError
 from .trace import Event
 from .units import nanoseconds
 
-__all__ = ["AuditFailed", "Clock", "Control", "Domain", "Ended", "Error", "Event", "Gone", "GrantFailed", "Machine", "NotFound",
+__all__ = ["AuditFailed", "Clock", "Control", "Domain", "Ended", "Error", "Event", "Gone",
+           "GrantFailed", "Machine", "NotFound",
            "PAGE_SIZE", "Process", "Refused", "Rule", "Store", "StoreError",
            "Timeout", "find_program", "nanoseconds"]

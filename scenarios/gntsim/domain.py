@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 
-def find_command(name: str, env: Optional[Mapping[str, str]], cwd: Optional[str | os.PathLike[str]]) -> str:
+def find_command(name: str, env: Optional[Mapping[str, str]],
+                 cwd: Optional[str | os.PathLike[str]]) -> str:
     """The program that a command's first word means."""
     path = {**os.environ, **(env or {})}.get("PATH", os.defpath)
     if "/" in name:
         place = os.path.join(os.fspath(cwd) if cwd else os.getcwd(), name)
         if os.path.isfile(place) and os.access(place, os.X_OK):
             return place
-        raise NotFound("there is no program %s%s" % (place, ": it is not executable" if os.path.exists(place) else ": build it first?"))
+        raise NotFound("there is no program %s%s"
+                       % (place, ": it is not executable" if os.path.exists(place)
+                          else ": build it first?"))
     found = shutil.which(name, path=path)
     if not found:
-        raise NotFound("there is no program %s in PATH: write ./%s for one of the current directory" % (name, name))
+        raise NotFound("there is no program %s in PATH: write ./%s for one of the current directory"
+                       % (name, name))
     return found
 
 
@@ -61,19 +65,22 @@ class Domain:
 
     # ---- Programs
 
-    def spawn(self, command: Sequence[str | os.PathLike[str]], *, name: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
+    def spawn(self, command: Sequence[str | os.PathLike[str]], *, name: Optional[str] = None,
+              env: Optional[Mapping[str, str]] = None,
               cwd: Optional[str | os.PathLike[str]] = None) -> Process:
         """Starts a program as a process of this domain."""
         words = [os.fspath(word) for word in command]
         words[0] = find_command(words[0], env, cwd)
         argv = [self.machine.program, "exec", "--dir", self.machine.dir, "--domain", str(self.id)]
         argv += ["--way", self.machine.real_way(self.id)]
-        process = Process(self.machine.pump(), [*argv, "--", *words], name or os.path.basename(words[0]), env=env, cwd=cwd)
+        process = Process(self.machine.pump(), [*argv, "--", *words],
+                          name or os.path.basename(words[0]), env=env, cwd=cwd)
         process.domain = self.id
         self.machine.processes.append(process)
         return process
 
-    def run(self, command: Sequence[str | os.PathLike[str]], *, timeout: float = 30, env: Optional[Mapping[str, str]] = None,
+    def run(self, command: Sequence[str | os.PathLike[str]], *, timeout: float = 30,
+            env: Optional[Mapping[str, str]] = None,
             cwd: Optional[str | os.PathLike[str]] = None) -> str:
         """Runs a program to its end, which must be with exit status 0; what it printed."""
         process = self.spawn(command, env=env, cwd=cwd)
@@ -94,13 +101,16 @@ class Domain:
         """As a hypervisor does: processes killed, mappings gone, nobody notified."""
         self.call("domain-destroy")
 
-    def suspend(self, *, as_id: Optional[int] = None, grant_version: Optional[int] = None) -> Domain:
-        """Suspends and resumes it, perhaps with another number or grant table version. The domain as it is afterwards."""
+    def suspend(self, *, as_id: Optional[int] = None,
+                grant_version: Optional[int] = None) -> Domain:
+        """Suspends and resumes it, perhaps with another number or grant table version. The domain
+        as it is afterwards."""
         now = self.call("domain-suspend", **{"as": as_id, "grant_version": grant_version})
         return Domain(self.machine, now["domain"])
 
     def limit(self, what: str, value: int) -> None:
-        """Sets "grant_frames", "maptrack_frames", "gntalloc", "gntdev", or "privcmd_unrestricted" (0 or 1)."""
+        """Sets "grant_frames", "maptrack_frames", "gntalloc", "gntdev", or "privcmd_unrestricted"
+        (0 or 1)."""
         self.call("limit", what=what, value=value)
 
     def page_out(self, ref: int) -> None:
@@ -121,7 +131,8 @@ class Domain:
 
     def grant(self, to: int | Domain, page: Optional[int] = None, *, readonly: bool = False) -> int:
         """Grants a page (a new one if none is given) to another domain; the reference."""
-        return int(self.call("guest-grant", page=self.page() if page is None else page, to=int(to), readonly=readonly)["ref"])
+        return int(self.call("guest-grant", page=self.page() if page is None else page, to=int(to),
+                             readonly=readonly)["ref"])
 
     def end(self, ref: int) -> bool:
         """Ends a grant. False if it is in use and stays."""
@@ -131,21 +142,26 @@ class Domain:
         """Ends a grant now, or as soon as it is no longer in use."""
         self.call("guest-end-deferred", ref=ref)
 
-    def write(self, data: bytes, *, page: Optional[int] = None, mapping: Optional[int] = None, offset: int = 0) -> None:
+    def write(self, data: bytes, *, page: Optional[int] = None, mapping: Optional[int] = None,
+              offset: int = 0) -> None:
         """Writes into a page of its own, or into a mapping."""
         self.call("guest-write", page=page, mapping=mapping, offset=offset, hex=data.hex())
 
-    def read(self, size: int, *, page: Optional[int] = None, mapping: Optional[int] = None, offset: int = 0) -> bytes:
-        return bytes.fromhex(self.call("guest-read", page=page, mapping=mapping, offset=offset, size=size)["hex"])
+    def read(self, size: int, *, page: Optional[int] = None, mapping: Optional[int] = None,
+             offset: int = 0) -> bytes:
+        return bytes.fromhex(self.call("guest-read", page=page, mapping=mapping, offset=offset,
+                                       size=size)["hex"])
 
     def map(self, granter: int | Domain, ref: int, *, readonly: bool = False) -> int:
-        """Maps another domain's grant; the mapping. GrantFailed, with .status, if the hypervisor says no."""
+        """Maps another domain's grant; the mapping. GrantFailed, with .status, if the hypervisor
+        says no."""
         result = self.call("guest-map", granter=int(granter), ref=ref, readonly=readonly)
         while result.get("pending"):        # its kernel retries: the page is paged out
             time.sleep(0.001)
             result = self.call("guest-mapping", mapping=result["mapping"])
         if "mapping" not in result:
-            raise GrantFailed("domain %d mapping reference %d of domain %d" % (self.id, ref, int(granter)), str(result.get("status")))
+            raise GrantFailed("domain %d mapping reference %d of domain %d"
+                              % (self.id, ref, int(granter)), str(result.get("status")))
         return int(result["mapping"])
 
     def unmap(self, mapping: int) -> None:
@@ -154,7 +170,8 @@ class Domain:
             raise GrantFailed("domain %d unmapping %d" % (self.id, mapping), status)
 
     def copy(self, source: dict[str, Any], dest: dict[str, Any], size: int) -> str:
-        """GNTTABOP_copy; its status by name. A side is {"page": id, "offset": n} or {"domain": d, "ref": r, "offset": n}."""
+        """GNTTABOP_copy; its status by name. A side is {"page": id, "offset": n} or {"domain": d,
+        "ref": r, "offset": n}."""
         return str(self.call("guest-copy", source=source, dest=dest, size=size)["status"])
 
     def event_alloc(self, remote: int | Domain) -> int:
@@ -175,14 +192,17 @@ class Domain:
     def event_close(self, port: int) -> None:
         self.call("guest-event-close", port=port)
 
-    def entry(self, ref: int, *, flags: Optional[int] = None, to: Optional[int | Domain] = None, frame: Optional[int] = None) -> None:
+    def entry(self, ref: int, *, flags: Optional[int] = None, to: Optional[int | Domain] = None,
+              frame: Optional[int] = None) -> None:
         """Writes a grant entry as it is given: what a hostile guest does."""
-        self.call("guest-entry", ref=ref, flags=flags, to=None if to is None else int(to), frame=frame)
+        self.call("guest-entry", ref=ref, flags=flags, to=None if to is None else int(to),
+                  frame=frame)
 
     def version(self, version: int) -> Any:
         """Switches the version of its grant table."""
         return self.call("guest-version", version=version)
 
     def adversary(self, kind: str, **arguments: Any) -> int:
-        """Starts a hostile guest in this domain; its number, for the machine's adversary_step and adversary_stop."""
+        """Starts a hostile guest in this domain; its number, for the machine's adversary_step and
+        adversary_stop."""
         return int(self.call("adversary-start", kind=kind, **arguments)["id"])

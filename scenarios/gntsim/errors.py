@@ -36,8 +36,10 @@ class AuditFailed(Error):
     """The machine's counts contradict each other."""
 
     def __init__(self, lines: list[str]):
-        super().__init__("the audit found %d violation%s:\n  %s\nEach line names what is left or counted wrongly; `gntsim ctl dump` "
-                         "shows the tables" % (len(lines), "" if len(lines) == 1 else "s", "\n  ".join(lines)))
+        super().__init__("the audit found %d violation%s:\n  %s\nEach line names what is left or "
+                         "counted wrongly; `gntsim ctl dump` "
+                         "shows the tables" % (len(lines), "" if len(lines) == 1 else "s",
+                                               "\n  ".join(lines)))
         self.lines = lines
 
 

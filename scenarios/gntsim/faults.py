@@ -15,14 +15,16 @@ def rule_arguments(rule: dict[str, Any]) -> dict[str, Any]:
     """A rule as the machine wants it: times in nanoseconds."""
     do = rule.get("do")
     if isinstance(do, dict):
-        rule = {**rule, "do": {key: nanoseconds(value) if key in ("delay", "late") else value for key, value in do.items()}}
+        rule = {**rule, "do": {key: nanoseconds(value) if key in ("delay", "late") else value
+                               for key, value in do.items()}}
     return rule
 
 
 class Rule:
     """A fault rule of a machine."""
 
-    def __init__(self, machine: Machine, number: int, name: Optional[str] = None, optional: bool = False):
+    def __init__(self, machine: Machine, number: int, name: Optional[str] = None,
+                 optional: bool = False):
         self.machine = machine
         self.id = number
         self.name = name
@@ -56,13 +58,15 @@ class Rule:
 
     def wait_paused(self, timeout: float = 30) -> None:
         """Waits until it holds a caller."""
-        self.machine.eventually(self.paused, "rule %s holding a caller" % (self.name or self.id), timeout)
+        self.machine.eventually(self.paused, "rule %s holding a caller" % (self.name or self.id),
+                                timeout)
 
     def resume(self) -> None:
         """Lets the callers that it holds go on."""
         held = self.paused()
         if not held:
-            raise Error("rule %s holds nobody: wait_paused() waits until it does" % (self.name or self.id))
+            raise Error("rule %s holds nobody: wait_paused() waits until it does"
+                        % (self.name or self.id))
         for row in held:
             self.machine.call("resume", id=row["id"])
 
@@ -92,11 +96,13 @@ class Clock:
         return None if value is None else int(value)
 
     def advance(self, time: int | str) -> int:
-        """Moves a virtual clock by nanoseconds, by a text such as "32.6 s", or "next": to the next deadline. The new time."""
+        """Moves a virtual clock by nanoseconds, by a text such as "32.6 s", or "next": to the next
+        deadline. The new time."""
         if time == "next":
             return int(self._machine.call("clock-advance", to="next")["now"])
         return int(self._machine.call("clock-advance", ns=nanoseconds(time))["now"])
 
     def auto(self, on: bool = True) -> None:
-        """Whether a virtual clock jumps to the next deadline by itself when somebody waits for it and nothing else can run."""
+        """Whether a virtual clock jumps to the next deadline by itself when somebody waits for it
+        and nothing else can run."""
         self._machine.call("clock", auto=on)

@@ -29,11 +29,13 @@ CLOCKS = ("real", "virtual", "auto")
 
 
 def find_program() -> str:
-    """The gntsim command: $GNTSIM, the one in PATH, or the one of the build directory that this package lies in."""
+    """The gntsim command: $GNTSIM, the one in PATH, or the one of the build directory that this
+    package lies in."""
     named = os.environ.get("GNTSIM")
     if named:
         if not os.access(named, os.X_OK):
-            raise NotFound("GNTSIM=%s is no program: set it to the gntsim command, or unset it to search PATH" % named)
+            raise NotFound("GNTSIM=%s is no program: set it to the gntsim command, or unset it to "
+                           "search PATH" % named)
         return named
     found = shutil.which("gntsim")
     if found:
@@ -50,21 +52,25 @@ def usual_way() -> str:
     named = os.environ.get("GNTSIM_WAY", "auto")
     if named != "auto":
         return named
-    done = subprocess.run([find_program(), "doctor", "--json"], stdin=subprocess.DEVNULL, capture_output=True)
+    done = subprocess.run([find_program(), "doctor", "--json"], stdin=subprocess.DEVNULL,
+                          capture_output=True)
     try:
         return str(json.loads(done.stdout)["way"])
     except (ValueError, KeyError):
-        raise Gone("`gntsim doctor --json` does not say how programs reach their devices: %s" % done.stderr.decode(errors="replace")) from None
+        raise Gone("`gntsim doctor --json` does not say how programs reach their devices: %s"
+                   % done.stderr.decode(errors="replace")) from None
 
 
 class Machine:
-    """A simulated machine. As a context manager it ends, with everything in it, when the block is left; it also ends with this
-    process, however that ends.
+    """A simulated machine. As a context manager it ends, with everything in it, when the block is
+    left; it also ends with this process, however that ends.
 
-    profile: the guest kernel of its domains ("pv", "pvh", "legacy"). seed: for faults with a probability, and for adversaries.
-    clock: "real", "virtual" (stands still until clock.advance) or "auto" (virtual, and jumps to the next deadline when somebody
-    waits for it). way: "device", "socket" or "auto". trace: a file that gets the trace. program: the gntsim command.
-    gnttab_max_frames, gnttab_max_maptrack_frames: what a domain can be created with at most, as on Xen's command line.
+    profile: the guest kernel of its domains ("pv", "pvh", "legacy"). seed: for faults with a
+    probability, and for adversaries. clock: "real", "virtual" (stands still until clock.advance) or
+    "auto" (virtual, and jumps to the next deadline when somebody waits for it). way: "device",
+    "socket" or "auto". trace: a file that gets the trace. program: the gntsim command.
+    gnttab_max_frames, gnttab_max_maptrack_frames: what a domain can be created with at most, as on
+    Xen's command line.
     """
 
     _server: Optional[subprocess.Popen[bytes]]
@@ -72,19 +78,24 @@ class Machine:
     _control: Optional[Control]
     _pump: Optional[Pump]
 
-    def __init__(self, *, profile: Optional[str] = None, seed: Optional[int] = None, clock: str = "auto", way: Optional[str] = None,
-                 trace: Optional[str | os.PathLike[str]] = None, program: Optional[str] = None, verbose: bool = False,
-                 gnttab_max_frames: Optional[int] = None, gnttab_max_maptrack_frames: Optional[int] = None):
+    def __init__(self, *, profile: Optional[str] = None, seed: Optional[int] = None,
+                 clock: str = "auto", way: Optional[str] = None,
+                 trace: Optional[str | os.PathLike[str]] = None, program: Optional[str] = None,
+                 verbose: bool = False,
+                 gnttab_max_frames: Optional[int] = None,
+                 gnttab_max_maptrack_frames: Optional[int] = None):
         self._begin(way)
         if clock not in CLOCKS:
             raise Error("clock=%r: use one of %s" % (clock, ", ".join(CLOCKS)))
         self.program = program or find_program()
         self.seed = seed
-        self.dir = new_name("gntsim")      # the server makes and removes it, and ends with us: nothing stays if we are killed
+        # the server makes and removes it, and ends with us: nothing stays if we are killed
+        self.dir = new_name("gntsim")
         sweep(self.dir)
         argv = [self.program, "serve", "--dir", self.dir, "--owner", str(os.getpid())]
         for option, value in (("--profile", profile), ("--seed", seed), ("--clock", clock),
-                              ("--trace", trace), ("--way", way), ("--gnttab-max-frames", gnttab_max_frames),
+                              ("--trace", trace), ("--way", way),
+                              ("--gnttab-max-frames", gnttab_max_frames),
                               ("--gnttab-max-maptrack-frames", gnttab_max_maptrack_frames)):
             if value is not None:
                 argv += [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]
@@ -100,8 +111,10 @@ class Machine:
             raise
 
     @classmethod
-    def attach(cls, directory: str | os.PathLike[str], *, way: Optional[str] = None, program: Optional[str] = None) -> Machine:
-        """The machine that `gntsim serve --dir DIRECTORY` serves; it goes on when this object is closed."""
+    def attach(cls, directory: str | os.PathLike[str], *, way: Optional[str] = None,
+               program: Optional[str] = None) -> Machine:
+        """The machine that `gntsim serve --dir DIRECTORY` serves; it goes on when this object is
+        closed."""
         self = cls.__new__(cls)
         self._begin(way)
         self.program = program or find_program()
@@ -128,46 +141,58 @@ class Machine:
     def _start(self, argv: list[str]) -> None:
         self._errors = tempfile.TemporaryFile(prefix="gntsim.")
         try:
-            self._server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors)
+            self._server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                            stderr=self._errors)
         except OSError as error:
             raise NotFound("cannot start %s: %s" % (self.program, error.strerror)) from None
         assert self._server.stdout
         with selectors.DefaultSelector() as selector:
             selector.register(self._server.stdout, selectors.EVENT_READ)
             if not selector.select(PATIENCE):
-                raise Timeout("`%s` was not ready within %g s; %s" % (" ".join(argv), PATIENCE, self.log() or "it said nothing"))
+                raise Timeout("`%s` was not ready within %g s; %s"
+                              % (" ".join(argv), PATIENCE, self.log() or "it said nothing"))
         if b"ready" not in self._server.stdout.readline():
             self._server.wait(PATIENCE)
-            raise Gone("the machine did not start: %s" % (self.log().strip() or "no message, exit status %s; try `%s`"
-                                                        % (self._server.returncode, " ".join(argv))))
+            raise Gone("the machine did not start: %s"
+                       % (self.log().strip() or "no message, exit status %s; try `%s`"
+                                                        % (self._server.returncode,
+                                                           " ".join(argv))))
 
     # ---- Talking to it
 
     def call(self, verb: str, **arguments: Any) -> Any:
-        """Any control verb; see `gntsim ctl` and the reference. Arguments that are None are left out."""
+        """Any control verb; see `gntsim ctl` and the reference. Arguments that are None are left
+        out."""
         if not self._control:
             raise Gone("%s: this machine is closed" % verb)
         return self._control.call(verb, **arguments)
 
     def log(self) -> str:
-        """What the server has written to standard error. Only of a machine that this object started."""
+        """What the server has written to standard error. Only of a machine that this object
+        started."""
         if not self._errors or self._errors.closed:
             return ""
-        return os.pread(self._errors.fileno(), os.fstat(self._errors.fileno()).st_size, 0).decode(errors="replace")
+        return os.pread(self._errors.fileno(), os.fstat(self._errors.fileno()).st_size,
+                        0).decode(errors="replace")
 
     # ---- Domains and programs
 
-    def domain(self, number: int, *, profile: Optional[str] = None, grant_frames: Optional[int] = None,
+    def domain(self, number: int, *, profile: Optional[str] = None,
+               grant_frames: Optional[int] = None,
                maptrack_frames: Optional[int] = None, grant_version: Optional[int] = None,
                privcmd_unrestricted: Optional[bool] = None) -> Domain:
         """A domain; it is created if it is new. Naming another profile than it has is an error."""
         for row in self.domains():
             if row["domain"] == number and row.get("state", "alive") == "alive":
                 if profile and row["profile"] != profile:
-                    raise Error("domain %d exists with profile %s: a profile is chosen when a domain is created" % (number, row["profile"]))
+                    raise Error("domain %d exists with profile %s: a profile is chosen when a "
+                                "domain is created" % (number, row["profile"]))
                 return Domain(self, number)
-        self.call("domain-create", domain=number, profile=profile, grant_frames=grant_frames, maptrack_frames=maptrack_frames,
-                  grant_version=grant_version, privcmd_unrestricted=None if privcmd_unrestricted is None else int(privcmd_unrestricted))
+        self.call("domain-create", domain=number, profile=profile, grant_frames=grant_frames,
+                  maptrack_frames=maptrack_frames,
+                  grant_version=grant_version,
+                  privcmd_unrestricted=None if privcmd_unrestricted is None
+                  else int(privcmd_unrestricted))
         return Domain(self, number)
 
     def domains(self) -> list[dict[str, Any]]:
@@ -176,10 +201,11 @@ class Machine:
         return result
 
     def real_way(self, domain: int) -> str:
-        """How programs of the machine reach their devices, said to `gntsim exec`: "socket" if "auto" comes to that, so that it need not tell
-        the program's reader."""
+        """How programs of the machine reach their devices, said to `gntsim exec`: "socket" if
+        "auto" comes to that, so that it need not tell the program's reader."""
         if not self._real_way:
-            self.way = self._real_way = "socket" if "why" in self.call("enter", domain=domain) else "auto"
+            self.way = self._real_way = "socket" if "why" in self.call("enter",
+                                                                       domain=domain) else "auto"
         return self._real_way
 
     def pump(self) -> Pump:
@@ -202,7 +228,8 @@ class Machine:
         return result
 
     def dump(self, what: Optional[str] = None, domain: Optional[int | Domain] = None) -> Any:
-        """Tables: "entries", "maptrack", "frames" or "ports" gives its rows, None an object of all four."""
+        """Tables: "entries", "maptrack", "frames" or "ports" gives its rows, None an object of all
+        four."""
         result = self.call("dump", what=what, domain=None if domain is None else int(domain))
         return result[what] if what else result
 
@@ -219,8 +246,8 @@ class Machine:
             raise AuditFailed(lines)
 
     def trace(self, start: int = 0, **pattern: Any) -> list[Event]:
-        """The events so far, from the number `start` on. With a pattern (op="map_grant_ref", domain=1, args={"index": 3}) only those
-        that have these values."""
+        """The events so far, from the number `start` on. With a pattern (op="map_grant_ref",
+        domain=1, args={"index": 3}) only those that have these values."""
         events: list[Event] = []
         while True:
             result = self.call("trace-read", **{"from": start, "max": 4096})
@@ -230,7 +257,8 @@ class Machine:
             start = result["next"]
 
     def pids(self) -> dict[int, int]:
-        """The ids of the processes that events and rules know by number: the first that used a device is 1."""
+        """The ids of the processes that events and rules know by number: the first that used a
+        device is 1."""
         return {row["process"]: row["pid"] for row in self.call("processes")}
 
     def points(self) -> dict[str, Any]:
@@ -241,16 +269,20 @@ class Machine:
     # ---- Faults and limits
 
     def fault(self, *, at: str, do: dict[str, Any], **selectors: Any) -> Rule:
-        """Adds a rule: at this point, if all selectors match, do that instead. See the reference for points and actions.
-        m.fault(at="map_grant_ref", index=6, do={"status": "eagain"}, times=2)"""
-        rule: dict[str, Any] = {key: int(value) if isinstance(value, Domain) else value for key, value in selectors.items() if value is not None}
-        added = Rule(self, self.call("fault-add", **rule_arguments({"at": at, "do": do, **rule}))["id"], rule.get("name"),
-                     bool(rule.get("optional")))
+        """Adds a rule: at this point, if all selectors match, do that instead. See the reference
+        for points and actions. m.fault(at="map_grant_ref", index=6, do={"status": "eagain"},
+        times=2)"""
+        rule: dict[str, Any] = {key: int(value) if isinstance(value, Domain) else value
+                                for key, value in selectors.items() if value is not None}
+        added = Rule(self, self.call("fault-add",
+                                     **rule_arguments({"at": at, "do": do, **rule}))["id"],
+                     rule.get("name"), bool(rule.get("optional")))
         self.rules.append(added)
         return added
 
     def faults(self) -> list[dict[str, Any]]:
-        """All rules, with what they have matched ("passed") and how often they have fired ("fired")."""
+        """All rules, with what they have matched ("passed") and how often they have fired
+        ("fired")."""
         result: list[dict[str, Any]] = self.call("fault-list")
         return result
 
@@ -275,7 +307,8 @@ class Machine:
 
     # ---- Waiting
 
-    def eventually(self, condition: Callable[[], Any], what: str = "the condition", timeout: float = PATIENCE) -> Any:
+    def eventually(self, condition: Callable[[], Any], what: str = "the condition",
+                   timeout: float = PATIENCE) -> Any:
         """Asks until the condition is true, and returns its value."""
         end = time.monotonic() + timeout
         while True:
@@ -283,7 +316,8 @@ class Machine:
             if value:
                 return value
             if time.monotonic() >= end:
-                raise Timeout("%s did not come true within %g s; stats: %s" % (what, timeout, json.dumps(self.stats())))
+                raise Timeout("%s did not come true within %g s; stats: %s"
+                              % (what, timeout, json.dumps(self.stats())))
             time.sleep(0.002)
 
     # ---- The end
@@ -293,22 +327,26 @@ class Machine:
         self.call("shutdown")
 
     def crash(self) -> None:
-        """Kills the simulator itself, as a CI system might. Its programs find out; nothing can be asked of it afterwards."""
+        """Kills the simulator itself, as a CI system might. Its programs find out; nothing can be
+        asked of it afterwards."""
         if not self._server:
-            raise Error("crash() kills a machine that this object started; end another with `gntsim ctl shutdown`")
+            raise Error("crash() kills a machine that this object started; end another with "
+                        "`gntsim ctl shutdown`")
         self.crashed = True
         self._server.kill()
         self._server.wait()
 
     def abort(self) -> None:
-        """From another thread: kills the machine and its programs, so that whoever uses it gets an error; close() is still needed."""
+        """From another thread: kills the machine and its programs, so that whoever uses it gets an
+        error; close() is still needed."""
         if self._server and self._server.poll() is None:
             self._server.kill()
         for process in list(self.processes):
             process.signal(signal.SIGKILL)
 
     def close(self) -> None:
-        """Ends the programs that were started here, and the machine if it was started here. Can be called again."""
+        """Ends the programs that were started here, and the machine if it was started here. Can be
+        called again."""
         if self._closed:
             return
         self._closed = True
@@ -344,7 +382,8 @@ class Machine:
     def __enter__(self) -> Machine:
         return self
 
-    def __exit__(self, kind: Optional[type[BaseException]], value: Optional[BaseException], where: Optional[TracebackType]) -> None:
+    def __exit__(self, kind: Optional[type[BaseException]], value: Optional[BaseException],
+                 where: Optional[TracebackType]) -> None:
         self.close()
 
     def __repr__(self) -> str:

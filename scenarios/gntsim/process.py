@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Programs that run in a domain. Their output is read all the time, so that none of them ever waits for us, and they are
-waited for as soon as they end, so that no zombie is left."""
+"""Programs that run in a domain. Their output is read all the time, so that none of them ever waits
+for us, and they are waited for as soon as they end, so that no zombie is left."""
 from __future__ import annotations
 
 import os
@@ -113,7 +113,8 @@ class Stream:
 class Process:
     """A program in a domain, as Domain.spawn makes it."""
 
-    def __init__(self, pump: Pump, argv: Sequence[str], name: str, *, env: Optional[Mapping[str, str]] = None,
+    def __init__(self, pump: Pump, argv: Sequence[str], name: str, *,
+                 env: Optional[Mapping[str, str]] = None,
                  cwd: Optional[str | os.PathLike[str]] = None):
         self.name = name
         self.domain = -1        # its domain's number
@@ -121,17 +122,21 @@ class Process:
         self._pump = pump
         self._changed = threading.Condition()
         try:
-            self._popen = subprocess.Popen(list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                           env=None if env is None else {**os.environ, **env}, cwd=cwd, bufsize=0)
+            self._popen = subprocess.Popen(list(argv), stdin=subprocess.PIPE,
+                                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                           env=None if env is None else {**os.environ, **env},
+                                           cwd=cwd, bufsize=0)
         except OSError as error:
-            raise NotFound("cannot start %s: %s" % (error.filename or argv[0], error.strerror)) from None
+            raise NotFound("cannot start %s: %s"
+                           % (error.filename or argv[0], error.strerror)) from None
         except ValueError as error:
             raise Error("cannot start %r: %s" % (list(argv), error)) from None
         self.pid = self._popen.pid
         self._streams = {"stdout": Stream(self._popen.stdout), "stderr": Stream(self._popen.stderr)}
         self._pidfd = os.pidfd_open(self.pid)
         for stream in self._streams.values():
-            pump.watch(stream.pipe.fileno(), lambda stream=stream: self._readable(stream))  # type: ignore[misc]
+            # type: ignore[misc]
+            pump.watch(stream.pipe.fileno(), lambda stream=stream: self._readable(stream))
         pump.watch(self._pidfd, self._ended)
 
     # ---- In the pump's thread.
@@ -186,7 +191,8 @@ class Process:
         try:
             self._popen.stdin.write(data if data.endswith(b"\n") else data + b"\n")
         except (BrokenPipeError, ValueError):
-            with self._changed:      # the pipes of a program that dies go before it can be waited for
+            # the pipes of a program that dies go before it can be waited for
+            with self._changed:
                 self._changed.wait_for(lambda: self.returncode is not None, 2)
             raise Ended("%s reads no more input%s" % (self.name, self._state())) from None
 
@@ -195,9 +201,10 @@ class Process:
         assert self._popen.stdin
         self._popen.stdin.close()
 
-    def expect(self, pattern: str, timeout: float = PATIENCE, stream: str = "stdout", unless: Optional[str] = None) -> re.Match[str]:
-        """Waits until it prints what the regular expression matches, after what the last expect has seen. With unless: fails as soon
-        as that matches either of its outputs."""
+    def expect(self, pattern: str, timeout: float = PATIENCE, stream: str = "stdout",
+               unless: Optional[str] = None) -> re.Match[str]:
+        """Waits until it prints what the regular expression matches, after what the last expect has
+        seen. With unless: fails as soon as that matches either of its outputs."""
         regex = re.compile(pattern, re.M)
         source = self._streams[stream]
         end = time.monotonic() + timeout
@@ -206,19 +213,25 @@ class Process:
                 text = source.data[source.seen:].decode(errors="replace")
                 match = regex.search(text)
                 # A match at the very end may grow with what comes next: give that a moment.
-                if match and (match.end() < len(text) or text.endswith("\n") or self.returncode is not None
+                if match and (match.end() < len(text) or text.endswith("\n")
+                              or self.returncode is not None
                               or not self._changed.wait(0.1)):
                     source.seen += len(text[:match.end()].encode(errors="replace"))
                     return match
                 if match:
                     continue
                 for other in self._streams.values() if unless else ():
-                    if re.search(unless or "", other.data[other.seen:].decode(errors="replace"), re.M):
-                        raise Ended("%s printed what matches %r%s" % (self.name, unless, self._state()))
+                    if re.search(unless or "", other.data[other.seen:].decode(errors="replace"),
+                                 re.M):
+                        raise Ended("%s printed what matches %r%s"
+                                    % (self.name, unless, self._state()))
                 if self.returncode is not None:
-                    raise Ended("%s ended without printing %r%s" % (self.name, pattern, self._state()))
-                if not self._changed.wait(max(0.0, end - time.monotonic())) and time.monotonic() >= end:
-                    raise Timeout("%s did not print %r within %g s%s" % (self.name, pattern, timeout, self._state()))
+                    raise Ended("%s ended without printing %r%s"
+                                % (self.name, pattern, self._state()))
+                if not self._changed.wait(max(0.0,
+                                              end - time.monotonic())) and time.monotonic() >= end:
+                    raise Timeout("%s did not print %r within %g s%s"
+                                  % (self.name, pattern, timeout, self._state()))
 
     def readline(self, timeout: float = PATIENCE) -> str:
         """The next line that it prints."""
@@ -235,7 +248,8 @@ class Process:
     def check(self, status: int = 0, timeout: float = PATIENCE) -> str:
         """Waits for it, fails unless it ended with that return code; what it printed."""
         if self.wait(timeout) != status:
-            raise Ended("%s was expected to end with %s%s" % (self.name, describe_exit(status), self._state()))
+            raise Ended("%s was expected to end with %s%s"
+                        % (self.name, describe_exit(status), self._state()))
         return self.stdout
 
     def signal(self, number: int) -> None:
@@ -249,14 +263,16 @@ class Process:
 
     def _state(self) -> str:
         """How it is and what it said last, to end a message with."""
-        return (" (still running)" if self.returncode is None else " (%s)" % describe_exit(self.returncode)) + self.last_words()
+        return (" (still running)" if self.returncode is None else " (%s)"
+                % describe_exit(self.returncode)) + self.last_words()
 
     def last_words(self) -> str:
         """The last lines of what it printed, to end a message with."""
         text = ""
         for name, stream in self._streams.items():
             if stream.data:
-                text += "\n  its %s ends with: %s" % (name, "\n    ".join(stream.text[-1000:].splitlines()[-8:]))
+                last = stream.text[-1000:].splitlines()[-8:]
+                text += "\n  its %s ends with: %s" % (name, "\n    ".join(last))
         return text
 
     def close(self) -> None:
@@ -279,4 +295,6 @@ class Process:
                 pass
 
     def __repr__(self) -> str:
-        return "<Process %s pid %d%s>" % (self.name, self.pid, "" if self.running else " " + describe_exit(self.returncode or 0))
+        return "<Process %s pid %d%s>" % (self.name, self.pid,
+                                          "" if self.running else " " +
+                                          describe_exit(self.returncode or 0))

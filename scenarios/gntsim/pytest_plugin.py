@@ -32,13 +32,17 @@ def around(function: Hook) -> Hook:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("gntsim", "simulated Xen machines")
-    group.addoption("--gntsim-trace", metavar="DIR", help="keep the trace of each test's machine in DIR")
-    group.addoption("--gntsim-seed", metavar="N", type=int, help="the machines' seed, instead of what the tests' markers say")
-    group.addoption("--gntsim-way", choices=("device", "socket", "auto"), help="how programs reach their devices")
+    group.addoption("--gntsim-trace", metavar="DIR",
+                    help="keep the trace of each test's machine in DIR")
+    group.addoption("--gntsim-seed", metavar="N", type=int,
+                    help="the machines' seed, instead of what the tests' markers say")
+    group.addoption("--gntsim-way", choices=("device", "socket", "auto"),
+                    help="how programs reach their devices")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "gntsim(profile='pv', seed=1, clock='auto', way=None, audit=True): what the machine of the gntsim fixture is "
+    config.addinivalue_line("markers", "gntsim(profile='pv', seed=1, clock='auto', way=None, "
+                            "audit=True): what the machine of the gntsim fixture is "
                             "like; audit=False: it need not be clean at the end")
 
 
@@ -49,7 +53,8 @@ def settings(item: pytest.Item) -> dict[str, Any]:
         unknown = set(marker.kwargs) - set(DEFAULTS)
         if marker.args or unknown:
             raise pytest.UsageError("%s: the marker gntsim takes %s, not %s" % (
-                item.nodeid, ", ".join(key + "=" for key in DEFAULTS), ", ".join([*map(repr, marker.args), *sorted(unknown)])))
+                item.nodeid, ", ".join(key + "=" for key in DEFAULTS),
+                ", ".join([*map(repr, marker.args), *sorted(unknown)])))
         chosen.update(marker.kwargs)
     for key in ("seed", "way"):
         given = item.config.getoption("gntsim_" + key)
@@ -63,15 +68,17 @@ def trace_file(item: pytest.Item) -> Optional[str]:
     if not directory:
         return None
     os.makedirs(directory, exist_ok=True)
-    return os.path.join(os.path.abspath(directory), re.sub(r"[^\w.=-]+", "_", item.nodeid) + ".jsonl")
+    return os.path.join(os.path.abspath(directory),
+                        re.sub(r"[^\w.=-]+", "_", item.nodeid) + ".jsonl")
 
 
 @pytest.fixture
 def gntsim(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """A simulated machine of the test's own. At the end of the test its audit must be clean; then it is gone, whatever happened."""
+    """A simulated machine of the test's own. At the end of the test its audit must be clean; then
+    it is gone, whatever happened."""
     chosen = settings(request.node)
-    with Machine(profile=chosen["profile"], seed=chosen["seed"], clock=chosen["clock"], way=chosen["way"],
-                 trace=trace_file(request.node)) as machine:
+    with Machine(profile=chosen["profile"], seed=chosen["seed"], clock=chosen["clock"],
+                 way=chosen["way"], trace=trace_file(request.node)) as machine:
         request.node.stash[MACHINE] = machine
         try:
             yield machine
@@ -81,15 +88,18 @@ def gntsim(request: pytest.FixtureRequest) -> Iterator[Machine]:
 
 @around
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None]:
-    """What must hold at the end belongs to the test: it is a failure, not an error of the fixture."""
+    """What must hold at the end belongs to the test: it is a failure, not an error of the
+    fixture."""
     outcome = yield
     machine = pyfuncitem.stash.get(MACHINE, None)
     if machine and outcome.excinfo is None and not machine.crashed:
         try:
             for rule in machine.rules:
                 if not rule.optional and rule.fired == 0:
-                    raise NeverFired("the fault rule %s never fired, %d passed it: nothing was tested. If that is all right, say "
-                                     "optional=True" % (rule.name or "no. %d" % rule.id, rule.passed))
+                    raise NeverFired("the fault rule %s never fired, %d passed it: nothing was "
+                                     "tested. If that is all right, say "
+                                     "optional=True" % (rule.name or "no. %d" % rule.id,
+                                                        rule.passed))
             if settings(pyfuncitem)["audit"]:
                 machine.audit()
         except Error as error:
@@ -99,7 +109,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None
 
 
 @around
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+def pytest_runtest_makereport(item: pytest.Item,
+                              call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     outcome = yield
     report = outcome.get_result()
     machine = item.stash.get(MACHINE, None)
@@ -113,13 +124,18 @@ def story(item: pytest.Item, machine: Machine) -> str:
     lines = ["seed: %s%s" % (seed, ", way: " + machine.way if machine.way else "")]
     try:
         events = machine.trace()[-LAST_EVENTS:]
-        lines += ["last events:", *("  " + str(event) for event in events)] if events else ["no events"]
+        lines += ["last events:", *("  " + str(event)
+                                    for event in events)] if events else ["no events"]
     except Error as error:
         lines.append("no trace: %s" % error)
     for process in machine.processes:
-        lines.append("program %s (pid %d): %s%s" % (process.name, process.pid, "running" if process.running else "ended", process.last_words()))
+        lines.append("program %s (pid %d): %s%s"
+                     % (process.name, process.pid, "running" if process.running else "ended",
+                        process.last_words()))
     said = machine.log().strip()
     if said:
         lines += ["the machine said:", *("  " + line for line in said.splitlines()[-LAST_EVENTS:])]
-    plugin = ["-p", "gntsim.pytest_plugin"] if "gntsim.pytest_plugin" in item.config.invocation_params.args else []
-    return "\n".join([*lines, "replay: " + shlex.join(["python3", "-m", "pytest", *plugin, item.nodeid, "--gntsim-seed", str(seed)])])
+    loaded = "gntsim.pytest_plugin" in item.config.invocation_params.args
+    plugin = ["-p", "gntsim.pytest_plugin"] if loaded else []
+    return "\n".join([*lines, "replay: " + shlex.join(["python3", "-m", "pytest", *plugin,
+                                                       item.nodeid, "--gntsim-seed", str(seed)])])

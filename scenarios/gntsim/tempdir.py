@@ -19,11 +19,13 @@ def new_name(prefix: str) -> str:
     """A path for a new directory that leaves room for the name of a socket in it."""
     name = "%s.%s" % (prefix, secrets.token_hex(4))
     path = os.path.join(tempfile.gettempdir(), name)
-    return path if len(os.fsencode(path)) + len("/control") <= MAX_PATH else os.path.join("/tmp", name)
+    fits = len(os.fsencode(path)) + len("/control") <= MAX_PATH
+    return path if fits else os.path.join("/tmp", name)
 
 
 def lock(path: str) -> Optional[int]:
-    """A descriptor that has the directory's lock; None if somebody else has it, or it is not ours."""
+    """A descriptor that has the directory's lock; None if somebody else has it, or it is not
+    ours."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

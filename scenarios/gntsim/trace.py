@@ -17,12 +17,14 @@ class Event(dict[str, Any]):
 
     def __str__(self) -> str:
         args = dict(self.get("args") or {})
-        words = [str(self.get("op")), *([str(args.pop("verb"))] if "verb" in args else []), *("%s=%s" % item for item in args.items())]
+        words = [str(self.get("op")), *([str(args.pop("verb"))] if "verb" in args else []),
+                 *("%s=%s" % item for item in args.items())]
         who = "machine" if self.get("domain") is None else "d%s" % self["domain"]
         who += " %s" % self["program"] if self.get("program") else " pid %s" % self["pid"] if self.get("pid") else ""
         result = " -> %s" % self["result"] if self.get("result") is not None else ""
         rule = " [rule %s]" % self["rule"] if self.get("rule") is not None else ""
-        return "%6s %15.9f %-14s %s%s%s" % (self.get("seq"), self.get("time", 0) / 1e9, who, " ".join(words), result, rule)
+        return "%6s %15.9f %-14s %s%s%s" % (self.get("seq"), self.get("time", 0) / 1e9, who,
+                                            " ".join(words), result, rule)
 
 
 def amount(value: Any, wanted: Any) -> bool:
@@ -35,13 +37,15 @@ def amount(value: Any, wanted: Any) -> bool:
 
 
 def agrees(value: Any, wanted: Any) -> bool:
-    """Whether a value is as wanted: equal; an amount; {"matches": regex}; or an object that has all wanted keys."""
+    """Whether a value is as wanted: equal; an amount; {"matches": regex}; or an object that has all
+    wanted keys."""
     if isinstance(wanted, dict):
         if wanted and set(wanted) <= {"min", "max"}:
             return amount(value, wanted)
         if set(wanted) == {"matches"}:
             return re.search(wanted["matches"], str(value), re.M) is not None
-        return isinstance(value, dict) and all(key in value and agrees(value[key], part) for key, part in wanted.items())
+        return isinstance(value, dict) and all(key in value and agrees(value[key], part)
+                                               for key, part in wanted.items())
     if isinstance(wanted, bool) or isinstance(value, bool):
         return value is wanted
     return bool(value == wanted)
@@ -53,7 +57,8 @@ def select(events: Iterable[Event], pattern: dict[str, Any]) -> list[Event]:
 
 
 def missing(events: Iterable[Event], patterns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is left of the patterns after events were found for them in order, others between: empty if all occur."""
+    """What is left of the patterns after events were found for them in order, others between: empty
+    if all occur."""
     left = list(patterns)
     for event in events:
         if left and agrees(event, left[0]):

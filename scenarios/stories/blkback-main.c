@@ -9,7 +9,8 @@ struct request {
     uint32_t nr;
 };
 
-static void serve_request(xengnttab_handle *gnttab, struct request *request, unsigned n, unsigned long args[], unsigned nr)
+static void serve_request(xengnttab_handle *gnttab, struct request *request, unsigned n,
+                          unsigned long args[], unsigned nr)
 {
     uint32_t refs[MAX_REFS];
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bug: it talks to the device itself, and takes EAGAIN, which means that a page is paged out at the moment, for the end. */
+/* The bug: it talks to the device itself, and takes EAGAIN, which means that a page is paged out at
+ * the moment, for the end. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -28,7 +29,8 @@ void *map_request(xengnttab_handle *gnttab, uint32_t granter, uint32_t nr, uint3
     }
     if (fd >= 0 && !ioctl(fd, IOCTL_GNTDEV_MAP_GRANT_REF, &map)) {
         unmap.index = map.head.index;
-        pages = mmap(NULL, (size_t)nr * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)map.head.index);
+        pages = mmap(NULL, (size_t)nr * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+                     (off_t)map.head.index);
         ioctl(fd, IOCTL_GNTDEV_UNMAP_GRANT_REF, &unmap);
     }
     if (pages == MAP_FAILED)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bug: a signal to end it is taken note of, and looked at after the request. A request may never end. */
+/* The bug: a signal to end it is taken note of, and looked at after the request. A request may
+ * never end. */
 #include <signal.h>
 
 #include "blkback.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Right: a request is mapped as a whole or not at all, and an error is the frontend's problem, not the backend's. */
+/* Right: a request is mapped as a whole or not at all, and an error is the frontend's problem, not
+ * the backend's. */
 #include "blkback.h"
 
 void *map_request(xengnttab_handle *gnttab, uint32_t granter, uint32_t nr, uint32_t *refs)

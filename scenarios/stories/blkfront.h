@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * blkfront DOMID BLOCKS IMAGE: writes BLOCKS blocks. Each lies in a page that is shared with the backend in domain DOMID until
+ * blkfront DOMID BLOCKS IMAGE: writes BLOCKS blocks. Each lies in a page that is shared with the
+ * backend in domain DOMID until
  * it has been written to IMAGE; many are under way at once.                       -> wrote BLOCKS blocks
  */
 #ifndef BLKFRONT_H

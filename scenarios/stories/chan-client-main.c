@@ -24,7 +24,8 @@ int main(int argc, char **argv)
     if (port < 0)
         die("xenevtchn_bind_interdomain");
     c.port = (evtchn_port_t)port;
-    c.chan = xengnttab_map_grant_ref_notify(c.gnttab, c.domid, c.ref, PROT_READ | PROT_WRITE, CLIENT_BYTE, c.port);
+    c.chan = xengnttab_map_grant_ref_notify(c.gnttab, c.domid, c.ref, PROT_READ | PROT_WRITE,
+                                            CLIENT_BYTE, c.port);
     if (!c.chan)
         die("xengnttab_map_grant_ref_notify");
     c.chan->client = 1;

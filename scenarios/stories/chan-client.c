@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Right: after each event it looks at the server's byte. And since a domain that is destroyed as a whole tells nobody, it asks
- * now and then whether the page can still be copied from, which nobody can from a domain that is gone. */
+/* Right: after each event it looks at the server's byte. And since a domain that is destroyed as a
+ * whole tells nobody, it asks now and then whether the page can still be copied from, which nobody
+ * can from a domain that is gone. */
 #include <poll.h>
 
 #include "chan-client.h"

@@ -32,7 +32,8 @@ int main(int argc, char **argv)
     if (argc != 2 || !gntshr || !evtchn)
         die("chan-server DOMID");
     port = xenevtchn_bind_unbound_port(evtchn, (uint32_t)atoi(argv[1]));
-    chan = port < 0 ? NULL : xengntshr_share_page_notify(gntshr, (uint32_t)atoi(argv[1]), &ref, 1, SERVER_BYTE, (evtchn_port_t)port);
+    chan = port < 0 ? NULL : xengntshr_share_page_notify(gntshr, (uint32_t)atoi(argv[1]), &ref, 1,
+                                                         SERVER_BYTE, (evtchn_port_t)port);
     if (!chan)
         die("cannot make a channel");
     chan->server = 1;

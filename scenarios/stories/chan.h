@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A channel in one page: each side's byte says that it lives, and its kernel clears it when the side ends. */
+/* A channel in one page: each side's byte says that it lives, and its kernel clears it when the
+ * side ends. */
 #ifndef CHAN_H
 #define CHAN_H
 

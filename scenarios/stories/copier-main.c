@@ -14,7 +14,8 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < PIECES; i++) {
         pieces[i].source.foreign.domid = (uint16_t)atoi(argv[1]);
         pieces[i].source.foreign.ref = (uint32_t)atoi(argv[2]);
-        pieces[i].source.foreign.offset = (uint16_t)(i < PIECES - 1 ? SIZE * i : (unsigned)atoi(argv[3]));
+        pieces[i].source.foreign.offset = (uint16_t)(i < PIECES - 1 ? SIZE * i
+                                                                    : (unsigned)atoi(argv[3]));
         pieces[i].dest.virt = to + SIZE * i;
         pieces[i].len = SIZE;
         pieces[i].flags = GNTCOPY_source_gref;

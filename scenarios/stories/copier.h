@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copier DOMID REF LAST: copies 20 pieces of 16 bytes out of a page of domain DOMID with one call: piece i from offset 16 * i,
+ * copier DOMID REF LAST: copies 20 pieces of 16 bytes out of a page of domain DOMID with one call:
+ * piece i from offset 16 * i,
  * but the last one from offset LAST.           -> copied TEXT|TEXT... | error
  */
 #ifndef COPIER_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bug: the helper goes on with what it inherited: on a PV kernel nothing (it faults), on others a page that stays in use. */
+/* The bug: the helper goes on with what it inherited: on a PV kernel nothing (it faults), on others
+ * a page that stays in use. */
 #include "forker.h"
 
 void helper(xengnttab_handle *gnttab, const volatile char *page, int begun)

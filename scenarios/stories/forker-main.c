@@ -16,7 +16,8 @@ int main(int argc, char **argv)
 
     if (argc != 3 || !gnttab)
         die("forker DOMID REF");
-    page = xengnttab_map_grant_ref(gnttab, (uint32_t)atoi(argv[1]), (uint32_t)atoi(argv[2]), PROT_READ | PROT_WRITE);
+    page = xengnttab_map_grant_ref(gnttab, (uint32_t)atoi(argv[1]), (uint32_t)atoi(argv[2]),
+                                   PROT_READ | PROT_WRITE);
     if (!page)
         die("xengnttab_map_grant_ref");
     say("mapped %.32s", page);

@@ -4,6 +4,7 @@
 
 void tear_down(struct loop *loop)
 {
-    if (xengntshr_unshare(loop->gntshr, loop->shared, 1) || xengnttab_unmap(loop->gnttab, loop->mapped, 1))
+    if (xengntshr_unshare(loop->gntshr, loop->shared, 1) ||
+        xengnttab_unmap(loop->gnttab, loop->mapped, 1))
         die("cannot tear down");
 }

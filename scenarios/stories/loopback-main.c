@@ -16,7 +16,8 @@ int main(int argc, char **argv)
         loop.shared = xengntshr_share_pages(loop.gntshr, (uint32_t)atoi(argv[1]), 1, &ref, 1);
         if (!loop.shared)
             die("xengntshr_share_pages");
-        loop.mapped = xengnttab_map_grant_ref(loop.gnttab, (uint32_t)atoi(argv[1]), ref, PROT_READ | PROT_WRITE);
+        loop.mapped = xengnttab_map_grant_ref(loop.gnttab, (uint32_t)atoi(argv[1]), ref,
+                                              PROT_READ | PROT_WRITE);
         if (!loop.mapped)
             die("xengnttab_map_grant_ref");
         snprintf(loop.shared, PAGE, "round %d", i);

@@ -4,6 +4,7 @@
 
 void tear_down(struct loop *loop)
 {
-    if (xengnttab_unmap(loop->gnttab, loop->mapped, 1) || xengntshr_unshare(loop->gntshr, loop->shared, 1))
+    if (xengnttab_unmap(loop->gnttab, loop->mapped, 1) ||
+        xengntshr_unshare(loop->gntshr, loop->shared, 1))
         die("cannot tear down");
 }

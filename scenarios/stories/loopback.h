@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* loopback DOMID ROUNDS: shares a page with its own domain, DOMID, and maps it.       -> through the mapping: TEXT */
+/* loopback DOMID ROUNDS: shares a page with its own domain, DOMID, and maps it.       -> through
+ * the mapping: TEXT */
 #ifndef LOOPBACK_H
 #define LOOPBACK_H
 

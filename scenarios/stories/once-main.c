@@ -11,8 +11,10 @@ int main(int argc, char **argv)
 
     if (argc != 4 || !gnttab || !evtchn)
         die("once DOMID REF PORT");
-    port = xenevtchn_bind_interdomain(evtchn, (uint32_t)atoi(argv[1]), (evtchn_port_t)atoi(argv[3]));
-    page = port < 0 ? NULL : map_page(gnttab, (uint32_t)atoi(argv[1]), (uint32_t)atoi(argv[2]), (evtchn_port_t)port);
+    port = xenevtchn_bind_interdomain(evtchn, (uint32_t)atoi(argv[1]),
+                                      (evtchn_port_t)atoi(argv[3]));
+    page = port < 0 ? NULL : map_page(gnttab, (uint32_t)atoi(argv[1]), (uint32_t)atoi(argv[2]),
+                                      (evtchn_port_t)port);
     if (!page)
         die("cannot map");
     page[0] = 1;

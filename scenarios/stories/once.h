@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* once DOMID REF PORT: maps a page, says so in its byte 0 (1) and rings, reads, and is done.        -> read TEXT, done */
+/* once DOMID REF PORT: maps a page, says so in its byte 0 (1) and rings, reads, and is done.
+ * -> read TEXT, done */
 #ifndef ONCE_H
 #define ONCE_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bug: it looks whether the backend has let go, and only then does something about it. In between the backend may map. */
+/* The bug: it looks whether the backend has let go, and only then does something about it. In
+ * between the backend may map. */
 #include "pool.h"
 
 char *take_page(struct pool *pool)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Right: a page that was lent is given back to the kernel, which keeps it from everybody until the backend has let go. */
+/* Right: a page that was lent is given back to the kernel, which keeps it from everybody until the
+ * backend has let go. */
 #include "pool.h"
 
 char *take_page(struct pool *pool)

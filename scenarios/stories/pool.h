@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A frontend with a pool of pages that it lends to one backend after the other. Byte 0 of a page is the backend's: 1 while it
- * has the page mapped, 0 when it has let go (its kernel sees to that when it dies). From byte 64 on there is the data.
+ * A frontend with a pool of pages that it lends to one backend after the other. Byte 0 of a page is
+ * the backend's: 1 while it has the page mapped, 0 when it has let go (its kernel sees to that when
+ * it dies). From byte 64 on there is the data.
  *
  *   lend DOMID        lends a page                                             -> lent REF PORT
  *   take              wants it back, for somebody else: rings the bell and     -> taken or

@@ -9,7 +9,8 @@ int main(int argc, char **argv)
 
     if (argc != 3 || !gnttab)
         die("reader DOMID REF");
-    page = xengnttab_map_grant_ref(gnttab, (uint32_t)atoi(argv[1]), (uint32_t)atoi(argv[2]), PROT_READ);
+    page = xengnttab_map_grant_ref(gnttab, (uint32_t)atoi(argv[1]), (uint32_t)atoi(argv[2]),
+                                   PROT_READ);
     if (!page)
         die("xengnttab_map_grant_ref");
     look(page);

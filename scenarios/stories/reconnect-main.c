@@ -19,7 +19,8 @@ int main(void)
         } else if (!strcmp(word, "ring-ref0") && nr) {
             keys.ring_ref0 = (long)args[0];
         } else if (!strcmp(word, "connect") && nr) {
-            ring = xengnttab_map_grant_ref(gnttab, (uint32_t)args[0], (uint32_t)ring_reference(&keys), PROT_READ | PROT_WRITE);
+            ring = xengnttab_map_grant_ref(gnttab, (uint32_t)args[0],
+                                           (uint32_t)ring_reference(&keys), PROT_READ | PROT_WRITE);
             if (!ring) {
                 say("no ring");
                 continue;

@@ -33,8 +33,10 @@ int main(int argc, char **argv)
 
     if (argc != 4 || !gnttab || !reader.evtchn)
         die("ring DOMID REF PORT");
-    reader.ring = xengnttab_map_grant_ref(gnttab, (uint32_t)atoi(argv[1]), (uint32_t)atoi(argv[2]), PROT_READ | PROT_WRITE);
-    port = xenevtchn_bind_interdomain(reader.evtchn, (uint32_t)atoi(argv[1]), (evtchn_port_t)atoi(argv[3]));
+    reader.ring = xengnttab_map_grant_ref(gnttab, (uint32_t)atoi(argv[1]), (uint32_t)atoi(argv[2]),
+                                          PROT_READ | PROT_WRITE);
+    port = xenevtchn_bind_interdomain(reader.evtchn, (uint32_t)atoi(argv[1]),
+                                      (evtchn_port_t)atoi(argv[3]));
     if (!reader.ring || port < 0)
         die("cannot connect");
     reader.port = (evtchn_port_t)port;

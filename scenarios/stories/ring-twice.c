@@ -18,7 +18,8 @@ int take_message(struct reader *reader, char *message)
 
     if (!there)
         return 0;
-    if (there > RING_SIZE || there < 4 || length_at(ring, cons) > MAX_MESSAGE || length_at(ring, cons) > there - 4)
+    if (there > RING_SIZE || there < 4 || length_at(ring, cons) > MAX_MESSAGE ||
+        length_at(ring, cons) > there - 4)
         return -1;
     tell_producer(reader);
     length = length_at(ring, cons);

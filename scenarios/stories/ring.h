@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ring DOMID REF PORT: takes messages out of a ring in a page that domain DOMID shares. The producer writes a message, moves
+ * ring DOMID REF PORT: takes messages out of a ring in a page that domain DOMID shares. The
+ * producer writes a message, moves
  * prod on and rings PORT.                                  -> message TEXT for each; "ring corrupt" and exit status 3
  */
 #ifndef RING_H
@@ -23,8 +24,8 @@ struct reader {
     evtchn_port_t port;
 };
 
-/* Takes one message if there is one: 1, 0 (none), -1 (the ring is corrupt). A message is a length of 32 bits and as many bytes;
- * message has room for MAX_MESSAGE + 1. */
+/* Takes one message if there is one: 1, 0 (none), -1 (the ring is corrupt). A message is a length
+ * of 32 bits and as many bytes; message has room for MAX_MESSAGE + 1. */
 int take_message(struct reader *reader, char *message);
 
 /* Rings: "I am at it." */

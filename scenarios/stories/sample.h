@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the samples share: ordinary programs for a Xen guest, which know nothing of any simulator. What xenstore would
- * carry between real domains comes as lines on standard input; what a program has seen goes to standard output.
+ * What the samples share: ordinary programs for a Xen guest, which know nothing of any simulator.
+ * What xenstore would carry between real domains comes as lines on standard input; what a program
+ * has seen goes to standard output.
  */
 #ifndef SAMPLE_H
 #define SAMPLE_H
@@ -40,7 +41,8 @@ static inline void die(const char *what)
 }
 
 /* The next line's first word; the numbers behind it in args. NULL: the end of input. */
-static inline char *next_command(char line[], size_t size, unsigned long args[], unsigned max, unsigned *nr)
+static inline char *next_command(char line[], size_t size, unsigned long args[], unsigned max,
+                                 unsigned *nr)
 {
     char *word, *save;
 

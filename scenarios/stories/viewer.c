@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * viewer DOMID PORT FILE: shows the windows whose references are in FILE (see windows.h), sets byte 0 of each.
+ * viewer DOMID PORT FILE: shows the windows whose references are in FILE (see windows.h), sets byte
+ * 0 of each.
  *
  *   close             unmaps them, byte 0 before, and rings -> closed
  */
@@ -18,9 +19,11 @@ static void show(xengnttab_handle *gnttab, uint32_t domid, char *line, struct wi
     uint32_t refs[MAX_REFS];
     char *save;
 
-    for (char *word = strtok_r(line, " \n", &save); word && window->nr < MAX_REFS; word = strtok_r(NULL, " \n", &save))
+    for (char *word = strtok_r(line, " \n", &save); word && window->nr < MAX_REFS;
+         word = strtok_r(NULL, " \n", &save))
         refs[window->nr++] = (uint32_t)strtoul(word, NULL, 0);
-    window->pixels = xengnttab_map_domain_grant_refs(gnttab, window->nr, domid, refs, PROT_READ | PROT_WRITE);
+    window->pixels = xengnttab_map_domain_grant_refs(gnttab, window->nr, domid, refs,
+                                                     PROT_READ | PROT_WRITE);
     if (!window->pixels)
         die("xengnttab_map_domain_grant_refs");
     window->pixels[0] = 1;
@@ -38,7 +41,8 @@ int main(int argc, char **argv)
 
     if (!file || !gnttab || !evtchn)
         die("viewer DOMID PORT FILE");
-    port = xenevtchn_bind_interdomain(evtchn, (uint32_t)atoi(argv[1]), (evtchn_port_t)atoi(argv[2]));
+    port = xenevtchn_bind_interdomain(evtchn, (uint32_t)atoi(argv[1]),
+                                      (evtchn_port_t)atoi(argv[2]));
     if (port < 0)
         die("xenevtchn_bind_interdomain");
     while (nr < MAX_WINDOWS && fgets(line, sizeof line, file))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * windows DOMID WINDOWS PAGES FILE: a GUI program that shares the pixels of its windows with a viewer in domain DOMID. Writes the
- * references into FILE, a window per line. Byte 0 of a window is the viewer's: 1 while it shows the window.
+ * windows DOMID WINDOWS PAGES FILE: a GUI program that shares the pixels of its windows with a
+ * viewer in domain DOMID. Writes the references into FILE, a window per line. Byte 0 of a window is
+ * the viewer's: 1 while it shows the window.
  *
  *   close             closes all windows -> closed
  */

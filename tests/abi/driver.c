@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs every scenario once undisturbed, then once for each of its system calls and each way that call can
- * fail, then with each of the calls that follow the failure failing as well. Prints what the library did
- * and what its caller saw. test_same_calls.py compares what this prints with two libraries.
+ * Runs every scenario once undisturbed, then once for each of its system calls and each way that
+ * call can fail, then with each of the calls that follow the failure failing as well. Prints what
+ * the library did and what its caller saw. test_same_calls.py compares what this prints with two
+ * libraries.
  */
 #include "fakedev.h"
 #include "scenarios.h"
@@ -20,7 +21,8 @@
 static const int errors[CALL_KINDS][12] = {
     [CALL_OPEN]   = { ENOENT, EACCES, EMFILE },
     [CALL_CLOSE]  = { EIO, EINTR },
-    [CALL_IOCTL]  = { EINVAL, ENOTTY, ENOENT, EFAULT, ENOSPC, ENOMEM, EAGAIN, EINTR, ETIMEDOUT, POSITIVE },
+    [CALL_IOCTL]  = { EINVAL, ENOTTY, ENOENT, EFAULT, ENOSPC, ENOMEM, EAGAIN, EINTR, ETIMEDOUT,
+                      POSITIVE },
     [CALL_MMAP]   = { EAGAIN, EINVAL, ENOMEM, ENOENT, EACCES },
     [CALL_MUNMAP] = { EINVAL, ENOMEM },
     [CALL_MALLOC] = { ENOMEM },

@@ -98,7 +98,8 @@ const char *fake_address(const void *p)
         return "NULL";
     if (!m)
         return "?";
-    snprintf(t, sizeof text[0], "M%d+%zu", (int)(m - fake.mappings), (size_t)((const uint8_t *)p - m->start));
+    snprintf(t, sizeof text[0], "M%d+%zu", (int)(m - fake.mappings),
+             (size_t)((const uint8_t *)p - m->start));
     return t;
 }
 
@@ -267,8 +268,8 @@ static int get_offset(struct ioctl_gntdev_get_offset_for_vaddr *a)
 
 static int set_unmap_notify(int d, struct ioctl_gntdev_unmap_notify *a)
 {
-    CALL_LOG("    SET_UNMAP_NOTIFY index=%llu action=%u port=%d", (unsigned long long)a->index, a->action,
-             a->action & UNMAP_NOTIFY_SEND_EVENT ? (int)a->event_channel_port : -1);
+    CALL_LOG("    SET_UNMAP_NOTIFY index=%llu action=%u port=%d", (unsigned long long)a->index,
+             a->action, a->action & UNMAP_NOTIFY_SEND_EVENT ? (int)a->event_channel_port : -1);
     return find_entry(fake.devices[d].fd, a->index & ~(uint64_t)(PAGE - 1), 0) ? 0 : -ENOENT;
 }
 
@@ -292,7 +293,8 @@ static int dmabuf_exp(struct ioctl_gntdev_dmabuf_exp_from_refs *a)
 
     for (uint32_t i = 0; i < a->count; i++)
         s = sum(s, refs[i]);
-    CALL_LOG("    DMABUF_EXP_FROM_REFS flags=%u count=%u domid=%u all=%08x", a->flags, a->count, a->domid, s);
+    CALL_LOG("    DMABUF_EXP_FROM_REFS flags=%u count=%u domid=%u all=%08x", a->flags, a->count,
+             a->domid, s);
     a->fd = DMABUF_FD;
     return 0;
 }
@@ -338,7 +340,8 @@ static int gntdev_ioctl(int d, unsigned long cmd, void *arg)
     case IOCTL_GNTDEV_DMABUF_IMP_TO_REFS:
         return dmabuf_imp(arg);
     case IOCTL_GNTDEV_DMABUF_IMP_RELEASE:
-        CALL_LOG("    DMABUF_IMP_RELEASE fd=%u", ((struct ioctl_gntdev_dmabuf_imp_release *)arg)->fd);
+        CALL_LOG("    DMABUF_IMP_RELEASE fd=%u",
+                 ((struct ioctl_gntdev_dmabuf_imp_release *)arg)->fd);
         return 0;
     }
     return -ENOTTY;
@@ -451,7 +454,8 @@ int ioctl(int fd, unsigned long cmd, ...)
         return result("ioctl", syscall(SYS_ioctl, fd, cmd, arg) < 0 ? -errno : 0);
     if (fault)
         return fail("ioctl", fault);
-    rc = strcmp(fake.devices[d].name, "gntdev") ? gntalloc_ioctl(d, cmd, arg) : gntdev_ioctl(d, cmd, arg);
+    rc = strcmp(fake.devices[d].name, "gntdev") ? gntalloc_ioctl(d, cmd, arg)
+                                                : gntdev_ioctl(d, cmd, arg);
     return result("ioctl", rc);
 }
 
@@ -464,8 +468,10 @@ void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 
     if (!fake.armed)
         return (void *)syscall(SYS_mmap, addr, length, prot, flags, fd, offset);
-    /* How a library gets itself memory is its own business; that it does, and what it does without, is not. */
-    CALL_LOG(d < 0 ? "  mmap of memory" : "  mmap %s addr=%s length=%zu prot=%d flags=%#x offset=%lld", fake_fd_name(fd),
+    /* How a library gets itself memory is its own business; that it does, and what it does without,
+     * is not. */
+    CALL_LOG(d < 0 ? "  mmap of memory" : "  mmap %s addr=%s length=%zu prot=%d flags=%#x "
+             "offset=%lld", fake_fd_name(fd),
              fake_address(addr), length, prot, (unsigned)flags, (long long)offset);
     fault = next_call(CALL_MMAP);
     if (fault && !fault->positive) {
@@ -494,7 +500,8 @@ void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 }
 
 int open64(const char *path, int flags, ...) __attribute__((alias("open")));
-void *mmap64(void *addr, size_t length, int prot, int flags, int fd, off64_t offset) __attribute__((alias("mmap")));
+void *mmap64(void *addr, size_t length, int prot, int flags, int fd,
+             off64_t offset) __attribute__((alias("mmap")));
 
 int munmap(void *addr, size_t length)
 {

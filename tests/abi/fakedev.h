@@ -2,9 +2,10 @@
 /*
  * The system calls that libxengnttab makes, answered by a fake gntdev and gntalloc in this process.
  *
- * fakedev.c defines open, close, ioctl, mmap, munmap, dup2, usleep, malloc and calloc in the test program itself,
- * so the dynamic linker binds the libraries' calls to them, with any sanitizer. Between fake_arm() and
- * fake_disarm() each call is numbered, written to the log, and may be made to fail by the plan.
+ * fakedev.c defines open, close, ioctl, mmap, munmap, dup2, usleep, malloc and calloc in the test
+ * program itself, so the dynamic linker binds the libraries' calls to them, with any sanitizer.
+ * Between fake_arm() and fake_disarm() each call is numbered, written to the log, and may be made
+ * to fail by the plan.
  */
 #ifndef GNTSIM_TESTS_ABI_FAKEDEV_H
 #define GNTSIM_TESTS_ABI_FAKEDEV_H
@@ -12,7 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum fake_call { CALL_OPEN, CALL_CLOSE, CALL_IOCTL, CALL_MMAP, CALL_MUNMAP, CALL_MALLOC, CALL_SLEEP, CALL_KINDS };
+enum fake_call { CALL_OPEN, CALL_CLOSE, CALL_IOCTL, CALL_MMAP, CALL_MUNMAP, CALL_MALLOC, CALL_SLEEP,
+                 CALL_KINDS };
 
 /* The nth armed call of a case (from 0) returns `result` instead of being carried out. */
 struct fake_fault {
@@ -36,7 +38,8 @@ void fake_disarm(void);
 int fake_calls(void);
 enum fake_call fake_kind(int nth);
 
-/* Counts since fake_reset() of device mmaps and of sleeps, for cases too long to log call by call. */
+/* Counts since fake_reset() of device mmaps and of sleeps, for cases too long to log call by
+ * call. */
 int fake_mmaps(void);
 int fake_sleeps(void);
 void fake_quiet(bool quiet);

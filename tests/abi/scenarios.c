@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See scenarios.h. Every call of the library goes through CALL_*, which logs what the caller saw of it. */
+/* See scenarios.h. Every call of the library goes through CALL_*, which logs what the caller saw of
+ * it. */
 #include "scenarios.h"
 #include "fakedev.h"
 
@@ -55,8 +56,8 @@ static const char *after(void)
     before(#expr); void *h_ = (expr); const char *e_ = after(); \
     fake_log("  -> %s errno=%s", h_ ? "handle" : "NULL", e_); h_; })
 
-static void record_message(xentoollog_logger *logger, xentoollog_level level, int errnoval, const char *context,
-                           const char *format, va_list al)
+static void record_message(xentoollog_logger *logger, xentoollog_level level, int errnoval,
+                           const char *context, const char *format, va_list al)
 {
     char text[300];
 
@@ -64,14 +65,15 @@ static void record_message(xentoollog_logger *logger, xentoollog_level level, in
     fake_disarm();
     vsnprintf(text, sizeof text, format, al);
     fake_log("  log %s errno=%s %s: [%s]", xtl_level_to_string(level),
-             errnoval < 0 ? "-1" : errnoval ? errnoval == UNTOUCHED ? "untouched" : strerrorname_np(errnoval) : "0",
+             errnoval < 0 ? "-1" : errnoval ? errnoval == UNTOUCHED ? "untouched"
+                          : strerrorname_np(errnoval) : "0",
              context ? context : "NULL", text);
     errno = EUCLEAN;    /* a logger may do that; the library's caller must not see it */
     fake_arm();
 }
 
-static void record_progress(xentoollog_logger *logger, const char *context, const char *doing_what, int percent,
-                            unsigned long done, unsigned long total)
+static void record_progress(xentoollog_logger *logger, const char *context, const char *doing_what,
+                            int percent, unsigned long done, unsigned long total)
 {
     (void)logger;
     (void)percent;
@@ -93,7 +95,8 @@ static xengnttab_handle *open_gnttab(void)
     return CALL_HANDLE(xengnttab_open(&logger, 0));
 }
 
-/* The byte that the fake devices put at the start of each page, and whether the last one can be written. */
+/* The byte that the fake devices put at the start of each page, and whether the last one can be
+ * written. */
 static void look(uint8_t *p, int count, int prot)
 {
     char text[100] = "";
@@ -228,7 +231,8 @@ static void map_none(const void *arg)
     CALL_INT(xengnttab_close(h));
 }
 
-/* Around the place where the request no longer fits in one page, and far beyond, up to what the device takes. */
+/* Around the place where the request no longer fits in one page, and far beyond, up to what the
+ * device takes. */
 static void map_count(const void *arg)
 {
     uint32_t count = *(const uint32_t *)arg;
@@ -353,7 +357,8 @@ static void grant_copy(const void *arg)
     xengnttab_grant_copy_segment_t s[3] = {
         { .source.foreign = { 8, 100, 1 }, .dest.virt = text, .len = 16, .flags = 1, .status = 42 },
         { .source.virt = NULL, .dest.foreign = { 9, 200, 2 }, .len = 7, .flags = 2, .status = 42 },
-        { .source.foreign = { 10, 4095, 3 }, .dest.foreign = { 11, 1, 4 }, .len = 65535, .flags = 3, .status = 42 },
+        { .source.foreign = { 10, 4095, 3 }, .dest.foreign = { 11, 1, 4 }, .len = 65535, .flags = 3,
+          .status = 42 },
     };
 
     (void)arg;
@@ -593,7 +598,8 @@ static void fork_and_close(const void *arg)
         p = CALL_AREA(xengnttab_map_grant_ref(i.g, 1, 2, RW));
     in_child(close_inherited, &i);
     if (p)
-        CALL_INT(xengnttab_unmap(i.g, p, 1));   /* the parent's handle is not touched by the child's close */
+        /* the parent's handle is not touched by the child's close */
+        CALL_INT(xengnttab_unmap(i.g, p, 1));
     close_inherited(&i);
 }
 

@@ -3,9 +3,9 @@
 
 Usage: test_same_calls.py DRIVER OUR_LIBRARY
 
-The driver (driver.c) runs each scenario with fake devices, undisturbed and with every call failing in every
-way, and prints all that can be seen from outside. It is run with each library, and the two texts compared
-case by case.
+The driver (driver.c) runs each scenario with fake devices, undisturbed and with every call failing
+in every way, and prints all that can be seen from outside. It is run with each library, and the two
+texts compared case by case.
 """
 import difflib
 import os
@@ -20,12 +20,14 @@ def run(library_path, leaks):
     env = dict(os.environ)
     env.pop("LD_PRELOAD", None)
     env["LD_LIBRARY_PATH"] = library_path
-    # A call without a handle must end in the signal it ends in, and a refused malloc be the caller's matter.
+    # A call without a handle must end in the signal it ends in, and a refused malloc be the
+    # caller's matter.
     options = f"handle_segv=0:allocator_may_return_null=1:detect_leaks={int(leaks)}"
     for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"):
         env[name] = ":".join(filter(None, (env.get(name), options)))
     p = subprocess.run([driver], env=env, capture_output=True, text=True, check=False)
-    # What the libraries write to stderr is part of the cases: anything else is a sanitizer speaking.
+    # What the libraries write to stderr is part of the cases: anything else is a sanitizer
+    # speaking.
     findings = [l for l in p.stderr.splitlines() if "Sanitizer failed to allocate" not in l]
     if p.returncode or findings:
         sys.exit("\n".join([f"{driver} with LD_LIBRARY_PATH='{library_path}' ended with {p.returncode}"] + findings))
@@ -48,7 +50,8 @@ def main():
             continue
         different += 1
         if different <= SHOWN:
-            print(f"--- differs: {name}" + (f" (the distribution's ran: {their_name})" if name != their_name else ""))
+            print(f"--- differs: {name}" + (f" (the distribution's ran: {their_name})"
+                                            if name != their_name else ""))
             print("\n".join(difflib.unified_diff(their_text.splitlines(), text.splitlines(),
                                                  "distribution", "ours", lineterm="", n=30)))
     different += abs(len(theirs) - len(cases))

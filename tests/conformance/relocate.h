@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Put in front of the recorded two-domain programs with -include, which stay as they were recorded: they expect
- * the file system of the machine that they were written for, /xprobes and /tmp/xd.out. Both are looked for in the
- * directory that CONFORMANCE_ROOT names instead, different for each domain.
+ * Put in front of the recorded two-domain programs with -include, which stay as they were recorded:
+ * they expect the file system of the machine that they were written for, /xprobes and /tmp/xd.out.
+ * Both are looked for in the directory that CONFORMANCE_ROOT names instead, different for each
+ * domain.
  */
 #ifndef GNTSIM_TESTS_CONFORMANCE_RELOCATE_H
 #define GNTSIM_TESTS_CONFORMANCE_RELOCATE_H

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Runs the recorded programs on gntsim and compares what they print with what they printed on a real Xen.
+"""Runs the recorded programs on gntsim and compares what they print with what they printed on a
+real Xen.
 
 Usage: run.py [--list] PROGRAMS [LIBGNTTAB]
 
-PROGRAMS is the directory with the built programs. With LIBGNTTAB, a directory that holds our libxengnttab, the
-dom0 programs run once more with that library, and must print the same again. Prints TAP: one line for each program.
+PROGRAMS is the directory with the built programs. With LIBGNTTAB, a directory that holds our
+libxengnttab, the dom0 programs run once more with that library, and must print the same again.
+Prints TAP: one line for each program.
 --list prints the differences instead, in the form of differences.txt.
 
 Each run has a machine of its own and all run at the same time:
   dom0    the programs of record/probes, in name order, in domain 0
   domU    the same in domain 1, which has no privileges
-  cross   record/probes-domu: one half in domain 0, the other started in domain 1 by the recorded job runner
+  cross   record/probes-domu: one half in domain 0, the other started in domain 1 by the recorded
+  job runner
 """
 import os
 import signal
@@ -48,7 +51,8 @@ class Run(threading.Thread):
         self.work = Path(work) / name
         self.work.mkdir()
         # As in the oracle's init: a bare environment, and the distribution's libraries.
-        self.env = {k: os.environ[k] for k in ("PATH", "HOME", "TMPDIR") if k in os.environ} | dict(env)
+        self.env = {k: os.environ[k] for k in ("PATH", "HOME", "TMPDIR")
+                    if k in os.environ} | dict(env)
         self.lines, self.broken, self.audit = [], None, None
 
     def run(self):
@@ -59,7 +63,8 @@ class Run(threading.Thread):
                 self.machine.quiet()
             finally:
                 self.machine.stop()
-            said = [l for l in self.machine.stderr().splitlines() if "Sanitizer" in l or "runtime error" in l]
+            said = [l for l in self.machine.stderr().splitlines() if "Sanitizer" in l
+                    or "runtime error" in l]
             assert not said, "\n".join(said)
         except Exception:
             self.broken = traceback.format_exc()
@@ -71,10 +76,12 @@ class Run(threading.Thread):
     def execute(self, name, arguments, env):
         """Appends the program's lines and its exit status, as the recording did."""
         # Files, not pipes: a process that a program leaves behind keeps nobody waiting.
-        with open(self.work / (name + ".out"), "w+b") as out, open(self.work / (name + ".err"), "wb") as err:
-            process = subprocess.Popen(self.machine.exec_argv(self.domain, self.programs / name, *arguments.split()),
-                                       stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env, cwd=self.work,
-                                       start_new_session=True)
+        with open(self.work / (name + ".out"), "w+b") as out, \
+                open(self.work / (name + ".err"), "wb") as err:
+            process = subprocess.Popen(self.machine.exec_argv(self.domain, self.programs / name,
+                                                              *arguments.split()),
+                                       stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env,
+                                       cwd=self.work, start_new_session=True)
             try:
                 status = process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
@@ -100,14 +107,17 @@ class CrossRun(Run):
 
     def use(self):
         with Xenstore(self.work, [0, DOMU]) as store:
-            env = {domid: self.env | {"XENSTORED_PATH": store.socket(domid), "CONFORMANCE_ROOT": str(self.root(domid))}
+            env = {domid: self.env | {"XENSTORED_PATH": store.socket(domid),
+                                      "CONFORMANCE_ROOT": str(self.root(domid))}
                    for domid in (0, DOMU)}
             with open(self.work / "agent.log", "wb") as log:
-                agent = self.machine.popen(DOMU, self.programs / "agent", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                agent = self.machine.popen(DOMU, self.programs / "agent", stdin=subprocess.DEVNULL,
+                                           stdout=log, stderr=log,
                                            env=env[DOMU], cwd=self.work, start_new_session=True)
             try:
                 ready = f"/local/domain/{DOMU}/data/agent"
-                harness.eventually(lambda: ready in store.tree.nodes or agent.poll() is not None, "the agent is ready")
+                harness.eventually(lambda: ready in store.tree.nodes or agent.poll() is not None,
+                                   "the agent is ready")
                 for name in sorted(compare.by_probe(self.golden)):
                     self.execute(name, f"dom0 {DOMU}", env[0])
             finally:
@@ -129,10 +139,12 @@ def runs(programs, libgnttab, work):
         Run("dom0", dom0, 0, programs, work),
         Run("domU", [l[2:] for l in both if l.startswith("U:")], DOMU, programs, work),
         # x00_self started the programs of the domU, which is what the run before does.
-        CrossRun("cross", [l for l in both if l[:2] != "U:" and l.split()[0] != "x00_self"], 0, programs, work),
+        CrossRun("cross", [l for l in both if l[:2] != "U:" and l.split()[0] != "x00_self"], 0,
+                 programs, work),
     ]
     if libgnttab:
-        result.append(Run("libgnttab", dom0, 0, programs, work, {"LD_LIBRARY_PATH": libgnttab}, listed_as="dom0"))
+        result.append(Run("libgnttab", dom0, 0, programs, work, {"LD_LIBRARY_PATH": libgnttab},
+                          listed_as="dom0"))
     return result
 
 
@@ -154,16 +166,21 @@ class Tap:
         printed = compare.by_probe(run.lines)
         for name, golden in compare.by_probe(run.golden).items():
             n, found = compare.differences(run.listed_as, golden, printed.pop(name, []))
-            mine = [d for d in listed if d.run == run.listed_as and name in (d.recorded.split()[0], d.printed.split()[0])]
+            mine = [d for d in listed if d.run == run.listed_as
+                    and name in (d.recorded.split()[0], d.printed.split()[0])]
             unlisted, gone = compare.judge(run.listed_as, found, mine)
             equal += n
             self.considered.update(mine if run.name == run.listed_as else ())
-            self.line(not unlisted and not gone, f"{run.name}: {name}, {n} of {len(golden)} lines equal"
-                      + (f", {len(found)} listed in differences.txt" if found and not unlisted else ""),
+            self.line(not unlisted and not gone,
+                      f"{run.name}: {name}, {n} of {len(golden)} lines equal"
+                      + (f", {len(found)} listed in differences.txt" if found
+                         and not unlisted else ""),
                       [f"{d.recorded} on a real Xen, but: {d.printed}" for d in unlisted]
                       + [f"equal now, take it off differences.txt: {d.text()}" for d in gone])
-        self.line(not printed, f"{run.name}: nothing else was printed", [l for ls in printed.values() for l in ls])
-        self.line(not run.broken, f"{run.name}: the machine ends with a clean audit", (run.broken or "").splitlines())
+        self.line(not printed, f"{run.name}: nothing else was printed",
+                  [l for ls in printed.values() for l in ls])
+        self.line(not run.broken, f"{run.name}: the machine ends with a clean audit",
+                  (run.broken or "").splitlines())
         return equal
 
 
@@ -174,7 +191,8 @@ def main():
         return 0
     listed = compare.read_list(HERE / "differences.txt")
     with tempfile.TemporaryDirectory(prefix="conformance.") as work:
-        started = runs(Path(arguments[0]).resolve(), arguments[1] if len(arguments) > 1 else None, work)
+        started = runs(Path(arguments[0]).resolve(), arguments[1] if len(arguments) > 1 else None,
+                       work)
         for run in started:
             run.start()
         for run in started:
@@ -184,7 +202,8 @@ def main():
         for run in started[:3]:
             for d in compare.differences(run.name, run.golden, run.lines)[1]:
                 reasons = [l.reason for l in listed if (l.run, l.recorded) == (d.run, d.recorded)]
-                print(compare.Difference(d.run, d.recorded, d.printed, reasons[0] if reasons else "WHY?").text())
+                print(compare.Difference(d.run, d.recorded, d.printed,
+                                         reasons[0] if reasons else "WHY?").text())
         return 0
 
     tap, equal = Tap(), 0
@@ -193,7 +212,8 @@ def main():
         if run.listed_as == run.name:       # a record is counted once
             equal += n
     unknown = [d for d in listed if d not in tap.considered]
-    tap.line(not unknown, "differences.txt lists only programs that are run", [d.text() for d in unknown])
+    tap.line(not unknown, "differences.txt lists only programs that are run",
+             [d.text() for d in unknown])
     total = sum(len(run.golden) for run in started if run.listed_as == run.name)
     tap.line(True, f"{equal} of {total} observations equal")
     print(f"1..{tap.count}")

@@ -50,12 +50,14 @@ class Tally:
         return found
 
     def lines(self):
-        return [f"{name:32} {self.equal[kind]:6} of {self.total[kind]} equal" for kind, name in KINDS.items() if self.total[kind]]
+        return [f"{name:32} {self.equal[kind]:6} of {self.total[kind]} equal"
+                for kind, name in KINDS.items() if self.total[kind]]
 
     def text(self, versions):
         """To be kept: how another version answered. read() reads it."""
         lines = [f"{what}: {versions[what]}" for what in ("xen", "linux")]
-        lines += [f"count: {kind} | {self.equal[kind]} | {self.total[kind]}" for kind in KINDS if self.total[kind]]
+        lines += [f"count: {kind} | {self.equal[kind]} | {self.total[kind]}"
+                  for kind in KINDS if self.total[kind]]
         lines += [f"difference: {d.run} | {d.recorded} | {d.printed}" for d in self.found]
         return "".join(line + "\n" for line in lines)
 

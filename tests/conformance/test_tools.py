@@ -28,10 +28,12 @@ class Comparison(unittest.TestCase):
         self.assertEqual(judged(GOLDEN, []), (4, [], []))
 
     def test_a_changed_line_is_one_difference(self):
-        self.assertEqual(judged([GOLDEN[0], "p case=b x=9", *GOLDEN[2:]], []), (3, [("p case=b x=1", "p case=b x=9")], []))
+        self.assertEqual(judged([GOLDEN[0], "p case=b x=9", *GOLDEN[2:]], []),
+                         (3, [("p case=b x=1", "p case=b x=9")], []))
 
     def test_a_listed_difference_is_accepted(self):
-        self.assertEqual(judged([GOLDEN[0], "p case=b x=9", *GOLDEN[2:]], [self.KNOWN]), (3, [], []))
+        self.assertEqual(judged([GOLDEN[0], "p case=b x=9", *GOLDEN[2:]], [self.KNOWN]),
+                         (3, [], []))
 
     def test_a_listed_difference_may_not_become_another(self):
         self.assertEqual(judged([GOLDEN[0], "p case=b x=8", *GOLDEN[2:]], [self.KNOWN]),
@@ -44,7 +46,8 @@ class Comparison(unittest.TestCase):
         self.assertEqual(judged(GOLDEN[1:], []), (3, [("p case=a x=1", compare.MISSING)], []))
 
     def test_an_additional_line_is_a_difference(self):
-        self.assertEqual(judged([*GOLDEN, "p case=c"], []), (4, [(compare.MISSING, "p case=c")], []))
+        self.assertEqual(judged([*GOLDEN, "p case=c"], []),
+                         (4, [(compare.MISSING, "p case=c")], []))
 
     def test_another_order_is_a_difference(self):
         self.assertEqual(len(judged([GOLDEN[1], GOLDEN[0], *GOLDEN[2:]], [])[1]), 1)
@@ -55,7 +58,8 @@ class Comparison(unittest.TestCase):
 
     def test_the_list_needs_a_reason_and_no_duplicates(self):
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
-            for bad in ("dom0 | a b | c\n", "dom0 | a b | c | \n", "dom0 | a b | c | why\ndom0 | a b | c | why else\n"):
+            for bad in ("dom0 | a b | c\n", "dom0 | a b | c | \n",
+                        "dom0 | a b | c | why\ndom0 | a b | c | why else\n"):
                 f.seek(0)
                 f.truncate()
                 f.write(bad)
@@ -66,19 +70,26 @@ class Comparison(unittest.TestCase):
 
 class Counting(unittest.TestCase):
     """What real-xen check says in the end."""
-    FILES = {"golden-domu.txt": ["U:p case=a x=1", "x02 case=a x=1"], "steps/x10_share.txt": ["x10 case=a x=1"], "steps/y10_gntdev0.txt": ["y10 case=a x=1"],
-             "steps/z90_random.txt": ["z90 case=a x=1"], "map.txt": ["# Recorded", "sequence s", "s.1 who=A op=map rc=0"], "libgnttab.txt": ["p case=a x=1"]}
+    FILES = {"golden-domu.txt": ["U:p case=a x=1", "x02 case=a x=1"],
+             "steps/x10_share.txt": ["x10 case=a x=1"], "steps/y10_gntdev0.txt": ["y10 case=a x=1"],
+             "steps/z90_random.txt": ["z90 case=a x=1"],
+             "map.txt": ["# Recorded", "sequence s", "s.1 who=A op=map rc=0"],
+             "libgnttab.txt": ["p case=a x=1"]}
 
     def counted(self, changed=None, now=()):
         counts = tally.Tally()
-        found = [d for file, lines in self.FILES.items() for d in counts.add(file, lines, now if file == changed else lines)]
+        found = [d for file, lines in self.FILES.items()
+                 for d in counts.add(file, lines, now if file == changed else lines)]
         return [line.split()[-4:-1] for line in counts.lines()], [(d.recorded, d.printed) for d in found], counts.differences
 
     def test_every_observation_is_of_one_kind(self):
-        self.assertEqual(self.counted(), ([["2", "of", "2"], ["1", "of", "1"], ["2", "of", "2"], ["1", "of", "1"], ["1", "of", "1"]], [], 0))
+        self.assertEqual(self.counted(), ([["2", "of", "2"], ["1", "of", "1"], ["2", "of", "2"],
+                                           ["1", "of", "1"], ["1", "of", "1"]], [], 0))
 
     def test_a_line_that_differs_is_shown_and_not_counted_as_equal(self):
-        lines, found, differences = self.counted("map.txt", ["# Recorded later", "sequence s", "s.1 who=A op=map rc=-1"])
+        lines, found, differences = self.counted("map.txt",
+                                                 ["# Recorded later", "sequence s",
+                                                  "s.1 who=A op=map rc=-1"])
         self.assertEqual(lines[3], ["0", "of", "1"])
         self.assertEqual(found, [("s.1 who=A op=map rc=0", "s.1 who=A op=map rc=-1")])
         self.assertEqual(differences, 1)
@@ -93,14 +104,18 @@ class Counting(unittest.TestCase):
             versions, read, found = tally.read(path)
         self.assertEqual(versions, {"xen": "5", "linux": "7: x"})
         self.assertEqual((read["one domain"], read["libgnttab"]), ((2, 2), (0, 1)))
-        self.assertEqual(found, [compare.Difference("libgnttab.txt", "p case=a x=1", "p case=a x=2")])
+        self.assertEqual(found, [compare.Difference("libgnttab.txt", "p case=a x=1",
+                                                    "p case=a x=2")])
 
     def test_a_line_more_is_a_difference(self):
-        self.assertEqual(self.counted("golden-domu.txt", [*self.FILES["golden-domu.txt"], "x02 case=b"])[1:], ([(compare.MISSING, "x02 case=b")], 1))
+        self.assertEqual(self.counted("golden-domu.txt",
+                                      [*self.FILES["golden-domu.txt"], "x02 case=b"])[1:],
+                         ([(compare.MISSING, "x02 case=b")], 1))
 
 
 class Client:
-    """libxenstore itself, through ctypes. One process can have only one XENSTORED_PATH at a time."""
+    """libxenstore itself, through ctypes. One process can have only one XENSTORED_PATH at a
+    time."""
     lib = ctypes.CDLL(ctypes.util.find_library("xenstore"), use_errno=True)
     libc = ctypes.CDLL(None)
     lib.xs_open.restype = lib.xs_read.restype = lib.xs_directory.restype = lib.xs_read_watch.restype = ctypes.c_void_p
@@ -130,7 +145,8 @@ class Client:
 
     def read(self, path, t=0):
         n = ctypes.c_uint()
-        return self.result(self.lib.xs_read(self.h, t, path.encode(), ctypes.byref(n)), lambda p: ctypes.string_at(p, n.value))
+        return self.result(self.lib.xs_read(self.h, t, path.encode(), ctypes.byref(n)),
+                           lambda p: ctypes.string_at(p, n.value))
 
     def write(self, path, value, t=0):
         return self.outcome(self.lib.xs_write(self.h, t, path.encode(), value, len(value)))
@@ -144,7 +160,8 @@ class Client:
     def directory(self, path):
         n = ctypes.c_uint()
         return self.result(self.lib.xs_directory(self.h, 0, path.encode(), ctypes.byref(n)),
-                           lambda p: [ctypes.cast(p, ctypes.POINTER(ctypes.c_char_p))[i].decode() for i in range(n.value)])
+                           lambda p: [ctypes.cast(p, ctypes.POINTER(ctypes.c_char_p))[i].decode()
+                                      for i in range(n.value)])
 
     def start(self):
         return self.lib.xs_transaction_start(self.h)
@@ -155,11 +172,14 @@ class Client:
     def perms(self, path):
         n = ctypes.c_uint()
         return self.result(self.lib.xs_get_permissions(self.h, 0, path.encode(), ctypes.byref(n)),
-                           lambda p: [(e.id, e.perms) for e in ctypes.cast(p, ctypes.POINTER(self.Permission))[:n.value]])
+                           lambda p: [(e.id, e.perms)
+                                      for e in ctypes.cast(p,
+                                                           ctypes.POINTER(self.Permission))[:n.value]])
 
     def set_perms(self, path, *perms):
         array = (self.Permission * len(perms))(*perms)
-        return self.outcome(self.lib.xs_set_permissions(self.h, 0, path.encode(), array, len(perms)))
+        set_permissions = self.lib.xs_set_permissions
+        return self.outcome(set_permissions(self.h, 0, path.encode(), array, len(perms)))
 
     def watch(self, path, token):
         return self.outcome(self.lib.xs_watch(self.h, path.encode(), token.encode()))
@@ -170,10 +190,13 @@ class Client:
     def event(self):
         n = ctypes.c_uint()
         return self.result(self.lib.xs_read_watch(self.h, ctypes.byref(n)),
-                           lambda p: tuple(ctypes.cast(p, ctypes.POINTER(ctypes.c_char_p))[i].decode() for i in range(2)))
+                           lambda p: tuple(ctypes.cast(p,
+                                                       ctypes.POINTER(ctypes.c_char_p))[i].decode()
+                                           for i in range(2)))
 
     def domain_path(self, domid):
-        return self.result(self.lib.xs_get_domain_path(self.h, domid), lambda p: ctypes.string_at(p).decode())
+        return self.result(self.lib.xs_get_domain_path(self.h, domid),
+                           lambda p: ctypes.string_at(p).decode())
 
 
 class Store(unittest.TestCase):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A small xenstored for tests: one thread, one Unix socket per domain, unmodified libxenstore on the other end.
+"""A small xenstored for tests: one thread, one Unix socket per domain, unmodified libxenstore on
+the other end.
 
     with Xenstore(directory, domids=[0, 1]) as store:
         env["XENSTORED_PATH"] = store.socket(1)     # for a process of domain 1
 
-Knows the wire format, nodes with permissions, transactions (optimistic, EAGAIN on conflict) and watches. A real
-xenstored's quotas, introduction of domains and control commands are not here.
+Knows the wire format, nodes with permissions, transactions (optimistic, EAGAIN on conflict) and
+watches. A real xenstored's quotas, introduction of domains and control commands are not here.
 """
 import errno
 import os
@@ -14,7 +15,8 @@ import socket
 import struct
 import threading
 
-(CONTROL, DIRECTORY, READ, GET_PERMS, WATCH, UNWATCH, TRANSACTION_START, TRANSACTION_END, INTRODUCE, RELEASE,
+(CONTROL, DIRECTORY, READ, GET_PERMS, WATCH, UNWATCH, TRANSACTION_START, TRANSACTION_END, INTRODUCE,
+ RELEASE,
  GET_DOMAIN_PATH, WRITE, MKDIR, RM, SET_PERMS, WATCH_EVENT, ERROR, IS_DOMAIN_INTRODUCED) = range(18)
 RESET_WATCHES = 21
 
@@ -79,7 +81,8 @@ class Tree:
 
     def children(self, path):
         prefix = path.rstrip("/") + "/"
-        return sorted({p[len(prefix):].split("/")[0] for p in self.nodes if p.startswith(prefix) and p != "/"})
+        return sorted({p[len(prefix):].split("/")[0] for p in self.nodes if p.startswith(prefix)
+                       and p != "/"})
 
     def remove(self, domid, path):
         if path == "/":
@@ -262,7 +265,8 @@ class Xenstore:
         return b"OK\0", there
 
     def _get_perms(self, client, tree, path, _):
-        return b"".join(b"%s%d\0" % (p.encode(), d) for p, d in tree.get(client.domid, path).perms), False
+        return b"".join(b"%s%d\0" % (p.encode(), d)
+                        for p, d in tree.get(client.domid, path).perms), False
 
     def _set_perms(self, client, tree, path, body):
         node = tree.get(client.domid, path, "w")
@@ -333,13 +337,17 @@ class Xenstore:
         return b"T\0" if self._domid(args) in self.domids else b"F\0"
 
     HANDLERS = {
-        DIRECTORY: _directory, READ: _read, GET_PERMS: _get_perms, WRITE: _write, MKDIR: _mkdir, RM: _rm,
-        SET_PERMS: _set_perms, TRANSACTION_START: _transaction_start, TRANSACTION_END: _transaction_end,
-        WATCH: _watch, UNWATCH: _unwatch, RESET_WATCHES: _reset_watches, GET_DOMAIN_PATH: _get_domain_path,
+        DIRECTORY: _directory, READ: _read, GET_PERMS: _get_perms, WRITE: _write, MKDIR: _mkdir,
+        RM: _rm,
+        SET_PERMS: _set_perms, TRANSACTION_START: _transaction_start,
+        TRANSACTION_END: _transaction_end,
+        WATCH: _watch, UNWATCH: _unwatch, RESET_WATCHES: _reset_watches,
+        GET_DOMAIN_PATH: _get_domain_path,
         IS_DOMAIN_INTRODUCED: _is_domain_introduced,
     }
     # Those whose arguments are not a path in the tree.
-    CONNECTION = {TRANSACTION_START, TRANSACTION_END, WATCH, UNWATCH, RESET_WATCHES, GET_DOMAIN_PATH, IS_DOMAIN_INTRODUCED}
+    CONNECTION = {TRANSACTION_START, TRANSACTION_END, WATCH, UNWATCH, RESET_WATCHES,
+                  GET_DOMAIN_PATH, IS_DOMAIN_INTRODUCED}
 
     # ---- watches ----
 
@@ -353,7 +361,8 @@ class Xenstore:
             for watch in client.watches:
                 given, absolute, _ = watch
                 if path == absolute or path.startswith(absolute.rstrip("/") + "/"):
-                    self._event(client, watch, given + path[len(absolute):] if given != "/" else path)
+                    self._event(client, watch,
+                                given + path[len(absolute):] if given != "/" else path)
                 elif absolute.startswith(path + "/"):
                     self._event(client, watch, given)
             if client.output:

@@ -39,11 +39,16 @@ static const struct {
     void (*run)(struct fuzz *f);
     unsigned weight;
 } operations[] = {
-    { "grant", do_grant, 16 }, { "revoke", do_revoke, 3 }, { "map", do_map, 16 }, { "unmap", do_unmap, 12 },
-    { "replace", do_replace, 4 }, { "copy", do_copy, 12 }, { "transfer", do_transfer, 6 }, { "swap", do_swap, 3 },
-    { "table", do_table, 4 }, { "version", do_version, 5 }, { "flush", do_cache_flush, 2 }, { "evtchn", do_evtchn, 10 },
-    { "physmap", do_physmap, 6 }, { "page", do_page, 8 }, { "hold", do_hold, 4 }, { "domain", do_domain, 5 },
-    { "look", do_look, 2 }, { "bytes", do_guest_bytes, 3 }, { "race", do_arm_race, 3 }, { "raw", do_raw_call, 3 },
+    { "grant", do_grant, 16 }, { "revoke", do_revoke, 3 }, { "map", do_map, 16 },
+    { "unmap", do_unmap, 12 },
+    { "replace", do_replace, 4 }, { "copy", do_copy, 12 }, { "transfer", do_transfer, 6 },
+    { "swap", do_swap, 3 },
+    { "table", do_table, 4 }, { "version", do_version, 5 }, { "flush", do_cache_flush, 2 },
+    { "evtchn", do_evtchn, 10 },
+    { "physmap", do_physmap, 6 }, { "page", do_page, 8 }, { "hold", do_hold, 4 },
+    { "domain", do_domain, 5 },
+    { "look", do_look, 2 }, { "bytes", do_guest_bytes, 3 }, { "race", do_arm_race, 3 },
+    { "raw", do_raw_call, 3 },
     { "transitive", do_transitive, 6 }, { "status", do_status_frame, 3 },
 };
 
@@ -66,7 +71,8 @@ static void step(struct fuzz *f)
         b = (uint8_t)(b - operations[at++].weight);
     f->what = operations[at].name;
     if (fails || faults)
-        fuzz_note(f, fails ? "(an allocation will fail)" : "(an access to the caller's memory will fail)");
+        fuzz_note(f, fails ? "(an allocation will fail)"
+                           : "(an access to the caller's memory will fail)");
     operations[at].run(f);
     f->hv->fail_alloc = -1;
     if (operations[at].run != do_arm_race)
@@ -81,13 +87,16 @@ static void check_victim(const struct fuzz *f)
         struct hv_frame_info info = { .refs = 0 };
         const uint8_t *page;
 
-        if (hv_gfn_to_mfn(f->hv, VICTIM, gfn, &mfn) || hv_frame_info(f->hv, mfn, &info) || info.owner != VICTIM ||
+        if (hv_gfn_to_mfn(f->hv, VICTIM, gfn, &mfn) || hv_frame_info(f->hv, mfn, &info) ||
+            info.owner != VICTIM ||
             info.refs != 1 || info.writable_types)
-            fuzz_fail(f, "page %llu of a domain that granted nothing is not its alone any more", (unsigned long long)gfn);
+            fuzz_fail(f, "page %llu of a domain that granted nothing is not its alone any more",
+                      (unsigned long long)gfn);
         page = hv_frame(f->hv, mfn);
         for (size_t i = 0; i < HV_PAGE_SIZE; i += 16)
             if (page[i] != 0xa0 + gfn)
-                fuzz_fail(f, "page %llu of a domain that granted nothing was written", (unsigned long long)gfn);
+                fuzz_fail(f, "page %llu of a domain that granted nothing was written",
+                          (unsigned long long)gfn);
     }
 }
 
@@ -103,13 +112,15 @@ static void check(struct fuzz *f)
     check_victim(f);
 }
 
-/* The embedder punches a hole: here the opposite, so that nothing can rely on old contents, or on zeroes. */
+/* The embedder punches a hole: here the opposite, so that nothing can rely on old contents, or on
+ * zeroes. */
 static void on_freed(void *ctx, uint64_t mfn, uint64_t nr)
 {
     struct fuzz *f = ctx;
 
     if (mfn == 0 || mfn + nr > f->nr_frames)
-        fuzz_fail(f, "frames %llu to %llu became free", (unsigned long long)mfn, (unsigned long long)(mfn + nr - 1));
+        fuzz_fail(f, "frames %llu to %llu became free", (unsigned long long)mfn,
+                  (unsigned long long)(mfn + nr - 1));
     memset(f->memory + mfn * HV_PAGE_SIZE, 0xdb, nr * HV_PAGE_SIZE);
 }
 
@@ -133,8 +144,10 @@ static void build(struct fuzz *f)
     uint8_t b = u8(&f->in);
     struct hv_domain_config victim;
     struct hv_config config = {
-        .memory = f->memory, .profile = b & 1 ? &hv_profile_xen_4_23 : &hv_profile_xen_4_17, .hook_ctx = f,
-        .hooks = { .upcall = on_upcall, .crashed = on_crashed, .populate = on_populate, .frames_freed = on_freed },
+        .memory = f->memory, .profile = b & 1 ? &hv_profile_xen_4_23 : &hv_profile_xen_4_17,
+        .hook_ctx = f,
+        .hooks = { .upcall = on_upcall, .crashed = on_crashed, .populate = on_populate,
+                   .frames_freed = on_freed },
     };
 
     f->what = "build";
@@ -145,7 +158,8 @@ static void build(struct fuzz *f)
     victim.nr_pages = VICTIM_PAGES;
     if (hv_domain_create(f->hv, VICTIM, &victim))
         fuzz_fail(f, "no victim");
-    for (uint64_t gfn = 0, mfn; gfn < VICTIM_PAGES && hv_gfn_to_mfn(f->hv, VICTIM, gfn, &mfn) == 0; gfn++)
+    for (uint64_t gfn = 0, mfn; gfn < VICTIM_PAGES && hv_gfn_to_mfn(f->hv, VICTIM, gfn, &mfn) == 0;
+         gfn++)
         memset(hv_frame(f->hv, mfn), (int)(0xa0 + gfn), HV_PAGE_SIZE);
     for (domid_t dom = 0; dom < NR_DOMS; dom++) {
         decode_domain(f, dom);
@@ -165,13 +179,15 @@ static void unmap_all(struct fuzz *f)
         if (hv_domain_info(f->hv, dom, &d) || d.dying || d.crashed || f->lost[dom])
             continue;
         for (uint32_t from = 0; hv_mapping_next(f->hv, dom, from, &m) == 0; from = m.handle + 1) {
-            struct gnttab_unmap_grant_ref op = { .handle = m.handle, .host_addr = f->addr_of[dom][m.handle] };
+            struct gnttab_unmap_grant_ref op = { .handle = m.handle,
+                                                 .host_addr = f->addr_of[dom][m.handle] };
 
             if (!(m.gntmap_flags & GNTMAP_host_map))
                 continue;
-            if (hv_grant_table_op(f->hv, dom, GNTTABOP_unmap_grant_ref, &op, 1) || op.status != GNTST_okay)
-                fuzz_fail(f, "d%u cannot unmap handle %u from %#llx: %d", dom, m.handle, (unsigned long long)op.host_addr,
-                          op.status);
+            if (hv_grant_table_op(f->hv, dom, GNTTABOP_unmap_grant_ref, &op, 1) ||
+                op.status != GNTST_okay)
+                fuzz_fail(f, "d%u cannot unmap handle %u from %#llx: %d", dom, m.handle,
+                          (unsigned long long)op.host_addr, op.status);
         }
     }
     check(f);
@@ -189,7 +205,8 @@ static void tear_down(struct fuzz *f)
     while (f->nr_held)
         hv_frame_put(f->hv, f->held[--f->nr_held]);
     if (hv_nr_free_frames(f->hv) != f->nr_frames - 1)
-        fuzz_fail(f, "%llu of %llu frames are free, although nobody lives", (unsigned long long)hv_nr_free_frames(f->hv),
+        fuzz_fail(f, "%llu of %llu frames are free, although nobody lives",
+                  (unsigned long long)hv_nr_free_frames(f->hv),
                   (unsigned long long)f->nr_frames - 1);
     if (hv_audit(f->hv, stderr))
         fuzz_fail(f, "the audit found what is above");

@@ -10,13 +10,15 @@ static void set_version(struct fuzz *f, domid_t dom, uint32_t version)
     call(f, dom, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, ARENA_BASE, 1);
 }
 
-/* inner grants to outer, outer passes it on to caller, who copies through it: on one side or both, more than once. */
+/* inner grants to outer, outer passes it on to caller, who copies through it: on one side or both,
+ * more than once. */
 void do_transitive(struct fuzz *f)
 {
     domid_t inner = pick_own(f), outer = pick_own(f), caller = pick_own(f), ignored;
     uint8_t b = u8(&f->in);
     uint32_t inner_ref = pick_ref(f, inner), outer_ref = pick_ref(f, outer);
-    uint16_t inner_flags = GTF_permit_access | (b & 1 ? GTF_sub_page : 0) | (b & 2 ? GTF_readonly : 0);
+    uint16_t inner_flags = GTF_permit_access | (b & 1 ? GTF_sub_page : 0) |
+        (b & 2 ? GTF_readonly : 0);
     unsigned n = 1 + (b >> 2 & 3);
     struct gnttab_copy ops[4] = { 0 };
 
@@ -59,7 +61,8 @@ void do_transitive(struct fuzz *f)
         f->race.moves = f->races_left > 1;
         /* Another frame, or another reference of another domain: the same bytes. */
         if (f->race.moves)
-            f->race.frame = u8(&f->in) % 2 ? pick_frame(f, f->race.dom) : inner | (uint64_t)pick_ref(f, inner) << 32;
+            f->race.frame = u8(&f->in) % 2 ? pick_frame(f, f->race.dom) : inner |
+                (uint64_t)pick_ref(f, inner) << 32;
     }
     put_args(f, ARENA_BASE, ops, n * sizeof *ops);
     note_targets(f, caller, ops, n);
@@ -68,16 +71,19 @@ void do_transitive(struct fuzz *f)
     note_copies(f, ops, n);
 }
 
-/* A status frame appears among a translated domain's pages, is granted and mapped from there, and has to go with version 2. */
+/* A status frame appears among a translated domain's pages, is granted and mapped from there, and
+ * has to go with version 2. */
 void do_status_frame(struct fuzz *f)
 {
     domid_t dom = pick_own(f), other = pick_own(f);
     uint8_t b = u8(&f->in);
     uint64_t gfn = pick_gfn(f);
     uint32_t ref = pick_ref(f, dom);
-    struct xen_add_to_physmap place = { .domid = DOMID_SELF, .space = XENMAPSPACE_grant_table, .gpfn = gfn,
+    struct xen_add_to_physmap place = { .domid = DOMID_SELF, .space = XENMAPSPACE_grant_table,
+                                        .gpfn = gfn,
                                         .idx = XENMAPIDX_grant_table_status | (b >> 6) };
-    struct gnttab_map_grant_ref map = { .flags = GNTMAP_host_map, .ref = ref, .dom = dom, .host_addr = pick_host_addr(f, other) };
+    struct gnttab_map_grant_ref map = { .flags = GNTMAP_host_map, .ref = ref, .dom = dom,
+                                        .host_addr = pick_host_addr(f, other) };
 
     set_version(f, dom, 2);
     put_args(f, ARENA_BASE, &place, sizeof place);
@@ -96,7 +102,8 @@ void do_status_frame(struct fuzz *f)
     if (b & 2)
         set_version(f, dom, 1);
     if (b & 4)
-        fuzz_note(f, "d%u frees gfn %#llx: %d", dom, (unsigned long long)gfn, hv_page_free(f->hv, dom, gfn));
+        fuzz_note(f, "d%u frees gfn %#llx: %d", dom, (unsigned long long)gfn,
+                  hv_page_free(f->hv, dom, gfn));
 }
 
 /* Both ends of a channel, a few events through it, and what each end says of it. */
@@ -121,7 +128,8 @@ void do_channel(struct fuzz *f)
 
         port = first ? alloc.port : bind.local_port;
         put_args(f, ARENA_BASE, &port, sizeof port);
-        call(f, first ? a : b, __HYPERVISOR_event_channel_op, how & 32 ? EVTCHNOP_unmask : EVTCHNOP_send, ARENA_BASE, 0);
+        call(f, first ? a : b, __HYPERVISOR_event_channel_op,
+             how & 32 ? EVTCHNOP_unmask : EVTCHNOP_send, ARENA_BASE, 0);
     }
     status.port = bind.local_port;
     put_args(f, ARENA_BASE, &status, sizeof status);
@@ -131,5 +139,6 @@ void do_channel(struct fuzz *f)
         call(f, a, __HYPERVISOR_event_channel_op, EVTCHNOP_close, ARENA_BASE, 0);
     }
     if (how & 128)
-        fuzz_note(f, "d%u is destroyed: %d", how & 16 ? a : b, hv_domain_destroy(f->hv, how & 16 ? a : b));
+        fuzz_note(f, "d%u is destroyed: %d", how & 16 ? a : b,
+                  hv_domain_destroy(f->hv, how & 16 ? a : b));
 }

@@ -10,27 +10,34 @@ static long grant_op(struct fuzz *f, domid_t caller, unsigned cmd, uint64_t at, 
     return call(f, caller, __HYPERVISOR_grant_table_op, cmd, at, count);
 }
 
-/* What had to be true when this map succeeded alone and no guest interfered. before: the entry as it was. */
+/* What had to be true when this map succeeded alone and no guest interfered. before: the entry as
+ * it was. */
 static void check_map(const struct fuzz *f, domid_t caller, const struct gnttab_map_grant_ref *op,
                       const struct hv_entry_info *before, bool translated_granter)
 {
     uint64_t mfn = op->dev_bus_addr / HV_PAGE_SIZE, number;
-    bool pinned = before->pin_dev_read || before->pin_dev_write || before->pin_host_read || before->pin_host_write;
+    bool pinned = before->pin_dev_read || before->pin_dev_write || before->pin_host_read ||
+        before->pin_host_write;
     const struct frame *frame;
 
-    if (!(op->flags & GNTMAP_readonly) && before->flags & GTF_readonly && !before->pin_dev_write && !before->pin_host_write)
-        fuzz_fail(f, "d%u mapped reference %u of d%u writable, which is read-only", caller, op->ref, op->dom);
+    if (!(op->flags & GNTMAP_readonly) && before->flags & GTF_readonly && !before->pin_dev_write &&
+        !before->pin_host_write)
+        fuzz_fail(f, "d%u mapped reference %u of d%u writable, which is read-only", caller, op->ref,
+                  op->dom);
     if (pinned && (before->pinned_by != caller || before->mfn != mfn))
-        fuzz_fail(f, "d%u mapped reference %u of d%u, which is in use by d%u", caller, op->ref, op->dom, before->pinned_by);
-    if (!pinned && ((before->flags & GTF_type_mask) != GTF_permit_access || before->domid != caller))
+        fuzz_fail(f, "d%u mapped reference %u of d%u, which is in use by d%u", caller, op->ref,
+                  op->dom, before->pinned_by);
+    if (!pinned && ((before->flags & GTF_type_mask) != GTF_permit_access ||
+                    before->domid != caller))
         fuzz_fail(f, "d%u mapped reference %u of d%u without a grant", caller, op->ref, op->dom);
     frame = mfn < f->nr_frames ? frame_of(f->hv, mfn) : NULL;
     if (!frame || frame->owner != op->dom || frame->refs < 1)
-        fuzz_fail(f, "d%u mapped frame %llu through d%u, which does not own it", caller, (unsigned long long)mfn, op->dom);
+        fuzz_fail(f, "d%u mapped frame %llu through d%u, which does not own it", caller,
+                  (unsigned long long)mfn, op->dom);
     number = translated_granter ? frame->gfn : mfn;
     if (!pinned && number != before->frame && !(translated_granter && op->dom == caller))
-        fuzz_fail(f, "d%u mapped frame %llu instead of number %llu of d%u", caller, (unsigned long long)mfn,
-                  (unsigned long long)before->frame, op->dom);
+        fuzz_fail(f, "d%u mapped frame %llu instead of number %llu of d%u", caller,
+                  (unsigned long long)mfn, (unsigned long long)before->frame, op->dom);
 }
 
 void do_map(struct fuzz *f)
@@ -64,8 +71,8 @@ void do_map(struct fuzz *f)
         f->lost[caller] = true;
     get_args(f, at, ops, n * sizeof *ops);
     for (unsigned i = 0; i < n; i++) {
-        fuzz_note(f, "  reference %u of d%u flags %#x at %#llx: %d", ops[i].ref, ops[i].dom, ops[i].flags,
-                  (unsigned long long)ops[i].host_addr, ops[i].status);
+        fuzz_note(f, "  reference %u of d%u flags %#x at %#llx: %d", ops[i].ref, ops[i].dom,
+                  ops[i].flags, (unsigned long long)ops[i].host_addr, ops[i].status);
         if (ops[i].status != GNTST_okay)
             continue;
         if (known)
@@ -115,10 +122,12 @@ void do_unmap(struct fuzz *f)
         f->lost[caller] = true;
     get_args(f, at, ops, n * sizeof *ops);
     for (unsigned i = 0; i < n; i++) {
-        fuzz_note(f, "  handle %u at %#llx bus %#llx: %d", ops[i].handle, (unsigned long long)ops[i].host_addr,
+        fuzz_note(f, "  handle %u at %#llx bus %#llx: %d", ops[i].handle,
+                  (unsigned long long)ops[i].host_addr,
                   (unsigned long long)ops[i].dev_bus_addr, ops[i].status);
         /* Two mappings of one frame: a handle can take away what another one stands for. */
-        if (ops[i].status == GNTST_okay && ops[i].host_addr && ops[i].host_addr != f->addr_of[caller][ops[i].handle])
+        if (ops[i].status == GNTST_okay && ops[i].host_addr &&
+            ops[i].host_addr != f->addr_of[caller][ops[i].handle])
             f->lost[caller] = true;
     }
 }
@@ -198,9 +207,10 @@ void note_targets(struct fuzz *f, domid_t caller, const struct gnttab_copy *ops,
 void note_copies(const struct fuzz *f, const struct gnttab_copy *ops, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        fuzz_note(f, "  flags %#x: d%u %#llx to d%u %#llx, %u bytes: %d", ops[i].flags, ops[i].source.domid,
-                  (unsigned long long)ops[i].source.u.gmfn, ops[i].dest.domid, (unsigned long long)ops[i].dest.u.gmfn,
-                  ops[i].len, ops[i].status);
+        fuzz_note(f, "  flags %#x: d%u %#llx to d%u %#llx, %u bytes: %d", ops[i].flags,
+                  ops[i].source.domid,
+                  (unsigned long long)ops[i].source.u.gmfn, ops[i].dest.domid,
+                  (unsigned long long)ops[i].dest.u.gmfn, ops[i].len, ops[i].status);
 }
 
 void do_copy(struct fuzz *f)
@@ -218,12 +228,13 @@ void do_copy(struct fuzz *f)
         /* Sides stay acquired while they are the same. */
         if (again < 2) {
             ops[i] = ops[i - 1];
-            if (again == 1 && pick_copy_side(f, caller, &ops[i].dest) != !!(ops[i].flags & GNTCOPY_dest_gref))
+            if (again == 1 && pick_copy_side(f, caller,
+                                             &ops[i].dest) != !!(ops[i].flags & GNTCOPY_dest_gref))
                 ops[i].flags ^= GNTCOPY_dest_gref;
             continue;
         }
-        ops[i].flags = (uint16_t)((pick_copy_side(f, caller, &ops[i].source) ? GNTCOPY_source_gref : 0) |
-                                  (pick_copy_side(f, caller, &ops[i].dest) ? GNTCOPY_dest_gref : 0));
+        ops[i].flags = pick_copy_side(f, caller, &ops[i].source) ? GNTCOPY_source_gref : 0;
+        ops[i].flags |= pick_copy_side(f, caller, &ops[i].dest) ? GNTCOPY_dest_gref : 0;
         ops[i].len = lengths[u8(&f->in) % 8];
         ops[i].status = NOT_WRITTEN;
     }
@@ -257,8 +268,8 @@ void do_transfer(struct fuzz *f)
     grant_op(f, caller, GNTTABOP_transfer, at, n);
     get_args(f, at, ops, n * sizeof *ops);
     for (unsigned i = 0; i < n; i++)
-        fuzz_note(f, "  frame %#llx to reference %u of d%u: %d", (unsigned long long)ops[i].mfn, ops[i].ref, ops[i].domid,
-                  ops[i].status);
+        fuzz_note(f, "  frame %#llx to reference %u of d%u: %d", (unsigned long long)ops[i].mfn,
+                  ops[i].ref, ops[i].domid, ops[i].status);
 }
 
 void do_swap(struct fuzz *f)
@@ -276,7 +287,8 @@ void do_swap(struct fuzz *f)
     grant_op(f, caller, GNTTABOP_swap_grant_ref, at, n);
 }
 
-/* setup_table, query_size, get_status_frames; the lists that they write may lie on the arguments themselves. */
+/* setup_table, query_size, get_status_frames; the lists that they write may lie on the arguments
+ * themselves. */
 void do_table(struct fuzz *f)
 {
     domid_t caller = pick_own(f);
@@ -338,7 +350,8 @@ void do_cache_flush(struct fuzz *f)
     uint64_t at = pick_address(f, n * sizeof *ops);
 
     for (unsigned i = 0; i < n; i++) {
-        ops[i].a.dev_bus_addr = u8(&f->in) % f->nr_frames * HV_PAGE_SIZE + (u8(&f->in) % 8 == 7 ? u64(&f->in) : 0);
+        ops[i].a.dev_bus_addr = u8(&f->in) % f->nr_frames * HV_PAGE_SIZE +
+            (u8(&f->in) % 8 == 7 ? u64(&f->in) : 0);
         ops[i].op = u8(&f->in) % 4 ? u8(&f->in) % 4 : u32(&f->in);
         ops[i].offset = u16(&f->in) % 5000;
         ops[i].length = u16(&f->in) % 5000;
@@ -350,7 +363,8 @@ void do_cache_flush(struct fuzz *f)
 /* Any numbers at all. */
 void do_raw_call(struct fuzz *f)
 {
-    static const unsigned known[] = { __HYPERVISOR_grant_table_op, __HYPERVISOR_event_channel_op, __HYPERVISOR_memory_op };
+    static const unsigned known[] = { __HYPERVISOR_grant_table_op, __HYPERVISOR_event_channel_op,
+                                      __HYPERVISOR_memory_op };
     domid_t caller = pick_domid(f);
     uint8_t b = u8(&f->in);
     unsigned op = b < 240 ? known[b % 3] : u8(&f->in);

@@ -2,11 +2,12 @@
 /* Fuzzes guests: the memory that their hypercalls name, and what they write into shared frames. */
 #include "hv_fuzz_i.h"
 
-/* ---- The caller's memory ---------------------------------------------------------------------- */
+/* ---- The caller's memory --------------------------------------------------------------------- */
 
 static bool reachable(struct fuzz *f, uint64_t addr, size_t size)
 {
-    if (f->copies_left == 0 || addr < ARENA_BASE || size > ARENA_SIZE || addr - ARENA_BASE > ARENA_SIZE - size)
+    if (f->copies_left == 0 || addr < ARENA_BASE || size > ARENA_SIZE ||
+        addr - ARENA_BASE > ARENA_SIZE - size)
         return false;
     f->copies_left--;
     return true;
@@ -38,15 +39,16 @@ long call(struct fuzz *f, domid_t caller, unsigned op, uint64_t cmd, uint64_t ar
     const uint64_t args[5] = { cmd, arg, count };
     long rc = hv_hypercall(f->hv, caller, op, args, &mem);
 
-    fuzz_note(f, "d%u op %u cmd %#llx at %#llx count %u: %ld", caller, op, (unsigned long long)cmd, (unsigned long long)arg,
-              count, rc);
+    fuzz_note(f, "d%u op %u cmd %#llx at %#llx count %u: %ld", caller, op, (unsigned long long)cmd,
+              (unsigned long long)arg, count, rc);
     /* Xen's errnos are small; anything else is a value that came from nowhere. */
     if (rc > 0 || rc < -200)
-        fuzz_fail(f, "hypercall %u command %#llx of d%u returned %ld", op, (unsigned long long)cmd, caller, rc);
+        fuzz_fail(f, "hypercall %u command %#llx of d%u returned %ld", op, (unsigned long long)cmd,
+                  caller, rc);
     return rc;
 }
 
-/* ---- An address space kept by the embedder ---------------------------------------------------- */
+/* ---- An address space kept by the embedder --------------------------------------------------- */
 
 static int pv_find(const struct pv_space *space, uint64_t addr)
 {
@@ -69,7 +71,8 @@ static int space_map(void *ctx, uint64_t host_addr, uint32_t flags, uint64_t mfn
     return 0;
 }
 
-static int space_unmap(void *ctx, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr)
+static int space_unmap(void *ctx, uint64_t host_addr, uint32_t flags, uint64_t mfn,
+                       uint64_t new_addr)
 {
     struct pv_space *space = ctx;
     int slot = pv_find(space, host_addr), other;
@@ -100,26 +103,29 @@ void check_pv_spaces(const struct fuzz *f)
         for (unsigned i = 0; i < PV_SLOTS; i++)
             slots += f->pv[dom].addr[i] != 0;
         if (handles != slots)
-            fuzz_fail(f, "d%u has %u handles with host mappings, and %u mappings in its address space", dom, handles, slots);
+            fuzz_fail(f, "d%u has %u handles with host mappings, and %u mappings in its "
+                      "address space", dom, handles, slots);
     }
 }
 
-/* ---- Entries ---------------------------------------------------------------------------------- */
+/* ---- Entries --------------------------------------------------------------------------------- */
 
 #define IN_USE (GTF_reading | GTF_writing)
 
 static uint16_t load16(const uint16_t *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
 
 /*
- * As a guest that knows the rules: the bits by which the hypervisor says that an entry is in use stay, and while they are set
- * only rights are changed. What a guest may do to its entry and be wrong about is for do_guest_bytes().
+ * As a guest that knows the rules: the bits by which the hypervisor says that an entry is in use
+ * stay, and while they are set only rights are changed. What a guest may do to its entry and be
+ * wrong about is for do_guest_bytes().
  */
 static void write_v1(grant_entry_v1_t *e, uint16_t flags, domid_t to, uint64_t frame)
 {
     uint16_t old = load16(&e->flags);
 
     if ((old & GTF_type_mask) == GTF_permit_access && old & IN_USE) {
-        __atomic_store_n(&e->flags, (uint16_t)((old & ~GTF_readonly) | (flags & GTF_readonly)), __ATOMIC_SEQ_CST);
+        __atomic_store_n(&e->flags, (uint16_t)((old & ~GTF_readonly) | (flags & GTF_readonly)),
+                         __ATOMIC_SEQ_CST);
         return;
     }
     __atomic_store_n(&e->frame, (uint32_t)frame, __ATOMIC_SEQ_CST);
@@ -127,13 +133,16 @@ static void write_v1(grant_entry_v1_t *e, uint16_t flags, domid_t to, uint64_t f
     __atomic_store_n(&e->flags, (uint16_t)(flags & ~IN_USE), __ATOMIC_SEQ_CST);
 }
 
-/* A reserved entry keeps its type while it is in use: a change of version forgets that of one which is no access grant. */
-static void write_v2(grant_entry_v2_t *e, bool keeps_type, uint16_t flags, domid_t to, uint64_t frame)
+/* A reserved entry keeps its type while it is in use: a change of version forgets that of one which
+ * is no access grant. */
+static void write_v2(grant_entry_v2_t *e, bool keeps_type, uint16_t flags, domid_t to,
+                     uint64_t frame)
 {
     uint16_t old = load16(&e->hdr.flags);
 
     if (keeps_type) {
-        __atomic_store_n(&e->hdr.flags, (uint16_t)((old & ~GTF_readonly) | (flags & GTF_readonly)), __ATOMIC_SEQ_CST);
+        __atomic_store_n(&e->hdr.flags, (uint16_t)((old & ~GTF_readonly) | (flags & GTF_readonly)),
+                         __ATOMIC_SEQ_CST);
         return;
     }
     if ((flags & GTF_type_mask) == GTF_transitive) {
@@ -142,7 +151,8 @@ static void write_v2(grant_entry_v2_t *e, bool keeps_type, uint16_t flags, domid
     } else {
         __atomic_store_n(&e->full_page.frame, frame, __ATOMIC_SEQ_CST);
         if (flags & GTF_sub_page) {
-            __atomic_store_n(&e->sub_page.page_off, (uint16_t)(to * 96 + frame % 64), __ATOMIC_SEQ_CST);
+            __atomic_store_n(&e->sub_page.page_off, (uint16_t)(to * 96 + frame % 64),
+                             __ATOMIC_SEQ_CST);
             __atomic_store_n(&e->sub_page.length, (uint16_t)(frame * 128 % 4200), __ATOMIC_SEQ_CST);
         }
     }
@@ -150,17 +160,20 @@ static void write_v2(grant_entry_v2_t *e, bool keeps_type, uint16_t flags, domid
     __atomic_store_n(&e->hdr.flags, (uint16_t)(flags & ~IN_USE), __ATOMIC_SEQ_CST);
 }
 
-void write_entry(struct fuzz *f, domid_t dom, uint32_t ref, uint16_t flags, domid_t to, uint64_t frame)
+void write_entry(struct fuzz *f, domid_t dom, uint32_t ref, uint16_t flags, domid_t to,
+                 uint64_t frame)
 {
     struct hv_domain *d = domain_lookup(f->hv, dom);
 
     if (!d || domain_dying(d) || ref >= nr_grant_entries(&d->gt))
         return;
-    fuzz_note(f, "d%u writes entry %u: flags %#x for d%u frame %#llx", dom, ref, flags, to, (unsigned long long)frame);
+    fuzz_note(f, "d%u writes entry %u: flags %#x for d%u frame %#llx", dom, ref, flags, to,
+              (unsigned long long)frame);
     if (d->gt.version == 1)
         write_v1(shared_v1(&d->gt, ref), flags, to, frame);
     else
-        write_v2(shared_v2(&d->gt, ref), ref < GNTTAB_NR_RESERVED_ENTRIES && load16(status_word(&d->gt, ref)) & IN_USE,
+        write_v2(shared_v2(&d->gt, ref), ref < GNTTAB_NR_RESERVED_ENTRIES &&
+                 load16(status_word(&d->gt, ref)) & IN_USE,
                  flags, to, frame);
 }
 
@@ -168,8 +181,8 @@ static uint16_t pick_entry_flags(struct fuzz *f)
 {
     static const uint16_t usual[] = {
         GTF_permit_access, GTF_permit_access, GTF_permit_access | GTF_readonly, GTF_accept_transfer,
-        GTF_permit_access | GTF_sub_page, GTF_permit_access | GTF_sub_page | GTF_readonly, GTF_transitive,
-        GTF_transitive | GTF_readonly, GTF_permit_access,
+        GTF_permit_access | GTF_sub_page, GTF_permit_access | GTF_sub_page | GTF_readonly,
+        GTF_transitive, GTF_transitive | GTF_readonly, GTF_permit_access,
     };
     uint8_t b = u8(&f->in);
 
@@ -221,11 +234,13 @@ void do_guest_bytes(struct fuzz *f)
         page = hv_frame(f->hv, mfn);
     if (!page)
         return;
-    /* A translated domain can have a grant or its table among its pages: whatever it is, its flags may be wrong now. */
+    /* A translated domain can have a grant or its table among its pages: whatever it is, its flags
+     * may be wrong now. */
     f->hostile = true;
     if (where < 128 && u8(&f->in) % 2)
         offset = offset % 20 * (where < 64 ? 8 : 2);
-    fuzz_note(f, "d%u writes %u bytes at %#llx of page kind %u", dom, n, (unsigned long long)offset, where / 32);
+    fuzz_note(f, "d%u writes %u bytes at %#llx of page kind %u", dom, n, (unsigned long long)offset,
+              where / 32);
     for (; n && offset < HV_PAGE_SIZE; n--, offset++)
         page[offset] = u8(&f->in);
 }
@@ -241,11 +256,12 @@ void do_arm_race(struct fuzz *f)
     f->race.moves = f->races_left > 4;
     if (f->race.moves)
         f->race.frame = pick_frame(f, f->race.dom);
-    fuzz_note(f, "d%u will write entry %u %u times: flags %#x for d%u", f->race.dom, f->race.ref, f->races_left, f->race.flags,
-              f->race.to);
+    fuzz_note(f, "d%u will write entry %u %u times: flags %#x for d%u", f->race.dom, f->race.ref,
+              f->races_left, f->race.flags, f->race.to);
 }
 
-/* Between the model's look at an entry and its write to it. The rights alternate, so that the exchange fails again and again. */
+/* Between the model's look at an entry and its write to it. The rights alternate, so that the
+ * exchange fails again and again. */
 void act_in_race(void *ctx)
 {
     struct fuzz *f = ctx;
@@ -253,16 +269,22 @@ void act_in_race(void *ctx)
     uint16_t *flags;
     domid_t *to;
 
-    if (!f->races_left || f->race.dom >= NR_DOMS || !d || domain_dying(d) || f->race.ref >= nr_grant_entries(&d->gt))
+    if (!f->races_left || f->race.dom >= NR_DOMS || !d || domain_dying(d) ||
+        f->race.ref >= nr_grant_entries(&d->gt))
         return;
     f->races_left--;
     f->hostile = true;
-    flags = d->gt.version == 1 ? &shared_v1(&d->gt, f->race.ref)->flags : &shared_v2(&d->gt, f->race.ref)->hdr.flags;
-    to = d->gt.version == 1 ? &shared_v1(&d->gt, f->race.ref)->domid : &shared_v2(&d->gt, f->race.ref)->hdr.domid;
+    flags = d->gt.version == 1 ? &shared_v1(&d->gt, f->race.ref)->flags
+                               : &shared_v2(&d->gt, f->race.ref)->hdr.flags;
+    to = d->gt.version == 1 ? &shared_v1(&d->gt, f->race.ref)->domid
+                            : &shared_v2(&d->gt, f->race.ref)->hdr.domid;
     __atomic_store_n(to, f->race.to, __ATOMIC_SEQ_CST);
     if (f->race.moves && d->gt.version == 1)
-        __atomic_store_n(&shared_v1(&d->gt, f->race.ref)->frame, (uint32_t)f->race.frame, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&shared_v1(&d->gt, f->race.ref)->frame, (uint32_t)f->race.frame,
+                         __ATOMIC_SEQ_CST);
     else if (f->race.moves)
-        __atomic_store_n(&shared_v2(&d->gt, f->race.ref)->full_page.frame, f->race.frame, __ATOMIC_SEQ_CST);
-    __atomic_store_n(flags, (uint16_t)(f->race.flags ^ (f->races_left % 2 ? GTF_PWT : 0)), __ATOMIC_SEQ_CST);
+        __atomic_store_n(&shared_v2(&d->gt, f->race.ref)->full_page.frame, f->race.frame,
+                         __ATOMIC_SEQ_CST);
+    __atomic_store_n(flags, (uint16_t)(f->race.flags ^ (f->races_left % 2 ? GTF_PWT : 0)),
+                     __ATOMIC_SEQ_CST);
 }

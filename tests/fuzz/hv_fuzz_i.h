@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small machine driven by bytes. Whatever the bytes are, they decode to operations that are nearly valid: numbers are picked
- * from what exists, and a few values of each kind stand for "anything else".
+ * A small machine driven by bytes. Whatever the bytes are, they decode to operations that are
+ * nearly valid: numbers are picked from what exists, and a few values of each kind stand for
+ * "anything else".
  */
 #ifndef GNTSIM_FUZZ_HV_FUZZ_I_H
 #define GNTSIM_FUZZ_HV_FUZZ_I_H
@@ -64,20 +65,24 @@ struct fuzz {
     unsigned next_granted;
     uint64_t held[MAX_HELD];
     unsigned nr_held;
-    bool hostile;              /* a guest broke its own flags: the audit may not trust them any more */
+    /* a guest broke its own flags: the audit may not trust them any more */
+    bool hostile;
 
     unsigned races_left;       /* how often a guest acts in the middle of the next hypercall */
     struct { domid_t dom; uint32_t ref; uint16_t flags; domid_t to; bool moves; uint64_t frame; } race;
 };
 
-/* The whole life of one machine. Aborts, after saying why and how to repeat it, when the model is wrong. */
+/* The whole life of one machine. Aborts, after saying why and how to repeat it, when the model is
+ * wrong. */
 void fuzz_run(const uint8_t *data, size_t size, const char *replay, bool verbose);
 
-void fuzz_fail(const struct fuzz *f, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
+void fuzz_fail(const struct fuzz *f, const char *format,
+               ...) __attribute__((noreturn, format(printf, 2, 3)));
 void fuzz_note(const struct fuzz *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* hv_fuzz_pick.c: values. */
-domid_t pick_own(struct fuzz *f);                       /* one of the fuzzed domains, alive or not */
+/* one of the fuzzed domains, alive or not */
+domid_t pick_own(struct fuzz *f);
 domid_t pick_domid(struct fuzz *f);                     /* what an operation names */
 domid_t real_domid(domid_t caller, domid_t named);      /* DOMID_SELF resolved */
 uint32_t pick_ref(struct fuzz *f, domid_t dom);
@@ -99,7 +104,8 @@ void remember_handle(struct fuzz *f, domid_t dom, uint32_t handle, uint64_t addr
 extern const struct hv_pv_ops fuzz_pv_ops;
 long call(struct fuzz *f, domid_t caller, unsigned op, uint64_t cmd, uint64_t arg, unsigned count);
 void act_in_race(void *ctx);
-void write_entry(struct fuzz *f, domid_t dom, uint32_t ref, uint16_t flags, domid_t to, uint64_t frame);
+void write_entry(struct fuzz *f, domid_t dom, uint32_t ref, uint16_t flags, domid_t to,
+                 uint64_t frame);
 void do_grant(struct fuzz *f);
 void do_revoke(struct fuzz *f);
 void do_guest_bytes(struct fuzz *f);

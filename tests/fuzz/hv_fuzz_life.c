@@ -2,7 +2,7 @@
 /* Fuzzes event channels, memory, the life of domains, and queries. */
 #include "hv_fuzz_i.h"
 
-/* ---- Event channels --------------------------------------------------------------------------- */
+/* ---- Event channels -------------------------------------------------------------------------- */
 
 static uint32_t pick_port(struct fuzz *f)
 {
@@ -77,16 +77,18 @@ void do_evtchn(struct fuzz *f)
     call(f, caller, __HYPERVISOR_event_channel_op, cmd, at, 0);
 }
 
-/* ---- Memory ----------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 void do_physmap(struct fuzz *f)
 {
     domid_t caller = pick_own(f), dom = pick_domid(f);
-    uint64_t start = u8(&f->in) < 224 ? 0 : u8(&f->in) % 4, at = pick_address(f, sizeof(struct xen_mem_acquire_resource));
+    uint64_t start = u8(&f->in) < 224 ? 0 : u8(&f->in) % 4,
+        at = pick_address(f, sizeof(struct xen_mem_acquire_resource));
     uint8_t b = u8(&f->in);
 
     if (b % 2) {
-        struct xen_add_to_physmap op = { .domid = dom, .space = b % 16 < 12 ? XENMAPSPACE_grant_table : b % 5 };
+        struct xen_add_to_physmap op = { .domid = dom,
+                                         .space = b % 16 < 12 ? XENMAPSPACE_grant_table : b % 5 };
 
         op.idx = u8(&f->in) % 8 ? u8(&f->in) % 4 : u64(&f->in);
         if (u8(&f->in) % 2)
@@ -103,7 +105,9 @@ void do_physmap(struct fuzz *f)
         op.pad = b >= 250;
         if (b >= 244)
             op.type = b % 8;
-        op.frame_list.p = (void *)(uintptr_t)(u8(&f->in) % 8 ? pick_address(f, 4 * sizeof(uint64_t)) : 0);
+        op.frame_list.p = NULL;
+        if (u8(&f->in) % 8)
+            op.frame_list.p = (void *)(uintptr_t)pick_address(f, 4 * sizeof(uint64_t));
         put_args(f, at, &op, sizeof op);
         call(f, caller, __HYPERVISOR_memory_op, XENMEM_acquire_resource | start << 6, at, 0);
     }
@@ -115,7 +119,8 @@ static void check_zeroed(const struct fuzz *f, uint64_t mfn)
     static const uint8_t zeroes[HV_PAGE_SIZE];
 
     if (memcmp(hv_frame(f->hv, mfn), zeroes, HV_PAGE_SIZE))
-        fuzz_fail(f, "frame %llu was handed out with somebody's data in it", (unsigned long long)mfn);
+        fuzz_fail(f, "frame %llu was handed out with somebody's data in it",
+                  (unsigned long long)mfn);
 }
 
 static void page_alloc(struct fuzz *f, domid_t dom, uint64_t nr)
@@ -142,11 +147,14 @@ void do_page(struct fuzz *f)
     }
     gfn = pick_gfn(f);
     if (b < 112)
-        fuzz_note(f, "d%u frees gfn %#llx: %d", dom, (unsigned long long)gfn, hv_page_free(f->hv, dom, gfn));
+        fuzz_note(f, "d%u frees gfn %#llx: %d", dom, (unsigned long long)gfn,
+                  hv_page_free(f->hv, dom, gfn));
     else if (b < 192)
-        fuzz_note(f, "d%u: gfn %#llx out: %d", dom, (unsigned long long)gfn, hv_page_out(f->hv, dom, gfn));
+        fuzz_note(f, "d%u: gfn %#llx out: %d", dom, (unsigned long long)gfn,
+                  hv_page_out(f->hv, dom, gfn));
     else
-        fuzz_note(f, "d%u: gfn %#llx in: %d", dom, (unsigned long long)gfn, hv_page_in(f->hv, dom, gfn));
+        fuzz_note(f, "d%u: gfn %#llx in: %d", dom, (unsigned long long)gfn,
+                  hv_page_in(f->hv, dom, gfn));
 }
 
 /* A server of mappings holds frames, or lets go of one. */
@@ -166,7 +174,7 @@ void do_hold(struct fuzz *f)
     }
 }
 
-/* ---- Domains ---------------------------------------------------------------------------------- */
+/* ---- Domains --------------------------------------------------------------------------------- */
 
 void decode_domain(struct fuzz *f, domid_t dom)
 {
@@ -197,8 +205,10 @@ int create_domain(struct fuzz *f, domid_t dom)
     if (hv_domain_state(f->hv, dom) == -ESRCH)
         f->pv[dom] = (struct pv_space){ .addr = { 0 } }, f->lost[dom] = false;
     rc = hv_domain_create(f->hv, dom, &f->config[dom]);
-    fuzz_note(f, "d%u is created (%s%s, %llu pages): %d", dom, f->config[dom].auto_translated ? "auto-translated" : "PV",
-              f->config[dom].privileged ? ", privileged" : "", (unsigned long long)f->config[dom].nr_pages, rc);
+    fuzz_note(f, "d%u is created (%s%s, %llu pages): %d", dom,
+              f->config[dom].auto_translated ? "auto-translated" : "PV",
+              f->config[dom].privileged ? ", privileged" : "",
+              (unsigned long long)f->config[dom].nr_pages, rc);
     return rc;
 }
 
@@ -237,11 +247,12 @@ void do_domain(struct fuzz *f)
     } else if (b < 176) {
         fuzz_note(f, "d%u is reset: %d", dom, hv_domain_soft_reset(f->hv, dom));
     } else if (b < 184) {
-        fuzz_note(f, "d%u is created again: %d", dom, hv_domain_create(f->hv, dom, &f->config[dom]));
+        fuzz_note(f, "d%u is created again: %d", dom,
+                  hv_domain_create(f->hv, dom, &f->config[dom]));
     }
 }
 
-/* ---- Looking inside --------------------------------------------------------------------------- */
+/* ---- Looking inside -------------------------------------------------------------------------- */
 
 void do_look(struct fuzz *f)
 {
@@ -260,11 +271,13 @@ void do_look(struct fuzz *f)
     hv_shared_info_mfn(f->hv, dom);
     if (hv_domain_info(f->hv, dom, &info))
         return;
-    for (uint32_t from = 0; hv_mapping_next(f->hv, dom, from, &mapping) == 0; from = mapping.handle + 1)
+    for (uint32_t from = 0; hv_mapping_next(f->hv, dom, from, &mapping) == 0;
+         from = mapping.handle + 1)
         mappings++;
     for (uint32_t from = 0; hv_port_next(f->hv, dom, from, &port) == 0; from = port.port + 1)
         ports++;
-    if (mappings != info.maptrack_in_use || ports != info.nr_ports || info.nr_grant_frames != hv_nr_grant_frames(f->hv, dom))
-        fuzz_fail(f, "d%u has %u mappings and %u ports, and says %u and %u", dom, mappings, ports, info.maptrack_in_use,
-                  info.nr_ports);
+    if (mappings != info.maptrack_in_use || ports != info.nr_ports ||
+        info.nr_grant_frames != hv_nr_grant_frames(f->hv, dom))
+        fuzz_fail(f, "d%u has %u mappings and %u ports, and says %u and %u", dom, mappings, ports,
+                  info.maptrack_in_use, info.nr_ports);
 }

@@ -35,7 +35,8 @@ domid_t pick_own(struct fuzz *f)
 
 domid_t pick_domid(struct fuzz *f)
 {
-    static const domid_t odd[] = { DOMID_SELF, VICTIM, 7, DOMID_IO, DOMID_XEN, DOMID_INVALID, DOMID_FIRST_RESERVED - 1 };
+    static const domid_t odd[] = { DOMID_SELF, VICTIM, 7, DOMID_IO, DOMID_XEN, DOMID_INVALID,
+                                   DOMID_FIRST_RESERVED - 1 };
     uint8_t b = u8(&f->in);
 
     if (b < 216)
@@ -136,10 +137,11 @@ uint64_t pick_host_addr(struct fuzz *f, domid_t dom)
 uint32_t pick_map_flags(struct fuzz *f)
 {
     static const uint32_t usual[] = {
-        GNTMAP_host_map, GNTMAP_host_map | GNTMAP_readonly, GNTMAP_host_map, GNTMAP_host_map | GNTMAP_readonly,
+        GNTMAP_host_map, GNTMAP_host_map | GNTMAP_readonly, GNTMAP_host_map,
+        GNTMAP_host_map | GNTMAP_readonly,
         GNTMAP_device_map, GNTMAP_device_map | GNTMAP_readonly, GNTMAP_host_map | GNTMAP_device_map,
-        GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly, GNTMAP_host_map | GNTMAP_contains_pte,
-        GNTMAP_host_map | GNTMAP_application_map,
+        GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly,
+        GNTMAP_host_map | GNTMAP_contains_pte, GNTMAP_host_map | GNTMAP_application_map,
     };
     uint8_t b = u8(&f->in);
 
@@ -161,8 +163,10 @@ unsigned pick_count(struct fuzz *f, unsigned most)
 
 uint64_t pick_address(struct fuzz *f, size_t size)
 {
-    static const uint64_t nowhere[] = { 0, 1, UINT64_C(1) << 47, (UINT64_C(1) << 47) - 8, UINT64_C(0xffff800000000000),
-                                        HYPERVISOR_VIRT_END, UINT64_MAX - 7, ARENA_BASE - 8, ARENA_BASE + ARENA_SIZE };
+    static const uint64_t nowhere[] = { 0, 1, UINT64_C(1) << 47, (UINT64_C(1) << 47) - 8,
+                                        UINT64_C(0xffff800000000000),
+                                        HYPERVISOR_VIRT_END, UINT64_MAX - 7, ARENA_BASE - 8,
+                                        ARENA_BASE + ARENA_SIZE };
     uint8_t b = u8(&f->in);
 
     if (b >= 252)

@@ -8,7 +8,8 @@
 
 typedef void inputs_run(void *ctx, const char *path, const uint8_t *data, size_t size);
 
-/* Runs what is at path. Returns how many inputs that were; a path that cannot be read ends the program. */
+/* Runs what is at path. Returns how many inputs that were; a path that cannot be read ends the
+ * program. */
 unsigned inputs_each(const char *path, inputs_run *run, void *ctx);
 
 #endif

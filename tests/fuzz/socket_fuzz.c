@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The socket's protocol, as a peer speaks it who does what it likes. An input is a list of steps, each a kind, a connection (0 to 3), a
- * length of two bytes, and so many bytes:
+ * The socket's protocol, as a peer speaks it who does what it likes. An input is a list of steps,
+ * each a kind, a connection (0 to 3), a length of two bytes, and so many bytes:
  *
  *   0  the bytes as they are                      3  takes the replies that are there
  *   1  a message: the first byte is its op, its   4  no more bytes: half of the connection is closed
  *      header is right                            5  the connection is closed, and a new one opened
  *   2  the same, and a descriptor with it
  *
- * The machine is the real one, with domain 1 and a page that it grants to itself. After each input it must be as it was before.
+ * The machine is the real one, with domain 1 and a page that it grants to itself. After each input
+ * it must be as it was before.
  */
 #include "socket_fuzz_i.h"
 
@@ -43,7 +44,7 @@ struct fuzz {
     int peers[NR_CONNECTIONS];
 };
 
-/* ---- The machine ------------------------------------------------------------------------------ */
+/* ---- The machine ----------------------------------------------------------------------------- */
 
 static void never(struct kreq *kreq, long result)
 {
@@ -56,7 +57,8 @@ struct fuzz *fuzz_start(void)
 {
     struct machine_config config = { .nr_frames = 1 << 13, .parts = { &sock_way } };
     struct fuzz *fuzz = calloc(1, sizeof *fuzz);
-    struct ioctl_gntalloc_alloc_gref alloc = { .domid = DOMID, .flags = GNTALLOC_FLAG_WRITABLE, .count = 1 };
+    struct ioctl_gntalloc_alloc_gref alloc = { .domid = DOMID, .flags = GNTALLOC_FLAG_WRITABLE,
+                                               .count = 1 };
     struct kreq kreq = { .done = never, .mem = user_memory_plain };
     struct domain *d;
 
@@ -107,7 +109,7 @@ static void audit(struct fuzz *fuzz)
     machine_unlock(m);
 }
 
-/* ---- A peer ----------------------------------------------------------------------------------- */
+/* ---- A peer ---------------------------------------------------------------------------------- */
 
 static bool connect_peer(struct fuzz *fuzz, unsigned i)
 {
@@ -121,7 +123,8 @@ static bool connect_peer(struct fuzz *fuzz, unsigned i)
     return !sock_way_adopt(&fuzz->machine, fds[1], DOMID);
 }
 
-/* Takes a reply, or a part of one, and what comes with it. False: there is none, or there never will be. */
+/* Takes a reply, or a part of one, and what comes with it. False: there is none, or there never
+ * will be. */
 static bool take(int fd, int flags)
 {
     union {
@@ -130,13 +133,15 @@ static bool take(int fd, int flags)
     } control;
     char bytes[4096];
     struct iovec iov = { bytes, sizeof bytes };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+                          .msg_controllen = sizeof control };
     ssize_t n = recvmsg(fd, &msg, flags);
 
     if (n <= 0)
         return false;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
-        for (size_t i = 0; c->cmsg_type == SCM_RIGHTS && i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+        for (size_t i = 0;
+             c->cmsg_type == SCM_RIGHTS && i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
             int got;
 
             memcpy(&got, CMSG_DATA(c) + i * sizeof got, sizeof got);
@@ -146,7 +151,8 @@ static bool take(int fd, int flags)
     return true;
 }
 
-/* Sends bytes, with a socket beside them if wanted. The machine reads no more while it has replies to send. */
+/* Sends bytes, with a socket beside them if wanted. The machine reads no more while it has replies
+ * to send. */
 static void give(int fd, const uint8_t *bytes, size_t size, bool with_descriptor)
 {
     union {
@@ -158,7 +164,8 @@ static void give(int fd, const uint8_t *bytes, size_t size, bool with_descriptor
     if (with_descriptor && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
         return;
     while (size) {
-        struct iovec iov = { (void *)(uintptr_t)bytes, size < SOCK_MAX_PACKET ? size : SOCK_MAX_PACKET };
+        struct iovec iov = { (void *)(uintptr_t)bytes,
+                             size < SOCK_MAX_PACKET ? size : SOCK_MAX_PACKET };
         struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
         ssize_t n;
 
@@ -168,7 +175,8 @@ static void give(int fd, const uint8_t *bytes, size_t size, bool with_descriptor
             msg.msg_control = &control;
             msg.msg_controllen = sizeof control.space;
             c = CMSG_FIRSTHDR(&msg);
-            *c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
+            *c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+                                   .cmsg_len = CMSG_LEN(sizeof(int)) };
             memcpy(CMSG_DATA(c), &pair[1], sizeof(int));
         }
         n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A small backend as people write them: maps what a line tells it to, says how that went, and goes on. With --buggy it believes that mapping
- * always works; with --leaky it forgets what it has mapped when a later step fails. */
+/* A small backend as people write them: maps what a line tells it to, says how that went, and goes
+ * on. With --buggy it believes that mapping always works; with --leaky it forgets what it has
+ * mapped when a later step fails. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@ static void *map(xengnttab_handle *gnttab, char *words, unsigned *nr)
 
 int main(int argc, char **argv)
 {
-    int buggy = argc > 1 && !strcmp(argv[1], "--buggy"), leaky = argc > 1 && !strcmp(argv[1], "--leaky");
+    int buggy = argc > 1 && !strcmp(argv[1], "--buggy"), leaky = argc > 1 &&
+        !strcmp(argv[1], "--leaky");
     xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
     char line[1024];
 
@@ -38,7 +40,8 @@ int main(int argc, char **argv)
     puts("ready");
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) {
-        char *first, *second, *rest = strchr(line, ';');    /* "1 8 9; 1 10": two requests that belong together */
+        /* "1 8 9; 1 10": two requests that belong together */
+        char *first, *second, *rest = strchr(line, ';');
         unsigned nr, more;
 
         if (rest)

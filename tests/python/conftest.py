@@ -31,7 +31,8 @@ def pytest_collection_modifyitems(items):
         return
     for item in items:
         if "needs_device_files" in item.keywords:
-            item.add_marker(pytest.mark.skip(reason="no device files: /dev/fuse is not open to this user (as root: chmod 0666 /dev/fuse)"))
+            item.add_marker(pytest.mark.skip(reason="no device files: /dev/fuse is not open to "
+                                             "this user (as root: chmod 0666 /dev/fuse)"))
 
 
 @pytest.fixture
@@ -60,7 +61,8 @@ def programs():
     with tempfile.TemporaryDirectory(prefix="programs.") as directory:
         os.chmod(directory, 0o755)
         for source in HERE.glob("*.c"):
-            subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-o",
+            subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-Wall",
+                            "-Wextra", "-Werror", "-O1", "-g", "-o",
                             os.path.join(directory, source.stem), source, *LIBRARIES], check=True)
         yield directory
 
@@ -73,7 +75,8 @@ def machine():
 
 @pytest.fixture
 def scenario(place, programs):
-    """scenario(TEXT, ARGS...) runs `gntsim scenario run` on a file with that text; .check(TEXT) checks it."""
+    """scenario(TEXT, ARGS...) runs `gntsim scenario run` on a file with that text; .check(TEXT)
+    checks it."""
     class Scenario:
         def write(self, text, name="story.toml"):
             (place / name).write_text(text)

@@ -7,7 +7,8 @@ import threading
 
 
 class Fake:
-    """Answers each request with answer(request), which returns bytes, an object to send as JSON, or None to hang up."""
+    """Answers each request with answer(request), which returns bytes, an object to send as JSON, or
+    None to hang up."""
 
     def __init__(self, directory, answer):
         self.directory = str(directory)
@@ -31,7 +32,8 @@ class Fake:
                     answer = self._answer(self.requests[-1])
                     if answer is None:
                         break
-                    file.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode() + b"\n")
+                    file.write(answer if isinstance(answer, bytes)
+                               else json.dumps(answer).encode() + b"\n")
                     file.flush()
 
     def __enter__(self):

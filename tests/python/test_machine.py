@@ -42,7 +42,8 @@ def test_copies_and_events_between_domains(machine):
     front.write(b"data", page=page)
     ref = front.grant(to=back, page=page)
     target = back.page()
-    assert back.copy({"domain": 1, "ref": ref, "offset": 0}, {"page": target, "offset": 8}, 4) == "okay"
+    assert back.copy({"domain": 1, "ref": ref, "offset": 0}, {"page": target, "offset": 8},
+                     4) == "okay"
     assert back.read(4, page=target, offset=8) == b"data"
     port = front.event_alloc(remote=back)
     local = back.event_bind(front, port)
@@ -93,11 +94,14 @@ def test_a_program_talks_and_ends(machine):
 
 @pytest.mark.needs_device_files
 def test_a_program_is_in_its_domain(machine):
-    assert machine.domain(3).run(["ls", "/dev/xen"]).split() == ["evtchn", "gntalloc", "gntdev", "privcmd"]
+    listed = machine.domain(3).run(["ls", "/dev/xen"]).split()
+    assert listed == ["evtchn", "gntalloc", "gntdev", "privcmd"]
 
 
 def test_a_program_that_prints_a_lot_and_is_not_read_goes_on(machine):
-    program = machine.domain(1).spawn(["sh", "-c", "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2; echo done"])
+    program = machine.domain(1).spawn(["sh", "-c",
+                                       "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2; "
+                                       "echo done"])
     assert program.wait() == 0
     assert len(program.stdout) == 3000005 and len(program.stderr) == 3000000
 
@@ -106,14 +110,16 @@ def test_signals_and_exits_are_told_apart(machine):
     domain = machine.domain(1)
     assert domain.spawn(["sh", "-c", "exit 3"]).wait() == 3
     assert domain.spawn(["sleep", "1000"]).kill() == -signal.SIGKILL
-    with pytest.raises(gntsim.Ended, match=r"sh was expected to end with exit status 0 \(exit status 3\)\n  its stderr ends with: oh"):
+    with pytest.raises(gntsim.Ended, match=r"sh was expected to end with exit status 0 \(exit "
+                       r"status 3\)\n  its stderr ends with: oh"):
         domain.spawn(["sh", "-c", "echo oh >&2; exit 3"]).check()
 
 
 def test_waiting_ends_with_a_timeout_that_shows_what_was_printed(machine):
     program = machine.domain(1).spawn(["sh", "-c", "echo begun; exec sleep 1000"])
     program.expect("begun")
-    with pytest.raises(gntsim.Timeout, match=r"did not end within 0.05 s \(still running\)\n  its stdout ends with: begun"):
+    with pytest.raises(gntsim.Timeout, match=r"did not end within 0.05 s \(still running\)\n  its "
+                       r"stdout ends with: begun"):
         program.wait(0.05)
     with pytest.raises(gntsim.Timeout, match="did not print 'more' within 0.05 s"):
         program.expect("more", 0.05)
@@ -121,7 +127,8 @@ def test_waiting_ends_with_a_timeout_that_shows_what_was_printed(machine):
 
 def test_expecting_what_never_comes_ends_with_the_program(machine):
     program = machine.domain(1).spawn(["sh", "-c", "echo something else"])
-    with pytest.raises(gntsim.Ended, match="ended without printing 'ready'.*exit status 0.*something else"
+    with pytest.raises(gntsim.Ended, match="ended without printing 'ready'.*exit status "
+                       "0.*something else"
                        .replace(".*", "(.|\n)*")):
         program.expect("ready")
 
@@ -133,7 +140,9 @@ def test_sending_to_a_program_that_has_ended_is_an_error(machine):
         program.send("x")
 
 
-@pytest.mark.parametrize("command, says", [(["no-such-program"], "in PATH"), (["./no-such"], "build it first"), (["/etc/passwd"], "not executable")])
+@pytest.mark.parametrize("command, says", [(["no-such-program"], "in PATH"),
+                                           (["./no-such"], "build it first"),
+                                           (["/etc/passwd"], "not executable")])
 def test_a_missing_program_is_said_to_be_missing(machine, command, says):
     with pytest.raises(gntsim.NotFound, match=says):
         machine.domain(1).spawn(command)
@@ -180,8 +189,9 @@ OWNER = """
 
 
 def run_owner(end, **more):
-    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(OWNER) % (str(SOURCE / "scenarios"), end)], stdout=subprocess.PIPE,
-                            text=True, **more)
+    return subprocess.Popen([sys.executable, "-c",
+                             textwrap.dedent(OWNER) % (str(SOURCE / "scenarios"), end)],
+                            stdout=subprocess.PIPE, text=True, **more)
 
 
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
@@ -190,14 +200,16 @@ def test_a_machine_ends_with_the_process_that_made_it_however_that_ends(sig, pla
         directory = owner.stdout.readline().strip()
         owner.send_signal(sig)
         owner.wait()
-    harness.eventually(lambda: not harness.children(), lambda: "all are gone: %s" % harness.children())
+    harness.eventually(lambda: not harness.children(),
+                       lambda: "all are gone: %s" % harness.children())
     harness.eventually(lambda: not os.path.exists(directory), "its directory is gone, too")
 
 
 def test_what_a_killed_machine_of_a_killed_process_leaves_goes_with_the_next_one(place):
     with run_owner("time.sleep(1000)") as owner:
         directory = owner.stdout.readline().strip()
-        server, = (pid for pid, command in harness.children_of(owner.pid).items() if "serve" in command)
+        server, = (pid for pid, command in harness.children_of(owner.pid).items()
+                   if "serve" in command)
         os.kill(owner.pid, signal.SIGSTOP)
         end = os.pidfd_open(server)
         os.kill(server, signal.SIGKILL)
@@ -271,8 +283,10 @@ def test_a_server_that_cannot_start_says_why(place, monkeypatch):
 
 
 def test_without_gntsim_in_path_the_error_says_what_to_set(monkeypatch, place):
-    shutil.copytree(SOURCE / "scenarios" / "gntsim", place / "gntsim", ignore=shutil.ignore_patterns("__pycache__"))
-    done = subprocess.run([sys.executable, "-B", "-c", "import gntsim; gntsim.Machine()"], cwd=place, capture_output=True, text=True,
+    shutil.copytree(SOURCE / "scenarios" / "gntsim", place / "gntsim",
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    done = subprocess.run([sys.executable, "-B", "-c", "import gntsim; gntsim.Machine()"],
+                          cwd=place, capture_output=True, text=True,
                           env={"PATH": "/usr/bin", "PYTHONPATH": str(place)})
     assert "the gntsim command is not in PATH: install it, or set GNTSIM" in done.stderr
 

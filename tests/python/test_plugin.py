@@ -13,7 +13,8 @@ import pytest
 import harness
 from conftest import SOURCE
 
-ENV = {"PYTHONPATH": str(SOURCE / "scenarios"), "PYTHONDONTWRITEBYTECODE": "1", "GNTSIM": harness.GNTSIM}
+ENV = {"PYTHONPATH": str(SOURCE / "scenarios"), "PYTHONDONTWRITEBYTECODE": "1",
+       "GNTSIM": harness.GNTSIM}
 
 
 @pytest.fixture
@@ -25,14 +26,17 @@ def run(place, monkeypatch):
 
     def go(text, *args, again=False):
         if not again:
-            (place / "test_it.py").write_text("import os, pytest\nimport gntsim as package\n" + text)
-        return subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, args)], cwd=place, capture_output=True, text=True,
+            (place / "test_it.py").write_text("import os, pytest\nimport gntsim as package\n" +
+                                              text)
+        return subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider",
+                               *map(str, args)], cwd=place, capture_output=True, text=True,
                               timeout=harness.PATIENCE)
     return go
 
 
 def counts(done):
-    return {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)", done.stdout.splitlines()[-1])}
+    return {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)",
+                                                   done.stdout.splitlines()[-1])}
 
 
 def test_each_test_has_a_machine_of_its_own_that_is_gone_afterwards(run, place):
@@ -61,7 +65,8 @@ def test_own(gntsim):
 
 def test_a_wrong_marker_is_an_error_that_names_the_right_ones(run):
     done = run("@pytest.mark.gntsim(profil='pv')\ndef test_it(gntsim):\n    pass\n")
-    assert done.returncode != 0 and "the marker gntsim takes profile=, seed=, clock=, way=, audit=, not profil" in done.stdout + done.stderr
+    assert done.returncode != 0 and \
+        "the marker gntsim takes profile=, seed=, clock=, way=, audit=, not profil" in done.stdout + done.stderr
 
 
 FAILING = """
@@ -77,9 +82,11 @@ def test_it(gntsim):
 def test_a_failing_test_prints_seed_events_programs_and_the_replay_command(run, place):
     done = run(FAILING)
     assert counts(done) == {"failed": 1}
-    assert re.search(r"^-+ gntsim -+\nseed: 5, way: \w+\nlast events:\n(  .*\n)+", done.stdout, re.M), done.stdout
+    assert re.search(r"^-+ gntsim -+\nseed: 5, way: \w+\nlast events:\n(  .*\n)+", done.stdout,
+                     re.M), done.stdout
     assert re.search(r"^ +\d+ +[\d.]+ d2 +map_grant_ref .* -> okay$", done.stdout, re.M)
-    assert re.search(r"^program sh \(pid \d+\): ended\n +its stdout ends with: the last words$", done.stdout, re.M)
+    assert re.search(r"^program sh \(pid \d+\): ended\n +its stdout ends with: the last words$",
+                     done.stdout, re.M)
     command = shlex.split(re.search(r"^replay: (.*)$", done.stdout, re.M).group(1))
     assert command[:3] == ["python3", "-m", "pytest"]
     again = run("", *command[3:], again=True)
@@ -93,7 +100,8 @@ def test_the_seed_of_the_command_line_is_stronger(run):
 def test_the_replay_command_loads_the_plugin_if_the_command_line_did(run, place):
     (place / "conftest.py").unlink()
     done = run(FAILING, "-p", "gntsim.pytest_plugin")
-    assert re.search(r"^replay: python3 -m pytest -p gntsim.pytest_plugin test_it.py::test_it --gntsim-seed 5$", done.stdout, re.M), done.stdout
+    assert re.search(r"^replay: python3 -m pytest -p gntsim.pytest_plugin test_it.py::test_it "
+                     r"--gntsim-seed 5$", done.stdout, re.M), done.stdout
 
 
 BROKEN_AUDIT = """
@@ -106,32 +114,39 @@ def broken(monkeypatch):
 
 def test_an_audit_that_is_not_clean_fails_the_test_unless_it_is_marked(run):
     done = run(BROKEN_AUDIT + "def test_it(gntsim):\n    pass\n")
-    assert counts(done) == {"failed": 1} and "the audit found 1 violation:" in done.stdout and "frame 7" in done.stdout
-    assert counts(run(BROKEN_AUDIT + "@pytest.mark.gntsim(audit=False)\ndef test_it(gntsim):\n    pass\n")) == {"passed": 1}
+    assert counts(done) == {"failed": 1} and "the audit found 1 violation:" in done.stdout and \
+        "frame 7" in done.stdout
+    assert counts(run(BROKEN_AUDIT + "@pytest.mark.gntsim(audit=False)\ndef "
+                      "test_it(gntsim):\n    pass\n")) == {"passed": 1}
 
 
 def test_a_fault_that_never_fired_fails_the_test_unless_it_is_optional(run):
     text = "def test_it(gntsim):\n    gntsim.fault(at='copy', do={'status': 'bad_gntref'}, name='nothing'%s)\n"
     done = run(text % "")
-    assert counts(done) == {"failed": 1} and "the fault rule nothing never fired, 0 passed it" in done.stdout
+    assert counts(done) == {"failed": 1} and \
+        "the fault rule nothing never fired, 0 passed it" in done.stdout
     assert counts(run(text % ", optional=True")) == {"passed": 1}
 
 
 def test_a_crashed_machine_is_no_further_trouble(run):
-    assert counts(run("def test_it(gntsim):\n    gntsim.crash()\n    with pytest.raises(package.Gone):\n        gntsim.stats()\n")) == {"passed": 1}
+    assert counts(run("def test_it(gntsim):\n    gntsim.crash()\n    with "
+                      "pytest.raises(package.Gone):\n        gntsim.stats()\n")) == {"passed": 1}
 
 
 def test_traces_are_kept_where_the_option_says(run, place):
-    run("@pytest.mark.parametrize('x', ['a/b', 'c'])\ndef test_it(gntsim, x):\n    gntsim.domain(1)\n", "--gntsim-trace", "kept/here")
+    run("@pytest.mark.parametrize('x', ['a/b', 'c'])\ndef test_it(gntsim, x):\n    "
+        "gntsim.domain(1)\n", "--gntsim-trace", "kept/here")
     files = sorted((place / "kept" / "here").iterdir())
-    assert [file.name for file in files] == ["test_it.py_test_it_a_b_.jsonl", "test_it.py_test_it_c_.jsonl"]
+    assert [file.name for file in files] == ["test_it.py_test_it_a_b_.jsonl",
+                                             "test_it.py_test_it_c_.jsonl"]
     events = [json.loads(line) for line in files[0].read_text().splitlines()]
     assert "domain_create" in [event["op"] for event in events]
 
 
 def test_several_workers_do_not_disturb_each_other(run):
     pytest.importorskip("xdist")
-    done = run("@pytest.mark.parametrize('n', range(8))\ndef test_it(gntsim, n):\n    one = gntsim.domain(1)\n    assert one.grant(to=2) == one.grant(to=2) - 1\n", "-n", 3)
+    done = run("@pytest.mark.parametrize('n', range(8))\ndef test_it(gntsim, n):\n    one = "
+               "gntsim.domain(1)\n    assert one.grant(to=2) == one.grant(to=2) - 1\n", "-n", 3)
     assert counts(done) == {"passed": 8}, done.stdout
 
 
@@ -144,22 +159,27 @@ def test_the_example_project_works_as_its_workflow_says(place, monkeypatch):
     workflow = (source / ".github" / "workflows" / "test.yml").read_text()
     commands = re.findall(r"- name: (Build|Tests|Every way to go wrong)\n +run: (.*)", workflow)
     assert [name for name, _ in commands] == ["Build", "Tests", "Every way to go wrong"]
-    path = "%s:%s:%s" % (os.path.dirname(harness.GNTSIM), os.path.dirname(sys.executable), os.environ["PATH"])
-    has_xdist = subprocess.run([sys.executable, "-c", "import xdist"], stderr=subprocess.DEVNULL).returncode == 0
+    path = "%s:%s:%s" % (os.path.dirname(harness.GNTSIM), os.path.dirname(sys.executable),
+                         os.environ["PATH"])
+    has_xdist = subprocess.run([sys.executable, "-c", "import xdist"],
+                               stderr=subprocess.DEVNULL).returncode == 0
     for _, command in commands:
         command = command.replace("${{ matrix.shard }}", "1").replace("1/2", "1/1")
         if not has_xdist:
             command = command.replace("-n auto", "")
-        done = subprocess.run(["sh", "-c", command], cwd=place / "project", env={**os.environ, "PATH": path}, capture_output=True, text=True,
+        done = subprocess.run(["sh", "-c", command], cwd=place / "project",
+                              env={**os.environ, "PATH": path}, capture_output=True, text=True,
                               timeout=harness.PATIENCE * 2)
         assert done.returncode == 0, command + "\n" + done.stdout + done.stderr
     assert "# backend: " in done.stdout and ", 0 failed" in done.stdout
     assert len(list((place / "project" / "traces").iterdir())) == 9
-    assert (place / "project" / "pytest.xml").exists() and (place / "project" / "sweep.xml").exists()
+    assert (place / "project" / "pytest.xml").exists() and \
+        (place / "project" / "sweep.xml").exists()
 
 
 def test_the_package_has_sound_types():
     pytest.importorskip("mypy", reason="mypy is not there (as root: apt-get install mypy)")
-    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, "-p", "gntsim"], cwd=SOURCE / "scenarios",
+    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull,
+                           "-p", "gntsim"], cwd=SOURCE / "scenarios",
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

@@ -8,7 +8,8 @@ import harness
 from gntsim.scenario.run import canonical
 from gntsim.trace import Event
 
-# A peer maps between the granter's look at its entry and the end of access; both are guests that the scenario plays, beside a
+# A peer maps between the granter's look at its entry and the end of access; both are guests that
+# the scenario plays, beside a
 # hostile one that draws from the seed.
 RACE = """
 [scenario]
@@ -99,11 +100,13 @@ def traces(place):
 
 
 def test_run_after_run_of_a_stepped_race_gives_one_trace_byte_for_byte(scenario, place):
-    done = scenario(RACE, "--repeat", RUNS, "--jobs", 2, "--trace", "kept", timeout=harness.PATIENCE * 3)
+    done = scenario(RACE, "--repeat", RUNS, "--jobs", 2, "--trace", "kept",
+                    timeout=harness.PATIENCE * 3)
     assert done.returncode == 0, done.stdout[-2000:]
     first, *others = traces(place)
     assert len(others) == RUNS - 1
-    results = [event["result"] for event in map(json.loads, first.splitlines()) if event["op"] == "map_grant_ref"]
+    results = [event["result"] for event in map(json.loads, first.splitlines())
+               if event["op"] == "map_grant_ref"]
     assert len(set(results)) > 1, "the seed decides something"
     for i, other in enumerate(others):
         assert other == first, "run %d differs" % (i + 2)
@@ -118,14 +121,16 @@ def test_another_seed_gives_another_trace(scenario, place):
 
 
 def test_run_after_run_of_a_program_held_at_a_race_gives_one_trace(scenario, place):
-    """What differs is where the host's kernel puts the program's memory, and what lies in holes of structures there: that is in
-    details which are for a replay only."""
-    done = scenario(HELD, "--repeat", RUNS, "--jobs", 2, "--trace", "kept", timeout=harness.PATIENCE * 3)
+    """What differs is where the host's kernel puts the program's memory, and what lies in holes of
+    structures there: that is in details which are for a replay only."""
+    done = scenario(HELD, "--repeat", RUNS, "--jobs", 2, "--trace", "kept",
+                    timeout=harness.PATIENCE * 3)
     assert done.returncode == 0, done.stdout[-2000:]
 
     def events(trace):
         every = [Event(json.loads(line)) for line in trace.splitlines()]
-        return [canonical(event) for event in every if event.op != "enter" and not event.op.startswith("user_")]
+        return [canonical(event) for event in every if event.op != "enter"
+                and not event.op.startswith("user_")]
     first, *others = map(events, traces(place))
     assert len(others) == RUNS - 1
     for i, other in enumerate(others):

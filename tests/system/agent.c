@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest process that does what a test tells it: a command per line on standard input, "ok WORD..." or "err ENAME" per
- * line on standard output. It uses the distribution's libxengnttab and libxenevtchn, or the devices themselves, and knows
- * nothing of the simulator. The table lists the commands; a test's helper (conftest.py, Agent) sends them.
+ * A guest process that does what a test tells it: a command per line on standard input, "ok
+ * WORD..." or "err ENAME" per line on standard output. It uses the distribution's libxengnttab and
+ * libxenevtchn, or the devices themselves, and knows nothing of the simulator. The table lists the
+ * commands; a test's helper (conftest.py, Agent) sends them.
  */
 #include "agent_i.h"
 
@@ -57,7 +58,8 @@ struct region *region(struct agent *a, int i)
     return &a->regions[n];
 }
 
-void reply_region(struct agent *a, void *addr, unsigned long nr_pages, const uint32_t *refs, unsigned nr_refs)
+void reply_region(struct agent *a, void *addr, unsigned long nr_pages, const uint32_t *refs,
+                  unsigned nr_refs)
 {
     if (!addr || addr == MAP_FAILED || a->nr_regions == MAX_REGIONS) {
         reply(a, "err %s", strerrorname_np(errno));
@@ -117,7 +119,8 @@ static const struct command {
     { "open", do_open },                    /* DEVICE [r|w|rw|nb] -> FD */
     { "ioctl", do_ioctl },                  /* FD CMD HEX -> RESULT HEX */
     { "ioctl-at", do_ioctl_at },            /* FD CMD ADDRESS -> RESULT */
-    { "mmap", do_mmap },                    /* FD OFFSET PAGES PROT shared|private|fixed -> REGION */
+    /* FD OFFSET PAGES PROT shared|private|fixed -> REGION */
+    { "mmap", do_mmap },
     { "read", do_read_write },              /* FD SIZE -> RESULT */
     { "write", do_read_write },             /* FD SIZE -> RESULT */
     { "fork", do_fork },                    /* -> CHILD PID */
@@ -135,7 +138,8 @@ void serve(struct agent *a)
         const struct command *c = commands, *end = commands + sizeof commands / sizeof *commands;
 
         a->nr_words = 0;
-        for (char *w = strtok(a->line, " \n"); w && a->nr_words < MAX_WORDS - 1; w = strtok(NULL, " \n"))
+        for (char *w = strtok(a->line, " \n"); w && a->nr_words < MAX_WORDS - 1;
+             w = strtok(NULL, " \n"))
             a->words[a->nr_words++] = w;
         if (!a->nr_words)
             continue;

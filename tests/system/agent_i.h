@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of agent.c share: the agent, the words of the command that it carries out, and answers. */
+/* What the parts of agent.c share: the agent, the words of the command that it carries out, and
+ * answers. */
 #ifndef GNTSIM_TESTS_AGENT_I_H
 #define GNTSIM_TESTS_AGENT_I_H
 
@@ -44,7 +45,8 @@ struct agent {
 void reply(struct agent *a, const char *format, ...);
 void ok_or_errno(struct agent *a, int rc);
 /* Replies with the region's number and whatever refs say, or with errno. */
-void reply_region(struct agent *a, void *addr, unsigned long nr_pages, const uint32_t *refs, unsigned nr_refs);
+void reply_region(struct agent *a, void *addr, unsigned long nr_pages, const uint32_t *refs,
+                  unsigned nr_refs);
 /* Word i of the command: as it is ("0" if there is none), as a number, as a region. */
 const char *word(struct agent *a, int i);
 unsigned long number(struct agent *a, int i);

@@ -14,7 +14,8 @@
 #include <xen/grant_table.h>
 #include <xen/sys/gntdev.h>
 
-/* The handles are opened when first needed, so that a test can look at a process without some of them. */
+/* The handles are opened when first needed, so that a test can look at a process without some of
+ * them. */
 static int need_gnttab(struct agent *a)
 {
     return a->gnttab || (a->gnttab = xengnttab_open(NULL, 0)) ? 0 : -1;
@@ -37,7 +38,8 @@ void do_share(struct agent *a)
     void *addr = NULL;
 
     if (count <= MAX_WORDS && !need_gntshr(a))
-        addr = xengntshr_share_pages(a->gntshr, number(a, 2), count, refs, !strcmp(word(a, 3), "rw"));
+        addr = xengntshr_share_pages(a->gntshr, number(a, 2), count, refs,
+                                     !strcmp(word(a, 3), "rw"));
     reply_region(a, addr, count, refs, addr ? count : 0);
 }
 
@@ -47,7 +49,8 @@ void do_share_notify(struct agent *a)
     void *addr = NULL;
 
     if (!need_gntshr(a))
-        addr = xengntshr_share_page_notify(a->gntshr, number(a, 1), &ref, 1, number(a, 2), number(a, 3));
+        addr = xengntshr_share_page_notify(a->gntshr, number(a, 1), &ref, 1, number(a, 2),
+                                           number(a, 3));
     reply_region(a, addr, 1, &ref, 1);
 }
 
@@ -77,8 +80,8 @@ void do_map_notify(struct agent *a)
     void *addr = NULL;
 
     if (!need_gnttab(a))
-        addr = xengnttab_map_grant_ref_notify(a->gnttab, number(a, 2), number(a, 3), prot_of(word(a, 1)), number(a, 4),
-                                              number(a, 5));
+        addr = xengnttab_map_grant_ref_notify(a->gnttab, number(a, 2), number(a, 3),
+                                              prot_of(word(a, 1)), number(a, 4), number(a, 5));
     reply_region(a, addr, 1, NULL, 0);
 }
 
@@ -86,15 +89,18 @@ void do_unmap(struct agent *a)
 {
     struct region *r = region(a, 1);
 
-    ok_or_errno(a, xengnttab_unmap(a->gnttab, r->addr, a->nr_words > 2 ? number(a, 2) : r->nr_pages));
+    ok_or_errno(a, xengnttab_unmap(a->gnttab, r->addr,
+                                   a->nr_words > 2 ? number(a, 2) : r->nr_pages));
 }
 
-/* copy DOM REF OFFSET TEXT: writes TEXT into the granted page; copy-back DOM REF OFFSET LEN: reads from it. */
+/* copy DOM REF OFFSET TEXT: writes TEXT into the granted page; copy-back DOM REF OFFSET LEN: reads
+ * from it. */
 void do_copy(struct agent *a)
 {
     bool back = !strcmp(a->words[0], "copy-back");
     char text[256] = "";
-    xengnttab_grant_copy_segment_t segment = { .flags = back ? GNTCOPY_source_gref : GNTCOPY_dest_gref };
+    xengnttab_grant_copy_segment_t segment = { .flags = back ? GNTCOPY_source_gref
+                                                             : GNTCOPY_dest_gref };
 
     union xengnttab_copy_ptr *foreign = back ? &segment.source : &segment.dest;
     foreign->foreign.domid = number(a, 1);
@@ -132,7 +138,8 @@ void do_copy_pair(struct agent *a)
         reply(a, "ok %d %d", segments[0].status, segments[1].status);
 }
 
-/* copy-pages DOM REF COUNT: the whole page as often, by one call; how many copies are as the first, and its first and last byte. */
+/* copy-pages DOM REF COUNT: the whole page as often, by one call; how many copies are as the first,
+ * and its first and last byte. */
 void do_copy_pages(struct agent *a)
 {
     unsigned count = number(a, 3), same = 0;
@@ -141,8 +148,10 @@ void do_copy_pages(struct agent *a)
     int rc = -1;
 
     for (unsigned i = 0; segments && pages && i < count; i++)
-        segments[i] = (xengnttab_grant_copy_segment_t){ .flags = GNTCOPY_source_gref, .dest.virt = pages[i], .len = sizeof *pages,
-                                                        .source.foreign = { .domid = number(a, 1), .ref = number(a, 2) } };
+        segments[i] = (xengnttab_grant_copy_segment_t){ .flags = GNTCOPY_source_gref,
+                                                        .dest.virt = pages[i], .len = sizeof *pages,
+                                                        .source.foreign = { .domid = number(a, 1),
+                                                                            .ref = number(a, 2) } };
     if (segments && pages && !need_gnttab(a))
         rc = xengnttab_grant_copy(a->gnttab, count, segments);
     for (unsigned i = 0; !rc && i < count; i++)
@@ -173,7 +182,8 @@ void do_map_others(struct agent *a)
 
 void do_unmap_at(struct agent *a)
 {
-    ok_or_errno(a, need_gnttab(a) ? -1 : xengnttab_unmap(a->gnttab, (void *)number(a, 1), number(a, 2)));
+    ok_or_errno(a, need_gnttab(a) ? -1 : xengnttab_unmap(a->gnttab, (void *)number(a, 1),
+                                                         number(a, 2)));
 }
 
 void do_unshare_count(struct agent *a)
@@ -216,7 +226,8 @@ void do_restrict_all(struct agent *a)
     ok_or_errno(a, xentoolcore_restrict_all(number(a, 1)));
 }
 
-/* The descriptor of a handle, which is opened if it is not; cloexec FD: whether that goes at an exec. */
+/* The descriptor of a handle, which is opened if it is not; cloexec FD: whether that goes at an
+ * exec. */
 void do_handle(struct agent *a)
 {
     const char *name = word(a, 1);

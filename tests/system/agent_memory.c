@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* ---- Memory ----------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static sigjmp_buf fault_return;
 static volatile sig_atomic_t fault_expected;
@@ -97,7 +97,8 @@ void do_addr(struct agent *a)
 /* anon PAGES: ordinary memory of the process, as a region. file PATH PAGES: of a file, shared. */
 void do_anon(struct agent *a)
 {
-    reply_region(a, mmap(NULL, number(a, 1) * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), number(a, 1),
+    reply_region(a, mmap(NULL, number(a, 1) * PAGE, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), number(a, 1),
                  NULL, 0);
 }
 
@@ -113,7 +114,7 @@ void do_file(struct agent *a)
     reply_region(a, p, number(a, 2), NULL, 0);
 }
 
-/* ---- The devices themselves ------------------------------------------------------------------- */
+/* ---- The devices themselves ------------------------------------------------------------------ */
 
 void do_open(struct agent *a)
 {
@@ -125,7 +126,8 @@ void do_open(struct agent *a)
     ok_or_errno(a, open(path, flags | O_CLOEXEC | (!strcmp(mode, "nb") ? O_NONBLOCK : 0)));
 }
 
-/* ioctl FD CMD HEX: with the bytes as argument; the answer ends with the bytes as they are afterwards. */
+/* ioctl FD CMD HEX: with the bytes as argument; the answer ends with the bytes as they are
+ * afterwards. */
 void do_ioctl(struct agent *a)
 {
     const char *hex = a->nr_words > 3 ? a->words[3] : "";
@@ -154,7 +156,8 @@ void do_ioctl_at(struct agent *a)
     ok_or_errno(a, ioctl(number(a, 1), number(a, 2), (void *)number(a, 3)));
 }
 
-/* mmap FD OFFSET PAGES PROT shared|private|fixed: fixed is shared, and over memory of the process. */
+/* mmap FD OFFSET PAGES PROT shared|private|fixed: fixed is shared, and over memory of the
+ * process. */
 void do_mmap(struct agent *a)
 {
     unsigned long size = number(a, 3) * PAGE;
@@ -174,5 +177,6 @@ void do_read_write(struct agent *a)
     char buf[64] = "";
     size_t size = number(a, 2) % (sizeof buf + 1);
 
-    ok_or_errno(a, a->words[0][0] == 'r' ? read(number(a, 1), buf, size) : write(number(a, 1), buf, size));
+    ok_or_errno(a, a->words[0][0] == 'r' ? read(number(a, 1), buf, size)
+                                         : write(number(a, 1), buf, size));
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * blocked userfaultfd|FILE: calls an ioctl of gntdev with an argument in memory that never becomes readable: a range registered
- * with userfaultfd, or a mapping of FILE whose server never answers. Prints "calling", and waits in the call, which SIGUSR1 must not end.
+ * blocked userfaultfd|FILE: calls an ioctl of gntdev with an argument in memory that never becomes
+ * readable: a range registered with userfaultfd, or a mapping of FILE whose server never answers.
+ * Prints "calling", and waits in the call, which SIGUSR1 must not end.
  */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * boxed THREADS ANSWER    A process of domain 1 opens its devices, starts its threads and then locks itself in: only the calls that such a
- *                         program needs stay allowed, any other gets the ANSWER errno or kill. Then it shares, maps, unmaps, and says "done".
+ *                         program needs stay allowed, any other gets the ANSWER errno or kill. Then
+ *                         it shares, maps, unmaps, and says "done".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,14 +51,19 @@ static void *idle(void *started)
 
 static void lock_in(const char *answer)
 {
-    static const unsigned short allowed[] = { SYS_read, SYS_write, SYS_close, SYS_ioctl, SYS_mmap, SYS_munmap, SYS_nanosleep, SYS_exit_group };
+    static const unsigned short allowed[] = { SYS_read, SYS_write, SYS_close, SYS_ioctl, SYS_mmap,
+                                              SYS_munmap, SYS_nanosleep, SYS_exit_group };
     enum { NR = sizeof allowed / sizeof *allowed };
-    struct sock_filter code[NR + 3] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)) };
+    struct sock_filter code[NR + 3] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                                 offsetof(struct seccomp_data, nr)) };
     struct sock_fprog program = { NR + 3, code };
 
     for (unsigned i = 0; i < NR; i++)
-        code[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], (unsigned char)(NR - i), 0);
-    code[NR + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, !strcmp(answer, "errno") ? SECCOMP_RET_ERRNO | EPERM : SECCOMP_RET_KILL_PROCESS);
+        code[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i],
+                                                   (unsigned char)(NR - i), 0);
+    code[NR + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+                                                !strcmp(answer, "errno") ? SECCOMP_RET_ERRNO | EPERM
+                                                : SECCOMP_RET_KILL_PROCESS);
     code[NR + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     must(!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * caged CMD...   becomes CMD where the calls are forbidden that a container's default seccomp profile forbids: no namespaces, no
- * mounts, no tracing, nobody else's memory. They answer EPERM, for the command and all that it starts.
+ * caged CMD...   becomes CMD where the calls are forbidden that a container's default seccomp
+ * profile forbids: no namespaces, no mounts, no tracing, nobody else's memory. They answer EPERM,
+ * for the command and all that it starts.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -51,7 +52,8 @@ int main(int argc, char **argv)
 {
     struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
 
-    if (argc < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
+    if (argc < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
         perror("caged");
         return 125;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Takes the place of a function of the hypervisor model (see meson.build): the second event that is sent is lost. */
+/* Takes the place of a function of the hypervisor model (see meson.build): the second event that is
+ * sent is lost. */
 #include <stdint.h>
 
 struct domain;

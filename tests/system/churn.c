@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * churn DOMID ROUNDS [THREADS]: a whole life of grants, again and again, in a domain that grants to itself. Uses nothing but
- * xengnttab.h and xenevtchn.h, as an ordinary program would, and checks every byte it expects. Prints "done" at the end.
+ * churn DOMID ROUNDS [THREADS]: a whole life of grants, again and again, in a domain that grants to
+ * itself. Uses nothing but xengnttab.h and xenevtchn.h, as an ordinary program would, and checks
+ * every byte it expects. Prints "done" at the end.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -30,7 +31,8 @@ struct worker {
     } \
 } while (0)
 
-static void share_and_map(struct worker *w, xengntshr_handle *gntshr, xengnttab_handle *gnttab, unsigned round)
+static void share_and_map(struct worker *w, xengntshr_handle *gntshr, xengnttab_handle *gnttab,
+                          unsigned round)
 {
     uint32_t refs[PAGES], shuffled[PAGES], domids[PAGES];
     unsigned char *shared, *mapped;
@@ -56,7 +58,8 @@ static void share_and_map(struct worker *w, xengntshr_handle *gntshr, xengnttab_
     must(!xengntshr_unshare(gntshr, shared, PAGES));
 }
 
-static void notify(struct worker *w, xengntshr_handle *gntshr, xengnttab_handle *gnttab, xenevtchn_handle *evtchn)
+static void notify(struct worker *w, xengntshr_handle *gntshr, xengnttab_handle *gnttab,
+                   xenevtchn_handle *evtchn)
 {
     volatile unsigned char *shared, *mapped;
     uint32_t ref;
@@ -99,7 +102,8 @@ int main(int argc, char **argv)
 
     must(argc > 2 && nr_threads && nr_threads <= 64);
     for (unsigned i = 0; i < nr_threads; i++) {
-        workers[i] = (struct worker){ .domid = atoi(argv[1]), .rounds = strtoul(argv[2], NULL, 0), .number = i };
+        workers[i] = (struct worker){ .domid = atoi(argv[1]), .rounds = strtoul(argv[2], NULL, 0),
+                                      .number = i };
         if (nr_threads > 1)
             must(!pthread_create(&workers[i].thread, NULL, work, &workers[i]));
         else

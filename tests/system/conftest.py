@@ -15,8 +15,10 @@ COMPILER = os.environ.get("CC", "cc")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-O1", "-g"]
 LIBRARIES = ["-lxengnttab", "-lxenevtchn", "-lxentoollog", "-lxentoolcore"]
 # vchan brings its own xenstore: its functions must be seen by libxenvchan.
-MORE_LIBRARIES = {"foreign": ["-lxenforeignmemory", "-lxendevicemodel", "-lxencall"], "vchan": ["-rdynamic", "-lxenvchan"]}
-KINDS = {"dynamic": [], "static": ["-static"], "asan": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+MORE_LIBRARIES = {"foreign": ["-lxenforeignmemory", "-lxendevicemodel", "-lxencall"],
+                  "vchan": ["-rdynamic", "-lxenvchan"]}
+KINDS = {"dynamic": [], "static": ["-static"],
+         "asan": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
          "tsan": ["-fsanitize=thread"]}
 
 
@@ -50,14 +52,16 @@ def place():
 
 @pytest.fixture(autouse=True)
 def leaves_nothing(place, monkeypatch):
-    """Every test leaves no process, no mount and no file behind, and no sanitizer has anything to say."""
+    """Every test leaves no process, no mount and no file behind, and no sanitizer has anything to
+    say."""
     temporary, reports = place / "tmp", place / "reports"
     temporary.mkdir()
     reports.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     for name in harness.SANITIZERS:
         old = os.environ.get(name + "_OPTIONS")
-        monkeypatch.setenv(name + "_OPTIONS", (old + ":" if old else "") + "log_path=%s/%s" % (reports, name.lower()))
+        monkeypatch.setenv(name + "_OPTIONS",
+                           (old + ":" if old else "") + "log_path=%s/%s" % (reports, name.lower()))
     # Machines without a mount of their own have memory here; other tests run at the same time.
     shared = tempfile.mkdtemp(prefix="t.", dir="/dev/shm")
     monkeypatch.setenv("GNTSIM_TMPDIR", shared)
@@ -73,8 +77,8 @@ def leaves_nothing(place, monkeypatch):
 
 @pytest.fixture(scope="session")
 def compiled():
-    """compiled(NAME, KIND) is the path of NAME.c (and NAME_*.c) from this directory, built as an ordinary guest program of the kind dynamic,
-    static or asan."""
+    """compiled(NAME, KIND) is the path of NAME.c (and NAME_*.c) from this directory, built as an
+    ordinary guest program of the kind dynamic, static or asan."""
     with tempfile.TemporaryDirectory(prefix="programs.") as directory:
         @functools.cache
         def build(name, kind="dynamic"):
@@ -83,7 +87,8 @@ def compiled():
                 kind = harness.library_kind()
             target = Path(directory) / ("%s-%s" % (name, kind))
             sources = [harness.SYSTEM / (name + ".c"), *sorted(harness.SYSTEM.glob(name + "_*.c"))]
-            subprocess.run([COMPILER, *FLAGS, *KINDS[kind], "-o", target, *sources, *MORE_LIBRARIES.get(name, []), *LIBRARIES], check=True)
+            subprocess.run([COMPILER, *FLAGS, *KINDS[kind], "-o", target, *sources,
+                            *MORE_LIBRARIES.get(name, []), *LIBRARIES], check=True)
             return str(target)
 
         os.chmod(directory, 0o755)
@@ -92,7 +97,8 @@ def compiled():
 
 @pytest.fixture
 def serve(place):
-    """serve(ARGS...) starts a machine; all are stopped, and must stop well, at the end of the test."""
+    """serve(ARGS...) starts a machine; all are stopped, and must stop well, at the end of the
+    test."""
     machines = []
 
     def start(*args):

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * contended HOW ROUNDS    A process of domain 1 that maps its own eight pages ROUNDS times over what was there, while another thread takes single pages of
- *                         the same area away. HOW: by munmap, madvise, mmap or mremap. Prints "done", or what a call said that a real kernel does not.
+ *                         the same area away. HOW: by munmap, madvise, mmap or mremap. Prints
+ *                         "done", or what a call said that a real kernel does not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +41,8 @@ static void take(const char *how, char *page)
     else if (!strcmp(how, "mmap"))
         must(mmap(page, PAGE, BOTH, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page);
     else
-        must(mremap(page, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, page + PAGES * PAGE) == page + PAGES * PAGE || errno == EFAULT);
+        must(mremap(page, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, page + PAGES * PAGE) == page +
+             PAGES * PAGE || errno == EFAULT);
 }
 
 static void *taker(void *how)
@@ -63,7 +65,8 @@ int main(int argc, char **argv)
     area = mmap(NULL, 2 * PAGES * PAGE, BOTH, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     must(area != MAP_FAILED && !pthread_create(&id, NULL, taker, argv[1]));
     for (int i = atoi(argv[2]); i > 0; i--)
-        must(mmap(area, PAGES * PAGE, BOTH, MAP_SHARED | MAP_FIXED, gntalloc, (off_t)alloc.op.index) == area);
+        must(mmap(area, PAGES * PAGE, BOTH, MAP_SHARED | MAP_FIXED, gntalloc,
+                  (off_t)alloc.op.index) == area);
     atomic_store(&over, true);
     must(!pthread_join(id, NULL));
     puts("done");

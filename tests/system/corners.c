@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What programs do around the devices, a case each: corners NAME. Prints what it sees, the same in a replay. */
+/* What programs do around the devices, a case each: corners NAME. Prints what it sees, the same in
+ * a replay. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -35,7 +36,7 @@ static void say(const char *what, long value)
     fflush(stdout);
 }
 
-/* ---- Signals ------------------------------------------------------------------------------------ */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 static void soon(void (*handler)(int), int flags, long us, bool again)
 {
@@ -113,7 +114,7 @@ static void signals_while_mapping(struct devices *d)
     }
 }
 
-/* ---- Descriptors -------------------------------------------------------------------------------- */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static void replaced(struct devices *d)
 {
@@ -174,7 +175,7 @@ static void twins(struct devices *d)
     say("still", epoll_wait(epoll, got, 4, 0));
 }
 
-/* ---- Memory and processes ----------------------------------------------------------------------- */
+/* ---- Memory and processes -------------------------------------------------------------------- */
 
 static void *share(struct devices *d, unsigned count, uint32_t *refs)
 {
@@ -214,7 +215,8 @@ static void read_only(struct devices *d)
     printf("[%s]\n", mapped ? mapped : "nothing");
 }
 
-/* A child has no copy of a mapping, and what it puts there is its own; the parent puts something over it. */
+/* A child has no copy of a mapping, and what it puts there is its own; the parent puts something
+ * over it. */
 static void mapped_over(struct devices *d)
 {
     uint32_t ref;
@@ -226,7 +228,8 @@ static void mapped_over(struct devices *d)
         _exit(0);
     }
     wait(NULL);
-    own = mmap(mapped, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    own = mmap(mapped, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+               0);
     say("over", own == mapped);
     say("munmap", munmap(own, 4096));
     say("unmap-again", xengnttab_unmap(d->gnttab, mapped, 1));
@@ -237,14 +240,17 @@ static const struct {
     const char *name;
     void (*run)(struct devices *d);
 } cases[] = {
-    { "interrupted", interrupted }, { "stopped", stopped }, { "signals-while-mapping", signals_while_mapping }, { "replaced", replaced },
-    { "replaced-by-another", replaced_by_another }, { "closed-range", closed_range }, { "of-all-files", of_all_files }, { "twins", twins },
+    { "interrupted", interrupted }, { "stopped", stopped },
+    { "signals-while-mapping", signals_while_mapping }, { "replaced", replaced },
+    { "replaced-by-another", replaced_by_another }, { "closed-range", closed_range },
+    { "of-all-files", of_all_files }, { "twins", twins },
     { "thread-forks", thread_forks }, { "read-only", read_only }, { "mapped-over", mapped_over },
 };
 
 int main(int argc, char **argv)
 {
-    struct devices d = { xengntshr_open(NULL, 0), xengnttab_open(NULL, 0), xenevtchn_open(NULL, 0), -1 };
+    struct devices d = { xengntshr_open(NULL, 0), xengnttab_open(NULL, 0), xenevtchn_open(NULL, 0),
+                         -1 };
 
     if (argc != 2 || !d.gntshr || !d.gnttab || !d.evtchn)
         return 1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* entry32: a process makes calls by the entry of 32-bit programs. Prints what an ioctl of a device, mremap, remap_file_pages and MADV_REMOVE answer there. */
+/* entry32: a process makes calls by the entry of 32-bit programs. Prints what an ioctl of a device,
+ * mremap, remap_file_pages and MADV_REMOVE answer there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -15,7 +16,10 @@ static long call(long nr, long a, long b, long c, long d)
 {
     long result;
 
-    __asm__ volatile("int $0x80" : "=a"(result) : "0"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(0L) : "memory", "r8", "r9", "r10", "r11");
+    __asm__ volatile("int $0x80"
+                     : "=a"(result)
+                     : "0"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(0L)
+                     : "memory", "r8", "r9", "r10", "r11");
     return (int)result;
 }
 
@@ -27,7 +31,8 @@ static const char *name(long result)
 int main(void)
 {
     int fd = open("/dev/xen/gntdev", O_RDWR);
-    char *low = mmap((void *)0x10000000, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    char *low = mmap((void *)0x10000000, 8192, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
     if (fd < 0 || low == MAP_FAILED) {
         perror("entry32");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A control domain's process that uses the distribution's libxenforeignmemory, libxendevicemodel and libxencall: a command per line,
- * an answer per line. foreign DOMAIN: names that domain in all it does.
+ * A control domain's process that uses the distribution's libxenforeignmemory, libxendevicemodel
+ * and libxencall: a command per line, an answer per line. foreign DOMAIN: names that domain in all
+ * it does.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -49,7 +50,9 @@ static void do_map(char **words, int nr, int flags)
     pages = (size_t)nr - 1;
     for (size_t i = 0; i < pages; i++)
         frames[i] = strtoull(words[i + 1], NULL, 0);
-    region = xenforeignmemory_map2(memory, domain, NULL, (strchr(words[0], 'r') ? PROT_READ : 0) | (strchr(words[0], 'w') ? PROT_WRITE : 0),
+    region = xenforeignmemory_map2(memory, domain, NULL,
+                                   (strchr(words[0], 'r') ? PROT_READ : 0) |
+                                   (strchr(words[0], 'w') ? PROT_WRITE : 0),
                                    flags, pages, frames, errors);
     if (!region) {
         error();
@@ -116,7 +119,8 @@ static void do_resource(char **words)
 static void do_size(char **words)
 {
     size_t size = 0;
-    int rc = xenforeignmemory_resource_size(memory, domain, XENMEM_resource_grant_table, atoi(words[0]), &size);
+    int rc = xenforeignmemory_resource_size(memory, domain, XENMEM_resource_grant_table,
+                                            atoi(words[0]), &size);
 
     if (rc)
         error();
@@ -164,7 +168,8 @@ static void do_model(char **words, int nr)
         result((model = xendevicemodel_open(NULL, 0)) ? 0 : -1);
 }
 
-/* call: a hypercall with an argument in a buffer of libxencall's, by a parent, and by a child that opens its own handle. */
+/* call: a hypercall with an argument in a buffer of libxencall's, by a parent, and by a child that
+ * opens its own handle. */
 static void do_call(void)
 {
     xencall_handle *call = xencall_open(NULL, 0);
@@ -191,7 +196,8 @@ static void do_call(void)
         _exit(rc || size->status || size->max_nr_frames != 64);
     }
     waitpid(pid, &status, 0);
-    printf("ok %d %d %u %d %d\n", rc, size->status, size->max_nr_frames, status, xencall_buffers_never_fault(call));
+    printf("ok %d %d %u %d %d\n", rc, size->status, size->max_nr_frames, status,
+           xencall_buffers_never_fault(call));
     xencall_free_buffer(call, size);
     xencall_close(call);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gone PLACE HOW WHO    A process of domain 1 grants eight pages to itself and maps the first four of them at PLACE, with a notification
- *                       that clears a byte of the second. Then WHO does HOW with the second page. Prints "answer NAME byte VALUE left
+ *                       that clears a byte of the second. Then WHO does HOW with the second page.
+ *                       Prints "answer NAME byte VALUE left
  *                       PAGES" with what it sees at once, and ends when its standard input does.
  * PLACE: window         where gntsim places it
  *        fixed          at an address of its own
@@ -45,7 +46,7 @@ static uint32_t refs[8];
 static char *mapped, *spare;
 static int error;
 
-/* ---- What is done ----------------------------------------------------------------------------- */
+/* ---- What is done ---------------------------------------------------------------------------- */
 
 static uint64_t request(const uint32_t *first, unsigned count)
 {
@@ -64,13 +65,31 @@ static bool done(void *result)
 
 static bool by_munmap(char *at) { return !munmap(at, PAGE); }
 static bool by_munmap_all(char *at) { return !munmap(at - PAGE, 4 * PAGE); }
-static bool by_anonymous(char *at) { return done(mmap(at, PAGE, BOTH, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)); }
-static bool by_anonymous_all(char *at) { return done(mmap(at - PAGE, 4 * PAGE, BOTH, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)); }
-static bool by_mremap_onto(char *at) { return done(mremap(spare, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, at)); }
+static bool by_anonymous(char *at)
+{
+    return done(mmap(at, PAGE, BOTH, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+}
+static bool by_anonymous_all(char *at)
+{
+    return done(mmap(at - PAGE, 4 * PAGE, BOTH, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+}
+static bool by_mremap_onto(char *at)
+{
+    return done(mremap(spare, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, at));
+}
 static bool by_shrink(char *at) { return done(mremap(at - PAGE, 4 * PAGE, PAGE, 0)); }
-static bool by_grow(char *at) { return done(mremap(at - PAGE, 4 * PAGE, 5 * PAGE, MREMAP_MAYMOVE)); }
-static bool by_move(char *at) { return done(mremap(at, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, spare)); }
-static bool by_dontunmap(char *at) { return done(mremap(at, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP)); }
+static bool by_grow(char *at)
+{
+    return done(mremap(at - PAGE, 4 * PAGE, 5 * PAGE, MREMAP_MAYMOVE));
+}
+static bool by_move(char *at)
+{
+    return done(mremap(at, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, spare));
+}
+static bool by_dontunmap(char *at)
+{
+    return done(mremap(at, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP));
+}
 static bool by_mprotect(char *at) { return !mprotect(at, PAGE, PROT_READ); }
 static bool by_dontneed(char *at) { return !madvise(at, PAGE, MADV_DONTNEED); }
 static bool by_free(char *at) { return !madvise(at, PAGE, MADV_FREE); }
@@ -118,14 +137,18 @@ static const struct way {
     const char *name;
     bool (*go)(char *at);
 } ways[] = {
-    { "munmap", by_munmap }, { "munmap-all", by_munmap_all }, { "anonymous", by_anonymous }, { "anonymous-all", by_anonymous_all },
-    { "file", by_file }, { "gntdev", by_gntdev }, { "mremap-onto", by_mremap_onto }, { "shrink", by_shrink }, { "grow", by_grow },
-    { "move", by_move }, { "dontunmap", by_dontunmap }, { "shmat", by_shmat }, { "mprotect", by_mprotect }, { "dontneed", by_dontneed },
-    { "free", by_free }, { "remove", by_remove }, { "guard", by_guard }, { "rearrange", by_rearranging },
+    { "munmap", by_munmap }, { "munmap-all", by_munmap_all }, { "anonymous", by_anonymous },
+    { "anonymous-all", by_anonymous_all },
+    { "file", by_file }, { "gntdev", by_gntdev }, { "mremap-onto", by_mremap_onto },
+    { "shrink", by_shrink }, { "grow", by_grow },
+    { "move", by_move }, { "dontunmap", by_dontunmap }, { "shmat", by_shmat },
+    { "mprotect", by_mprotect }, { "dontneed", by_dontneed },
+    { "free", by_free }, { "remove", by_remove }, { "guard", by_guard },
+    { "rearrange", by_rearranging },
     { "process-madvise", by_process_madvise },
 };
 
-/* ---- Who does it ------------------------------------------------------------------------------ */
+/* ---- Who does it ----------------------------------------------------------------------------- */
 
 static const struct way *way;
 
@@ -158,7 +181,8 @@ static void let(const char *who)
 
         must(!pthread_create(&id, NULL, thread, NULL) && !pthread_join(id, NULL));
     } else if (!strcmp(who, "vfork") || !strcmp(who, "clone")) {
-        pid_t pid = clone(child, stack + sizeof stack, CLONE_VM | SIGCHLD | (*who == 'v' ? CLONE_VFORK : 0), NULL);
+        pid_t pid = clone(child, stack + sizeof stack,
+                          CLONE_VM | SIGCHLD | (*who == 'v' ? CLONE_VFORK : 0), NULL);
 
         must(pid > 0 && waitpid(pid, &status, 0) == pid && !status);
     } else {
@@ -166,7 +190,7 @@ static void let(const char *who)
     }
 }
 
-/* ---- The mapping ------------------------------------------------------------------------------ */
+/* ---- The mapping ----------------------------------------------------------------------------- */
 
 static char *share(void)
 {
@@ -183,9 +207,11 @@ static char *share(void)
 static void *mapper(void *place)
 {
     uint64_t index = request(refs, 4);
-    struct ioctl_gntdev_unmap_notify notify = { .index = index + PAGE + 7, .action = UNMAP_NOTIFY_CLEAR_BYTE };
+    struct ioctl_gntdev_unmap_notify notify = { .index = index + PAGE + 7,
+                                                .action = UNMAP_NOTIFY_CLEAR_BYTE };
 
-    mapped = mmap(place, 4 * PAGE, BOTH, MAP_SHARED | (place ? MAP_FIXED : 0), gntdev, (off_t)index);
+    mapped = mmap(place, 4 * PAGE, BOTH, MAP_SHARED | (place ? MAP_FIXED : 0), gntdev,
+                  (off_t)index);
     must(done(mapped) && !ioctl(gntdev, IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &notify));
     return NULL;
 }
@@ -208,7 +234,8 @@ int main(int argc, char **argv)
     if (!strcmp(argv[1], "fixed"))
         place = (void *)0x500000000000;
     else if (!strcmp(argv[1], "reserved"))
-        place = (char *)mmap(NULL, 16 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 8 * PAGE;
+        place = (char *)mmap(NULL, 16 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) +
+            8 * PAGE;
     /* The thread that mapped is gone by the time. */
     must(!pthread_create(&id, NULL, mapper, place) && !pthread_join(id, NULL));
     shared[PAGE + 7] = 1;
@@ -217,7 +244,8 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < 8; i++)
         printf(" %u", refs[i]);
     let(argv[3]);
-    printf("\nanswer %s byte %d page %d\n", error < 0 ? "?" : error ? strerrorname_np(error) : "ok", shared[PAGE + 7], shared[PAGE]);
+    printf("\nanswer %s byte %d page %d\n", error < 0 ? "?" : error ? strerrorname_np(error) : "ok",
+           shared[PAGE + 7], shared[PAGE]);
     fflush(stdout);
     return getchar() != EOF;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * habits WHAT DOMID: a process of domain DOMID that opens the libraries' handles, does what daemons do, and then uses them. Prints "done", or what was
- * not as on a real machine.
+ * habits WHAT DOMID: a process of domain DOMID that opens the libraries' handles, does what daemons
+ * do, and then uses them. Prints "done", or what was not as on a real machine.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,7 +71,7 @@ static void use_all(void)
     must(xenevtchn_pending(ev) == high && !xenevtchn_unmask(ev, (evtchn_port_t)high));
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------ */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static int is_known(int fd)
 {
@@ -131,7 +131,7 @@ static void has_few_descriptors(void)
     must(xenevtchn_fd(ev) < 64);
 }
 
-/* ---- Elsewhere -------------------------------------------------------------------------------- */
+/* ---- Elsewhere ------------------------------------------------------------------------------- */
 
 static void changes_its_root(void)
 {
@@ -177,7 +177,7 @@ static void is_restricted_in_a_child(void)
     use_all();
 }
 
-/* ---- Signals ---------------------------------------------------------------------------------- */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 static volatile int ticks;
 
@@ -198,7 +198,8 @@ static void every(int sig, int microseconds)
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-/* A timer's handler without SA_RESTART that uses the handle itself: no call may fail, or wait for ever. */
+/* A timer's handler without SA_RESTART that uses the handle itself: no call may fail, or wait for
+ * ever. */
 static void has_a_timer(void)
 {
     struct sigaction action = { .sa_handler = tick };
@@ -242,19 +243,23 @@ static void jumps_out(void)
     use_all();
 }
 
-/* ---- A sandbox -------------------------------------------------------------------------------- */
+/* ---- A sandbox ------------------------------------------------------------------------------- */
 
 /* What is not needed on a real machine is EPERM from now on. */
 static void locks_itself_in(void)
 {
-    static const int allowed[] = { SYS_read, SYS_write, SYS_close, SYS_ioctl, SYS_mmap, SYS_munmap, SYS_brk, SYS_futex, SYS_exit_group,
-                                   SYS_clock_nanosleep, SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_madvise, SYS_newfstatat, SYS_poll };
+    static const int allowed[] = { SYS_read, SYS_write, SYS_close, SYS_ioctl, SYS_mmap, SYS_munmap,
+                                   SYS_brk, SYS_futex, SYS_exit_group,
+                                   SYS_clock_nanosleep, SYS_rt_sigreturn, SYS_rt_sigprocmask,
+                                   SYS_madvise, SYS_newfstatat, SYS_poll };
     enum { N = sizeof allowed / sizeof *allowed };
-    struct sock_filter code[N + 3] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)) };
+    struct sock_filter code[N + 3] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                                offsetof(struct seccomp_data, nr)) };
     struct sock_fprog program = { N + 3, code };
 
     for (unsigned i = 0; i < N; i++)
-        code[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i], (unsigned char)(N - i), 0);
+        code[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i],
+                                                   (unsigned char)(N - i), 0);
     code[N + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
     code[N + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -263,7 +268,7 @@ static void locks_itself_in(void)
     use_all();
 }
 
-/* ---- Which ------------------------------------------------------------------------------------ */
+/* ---- Which ----------------------------------------------------------------------------------- */
 
 static const struct habit {
     const char *name;

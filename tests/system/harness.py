@@ -18,21 +18,25 @@ GNTSIM = os.environ.get("GNTSIM") or str(SOURCE / "build" / "gntsim")
 SYSTEM = Path(__file__).resolve().parent
 # The package is the one of this source, whoever imports it from here.
 sys.path.insert(0, str(SOURCE / "scenarios"))
-# What is tested is the device files with the distribution's own libraries, unless a test or this run of the tests says otherwise.
+# What is tested is the device files with the distribution's own libraries, unless a test or this
+# run of the tests says otherwise.
 os.environ.setdefault("GNTSIM_WAY", "device")
 
-# Nothing here waits for a time to pass. This is how long an answer may take before the test gives up: it may be a busy machine.
+# Nothing here waits for a time to pass. This is how long an answer may take before the test gives
+# up: it may be a busy machine.
 PATIENCE = int(os.environ.get("GNTSIM_TEST_PATIENCE") or 60)
 
 
 def eventually(condition, what, patience=PATIENCE):
-    """Polls until condition() is true and returns its value; fails with `what` if that never happens."""
+    """Polls until condition() is true and returns its value; fails with `what` if that never
+    happens."""
     end = time.monotonic() + patience
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < end, "did not happen within %d s: %s" % (patience, what() if callable(what) else what)
+        assert time.monotonic() < end, \
+            "did not happen within %d s: %s" % (patience, what() if callable(what) else what)
         time.sleep(0.002)
 
 
@@ -46,7 +50,8 @@ def begin():
     """Before the first test."""
     # Orphans of the processes that a test starts become our children, so that none can hide.
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
-    # Whoever started us in the background or under nohup may have had these ignored, and programs inherit that.
+    # Whoever started us in the background or under nohup may have had these ignored, and programs
+    # inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for sig in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(sig, signal.SIG_DFL)
@@ -105,7 +110,8 @@ def nothing_stays():
     with ends_within(15 * PATIENCE):
         yield
     try:
-        eventually(lambda: not set(children()) - before, lambda: "no process is left: %s" % children())
+        eventually(lambda: not set(children()) - before,
+                   lambda: "no process is left: %s" % children())
     finally:
         for pid in set(children()) - before:
             os.kill(pid, signal.SIGKILL)
@@ -116,23 +122,29 @@ SANITIZERS = "ASAN", "UBSAN", "TSAN", "LSAN"
 
 
 def sanitizers_said():
-    """In the files to which conftest.py sends it: those of each log_path=, with a process's number behind it. The last one counts."""
-    paths = {name: Path(word.partition("=")[2]) for name in SANITIZERS for word in os.environ.get(name + "_OPTIONS", "").split(":")
+    """In the files to which conftest.py sends it: those of each log_path=, with a process's number
+    behind it. The last one counts."""
+    paths = {name: Path(word.partition("=")[2]) for name in SANITIZERS
+             for word in os.environ.get(name + "_OPTIONS", "").split(":")
              if word.startswith("log_path=")}
-    return "".join(said.read_text(errors="replace") for path in paths.values() for said in path.parent.glob(path.name + ".*"))
+    return "".join(said.read_text(errors="replace") for path in paths.values()
+                   for said in path.parent.glob(path.name + ".*"))
 
 
 def library_kind():
-    """What gntsim's own libraries were built with, as a kind of program: one without it could not load them."""
+    """What gntsim's own libraries were built with, as a kind of program: one without it could not
+    load them."""
     library = Path(GNTSIM).parent / "libgnttab" / "libxengnttab.so.1"
     if not library.exists():
         return "dynamic"
-    symbols = subprocess.run(["nm", "-D", library], capture_output=True, text=True, check=True).stdout
+    symbols = subprocess.run(["nm", "-D", library], capture_output=True, text=True,
+                             check=True).stdout
     return "asan" if "__asan_init" in symbols else "tsan" if "__tsan_init" in symbols else "dynamic"
 
 
 def can_unmount():
-    """Whether this user can undo a FUSE mount of its own. gntsim needs no such thing, its mounts vanish with their namespace."""
+    """Whether this user can undo a FUSE mount of its own. gntsim needs no such thing, its mounts
+    vanish with their namespace."""
     return os.geteuid() == 0 or os.path.exists("/etc/mtab")
 
 
@@ -156,14 +168,15 @@ class Refused(AssertionError):
 
 
 class Agent:
-    """A process of a domain: see agent.c for what it can do. Calling it sends a command and returns the answer's words;
-    .error() expects the command to fail and returns the name of the error."""
+    """A process of a domain: see agent.c for what it can do. Calling it sends a command and returns
+    the answer's words; .error() expects the command to fail and returns the name of the error."""
 
     def __init__(self, argv, errors, env=None, patience=PATIENCE):
         self.patience = patience
         self.settle = None
         self.domain = None
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=env, bufsize=0)
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=errors, env=env, bufsize=0)
         self.buffer = b""
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
@@ -183,7 +196,8 @@ class Agent:
         """The line that the agent answers."""
         end = time.monotonic() + self.patience
         while b"\n" not in self.buffer:
-            assert self.selector.select(max(0, end - time.monotonic())), "no answer within %d s" % self.patience
+            assert self.selector.select(max(0, end - time.monotonic())), \
+                "no answer within %d s" % self.patience
             more = self.process.stdout.read(65536)
             if not more:
                 raise Dead("the agent ended with %s instead of answering" % self.process.wait())
@@ -211,7 +225,8 @@ class Agent:
         return line[4:]
 
     def begins(self):
-        """Waits until the program is there, and with it its domain: `gntsim exec` takes some time for both."""
+        """Waits until the program is there, and with it its domain: `gntsim exec` takes some time
+        for both."""
         self.send("pid")
         self.answer()
 
@@ -278,7 +293,8 @@ class Machine:
     """`gntsim serve` in a directory of its own, for one test."""
 
     def __init__(self, work, *args, gntsim=(GNTSIM,), env=None):
-        """gntsim: the command, with what it runs under; env: its environment, and that of the machine's programs."""
+        """gntsim: the command, with what it runs under; env: its environment, and that of the
+        machine's programs."""
         self.gntsim, self.env = list(gntsim), env
         self.work = Path(work)
         self.dir = self.work / "machine"
@@ -287,10 +303,13 @@ class Machine:
         self.others = []
         self.stopped = False
         # Every machine of every test is recorded and done again if this is set.
-        self.trace = self.work / "trace.jsonl" if os.environ.get("GNTSIM_TEST_REPLAY") and "--trace" not in args else None
+        self.trace = self.work / "trace.jsonl" if os.environ.get("GNTSIM_TEST_REPLAY") and \
+            "--trace" not in args else None
         args = (*args, *(["--trace", self.trace] if self.trace else []))
-        self.server = subprocess.Popen([*self.gntsim, "serve", "--dir", str(self.dir), *map(str, args)], stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.PIPE, stderr=self.errors, text=True, env=env)
+        self.server = subprocess.Popen([*self.gntsim, "serve", "--dir", str(self.dir),
+                                        *map(str, args)], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=self.errors, text=True,
+                                       env=env)
         with selectors.DefaultSelector() as selector:
             selector.register(self.server.stdout, selectors.EVENT_READ)
             assert selector.select(PATIENCE), "gntsim serve printed nothing"
@@ -303,28 +322,34 @@ class Machine:
 
     def says(self, text, times=1):
         """Waits until it has said so as often: whoever it serves does not wait for its messages."""
-        eventually(lambda: self.stderr().count(text) >= times, lambda: "%d times %r: %s" % (times, text, self.stderr()))
+        eventually(lambda: self.stderr().count(text) >= times,
+                   lambda: "%d times %r: %s" % (times, text, self.stderr()))
         assert self.stderr().count(text) == times
 
     def exec_argv(self, domain, *command, profile=None, options=()):
-        return [*self.gntsim, "exec", "--dir", str(self.dir), "--domain", str(domain), *(["--profile", profile] if profile else []),
+        return [*self.gntsim, "exec", "--dir", str(self.dir), "--domain", str(domain),
+                *(["--profile", profile] if profile else []),
                 *options, "--", *map(str, command)]
 
     def exec(self, domain, *command, profile=None, **more):
         """Runs a command in a domain to its end."""
         more.setdefault("timeout", PATIENCE)
         more.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.run(self.exec_argv(domain, *command, profile=profile), capture_output=True, text=True, **more)
+        return subprocess.run(self.exec_argv(domain, *command, profile=profile),
+                              capture_output=True, text=True, **more)
 
     def popen(self, domain, *command, profile=None, **more):
         process = subprocess.Popen(self.exec_argv(domain, *command, profile=profile), **more)
         self.others.append(process)
         return process
 
-    def agent(self, domain, program, profile=None, env=None, prefix=(), options=(), words=(), awaited=True):
+    def agent(self, domain, program, profile=None, env=None, prefix=(), options=(), words=(),
+              awaited=True):
         """awaited: it is there when this returns, or Dead."""
-        agent = Agent(self.exec_argv(domain, *prefix, program, *words, profile=profile, options=options), self.errors, env=env or self.env)
-        # With gntsim's libraries the machine sees a plain munmap at its next operation, or a moment later: here is one.
+        agent = Agent(self.exec_argv(domain, *prefix, program, *words, profile=profile,
+                                     options=options), self.errors, env=env or self.env)
+        # With gntsim's libraries the machine sees a plain munmap at its next operation, or a moment
+        # later: here is one.
         if os.environ.get("GNTSIM_WAY", "auto") != "device":
             agent.settle = lambda: self.ctl("stats")
         agent.domain = domain
@@ -340,7 +365,8 @@ class Machine:
 
     def must(self, *words):
         done = self.ctl(*words)
-        assert done.returncode == 0, "gntsim ctl %s: %s%s" % (" ".join(map(str, words)), done.stdout, done.stderr)
+        assert done.returncode == 0, \
+            "gntsim ctl %s: %s%s" % (" ".join(map(str, words)), done.stdout, done.stderr)
         return done.stdout
 
     def json(self, *words):
@@ -355,8 +381,10 @@ class Machine:
         assert done.returncode == 0, "audit: " + done.stdout + done.stderr
 
     def quiet(self, open_files=0):
-        """Waits until nothing is mapped and so many device files are open. Then the books must be right."""
-        eventually(lambda: (self.stats()["mappings"], self.stats()["open_files"]) == (0, open_files),
+        """Waits until nothing is mapped and so many device files are open. Then the books must be
+        right."""
+        eventually(lambda: [self.stats()[what] for what in ("mappings", "open_files")] ==
+                   [0, open_files],
                    lambda: "no mappings, %d open files: %s" % (open_files, self.stats()))
         self.audit()
 
@@ -364,8 +392,10 @@ class Machine:
         return self.stats()["frames_free"]
 
     def frames_are_back(self, free):
-        """Waits until as many frames are free as there were: a granter's kernel frees some from a timer."""
-        eventually(lambda: self.stats()["frames_free"] >= free, lambda: "%d frames free: %s" % (free, self.stats()))
+        """Waits until as many frames are free as there were: a granter's kernel frees some from a
+        timer."""
+        eventually(lambda: self.stats()["frames_free"] >= free,
+                   lambda: "%d frames free: %s" % (free, self.stats()))
 
     def stop(self):
         """Shuts the machine down and checks that it goes in good order."""
@@ -398,7 +428,8 @@ class Machine:
                 status = "no end within %d s" % PATIENCE
         self.server.stdout.close()
         self.errors.flush()
-        assert status == 0, "gntsim serve ended with %s:\n%s\n%s" % (status, self.stderr(), sanitizers_said())
+        assert status == 0, \
+            "gntsim serve ended with %s:\n%s\n%s" % (status, self.stderr(), sanitizers_said())
         assert not (self.dir / "control").exists(), "the control socket is left"
         if self.trace:
             done = gntsim("replay", self.trace)

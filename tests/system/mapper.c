@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mapper DOMID: shares, maps, unmaps without end, in a domain that grants to itself. Its domain may be suspended meanwhile: it opens its
- * devices anew, and finds out under which number it goes on, which is the lowest free one. The first error that no end of a domain
- * explains ends it. It prints "mapped" when the first mapping was there.
+ * mapper DOMID: shares, maps, unmaps without end, in a domain that grants to itself. Its domain may
+ * be suspended meanwhile: it opens its devices anew, and finds out under which number it goes on,
+ * which is the lowest free one. The first error that no end of a domain explains ends it. It prints
+ * "mapped" when the first mapping was there.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mixed DOMID: a process of domain DOMID that uses the libraries, the descriptors of their handles with plain system calls, and device files of
- * its own, side by side. Prints "done", or what was not as on a real machine.
+ * mixed DOMID: a process of domain DOMID that uses the libraries, the descriptors of their handles
+ * with plain system calls, and device files of its own, side by side. Prints "done", or what was
+ * not as on a real machine.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,18 +52,23 @@ static void events(void)
     bind.remote_port = (unsigned)low;
     high = ioctl(raw, IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind);
     must(high > 0);
-    must(read(raw, &port, sizeof port) == sizeof port && port == high && write(raw, &port, sizeof port) == sizeof port);
+    must(read(raw, &port, sizeof port) == sizeof port && port == high &&
+         write(raw, &port, sizeof port) == sizeof port);
     /* Each to the other, by each of the three. */
     notify.port = (unsigned)high;
     must(!ioctl(raw, IOCTL_EVTCHN_NOTIFY, &notify));
-    must(pending(fd) == 1 && xenevtchn_pending(ev) == low && !xenevtchn_unmask(ev, (evtchn_port_t)low));
+    must(pending(fd) == 1 && xenevtchn_pending(ev) == low &&
+         !xenevtchn_unmask(ev, (evtchn_port_t)low));
     notify.port = (unsigned)low;
     must(!ioctl(fd, IOCTL_EVTCHN_NOTIFY, &notify) && pending(raw) == 1);
-    must(read(raw, &port, sizeof port) == sizeof port && port == high && write(raw, &port, sizeof port) == sizeof port);
+    must(read(raw, &port, sizeof port) == sizeof port && port == high &&
+         write(raw, &port, sizeof port) == sizeof port);
     must(!xenevtchn_notify(ev, (evtchn_port_t)low) && pending(raw) == 1);
-    must(read(raw, &port, sizeof port) == sizeof port && port == high && write(raw, &port, sizeof port) == sizeof port);
+    must(read(raw, &port, sizeof port) == sizeof port && port == high &&
+         write(raw, &port, sizeof port) == sizeof port);
     notify.port = (unsigned)high;
-    must(!ioctl(raw, IOCTL_EVTCHN_NOTIFY, &notify) && read(fd, &port, sizeof port) == sizeof port && port == low);
+    must(!ioctl(raw, IOCTL_EVTCHN_NOTIFY, &notify) && read(fd, &port, sizeof port) == sizeof port &&
+         port == low);
     must(write(fd, &port, sizeof port) == sizeof port);
     /* Another file's port is none of this one's; what does not exist is as wrong as ever. */
     must(ioctl(fd, IOCTL_EVTCHN_NOTIFY, &notify) == -1 && errno == ENOTCONN);
@@ -106,7 +112,8 @@ static void pages(void)
     xengntshr_handle *shr = xengntshr_open(NULL, 0);
     xengnttab_handle *gnt = xengnttab_open(NULL, 0);
     int raw = open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
-    struct ioctl_gntalloc_alloc_gref alloc = { .domid = (uint16_t)domid, .flags = GNTALLOC_FLAG_WRITABLE, .count = 1 };
+    struct ioctl_gntalloc_alloc_gref alloc = { .domid = (uint16_t)domid,
+                                               .flags = GNTALLOC_FLAG_WRITABLE, .count = 1 };
     char *shared, *views[3], *granted;
     uint32_t ref;
     uint64_t index[2];
@@ -134,28 +141,34 @@ static void pages(void)
     must(!xengntshr_unshare(shr, shared, 1));
     /* A page that the library's descriptor granted. */
     must(!ioctl(xengntshr_fd(shr), IOCTL_GNTALLOC_ALLOC_GREF, &alloc));
-    granted = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, xengntshr_fd(shr), (off_t)alloc.index);
+    granted = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, xengntshr_fd(shr),
+                   (off_t)alloc.index);
     must(granted != MAP_FAILED);
-    views[0] = xengnttab_map_grant_ref(gnt, (uint32_t)domid, alloc.gref_ids[0], PROT_READ | PROT_WRITE);
+    views[0] = xengnttab_map_grant_ref(gnt, (uint32_t)domid, alloc.gref_ids[0],
+                                       PROT_READ | PROT_WRITE);
     must(views[0]);
     granted[7] = 77;
     must(views[0][7] == 77 && !xengnttab_unmap(gnt, views[0], 1) && !munmap(granted, PAGE));
     must(!xengnttab_close(gnt) && !xengntshr_close(shr) && !close(raw));
 }
 
-/* The page's byte and the event of a mapping that ends, set on the library's descriptor with a plain call. */
+/* The page's byte and the event of a mapping that ends, set on the library's descriptor with a
+ * plain call. */
 static void notification(void)
 {
     xengntshr_handle *shr = xengntshr_open(NULL, 0);
     xengnttab_handle *gnt = xengnttab_open(NULL, 0);
     xenevtchn_handle *ev = xenevtchn_open(NULL, 0);
-    int low = xenevtchn_bind_unbound_port(ev, (uint32_t)domid), high = xenevtchn_bind_interdomain(ev, (uint32_t)domid, (evtchn_port_t)low);
-    struct ioctl_gntdev_unmap_notify notify = { .action = UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT };
+    int low = xenevtchn_bind_unbound_port(ev, (uint32_t)domid),
+        high = xenevtchn_bind_interdomain(ev, (uint32_t)domid, (evtchn_port_t)low);
+    struct ioctl_gntdev_unmap_notify notify = { .action = UNMAP_NOTIFY_CLEAR_BYTE |
+                                                UNMAP_NOTIFY_SEND_EVENT };
     char *shared, *view;
     uint32_t ref;
     uint64_t index;
 
-    must(low > 0 && high > 0 && xenevtchn_pending(ev) == high && !xenevtchn_unmask(ev, (evtchn_port_t)high));
+    must(low > 0 && high > 0 && xenevtchn_pending(ev) == high &&
+         !xenevtchn_unmask(ev, (evtchn_port_t)high));
     shared = xengntshr_share_pages(shr, (uint32_t)domid, 1, &ref, 1);
     must(shared);
     shared[9] = 1;
@@ -165,7 +178,8 @@ static void notification(void)
     must(!ioctl(xengnttab_fd(gnt), IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &notify));
     must(!xengnttab_unmap(gnt, view, 1));
     must(!shared[9] && xenevtchn_pending(ev) == low);
-    must(!xengntshr_unshare(shr, shared, 1) && !xengnttab_close(gnt) && !xengntshr_close(shr) && !xenevtchn_close(ev));
+    must(!xengntshr_unshare(shr, shared, 1) && !xengnttab_close(gnt) && !xengntshr_close(shr) &&
+         !xenevtchn_close(ev));
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nodes ROUNDS: threads and a process that ask what /dev/xen/gntdev is, and others that open it meanwhile, each ROUNDS times. By name it is a
- * character device, always; what is opened is a device of its own, on which an ioctl works. Says "done", or what was otherwise.
+ * nodes ROUNDS: threads and a process that ask what /dev/xen/gntdev is, and others that open it
+ * meanwhile, each ROUNDS times. By name it is a character device, always; what is opened is a
+ * device of its own, on which an ioctl works. Says "done", or what was otherwise.
  */
 #include <errno.h>
 #include <fcntl.h>

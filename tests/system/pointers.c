@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pointers DOMID PROFILE sweep       every ioctl of every device with every kind of invalid argument, and with every pointer in its
- *                                    argument invalid: prints what did not get the errno that it should, then "calls N"
- * pointers DOMID PROFILE flip ROUNDS the same ioctls with arguments that another thread rewrites all the time; any answer will do
+ *                                    argument invalid: prints what did not get the errno that it
+ *                                    should, then "calls N"
+ * pointers DOMID PROFILE flip ROUNDS the same ioctls with arguments that another thread rewrites
+ * all the time; any answer will do
  *
  * A process of domain DOMID, which grants to itself.
  */
@@ -36,7 +38,8 @@
 
 enum { WRITES = 1, IGNORES_ARG = 2, PV_ONLY = 4, NEEDS_RIGHTS = 8, COPY = 16 };
 
-/* An ioctl with an argument that would do something, in words of 8 bytes; P: a pointer to further memory. */
+/* An ioctl with an argument that would do something, in words of 8 bytes; P: a pointer to further
+ * memory. */
 struct command {
     const char *device;
     const char *name;
@@ -49,12 +52,14 @@ struct command {
 #define C(device, name, ...) { device, #name, name, __VA_ARGS__ }
 
 static const struct command commands[] = {
-    C("gntdev", IOCTL_GNTDEV_MAP_GRANT_REF, WRITES, 32, { -1, -1 }, { 2, 0, 1ull | 8ull << 32, 1ull | 9ull << 32 }),
+    C("gntdev", IOCTL_GNTDEV_MAP_GRANT_REF, WRITES, 32, { -1, -1 },
+      { 2, 0, 1ull | 8ull << 32, 1ull | 9ull << 32 }),
     C("gntdev", IOCTL_GNTDEV_UNMAP_GRANT_REF, 0, 16, { -1, -1 }, { 0, 1 }),
     C("gntdev", IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, 0, 24, { -1, -1 }, { 0, 0, 0 }),
     C("gntdev", IOCTL_GNTDEV_SET_UNMAP_NOTIFY, 0, 16, { -1, -1 }, { 0, 1 }),
     C("gntdev", IOCTL_GNTDEV_GRANT_COPY, COPY, 16, { 1, -1 }, { 1, 0 }),
-    C("gntalloc", IOCTL_GNTALLOC_ALLOC_GREF, WRITES, 24, { -1, -1 }, { 1ull | 1ull << 16 | 2ull << 32, 0, 0 }),
+    C("gntalloc", IOCTL_GNTALLOC_ALLOC_GREF, WRITES, 24, { -1, -1 },
+      { 1ull | 1ull << 16 | 2ull << 32, 0, 0 }),
     C("gntalloc", IOCTL_GNTALLOC_DEALLOC_GREF, 0, 16, { -1, -1 }, { 1 << 20, 1 }),
     C("gntalloc", IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, 0, 16, { -1, -1 }, { 1 << 20, 1 }),
     C("evtchn", IOCTL_EVTCHN_BIND_VIRQ, 0, 4, { -1, -1 }, { 77 }),
@@ -64,13 +69,16 @@ static const struct command commands[] = {
     C("evtchn", IOCTL_EVTCHN_NOTIFY, 0, 4, { -1, -1 }, { 99 }),
     C("evtchn", IOCTL_EVTCHN_RESET, IGNORES_ARG, 0, { -1, -1 }, { 0 }),
     C("evtchn", IOCTL_EVTCHN_RESTRICT_DOMID, 0, 2, { -1, -1 }, { 0x7ff5 }),
-    C("privcmd", IOCTL_PRIVCMD_HYPERCALL, NEEDS_RIGHTS, 48, { 2, -1 }, { __HYPERVISOR_grant_table_op, GNTTABOP_query_size, 0, 1, 0, 0 }),
+    C("privcmd", IOCTL_PRIVCMD_HYPERCALL, NEEDS_RIGHTS, 48, { 2, -1 },
+      { __HYPERVISOR_grant_table_op, GNTTABOP_query_size, 0, 1, 0, 0 }),
     C("privcmd", IOCTL_PRIVCMD_MMAP, PV_ONLY, 16, { 1, -1 }, { 1ull | 0x7fffull << 32, 0 }),
     C("privcmd", IOCTL_PRIVCMD_MMAPBATCH, 0, 24, { 2, -1 }, { 1ull | 0x7fffull << 32, 0x10000, 0 }),
-    C("privcmd", IOCTL_PRIVCMD_MMAPBATCH_V2, 0, 32, { 2, 3 }, { 1ull | 0x7fffull << 32, 0x10000, 0, 0 }),
+    C("privcmd", IOCTL_PRIVCMD_MMAPBATCH_V2, 0, 32, { 2, 3 },
+      { 1ull | 0x7fffull << 32, 0x10000, 0, 0 }),
     C("privcmd", IOCTL_PRIVCMD_DM_OP, 0, 16, { 1, -1 }, { 0x7fffull | 1ull << 16, 0 }),
     C("privcmd", IOCTL_PRIVCMD_RESTRICT, 0, 2, { -1, -1 }, { 0x7fff }),
-    C("privcmd", IOCTL_PRIVCMD_MMAP_RESOURCE, 0, 32, { -1, -1 }, { 0x7fffull | 1ull << 32, 0, 1, 0x10000 }),
+    C("privcmd", IOCTL_PRIVCMD_MMAP_RESOURCE, 0, 32, { -1, -1 },
+      { 0x7fffull | 1ull << 32, 0, 1, 0x10000 }),
 };
 #define NR_COMMANDS (sizeof commands / sizeof *commands)
 
@@ -79,15 +87,18 @@ static const char *profile;
 static unsigned long calls;
 
 /*
- * Pages one after the other: writable, then read-only, writable, unmapped, writable, PROT_NONE, two writable. The last one is PROT_NONE,
- * too: a count that is too large would have the device write over what else lies there.
+ * Pages one after the other: writable, then read-only, writable, unmapped, writable, PROT_NONE, two
+ * writable. The last one is PROT_NONE, too: a count that is too large would have the device write
+ * over what else lies there.
  */
 static char *memory;
-enum { RW = 0, RO = 1, BEFORE_HOLE = 2, HOLE = 3, BEFORE_NONE = 4, NONE = 5, MORE = 6, END = 8, NR_PAGES = 9 };
+enum { RW = 0, RO = 1, BEFORE_HOLE = 2, HOLE = 3, BEFORE_NONE = 4, NONE = 5, MORE = 6, END = 8,
+       NR_PAGES = 9 };
 
 static void map_memory(void)
 {
-    memory = mmap(NULL, NR_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memory = mmap(NULL, NR_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                  0);
     must(memory != MAP_FAILED);
     must(!munmap(memory + HOLE * PAGE, PAGE) && !mprotect(memory + NONE * PAGE, PAGE, PROT_NONE));
     must(!mprotect(memory + END * PAGE, PAGE, PROT_NONE));
@@ -108,11 +119,12 @@ static int do_ioctl(const struct command *c, void *arg)
     return error;
 }
 
-static void expect(const struct command *c, const char *what, unsigned long at, int error, int expected)
+static void expect(const struct command *c, const char *what, unsigned long at, int error,
+                   int expected)
 {
     if (error != expected)
-        printf("%s, %s %#lx: %s instead of %s\n", c->name, what, at, error ? strerrorname_np(error) : "0",
-               expected ? strerrorname_np(expected) : "0");
+        printf("%s, %s %#lx: %s instead of %s\n", c->name, what, at,
+               error ? strerrorname_np(error) : "0", expected ? strerrorname_np(expected) : "0");
 }
 
 /* What must come first, whatever the argument is; -1: nothing. */
@@ -138,8 +150,10 @@ static void *put(const struct command *c, char *at, const uint64_t *words)
 /* The argument itself in places that cannot be read, or not all of it. */
 static void sweep_argument(const struct command *c)
 {
-    const uint64_t wild[] = { 0, 1, 7, PAGE - 1, 0xdead0000, (uintptr_t)memory + HOLE * PAGE, (uintptr_t)memory + HOLE * PAGE + 8,
-                              (uintptr_t)memory + NONE * PAGE, 0x7ffffffff000 - 1, 0x7ffffffff000, 0x800000000000, 0xffff800000000000,
+    const uint64_t wild[] = { 0, 1, 7, PAGE - 1, 0xdead0000, (uintptr_t)memory + HOLE * PAGE,
+                              (uintptr_t)memory + HOLE * PAGE + 8,
+                              (uintptr_t)memory + NONE * PAGE, 0x7ffffffff000 - 1, 0x7ffffffff000,
+                              0x800000000000, 0xffff800000000000,
                               0xffff888000000000, UINT64_MAX - 4095, UINT64_MAX - 7, UINT64_MAX };
     int first = first_error(c), expected = first < 0 ? EFAULT : first;
 
@@ -147,9 +161,11 @@ static void sweep_argument(const struct command *c)
         expect(c, "argument at", wild[i], do_ioctl(c, (void *)(uintptr_t)wild[i]), expected);
     for (size_t there = 1; there < c->size; there++) {
         memcpy(memory + HOLE * PAGE - there, c->words, there);
-        expect(c, "bytes before a hole", there, do_ioctl(c, memory + HOLE * PAGE - there), expected);
+        expect(c, "bytes before a hole", there, do_ioctl(c, memory + HOLE * PAGE - there),
+               expected);
         memcpy(memory + NONE * PAGE - there, c->words, there);
-        expect(c, "bytes before PROT_NONE", there, do_ioctl(c, memory + NONE * PAGE - there), expected);
+        expect(c, "bytes before PROT_NONE", there, do_ioctl(c, memory + NONE * PAGE - there),
+               expected);
     }
     if (!(c->flags & WRITES) || first >= 0)
         return;
@@ -162,21 +178,25 @@ static void sweep_argument(const struct command *c)
 /* Memory that the argument points to: one of everything that a pointer here may lead to. */
 static void *pointee(const struct command *c, char *at)
 {
-    struct ioctl_gntdev_grant_copy_segment segment = { .source.virt = memory + MORE * PAGE, .dest.foreign = { .ref = 8 },
+    struct ioctl_gntdev_grant_copy_segment segment = { .source.virt = memory + MORE * PAGE,
+                                                       .dest.foreign = { .ref = 8 },
                                                        .flags = GNTCOPY_dest_gref, .len = 8 };
 
     memset(at, 0, 64);
     if (c->flags & COPY)
         memcpy(at, &segment, sizeof segment);
     else if (c->cmd == IOCTL_PRIVCMD_DM_OP)
-        memcpy(at, (privcmd_dm_op_buf_t[1]){ { memory + MORE * PAGE, 8 } }, sizeof(privcmd_dm_op_buf_t));
+        memcpy(at, (privcmd_dm_op_buf_t[1]){ { memory + MORE * PAGE, 8 } },
+               sizeof(privcmd_dm_op_buf_t));
     return at;
 }
 
 static void sweep_pointers(const struct command *c)
 {
-    const uint64_t wild[] = { 0, 1, 0xdead0000, (uintptr_t)memory + HOLE * PAGE - 1, (uintptr_t)memory + HOLE * PAGE, (uintptr_t)memory + NONE * PAGE - 1,
-                              0x7ffffffff000, 0x800000000000, 0xffff888000000000, UINT64_MAX - 4095, UINT64_MAX };
+    const uint64_t wild[] = { 0, 1, 0xdead0000, (uintptr_t)memory + HOLE * PAGE - 1,
+                              (uintptr_t)memory + HOLE * PAGE, (uintptr_t)memory + NONE * PAGE - 1,
+                              0x7ffffffff000, 0x800000000000, 0xffff888000000000, UINT64_MAX - 4095,
+                              UINT64_MAX };
     char *good = pointee(c, memory + MORE * PAGE + 1024);
     uint64_t words[8];
     int first = first_error(c);
@@ -187,7 +207,8 @@ static void sweep_pointers(const struct command *c)
             for (unsigned other = 0; other < 2 && c->pointer[other] >= 0; other++)
                 words[c->pointer[other]] = (uintptr_t)good;
             words[c->pointer[p]] = wild[i];
-            expect(c, "pointer to", wild[i], do_ioctl(c, put(c, memory, words)), first < 0 ? EFAULT : first);
+            expect(c, "pointer to", wild[i], do_ioctl(c, put(c, memory, words)),
+                   first < 0 ? EFAULT : first);
         }
     }
     /* A grant copy and a device model's operation lead on. */
@@ -198,11 +219,13 @@ static void sweep_pointers(const struct command *c)
         memcpy(good, &wild[i], sizeof wild[i]);
         memcpy(words, c->words, sizeof words);
         words[1] = (uintptr_t)good;
-        expect(c, "pointer behind a pointer to", wild[i], do_ioctl(c, put(c, memory, words)), first < 0 ? EFAULT : first);
+        expect(c, "pointer behind a pointer to", wild[i], do_ioctl(c, put(c, memory, words)),
+               first < 0 ? EFAULT : first);
     }
 }
 
-/* Counts that nobody can mean. They must be refused, whatever the errno, in no time and without memory to match. */
+/* Counts that nobody can mean. They must be refused, whatever the errno, in no time and without
+ * memory to match. */
 static void sweep_counts(const struct command *c)
 {
     const uint32_t counts[] = { 0x10001, 0xfffffff, 0x7fffffff, 0x80000000, 0xffffffff };
@@ -214,14 +237,15 @@ static void sweep_counts(const struct command *c)
                 memcpy(words, c->words, sizeof words);
                 for (unsigned p = 0; p < 2 && c->pointer[p] >= 0; p++)
                     words[c->pointer[p]] = (uintptr_t)pointee(c, memory + MORE * PAGE + 1024);
-                words[w] = half ? (words[w] & 0xffffffff) | (uint64_t)counts[i] << 32 : (words[w] & ~0xffffffffull) | counts[i];
+                words[w] = half ? (words[w] & 0xffffffff) | (uint64_t)counts[i] << 32
+                                : (words[w] & ~0xffffffffull) | counts[i];
                 do_ioctl(c, put(c, memory, words));
             }
         }
     }
 }
 
-/* ---- Arguments that change -------------------------------------------------------------------- */
+/* ---- Arguments that change ------------------------------------------------------------------- */
 
 static volatile bool stop;
 

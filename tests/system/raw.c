@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * raw DOMID: the devices by hand, without any Xen library: shares two pages with DOMID itself, maps them in reverse order,
- * and sends itself an event. What a Go or Rust program would do. Prints "done" at the end.
+ * raw DOMID: the devices by hand, without any Xen library: shares two pages with DOMID itself, maps
+ * them in reverse order, and sends itself an event. What a Go or Rust program would do. Prints
+ * "done" at the end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +34,9 @@ int main(int argc, char **argv)
     int gntalloc = open("/dev/xen/gntalloc", O_RDWR), gntdev = open("/dev/xen/gntdev", O_RDWR);
     int evtchn = open("/dev/xen/evtchn", O_RDWR);
     struct ioctl_gntalloc_alloc_gref *alloc = calloc(1, sizeof *alloc + sizeof(uint32_t));
-    struct ioctl_gntdev_map_grant_ref *map = calloc(1, sizeof *map + sizeof(struct ioctl_gntdev_grant_ref));
+    struct ioctl_gntdev_map_grant_ref *map = calloc(1,
+                                                    sizeof *map +
+                                                    sizeof(struct ioctl_gntdev_grant_ref));
     struct ioctl_gntdev_unmap_grant_ref unmap = { .count = 2 };
     struct ioctl_evtchn_bind_unbound_port unbound = { .remote_domain = domid };
     struct ioctl_evtchn_notify notify;
@@ -41,7 +44,8 @@ int main(int argc, char **argv)
     uint32_t port, *refs;
 
     must(alloc && map);
-    *alloc = (struct ioctl_gntalloc_alloc_gref){ .domid = domid, .flags = GNTALLOC_FLAG_WRITABLE, .count = 2 };
+    *alloc = (struct ioctl_gntalloc_alloc_gref){ .domid = domid, .flags = GNTALLOC_FLAG_WRITABLE,
+                                                 .count = 2 };
     refs = alloc->gref_ids;
     must(gntalloc >= 0 && gntdev >= 0 && evtchn >= 0);
     must(!ioctl(gntalloc, IOCTL_GNTALLOC_ALLOC_GREF, alloc));
@@ -66,7 +70,8 @@ int main(int argc, char **argv)
 
     notify.port = ioctl(evtchn, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &unbound);
     must((int)notify.port > 0);
-    struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = domid, .remote_port = notify.port };
+    struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = domid,
+                                                  .remote_port = notify.port };
     int peer = ioctl(evtchn, IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind);
     must(peer > 0 && read(evtchn, &port, sizeof port) == sizeof port && port == (uint32_t)peer);
     must(write(evtchn, &port, sizeof port) == sizeof port);

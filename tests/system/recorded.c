@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program to be recorded: with an argument it does something else. It shares pages with its own domain, maps them, signals itself,
- * and has a thread and a child that do some of it.
+ * A program to be recorded: with an argument it does something else. It shares pages with its own
+ * domain, maps them, signals itself, and has a thread and a child that do some of it.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -61,7 +61,8 @@ static void selecting(int fd)
     FD_SET(fd, &readable);
     FD_SET(fd, &writable);
     FD_SET(other[0], &readable);
-    say("select", select((fd > other[0] ? fd : other[0]) + 1, &readable, &writable, NULL, &patience));
+    say("select", select((fd > other[0] ? fd : other[0]) + 1, &readable, &writable, NULL,
+                         &patience));
     say("readable", FD_ISSET(fd, &readable) != 0);
     say("writable", FD_ISSET(fd, &writable) != 0);
     say("other", FD_ISSET(other[0], &readable) != 0);
@@ -70,12 +71,14 @@ static void selecting(int fd)
 }
 
 /*
- * A device, at its edge, and a pipe in which something is: both come, then the pipe alone, both after a
- * change of what the device is asked for, and the device alone once the pipe is not asked for any more.
+ * A device, at its edge, and a pipe in which something is: both come, then the pipe alone, both
+ * after a change of what the device is asked for, and the device alone once the pipe is not asked
+ * for any more.
  */
 static void waiting(int fd)
 {
-    struct epoll_event asked = { EPOLLIN | EPOLLET, { .u64 = 77 } }, piped = { EPOLLIN, { .u64 = 99 } }, got[4];
+    struct epoll_event asked = { EPOLLIN | EPOLLET, { .u64 = 77 } },
+        piped = { EPOLLIN, { .u64 = 99 } }, got[4];
     int epoll = epoll_create1(EPOLL_CLOEXEC), other[2];
 
     if (epoll < 0 || pipe(other) || write(other[1], "x", 1) != 1)
@@ -104,7 +107,8 @@ static void waiting(int fd)
 
 static void events(xenevtchn_handle *evtchn)
 {
-    int listening = xenevtchn_bind_unbound_port(evtchn, 0), bound = xenevtchn_bind_interdomain(evtchn, 0, listening);
+    int listening = xenevtchn_bind_unbound_port(evtchn, 0),
+        bound = xenevtchn_bind_interdomain(evtchn, 0, listening);
     struct pollfd fd = { xenevtchn_fd(evtchn), POLLIN, 0 };
 
     for (int i = 0; i < 4; i++) {
@@ -126,16 +130,22 @@ static void events(xenevtchn_handle *evtchn)
     say("unbind-again", xenevtchn_unbind(evtchn, bound));
 }
 
-/* Into a page of ours, out of it, one to the next, of a reference that is none; then two addresses of ours. */
+/* Into a page of ours, out of it, one to the next, of a reference that is none; then two addresses
+ * of ours. */
 static void copies(xengnttab_handle *gnttab)
 {
     char bytes[100] = "there and back", back[100] = "";
     xengnttab_grant_copy_segment_t segments[] = {
-        { .source.virt = bytes, .dest.foreign = { .ref = refs[0], .offset = 1000 }, .len = 100, .flags = GNTCOPY_dest_gref },
-        { .source.foreign = { .ref = refs[0], .offset = 1000 }, .dest.virt = back, .len = 100, .flags = GNTCOPY_source_gref },
-        { .source.foreign = { .ref = refs[0] }, .dest.foreign = { .ref = refs[1] }, .len = 4096, .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref },
-        { .source.foreign = { .ref = 30000 }, .dest.foreign = { .ref = refs[1] }, .len = 1, .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref },
-        { .source.foreign = { .ref = 30000 }, .dest.virt = back + 50, .len = 1, .flags = GNTCOPY_source_gref },
+        { .source.virt = bytes, .dest.foreign = { .ref = refs[0], .offset = 1000 }, .len = 100,
+          .flags = GNTCOPY_dest_gref },
+        { .source.foreign = { .ref = refs[0], .offset = 1000 }, .dest.virt = back, .len = 100,
+          .flags = GNTCOPY_source_gref },
+        { .source.foreign = { .ref = refs[0] }, .dest.foreign = { .ref = refs[1] }, .len = 4096,
+          .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref },
+        { .source.foreign = { .ref = 30000 }, .dest.foreign = { .ref = refs[1] }, .len = 1,
+          .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref },
+        { .source.foreign = { .ref = 30000 }, .dest.virt = back + 50, .len = 1,
+          .flags = GNTCOPY_source_gref },
     };
 
     say("copy", xengnttab_grant_copy(gnttab, 5, segments));

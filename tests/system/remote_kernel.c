@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel of a domain in a process of its own: the kernel model, linked with hv-remote. It does what a test tells it, as agent.c
- * does: a command per line, "ok WORD..." or "err ENAME" back.
+ * The kernel of a domain in a process of its own: the kernel model, linked with hv-remote. It does
+ * what a test tells it, as agent.c does: a command per line, "ok WORD..." or "err ENAME" back.
  *
  *   remote-kernel DIR DOMAIN pv|pvh
  *   remote-kernel DIR DOMAIN random SEED COUNT      no kernel: requests of all kinds with numbers that are likely to mean something
@@ -80,7 +80,7 @@ static bool readonly(char **words, unsigned i)
     return words[i] && !strcmp(words[i], "ro");
 }
 
-/* ---- Granting --------------------------------------------------------------------------------- */
+/* ---- Granting -------------------------------------------------------------------------------- */
 
 static void cmd_grant(char **words)
 {
@@ -92,7 +92,8 @@ static void cmd_grant(char **words)
         err(-ENOMEM);
         return;
     }
-    ref = gnttab_grant_foreign_access(k, (domid_t)word(words, 1), kernel_page_frame(g->page), readonly(words, 2));
+    ref = gnttab_grant_foreign_access(k, (domid_t)word(words, 1), kernel_page_frame(g->page),
+                                      readonly(words, 2));
     if (ref < 0) {
         kernel_page_put(k, g->page);
         err(ref);
@@ -104,7 +105,9 @@ static void cmd_grant(char **words)
 
 static void cmd_peek(char **words)
 {
-    ok("%u", ((unsigned char *)kernel_page_address(k, granted[word(words, 1)].page))[word(words, 2)]);
+    unsigned char *page = kernel_page_address(k, granted[word(words, 1)].page);
+
+    ok("%u", page[word(words, 2)]);
 }
 
 static void cmd_poke(char **words)
@@ -146,12 +149,14 @@ static void cmd_version(char **words)
         ok("%d", version);
 }
 
-/* ---- Mapping ---------------------------------------------------------------------------------- */
+/* ---- Mapping --------------------------------------------------------------------------------- */
 
 static struct gnttab_map_grant_ref map_op(char **words, uint64_t addr)
 {
-    return (struct gnttab_map_grant_ref){ .host_addr = addr, .dom = (domid_t)word(words, 1), .ref = (grant_ref_t)word(words, 2),
-                                          .flags = GNTMAP_host_map | (readonly(words, 3) ? GNTMAP_readonly : 0),
+    return (struct gnttab_map_grant_ref){ .host_addr = addr, .dom = (domid_t)word(words, 1),
+                                          .ref = (grant_ref_t)word(words, 2),
+                                          .flags = GNTMAP_host_map |
+                                          (readonly(words, 3) ? GNTMAP_readonly : 0),
                                           .handle = 4711, .dev_bus_addr = 4712 };
 }
 
@@ -178,7 +183,8 @@ static void cmd_map(char **words)
     ok("%u", nr_mapped++);
 }
 
-/* At an address of the test's, past the kernel's books: status, handle and bus address as they are then. */
+/* At an address of the test's, past the kernel's books: status, handle and bus address as they are
+ * then. */
 static void cmd_map_at(char **words)
 {
     struct gnttab_map_grant_ref op = map_op(words, word(words, 4));
@@ -192,7 +198,9 @@ static void cmd_map_at(char **words)
 
 static void cmd_mapped_peek(char **words)
 {
-    ok("%u", ((unsigned char *)gnttab_page_data(k, mapped[word(words, 1)].pages, 0))[word(words, 2)]);
+    unsigned char *page = gnttab_page_data(k, mapped[word(words, 1)].pages, 0);
+
+    ok("%u", page[word(words, 2)]);
 }
 
 static void cmd_mapped_poke(char **words)
@@ -215,7 +223,8 @@ static void cmd_unmap(char **words)
     gnttab_free_pages(k, m->pages);
 }
 
-/* So many copies of eight bytes each, in one hypercall, from a reference to an own page; how many went well. */
+/* So many copies of eight bytes each, in one hypercall, from a reference to an own page; how many
+ * went well. */
 static void cmd_copies(char **words)
 {
     unsigned nr = (unsigned)word(words, 4), good = 0;
@@ -241,7 +250,8 @@ static void cmd_copies(char **words)
         ok("%u", good);
 }
 
-/* Four copies of 8 bytes whose array can be read and written only so far: result, and how many statuses arrived. */
+/* Four copies of 8 bytes whose array can be read and written only so far: result, and how many
+ * statuses arrived. */
 struct narrow {
     unsigned char *array;
     size_t size;
@@ -272,7 +282,8 @@ static void cmd_narrow(char **words)
 {
     const uint64_t args[5] = { GNTTABOP_copy, 0x1000, 4 };
     struct gnttab_copy ops[4];
-    struct narrow n = { (unsigned char *)ops, sizeof ops, (unsigned)word(words, 4), (unsigned)word(words, 5) };
+    struct narrow n = { (unsigned char *)ops, sizeof ops, (unsigned)word(words, 4),
+                        (unsigned)word(words, 5) };
     struct hv_guest_memory mem = { narrow_from, narrow_to, &n };
     unsigned arrived = 0;
     long rc;
@@ -290,7 +301,7 @@ static void cmd_narrow(char **words)
     ok("%ld %u", rc, arrived);
 }
 
-/* ---- Events ----------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 /* Nothing here waits: the file is non-blocking. */
 static void never(struct kreq *req, long result)
@@ -320,7 +331,8 @@ static void cmd_unbound(char **words)
 
 static void cmd_bind(char **words)
 {
-    struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = (unsigned)word(words, 1), .remote_port = (unsigned)word(words, 2) };
+    struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = (unsigned)word(words, 1),
+                                                  .remote_port = (unsigned)word(words, 2) };
 
     ioctl_answer(IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind);
 }
@@ -360,7 +372,7 @@ static void cmd_wait(char **words)
     ok("%u", port);
 }
 
-/* ---- The rest --------------------------------------------------------------------------------- */
+/* ---- The rest -------------------------------------------------------------------------------- */
 
 static void cmd_audit(char **words)
 {
@@ -428,12 +440,17 @@ static const struct command {
     const char *name;
     void (*run)(char **words);
 } commands[] = {
-    { "grant", cmd_grant }, { "peek", cmd_peek }, { "poke", cmd_poke }, { "end", cmd_end }, { "give-up", cmd_give_up },
-    { "deferred", cmd_deferred }, { "version", cmd_version }, { "map", cmd_map }, { "map-at", cmd_map_at },
-    { "mapped-peek", cmd_mapped_peek }, { "mapped-poke", cmd_mapped_poke }, { "unmap", cmd_unmap }, { "copies", cmd_copies },
+    { "grant", cmd_grant }, { "peek", cmd_peek }, { "poke", cmd_poke }, { "end", cmd_end },
+    { "give-up", cmd_give_up },
+    { "deferred", cmd_deferred }, { "version", cmd_version }, { "map", cmd_map },
+    { "map-at", cmd_map_at },
+    { "mapped-peek", cmd_mapped_peek }, { "mapped-poke", cmd_mapped_poke }, { "unmap", cmd_unmap },
+    { "copies", cmd_copies },
     { "narrow", cmd_narrow },
-    { "unbound", cmd_unbound }, { "bind", cmd_bind }, { "notify", cmd_notify }, { "wait", cmd_wait }, { "audit", cmd_audit },
-    { "state", cmd_state }, { "wait-gone", cmd_wait_gone }, { "garbage", cmd_garbage }, { "request", cmd_request }, { "flood", cmd_flood },
+    { "unbound", cmd_unbound }, { "bind", cmd_bind }, { "notify", cmd_notify },
+    { "wait", cmd_wait }, { "audit", cmd_audit },
+    { "state", cmd_state }, { "wait-gone", cmd_wait_gone }, { "garbage", cmd_garbage },
+    { "request", cmd_request }, { "flood", cmd_flood },
     { "detach", cmd_detach },
 };
 
@@ -442,7 +459,8 @@ static void run(char *line)
     char *words[MAX_WORDS + 1] = { NULL }, *save;
     unsigned nr = 0;
 
-    for (char *w = strtok_r(line, " \n", &save); w && nr < MAX_WORDS; w = strtok_r(NULL, " \n", &save))
+    for (char *w = strtok_r(line, " \n", &save); w && nr < MAX_WORDS;
+         w = strtok_r(NULL, " \n", &save))
         words[nr++] = w;
     for (size_t i = 0; words[0] && i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(commands[i].name, words[0])) {
@@ -458,7 +476,8 @@ static int boot(char **argv)
 {
     struct kernel_pv_space *space = kernel_pv_space_create();
     struct hv_remote_config config = { .dir = argv[1], .domid = (domid_t)atoi(argv[2]) };
-    struct kernel_config kernel = { .domid = config.domid, .profile = kernel_profile_find(argv[3]), .now = now };
+    struct kernel_config kernel = { .domid = config.domid, .profile = kernel_profile_find(argv[3]),
+                                    .now = now };
     char error[256] = "";
     int rc;
 
@@ -480,7 +499,7 @@ static int boot(char **argv)
     return rc;
 }
 
-/* ---- Requests at random ----------------------------------------------------------------------- */
+/* ---- Requests at random ---------------------------------------------------------------------- */
 
 static uint64_t seed;
 
@@ -495,15 +514,16 @@ static uint64_t draw(uint64_t below)
 
 static uint64_t likely(void)
 {
-    static const uint64_t others[] = { 0, 1, 2, DOMID_SELF, 0x1000, 4095, 4096, 1u << 20, UINT32_MAX, UINT64_C(1) << 47, UINT64_MAX };
+    static const uint64_t others[] = { 0, 1, 2, DOMID_SELF, 0x1000, 4095, 4096, 1u << 20,
+                                       UINT32_MAX, UINT64_C(1) << 47, UINT64_MAX };
 
     return draw(3) ? draw(40) : others[draw(sizeof others / sizeof *others)];
 }
 
 static uint32_t random_hypercall(uint64_t *args)
 {
-    static const uint64_t ops[] = { __HYPERVISOR_grant_table_op, __HYPERVISOR_grant_table_op, __HYPERVISOR_event_channel_op,
-                                    __HYPERVISOR_memory_op, 7 };
+    static const uint64_t ops[] = { __HYPERVISOR_grant_table_op, __HYPERVISOR_grant_table_op,
+                                    __HYPERVISOR_event_channel_op, __HYPERVISOR_memory_op, 7 };
     uint32_t size = (uint32_t)draw(200);
 
     args[0] = ops[draw(5)];
@@ -527,7 +547,8 @@ static int play(const char *dir, domid_t domid, unsigned count)
 
     hv_domain_config_init(&config.domain);
     for (unsigned i = 0; i < count; i++) {
-        enum remote_call call = draw(2) ? REMOTE_HYPERCALL : (enum remote_call)draw(REMOTE_NR_CALLS);
+        enum remote_call call = draw(2) ? REMOTE_HYPERCALL
+                                        : (enum remote_call)draw(REMOTE_NR_CALLS);
 
         if (hv && hv_domain_state(hv, domid)) {
             hv_remote_detach(hv);
@@ -569,7 +590,8 @@ int main(int argc, char **argv)
     for (;;) {
         uint64_t next = kernel_next_timer(k), at = now(NULL);
 
-        poll(fds, hv_domain_state(hv, kernel_domid(k)) ? 1 : 2, next == UINT64_MAX ? -1 : next <= at ? 0 : (int)((next - at) / 1000000 + 1));
+        poll(fds, hv_domain_state(hv, kernel_domid(k)) ? 1 : 2,
+             next == UINT64_MAX ? -1 : next <= at ? 0 : (int)((next - at) / 1000000 + 1));
         look_at_events(0);
         if (fds[0].revents && !fgets(line, sizeof line, stdin))
             return 0;        /* as the end of any process: the domain's */

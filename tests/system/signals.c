@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * signals calls GROUP ROUNDS MICROSECONDS   makes each call of a group so many times under a timer whose handler has no SA_RESTART.
- *                                           Prints "interrupted CALL" for each that gave EINTR, then "end SIGNALS", and waits.
+ *                                           Prints "interrupted CALL" for each that gave EINTR,
+ *                                           then "end SIGNALS", and waits.
  * signals read plain|restart|none           waits for events of a port that domain 2 may bind. Prints "port PORT", "reading" before each
- *                                           read, and what it gave: "event", "EINTR". The handler of SIGUSR1, if there is one, prints "handler".
+ *                                           read, and what it gave: "event", "EINTR". The handler
+ *                                           of SIGUSR1, if there is one, prints "handler".
  * signals sigsys ROUNDS                     maps so many times while another process sends it SIGSYS. Prints "end".
  * signals stream ROUNDS MICROSECONDS        reads the events that another thread sends one by one, under such a timer. Prints
  *                                           "read EVENTS left 0|1".
@@ -69,7 +71,7 @@ static void stop_timer(void)
     must((long)result != -1); \
     result; })
 
-/* ---- The calls -------------------------------------------------------------------------------- */
+/* ---- The calls ------------------------------------------------------------------------------- */
 
 struct shared {
     uint64_t index, map_index;
@@ -78,7 +80,8 @@ struct shared {
 
 static void grant(struct shared *shared)
 {
-    struct ioctl_gntalloc_alloc_gref alloc = { .domid = DOMID, .flags = GNTALLOC_FLAG_WRITABLE, .count = 1 };
+    struct ioctl_gntalloc_alloc_gref alloc = { .domid = DOMID, .flags = GNTALLOC_FLAG_WRITABLE,
+                                               .count = 1 };
 
     call("ALLOC_GREF", ioctl(gntalloc, IOCTL_GNTALLOC_ALLOC_GREF, &alloc));
     shared->index = alloc.index;
@@ -94,7 +97,8 @@ static void end_grant(const struct shared *shared)
 
 static void map(struct shared *shared)
 {
-    struct ioctl_gntdev_map_grant_ref map = { .count = 1, .refs = { { .domid = DOMID, .ref = shared->ref } } };
+    struct ioctl_gntdev_map_grant_ref map = { .count = 1,
+                                              .refs = { { .domid = DOMID, .ref = shared->ref } } };
 
     call("MAP_GRANT_REF", ioctl(gntdev, IOCTL_GNTDEV_MAP_GRANT_REF, &map));
     shared->map_index = map.index;
@@ -128,9 +132,11 @@ static void mmaps(void)
     char *ours, *theirs;
 
     grant(&shared);
-    ours = call("mmap of gntalloc", mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, gntalloc, shared.index));
+    ours = call("mmap of gntalloc", mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, gntalloc,
+                                         shared.index));
     map(&shared);
-    theirs = call("mmap of gntdev", mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, gntdev, shared.map_index));
+    theirs = call("mmap of gntdev", mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, gntdev,
+                                         shared.map_index));
     *ours = 1;
     must(*theirs == 1);
     call("munmap of gntdev", munmap(theirs, PAGE));
@@ -152,7 +158,8 @@ static void ordinary(void)
     call("F_GETFL", fcntl(file, F_GETFL));
     call("F_SETFL", fcntl(file, F_SETFL, O_NONBLOCK));
     call("F_SETOWN", fcntl(file, F_SETOWN, getpid()));
-    page = call("mmap", mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    page = call("mmap", mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                             0));
     page = call("mremap", mremap(page, PAGE, 2 * PAGE, MREMAP_MAYMOVE));
     call("mprotect", mprotect(page, PAGE, PROT_READ));
     call("munmap", munmap(page, 2 * PAGE));
@@ -200,7 +207,7 @@ static void calls(const char *name, unsigned rounds, long microseconds)
     getchar();
 }
 
-/* ---- Reads ------------------------------------------------------------------------------------ */
+/* ---- Reads ----------------------------------------------------------------------------------- */
 
 static void say_handler(int sig)
 {
@@ -211,7 +218,8 @@ static void say_handler(int sig)
 static void reads(const char *how)
 {
     struct ioctl_evtchn_bind_unbound_port bind = { .remote_domain = 2 };
-    struct sigaction action = { .sa_handler = say_handler, .sa_flags = strcmp(how, "plain") ? SA_RESTART : 0 };
+    struct sigaction action = { .sa_handler = say_handler,
+                                .sa_flags = strcmp(how, "plain") ? SA_RESTART : 0 };
     uint32_t port;
     ssize_t size;
 
@@ -261,10 +269,12 @@ static void streams(unsigned rounds, long microseconds)
     bind.remote_port = stream.port;
     must(ioctl(evtchn, IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind) > 0 && !sem_init(&stream.read, 0, 0));
     while (poll(&ready, 1, 0) > 0)
-        must(read(evtchn, &port, sizeof port) == sizeof port && write(evtchn, &port, sizeof port) == sizeof port);
+        must(read(evtchn, &port, sizeof port) == sizeof port &&
+             write(evtchn, &port, sizeof port) == sizeof port);
     sigemptyset(&alarm);
     sigaddset(&alarm, SIGALRM);
-    must(!pthread_sigmask(SIG_BLOCK, &alarm, NULL) && !pthread_create(&sender, NULL, send_events, &stream));
+    must(!pthread_sigmask(SIG_BLOCK, &alarm, NULL) &&
+         !pthread_create(&sender, NULL, send_events, &stream));
     must(!pthread_sigmask(SIG_UNBLOCK, &alarm, NULL));
     start_timer(microseconds);
     while (events < rounds) {

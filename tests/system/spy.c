@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * spy DOMID ROUNDS: a hostile client. One thread maps a granted page again and again; others watch the process's descriptors
- * all the time and try to get at machine memory through whatever descriptor turns up there: by reading it, mapping it, or keeping a
- * copy. Prints "caught N" with the number of times that they got hold of anything larger than the page.
+ * spy DOMID ROUNDS: a hostile client. One thread maps a granted page again and again; others watch
+ * the process's descriptors all the time and try to get at machine memory through whatever
+ * descriptor turns up there: by reading it, mapping it, or keeping a copy. Prints "caught N" with
+ * the number of times that they got hold of anything larger than the page.
  */
 #include <fcntl.h>
 #include <pthread.h>

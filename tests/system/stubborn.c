@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stubborn HOW DOMID ROUNDS: maps a page that its own domain DOMID grants, again and again, and has something of its own where gntsim puts
- * the code that programs map with:
+ * stubborn HOW DOMID ROUNDS: maps a page that its own domain DOMID grants, again and again, and has
+ * something of its own where gntsim puts the code that programs map with:
  *   plain      nothing
  *   occupied   a page of data, before the first mapping; at the end it must be as it was
  *   changed    code that ends the program, in place of gntsim's, after the first mapping
@@ -41,13 +41,15 @@
 
 static void put_data(void)
 {
-    must(mmap(CODE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == CODE);
+    must(mmap(CODE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+              -1, 0) == CODE);
     memset(CODE, 0x5a, PAGE);
 }
 
 static void put_code(void)
 {
-    must(mmap(CODE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == CODE);
+    must(mmap(CODE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+              0) == CODE);
     memset(CODE, 0xf4, PAGE);      /* hlt */
     must(!mprotect(CODE, PAGE, PROT_READ | PROT_EXEC));
 }
@@ -64,7 +66,8 @@ static void forbid_code(void)
     };
     struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
 
-    must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+    must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+         !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
 }
 
 static void fill_descriptors(void)
@@ -81,7 +84,8 @@ static void reserve_much(void)
 {
     size_t size = (size_t)16 << 40;
 
-    while (mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED) {
+    while (mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                0) == MAP_FAILED) {
         size /= 2;
         must(size >= (size_t)1 << 40);
     }

@@ -78,8 +78,8 @@ static void on_syscall(int sig, siginfo_t *info, void *context)
         stub_syscall(SYS_kill, stub_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0), SIGKILL, 0, 0, 0, 0);
     if (fatal)
         *fuse = 1;
-    regs[REG_RAX] = stub_syscall(regs[REG_RAX], regs[REG_RDI], regs[REG_RSI], regs[REG_RDX], regs[REG_R10], regs[REG_R8],
-                                 regs[REG_R9]);
+    regs[REG_RAX] = stub_syscall(regs[REG_RAX], regs[REG_RDI], regs[REG_RSI], regs[REG_RDX],
+                                 regs[REG_R10], regs[REG_R8], regs[REG_R9]);
     while (fatal)
         stub_syscall(SYS_pause, 0, 0, 0, 0, 0, 0);
 }
@@ -105,7 +105,8 @@ static void start_executioner(void)
         clock_gettime(CLOCK_MONOTONIC, &start);
         do
             clock_gettime(CLOCK_MONOTONIC, &now);
-        while ((now.tv_sec - start.tv_sec) * 1000000 + (now.tv_nsec - start.tv_nsec) / 1000 < delay_us);
+        while ((now.tv_sec - start.tv_sec) * 1000000 +
+               (now.tv_nsec - start.tv_nsec) / 1000 < delay_us);
         kill(victim, SIGKILL);
         _exit(0);
     }
@@ -113,11 +114,14 @@ static void start_executioner(void)
 
 static void start_counting(void)
 {
-    struct kernel_sigaction action = { on_syscall, SA_SIGINFO | 0x04000000 /* SA_RESTORER */, stub_restorer, 0 };
+    struct kernel_sigaction action = { on_syscall,
+                                       SA_SIGINFO |
+                                       0x04000000 /* SA_RESTORER */, stub_restorer, 0 };
 
     must(!syscall(SYS_rt_sigaction, SIGSYS, &action, NULL, 8));
     selector = 1;
-    must(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, stub_start, stub_end - stub_start, &selector));
+    must(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, stub_start, stub_end - stub_start,
+                &selector));
 }
 
 static void stop_counting(void)

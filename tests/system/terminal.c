@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program with pseudo-terminals: makes one in each of the two usual ways, sends a line through it in both directions, and has a
- * child use it as its controlling terminal. Says "done NAME", the name of the last one by ptsname, or what went wrong.
+ * A program with pseudo-terminals: makes one in each of the two usual ways, sends a line through it
+ * in both directions, and has a child use it as its controlling terminal. Says "done NAME", the
+ * name of the last one by ptsname, or what went wrong.
  */
 #include <fcntl.h>
 #include <pty.h>

@@ -14,7 +14,8 @@ KINDS = ["rewrite-entries", "flip", "stale", "guess", "flood"]
 
 
 def word(control, domain, **place):
-    return int.from_bytes(bytes.fromhex(control.guest_read(domain=domain, size=4, **place)["hex"]), "little")
+    return int.from_bytes(bytes.fromhex(control.guest_read(domain=domain, size=4, **place)["hex"]),
+                          "little")
 
 
 def test_a_flip_puts_a_hostile_value_and_then_the_true_one_back(control):
@@ -26,14 +27,16 @@ def test_a_flip_puts_a_hostile_value_and_then_the_true_one_back(control):
         control.adversary_step(id=id)
         seen.append(word(control, 2, mapping=mapped))
     assert seen == [65535, 512, 0, 512]
-    assert control.adversary_stop(id=id) == {"id": id, "domain": 1, "kind": "flip", "steps": 4, "hits": 4}
+    assert control.adversary_stop(id=id) == {"id": id, "domain": 1, "kind": "flip", "steps": 4,
+                                             "hits": 4}
 
 
 def test_a_flip_reaches_the_page_of_a_program_and_stops_with_the_truth(machine, control):
     program = machine.new(1)
     region, refs = program.share(1, 2)
     program.poke(region, 8, 77)
-    id = control.adversary_start(domain=1, kind="flip", ref=refs[0], offset=8, values=[5], steps=0)["id"]
+    id = control.adversary_start(domain=1, kind="flip", ref=refs[0], offset=8, values=[5],
+                                 steps=0)["id"]
     control.adversary_step(id=id)
     assert program.peek(region, 8) == 5
     control.adversary_stop(id=id)
@@ -45,9 +48,11 @@ def test_a_thread_flips_between_any_two_reads(machine, control):
     region, refs = program.share(1, 2)
     program.poke(region, 0, 1)
     mapped = mapper.map("rw", 1, *refs)
-    id = control.adversary_start(domain=1, kind="flip", ref=refs[0], values=[2, 3], thread=True)["id"]
+    id = control.adversary_start(domain=1, kind="flip", ref=refs[0], values=[2, 3],
+                                 thread=True)["id"]
     seen = set()
-    harness.eventually(lambda: seen.add(mapper.peek(mapped, 0)) or len(seen) == 3, lambda: "1, 2 and 3 are seen: %s" % seen)
+    harness.eventually(lambda: seen.add(mapper.peek(mapped, 0)) or len(seen) == 3,
+                       lambda: "1, 2 and 3 are seen: %s" % seen)
     with pytest.raises(Refused, match="thread"):
         control.adversary_step(id=id)
     assert control.adversary_stop(id=id)["hits"] > 0
@@ -71,7 +76,8 @@ def test_rewriting_changes_an_entry_in_use_and_puts_it_right(machine, control):
     page, ref = shared(control)
     mapped = control.guest_map(domain=2, granter=1, ref=ref)["mapping"]
     before = control.guest_entry(domain=1, ref=ref)
-    id = control.adversary_start(domain=1, kind="rewrite-entries", first=ref, last=ref, steps=0)["id"]
+    id = control.adversary_start(domain=1, kind="rewrite-entries", first=ref, last=ref,
+                                 steps=0)["id"]
     changed = set()
     right = 0
     for _ in range(120):
@@ -82,7 +88,8 @@ def test_rewriting_changes_an_entry_in_use_and_puts_it_right(machine, control):
     assert len(changed) > 10 and right > 10
     control.adversary_stop(id=id)
     assert control.guest_entry(domain=1, ref=ref) == before
-    assert control.guest_read(domain=2, mapping=mapped, size=5)["hex"] == "68656c6c6f", "the mapping is what it was"
+    assert control.guest_read(domain=2, mapping=mapped, size=5)["hex"] == "68656c6c6f", \
+        "the mapping is what it was"
     assert control.guest_unmap(domain=2, mapping=mapped)["status"] == "okay"
     machine.audit()
 
@@ -95,7 +102,8 @@ def test_stale_references_are_published_where_the_peer_looks(control):
         ended.append(ref)
     for ref in ended:
         control.guest_end(domain=1, ref=ref)
-    id = control.adversary_start(domain=1, kind="stale", page=ring, offset=64, words=4, steps=0)["id"]
+    id = control.adversary_start(domain=1, kind="stale", page=ring, offset=64, words=4,
+                                 steps=0)["id"]
     control.adversary_step(id=id, n=40)
     published = {word(control, 1, page=ring, offset=64 + 4 * i) for i in range(4)}
     assert published <= set(ended)
@@ -131,7 +139,8 @@ def attack(machine, control, seed):
     port = control.guest_event_alloc(domain=2, remote=1)["port"]
     mine = control.guest_event_bind(domain=1, remote=2, port=port)["port"]
     ids = [control.adversary_start(domain=1, seed=seed, kind=kind, **more)["id"] for kind, more in [
-        ("rewrite-entries", {}), ("flip", {"page": ring, "words": 8}), ("stale", {"page": ring, "offset": 64, "words": 8}),
+        ("rewrite-entries", {}), ("flip", {"page": ring, "words": 8}),
+        ("stale", {"page": ring, "offset": 64, "words": 8}),
         ("guess", {"granter": 2, "last": 30}), ("flood", {"port": mine, "burst": 2})]]
     seen = []
     for _ in range(40):
@@ -144,7 +153,8 @@ def attack(machine, control, seed):
         seen.append(control.guest_end(domain=1, ref=ref)["ended"])
         seen.append(control.guest_read(domain=1, page=ring, size=128)["hex"])
     done = [control.adversary_stop(id=id) for id in ids]
-    assert all(one["steps"] > 20 and one["hits"] > 0 for one in done if one["kind"] != "guess"), done
+    assert all(one["steps"] > 20 and one["hits"] > 0 for one in done if one["kind"] != "guess"), \
+        done
     return seen, [(one["steps"], one["hits"]) for one in done]
 
 
@@ -181,12 +191,18 @@ def test_programs_and_server_survive_a_hostile_granter(machine, control, profile
 
 
 @pytest.mark.parametrize("args", [
-    {}, {"kind": "evil"}, {"kind": 1}, {"kind": "flip"}, {"kind": "flip", "page": 7}, {"kind": "flip", "page": 1, "offset": 2},
-    {"kind": "flip", "page": 1, "offset": 4096}, {"kind": "flip", "page": 1, "offset": 4092, "words": 2},
-    {"kind": "flip", "page": 1, "words": 0}, {"kind": "flip", "page": 1, "values": [1] * 17}, {"kind": "flip", "page": 1, "values": [-1]},
-    {"kind": "flip", "page": 1, "values": "x"}, {"kind": "flip", "mapping": 1}, {"kind": "stale", "page": 1, "thread": True},
-    {"kind": "guess"}, {"kind": "guess", "granter": 2, "first": 9, "last": 8}, {"kind": "guess", "granter": 2, "seed": "x"},
-    {"kind": "flood"}, {"kind": "flood", "port": 1, "burst": 0}, {"kind": "rewrite-entries", "steps": "x"},
+    {}, {"kind": "evil"}, {"kind": 1}, {"kind": "flip"}, {"kind": "flip", "page": 7},
+    {"kind": "flip", "page": 1, "offset": 2},
+    {"kind": "flip", "page": 1, "offset": 4096},
+    {"kind": "flip", "page": 1, "offset": 4092, "words": 2},
+    {"kind": "flip", "page": 1, "words": 0}, {"kind": "flip", "page": 1, "values": [1] * 17},
+    {"kind": "flip", "page": 1, "values": [-1]},
+    {"kind": "flip", "page": 1, "values": "x"}, {"kind": "flip", "mapping": 1},
+    {"kind": "stale", "page": 1, "thread": True},
+    {"kind": "guess"}, {"kind": "guess", "granter": 2, "first": 9, "last": 8},
+    {"kind": "guess", "granter": 2, "seed": "x"},
+    {"kind": "flood"}, {"kind": "flood", "port": 1, "burst": 0},
+    {"kind": "rewrite-entries", "steps": "x"},
     {"kind": "rewrite-entries", "domain": 9},
 ], ids=str)
 def test_an_adversary_that_makes_no_sense_gets_a_sentence(control, args):
@@ -210,8 +226,10 @@ def test_random_adversaries_never_stop_the_server(machine, control):
         page, ref = shared(control, granter=domain, mapper=3 - domain)
         control.guest_map(domain=3 - domain, granter=domain, ref=ref)
     for round_ in range(300):
-        request = {"kind": chance.choice(KINDS), "domain": chance.choice([1, 2]), "seed": round_, "words": chance.randrange(1, 5),
-                   "granter": chance.choice([1, 2, 9]), "port": chance.randrange(5), "steps": chance.randrange(50), "first": 0}
+        request = {"kind": chance.choice(KINDS), "domain": chance.choice([1, 2]), "seed": round_,
+                   "words": chance.randrange(1, 5),
+                   "granter": chance.choice([1, 2, 9]), "port": chance.randrange(5),
+                   "steps": chance.randrange(50), "first": 0}
         request[chance.choice(["page", "mapping"])] = 1
         try:
             id = control.adversary_start(**request)["id"]

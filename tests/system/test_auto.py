@@ -15,9 +15,12 @@ from harness import GNTSIM, gntsim, library_kind
 
 OURS = str((Path(GNTSIM).resolve().parent / "libgnttab").resolve())
 PROFILES = ["pv", "pvh", "legacy"]
-HABITS = ["closes-what-it-does-not-know", "closes-everything", "becomes-a-daemon", "is-restricted-in-a-child", "has-a-timer", "jumps-out",
+HABITS = ["closes-what-it-does-not-know", "closes-everything", "becomes-a-daemon",
+          "is-restricted-in-a-child", "has-a-timer", "jumps-out",
           "locks-itself-in", "uses"]
-no_sanitizer = pytest.mark.skipif(library_kind() != "dynamic", reason="the libraries have a sanitizer: programs without get device files alone")
+no_sanitizer = pytest.mark.skipif(library_kind() != "dynamic",
+                                  reason="the libraries have a sanitizer: programs without get "
+                                  "device files alone")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user cannot")
 
 
@@ -30,7 +33,9 @@ def ours(monkeypatch):
 def library_of(agent):
     """The file of libxengnttab in a process, which may still be on its way to be the program."""
     def loaded():
-        return {line.split(None, 5)[5] for line in Path("/proc/%d/maps" % agent.pid).read_text().splitlines() if "libxengnttab" in line}
+        return {line.split(None, 5)[5] for line in Path("/proc/%d/maps"
+                                                        % agent.pid).read_text().splitlines()
+                if "libxengnttab" in line}
 
     harness.eventually(loaded, "the program has its libraries")
     files = loaded()
@@ -68,17 +73,21 @@ def test_a_program_that_is_linked_with_the_libraries_gets_ours_and_device_files_
 @pytest.mark.parametrize("which", ["exec", "serve"])
 def test_with_way_device_a_program_keeps_its_own_libraries(serve, compiled, which):
     machine = serve(*(["--way", "device"] if which == "serve" else []))
-    agent = machine.agent(1, compiled("agent"), options=["--way", "device"] if which == "exec" else [])
+    agent = machine.agent(1, compiled("agent"),
+                          options=["--way", "device"] if which == "exec" else [])
     assert not has_ours(agent)
     loops_back(agent, 1)
     environment = Path("/proc/%d/environ" % agent.pid).read_bytes().split(b"\0")
-    assert not [name for name in environment if name.startswith((b"GNTSIM_SOCKET", b"GNTSIM_DEVICE_FILES"))]
+    assert not [name for name in environment if name.startswith((b"GNTSIM_SOCKET",
+                                                                 b"GNTSIM_DEVICE_FILES"))]
 
 
 @no_sanitizer
 def test_libraries_that_the_user_names_are_stronger_than_ours(machine, compiled, place):
     for name in ("libxengnttab.so.1", "libxenevtchn.so.1"):
-        found = [line.split("=>")[1].split()[0] for line in subprocess.run(["ldd", compiled("agent")], capture_output=True, text=True).stdout.splitlines()
+        found = [line.split("=>")[1].split()[0]
+                 for line in subprocess.run(["ldd", compiled("agent")], capture_output=True,
+                                            text=True).stdout.splitlines()
                  if line.strip().startswith(name)]
         shutil.copy(found[0], place / name)
     agent = machine.agent(1, compiled("agent"), env={**os.environ, "LD_LIBRARY_PATH": str(place)})
@@ -99,7 +108,8 @@ def test_dynamic_programs_work_whatever_gntsim_was_built_with(compiled):
 
 @no_sanitizer
 def test_what_a_script_starts_has_ours_as_well(compiled):
-    done = gntsim("run", "--", "sh", "-c", "ldd %s | grep -c %s/libxengnttab; %s 0" % (compiled("agent"), OURS, compiled("raw")))
+    done = gntsim("run", "--", "sh", "-c", "ldd %s | grep -c %s/libxengnttab; %s 0"
+                  % (compiled("agent"), OURS, compiled("raw")))
     assert done.stdout == "1\ndone\n", done.stderr
 
 
@@ -111,8 +121,10 @@ def test_a_set_user_id_program_has_the_systems_library_and_device_files(machine,
     program.chmod(0o4755)
     place.chmod(0o755)
     machine.exec(1, "sh", "-c", "chmod 0666 /dev/xen/*")
-    agent = machine.agent(1, program, prefix=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
-    if "nosuid" in subprocess.run(["findmnt", "-no", "OPTIONS", "-T", place], capture_output=True, text=True).stdout:
+    agent = machine.agent(1, program, prefix=["setpriv", "--reuid=65534", "--regid=65534",
+                                              "--clear-groups"])
+    if "nosuid" in subprocess.run(["findmnt", "-no", "OPTIONS", "-T", place], capture_output=True,
+                                  text=True).stdout:
         pytest.skip("set-user-ID means nothing here")
     assert not has_ours(agent)
     loops_back(agent, 1)
@@ -123,7 +135,8 @@ def test_a_set_user_id_program_has_the_systems_library_and_device_files(machine,
 def test_a_program_that_has_another_user_by_now_opens_the_device_files(machine, compiled, place):
     """As on a real machine their modes decide."""
     machine.exec(1, "sh", "-c", "chmod 0666 /dev/xen/*")
-    agent = machine.agent(1, compiled("agent"), prefix=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+    agent = machine.agent(1, compiled("agent"),
+                          prefix=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
     assert has_ours(agent)
     loops_back(agent, 1)
     assert machine.stats()["socket_requests"] == 0
@@ -141,7 +154,8 @@ def test_nothing_of_another_machine_is_handed_on(serve, compiled, monkeypatch):
     """A machine without device files in which one with such files is used."""
     outer = serve("--way", "socket")
     monkeypatch.setenv("GNTSIM_SOCKET", "/outer")
-    done = subprocess.run(outer.exec_argv(1, GNTSIM, "run", "--domain", 1, "--way", "device", "--", "env"), capture_output=True, text=True,
+    done = subprocess.run(outer.exec_argv(1, GNTSIM, "run", "--domain", 1, "--way", "device", "--",
+                                          "env"), capture_output=True, text=True,
                           timeout=harness.PATIENCE)
     assert done.returncode == 0 and "GNTSIM_SOCKET" not in done.stdout, done
 
@@ -160,7 +174,8 @@ def test_a_killed_machine_leaves_no_socket_on_the_host(machine, compiled):
 
 
 def tool(name):
-    return pytest.mark.skipif(not shutil.which(name), reason="%s is not installed (tools/packages.txt)" % name)
+    return pytest.mark.skipif(not shutil.which(name),
+                              reason="%s is not installed (tools/packages.txt)" % name)
 
 
 @no_sanitizer
@@ -168,9 +183,11 @@ def tool(name):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_under_gdb_from_its_start_a_program_maps(compiled, profile):
     words = ["break xengnttab_map_grant_ref", "run", "finish", "continue"]
-    done = gntsim("run", "--profile", profile, "--", "gdb", "-batch", "-nx", *(word for line in words for word in ("-ex", line)),
+    done = gntsim("run", "--profile", profile, "--", "gdb", "-batch", "-nx",
+                  *(word for line in words for word in ("-ex", line)),
                   "--args", compiled("habits"), "uses", 0)
-    assert "Value returned is" in done.stdout and "\ndone\n" in done.stdout and "exited normally" in done.stdout, done.stdout + done.stderr
+    assert "Value returned is" in done.stdout and "\ndone\n" in done.stdout and \
+        "exited normally" in done.stdout, done.stdout + done.stderr
 
 
 @no_sanitizer
@@ -186,9 +203,10 @@ def test_under_strace_from_its_start_a_program_maps_and_so_do_its_children(compi
 @tool("valgrind")
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("checker", ["memcheck", "helgrind"])
-def test_under_valgrind_a_program_maps_and_nothing_of_ours_is_complained_of(compiled, checker, profile):
-    done = gntsim("run", "--profile", profile, "--", "valgrind", "-q", "--error-exitcode=9", "--tool=" + checker, compiled("habits"), "uses", 0,
-                  timeout=4 * harness.PATIENCE)
+def test_under_valgrind_a_program_maps_and_nothing_of_ours_is_complained_of(compiled, checker,
+                                                                            profile):
+    done = gntsim("run", "--profile", profile, "--", "valgrind", "-q", "--error-exitcode=9",
+                  "--tool=" + checker, compiled("habits"), "uses", 0, timeout=4 * harness.PATIENCE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
@@ -196,8 +214,10 @@ def test_under_valgrind_a_program_maps_and_nothing_of_ours_is_complained_of(comp
 @tool("valgrind")
 @pytest.mark.parametrize("way", ["auto", "socket"])
 def test_valgrind_survives_threads_whose_mappings_lie_beside_each_other(compiled, way):
-    """It takes what touches, in memory and in the file, for one mapping, and forgets the name of one of the two that it had."""
-    done = gntsim("run", "--way", way, "--", "valgrind", "-q", "--error-exitcode=9", compiled("neighbours"))
+    """It takes what touches, in memory and in the file, for one mapping, and forgets the name of
+    one of the two that it had."""
+    done = gntsim("run", "--way", way, "--", "valgrind", "-q", "--error-exitcode=9",
+                  compiled("neighbours"))
     assert (done.returncode, done.stdout) == (0, "done\n"), done
 
 
@@ -214,7 +234,8 @@ def test_our_libraries_stand_what_daemons_do(compiled, habit, profile):
 
 @no_sanitizer
 def test_with_few_descriptors_a_program_works(compiled):
-    done = gntsim("run", "--", "prlimit", "--nofile=64:64", compiled("habits"), "has-few-descriptors", 0)
+    done = gntsim("run", "--", "prlimit", "--nofile=64:64", compiled("habits"),
+                  "has-few-descriptors", 0)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
@@ -239,14 +260,16 @@ def test_a_program_that_changed_its_root_goes_on_with_what_it_has_open(compiled)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_libraries_plain_calls_on_their_descriptors_and_device_files_work_side_by_side(serve, compiled, way, profile):
     machine = serve("--profile", profile)
-    done = subprocess.run(machine.exec_argv(1, compiled("mixed"), 1, options=["--way", way]), capture_output=True, text=True, timeout=harness.PATIENCE)
+    done = subprocess.run(machine.exec_argv(1, compiled("mixed"), 1, options=["--way", way]),
+                          capture_output=True, text=True, timeout=harness.PATIENCE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
     machine.quiet()
 
 
 @no_sanitizer
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_program_with_our_libraries_and_one_with_its_own_share_memory_and_events(serve, compiled, profile):
+def test_a_program_with_our_libraries_and_one_with_its_own_share_memory_and_events(serve, compiled,
+                                                                                   profile):
     machine = serve("--profile", profile)
     granter, mapper = machine.agent(1, compiled("agent")), machine.agent(2, compiled("agent"), options=["--way", "device"])
     assert has_ours(granter) and not has_ours(mapper)
@@ -274,5 +297,6 @@ def test_a_program_with_our_libraries_and_one_with_its_own_share_memory_and_even
 def test_the_descriptors_of_handles_are_where_select_can_name_them(machine):
     agent = machine.new(1)
     agent.share(1, 1)
-    numbers = [int(entry.name) for entry in Path("/proc/%d/fd" % agent.pid).iterdir() if stat.S_ISSOCK(entry.stat().st_mode)]
+    numbers = [int(entry.name) for entry in Path("/proc/%d/fd" % agent.pid).iterdir()
+               if stat.S_ISSOCK(entry.stat().st_mode)]
     assert numbers and all(512 <= number < 1024 for number in numbers)

@@ -22,12 +22,13 @@ def command(nr, size, letter="G"):
     return size << 16 | ord(letter) << 8 | nr
 
 
-MAP, UNMAP, GET_OFFSET, SET_MAX, NOTIFY, COPY = (command(0, 24), command(1, 16), command(2, 24), command(3, 4), command(7, 16),
-                                                 command(8, 16))
+MAP, UNMAP, GET_OFFSET, SET_MAX, NOTIFY, COPY = (command(0, 24), command(1, 16), command(2, 24),
+                                                 command(3, 4), command(7, 16), command(8, 16))
 ALLOC, DEALLOC = command(5, 24), command(6, 16)
 BIND_VIRQ, BIND_INTERDOMAIN, BIND_UNBOUND, UNBIND, EVTCHN_NOTIFY = (command(0, 4, "E"), command(1, 8, "E"), command(2, 4, "E"),
                                                                     command(3, 4, "E"), command(4, 4, "E"))
-POINTERS = [0, 1, 0xdead0000, 0x7ffffffff000, 0x800000000000, 0xffffffffffffff00, 0xffff888000000000]
+POINTERS = [0, 1, 0xdead0000, 0x7ffffffff000, 0x800000000000, 0xffffffffffffff00,
+            0xffff888000000000]
 
 
 def packed(layout, *values):
@@ -38,7 +39,8 @@ def packed(layout, *values):
 def test_an_unknown_ioctl_is_ENOTTY(machine, device):
     agent = machine.new(1)
     fd = agent.open(device)
-    for cmd in (command(99, 8), command(0, 8), command(0, 0), 0, 0xffffffff, 0x5401, command(0, 24) | 0xc0000000):
+    for cmd in (command(99, 8), command(0, 8), command(0, 0), 0, 0xffffffff, 0x5401,
+                command(0, 24) | 0xc0000000):
         assert agent.error("ioctl", fd, cmd, "00" * 32) == "ENOTTY"
 
 
@@ -64,7 +66,8 @@ def test_a_wild_pointer_is_EFAULT(machine, device, commands):
     fd = agent.open(device)
     for cmd in commands:
         for pointer in POINTERS:
-            assert agent.error("ioctl-at", fd, cmd, hex(pointer)) == "EFAULT", "command %#x at %#x" % (cmd, pointer)
+            assert agent.error("ioctl-at", fd, cmd, hex(pointer)) == "EFAULT", \
+                "command %#x at %#x" % (cmd, pointer)
     machine.audit()
 
 
@@ -104,12 +107,15 @@ def test_mmap_of_gntdev_needs_the_exact_index_and_size(machine):
     fd = agent.open("gntdev")
     assert agent.error("mmap", fd, 0, 1, "rw", "shared") == "EINVAL"
     agent("ioctl", fd, MAP, packed("IIQIIII", 2, 0, 0, 1, refs[0], 1, refs[1]))
-    for offset, pages, access, kind in ((0, 1, "rw", "shared"), (0, 3, "rw", "shared"), (PAGE, 1, "rw", "shared"),
-                                        (2 * PAGE, 2, "rw", "shared"), (1 << 40, 2, "rw", "shared"), (0, 2, "rw", "private"),
-                                        (100, 2, "rw", "shared")):
-        assert agent.error("mmap", fd, offset, pages, access, kind) == "EINVAL", (offset, pages, access, kind)
+    for offset, pages, access, kind in ((0, 1, "rw", "shared"), (0, 3, "rw", "shared"),
+                                        (PAGE, 1, "rw", "shared"),
+                                        (2 * PAGE, 2, "rw", "shared"), (1 << 40, 2, "rw", "shared"),
+                                        (0, 2, "rw", "private"), (100, 2, "rw", "shared")):
+        assert agent.error("mmap", fd, offset, pages, access, kind) == "EINVAL", \
+            (offset, pages, access, kind)
     mapped = int(agent("mmap", fd, 0, 2, "rw", "shared"))
-    assert agent.error("mmap", fd, 0, 2, "rw", "shared") == "EINVAL", "an index is mapped once in its life"
+    assert agent.error("mmap", fd, 0, 2, "rw", "shared") == "EINVAL", \
+        "an index is mapped once in its life"
     agent("munmap", mapped, 0)
     assert agent.error("mmap", fd, 0, 2, "rw", "shared") == "EINVAL"
 
@@ -203,14 +209,16 @@ def test_two_clients_of_a_domain_cannot_use_each_others_indices(machine):
         assert second.error("mmap", second.open("gntalloc"), offset, 1, "rw", "shared") == "ENOENT"
         assert second.error("ioctl", other, UNMAP, packed("QII", offset, 1, 0)) == "ENOENT"
     mapped = int(first("mmap", fd, 0, 1, "rw", "shared"))
-    assert second.error("ioctl", other, GET_OFFSET, packed("QQII", int(first("addr", mapped), 0), 0, 0, 0)) == "EINVAL"
+    assert second.error("ioctl", other, GET_OFFSET,
+                        packed("QQII", int(first("addr", mapped), 0), 0, 0, 0)) == "EINVAL"
     first.poke(mapped, 0, 1)
     assert first.peek(shared, 0) == 1
 
 
 def test_a_program_finds_no_other_domains_devices_and_no_memory_of_the_machine(machine):
     machine.must("domain", "create", "2")
-    done = machine.exec(1, "sh", "-c", "ls /dev/xen; find /dev -xdev -name memory; find /dev/xen/ -mindepth 1 -type d")
+    done = machine.exec(1, "sh", "-c", "ls /dev/xen; find /dev -xdev -name memory; find /dev/xen/ "
+                        "-mindepth 1 -type d")
     assert sorted(done.stdout.split()) == sorted(DEVICES), done.stdout
     shown = machine.exec(1, "grep", "-c", "gntsim-memory", "/proc/self/mountinfo")
     assert shown.stdout == "0\n"
@@ -224,7 +232,8 @@ def test_mremap_cannot_grow_a_mapping_into_other_frames(machine):
         agent.send("mremap", region, 8)
         line = agent.answer()
         if not line.startswith("err"):
-            assert agent.error("peek", region, PAGE) in ("SIGSEGV", "SIGBUS"), "foreign frames came into sight"
+            assert agent.error("peek", region, PAGE) in ("SIGSEGV", "SIGBUS"), \
+                "foreign frames came into sight"
     machine.audit()
 
 
@@ -271,7 +280,8 @@ def test_a_program_that_nobody_may_look_into_works_all_the_same(machine):
 
 
 def test_a_process_that_may_open_nothing_cannot_map_and_is_told_ENOMEM(machine):
-    """Not as on a real machine: the mapping is completed through a descriptor that is lent for the moment (docs/reference.md)."""
+    """Not as on a real machine: the mapping is completed through a descriptor that is lent for the
+    moment (docs/reference.md)."""
     agent = machine.new(1)
     shared, refs = agent.share(1, 1)
     agent("unmap", agent.map("rw", 1, *refs))
@@ -282,26 +292,32 @@ def test_a_process_that_may_open_nothing_cannot_map_and_is_told_ENOMEM(machine):
 
 
 def test_a_hostile_thread_gets_no_hold_of_the_machines_memory(machine, compiled):
-    """While a mapping is completed nothing must show up in the process that leads to frames which nobody granted it."""
+    """While a mapping is completed nothing must show up in the process that leads to frames which
+    nobody granted it."""
     done = machine.exec(1, compiled("spy"), 1, 500)
     assert (done.returncode, done.stdout) == (0, "caught 0\n"), done.stderr
 
 
 def test_random_bytes_as_arguments_do_no_harm(machine):
-    """A thousand calls with arguments from a fixed seed: any errno will do, but the server lives and its books are right."""
+    """A thousand calls with arguments from a fixed seed: any errno will do, but the server lives
+    and its books are right."""
     import random
 
     rng = random.Random(20261120)
     agent = machine.new(1)
     fds = {device: agent.open(device, "nb") for device in DEVICES}
-    commands = {"gntdev": [MAP, UNMAP, GET_OFFSET, NOTIFY, COPY], "gntalloc": [ALLOC, DEALLOC, NOTIFY],
-                "evtchn": [BIND_VIRQ, BIND_INTERDOMAIN, BIND_UNBOUND, UNBIND, EVTCHN_NOTIFY, command(5, 0, "E"), command(6, 2, "E")],
+    commands = {"gntdev": [MAP, UNMAP, GET_OFFSET, NOTIFY, COPY],
+                "gntalloc": [ALLOC, DEALLOC, NOTIFY],
+                "evtchn": [BIND_VIRQ, BIND_INTERDOMAIN, BIND_UNBOUND, UNBIND, EVTCHN_NOTIFY,
+                           command(5, 0, "E"), command(6, 2, "E")],
                 "privcmd": [command(0, 48, "P"), command(5, 16, "P"), command(6, 2, "P")]}
     for _ in range(1000):
         device = rng.choice(DEVICES)
-        words = [rng.choice((0, 1, 2, 3, 8, 0x1000, 0x7ff0, 0xffff, 0xffffffff, rng.getrandbits(32))) for _ in range(16)]
+        words = [rng.choice((0, 1, 2, 3, 8, 0x1000, 0x7ff0, 0xffff, 0xffffffff,
+                             rng.getrandbits(32))) for _ in range(16)]
         if device == "privcmd":
-            words[0:2] = [rng.choice((20, 32, 41)), 0]      # grant table, event channels and one it does not have
+            # grant table, event channels and one it does not have
+            words[0:2] = [rng.choice((20, 32, 41)), 0]
         agent.send("ioctl", fds[device], rng.choice(commands[device]), packed("16I", *words))
         agent.answer()
     machine.audit()
@@ -313,22 +329,28 @@ def test_random_bytes_as_arguments_do_no_harm(machine):
 
 
 @pytest.mark.parametrize("pointer", ["userfaultfd", "fuse"])
-def test_a_pointer_that_cannot_be_read_for_ever_stops_nobody_else(serve, compiled, tmp_path, pointer):
-    """The argument lies in memory whose page fault nobody answers. Its owner waits until it is killed, everybody else works on."""
+def test_a_pointer_that_cannot_be_read_for_ever_stops_nobody_else(serve, compiled, tmp_path,
+                                                                  pointer):
+    """The argument lies in memory whose page fault nobody answers. Its owner waits until it is
+    killed, everybody else works on."""
     if pointer == "userfaultfd" and os.geteuid() != 0:
         pytest.skip("userfaultfd for the kernel's own accesses needs root")
     if pointer == "fuse" and not harness.can_unmount():
-        pytest.skip("fusermount3 cannot unmount without /etc/mtab (as root: ln -s /proc/self/mounts /etc/mtab)")
+        pytest.skip("fusermount3 cannot unmount without /etc/mtab (as root: ln -s "
+                    "/proc/self/mounts /etc/mtab)")
     stuck = None
     where = tmp_path / "stuck"
     if pointer == "fuse":
         where.mkdir()
-        stuck = subprocess.Popen([os.environ.get("NULL_FUSE", str(harness.SOURCE / "build" / "bench" / "null-fuse")), str(where)],
+        stuck = subprocess.Popen([os.environ.get("NULL_FUSE",
+                                                 str(harness.SOURCE / "build" / "bench" / "null-fuse")), str(where)],
                                  stdout=subprocess.PIPE, text=True)
         assert stuck.stdout.readline() == "ready\n"
     try:
         machine = serve()
-        victim = machine.popen(1, compiled("blocked"), str(where / "stuck") if stuck else "userfaultfd", stdout=subprocess.PIPE)
+        victim = machine.popen(1, compiled("blocked"),
+                               str(where / "stuck") if stuck else "userfaultfd",
+                               stdout=subprocess.PIPE)
         assert victim.stdout.readline() == b"calling\n"
         victim.send_signal(signal.SIGUSR1)
         other = machine.agent(2, compiled("agent"))
@@ -380,8 +402,10 @@ def test_a_client_that_is_traced_works_or_is_told_why_not(machine, compiled, how
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_a_program_that_is_stopped_and_continued_all_the_time_maps_as_ever(machine, compiled, threads):
-    """Group stops come at any moment of a mapping's completion; with several threads that is done by a thread made for it."""
+def test_a_program_that_is_stopped_and_continued_all_the_time_maps_as_ever(machine, compiled,
+                                                                           threads):
+    """Group stops come at any moment of a mapping's completion; with several threads that is done
+    by a thread made for it."""
     process = machine.popen(1, compiled("churn"), 1, 25, threads, stdout=subprocess.PIPE, text=True)
     comm = Path("/proc/%d/comm" % process.pid)
     harness.eventually(lambda: comm.read_text().startswith("churn"), "it is the program by now")

@@ -11,8 +11,10 @@ from harness import GNTSIM, gntsim
 
 pytestmark = pytest.mark.needs_no_machine
 
-VERBS = ["run", "serve", "exec", "ctl", "scenario", "record", "replay-device", "compare", "trace", "replay", "doctor"]
-CTL_VERBS = ["domain list", "domain create", "domain destroy", "page-out", "page-in", "dump", "stats", "audit", "shutdown"]
+VERBS = ["run", "serve", "exec", "ctl", "scenario", "record", "replay-device", "compare", "trace",
+         "replay", "doctor"]
+CTL_VERBS = ["domain list", "domain create", "domain destroy", "page-out", "page-in", "dump",
+             "stats", "audit", "shutdown"]
 
 
 def test_help_names_every_verb():
@@ -42,17 +44,21 @@ def test_the_manual_page_names_every_verb_and_option():
         assert re.search(r"^\.It Cm %s$" % verb, page, re.M), verb
         if verb != "scenario":
             for option in re.findall(r"^ .*?--([a-z-]+)", gntsim(verb, "--help").stdout, re.M):
-                assert re.search(r"^\.It .*Fl -%s\b" % option, page, re.M) or re.search(r"Fl o\b", page) and option == "output", option
+                assert re.search(r"^\.It .*Fl -%s\b" % option, page, re.M) or \
+                    re.search(r"Fl o\b", page) and option == "output", option
 
 
 @pytest.mark.parametrize("args", [("--help",), ("--version",), ("doctor",)])
 def test_an_answer_that_cannot_be_written_is_an_error(args):
     with open("/dev/full", "w") as full:
         done = subprocess.run([GNTSIM, *args], stdout=full, stderr=subprocess.PIPE, text=True)
-    assert done.returncode == 1 and done.stderr == "gntsim: cannot write the results: No space left on device\n"
+    assert done.returncode == 1 and done.stderr == \
+        "gntsim: cannot write the results: No space left on device\n"
 
 
-@pytest.mark.parametrize("option, words", [("--fault", "cannot read fault rules from /nonexistent/x"), ("--trace", "cannot write the trace to /nonexistent/x")])
+@pytest.mark.parametrize("option, words", [("--fault",
+                                            "cannot read fault rules from /nonexistent/x"),
+                                           ("--trace", "cannot write the trace to /nonexistent/x")])
 def test_a_machine_that_cannot_begin_says_why_in_one_line_and_nothing_is_run(option, words):
     done = gntsim("run", "--way", "socket", option, "/nonexistent/x", "--", "echo", "I ran")
     assert (done.returncode, done.stdout) == (2, "")
@@ -60,7 +66,8 @@ def test_a_machine_that_cannot_begin_says_why_in_one_line_and_nothing_is_run(opt
 
 
 def test_version_is_the_projects():
-    version = re.search(r"version: '([^']+)'", (harness.SOURCE / "meson.build").read_text()).group(1) \
+    version = re.search(r"version: '([^']+)'",
+                        (harness.SOURCE / "meson.build").read_text()).group(1) \
         if (harness.SOURCE / "meson.build").exists() else r"\d+\.\d+\.\d+"
     assert re.fullmatch(r"gntsim %s\n" % version, gntsim("--version").stdout)
 
@@ -128,7 +135,8 @@ def test_doctor_names_the_remedy_when_dev_fuse_is_closed():
     """In a user namespace of our own, with something else bound over /dev/fuse."""
     script = "touch $TMPDIR/closed && chmod 0 $TMPDIR/closed && mount --bind $TMPDIR/closed /dev/fuse && exec setpriv --bounding-set=-all " \
              "--inh-caps=-all %s doctor" % GNTSIM
-    done = subprocess.run(["unshare", "--user", "--map-current-user", "--mount", "--keep-caps", "sh", "-c", script],
+    done = subprocess.run(["unshare", "--user", "--map-current-user", "--mount", "--keep-caps",
+                           "sh", "-c", script],
                           capture_output=True, text=True)
     subprocess.run(["sh", "-c", "rm -f $TMPDIR/closed"], check=True)
     if "unshare" in done.stderr or "mount:" in done.stderr:

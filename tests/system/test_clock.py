@@ -49,7 +49,8 @@ def test_the_kernels_retries_of_a_paged_out_page_are_stepped_one_by_one(virtual)
     control = virtual.control
     _, mapper, ref = paged_out(virtual)
     mapper.send("map", "rw", "1:%d" % ref)
-    harness.eventually(lambda: control.clock()["next"] is not None, "the kernel waits for its first retry")
+    harness.eventually(lambda: control.clock()["next"] is not None,
+                       "the kernel waits for its first retry")
     for retry in range(1, 6):
         assert control.clock_advance(to="next")["now"] == sum(range(1, retry + 1)) * 1_000_000
     assert not mapper.answered()
@@ -122,7 +123,8 @@ def test_a_tick_is_lost_and_the_next_one_does_it(virtual):
     mapped = mapper.map("rw", 1, refs[0])
     granter("unshare", region)
     mapper("unmap", mapped)
-    harness.eventually(lambda: virtual.stats()["mappings"] == 0 and control.clock()["next"], "nothing is mapped")
+    harness.eventually(lambda: virtual.stats()["mappings"] == 0 and control.clock()["next"],
+                       "nothing is mapped")
     rule = control.fault("defer", {"drop": True})
     control.clock_advance(ns=SECOND)
     assert control.fired(rule) == 1
@@ -145,7 +147,9 @@ def test_an_unmap_completes_late(virtual):
     virtual.audit()
 
 
-@pytest.mark.parametrize("args, says", [(("--clock", "fast"), "unknown clock"), (("--seed", "x"), "not a seed"), (("--seed", "0"), "not a seed")])
+@pytest.mark.parametrize("args, says", [(("--clock", "fast"), "unknown clock"),
+                                        (("--seed", "x"), "not a seed"),
+                                        (("--seed", "0"), "not a seed")])
 def test_an_option_with_a_mistake_is_refused(place, args, says):
     done = harness.gntsim("serve", "--dir", place / "m", *args)
     assert done.returncode == 2 and says in done.stderr

@@ -11,23 +11,34 @@ import pytest
 import harness
 from control import Control
 
-# The verbs are read from the sources, so that none is forgotten. These three need a descriptor, a program, or end the machine.
-VERBS = sorted({verb for path in (harness.SOURCE / "control").glob("control*.c") for verb in re.findall(r'\{ "([a-z-]+)", \w+ \}', path.read_text())}
+# The verbs are read from the sources, so that none is forgotten. These three need a descriptor, a
+# program, or end the machine.
+VERBS = sorted({verb for path in (harness.SOURCE / "control").glob("control*.c")
+                for verb in re.findall(r'\{ "([a-z-]+)", \w+ \}', path.read_text())}
                - {"shutdown", "supervise", "enter"})
-KEYS = ["domain", "ref", "what", "value", "id", "ns", "to", "auto", "on", "from", "max", "last", "detail", "at", "do", "rule", "as", "page", "mapping",
-        "granter", "offset", "size", "hex", "port", "remote", "kind", "seed", "steps", "n", "count", "frame", "flags", "version", "readonly",
-        "profile", "grant_version", "grant_frames", "maptrack_frames", "skip", "times", "every", "probability", "index", "peer", "device", "ioctl",
-        "writable", "pid", "process", "source", "dest", "words", "values", "first", "to", "name", "optional", "status"]
-WORDS = ["", "*", "next", "map_grant_ref", "copy", "ioctl", "mmap", "open", "event", "notify", "defer", "unmap", "evtchn_send", "memory_op", "gntdev",
-         "gntalloc", "evtchn", "MAP_GRANT_REF", "ALLOC_GREF", "eagain", "bad_gntref", "EINVAL", "ENOMEM", "pv", "pvh", "legacy", "rewrite", "flip", "guess",
-         "flood", "stale", "grant_frames", "maptrack_frames", "entries", "ports", "ff" * 40, "x" * 3000, "\u0000", "\ud7ff", "%s%n"]
-DOS = ["status", "hypercall", "errno", "page_out", "delay", "pause", "kill", "destroy", "suspend", "drop", "double", "late", "nothing"]
+KEYS = ["domain", "ref", "what", "value", "id", "ns", "to", "auto", "on", "from", "max", "last",
+        "detail", "at", "do", "rule", "as", "page", "mapping",
+        "granter", "offset", "size", "hex", "port", "remote", "kind", "seed", "steps", "n", "count",
+        "frame", "flags", "version", "readonly",
+        "profile", "grant_version", "grant_frames", "maptrack_frames", "skip", "times", "every",
+        "probability", "index", "peer", "device", "ioctl",
+        "writable", "pid", "process", "source", "dest", "words", "values", "first", "to", "name",
+        "optional", "status"]
+WORDS = ["", "*", "next", "map_grant_ref", "copy", "ioctl", "mmap", "open", "event", "notify",
+         "defer", "unmap", "evtchn_send", "memory_op", "gntdev",
+         "gntalloc", "evtchn", "MAP_GRANT_REF", "ALLOC_GREF", "eagain", "bad_gntref", "EINVAL",
+         "ENOMEM", "pv", "pvh", "legacy", "rewrite", "flip", "guess",
+         "flood", "stale", "grant_frames", "maptrack_frames", "entries", "ports", "ff" * 40,
+         "x" * 3000, "\u0000", "\ud7ff", "%s%n"]
+DOS = ["status", "hypercall", "errno", "page_out", "delay", "pause", "kill", "destroy", "suspend",
+       "drop", "double", "late", "nothing"]
 
 
 def value(chance, depth=0):
     pick = chance.randrange(12)
     if pick < 5:
-        return chance.choice([0, 1, 2, 3, 4, 7, 8, 9, 64, 255, 4096, 32751, 32752, 65535, -1, 2**31, 2**32, 2**53, 2**63 - 1, -2**63])
+        return chance.choice([0, 1, 2, 3, 4, 7, 8, 9, 64, 255, 4096, 32751, 32752, 65535, -1, 2**31,
+                              2**32, 2**53, 2**63 - 1, -2**63])
     if pick < 8:
         return chance.choice(WORDS)
     if pick == 8:
@@ -46,7 +57,9 @@ def request(chance):
     if chance.random() < 0.8:
         asked["domain"] = chance.choice([1, 2, 3])
     if asked["verb"] == "fault-add":
-        asked.update(at=chance.choice(WORDS), do={chance.choice(DOS): chance.choice([True, 1, 2, "EINVAL", "eagain", 1000000])})
+        what = chance.choice(DOS)
+        asked.update(at=chance.choice(WORDS),
+                     do={what: chance.choice([True, 1, 2, "EINVAL", "eagain", 1000000])})
     for _ in range(chance.randrange(6)):
         asked[chance.choice(KEYS)] = value(chance)
     return asked

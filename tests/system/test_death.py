@@ -16,7 +16,8 @@ ENDS = ["unshare", "exit", "kill", "exec"]
 
 
 def end(agent, how, verb, region):
-    """Ends the use of a region: by the library's call, or by the end of the process in one of three ways."""
+    """Ends the use of a region: by the library's call, or by the end of the process in one of three
+    ways."""
     if how in ("unshare", "unmap"):
         agent(verb, region)
     elif how == "exit":
@@ -28,7 +29,8 @@ def end(agent, how, verb, region):
 
 
 def notified_pair(machine):
-    """A granter with a status byte and a channel, and a mapper that has both. -> granter, mapper, shared, mapped, ports"""
+    """A granter with a status byte and a channel, and a mapper that has both. -> granter, mapper,
+    shared, mapped, ports"""
     granter, mapper = machine.new(1), machine.new(2)
     port = granter.unbound(2)
     shared, ref = granter.share_notify(2, 5, port)
@@ -340,7 +342,8 @@ def test_more_mappings_that_end_at_once_than_the_kernel_can_tell_of(serve, compi
     keeper = machine.new(1)
     kept, _ = keeper.share(1, 2)
     machine.must("limit", 1, "gntalloc", limit + 1000)
-    process = machine.popen(1, sys.executable, "-c", program % (limit + 500), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = machine.popen(1, sys.executable, "-c", program % (limit + 500), stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "mapped\n"
     assert machine.stats()["mappings"] == limit + 501
     harness.stop(machine.server)
@@ -349,6 +352,7 @@ def test_more_mappings_that_end_at_once_than_the_kernel_can_tell_of(serve, compi
         process.wait(harness.PATIENCE)
     finally:
         machine.server.send_signal(signal.SIGCONT)
-    harness.eventually(lambda: machine.stats()["mappings"] == 1, "only the other process's mapping is left")
+    harness.eventually(lambda: machine.stats()["mappings"] == 1,
+                       "only the other process's mapping is left")
     keeper.poke(kept, 0, 1)
     machine.audit()

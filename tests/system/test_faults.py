@@ -37,7 +37,8 @@ def test_one_element_of_a_batch_gets_a_status_and_the_mapping_fails(machine, con
 
 def test_a_rule_chooses_by_reference_and_peer(machine, control):
     _, mapper, _, refs = pair(machine, 3)
-    rule = control.fault("map_grant_ref", {"status": "permission_denied"}, ref=refs[2], peer=1, times=0)
+    rule = control.fault("map_grant_ref", {"status": "permission_denied"}, ref=refs[2], peer=1,
+                         times=0)
     other = control.fault("map_grant_ref", {"status": "permission_denied"}, peer=7, times=0)
     assert mapper.map("rw", 1, *refs[:2]) >= 0
     assert mapper.error("map", "rw", "1:%d" % refs[2]) == "EINVAL"
@@ -47,7 +48,8 @@ def test_a_rule_chooses_by_reference_and_peer(machine, control):
 def test_a_rule_chooses_by_the_size_of_the_batch_and_by_writing(machine, control):
     _, mapper, _, refs = pair(machine, 2)
     rule = control.fault("map_grant_ref", {"status": "general_error"}, count=2, times=0)
-    read_only = control.fault("map_grant_ref", {"status": "general_error"}, count=1, writable=False, times=0)
+    read_only = control.fault("map_grant_ref", {"status": "general_error"}, count=1, writable=False,
+                              times=0)
     assert mapper.map("rw", 1, refs[0]) >= 0
     assert mapper.error("map", "rw", "1:%d" % refs[0], "1:%d" % refs[1]) == "EINVAL"
     assert mapper.error("map", "r", "1:%d" % refs[0]) == "EINVAL"
@@ -97,7 +99,8 @@ def test_eagain_some_times_and_then_success(machine, control):
     ("ioctl", {"device": "gntalloc", "ioctl": "ALLOC_GREF"}, ("share", 1, 1, "rw"), "EPERM"),
     ("ioctl", {"device": "evtchn", "ioctl": "BIND_UNBOUND_PORT"}, ("evtchn-unbound", 1), "EMFILE"),
 ])
-def test_a_device_call_fails_with_the_errno_wanted_and_works_the_next_time(machine, control, at, more, command, error):
+def test_a_device_call_fails_with_the_errno_wanted_and_works_the_next_time(machine, control, at,
+                                                                           more, command, error):
     _, mapper, _, refs = pair(machine)
     rule = control.fault(at, {"errno": error}, domain=2, **more)
     words = [str(word).format(ref=refs[0]) for word in command]
@@ -221,7 +224,8 @@ def test_the_callers_own_domain_is_destroyed(machine, control):
     control.fault("map_grant_ref", {"destroy": 2}, domain=2)
     mapper.send("map", "rw", "1:%d" % refs[0])
     assert mapper.process.wait(harness.PATIENCE) == -signal.SIGKILL
-    harness.eventually(lambda: [d["domain"] for d in machine.json("domain", "list")] == [1], "the domain is gone")
+    harness.eventually(lambda: [d["domain"] for d in machine.json("domain", "list")] == [1],
+                       "the domain is gone")
     granter.end()
     machine.quiet()
 
@@ -264,7 +268,8 @@ def test_an_event_comes_late(machine, control):
     machine.audit()
 
 
-@pytest.mark.parametrize("do, byte, events", [({"drop": True}, 7, 0), ({"double": True}, 0, 1), ({"late": 1}, 0, 1)])
+@pytest.mark.parametrize("do, byte, events", [({"drop": True}, 7, 0), ({"double": True}, 0, 1),
+                                              ({"late": 1}, 0, 1)])
 def test_an_unmap_notification_is_lost_doubled_or_late(machine, control, do, byte, events):
     granter, mapper = machine.new(1), machine.new(2)
     region, refs = granter.share(1, 2)
@@ -299,13 +304,16 @@ def test_limits_of_a_domain_can_be_changed_and_are_obeyed(machine, control):
     assert mapper.map("rw", 1, refs[0]) >= 0
     assert "already" in control.refused("limit", domain=2, what="maptrack_frames", value=0)
     assert "there is no limit" in control.refused("limit", domain=2, what="memory", value=0)
-    assert "not a possible value" in control.refused("limit", domain=2, what="grant_frames", value=0)
+    assert "not a possible value" in control.refused("limit", domain=2, what="grant_frames",
+                                                     value=0)
 
 
 def test_a_domain_is_made_with_limits_and_a_version(machine, control):
     control.domain_create(domain=5, grant_frames=2, maptrack_frames=3, grant_version=2)
-    assert [(d["max_grant_frames"], d["grant_version"]) for d in machine.json("domain", "list")] == [(2, 2)]
-    assert "limits are not possible" in control.refused("domain-create", domain=6, grant_frames=100000)
+    assert [(d["max_grant_frames"], d["grant_version"])
+            for d in machine.json("domain", "list")] == [(2, 2)]
+    assert "limits are not possible" in control.refused("domain-create", domain=6,
+                                                        grant_frames=100000)
 
 
 # ---- Rules and points
@@ -317,10 +325,12 @@ def test_points_are_counted_by_name_device_and_ioctl(machine, control):
     mapper.map("rw", 1, refs[0])
     points = control.points()
     assert points["total"] == sum(p["passed"] for p in points["points"])
-    seen = {(p["kind"], p["at"], p.get("device"), p.get("ioctl")): p["passed"] for p in points["points"]}
+    seen = {(p["kind"], p["at"], p.get("device"), p.get("ioctl")): p["passed"]
+            for p in points["points"]}
     assert seen["device", "ioctl", "gntdev", "MAP_GRANT_REF"] == 1
     assert seen["device", "mmap", "gntdev", None] == 1
-    assert seen["hypercall", "map_grant_ref", None, None] == seen["element", "map_grant_ref", None, None] == 2
+    assert seen["hypercall", "map_grant_ref", None, None] == \
+        seen["element", "map_grant_ref", None, None] == 2
 
 
 def test_every_point_of_a_map_can_fail_in_turn(machine, control):
@@ -344,7 +354,8 @@ def test_every_point_of_a_map_can_fail_in_turn(machine, control):
 
 
 def test_rules_are_listed_as_they_were_written_and_can_be_removed(machine, control):
-    rule = {"name": "one", "at": "map_grant_ref", "domain": 2, "ref": 8, "times": 3, "do": {"status": "eagain"}, "optional": True}
+    rule = {"name": "one", "at": "map_grant_ref", "domain": 2, "ref": 8, "times": 3,
+            "do": {"status": "eagain"}, "optional": True}
     made = control.call("fault-add", **rule)
     assert control.fault_list() == [{**rule, **made, "passed": 0, "fired": 0}]
     in_an_object = control.call("fault-add", rule=rule)
@@ -376,7 +387,8 @@ def test_rules_are_listed_as_they_were_written_and_can_be_removed(machine, contr
     ({"at": "mmap", "do": {"errno": "EIO"}, "domain": "two"}, '"domain" must be a number'),
     ({"at": "mmap", "do": {"errno": "EIO"}, "domain": 40000}, "from 0 to 32751"),
     ({"at": "mmap", "do": {"errno": "EIO"}, "probability": 1.5}, "from 0 to 1"),
-    ({"at": "mmap", "do": {"errno": "EIO"}, "device": "tty"}, "gntdev, gntalloc, evtchn or privcmd"),
+    ({"at": "mmap", "do": {"errno": "EIO"}, "device": "tty"},
+     "gntdev, gntalloc, evtchn or privcmd"),
     ({"at": "ioctl", "do": {"errno": "EIO"}, "ioctl": "TCGETS"}, "no device has an ioctl"),
     ({"at": "map_grant_ref", "do": {"status": "eagain"}, "device": "gntdev"}, "device files"),
     ({"at": "mmap", "do": {"errno": "EIO"}, "pid": 4194999}, "no process 4194999"),
@@ -385,7 +397,8 @@ def test_rules_are_listed_as_they_were_written_and_can_be_removed(machine, contr
     ({"at": "mmap", "do": {"errno": "EIO"}, "writable": 1}, "true or false"),
     ({"at": "mmap", "do": {"errno": "EIO"}, "name": ""}, "must be a text"),
 ])
-def test_a_rule_with_a_mistake_is_refused_with_a_sentence_that_names_it(machine, control, rule, says):
+def test_a_rule_with_a_mistake_is_refused_with_a_sentence_that_names_it(machine, control, rule,
+                                                                        says):
     assert says in control.refused("fault-add", **rule)
     assert control.fault_list() == []
 
@@ -407,11 +420,14 @@ def test_rules_come_from_a_file_too(serve, compiled, place):
 def test_a_private_machine_takes_faults_as_well(compiled, place):
     rules = place / "rules.json"
     rules.write_text(json.dumps({"at": "ioctl", "ioctl": "ALLOC_GREF", "do": {"errno": "EPERM"}}))
-    done = harness.gntsim("run", "--fault", rules, "--", compiled("agent"), stdin=None, input="share 1 0 rw\n")
+    done = harness.gntsim("run", "--fault", rules, "--", compiled("agent"), stdin=None,
+                          input="share 1 0 rw\n")
     assert (done.returncode, done.stdout) == (0, "err EPERM\n"), done
 
 
-@pytest.mark.parametrize("text, says", [("[", "cannot read"), ("[{}]", 'rule 1: a fault rule needs "at"'), ("[3]", "is a JSON object")])
+@pytest.mark.parametrize("text, says", [("[", "cannot read"),
+                                        ("[{}]", 'rule 1: a fault rule needs "at"'),
+                                        ("[3]", "is a JSON object")])
 def test_a_file_with_a_mistake_ends_the_start_with_status_2(place, text, says):
     rules = place / "rules.json"
     rules.write_text(text)
@@ -423,7 +439,8 @@ def test_a_file_with_a_mistake_ends_the_start_with_status_2(place, text, says):
 
 
 def answer_or_end(answer):
-    """It ends by SIGKILL if the server was in the middle of something for it (docs/reference.md)."""
+    """It ends by SIGKILL if the server was in the middle of something for it
+    (docs/reference.md)."""
     try:
         return answer()
     except harness.Dead as end:
@@ -452,7 +469,8 @@ def test_programs_get_an_errno_not_a_hang_when_the_simulator_is_killed(machine, 
 def test_faults_and_clock_are_steered_from_the_command_line_too(serve, compiled):
     machine = serve("--clock", "virtual")
     agent = machine.agent(1, compiled("agent"))
-    assert machine.must("fault", "add", '{"at":"ioctl","ioctl":"ALLOC_GREF","do":{"errno":"ENOMEM"}}').split() == ["id", "1"]
+    assert machine.must("fault", "add",
+                        '{"at":"ioctl","ioctl":"ALLOC_GREF","do":{"errno":"ENOMEM"}}').split() == ["id", "1"]
     assert agent.error("share", 1, 2, "rw") == "ENOMEM"
     assert machine.json("fault", "list")[0]["fired"] == 1
     assert "ALLOC_GREF" in machine.must("fault", "list")
@@ -469,7 +487,7 @@ def test_faults_and_clock_are_steered_from_the_command_line_too(serve, compiled)
     assert agent.error("share", 1, 2, "rw") == "ENOSPC"
     assert machine.json("domain", "suspend", 1) == {"domain": 2}
     assert machine.must("paused") == "none\n"
-    for words in (("fault", "add", "x"), ("fault", "remove", "x"), ("clock", "advance", "x"), ("clock", "auto", "x"), ("trace", "x"),
-                  ("limit", 1, "gntalloc"), ("fault",)):
+    for words in (("fault", "add", "x"), ("fault", "remove", "x"), ("clock", "advance", "x"),
+                  ("clock", "auto", "x"), ("trace", "x"), ("limit", 1, "gntalloc"), ("fault",)):
         assert machine.ctl(*words).returncode == 2, words
     assert machine.ctl("resume", 1).returncode == 1

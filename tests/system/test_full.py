@@ -20,12 +20,16 @@ exec "$@"
 
 @pytest.fixture
 def crowded(place):
-    """crowded(DIR) is a machine over sockets whose memory is in a tmpfs of 48 MiB, and a file that fills what is left of it."""
-    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+    """crowded(DIR) is a machine over sockets whose memory is in a tmpfs of 48 MiB, and a file that
+    fills what is left of it."""
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user",
+                                                                "--map-root-user", "--mount"]
     if subprocess.run([*unshare, "true"], capture_output=True).returncode:
         pytest.skip("no namespaces here")
-    server = subprocess.Popen([*unshare, "sh", "-c", IN_A_SMALL_TMPFS, "sh", harness.GNTSIM, "serve", "--way", "socket", "--dir", place / "m",
-                               "--trace", place / "trace"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen([*unshare, "sh", "-c", IN_A_SMALL_TMPFS, "sh", harness.GNTSIM,
+                               "serve", "--way", "socket", "--dir", place / "m",
+                               "--trace", place / "trace"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
     assert "ready" in server.stdout.readline(), server.stderr.read()
     control = Control(types.SimpleNamespace(dir=place / "m"))
     control.server = server

@@ -10,10 +10,14 @@ import harness
 
 ALL, WITHOUT_SECOND = (0, 1, 2, 3), (0, 2, 3)
 
-# What gone.c is to do: the answer, and which pages stay mapped. The second one's byte is cleared when its grant is unmapped.
-REFUSED = {"grow": "EFAULT", "move": "EFAULT", "dontunmap": "EINVAL", "free": "EINVAL", "remove": "ENODEV", "guard": "EINVAL", "rearrange": "EINVAL"}
-TAKES = {"munmap": WITHOUT_SECOND, "munmap-all": (), "anonymous": WITHOUT_SECOND, "anonymous-all": (), "file": WITHOUT_SECOND,
-         "gntdev": (*WITHOUT_SECOND, 5), "mremap-onto": WITHOUT_SECOND, "shrink": (0,), "shmat": WITHOUT_SECOND, "mprotect": WITHOUT_SECOND,
+# What gone.c is to do: the answer, and which pages stay mapped. The second one's byte is cleared
+# when its grant is unmapped.
+REFUSED = {"grow": "EFAULT", "move": "EFAULT", "dontunmap": "EINVAL", "free": "EINVAL",
+           "remove": "ENODEV", "guard": "EINVAL", "rearrange": "EINVAL"}
+TAKES = {"munmap": WITHOUT_SECOND, "munmap-all": (), "anonymous": WITHOUT_SECOND,
+         "anonymous-all": (), "file": WITHOUT_SECOND,
+         "gntdev": (*WITHOUT_SECOND, 5), "mremap-onto": WITHOUT_SECOND, "shrink": (0,),
+         "shmat": WITHOUT_SECOND, "mprotect": WITHOUT_SECOND,
          "dontneed": WITHOUT_SECOND}
 # What the server is not told of in the midst of a program's libraries (docs/reference.md).
 UNSEEN = ["mprotect"]
@@ -21,7 +25,8 @@ UNSEEN = ["mprotect"]
 
 def check(machine, compiled, where, how, who, answer, left):
     machine.must("domain", "create", 1)
-    process = machine.popen(1, compiled("gone"), where, how, who, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = machine.popen(1, compiled("gone"), where, how, who, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True)
     refs = [int(word) for word in process.stdout.readline().split()[1:]]
     assert process.stdout.readline() == "answer %s byte %d page 42\n" % (answer, 1 in left)
     mapped = {refs.index(row["ref"]) for row in machine.json("dump", "maptrack", 1)["maptrack"]}
@@ -34,12 +39,15 @@ def check(machine, compiled, where, how, who, answer, left):
 
 @pytest.mark.parametrize("how", REFUSED)
 @pytest.mark.parametrize("where", ["window", "fixed"])
-def test_what_no_device_mapping_allows_is_refused_and_changes_nothing(machine, compiled, where, how):
+def test_what_no_device_mapping_allows_is_refused_and_changes_nothing(machine, compiled, where,
+                                                                      how):
     check(machine, compiled, where, how, "main", REFUSED[how], ALL)
 
 
-@pytest.mark.parametrize("where,how", [(where, how) for where in ("window", "fixed", "reserved") for how in TAKES
-                                       if (where, how) not in [("reserved", how) for how in UNSEEN]])
+@pytest.mark.parametrize("where,how", [(where, how) for where in ("window", "fixed", "reserved")
+                                       for how in TAKES
+                                       if (where, how) not in [("reserved", how)
+                                                               for how in UNSEEN]])
 def test_a_page_that_leaves_a_pv_mapping_is_unmapped_at_once(machine, compiled, where, how):
     check(machine, compiled, where, how, "main", "ok", TAKES[how])
 
@@ -61,10 +69,14 @@ def test_a_thread_maps_where_another_one_takes_pages_away(machine, compiled, how
 
 def test_what_a_process_advises_itself_by_its_descriptor_is_seen(machine, compiled):
     machine.must("domain", "create", 1)
-    process = machine.popen(1, compiled("gone"), "window", "process-madvise", "main", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = machine.popen(1, compiled("gone"), "window", "process-madvise", "main",
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     refs = [int(word) for word in process.stdout.readline().split()[1:]]
-    left = WITHOUT_SECOND if process.stdout.readline().startswith("answer ok") else ALL      # since Linux 6.13
-    harness.eventually(lambda: {refs.index(row["ref"]) for row in machine.json("dump", "maptrack", 1)["maptrack"]} == set(left), "unmapped")
+    # since Linux 6.13
+    left = WITHOUT_SECOND if process.stdout.readline().startswith("answer ok") else ALL
+    harness.eventually(lambda: {refs.index(row["ref"])
+                                for row in machine.json("dump", "maptrack",
+                                                        1)["maptrack"]} == set(left), "unmapped")
     process.stdin.close()
     assert process.wait(harness.PATIENCE) == 0
     machine.quiet()

@@ -56,7 +56,8 @@ def test_a_process_and_a_kernel_share_a_page(machine, control):
     region, refs = process.share(1, 2)
     mapped = control.guest_map(domain=2, granter=1, ref=refs[0])
     process.poke(region, 100, 77)
-    assert control.guest_read(domain=2, mapping=mapped["mapping"], offset=100, size=1)["hex"] == "4d"
+    assert control.guest_read(domain=2, mapping=mapped["mapping"], offset=100,
+                              size=1)["hex"] == "4d"
     control.guest_write(domain=1, ref=refs[0], offset=100, hex="4e")
     assert process.peek(region, 100) == 78
     control.guest_unmap(domain=2, mapping=mapped["mapping"])
@@ -80,7 +81,8 @@ def test_a_grant_in_use_cannot_be_ended_and_a_deferred_end_waits_for_the_peer(ma
     free = machine.free_frames()
     assert control.guest_read(domain=2, mapping=mapped, size=5)["hex"] == "68656c6c6f"
     control.guest_unmap(domain=2, mapping=mapped)
-    harness.eventually(lambda: domain_info(control, 1)["deferred"] == 0, "the kernel's tick ends it")
+    harness.eventually(lambda: domain_info(control, 1)["deferred"] == 0,
+                       "the kernel's tick ends it")
     assert machine.stats()["frames_free"] == free + 1
     machine.audit()
 
@@ -102,7 +104,8 @@ def test_one_bad_reference_in_a_batch_leaves_nothing_mapped(machine, control):
     refs = control.guest_grant(domain=1, page=page, count=11, to=2)["refs"]
     for bad in range(11):
         batch = refs[:bad] + [4000] + refs[bad + 1:]
-        assert control.guest_map(domain=2, granter=1, refs=batch) == {"status": "bad_gntref", "index": bad}
+        assert control.guest_map(domain=2, granter=1, refs=batch) == \
+            {"status": "bad_gntref", "index": bad}
         assert domain_info(control, 2)["maptrack_in_use"] == 0
     mapping = control.guest_map(domain=2, granter=1, refs=refs)["mapping"]
     control.guest_write(domain=1, page=page + 10, hex="aa")
@@ -124,8 +127,10 @@ def test_a_map_of_a_page_that_is_paged_out_is_pending_until_it_is_back(machine, 
     with pytest.raises(Refused, match="retries"):
         control.guest_unmap(domain=2, mapping=mapping)
     control.page_in(domain=1, ref=ref)
-    harness.eventually(lambda: "pending" not in control.guest_mapping(domain=2, mapping=mapping), "the retry")
-    assert control.guest_mapping(domain=2, mapping=mapping) == {"status": "okay", "mapping": mapping}
+    harness.eventually(lambda: "pending" not in control.guest_mapping(domain=2, mapping=mapping),
+                       "the retry")
+    assert control.guest_mapping(domain=2, mapping=mapping) == {"status": "okay",
+                                                                "mapping": mapping}
     assert control.guest_read(domain=2, mapping=mapping, size=1)["hex"] == "68"
     machine.audit()
 
@@ -174,14 +179,17 @@ def test_every_kernel_can_be_acted(machine, control, profile):
 def test_a_copy_moves_bytes_between_pages_and_grants(machine, control):
     page, ref = shared(control)
     target = control.guest_page(domain=2)["page"]
-    answer = control.guest_copy(domain=2, source={"domain": 1, "ref": ref, "offset": 1}, dest={"page": target, "offset": 8}, size=4)
+    answer = control.guest_copy(domain=2, source={"domain": 1, "ref": ref, "offset": 1},
+                                dest={"page": target, "offset": 8}, size=4)
     assert answer == {"status": "okay"}
     assert control.guest_read(domain=2, page=target, offset=8, size=4)["hex"] == "656c6c6f"
     control.guest_write(domain=2, page=target, hex="ffee")
-    assert control.guest_copy(domain=2, source={"page": target, "offset": 0}, dest={"domain": 1, "ref": ref, "offset": 4094},
+    assert control.guest_copy(domain=2, source={"page": target, "offset": 0},
+                              dest={"domain": 1, "ref": ref, "offset": 4094},
                               size=2)["status"] == "okay"
     assert control.guest_read(domain=1, page=page, offset=4094, size=2)["hex"] == "ffee"
-    assert control.guest_copy(domain=2, source={"domain": 1, "ref": ref, "offset": 4000}, dest={"page": target, "offset": 0},
+    assert control.guest_copy(domain=2, source={"domain": 1, "ref": ref, "offset": 4000},
+                              dest={"page": target, "offset": 0},
                               size=200)["status"] == "bad_copy_arg"
     machine.audit()
 
@@ -194,7 +202,8 @@ def test_events_reach_a_kernel_that_looks_for_them(machine, control):
     control.guest_event_send(domain=1, port=port)
     control.guest_event_send(domain=1, port=port)
     assert control.guest_event_pending(domain=2, port=other) == {"pending": True}
-    assert control.guest_event_pending(domain=2, port=other) == {"pending": False}, "events merge, and looking takes them"
+    assert control.guest_event_pending(domain=2, port=other) == {"pending": False}, \
+        "events merge, and looking takes them"
     process = machine.new(3)
     unbound = process.unbound(2)
     port = control.guest_event_bind(domain=2, remote=3, port=unbound)["port"]
@@ -219,8 +228,10 @@ def test_a_raw_entry_is_what_the_hypervisor_obeys(machine, control):
     mapped = control.guest_map(domain=2, granter=1, ref=100)["mapping"]
     assert control.guest_read(domain=2, mapping=mapped, size=1)["hex"] == "99"
     _, others = shared(control, granter=3)
-    control.guest_entry(domain=1, ref=101, flags=1, to=2, frame=control.guest_entry(domain=3, ref=others)["frame"])
-    assert control.guest_map(domain=2, granter=1, ref=101)["status"] != "okay", "a frame that is not the granter's"
+    control.guest_entry(domain=1, ref=101, flags=1, to=2,
+                        frame=control.guest_entry(domain=3, ref=others)["frame"])
+    assert control.guest_map(domain=2, granter=1, ref=101)["status"] != "okay", \
+        "a frame that is not the granter's"
 
 
 def test_a_version_switch_is_refused_while_a_grant_is_in_use(machine, control):
@@ -230,7 +241,8 @@ def test_a_version_switch_is_refused_while_a_grant_is_in_use(machine, control):
         control.guest_version(domain=1, version=2)
     control.guest_unmap(domain=2, mapping=mapped)
     assert control.guest_version(domain=1, version=2) == {"version": 2}
-    assert control.guest_map(domain=2, granter=1, ref=ref)["status"] != "okay", "entries do not survive"
+    assert control.guest_map(domain=2, granter=1, ref=ref)["status"] != "okay", \
+        "entries do not survive"
     assert control.guest_end(domain=1, ref=ref) == {"ended": True}
     page, ref = shared(control)
     assert control.guest_map(domain=2, granter=1, ref=ref)["status"] == "okay"
@@ -252,33 +264,52 @@ def test_a_page_that_a_buggy_kernel_frees_while_it_is_mapped_stays_the_peers(mac
 
 
 @pytest.mark.parametrize("request_", [
-    {"verb": "guest-page"}, {"verb": "guest-page", "domain": 9}, {"verb": "guest-page", "domain": "1"},
-    {"verb": "guest-page", "domain": 1, "count": 0}, {"verb": "guest-page", "domain": 1, "count": 1 << 40},
+    {"verb": "guest-page"}, {"verb": "guest-page", "domain": 9},
+    {"verb": "guest-page", "domain": "1"},
+    {"verb": "guest-page", "domain": 1, "count": 0},
+    {"verb": "guest-page", "domain": 1, "count": 1 << 40},
     {"verb": "guest-grant", "domain": 1}, {"verb": "guest-grant", "domain": 1, "page": 7, "to": 2},
-    {"verb": "guest-grant", "domain": 1, "page": -1, "to": 2}, {"verb": "guest-end", "domain": 1, "ref": 0},
-    {"verb": "guest-write", "domain": 1, "page": 1, "hex": "0"}, {"verb": "guest-write", "domain": 1, "page": 1, "hex": "zz"},
-    {"verb": "guest-write", "domain": 1, "page": 1, "hex": 5}, {"verb": "guest-write", "domain": 1, "page": 1},
+    {"verb": "guest-grant", "domain": 1, "page": -1, "to": 2},
+    {"verb": "guest-end", "domain": 1, "ref": 0},
+    {"verb": "guest-write", "domain": 1, "page": 1, "hex": "0"},
+    {"verb": "guest-write", "domain": 1, "page": 1, "hex": "zz"},
+    {"verb": "guest-write", "domain": 1, "page": 1, "hex": 5},
+    {"verb": "guest-write", "domain": 1, "page": 1},
     {"verb": "guest-write", "domain": 1, "page": 1, "offset": 4096, "hex": "00"},
     {"verb": "guest-write", "domain": 1, "page": 1, "offset": 4095, "hex": "0000"},
-    {"verb": "guest-write", "domain": 1, "hex": "00"}, {"verb": "guest-write", "domain": 1, "mapping": 1, "hex": "00"},
+    {"verb": "guest-write", "domain": 1, "hex": "00"},
+    {"verb": "guest-write", "domain": 1, "mapping": 1, "hex": "00"},
     {"verb": "guest-write", "domain": 1, "ref": 4294967295, "hex": "00"},
-    {"verb": "guest-read", "domain": 1, "page": 1, "size": 70000}, {"verb": "guest-read", "domain": 1, "page": 1, "size": -1},
+    {"verb": "guest-read", "domain": 1, "page": 1, "size": 70000},
+    {"verb": "guest-read", "domain": 1, "page": 1, "size": -1},
     {"verb": "guest-read", "domain": 1, "page": 1, "size": True},
-    {"verb": "guest-map", "domain": 1, "granter": 2}, {"verb": "guest-map", "domain": 1, "granter": 2, "refs": []},
-    {"verb": "guest-map", "domain": 1, "granter": 2, "refs": [1, "x"]}, {"verb": "guest-map", "domain": 1, "granter": 2, "refs": [-1]},
+    {"verb": "guest-map", "domain": 1, "granter": 2},
+    {"verb": "guest-map", "domain": 1, "granter": 2, "refs": []},
+    {"verb": "guest-map", "domain": 1, "granter": 2, "refs": [1, "x"]},
+    {"verb": "guest-map", "domain": 1, "granter": 2, "refs": [-1]},
     {"verb": "guest-map", "domain": 1, "granter": 2, "ref": 8, "readonly": "yes"},
-    {"verb": "guest-map", "domain": 1, "granter": 1 << 20, "ref": 8}, {"verb": "guest-map", "domain": 1, "granter": 2, "refs": [8] * 40000},
-    {"verb": "guest-unmap", "domain": 1, "mapping": 1}, {"verb": "guest-mapping", "domain": 1, "mapping": 1},
-    {"verb": "guest-copy", "domain": 1}, {"verb": "guest-copy", "domain": 1, "source": 1, "dest": 2, "size": 1},
-    {"verb": "guest-copy", "domain": 1, "source": {"page": 9, "offset": 0}, "dest": {"page": 9, "offset": 0}, "size": 1},
-    {"verb": "guest-copy", "domain": 1, "source": {"page": 1}, "dest": {"page": 1, "offset": 0}, "size": 1},
-    {"verb": "guest-event-alloc", "domain": 1}, {"verb": "guest-event-bind", "domain": 1, "remote": 2, "port": 77},
-    {"verb": "guest-event-send", "domain": 1, "port": 4000}, {"verb": "guest-event-pending", "domain": 1, "port": 4000000},
-    {"verb": "guest-event-close", "domain": 1, "port": 1}, {"verb": "guest-entry", "domain": 1, "ref": 1 << 31, "flags": 1},
-    {"verb": "guest-entry", "domain": 1, "ref": 8, "flags": 1 << 20}, {"verb": "guest-entry", "domain": 1, "ref": 8, "page": 9},
+    {"verb": "guest-map", "domain": 1, "granter": 1 << 20, "ref": 8},
+    {"verb": "guest-map", "domain": 1, "granter": 2, "refs": [8] * 40000},
+    {"verb": "guest-unmap", "domain": 1, "mapping": 1},
+    {"verb": "guest-mapping", "domain": 1, "mapping": 1},
+    {"verb": "guest-copy", "domain": 1}, {"verb": "guest-copy", "domain": 1, "source": 1, "dest": 2,
+                                          "size": 1},
+    {"verb": "guest-copy", "domain": 1, "source": {"page": 9, "offset": 0},
+     "dest": {"page": 9, "offset": 0}, "size": 1},
+    {"verb": "guest-copy", "domain": 1, "source": {"page": 1}, "dest": {"page": 1, "offset": 0},
+     "size": 1},
+    {"verb": "guest-event-alloc", "domain": 1},
+    {"verb": "guest-event-bind", "domain": 1, "remote": 2, "port": 77},
+    {"verb": "guest-event-send", "domain": 1, "port": 4000},
+    {"verb": "guest-event-pending", "domain": 1, "port": 4000000},
+    {"verb": "guest-event-close", "domain": 1, "port": 1},
+    {"verb": "guest-entry", "domain": 1, "ref": 1 << 31, "flags": 1},
+    {"verb": "guest-entry", "domain": 1, "ref": 8, "flags": 1 << 20},
+    {"verb": "guest-entry", "domain": 1, "ref": 8, "page": 9},
     {"verb": "guest-version", "domain": 1, "version": 3}, {"verb": "guest-version", "domain": 1},
     {"verb": "guest-page-free", "domain": 1, "page": 9},
-], ids=lambda request: "-".join(str(key if key != "verb" else value)[:20] for key, value in request.items()))
+], ids=lambda request: "-".join(str(key if key != "verb" else value)[:20]
+                                for key, value in request.items()))
 def test_a_request_that_makes_no_sense_gets_a_sentence(machine, control, request_):
     control.guest_page(domain=1)
     reply = control.line(json.dumps(request_))
@@ -288,20 +319,27 @@ def test_a_request_that_makes_no_sense_gets_a_sentence(machine, control, request
 
 def test_random_requests_never_stop_the_server_nor_break_its_books(machine, control):
     chance = random.Random(20261121)
-    verbs = ["guest-" + name for name in ("page", "page-free", "grant", "end", "end-deferred", "write", "read", "map", "mapping",
-                                          "unmap", "copy", "event-alloc", "event-bind", "event-send", "event-pending", "event-close",
+    verbs = ["guest-" + name for name in ("page", "page-free", "grant", "end", "end-deferred",
+                                          "write", "read", "map", "mapping",
+                                          "unmap", "copy", "event-alloc", "event-bind",
+                                          "event-send", "event-pending", "event-close",
                                           "version")]
     worked = set()
     for _ in range(4000):
         small = lambda: chance.choice([1, 2, 3, 8, 9, 10, 11, 12, chance.randrange(40)])
         end = lambda: {"page": small(), "offset": small()} if chance.random() < .5 else \
             {"domain": small() % 4, "ref": small(), "offset": small()}
-        request = {"verb": chance.choice(verbs), "domain": chance.choice([1, 2, 3]), "page": small(), "to": small() % 4,
-                   "granter": small() % 4, "mapping": small(), "remote": small() % 4, "port": small(), "size": small(), "offset": small(),
-                   "hex": "00" * small(), "source": end(), "dest": end(), "version": 1 + small() % 2,
+        request = {"verb": chance.choice(verbs), "domain": chance.choice([1, 2, 3]),
+                   "page": small(), "to": small() % 4,
+                   "granter": small() % 4, "mapping": small(), "remote": small() % 4,
+                   "port": small(), "size": small(), "offset": small(),
+                   "hex": "00" * small(), "source": end(), "dest": end(),
+                   "version": 1 + small() % 2,
                    "readonly": chance.random() < .3, "force": chance.random() < .3}
-        request.update({"ref": small()} if chance.random() < .7 else {"refs": [small() for _ in range(small())]})
-        for key in [key for key in request if key not in ("verb", "domain") and chance.random() < .1]:
+        request.update({"ref": small()} if chance.random() < .7
+                       else {"refs": [small() for _ in range(small())]})
+        for key in [key for key in request if key not in ("verb", "domain")
+                    and chance.random() < .1]:
             del request[key]
         if "verb" in request and "result" in control.line(json.dumps(request)):
             worked.add(request["verb"])

@@ -10,7 +10,8 @@ import pytest
 
 from harness import eventually
 
-# Microseconds after the beginning of the call; -1: just before it. A call on a device takes about 30 to 300 of them.
+# Microseconds after the beginning of the call; -1: just before it. A call on a device takes about
+# 30 to 300 of them.
 DELAYS = [-1, 0, 30, 80, 150, 300]
 
 
@@ -27,16 +28,19 @@ def calls_of(machine, *command):
 
 
 def free_at_once(machine):
-    """Pages that were granted and still mapped when their owner ended are freed from a timer, ten a second by default: for a
-    sweep that is slow. Without device files nobody sees the parameter, and the test takes its time."""
+    """Pages that were granted and still mapped when their owner ended are freed from a timer, ten a
+    second by default: for a sweep that is slow. Without device files nobody sees the parameter, and
+    the test takes its time."""
     if os.environ.get("GNTSIM_WAY") == "socket":
         return
-    done = machine.exec(1, "sh", "-c", "echo 100000 > /sys/module/grant_table/parameters/free_per_iteration")
+    done = machine.exec(1, "sh", "-c", "echo 100000 > "
+                        "/sys/module/grant_table/parameters/free_per_iteration")
     assert done.returncode == 0, done.stderr
 
 
 def points(calls, delay):
-    """Every call with GNTSIM_TEST_ALL, else a third of them: others each day, by the seed that ./test prints."""
+    """Every call with GNTSIM_TEST_ALL, else a third of them: others each day, by the seed that
+    ./test prints."""
     every = range(1, calls + 1)
     if os.environ.get("GNTSIM_TEST_ALL"):
         return every
@@ -47,12 +51,14 @@ def points(calls, delay):
 def kill_everywhere(machine, delay, calls, *command):
     for call in points(calls, delay):
         done = machine.exec(1, command[0], call, delay, *command[1:])
-        assert done.returncode == -9, "call %d of %d: %s %s" % (call, calls, done.returncode, done.stderr)
+        assert done.returncode == -9, \
+            "call %d of %d: %s %s" % (call, calls, done.returncode, done.stderr)
         machine.quiet()
         yield call
 
 
-@pytest.mark.parametrize("profile,delay", [*(("pv", delay) for delay in DELAYS), *((p, d) for p in ("pvh", "legacy") for d in (-1, 80))])
+@pytest.mark.parametrize("profile,delay", [*(("pv", delay) for delay in DELAYS),
+                                           *((p, d) for p in ("pvh", "legacy") for d in (-1, 80))])
 def test_a_client_killed_at_any_system_call_leaves_nothing(machine, compiled, profile, delay):
     machine.must("domain", "create", 1, "--profile", profile)
     free_at_once(machine)
@@ -63,7 +69,8 @@ def test_a_client_killed_at_any_system_call_leaves_nothing(machine, compiled, pr
     free = machine.free_frames()
     for _ in kill_everywhere(machine, delay, calls, *command):
         pass
-    # A grant that an auto-translated domain maps itself takes the page out of its place for good: so does Xen.
+    # A grant that an auto-translated domain maps itself takes the page out of its place for good:
+    # so does Xen.
     if profile != "pvh":
         machine.frames_are_back(free)
     assert calls_of(machine, *command) == calls, "the domain is as good as new"
@@ -78,7 +85,8 @@ def test_a_mapper_killed_at_any_system_call_always_clears_its_byte(machine, comp
     granter.poke(shared, 1, 99)
     for call in points(calls, delay):
         done = machine.exec(1, command[0], call, delay, *command[1:])
-        assert done.returncode == -9, "call %d of %d: %s %s" % (call, calls, done.returncode, done.stderr)
+        assert done.returncode == -9, \
+            "call %d of %d: %s %s" % (call, calls, done.returncode, done.stderr)
         eventually(lambda: machine.stats()["mappings"] == 1 and machine.stats()["open_files"] == 1,
                    "only the granter is left after call %d" % call)
         assert granter.peek(shared, 0) == 0, "call %d" % call
@@ -87,7 +95,8 @@ def test_a_mapper_killed_at_any_system_call_always_clears_its_byte(machine, comp
 
 
 def test_the_sweep_really_kills_inside_calls(machine, compiled):
-    """The oracle of the sweep itself: a client killed before call N has made N - 1 calls, and they are the devices' too."""
+    """The oracle of the sweep itself: a client killed before call N has made N - 1 calls, and they
+    are the devices' too."""
     done = machine.exec(1, compiled("sweep"), "0", "-1", "churn", "1")
     assert done.returncode == 0
     before = requests(machine)

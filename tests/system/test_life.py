@@ -26,7 +26,8 @@ def end_domain(control, how, domain):
 @pytest.mark.parametrize("how", ["destroy", "suspend"])
 @pytest.mark.parametrize("at", ["mmap", "map_grant_ref"])
 def test_a_mapping_that_is_answered_after_its_domain_has_ended_holds_no_frame_of_it(machine, control, how, at):
-    """Held before the driver is asked, and after it has mapped. A suspended domain's kernel goes on: it answers when it is resumed."""
+    """Held before the driver is asked, and after it has mapped. A suspended domain's kernel goes
+    on: it answers when it is resumed."""
     mapper = machine.new(1)
     _, refs = mapper.share(3, 1)
     control.fault(at, {"pause": True}, domain=1)
@@ -48,7 +49,8 @@ def test_a_mapping_that_is_answered_after_its_domain_has_ended_holds_no_frame_of
 
 def mappers(machine, compiled, domain):
     """Three programs that map without end, each of which has begun."""
-    programs = [machine.popen(domain, compiled("mapper"), domain, stdout=subprocess.PIPE, text=True, stderr=machine.errors) for _ in range(3)]
+    programs = [machine.popen(domain, compiled("mapper"), domain, stdout=subprocess.PIPE, text=True,
+                              stderr=machine.errors) for _ in range(3)]
     for program in programs:
         assert program.stdout.readline() == "mapped\n", machine.stderr()
     return programs
@@ -61,7 +63,8 @@ def test_domains_end_while_their_programs_map(machine, control, compiled, how):
     for _ in range(25):
         programs = programs or mappers(machine, compiled, number)
         goal = control.stats()["mappings_made"] + lot.randrange(12)
-        harness.eventually(lambda: control.stats()["mappings_made"] >= goal or any(p.poll() is not None for p in programs), "they map")
+        harness.eventually(lambda: control.stats()["mappings_made"] >= goal
+                           or any(p.poll() is not None for p in programs), "they map")
         assert [p.poll() for p in programs] == [None] * 3, machine.stderr()
         number = end_domain(control, how, number)
         if how == "destroy":
@@ -84,13 +87,17 @@ def test_a_program_that_comes_to_its_domain_after_the_domains_end_is_not_supervi
 @pytest.mark.skipif(os.environ.get("GNTSIM_WAY") == "socket", reason="there is no file system")
 @pytest.mark.skipif(harness.library_kind() != "dynamic", reason="strace makes a sanitizer too slow")
 def test_the_server_makes_no_request_to_its_own_file_system(place, compiled):
-    """SIGKILL would find it waiting for itself. Its attendant, which has not /dev/fuse, makes those that are needed."""
+    """SIGKILL would find it waiting for itself. Its attendant, which has not /dev/fuse, makes those
+    that are needed."""
     log, work = place / "strace", place / "m"
     work.mkdir()
-    machine = harness.Machine(work, "--way", "device", gntsim=("strace", "-f", "-o", str(log), "-e", "trace=statx,newfstatat,openat,clone,clone3,fork,prctl,mount",
+    machine = harness.Machine(work, "--way", "device",
+                              gntsim=("strace", "-f", "-o", str(log), "-e",
+                                      "trace=statx,newfstatat,openat,clone,clone3,fork,prctl,mount",
                                             harness.GNTSIM))
     machine.gntsim = [harness.GNTSIM]
-    holder, mapper = (machine.agent(domain, compiled("agent"), options=("--way", "device")) for domain in (1, 2))
+    holder, mapper = (machine.agent(domain, compiled("agent"), options=("--way", "device"))
+                      for domain in (1, 2))
     _, refs = holder.share(2, 2)
     # What it inherited is closed, and perhaps released: the next mapping waits until that is known.
     assert holder("child", holder.fork()[0], "exit") == "exit 0"
@@ -109,11 +116,13 @@ def test_the_server_makes_no_request_to_its_own_file_system(place, compiled):
         (theirs if tid in attendants else own).append(call)
     assert any("FORCE_SYNC" in call for call in theirs), "its attendant waits for releases"
     mounted = next(i for i, call in enumerate(own) if '"fuse.xen"' in call)
-    assert not [call for call in own[mounted + 1:] if "FORCE_SYNC" in call or (".gntsim/fs" in call and "DONT_SYNC" not in call)]
+    assert not [call for call in own[mounted + 1:] if "FORCE_SYNC" in call
+                or (".gntsim/fs" in call and "DONT_SYNC" not in call)]
 
 
 def test_signals_to_the_attendant_do_nothing_to_its_machine(machine):
-    """Those that a group gets, and the one by which it learns of the server's end, if somebody else sends it."""
+    """Those that a group gets, and the one by which it learns of the server's end, if somebody else
+    sends it."""
     attendant, = harness.children_of(machine.server.pid)
     for sig in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(attendant, sig)
@@ -130,8 +139,10 @@ def how_it_ended(program):
 
 
 @pytest.mark.parametrize("round_number", range(4))
-def test_programs_of_a_killed_server_get_an_errno_or_end_by_sigkill(machine, control, compiled, round_number):
-    """Whatever it was doing for them; and the harness sees that nothing is left of it. The mapper ends with 1 after an error."""
+def test_programs_of_a_killed_server_get_an_errno_or_end_by_sigkill(machine, control, compiled,
+                                                                    round_number):
+    """Whatever it was doing for them; and the harness sees that nothing is left of it. The mapper
+    ends with 1 after an error."""
     lot = random.Random(round_number)
     programs = [program for domain in (1, 2) for program in mappers(machine, compiled, domain)]
     goal = control.stats()["mappings_made"] + lot.randrange(40)

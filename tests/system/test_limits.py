@@ -21,7 +21,8 @@ def test_a_domain_can_have_as_many_frames_as_a_host_for_many_grants_allows(machi
     before = machine.stats()["frames_free"]
     control.domain_create(domain=1, grant_frames=2048, maptrack_frames=4096)
     control.domain_create(domain=2)
-    assert (domain(machine, 1)["max_grant_frames"], domain(machine, 2)["max_grant_frames"]) == (2048, 64)
+    assert (domain(machine, 1)["max_grant_frames"],
+            domain(machine, 2)["max_grant_frames"]) == (2048, 64)
     assert before - machine.stats()["frames_free"] < 10, "frames are taken when they are used"
     assert "up to 4096" in control.refused("domain-create", domain=3, maptrack_frames=4097)
     assert "1 to 2048" in control.refused("domain-create", domain=3, grant_frames=2049)
@@ -30,7 +31,8 @@ def test_a_domain_can_have_as_many_frames_as_a_host_for_many_grants_allows(machi
 
 
 def test_references_up_to_the_last_frame_work(machine, control):
-    """More than a table of 64 frames has, by a kernel's own pages; and what is at its end is mapped."""
+    """More than a table of 64 frames has, by a kernel's own pages; and what is at its end is
+    mapped."""
     control.domain_create(domain=1, grant_frames=2048)
     control.limit(domain=1, what="gntalloc", value=100000)
     granter, mapper = machine.new(1), machine.new(2)
@@ -46,7 +48,8 @@ def test_references_up_to_the_last_frame_work(machine, control):
 
 def test_the_command_line_says_what_a_host_allows(serve, compiled, place):
     path = place / "trace.jsonl"
-    machine = serve("--gnttab-max-frames", 8, "--gnttab-max-maptrack-frames", 65536, "--trace", path)
+    machine = serve("--gnttab-max-frames", 8, "--gnttab-max-maptrack-frames", 65536, "--trace",
+                    path)
     control = Control(machine)
     agent = machine.agent(1, compiled("agent"))
     agent.share(1, 2)

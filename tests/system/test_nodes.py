@@ -10,7 +10,8 @@ import pytest
 import harness
 
 DEVICES = ["evtchn", "gntalloc", "gntdev", "privcmd"]
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's machine has one user only")
+root_only = pytest.mark.skipif(os.geteuid() != 0,
+                               reason="an ordinary user's machine has one user only")
 
 PRELUDE = """
 import errno, fcntl, mmap, os, resource, stat, struct, sys
@@ -47,16 +48,19 @@ for st in (os.stat("/dev/xen/gntdev"), os.lstat("/dev/xen/gntdev")):
     print(stat.S_ISCHR(st.st_mode), os.major(st.st_rdev), st.st_size, st == os.stat("/dev/xen/gntdev"))
 print(len({os.stat("/dev/xen/" + name).st_rdev for name in os.listdir("/dev/xen")}))
 """) == [" ".join(DEVICES), "True 10 0 True", "True 10 0 True", "4"]
-    said = served.exec(1, "sh", "-c", "find /dev/xen -type c | wc -l; test -c /dev/xen/evtchn; echo $?; ls -l /dev/xen | grep -c ^crw-------").stdout
+    said = served.exec(1, "sh", "-c", "find /dev/xen -type c | wc -l; test -c /dev/xen/evtchn; "
+                       "echo $?; ls -l /dev/xen | grep -c ^crw-------").stdout
     assert said.split() == ["4", "0", "4"]
 
 
 def test_nobody_opens_a_node_but_whose_machine_it_is(served):
-    assert run(served, 'print(node(), node("evtchn"))') == [" ".join(["20600 %d %d" % (os.geteuid(), os.getegid())] * 2)]
+    assert run(served, 'print(node(), node("evtchn"))') == \
+        [" ".join(["20600 %d %d" % (os.geteuid(), os.getegid())] * 2)]
 
 
 def test_what_is_opened_by_name_cannot_be_the_node(served):
-    """The node leads nowhere: no driver of the host's has its number, and its mount has no devices."""
+    """The node leads nowhere: no driver of the host's has its number, and its mount has no
+    devices."""
     assert run(served, """
 fd = os.open("/dev/xen/gntdev", os.O_RDWR)
 print(stat.S_ISREG(os.fstat(fd).st_mode))
@@ -67,12 +71,14 @@ print(len(mounts), "nodev" in mounts[-1][5].split(","))
 
 def test_chmod_is_seen_by_everybody_in_the_domain_and_by_nobody_else(served):
     show = "print(node(), node('evtchn'))"
-    assert run(served, "fd = os.open('/dev/xen/gntdev', os.O_RDWR); os.chmod('/dev/xen/gntdev', 0o640); print('%o' % os.fstat(fd).st_mode)"
+    assert run(served, "fd = os.open('/dev/xen/gntdev', os.O_RDWR); os.chmod('/dev/xen/gntdev', "
+               "0o640); print('%o' % os.fstat(fd).st_mode)"
                ) == ["100640"]
     owner = "%d %d" % (os.geteuid(), os.getegid())
     assert run(served, show) == ["20640 %s 20600 %s" % (owner, owner)]
     assert run(served, show, domain=2) == ["20600 %s 20600 %s" % (owner, owner)]
-    assert run(served, "fd = os.open('/dev/xen/gntdev', os.O_RDWR); os.fchmod(fd, 0o604); print(node())") == ["20604 " + owner]
+    assert run(served, "fd = os.open('/dev/xen/gntdev', os.O_RDWR); os.fchmod(fd, 0o604); "
+               "print(node())") == ["20604 " + owner]
 
 
 def test_a_new_domain_has_new_nodes(served):
@@ -85,7 +91,8 @@ def test_a_suspended_domain_keeps_its_nodes(served):
     run(served, "os.chmod('/dev/xen/gntdev', 0o640)")
     now = served.json("domain", "suspend", 1)["domain"]
     assert run(served, "print(node())", domain=now)[0].startswith("20640")
-    assert run(served, "print(node())", domain=1)[0].startswith("20600"), "a new domain of the old number"
+    assert run(served, "print(node())", domain=1)[0].startswith("20600"), \
+        "a new domain of the old number"
 
 
 def test_the_times_of_a_node_can_be_set(served):
@@ -101,10 +108,13 @@ def test_another_user_opens_a_node_when_its_owner_and_mode_let_it(served):
     other = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     attempt = "print(answer(os.open, '/dev/xen/gntdev', os.O_RDWR), answer(os.chmod, '/dev/xen/gntdev', 0o666), node())"
     assert run(served, attempt, before=other) == ["EACCES EPERM 20600 0 0"]
-    assert run(served, "os.chown('/dev/xen/gntdev', 0, 65534); os.chmod('/dev/xen/gntdev', 0o660); print(node())") == ["20660 0 65534"]
+    assert run(served, "os.chown('/dev/xen/gntdev', 0, 65534); os.chmod('/dev/xen/gntdev', 0o660); "
+               "print(node())") == ["20660 0 65534"]
     assert run(served, attempt, before=other) == ["ok EPERM 20660 0 65534"]
-    assert run(served, "os.chown('/dev/xen/gntdev', 65534, 0); os.chmod('/dev/xen/gntdev', 0o400); print(node())") == ["20400 65534 0"]
-    assert run(served, "print(answer(os.open, '/dev/xen/gntdev', os.O_RDONLY), %s" % attempt[6:], before=other) == ["ok EACCES ok 20666 65534 0"]
+    assert run(served, "os.chown('/dev/xen/gntdev', 65534, 0); os.chmod('/dev/xen/gntdev', 0o400); "
+               "print(node())") == ["20400 65534 0"]
+    assert run(served, "print(answer(os.open, '/dev/xen/gntdev', os.O_RDONLY), %s" % attempt[6:],
+               before=other) == ["ok EACCES ok 20666 65534 0"]
     # A descriptor that is open stays so.
     assert run(served, """
 fd = os.open("/dev/xen/evtchn", os.O_RDWR)
@@ -115,7 +125,8 @@ print(answer(os.open, "/dev/xen/evtchn", os.O_RDWR), os.write(fd, bytes(4)))
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root has all users")
 def test_an_ordinary_users_machine_has_one_user(served):
-    assert run(served, "print(answer(os.chown, '/dev/xen/gntdev', 0, 0), answer(os.chown, '/dev/xen/gntdev', os.getuid(), os.getgid()))"
+    assert run(served, "print(answer(os.chown, '/dev/xen/gntdev', 0, 0), answer(os.chown, "
+               "'/dev/xen/gntdev', os.getuid(), os.getgid()))"
                ) == ["EINVAL ok"]
 
 
@@ -159,14 +170,16 @@ print(mapped[4100])
 """) == ["7"]
 
 
-def test_threads_and_processes_that_ask_and_open_at_the_same_time_get_what_they_ask_for(served, compiled):
+def test_threads_and_processes_that_ask_and_open_at_the_same_time_get_what_they_ask_for(served,
+                                                                                        compiled):
     done = served.exec(1, compiled("nodes"), 150)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     served.quiet()
 
 
 def test_a_program_that_nobody_may_look_into_opens_devices_all_the_same(served, compiled, place):
-    """Of an ordinary user's the server cannot see what the program looks a name up for. It can be opened in any case."""
+    """Of an ordinary user's the server cannot see what the program looks a name up for. It can be
+    opened in any case."""
     place.chmod(0o755)
     hidden = place / "hidden"
     shutil.copy(compiled("raw"), hidden)
@@ -176,7 +189,8 @@ def test_a_program_that_nobody_may_look_into_opens_devices_all_the_same(served, 
 
 
 def test_what_looks_at_the_nodes_while_the_server_dies_is_not_held(served, compiled):
-    watcher = served.popen(1, compiled("nodes"), 1000000, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    watcher = served.popen(1, compiled("nodes"), 1000000, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
     harness.eventually(lambda: served.stats()["fuse_requests"] > 100, "the program opens and asks")
     served.server.kill()
     served.server.wait()

@@ -33,7 +33,8 @@ ODD = {
     "lists where numbers are": b'{"result": {"violations": [], "lines": 3, "points": 7, "total": {}, "entries": 9, "socket": {}, "id": []}}\n',
     "many bytes without a line": b"x" * (8 << 20),
 }
-VERBS = [("domain", "list"), ("domain", "create", 1), ("dump",), ("audit",), ("stats",), ("points",), ("fault", "list"), ("clock",)]
+VERBS = [("domain", "list"), ("domain", "create", 1), ("dump",), ("audit",), ("stats",),
+         ("points",), ("fault", "list"), ("clock",)]
 
 
 @contextlib.contextmanager
@@ -64,12 +65,14 @@ def answers(place, answer):
 
 def fails_with_one_line(done):
     assert done.returncode in (1, 126, 127), done
-    assert done.stderr.startswith("gntsim: ") and done.stderr.count("\n") == 1 and done.stderr.strip().isprintable(), done.stderr
+    assert done.stderr.startswith("gntsim: ") and done.stderr.count("\n") == 1 and \
+        done.stderr.strip().isprintable(), done.stderr
 
 
 def makes_sense(what, words):
     """One of them is what a machine could have said to these."""
-    return what == "lists where numbers are" and words in (("domain", "create", 1), ("stats",), ("clock",))
+    return what == "lists where numbers are" and \
+        words in (("domain", "create", 1), ("stats",), ("clock",))
 
 
 @pytest.mark.parametrize("what", ODD)
@@ -97,7 +100,8 @@ def test_no_odd_answer_crashes_exec_or_trace(place, what):
 
 
 def test_events_of_a_live_trace_may_be_anything(place):
-    events = b'{"result": {}}\n' + b"".join(answer for answer in ODD.values() if answer.endswith(b"\n"))
+    events = b'{"result": {}}\n' + b"".join(answer
+                                            for answer in ODD.values() if answer.endswith(b"\n"))
     events += b'{"op": 5}\n{"op": "enter", "call": {}, "args": []}\n{"op": "mmap", "call": 1, "args": {"file": 0}, "time": "x", "domain": {}}\n{"op'
     with answers(place, events):
         done = harness.gntsim("trace", "--dir", place, "--chrome")
@@ -109,10 +113,13 @@ def test_events_of_a_live_trace_may_be_anything(place):
 def test_no_odd_answer_crashes_python(place, what):
     sys.path.insert(0, str(harness.SOURCE / "scenarios"))
     import gntsim
-    answer = ODD.get(what, b'{"result": {"violations": "1", "lines": [1], "events": [7], "next": "x", "id": null, "mode": 3}}\n')
+    answer = ODD.get(what,
+                     b'{"result": {"violations": "1", "lines": [1], "events": [7], "next": "x", "id": null, "mode": 3}}\n')
     with answers(place, answer):
-        for ask in (lambda m: m.violations(), lambda m: m.domains(), lambda m: m.trace(), lambda m: m.pids(), lambda m: m.real_way(1),
-                    lambda m: m.fault(at="mmap", do={"errno": "ENOMEM"}), lambda m: m.clock.now, lambda m: m.faults(), lambda m: m.domain(1)):
+        for ask in (lambda m: m.violations(), lambda m: m.domains(), lambda m: m.trace(),
+                    lambda m: m.pids(), lambda m: m.real_way(1),
+                    lambda m: m.fault(at="mmap", do={"errno": "ENOMEM"}), lambda m: m.clock.now,
+                    lambda m: m.faults(), lambda m: m.domain(1)):
             machine = gntsim.Machine.attach(place)
             try:
                 ask(machine)

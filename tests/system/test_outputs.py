@@ -64,7 +64,8 @@ def test_a_client_that_reads_slowly_gets_every_answer_whole(big):
         big.must("stats")
         answers = [json.loads(lines.readline()) for _ in range(5)]
         lines.close()
-    assert all(answer == answers[0] for answer in answers) and len(answers[0]["result"]["entries"]) == 20000
+    assert all(answer == answers[0] for answer in answers) and \
+        len(answers[0]["result"]["entries"]) == 20000
 
 
 def test_clients_that_never_read_hold_nobody_up_and_are_let_go(big):
@@ -113,7 +114,8 @@ def test_live_traces_that_nobody_reads_hold_nobody_up(machine):
 
 # ---- Everything at once
 
-KERNEL = os.path.join(os.environ.get("GNTSIM_BUILD") or str(harness.SOURCE / "build"), "tests", "system", "remote-kernel")
+KERNEL = os.path.join(os.environ.get("GNTSIM_BUILD") or str(harness.SOURCE / "build"), "tests",
+                      "system", "remote-kernel")
 
 
 def full_pipe():
@@ -134,7 +136,8 @@ def unread(place):
     os.mkfifo(place / "trace")
     trace = os.open(place / "trace", os.O_RDONLY | os.O_NONBLOCK)
     (out, to_out), (errors, to_errors) = full_pipe(), full_pipe()
-    server = subprocess.Popen([harness.GNTSIM, "serve", "--verbose", "--dir", place / "m", "--trace", place / "trace"], stdin=subprocess.DEVNULL,
+    server = subprocess.Popen([harness.GNTSIM, "serve", "--verbose", "--dir", place / "m",
+                               "--trace", place / "trace"], stdin=subprocess.DEVNULL,
                               stdout=to_out, stderr=to_errors)
     harness.eventually(lambda: (place / "m" / "control").exists(), "it serves")
     yield types.SimpleNamespace(dir=place / "m", server=server)
@@ -147,7 +150,8 @@ def unread(place):
 
 
 def agent_of(machine, domain, program, *options):
-    return harness.Agent([harness.GNTSIM, "exec", "--dir", machine.dir, "--domain", str(domain), *options, "--", program], subprocess.DEVNULL)
+    return harness.Agent([harness.GNTSIM, "exec", "--dir", machine.dir, "--domain", str(domain),
+                          *options, "--", program], subprocess.DEVNULL)
 
 
 def unread_replies(path):
@@ -242,9 +246,11 @@ def lingering():
 
 
 def hand_over(machine, sock, data):
-    """Sends with these bytes a descriptor whose last close is the machine's. What its other end is."""
+    """Sends with these bytes a descriptor whose last close is the machine's. What its other end
+    is."""
     ours, theirs = lingering()
-    harness.stop(machine.server)             # a thread that still ran could leave the last close to us
+    # a thread that still ran could leave the last close to us
+    harness.stop(machine.server)
     socket.send_fds(sock, [data], [ours.fileno()])
     ours.close()
     os.kill(machine.server.pid, signal.SIGCONT)
@@ -272,8 +278,10 @@ def an_event_socket(machine, path):
 
 
 @pytest.mark.parametrize("place_of, data", [
-    (a_control_connection, b'{"verb":"stats"'), (a_control_connection, b'{"verb":"supervise"}\n'), (a_device, struct.pack("II", 8, ATTACH)),
-    (a_device, struct.pack("II", 8, WRITE)), (an_event_socket, b"\xff" * 4)], ids=["control", "supervise", "attach", "device", "events"])
+    (a_control_connection, b'{"verb":"stats"'), (a_control_connection, b'{"verb":"supervise"}\n'),
+    (a_device, struct.pack("II", 8, ATTACH)),
+    (a_device, struct.pack("II", 8, WRITE)), (an_event_socket, b"\xff" * 4)],
+                         ids=["control", "supervise", "attach", "device", "events"])
 def test_a_descriptor_whose_close_waits_is_waited_for_by_nobody_else(machine, place_of, data):
     control = Control(machine)
     path = control.enter(domain=10, way="socket")["socket"]

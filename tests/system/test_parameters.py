@@ -21,8 +21,10 @@ def test_a_parameter_is_read_written_and_the_domains_own(machine, name):
     assert shell(machine, 2, "cat " + path).stdout == PARAMETERS[name] + "\n"
 
 
-@pytest.mark.parametrize("value,error", [("x", "Invalid argument"), ("", "Invalid argument"), ("99999999999999999999", "range"),
-                                         ("123456789012345678901234567890123", "Invalid argument"), ("9999999999", "range")])
+@pytest.mark.parametrize("value,error", [("x", "Invalid argument"), ("", "Invalid argument"),
+                                         ("99999999999999999999", "range"),
+                                         ("123456789012345678901234567890123", "Invalid argument"),
+                                         ("9999999999", "range")])
 def test_what_is_no_value_is_refused(machine, value, error):
     done = shell(machine, 1, "/bin/echo '%s' > /sys/module/xen_gntalloc/parameters/limit" % value)
     assert done.returncode and error in done.stderr
@@ -30,17 +32,22 @@ def test_what_is_no_value_is_refused(machine, value, error):
 
 
 def test_the_directories_can_be_listed(machine):
-    done = shell(machine, 1, "for m in xen_gntdev xen_gntalloc grant_table; do ls /sys/module/$m /sys/module/$m/parameters; done; ls /dev/xen")
+    done = shell(machine, 1, "for m in xen_gntdev xen_gntalloc grant_table; do ls /sys/module/$m "
+                 "/sys/module/$m/parameters; done; ls /dev/xen")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split().count("limit") == 2 and done.stdout.split().count("free_per_iteration") == 1
+    assert done.stdout.split().count("limit") == 2 and \
+        done.stdout.split().count("free_per_iteration") == 1
     assert done.stdout.split()[-4:] == ["evtchn", "gntalloc", "gntdev", "privcmd"]
-    done = shell(machine, 1, "stat -c %F /dev/xen /dev/xen/gntdev /sys/module/xen_gntdev/parameters/limit; cat /sys/module/xen_gntdev/parameters/none")
+    done = shell(machine, 1, "stat -c %F /dev/xen /dev/xen/gntdev "
+                 "/sys/module/xen_gntdev/parameters/limit; cat "
+                 "/sys/module/xen_gntdev/parameters/none")
     assert done.stdout.splitlines()[0] == "directory"
     assert "No such file" in done.stderr
 
 
 def test_a_dead_domains_parameters_are_gone(machine):
-    holder = machine.popen(1, "sh", "-c", "exec 3< /sys/module/xen_gntdev/parameters/limit; echo ready; sleep 1000", stdout=-1, text=True)
+    holder = machine.popen(1, "sh", "-c", "exec 3< /sys/module/xen_gntdev/parameters/limit; echo "
+                           "ready; sleep 1000", stdout=-1, text=True)
     assert holder.stdout.readline() == "ready\n"
     machine.must("domain", "destroy", 1)
     holder.wait(60)
@@ -50,7 +57,8 @@ def test_a_dead_domains_parameters_are_gone(machine):
 
 def test_privcmd_is_unrestricted_where_its_kernel_was_booted_so(machine):
     control = Control(machine)
-    path, probe = "/sys/module/xen_privcmd/parameters/unrestricted", "0 %s %s" % (0x305000, "00" * 48)
+    path = "/sys/module/xen_privcmd/parameters/unrestricted"
+    probe = "0 %s %s" % (0x305000, "00" * 48)
     control.domain_create(domain=1)
     control.domain_create(domain=2, privcmd_unrestricted=1)
     assert [shell(machine, domain, "cat " + path).stdout for domain in (1, 2)] == ["N\n", "Y\n"]
@@ -61,7 +69,8 @@ def test_privcmd_is_unrestricted_where_its_kernel_was_booted_so(machine):
     # A test may change it all the same, for what is opened then.
     control.limit(domain=1, what="privcmd_unrestricted", value=1)
     assert restricted.error("ioctl", restricted.open("privcmd"), *probe.split()[1:]) == "ENOSYS"
-    assert "not a possible value" in control.refused("limit", domain=1, what="privcmd_unrestricted", value=2)
+    assert "not a possible value" in control.refused("limit", domain=1, what="privcmd_unrestricted",
+                                                     value=2)
     assert shell(machine, 1, "cat " + path).stdout == "Y\n"
     control.close()
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Ordinary C programs under `gntsim run`: built against the distribution's packages, dynamic, static and with sanitizers."""
+"""Ordinary C programs under `gntsim run`: built against the distribution's packages, dynamic,
+static and with sanitizers."""
 import signal
 import subprocess
 from pathlib import Path
@@ -11,7 +12,8 @@ from harness import gntsim
 
 
 # A sanitizer's report to standard error, which every other test takes for a failure.
-HEARD = ["env", "-u", "UBSAN_OPTIONS", "LSAN_OPTIONS=log_path=stderr", "ASAN_OPTIONS=exitcode=23:log_path=stderr"]
+HEARD = ["env", "-u", "UBSAN_OPTIONS", "LSAN_OPTIONS=log_path=stderr",
+         "ASAN_OPTIONS=exitcode=23:log_path=stderr"]
 
 
 @pytest.mark.parametrize("profile", ["pv", "pvh", "legacy"])
@@ -48,7 +50,8 @@ def test_the_leak_sanitizer_reports_the_programs_own_leaks_and_only_those(compil
             return 0;
         }""")
     program = tmp_path / "leak"
-    subprocess.run(["cc", "-fsanitize=address", "-g", "-o", program, source, "-lxengnttab"], check=True)
+    subprocess.run(["cc", "-fsanitize=address", "-g", "-o", program, source, "-lxengnttab"],
+                   check=True)
     done = gntsim("run", "--", *HEARD, program)
     assert done.returncode == 23
     assert "SUMMARY: AddressSanitizer: 77 byte(s) leaked in 1 allocation(s)" in done.stderr
@@ -69,7 +72,8 @@ def test_the_address_sanitizer_still_finds_a_stray_write(compiled, tmp_path):
             return 0;
         }""")
     program = tmp_path / "stray"
-    subprocess.run(["cc", "-fsanitize=address", "-g", "-o", program, source, "-lxengnttab"], check=True)
+    subprocess.run(["cc", "-fsanitize=address", "-g", "-o", program, source, "-lxengnttab"],
+                   check=True)
     done = gntsim("run", "--", *HEARD, program)
     assert done.returncode == 23
     assert "heap-buffer-overflow" in done.stderr
@@ -82,7 +86,8 @@ def test_threads_of_one_process_work_side_by_side(machine, compiled):
 
 
 def test_many_processes_in_many_domains_work_at_once(machine, compiled):
-    running = [machine.popen(domain, compiled("churn"), domain, 20, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = [machine.popen(domain, compiled("churn"), domain, 20, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
                for domain in range(1, 7) for _ in range(4)]
     for process in running:
         out, err = process.communicate(timeout=harness.PATIENCE * 4)
@@ -106,7 +111,8 @@ def test_forty_processes_killed_at_once_leave_nothing(machine, compiled):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_stopped_client_does_not_stop_others(machine, compiled, threads):
-    """Stopped at a moment of its own choice: in a call, in a mapping that is being completed, or between."""
+    """Stopped at a moment of its own choice: in a call, in a mapping that is being completed, or
+    between."""
     victim = machine.popen(1, compiled("churn"), 1, 1000000, threads)
     harness.eventually(lambda: machine.stats()["mappings"] > 0, "the victim works")
     other = machine.new(2)
@@ -121,7 +127,8 @@ def test_a_stopped_client_does_not_stop_others(machine, compiled, threads):
         victim.send_signal(signal.SIGCONT)
     assert victim.poll() is None, "the victim died of it"
     before = machine.stats()["fuse_requests"]
-    harness.eventually(lambda: machine.stats()["fuse_requests"] > before + 200, "the victim works on")
+    harness.eventually(lambda: machine.stats()["fuse_requests"] > before + 200,
+                       "the victim works on")
     victim.send_signal(signal.SIGSTOP)
     victim.kill()
     victim.wait()
@@ -146,16 +153,19 @@ def test_a_stop_in_the_middle_of_a_mapping_stops_the_program(machine, compiled, 
     machine.quiet()
 
 
-@pytest.mark.parametrize("how", ["plain", "occupied", "changed", "removed", "forbidden", "full", "crowded"])
+@pytest.mark.parametrize("how", ["plain", "occupied", "changed", "removed", "forbidden", "full",
+                                 "crowded"])
 def test_a_program_maps_whatever_it_has_where_gntsim_would_put_something(machine, compiled, how):
     done = machine.exec(1, compiled("stubborn"), how, 1, 20)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     machine.quiet()
 
 
-@pytest.mark.parametrize("last", ["execlp(\"true\", \"true\", NULL)", "exit(0)", "abort()"], ids=["exec", "exit", "abort"])
+@pytest.mark.parametrize("last", ["execlp(\"true\", \"true\", NULL)", "exit(0)", "abort()"],
+                         ids=["exec", "exit", "abort"])
 def test_a_thread_ends_the_process_while_others_map(machine, tmp_path, last):
-    """Threads vanish in the middle of mappings that are being completed; nothing of them is left."""
+    """Threads vanish in the middle of mappings that are being completed; nothing of them is
+    left."""
     source = tmp_path / "ends.c"
     source.write_text("""
         #define main churn_main
@@ -176,7 +186,8 @@ def test_a_thread_ends_the_process_while_others_map(machine, tmp_path, last):
             return 1;
         }""" % (harness.SYSTEM, last))
     program = tmp_path / "ends"
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-O1", "-o", program, source, "-lxengnttab", "-lxenevtchn"], check=True)
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-O1", "-o", program, source, "-lxengnttab",
+                    "-lxenevtchn"], check=True)
     expected = -signal.SIGABRT if last == "abort()" else 0
     for moment in range(0, 20000, 731):         # microseconds after the threads began, any will do
         done = machine.exec(1, "sh", "-c", "ulimit -c 0; exec %s %d" % (program, moment))
@@ -208,7 +219,8 @@ def test_signals_with_handlers_do_not_disturb_a_client(machine, tmp_path):
             return 0;
         }""" % harness.SYSTEM)
     program = tmp_path / "timer"
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-O1", "-o", program, source, "-lxengnttab", "-lxenevtchn"], check=True)
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-O1", "-o", program, source, "-lxengnttab",
+                    "-lxenevtchn"], check=True)
     done = machine.exec(1, program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
     machine.quiet()
@@ -216,20 +228,26 @@ def test_signals_with_handlers_do_not_disturb_a_client(machine, tmp_path):
 
 @pytest.mark.parametrize("way", ["device", "socket"])
 @pytest.mark.parametrize("size", [1024, 8192])      # in the control page, and in pages of their own
-@pytest.mark.skipif(harness.library_kind() != "dynamic", reason="libxenvchan has no sanitizer, the libraries of the socket way have")
+@pytest.mark.skipif(harness.library_kind() != "dynamic",
+                    reason="libxenvchan has no sanitizer, the libraries of the socket way have")
 def test_libxenvchan_works_between_two_domains(serve, compiled, place, way, size):
     machine, program = serve(), compiled("vchan")
     (place / "xenstore").mkdir()
     (place / "xenstore" / "domid").write_text("1")
     env = ["env", "XENSTORE=%s" % (place / "xenstore")]
     free = machine.stats()["frames_free"]
-    server = subprocess.Popen(machine.exec_argv(1, *env, program, "server", 2, size, options=("--way", way)), stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(machine.exec_argv(1, *env, program, "server", 2, size,
+                                                options=("--way", way)), stdout=subprocess.PIPE,
+                              text=True)
     machine.others.append(server)
     assert server.stdout.readline() == "serving\n"
-    client = subprocess.run(machine.exec_argv(2, *env, program, "client", 1, size, options=("--way", way)), capture_output=True, text=True,
-                            timeout=harness.PATIENCE)
+    client = subprocess.run(machine.exec_argv(2, *env, program, "client", 1, size,
+                                              options=("--way", way)), capture_output=True,
+                            text=True, timeout=harness.PATIENCE)
     assert (client.returncode, client.stdout, client.stderr) == (0, "the same sum\n", "")
-    assert server.stdout.read() == "200000 bytes, then the client was gone\n" and server.wait(harness.PATIENCE) == 0
+    assert server.stdout.read() == "200000 bytes, then the client was gone\n" and \
+        server.wait(harness.PATIENCE) == 0
     machine.quiet()
     machine.audit()
-    assert free - machine.stats()["frames_free"] < 20, "the pages are back; two kernels have some of their own"
+    assert free - machine.stats()["frames_free"] < 20, \
+        "the pages are back; two kernels have some of their own"

@@ -27,8 +27,8 @@ def shown_by_the_readme():
 
 
 def test_the_demo_shows_every_step_and_succeeds():
-    done = subprocess.run([sys.executable, SOURCE / "scenarios" / "demo" / "demo.py", BUILD], capture_output=True, text=True,
-                          timeout=harness.PATIENCE * 2)
+    done = subprocess.run([sys.executable, SOURCE / "scenarios" / "demo" / "demo.py", BUILD],
+                          capture_output=True, text=True, timeout=harness.PATIENCE * 2)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     for said in ("four pages", "shuffled", "paged out", "killed", "audit: clean", "Done"):
@@ -40,7 +40,8 @@ def test_the_demo_shows_every_step_and_succeeds():
 
 
 def test_an_interrupted_demo_leaves_nothing():
-    demo = subprocess.Popen([sys.executable, SOURCE / "scenarios" / "demo" / "demo.py", BUILD], stdout=subprocess.PIPE,
+    demo = subprocess.Popen([sys.executable, SOURCE / "scenarios" / "demo" / "demo.py", BUILD],
+                            stdout=subprocess.PIPE,
                             stderr=subprocess.DEVNULL, text=True, process_group=0)
     for line in demo.stdout:
         if line.startswith("3."):
@@ -53,20 +54,25 @@ def test_an_interrupted_demo_leaves_nothing():
 
 def test_the_bench_runs_and_prints_its_ratios():
     if not harness.can_unmount():
-        pytest.skip("fusermount3 cannot unmount without /etc/mtab (as root: ln -s /proc/self/mounts /etc/mtab)")
-    done = subprocess.run([SOURCE / "bench" / "run", "--build", BUILD, "--quick", "--json"], capture_output=True, text=True,
-                          timeout=harness.PATIENCE * 4)
+        pytest.skip("fusermount3 cannot unmount without /etc/mtab (as root: ln -s "
+                    "/proc/self/mounts /etc/mtab)")
+    done = subprocess.run([SOURCE / "bench" / "run", "--build", BUILD, "--quick", "--json"],
+                          capture_output=True, text=True, timeout=harness.PATIENCE * 4)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads(done.stdout)["rows"]
     # A limit is a row that has no target, after the one it is for.
     targets = [row["target"] for row in rows if not row["what"].strip().startswith("limit: ")]
-    limits = [row["what"].strip().split(":")[1].split(",")[0] for row in rows if row["what"].strip().startswith("limit: ") and row["target"] is None]
-    assert limits[:3] == [" five null answers", " five null answers", " a write to a null FUSE file does"]
+    limits = [row["what"].strip().split(":")[1].split(",")[0]
+              for row in rows if row["what"].strip().startswith("limit: ")
+              and row["target"] is None]
+    assert limits[:3] == [" five null answers", " five null answers",
+                          " a write to a null FUSE file does"]
     plain = os.path.exists(BUILD + "/bench/hv-bench")     # not in a build with sanitizers
     expected = [2.5, None, *([2.0] if plain else []), 1.25, 1.5, None, 5.0, 3.0, 0.8, 0.95, 150]
     assert targets[:len(expected)] == expected
     if plain:
-        assert [row["what"] for row in rows if row["target"] == 20] == ["map + unmap of one reference"]
+        assert [row["what"] for row in rows if row["target"] == 20] == \
+            ["map + unmap of one reference"]
     assert all(row["result"] > 0 or row["unit"] == "ms more" for row in rows)
 
 
@@ -122,7 +128,8 @@ def test_every_gntsim_command_in_a_document_is_understood(document):
             continue            # these would do something: the tutorial's test below does
         words = [w for w in words[1:] if w not in ("&", "|")]
         words = ["/nonexistent" if words[i - 1] == "--dir" else w for i, w in enumerate(words)]
-        words = [{"REF": "8", "N": "1", "DIR": "/nonexistent", "$REF": "8"}.get(w, w) for w in words]
+        words = [{"REF": "8", "N": "1", "DIR": "/nonexistent", "$REF": "8"}.get(w, w)
+                 for w in words]
         done = gntsim(*words)
         assert done.returncode == 1, "%s: %s" % (words, done.stderr)
         assert "gntsim serve" in done.stderr
@@ -130,24 +137,31 @@ def test_every_gntsim_command_in_a_document_is_understood(document):
 
 @pytest.mark.parametrize("tutorial", ["tutorial", "tutorial-domains", "howto-scenarios"])
 def test_a_tutorial_works_as_it_is_written(tmp_path, tutorial):
-    """Runs every ```sh block in one shell; a block with a file's name is written there when its turn comes."""
+    """Runs every ```sh block in one shell; a block with a file's name is written there when its
+    turn comes."""
     text = (SOURCE / "docs" / (tutorial + ".md")).read_text()
-    script = ["set -e", "export PATH=%s PYTHONPATH=%s PYTHONDONTWRITEBYTECODE=1" % tuple(map(shlex.quote, (
-        "%s:%s:%s" % (os.path.dirname(GNTSIM), os.path.dirname(sys.executable), os.environ["PATH"]), os.path.dirname(GNTSIM) + "/scenarios")))]
-    for number, (kind, name, body) in enumerate(re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```", text, re.M | re.S)):
+    script = ["set -e", "export PATH=%s PYTHONPATH=%s PYTHONDONTWRITEBYTECODE=1"
+              % tuple(map(shlex.quote, (
+        "%s:%s:%s" % (os.path.dirname(GNTSIM), os.path.dirname(sys.executable), os.environ["PATH"]),
+        os.path.dirname(GNTSIM) + "/scenarios")))]
+    for number, (kind, name, body) in enumerate(re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```", text,
+                                                           re.M | re.S)):
         if name:
             (tmp_path / ("block.%d" % number)).write_text(body)
             script.append("cp block.%d %s" % (number, shlex.quote(name)))
         elif kind == "sh":
             script.append(body)
     assert len(script) > 3
-    done = subprocess.run(["bash", "-c", "\n".join(script)], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=harness.PATIENCE * 5)      # a whole page, with compilers, several runs of pytest and sweeps
+    done = subprocess.run(["bash", "-c", "\n".join(script)], cwd=tmp_path, capture_output=True,
+                          text=True,
+                          # a whole page, with compilers, several runs of pytest and sweeps
+                          timeout=harness.PATIENCE * 5)
     assert done.returncode == 0, done.stdout + done.stderr
     for expected in re.findall(r"^```text\n(.*?)^```", text, re.M | re.S):
         for line in expected.splitlines():
             pattern = re.escape(line.strip()).replace(r"\.\.\.", ".*")
-            assert re.search(r"^\s*%s\s*$" % pattern, done.stdout + done.stderr, re.M), "%r is not in:\n%s" % (line, done.stdout)
+            assert re.search(r"^\s*%s\s*$" % pattern, done.stdout + done.stderr, re.M), \
+                "%r is not in:\n%s" % (line, done.stdout)
 
 
 def test_a_test_that_waits_for_ever_fails():

@@ -38,7 +38,8 @@ def test_another_user_of_the_host_reaches_neither_the_machine_nor_its_programs(m
     agent = machine.new(1)
     _, refs = agent.share(2, 1)
     agent.map("rw", 1, *refs)
-    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", sys.executable, "-c", REACH,
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                           "--inh-caps=-all", sys.executable, "-c", REACH,
                            str(machine.dir), str(machine.server.pid), str(agent.pid)],
                           capture_output=True, text=True, timeout=harness.PATIENCE)
     assert (done.returncode, done.stdout) == (0, ""), done

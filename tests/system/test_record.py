@@ -12,7 +12,8 @@ import harness
 BUILT = Path(os.environ["GNTSIM_BUILD"])
 PROGRAM = BUILT / "tests/system/recorded"
 # What these cases of b08_copy print is all that they see in shared pages.
-SEEN_IN_PAGES = {"case=gref-to-gref-data", "case=local-crosses-page-data", "case=local-dest-is-own-share-data"}
+SEEN_IN_PAGES = {"case=gref-to-gref-data", "case=local-crosses-page-data",
+                 "case=local-dest-is-own-share-data"}
 CORNERS = BUILT / "tests/system/corners"
 RECORDED = harness.SOURCE / "tests/conformance/record/programs"
 PROBES = BUILT / "tests/conformance"
@@ -90,7 +91,8 @@ def test_an_epoll_is_recorded_as_a_poll_of_what_it_was_asked_for(record):
     waits = [e for e in events(record[0]) if e.get("call") == "poll"][3:]
     assert [[one["events"] for one in w["fds"]] for w in waits] == [[1, 1], [1, 1], [4, 1], [4]]
     assert [[("file" in one) for one in w["fds"]] for w in waits] == [[True, False]] * 3 + [[True]]
-    assert [w["revents"] for w in waits] == [[1, 1], [None, 1], [4, 1], [4]], "at an edge it is told once"
+    assert [w["revents"] for w in waits] == [[1, 1], [None, 1], [4, 1], [4]], \
+        "at an edge it is told once"
     assert [(w["timeout"], w["result"]) for w in waits] == [(10000, 2), (10000, 1), (0, 2), (0, 1)]
 
 
@@ -125,7 +127,8 @@ def test_a_program_that_ends_early_is_told(record, tmp_path):
 
 def test_a_program_that_goes_on_is_stopped(record, tmp_path):
     def shorter(lines):
-        while not (lines[-1]["call"] == "ioctl" and lines[-1]["request"] == "UNMAP_GRANT_REF" and lines[-1]["task"] == "1"):
+        while not (lines[-1]["call"] == "ioctl" and lines[-1]["request"] == "UNMAP_GRANT_REF"
+                   and lines[-1]["task"] == "1"):
             lines.pop()
         lines.pop()
     path, _ = rewritten(tmp_path, record, shorter)
@@ -138,13 +141,18 @@ def test_a_program_that_goes_on_is_stopped(record, tmp_path):
     ("ALLOC_GREF", lambda e: e["out"].update(index=4096), "index: recorded 4096, gntsim 0"),
     ("UNBIND", lambda e: e.update(result=-1, error="EINVAL"), "result: recorded EINVAL, gntsim 0"),
     ("GET_OFFSET_FOR_VADDR", lambda e: e["out"].update(count=7), "count: recorded 7, gntsim"),
-    ("GRANT_COPY", lambda e: e["out"]["segments"][3].update(status=-1), "status: recorded -1, gntsim -3"),
-    ("GRANT_COPY", lambda e: e["in"]["segments"][2]["source"].update(offset=1), "result: recorded 0, gntsim EINVAL"),
-    ("GRANT_COPY", lambda e: e["in"]["segments"][0]["dest"].update(ref=30000), "status: recorded 0, gntsim -3"),
+    ("GRANT_COPY", lambda e: e["out"]["segments"][3].update(status=-1),
+     "status: recorded -1, gntsim -3"),
+    ("GRANT_COPY", lambda e: e["in"]["segments"][2]["source"].update(offset=1),
+     "result: recorded 0, gntsim EINVAL"),
+    ("GRANT_COPY", lambda e: e["in"]["segments"][0]["dest"].update(ref=30000),
+     "status: recorded 0, gntsim -3"),
 ])
-def test_an_answer_that_was_tampered_with_is_found_where_it_is(record, tmp_path, request_name, change, what):
+def test_an_answer_that_was_tampered_with_is_found_where_it_is(record, tmp_path, request_name,
+                                                               change, what):
     def tamper(lines):
-        number = next(i for i, e in enumerate(lines[1:], 1) if e.get("request") == request_name and e["result"] == 0)
+        number = next(i for i, e in enumerate(lines[1:], 1) if e.get("request") == request_name
+                      and e["result"] == 0)
         change(lines[number])
         return number + 1
     path, number = rewritten(tmp_path, record, tamper)
@@ -156,7 +164,8 @@ def test_an_answer_that_was_tampered_with_is_found_where_it_is(record, tmp_path,
 
 def test_an_mmap_that_should_have_failed_is_found(record, tmp_path):
     def tamper(lines):
-        number = next(i for i, e in enumerate(lines[1:], 1) if e["call"] == "mmap" and e["result"] == -1)
+        number = next(i for i, e in enumerate(lines[1:], 1) if e["call"] == "mmap"
+                      and e["result"] == -1)
         lines[number].pop("error")
         lines[number]["result"] = 0
         return number + 1
@@ -174,8 +183,10 @@ def test_an_mmap_that_should_have_failed_is_found(record, tmp_path):
     ('{"gntsim-record":1}\n[]\n', 2, "not an object"),
     ('{"gntsim-record":1}\n{"task":"1","call":"jump"}\n', 2, 'no call "jump"'),
     ('{"gntsim-record":1}\n{"task":"1","call":"close","file":1}\n', 2, 'member "result"'),
-    ('{"gntsim-record":1}\n{"task":"1","call":"close","file":"x","result":0}\n', 2, 'member "file"'),
-    ('{"gntsim-record":1}\n{"task":"1","call":"close","file":1,"result":-1,"error":"EWHAT"}\n', 2, "error"),
+    ('{"gntsim-record":1}\n{"task":"1","call":"close","file":"x","result":0}\n', 2,
+     'member "file"'),
+    ('{"gntsim-record":1}\n{"task":"1","call":"close","file":1,"result":-1,"error":"EWHAT"}\n', 2,
+     "error"),
 ])
 @pytest.mark.parametrize("verb", ["compare", "replay-device"])
 def test_a_file_that_is_no_record_is_a_usage_error_with_the_line(tmp_path, verb, text, line, why):
@@ -187,22 +198,32 @@ def test_a_file_that_is_no_record_is_a_usage_error_with_the_line(tmp_path, verb,
 
 
 @pytest.mark.parametrize("event", [
-    {"call": "mmap", "file": 4000000000, "offset": -1, "length": -1, "prot": -1, "flags": -1, "result": 0, "mapping": 999999999},
-    {"call": "mmap", "file": 1, "offset": 0, "length": 1 << 62, "prot": 3, "flags": 1, "result": 0, "mapping": 1},
-    {"call": "ioctl", "file": 1, "request": "MAP_GRANT_REF", "in": {"count": 4294967295}, "result": 0},
-    {"call": "ioctl", "file": 1, "request": "MAP_GRANT_REF", "in": {"count": 1, "domids": 5, "refs": "x"}, "result": 0, "out": {}},
+    {"call": "mmap", "file": 4000000000, "offset": -1, "length": -1, "prot": -1, "flags": -1,
+     "result": 0, "mapping": 999999999},
+    {"call": "mmap", "file": 1, "offset": 0, "length": 1 << 62, "prot": 3, "flags": 1, "result": 0,
+     "mapping": 1},
+    {"call": "ioctl", "file": 1, "request": "MAP_GRANT_REF", "in": {"count": 4294967295},
+     "result": 0},
+    {"call": "ioctl", "file": 1, "request": "MAP_GRANT_REF",
+     "in": {"count": 1, "domids": 5, "refs": "x"}, "result": 0, "out": {}},
     {"call": "ioctl", "file": 1, "request": "nothing", "in": None, "result": 0, "out": 0},
-    {"call": "munmap", "mappings": [1], "pieces": [{"mapping": 1, "at": -5, "length": 1 << 60}, 7, None], "result": 0},
-    {"call": "ioctl", "file": 1, "request": "GRANT_COPY", "in": {"segments": [7, None]}, "result": 0, "out": 0},
-    {"call": "ioctl", "file": 1, "request": "GRANT_COPY", "in": {"segments": [{"source": {"data": "00"}, "dest": {"domid": "x", "ref": -1},
+    {"call": "munmap", "mappings": [1], "pieces": [{"mapping": 1, "at": -5, "length": 1 << 60}, 7,
+                                                   None], "result": 0},
+    {"call": "ioctl", "file": 1, "request": "GRANT_COPY", "in": {"segments": [7, None]},
+     "result": 0, "out": 0},
+    {"call": "ioctl", "file": 1, "request": "GRANT_COPY",
+     "in": {"segments": [{"source": {"data": "00"}, "dest": {"domid": "x", "ref": -1},
                                                                                "len": 1, "flags": 2}]}, "result": 0, "out": {"segments": 5}},
-    {"call": "ioctl", "file": 1, "request": "GRANT_COPY", "in": {"segments": [{"source": {"data": "ff" * 65535}, "dest": 9, "len": 65535}] * 99},
+    {"call": "ioctl", "file": 1, "request": "GRANT_COPY",
+     "in": {"segments": [{"source": {"data": "ff" * 65535}, "dest": 9, "len": 65535}] * 99},
      "result": -1, "error": "EINVAL"},
     {"call": "open", "device": "evtchn", "flags": 2, "file": 1, "result": 0},
     {"call": "open", "device": "evtchn", "flags": 2, "file": 0, "result": 0},
-    {"call": "ioctl", "file": 1, "request": "MAP_GRANT_REF", "in": {"count": 1, "domids": [0], "refs": [9]}, "result": 0, "out": []},
+    {"call": "ioctl", "file": 1, "request": "MAP_GRANT_REF",
+     "in": {"count": 1, "domids": [0], "refs": [9]}, "result": 0, "out": []},
     {"call": "dup", "file": 1, "closed": 1 << 60, "result": 0},
-    {"call": "mmap", "file": 1, "offset": 0, "length": 4096, "prot": 3, "flags": 1, "result": 0, "mapping": 1, "pieces": 3},
+    {"call": "mmap", "file": 1, "offset": 0, "length": 4096, "prot": 3, "flags": 1, "result": 0,
+     "mapping": 1, "pieces": 3},
     {"call": "exit", "pieces": [{}], "closed": [1, 1, "x", -3, 1 << 60]},
     {"call": "poll", "fds": [7, None, {"file": -1}], "revents": ["x"], "result": 1},
     {"call": "read", "file": 1, "size": 1 << 40, "result": 4, "data": "zz"},
@@ -211,7 +232,9 @@ def test_a_file_that_is_no_record_is_a_usage_error_with_the_line(tmp_path, verb,
 def test_nonsense_in_a_record_is_no_crash(tmp_path, event):
     path = tmp_path / "hostile.record"
     opened = {"task": "1", "call": "open", "device": "gntdev", "flags": 2, "file": 1, "result": 0}
-    path.write_text("".join(json.dumps(e) + "\n" for e in [{"gntsim-record": 1, "domain": 0}, opened, {"task": "1", **event}]))
+    path.write_text("".join(json.dumps(e) + "\n"
+                            for e in [{"gntsim-record": 1, "domain": 0}, opened,
+                                      {"task": "1", **event}]))
     done = run("compare", path)
     assert done.returncode in (0, 1), done.stderr
     assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr
@@ -238,13 +261,16 @@ def test_a_program_that_is_killed_ends_as_a_shell_says(tmp_path):
     assert done.returncode == 137
 
 
-@pytest.mark.parametrize("case", ["interrupted", "stopped", "signals-while-mapping", "replaced", "replaced-by-another", "closed-range", "of-all-files",
+@pytest.mark.parametrize("case", ["interrupted", "stopped", "signals-while-mapping", "replaced",
+                                  "replaced-by-another", "closed-range", "of-all-files",
                                   "twins", "thread-forks", "read-only", "mapped-over"])
-def test_what_a_program_does_around_the_devices_is_recorded_compares_equal_and_replays(tmp_path, case):
+def test_what_a_program_does_around_the_devices_is_recorded_compares_equal_and_replays(tmp_path,
+                                                                                       case):
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         pytest.skip("/dev/fuse is not open to this user (as root: chmod 0666 /dev/fuse)")
     path = tmp_path / "x.record"
-    done = run("run", "--", harness.GNTSIM, "record", "--domain", "0", "-o", path, "--", CORNERS, case)
+    done = run("run", "--", harness.GNTSIM, "record", "--domain", "0", "-o", path, "--", CORNERS,
+               case)
     assert done.returncode == 0, done.stdout + done.stderr
     compared = run("compare", path)
     assert compared.returncode == 0, compared.stdout + compared.stderr
@@ -258,11 +284,15 @@ def test_a_page_of_another_domain_had_been_granted_with_any_reference(tmp_path, 
     path.write_text("".join(json.dumps(e) + "\n" for e in [
         {"gntsim-record": 1, "domain": 0},
         {"task": "1", "call": "open", "device": "gntdev", "flags": 2, "file": 1, "result": 0},
-        {"task": "1", "call": "ioctl", "file": 1, "request": "MAP_GRANT_REF", "in": {"count": 1, "domids": [3], "refs": [ref]}, "result": 0,
+        {"task": "1", "call": "ioctl", "file": 1, "request": "MAP_GRANT_REF",
+         "in": {"count": 1, "domids": [3], "refs": [ref]}, "result": 0,
          "out": {"index": 0}},
-        {"task": "1", "call": "mmap", "file": 1, "offset": 0, "length": 4096, "prot": 3, "flags": 1, "result": 0, "mapping": 1},
-        {"task": "1", "call": "ioctl", "file": 1, "request": "GRANT_COPY", "result": 0, "in": {"segments": [
-            {"flags": 1, "len": 8, "source": {"domid": 4, "ref": ref, "offset": 0}, "dest": {"data": None}}]},
+        {"task": "1", "call": "mmap", "file": 1, "offset": 0, "length": 4096, "prot": 3, "flags": 1,
+         "result": 0, "mapping": 1},
+        {"task": "1", "call": "ioctl", "file": 1, "request": "GRANT_COPY", "result": 0,
+         "in": {"segments": [
+            {"flags": 1, "len": 8, "source": {"domid": 4, "ref": ref, "offset": 0},
+             "dest": {"data": None}}]},
          "out": {"segments": [{"status": 0, "data": "00" * 8}]}}]))
     done = run("compare", path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -277,12 +307,14 @@ def test_a_record_from_a_real_xen_compares_equal(name):
 @pytest.mark.parametrize("name", sorted(p.stem for p in RECORDED.glob("*.record")))
 def test_a_program_recorded_on_a_real_xen_replays_here(name):
     """Each call gets the recorded answer. What it reads in shared memory, no device answers."""
-    done = run("replay-device", RECORDED / f"{name}.record", "--", PROBES / name, "0", env={"PATH": os.environ["PATH"]})
+    done = run("replay-device", RECORDED / f"{name}.record", "--", PROBES / name, "0",
+               env={"PATH": os.environ["PATH"]})
     assert "departs" not in done.stderr and done.returncode == 0, done.stderr
 
     def answers(text):
         kept = "case", "rc", "errno", "ptr", "n", "index", "count", "offset_ok", "prot", "ok", "in", "out", "index_written", "unmap", "status"
-        return [[word for word in line.split() if word.split("=")[0] in kept] for line in text.splitlines() if line.split()[1] not in SEEN_IN_PAGES]
+        return [[word for word in line.split() if word.split("=")[0] in kept]
+                for line in text.splitlines() if line.split()[1] not in SEEN_IN_PAGES]
     recorded = (RECORDED / f"{name}.txt").read_text().replace(f"{name} EXIT=0\n", "")
     assert answers(done.stdout) == answers(recorded)
 

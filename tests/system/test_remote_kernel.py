@@ -10,7 +10,8 @@ import pytest
 import harness
 from control import Control
 
-BUILT = os.path.join(os.environ.get("GNTSIM_BUILD") or str(harness.SOURCE / "build"), "tests", "system")
+BUILT = os.path.join(os.environ.get("GNTSIM_BUILD") or str(harness.SOURCE / "build"), "tests",
+                     "system")
 KERNEL, EXAMPLE = os.path.join(BUILT, "remote-kernel"), os.path.join(BUILT, "remote-example")
 DOMAIN = 2
 OKAY, GENERAL_ERROR, BAD_GNTREF = 0, -1, -3
@@ -67,7 +68,8 @@ def test_it_maps_what_an_ordinary_process_grants(machine, kernel):
     assert kernel("unmap", mapping) == "1"
     assert kernel("unmap", second) == "1"
     assert in_use(machine, DOMAIN) == 0
-    assert kernel("map", 1, 500, "rw") == "status %d" % BAD_GNTREF or kernel("map", 1, 500, "rw") == "status %d" % GENERAL_ERROR
+    assert kernel("map", 1, 500, "rw") == "status %d" % BAD_GNTREF or \
+        kernel("map", 1, 500, "rw") == "status %d" % GENERAL_ERROR
     assert int(kernel("audit")) == 0
     machine.audit()
 
@@ -175,7 +177,8 @@ def test_the_death_of_its_process_is_the_end_of_the_domain(machine, kernel):
 
 
 def in_machine(machine, domain):
-    return any(row["domain"] == domain and row["state"] == "alive" for row in machine.json("domain", "list"))
+    return any(row["domain"] == domain and row["state"] == "alive"
+               for row in machine.json("domain", "list"))
 
 
 def test_it_is_told_when_its_domain_is_destroyed(machine, kernel):
@@ -255,7 +258,8 @@ def test_requests_with_any_numbers_are_answered(machine, kernel):
 def test_requests_at_random_leave_the_books_in_order(machine, seed):
     peer = machine.new(1)
     peer.share(8, DOMAIN)
-    player = harness.Agent([KERNEL, str(machine.dir), str(DOMAIN), "random", str(seed), "5000"], machine.errors)
+    player = harness.Agent([KERNEL, str(machine.dir), str(DOMAIN), "random", str(seed), "5000"],
+                           machine.errors)
     machine.agents.append(player)
     answered, lives = map(int, player.result().split())
     assert answered > 5000 - 2 * lives
@@ -264,7 +268,8 @@ def test_requests_at_random_leave_the_books_in_order(machine, seed):
 
 
 def test_the_example_of_the_guide(machine):
-    example = subprocess.Popen([EXAMPLE, machine.dir], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    example = subprocess.Popen([EXAMPLE, machine.dir], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
     machine.others.append(example)
     ref = int(example.stdout.readline().removeprefix("reference "))
     peer = machine.new(1)

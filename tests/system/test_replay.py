@@ -15,11 +15,13 @@ CHANGED = os.path.join(os.environ.get("GNTSIM_BUILD", "build"), "tests", "system
 
 @pytest.fixture
 def recorded(serve, compiled, place):
-    """A trace of programs that run freely, with several processes and threads of the server at once."""
+    """A trace of programs that run freely, with several processes and threads of the server at
+    once."""
     path = place / "trace.jsonl"
     machine = serve("--trace", path)
     control = Control(machine)
-    agents = [machine.agent(domain, compiled("agent"), profile) for domain, profile in ((1, None), (2, "pvh"), (3, "legacy"))]
+    agents = [machine.agent(domain, compiled("agent"), profile)
+              for domain, profile in ((1, None), (2, "pvh"), (3, "legacy"))]
     shared = [agent.share(4, (domain + 2) % 3 + 1) for domain, agent in enumerate(agents)]
     control.fault("map_grant_ref", {"status": "eagain"}, probability=0.2, times=0)
     control.fault("event", {"late": 1000000}, every=2, times=0)
@@ -47,17 +49,20 @@ def recorded(serve, compiled, place):
 def test_a_free_running_machine_is_done_again_event_by_event(recorded):
     events = recorded.read_text().count("\n")
     done = harness.gntsim("replay", recorded)
-    assert (done.returncode, done.stdout) == (0, "replay: %d events, all as recorded\n" % events), done
+    assert (done.returncode, done.stdout) == (0, "replay: %d events, all as recorded\n" % events), \
+        done
     assert events > 300
 
 
 def test_a_changed_model_is_found_out_at_the_event_that_it_changes(recorded):
-    """The changed one loses the second event that is sent; a freshly bound channel has one at once."""
+    """The changed one loses the second event that is sent; a freshly bound channel has one at
+    once."""
     lines = recorded.read_text().splitlines()
     ops = [json.loads(line)["op"] for line in lines]
     sent = [n for n, op in enumerate(ops) if op in ("evtchn_bind_interdomain", "evtchn_send")]
     first = ops.index("event", sent[1])
-    done = subprocess.run([CHANGED, "replay", str(recorded)], capture_output=True, text=True, timeout=harness.PATIENCE, check=False)
+    done = subprocess.run([CHANGED, "replay", str(recorded)], capture_output=True, text=True,
+                          timeout=harness.PATIENCE, check=False)
     assert done.returncode == 1, done
     said = done.stdout.splitlines()
     assert said[0] == "replay: %d events as recorded, then the model differs" % first
@@ -89,7 +94,8 @@ def test_the_record_of_a_killed_server_is_done_again_as_far_as_it_goes(recorded)
 
 
 @pytest.mark.parametrize("text, says", [
-    (None, "cannot read"), ("", "is not a whole trace"), ("{}\n", "is not a whole trace"), ("no JSON\n", "is not a whole trace"),
+    (None, "cannot read"), ("", "is not a whole trace"), ("{}\n", "is not a whole trace"),
+    ("no JSON\n", "is not a whole trace"),
     ('{"seq":0,"time":0,"op":"machine","args":{"format":99}}\n', "trace format 99"),
 ])
 def test_what_is_no_trace_is_refused_with_status_2(place, text, says):
@@ -103,7 +109,8 @@ def test_what_is_no_trace_is_refused_with_status_2(place, text, says):
 def test_a_trace_full_of_nonsense_ends_with_a_difference_and_nothing_worse(recorded):
     lines = recorded.read_text().splitlines()
     for n in range(5, len(lines), 37):
-        spoilt = lines[:n] + [lines[n].replace("1", "7").replace("2", "900000000000")] + lines[n + 1:]
+        spoilt = lines[:n] + [lines[n].replace("1", "7").replace("2", "900000000000")] + \
+            lines[n + 1:]
         recorded.write_text("\n".join(spoilt) + "\n")
         done = harness.gntsim("replay", recorded)
         assert done.returncode in (0, 1), (n, done)

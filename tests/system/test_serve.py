@@ -66,7 +66,8 @@ def test_a_socket_left_by_a_killed_server_is_replaced(serve, tmp_path):
     first.server.wait()
     first.stopped = True
     assert (first.dir / "control").exists()
-    again = subprocess.Popen([GNTSIM, "serve", "--dir", str(first.dir)], stdout=subprocess.PIPE, text=True)
+    again = subprocess.Popen([GNTSIM, "serve", "--dir", str(first.dir)], stdout=subprocess.PIPE,
+                             text=True)
     assert again.stdout.readline().startswith("gntsim: ready")
     again.terminate()
     assert again.wait(harness.PATIENCE) == 0
@@ -112,7 +113,8 @@ def test_exec_passes_the_exit_status_and_becomes_the_command(machine):
 
 
 def test_exec_creates_the_domain_if_it_is_new(machine):
-    assert machine.json("domain", "list") == [] or all(d["domain"] != 7 for d in machine.json("domain", "list"))
+    assert machine.json("domain", "list") == [] or \
+        all(d["domain"] != 7 for d in machine.json("domain", "list"))
     machine.exec(7, "true", profile="pvh")
     assert [d["profile"] for d in machine.json("domain", "list") if d["domain"] == 7] == ["pvh"]
 
@@ -157,11 +159,13 @@ def test_the_dump_shows_entries_mappings_frames_and_ports(machine):
     for ref in refs:
         assert entries[ref]["to"] == 2
         assert entries[ref]["host_read"] >= 1
-    assert {row["ref"] for row in machine.json("dump", "maptrack", 2)["maptrack"] if row["granter"] == 1} == set(refs)
+    assert {row["ref"] for row in machine.json("dump", "maptrack", 2)["maptrack"]
+            if row["granter"] == 1} == set(refs)
     frames = {row["mfn"]: row for row in machine.json("dump", "frames", 1)["frames"]}
     assert all(entries[ref]["frame"] in frames for ref in refs)
     ports = {row["port"]: row for row in machine.json("dump", "ports", 2)["ports"]}
-    assert (ports[local]["state"], ports[local]["remote_domain"], ports[local]["remote_port"]) == ("interdomain", 1, port)
+    assert (ports[local]["state"], ports[local]["remote_domain"],
+            ports[local]["remote_port"]) == ("interdomain", 1, port)
     everything = machine.json("dump")
     assert set(everything) == {"entries", "maptrack", "frames", "ports"}
     assert {row["domain"] for row in everything["ports"]} >= {1, 2}
@@ -173,7 +177,8 @@ def test_the_dump_shows_entries_mappings_frames_and_ports(machine):
 
 def test_stats_count_what_happens(machine):
     before = machine.stats()
-    assert {"domains", "open_files", "mappings", "frames_free", "frames_total", "hypercalls", "mmap_eagain", "events", "fuse_requests",
+    assert {"domains", "open_files", "mappings", "frames_free", "frames_total", "hypercalls",
+            "mmap_eagain", "events", "fuse_requests",
             "notifications"} <= set(before)
     agent = machine.new(1)
     shared, refs = agent.share(3, 1)
@@ -198,8 +203,8 @@ def test_the_audit_is_clean_and_says_so(machine):
 
 
 def test_the_audit_finds_a_guest_that_takes_its_own_entry_away(machine):
-    """The oracle of the audit: a grant that is mapped, while its granter overwrites the entry's domid: its guest's own business,
-    yet nothing of the mapping's accounting may be lost."""
+    """The oracle of the audit: a grant that is mapped, while its granter overwrites the entry's
+    domid: its guest's own business, yet nothing of the mapping's accounting may be lost."""
     granter, mapper = machine.new(1), machine.new(2)
     shared, refs = granter.share(1, 2)
     mapped = mapper.map("rw", 1, *refs)
@@ -207,7 +212,9 @@ def test_the_audit_finds_a_guest_that_takes_its_own_entry_away(machine):
     entries = {row["ref"]: row for row in machine.json("dump", "entries", 1)["entries"]}
     assert refs[0] in entries and entries[refs[0]]["host_write"] >= 1, "still held, and shown"
     mapper("unmap", mapped)
-    harness.eventually(lambda: refs[0] not in {row["ref"] for row in machine.json("dump", "entries", 1)["entries"]},
+    harness.eventually(lambda: refs[0] not in {row["ref"]
+                                               for row in machine.json("dump", "entries",
+                                                                       1)["entries"]},
                        "the entry is free")
     machine.audit()
 
@@ -216,8 +223,10 @@ def test_page_out_and_page_in_check_what_they_get(machine):
     granter, mapper = machine.new(1), machine.new(2)
     _, refs = granter.share(2, 2)
     mapper.map("rw", 1, refs[0])
-    for words, text in ((("page-out", 1, refs[0]), "mapped"), (("page-in", 1, refs[1]), "not paged out"),
-                        (("page-out", 1, 500), "500"), (("page-out", 9, refs[1]), "9"), (("page-in", 9, refs[1]), "9")):
+    for words, text in ((("page-out", 1, refs[0]), "mapped"),
+                        (("page-in", 1, refs[1]), "not paged out"),
+                        (("page-out", 1, 500), "500"), (("page-out", 9, refs[1]), "9"),
+                        (("page-in", 9, refs[1]), "9")):
         done = machine.ctl(*words)
         assert done.returncode == 1, words
         assert text in done.stderr, done.stderr
@@ -237,8 +246,10 @@ def test_json_is_one_line_of_json(machine):
 
 
 def test_nonsense_on_the_control_socket_harms_nobody(machine):
-    lines = [b"\n", b"{}\n", b"[]\n", b"null\n", b"{\"verb\":1}\n", b"{\"verb\":\"nope\"}\n", b"\xff\xfe\n", b"{\"verb\":\"dump\",\"what\":3}\n",
-             b"{\"verb\":\"domain-create\",\"domain\":-1}\n", b"{\"verb\":\"domain-create\",\"domain\":\"x\"}\n",
+    lines = [b"\n", b"{}\n", b"[]\n", b"null\n", b"{\"verb\":1}\n", b"{\"verb\":\"nope\"}\n",
+             b"\xff\xfe\n", b"{\"verb\":\"dump\",\"what\":3}\n",
+             b"{\"verb\":\"domain-create\",\"domain\":-1}\n",
+             b"{\"verb\":\"domain-create\",\"domain\":\"x\"}\n",
              b"{\"verb\":\"supervise\"}\n", b"{" * 2000 + b"\n"]
     for line in lines:
         with socket.socket(socket.AF_UNIX) as sock:

@@ -92,7 +92,8 @@ def test_a_page_granted_to_another_domain_cannot_be_mapped(machine):
 def test_a_grant_that_does_not_exist_cannot_be_mapped(machine, what):
     machine.must("domain", "create", "1")
     mapper = machine.new(2)
-    target = {"unused reference": "1:200", "huge reference": "1:4000000000", "unknown domain": "777:8"}[what]
+    target = {"unused reference": "1:200", "huge reference": "1:4000000000",
+              "unknown domain": "777:8"}[what]
     assert mapper.error("map", "rw", target) == "EINVAL"
     machine.audit()
 

@@ -63,8 +63,8 @@ def run(machine, script, domain=1, before=(), profile=None):
 
 
 def test_a_full_address_space_is_ENOMEM_and_with_room_mappings_can_be_made_again(machine):
-    """One run of frames is mapped as it is; for several a place is reserved first. Both fail. (A PV kernel has mapped the grants by then, and
-    maps them only once: docs/reference.md.)"""
+    """One run of frames is mapped as it is; for several a place is reserved first. Both fail. (A PV
+    kernel has mapped the grants by then, and maps them only once: docs/reference.md.)"""
     said = run(machine, """
 offset, refs = share(64)
 scattered = grants(refs[::-1])
@@ -88,7 +88,8 @@ def window():
 
 
 def test_an_mmap_that_fails_half_way_leaves_nothing_of_it_behind(machine):
-    """Each run of frames is an mmap of its own. A process has only so many areas: the granted frames must not stay in its sight."""
+    """Each run of frames is an mmap of its own. A process has only so many areas: the granted
+    frames must not stay in its sight."""
     most = int(Path("/proc/sys/vm/max_map_count").read_text())
     if most > 300000:
         pytest.skip("a process may have %d areas here" % most)
@@ -113,8 +114,10 @@ print(name_of(other), foreign() > 0)
 
 
 def test_a_process_with_threads_that_may_not_have_another_one_maps_all_the_same(machine):
-    """Ordinarily the mappings of such a process are made by one more, which lives for that moment only (docs/architecture.md)."""
-    drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    """Ordinarily the mappings of such a process are made by one more, which lives for that moment
+    only (docs/architecture.md)."""
+    drop = ["setpriv", "--reuid=65534", "--regid=65534",
+            "--clear-groups"] if os.geteuid() == 0 else []
     machine.exec(1, "sh", "-c", "chmod 666 /dev/xen/*")
     said = run(machine, """
 offset, refs = share(2)
@@ -149,7 +152,8 @@ print(byte(places[1]).value, byte(places[2] + 7 * PAGE).value)
 
 @pytest.mark.parametrize("profile", ["pv", "pvh"])
 def test_an_argument_may_lie_in_memory_that_can_only_be_written(machine, profile):
-    """On x86 what can be written can be read, and so a real kernel reads it; another process may not."""
+    """On x86 what can be written can be read, and so a real kernel reads it; another process may
+    not."""
     said = run(machine, """
 offset, refs = share(1)
 shared = map_(gntalloc, offset, 1)
@@ -256,7 +260,8 @@ while True:
         if line == "reading\n":
             stat = Path("/proc/%d/stat" % reader.pid)
             # Asleep in its read; one that was not yet there is hit all the same.
-            eventually(lambda: reader.poll() is not None or stat.read_text().rsplit(")", 1)[1].split()[0] == "S", "the reader waits")
+            eventually(lambda: reader.poll() is not None
+                       or stat.read_text().rsplit(")", 1)[1].split()[0] == "S", "the reader waits")
             reader.send_signal(10)
             sent += 1
         elif line != "last\n":
@@ -269,7 +274,8 @@ while True:
 # ---- The server's --------------------------------------------------------------------------------
 
 
-def test_a_server_without_a_descriptor_left_refuses_and_goes_on_when_it_has_some_again(place, compiled):
+def test_a_server_without_a_descriptor_left_refuses_and_goes_on_when_it_has_some_again(place,
+                                                                                       compiled):
     work = place / "m"
     work.mkdir()
     machine = harness.Machine(work, gntsim=("prlimit", "--nofile=70:70", GNTSIM))
@@ -309,11 +315,13 @@ def test_a_server_without_a_descriptor_left_refuses_and_goes_on_when_it_has_some
 @pytest.mark.parametrize("way", ["device", "socket"])
 def test_a_machine_with_too_few_descriptors_to_start_says_so_whatever_it_lacks_them_for(way):
     for room in range(6, 60):       # with fewer a sanitizer cannot look for leaks
-        done = subprocess.run(["prlimit", f"--nofile={room}:{room}", GNTSIM, "run", "--way", way, "--", "true"], capture_output=True, text=True,
+        done = subprocess.run(["prlimit", f"--nofile={room}:{room}", GNTSIM, "run", "--way", way,
+                               "--", "true"], capture_output=True, text=True,
                               timeout=harness.PATIENCE)
         if done.returncode == 0:
             break
-        assert done.returncode > 0 and "gntsim: " in done.stderr and "Sanitizer" not in done.stderr, (room, done)
+        assert done.returncode > 0 and "gntsim: " in done.stderr and \
+            "Sanitizer" not in done.stderr, (room, done)
     assert 10 < room < 59, done
 
 
@@ -321,20 +329,24 @@ def test_a_machine_with_too_few_descriptors_to_start_says_so_whatever_it_lacks_t
 
 
 def in_a_namespace(script, *args):
-    """argv that runs a shell script in a mount namespace of its own, with the right to mount there."""
+    """argv that runs a shell script in a mount namespace of its own, with the right to mount
+    there."""
     around = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    return ["unshare", *around, "--mount", "--propagation", "private", "sh", "-euc", script, "sh", *map(str, args)]
+    return ["unshare", *around, "--mount", "--propagation", "private", "sh", "-euc", script, "sh",
+            *map(str, args)]
 
 
 @pytest.fixture
 def mounting(place):
-    tried = subprocess.run(in_a_namespace('mount -t tmpfs none "$1"', place), capture_output=True, text=True)
+    tried = subprocess.run(in_a_namespace('mount -t tmpfs none "$1"', place), capture_output=True,
+                           text=True)
     if tried.returncode:
         pytest.skip("nothing can be mounted here: " + tried.stderr)
 
 
 def test_without_a_sys_the_machine_works_all_the_same(mounting, place, compiled):
-    done = subprocess.run(in_a_namespace('mount -t tmpfs none /sys && exec "$@"', GNTSIM, "run", "--way", "device", "--", sys.executable, "-c", CLIENT + """
+    done = subprocess.run(in_a_namespace('mount -t tmpfs none /sys && exec "$@"', GNTSIM, "run",
+                                         "--way", "device", "--", sys.executable, "-c", CLIENT + """
 offset, refs = share(1)
 print(name_of(map_(gntalloc, offset, 1)), os.path.exists("/sys/module"))
 """), capture_output=True, text=True, timeout=harness.PATIENCE)
@@ -344,41 +356,51 @@ print(name_of(map_(gntalloc, offset, 1)), os.path.exists("/sys/module"))
 @pytest.mark.needs_no_machine
 def test_where_fuse_cannot_be_mounted_the_device_way_says_so(mounting, place):
     (place / "no-fuse").write_text("")
-    done = subprocess.run(in_a_namespace('mount --bind "$1" /dev/fuse && shift && exec "$@"', place / "no-fuse", GNTSIM, "run", "--way", "device",
-                                         "--", "true"), capture_output=True, text=True, timeout=harness.PATIENCE)
+    done = subprocess.run(in_a_namespace('mount --bind "$1" /dev/fuse && shift && exec "$@"',
+                                         place / "no-fuse", GNTSIM, "run", "--way", "device",
+                                         "--", "true"), capture_output=True, text=True,
+                          timeout=harness.PATIENCE)
     assert done.returncode not in (0, 127) and "gntsim doctor" in done.stderr, done
 
 
 @pytest.mark.needs_no_machine
 def test_where_no_namespace_can_be_made_the_device_way_says_what_to_change(compiled):
-    drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
+            "--bounding-set=-all"] if os.geteuid() == 0 else []
     os.chmod(Path(compiled("caged")).parent, 0o755)
-    done = subprocess.run([*drop, compiled("caged"), GNTSIM, "run", "--way", "device", "--", "true"], capture_output=True, text=True,
+    done = subprocess.run([*drop, compiled("caged"), GNTSIM, "run", "--way", "device", "--",
+                           "true"], capture_output=True, text=True,
                           timeout=harness.PATIENCE)
     if "Permission denied" in done.stderr:
         pytest.skip("nobody cannot execute " + GNTSIM)
     assert done.returncode not in (0, 127)
-    assert re.search(r"^gntsim: cannot create a user namespace: .*", done.stderr, re.M) and "user.max_user_namespaces" in done.stderr, done
+    assert re.search(r"^gntsim: cannot create a user namespace: .*", done.stderr, re.M) and \
+        "user.max_user_namespaces" in done.stderr, done
 
 
 def test_a_working_directory_that_the_domain_does_not_have_is_an_error(machine, mounting, place):
     """A mount that was made after the machine started is not in its namespace."""
     if os.geteuid() != 0:
-        pytest.skip("an ordinary user's mounts are in a user namespace of their own, from which no other can be entered")
+        pytest.skip("an ordinary user's mounts are in a user namespace of their own, from which no "
+                    "other can be entered")
     later = place / "later"
     later.mkdir()
     done = subprocess.run(in_a_namespace('mount -t tmpfs none "$1" && mkdir "$1/in" && cd "$1/in" && shift && exec "$@"', later,
-                                         *machine.exec_argv(1, "true")), capture_output=True, text=True, timeout=harness.PATIENCE)
-    assert done.returncode not in (0, 127) and re.search(r"cannot return to \S+/later/in in the domain", done.stderr), done
+                                         *machine.exec_argv(1, "true")), capture_output=True,
+                          text=True, timeout=harness.PATIENCE)
+    assert done.returncode not in (0, 127) and \
+        re.search(r"cannot return to \S+/later/in in the domain", done.stderr), done
     assert machine.exec(1, "true").returncode == 0
 
 
 def test_without_the_right_to_enter_a_namespace_exec_says_so(machine):
     if os.geteuid() != 0:
         pytest.skip("an ordinary user owns the machine's namespaces")
-    done = subprocess.run(["setpriv", "--bounding-set=-all", "--inh-caps=-all", *machine.exec_argv(1, "true")], capture_output=True, text=True,
+    done = subprocess.run(["setpriv", "--bounding-set=-all", "--inh-caps=-all",
+                           *machine.exec_argv(1, "true")], capture_output=True, text=True,
                           timeout=harness.PATIENCE)
-    assert done.returncode not in (0, 127) and "cannot enter the domain's mount namespace" in done.stderr, done
+    assert done.returncode not in (0, 127) and \
+        "cannot enter the domain's mount namespace" in done.stderr, done
     assert machine.exec(1, "true").returncode == 0
 
 
@@ -399,7 +421,10 @@ for library, name in ((gnttab, "xengnttab_open"), (gnttab, "xengntshr_open"), (e
     function.restype = ctypes.c_void_p
     print(function(None, 0), errno.errorcode[ctypes.get_errno()])
 """
-    for path, expected in ((place / "empty" / "none", "ENOENT"), (place / "left", "ENXIO"), ("/" + "x" * 200, "ENAMETOOLONG")):
-        done = subprocess.run([sys.executable, "-c", script, libraries / "libxengnttab.so.1", libraries / "libxenevtchn.so.1"], capture_output=True,
-                              text=True, env=dict(os.environ, GNTSIM_SOCKET=str(path)), timeout=harness.PATIENCE)
+    for path, expected in ((place / "empty" / "none", "ENOENT"), (place / "left", "ENXIO"),
+                           ("/" + "x" * 200, "ENAMETOOLONG")):
+        done = subprocess.run([sys.executable, "-c", script, libraries / "libxengnttab.so.1",
+                               libraries / "libxenevtchn.so.1"], capture_output=True,
+                              text=True, env=dict(os.environ, GNTSIM_SOCKET=str(path)),
+                              timeout=harness.PATIENCE)
         assert done.stdout.split() == ["None", expected] * 3, (path, done)

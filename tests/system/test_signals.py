@@ -15,13 +15,15 @@ class Program:
     """A running `signals`, line by line."""
 
     def __init__(self, machine, compiled, *words, profile=None):
-        self.process = machine.popen(1, compiled("signals"), *words, profile=profile, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = machine.popen(1, compiled("signals"), *words, profile=profile,
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.said = b""
         self.pid = self.process.pid
 
     def line(self):
         while b"\n" not in self.said:
-            assert select.select([self.process.stdout], [], [], harness.PATIENCE)[0], "the program says nothing"
+            assert select.select([self.process.stdout], [], [], harness.PATIENCE)[0], \
+                "the program says nothing"
             more = self.process.stdout.read1()
             assert more, "the program ended"
             self.said += more
@@ -49,7 +51,8 @@ def state_of(pid):
 @pytest.mark.parametrize("profile", ["pv", "pvh"])
 @pytest.mark.parametrize("group, rounds", [("ioctls", 300), ("mmaps", 1000), ("ordinary", 20000)])
 def test_a_handler_without_sa_restart_never_interrupts(machine, compiled, group, rounds, profile):
-    """Many more signals than a program would get. Nothing was done twice either: all was given back, so nothing is left."""
+    """Many more signals than a program would get. Nothing was done twice either: all was given
+    back, so nothing is left."""
     program = Program(machine, compiled, "calls", group, rounds, 300, profile=profile)
     said = program.line()
     assert said.split()[0] == "end" and int(said.split()[1]) > 10, said
@@ -128,7 +131,8 @@ def test_a_reader_that_waits_is_killed_at_once(machine, reader, sig):
     program = reader("plain")
     program.process.send_signal(sig)
     assert program.process.wait(harness.PATIENCE) == -sig
-    harness.eventually(lambda: not machine.json("dump", "ports", "1")["ports"], "its port is closed")
+    harness.eventually(lambda: not machine.json("dump", "ports", "1")["ports"],
+                       "its port is closed")
 
 
 def test_a_sigsys_of_somebody_does_not_end_a_mapping(machine, compiled):
@@ -155,7 +159,8 @@ def test_a_signal_does_not_end_an_ioctl_that_waits_but_a_kill_does(machine, comp
     harness.eventually(lambda: path.read_text().startswith("16 "), "it waits in the ioctl")
     for _ in range(3):
         program.process.send_signal(signal.SIGUSR1)
-        harness.eventually(lambda: "ShdPnd:\t%016x" % (1 << signal.SIGUSR1 - 1) in Path("/proc/%d/status" % program.pid).read_text(), "it came")
+        harness.eventually(lambda: "ShdPnd:\t%016x"
+                           % (1 << signal.SIGUSR1 - 1) in Path("/proc/%d/status" % program.pid).read_text(), "it came")
         harness.eventually(lambda: path.read_text().startswith("16 "), "it waits on")
     program.process.send_signal(signal.SIGKILL)
     assert program.process.wait(harness.PATIENCE) == -signal.SIGKILL

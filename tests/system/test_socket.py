@@ -30,18 +30,21 @@ MAGIC, VERSION, PACKET = 0x6D69736E, 2, 16 << 10
 
 @pytest.fixture
 def cage(compiled, place):
-    """argv of a command as in a container: as nobody if we are root, without /dev/fuse, without what caged.c forbids."""
+    """argv of a command as in a container: as nobody if we are root, without /dev/fuse, without
+    what caged.c forbids."""
     caged, closed = compiled("caged"), place / "closed"
     closed.write_text("")
     closed.chmod(0)
     place.chmod(0o755)
 
     def argv(*command):
-        inside = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"] \
+        inside = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
+                  "--bounding-set=-all"] \
             if os.geteuid() == 0 else ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
         around = [] if os.geteuid() == 0 else ["--user", "--map-current-user", "--keep-caps"]
         script = 'mount --bind "$0" /dev/fuse && exec "$@"'
-        return ["unshare", *around, "--mount", "--propagation", "private", "sh", "-c", script, str(closed), *inside, caged,
+        return ["unshare", *around, "--mount", "--propagation", "private", "sh", "-c", script,
+                str(closed), *inside, caged,
                 *map(str, command)]
 
     env = quiet_env(place)
@@ -70,8 +73,10 @@ def ours(monkeypatch):
 
 
 def quiet_env(place):
-    """TMPDIR where nobody can write. Sanitizers report to standard error, and cannot trace to look for leaks."""
-    env = {key: value for key, value in os.environ.items() if key not in ("GNTSIM_WAY", "ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS",
+    """TMPDIR where nobody can write. Sanitizers report to standard error, and cannot trace to look
+    for leaks."""
+    env = {key: value for key, value in os.environ.items()
+           if key not in ("GNTSIM_WAY", "ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS",
                                                                          "LSAN_OPTIONS")}
     return dict(env, TMPDIR=str(place), GNTSIM_TMPDIR=str(place), ASAN_OPTIONS="detect_leaks=0")
 
@@ -81,37 +86,43 @@ def program(compiled, name):
 
 
 def test_in_a_container_the_socket_is_chosen_and_one_line_says_so(cage, compiled, ours, open_place):
-    done = subprocess.run(cage(GNTSIM, "run", "--domain", 1, "--", program(compiled, "blocked"), "--help"), capture_output=True, text=True,
+    done = subprocess.run(cage(GNTSIM, "run", "--domain", 1, "--", program(compiled, "blocked"),
+                               "--help"), capture_output=True, text=True,
                           env=quiet_env(open_place))
     assert done.stderr.count(SAYS_ONCE) == 1, done.stderr
     assert "/dev/fuse" in done.stderr, "it says why"
 
 
 def test_in_a_container_doctor_says_which_way_and_why(cage, ours, open_place):
-    done = subprocess.run(cage(GNTSIM, "doctor", "--json"), capture_output=True, text=True, env=quiet_env(open_place))
+    done = subprocess.run(cage(GNTSIM, "doctor", "--json"), capture_output=True, text=True,
+                          env=quiet_env(open_place))
     answer = json.loads(done.stdout)
     assert (answer["way"], answer["usable"]) == ("socket", True), done.stdout
     assert "/dev/fuse" in answer["why"]
     missing = {check["check"] for check in answer["checks"] if not check["ok"]}
     assert {"fuse", "namespaces", "mounts", "tracing"} <= missing and "socket" not in missing
-    text = subprocess.run(cage(GNTSIM, "doctor"), capture_output=True, text=True, env=quiet_env(open_place)).stdout
+    text = subprocess.run(cage(GNTSIM, "doctor"), capture_output=True, text=True,
+                          env=quiet_env(open_place)).stdout
     assert re.search(r"^way\s+socket\b", text, re.M) and "because:" in text
 
 
 def test_in_a_container_the_demo_works(cage, ours, open_place):
-    """Its two programs share memory, meet a paged-out page, and see each other's end; its audit is clean."""
+    """Its two programs share memory, meet a paged-out page, and see each other's end; its audit is
+    clean."""
     build = Path(os.environ.get("GNTSIM_BUILD", Path(GNTSIM).parent))
     if harness.library_kind() != "dynamic":
         pytest.skip("the libraries have a sanitizer, the demo's programs have none")
     if not (build / "scenarios" / "demo" / "demo-granter").exists():
         pytest.skip("the demo's programs are not built")
-    done = subprocess.run(cage("/usr/bin/python3", "-B", harness.SOURCE / "scenarios" / "demo" / "demo.py", build), capture_output=True,
-                          text=True, env=quiet_env(open_place))
+    done = subprocess.run(cage("/usr/bin/python3", "-B",
+                               harness.SOURCE / "scenarios" / "demo" / "demo.py", build),
+                          capture_output=True, text=True, env=quiet_env(open_place))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == "", "the package has asked for the way itself"
 
 
-def test_in_a_container_every_agent_of_these_tests_can_work(cage, compiled, ours, place, open_place):
+def test_in_a_container_every_agent_of_these_tests_can_work(cage, compiled, ours, place,
+                                                            open_place):
     """Sharing, mapping, copying and events, with the agents that all tests are made of."""
     machine = harness.Machine(open_place, gntsim=cage(GNTSIM), env=quiet_env(open_place))
     try:
@@ -161,7 +172,8 @@ def test_asked_for_it_is_not_told(serve):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("args", [("run", "--way", "frog", "--", "true"), ("doctor", "--way", "socket")])
+@pytest.mark.parametrize("args", [("run", "--way", "frog", "--", "true"),
+                                  ("doctor", "--way", "socket")])
 def test_a_way_that_does_not_exist_or_means_nothing_is_a_usage_error(args):
     done = gntsim(*args)
     assert done.returncode == 2
@@ -212,7 +224,8 @@ def test_a_killed_server_is_an_error_to_its_programs_and_hangs_nobody(machine):
     assert agent.answer() != "", "who waits for an event wakes up"
     assert agent.error("map", "rw", "1:%d" % refs[0]) == "ENODEV"
     assert agent.error("share", 1, 1, "rw") == "ENODEV"
-    assert machine.agents and agent.error("unmap", mapped) == "ENODEV", "the memory goes, the grant cannot"
+    assert machine.agents and agent.error("unmap", mapped) == "ENODEV", \
+        "the memory goes, the grant cannot"
     assert agent.peek(shared, 0) == 0, "what is mapped stays"
     agent("unshare", shared)
     eventually(lambda: not private_dirs(), "its attendant has removed its directory")
@@ -253,12 +266,14 @@ def test_destroying_a_domain_kills_its_programs_and_their_children(machine):
 
 def test_run_ends_what_the_command_leaves_running(compiled, monkeypatch):
     """The harness fails the test if the sleeper is left."""
-    done = gntsim("run", "--way", "socket", "--", "sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo started")
+    done = gntsim("run", "--way", "socket", "--", "sh", "-c",
+                  "sleep 1000 >/dev/null 2>&1 & echo started")
     assert (done.returncode, done.stdout) == (0, "started\n")
 
 
 def test_a_forked_child_may_go_on_using_a_handle_as_it_may_a_descriptor(machine):
-    """Against the rules of the interface, but so it is with the device: parent and child share one open file."""
+    """Against the rules of the interface, but so it is with the device: parent and child share one
+    open file."""
     parent = machine.new(1, "pvh")
     shared, refs = parent.share(1, 1)
     child, _ = parent.fork()
@@ -335,7 +350,8 @@ def peer(machine):
 
 
 def ioctl(cmd, arg, ranges=(), data=b"", views=()):
-    return struct.pack("QIIII", arg, cmd, len(ranges), len(views), 0) + b"".join(struct.pack("QII", addr, size, 0) for addr, size in ranges) + \
+    return struct.pack("QIIII", arg, cmd, len(ranges), len(views), 0) + \
+        b"".join(struct.pack("QII", addr, size, 0) for addr, size in ranges) + \
         b"".join(struct.pack("QQQQ", *view) for view in views) + data
 
 
@@ -346,7 +362,8 @@ BAD_BEFORE_OPEN = {
     "a message of four gigabytes": struct.pack("II", 0xFFFFFFFF, OPEN),
     "a request before the greeting": struct.pack("II", 8, WRITE),
     "another magic": struct.pack("IIIII12s", 32, OPEN, 1, VERSION, 2, b"gntdev"),
-    "a device name without an end": struct.pack("IIIII12s", 32, OPEN, MAGIC, VERSION, 2, b"gntdevgntdev"),
+    "a device name without an end": struct.pack("IIIII12s", 32, OPEN, MAGIC, VERSION, 2,
+                                                b"gntdevgntdev"),
     "a request that does not exist": struct.pack("II", 8, 99),
     "request number 0": struct.pack("II", 8, 0),
     "a packet that is too long": struct.pack("II", PACKET + 1, OPEN) + b"\0" * (PACKET - 7),
@@ -361,7 +378,9 @@ BAD_AFTER_OPEN = {
     "an empty range": (IOCTL, ioctl(MAP_GRANT_REF, 4096, [(4096, 0)])),
     "ranges that descend": (IOCTL, ioctl(MAP_GRANT_REF, 4096, [(8192, 8), (4096, 8)], b"\0" * 16)),
     "ranges that overlap": (IOCTL, ioctl(MAP_GRANT_REF, 4096, [(4096, 8), (4100, 8)], b"\0" * 16)),
-    "a range around the end of everything": (IOCTL, ioctl(MAP_GRANT_REF, 4096, [(2 ** 64 - 4, 8)], b"\0" * 8)),
+    "a range around the end of everything": (IOCTL,
+                                             ioctl(MAP_GRANT_REF, 4096, [(2 ** 64 - 4, 8)],
+                                                   b"\0" * 8)),
     "bytes of no range": (IOCTL, ioctl(MAP_GRANT_REF, 4096, [], b"\0" * 24)),
     "a long mmap": (MMAP, b"\0" * 100),
     "an attachment of nothing": (ATTACH, b""),
@@ -370,7 +389,8 @@ BAD_AFTER_OPEN = {
 
 def dropped_with_a_line(machine, peer):
     assert peer.is_dropped()
-    eventually(lambda: "domain 1: dropped process %d" % os.getpid() in machine.stderr(), machine.stderr)
+    eventually(lambda: "domain 1: dropped process %d" % os.getpid() in machine.stderr(),
+               machine.stderr)
 
 
 @pytest.mark.parametrize("what", BAD_BEFORE_OPEN)
@@ -406,7 +426,8 @@ def test_a_message_may_come_byte_by_byte(peer):
     assert one.reply() == (0, 1)
 
 
-@pytest.mark.parametrize("size", [PACKET - 1, PACKET, PACKET + 1, 10 * PACKET, (16 << 20) - 8 - 24 - 16])
+@pytest.mark.parametrize("size", [PACKET - 1, PACKET, PACKET + 1, 10 * PACKET,
+                                  (16 << 20) - 8 - 24 - 16])
 def test_a_message_may_be_longer_than_a_packet(peer, size):
     one = peer()
     assert one.open() == (0, 1)
@@ -435,7 +456,8 @@ def test_descriptors_that_nobody_asked_for_are_closed_and_their_sender_dropped(m
     os.close(pipe[0])
 
 
-@pytest.mark.parametrize("what", [os.pipe, lambda: [end.detach() for end in socket.socketpair()]], ids=["pipe", "stream"])
+@pytest.mark.parametrize("what", [os.pipe, lambda: [end.detach() for end in socket.socketpair()]],
+                         ids=["pipe", "stream"])
 def test_what_is_attached_must_be_a_socket_of_packets(machine, peer, what):
     one = peer()
     assert one.open() == (0, 1)
@@ -451,9 +473,11 @@ def test_an_access_beyond_what_was_sent_is_a_fault(peer):
     assert one.open() == (0, 1)
     one.message(IOCTL, ioctl(MAP_GRANT_REF, 4096))
     assert one.reply()[0] == -errno.EFAULT
-    one.message(IOCTL, ioctl(MAP_GRANT_REF, 4096, [(4096, 24)], struct.pack("IIQII", 3, 0, 0, 1, 8)))
+    one.message(IOCTL, ioctl(MAP_GRANT_REF, 4096, [(4096, 24)],
+                             struct.pack("IIQII", 3, 0, 0, 1, 8)))
     assert one.reply()[0] == -errno.EFAULT, "three references, but one was sent"
-    one.message(IOCTL_MMAP, struct.pack("QIIIIQQII", 4096, MAP_GRANT_REF, 1, 0, 0, 9999, 4096, 3, 1) + struct.pack("QII", 4096, 24, 0) +
+    one.message(IOCTL_MMAP, struct.pack("QIIIIQQII", 4096, MAP_GRANT_REF, 1, 0, 0, 9999, 4096, 3,
+                                        1) + struct.pack("QII", 4096, 24, 0) +
                 struct.pack("IIQII", 1, 0, 0, 1, 8))
     assert one.reply() == (0, -errno.EFAULT), "the index is said to be where nothing was sent"
 
@@ -465,7 +489,8 @@ def test_views_of_mappings_that_do_not_exist_or_are_anothers_are_no_mappings(mac
     assert one.open() == (0, 1)
     segment = struct.pack("QQIHHHHhH", 8192, 0, 0, 0, 0, 0, 0, 0, 0)[:24]
     for mapping in (0, 1, 2, 3, 2 ** 64 - 1):
-        one.message(IOCTL, ioctl(0x00104708, 4096, [(4096, 40), (8192, 16)], struct.pack("IIQ", 1, 0, 4112) + segment + b"\0" * 16,
+        one.message(IOCTL, ioctl(0x00104708, 4096, [(4096, 40), (8192, 16)],
+                                 struct.pack("IIQ", 1, 0, 4112) + segment + b"\0" * 16,
                                  [(8192, 4096, mapping, 0)]))
         assert one.reply()[0] <= 0
     machine.audit()
@@ -516,7 +541,8 @@ def test_ports_can_be_read_from_the_descriptor_and_written_to_it(peer):
     assert struct.unpack_from("q", data, 8) == (0,)
 
     def call(cmd, *words):
-        one.message(IOCTL, ioctl(cmd, 4096, [(4096, 4 * len(words))], struct.pack("%dI" % len(words), *words)))
+        one.message(IOCTL, ioctl(cmd, 4096, [(4096, 4 * len(words))],
+                                 struct.pack("%dI" % len(words), *words)))
         return one.reply()[0]
 
     port = call(0x00044502, 1)

@@ -117,7 +117,8 @@ def test_programs_stay_in_their_domain_when_another_gets_its_old_number(machine,
     control.domain_create(domain=1)
     stranger = machine.new(1)
     port = agent.unbound(2)
-    assert (domains(machine)[3]["ports"], domains(machine)[1]["ports"]) == (1, 0), "what it opens now is in its own domain, too"
+    assert (domains(machine)[3]["ports"], domains(machine)[1]["ports"]) == (1, 0), \
+        "what it opens now is in its own domain, too"
     agent("evtchn-notify", port)
     _, refs = stranger.share(1, 2)
     mapper = machine.new(2)
@@ -226,7 +227,8 @@ def test_a_suspend_is_replayed_event_by_event(serve, compiled, place):
     assert '"domain_suspend"' in path.read_text()
     events = path.read_text().count("\n")
     done = harness.gntsim("replay", path)
-    assert (done.returncode, done.stdout) == (0, "replay: %d events, all as recorded\n" % events), done
+    assert (done.returncode, done.stdout) == (0, "replay: %d events, all as recorded\n" % events), \
+        done
 
 
 def test_a_driver_in_the_kernel_has_its_pages_and_writes_its_grants_anew(machine, control):
@@ -251,7 +253,8 @@ def test_parameters_go_on(machine, control):
     if os.environ.get("GNTSIM_WAY") == "socket":
         pytest.skip("no /sys/module over the socket way")
     machine.exec(1, "sh", "-c", "echo 3 > /sys/module/xen_gntalloc/parameters/limit")
-    holder = machine.popen(1, "sh", "-c", "echo ready; read x; cat /sys/module/xen_gntalloc/parameters/limit", stdin=subprocess.PIPE,
+    holder = machine.popen(1, "sh", "-c", "echo ready; read x; cat "
+                           "/sys/module/xen_gntalloc/parameters/limit", stdin=subprocess.PIPE,
                            stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "ready\n"
     control.domain_suspend(domain=1)

@@ -40,11 +40,13 @@ def within(place, script, *command, user_ns):
     """Runs a command on a host whose /dev is as the script makes it."""
     (place / "dev").mkdir(exist_ok=True)
     place.chmod(0o755)
-    argv = ["unshare", *(["--user", "--map-root-user"] if user_ns else []), "--mount", "--propagation", "private", "sh", "-c", script, str(place)]
+    argv = ["unshare", *(["--user", "--map-root-user"] if user_ns else []), "--mount",
+            "--propagation", "private", "sh", "-c", script, str(place)]
     tried = subprocess.run([*argv, GNTSIM, "--version"], capture_output=True, text=True)
     if tried.returncode:
         pytest.skip("such a host cannot be made here: " + tried.stderr)
-    return subprocess.run([*argv, *map(str, command)], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    return subprocess.run([*argv, *map(str, command)], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL)
 
 
 def test_a_c_program_makes_terminals_in_either_way_and_uses_them(compiled):
@@ -67,7 +69,8 @@ def test_script_runs_a_command_on_a_terminal():
 def test_a_terminal_that_is_there_already_keeps_its_name():
     master, slave = os.openpty()
     try:
-        done = gntsim("run", "--way", "device", "--", "sh", "-c", "tty && test -c $(tty)", stdin=slave)
+        done = gntsim("run", "--way", "device", "--", "sh", "-c", "tty && test -c $(tty)",
+                      stdin=slave)
         assert (done.returncode, done.stdout.strip()) == (0, os.ttyname(slave)), done.stderr
     finally:
         os.close(slave)
@@ -89,14 +92,16 @@ def test_terminals_of_several_domains_are_those_of_one_host(serve, compiled):
 
 
 def test_terminals_of_a_container_are_the_containers(place, compiled):
-    done = within(place, CONTAINER, GNTSIM, "run", "--way", "device", "--", compiled("terminal"), user_ns=os.geteuid() != 0)
+    done = within(place, CONTAINER, GNTSIM, "run", "--way", "device", "--", compiled("terminal"),
+                  user_ns=os.geteuid() != 0)
     assert (done.returncode, done.stdout) == (0, "done /dev/pts/0\n"), done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make such a host")
 def test_a_hosts_own_xen_devices_are_out_of_sight(place, compiled):
     command = 'ls -A /dev/xen; echo "host: $(ls -A /dev/.host/xen)"; exec "$0"'
-    done = within(place, XEN_HOST, GNTSIM, "run", "--way", "device", "--", "sh", "-c", command, compiled("terminal"), user_ns=False)
+    done = within(place, XEN_HOST, GNTSIM, "run", "--way", "device", "--", "sh", "-c", command,
+                  compiled("terminal"), user_ns=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[:-2] == ["evtchn", "gntalloc", "gntdev", "privcmd", "host:"]
     assert not Path("/dev/.host").exists()

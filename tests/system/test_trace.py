@@ -62,10 +62,12 @@ def test_the_file_tells_everything_in_order_and_every_event_is_as_the_schema_say
     schema = json.loads(SCHEMA.read_text())
     for event in events:
         check(event, schema)
-    assert {"domain_create", "open", "ioctl", "mmap", "map_grant_ref", "unmap_grant_ref", "evtchn_send", "event", "munmap", "release",
+    assert {"domain_create", "open", "ioctl", "mmap", "map_grant_ref", "unmap_grant_ref",
+            "evtchn_send", "event", "munmap", "release",
             "verb", "domain_destroy", "enter", "user_read", "upcall"} <= {e["op"] for e in events}
     fired = [e for e in events if "rule" in e]
-    assert [(e["op"], e["args"]["index"], e["result"], e["rule"]) for e in fired] == [("map_grant_ref", 1, "eagain", 1)]
+    assert [(e["op"], e["args"]["index"], e["result"], e["rule"])
+            for e in fired] == [("map_grant_ref", 1, "eagain", 1)]
 
 
 def check(value, schema, where="event"):
@@ -73,7 +75,8 @@ def check(value, schema, where="event"):
     kinds = {"object": dict, "integer": int, "string": str, "null": type(None), "array": list}
     allowed = schema.get("type", list(kinds))
     allowed = [allowed] if isinstance(allowed, str) else allowed
-    assert any(isinstance(value, kinds[k]) and not (k == "integer" and isinstance(value, bool)) for k in allowed), (where, value)
+    assert any(isinstance(value, kinds[k]) and not (k == "integer" and isinstance(value, bool))
+               for k in allowed), (where, value)
     if "enum" in schema:
         assert value in schema["enum"], (where, value)
     if isinstance(value, int) and "minimum" in schema:
@@ -159,7 +162,8 @@ def test_a_connection_becomes_a_stream_of_events(machine):
 @pytest.mark.parametrize("name", ["INT", "TERM"])
 def test_what_chrome_reads_is_whole_when_a_signal_ends_it(machine, place, name):
     with open(place / "chrome", "w") as target:
-        follower = subprocess.Popen([harness.GNTSIM, "trace", "--chrome", "--dir", str(machine.dir)], stdout=target)
+        follower = subprocess.Popen([harness.GNTSIM, "trace", "--chrome", "--dir",
+                                     str(machine.dir)], stdout=target)
     control = Control(machine)
     harness.eventually(lambda: control.trace()["on"], "the follower is there")
     machine.new(1).share(1, 2)
@@ -172,7 +176,8 @@ def test_what_chrome_reads_is_whole_when_a_signal_ends_it(machine, place, name):
 
 
 def test_gntsim_trace_follows_a_machine_until_it_ends(machine):
-    follower = subprocess.Popen([harness.GNTSIM, "trace", "--dir", str(machine.dir)], stdout=subprocess.PIPE, text=True)
+    follower = subprocess.Popen([harness.GNTSIM, "trace", "--dir", str(machine.dir)],
+                                stdout=subprocess.PIPE, text=True)
     control = Control(machine)
     harness.eventually(lambda: control.trace()["on"], "the follower is there")
     agent = machine.new(1)
@@ -199,13 +204,16 @@ def test_a_recorded_trace_is_exported_for_chrome_and_perfetto(traced, place):
     phases = [r["ph"] for r in records]
     assert phases.count("b") == phases.count("e") > 5 and "i" in phases
     begun = [(r["pid"], r["id"], r["name"]) for r in records if r["ph"] == "b"]
-    assert sorted(begun) == sorted((r["pid"], r["id"], r["name"]) for r in records if r["ph"] == "e")
+    assert sorted(begun) == sorted((r["pid"], r["id"], r["name"])
+                                   for r in records if r["ph"] == "e")
     assert all(isinstance(r["ts"], (int, float)) for r in records if r["ph"] != "M")
 
 
 @pytest.mark.parametrize("args, says", [
-    ((), "needs --dir"), (("--export", "x"), "needs one recorded trace"), (("--export", "-", "/nowhere"), "cannot read"),
-    (("--dir", "x", "y"), "unexpected argument"), (("--export", "-", __file__), "no event of a trace"),
+    ((), "needs --dir"), (("--export", "x"), "needs one recorded trace"),
+    (("--export", "-", "/nowhere"), "cannot read"),
+    (("--dir", "x", "y"), "unexpected argument"),
+    (("--export", "-", __file__), "no event of a trace"),
 ])
 def test_a_mistake_on_the_command_line_is_named(args, says):
     done = harness.gntsim("trace", *args)
@@ -220,8 +228,8 @@ def test_a_trace_that_cannot_be_written_ends_the_start_with_status_2(place):
 def test_a_trace_that_fills_the_disk_ends_at_a_whole_line_and_says_so(place):
     """A file that may not grow is what a full disk is."""
     path, directory = place / "trace", place / "m"
-    server = subprocess.Popen([harness.GNTSIM, "serve", "--dir", directory, "--trace", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True)
+    server = subprocess.Popen([harness.GNTSIM, "serve", "--dir", directory, "--trace", path],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert "ready" in server.stdout.readline()
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (100001, 100001))
     with socket.socket(socket.AF_UNIX) as sock:
@@ -247,7 +255,8 @@ def test_a_trace_that_fills_the_disk_ends_at_a_whole_line_and_says_so(place):
 def test_a_trace_that_cannot_be_written_makes_run_fail(path, says):
     done = harness.gntsim("run", "--trace", path, "--", "true")
     assert done.returncode == 1 and says in done.stderr
-    assert harness.gntsim("run", "--trace", path, "--", "sh", "-c", "exit 3").returncode == 3, "the command's own status counts more"
+    assert harness.gntsim("run", "--trace", path, "--", "sh", "-c", "exit 3").returncode == 3, \
+        "the command's own status counts more"
 
 
 @pytest.fixture
@@ -280,7 +289,8 @@ def test_a_trace_to_a_pipe_that_nobody_empties_stops_nothing(serve, pipe):
     os.set_blocking(reader, True)
     with open(reader, "rb") as lines:
         text = lines.read()
-    assert text.endswith(b"}\n") and all(json.loads(line)["seq"] == number for number, line in enumerate(text.splitlines()))
+    assert text.endswith(b"}\n") and all(json.loads(line)["seq"] == number
+                                         for number, line in enumerate(text.splitlines()))
 
 
 def test_a_slow_reader_of_a_trace_is_told_how_many_events_it_lost(serve, pipe):
@@ -323,7 +333,8 @@ def test_a_killed_server_leaves_nearly_all_of_its_trace(traced):
     agent = machine.new(1)
     agent.share(1, 2)
     seen = machine.control.trace()["next"]
-    harness.eventually(lambda: machine.path.read_text().count("\n") >= seen, "it is in the file soon, whatever happens")
+    harness.eventually(lambda: machine.path.read_text().count("\n") >= seen,
+                       "it is in the file soon, whatever happens")
     machine.server.kill()
     machine.server.wait()
     machine.stopped = True

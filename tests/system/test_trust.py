@@ -18,7 +18,8 @@ from harness import GNTSIM, SOURCE, gntsim
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 NOBODY = 65534
 
-# Serves DIR/control and answers every request with the namespaces (or files) named, as often as it is asked.
+# Serves DIR/control and answers every request with the namespaces (or files) named, as often as it
+# is asked.
 IMPOSTOR = """
 import array, os, socket, sys
 listener = socket.socket(socket.AF_UNIX)
@@ -37,7 +38,8 @@ while True:
 
 @contextlib.contextmanager
 def impostor(place, *paths, user=None):
-    process = subprocess.Popen([sys.executable, "-c", IMPOSTOR, place, *paths], stdout=subprocess.PIPE, text=True, user=user)
+    process = subprocess.Popen([sys.executable, "-c", IMPOSTOR, place, *paths],
+                               stdout=subprocess.PIPE, text=True, user=user)
     try:
         assert process.stdout.readline() == "ready\n"
         yield process
@@ -48,7 +50,8 @@ def impostor(place, *paths, user=None):
 
 
 def everything_of(directory):
-    return [("exec", "--dir", directory, "--", "id"), ("exec", "--dir", directory, "--way", "socket", "--", "id"),
+    return [("exec", "--dir", directory, "--", "id"),
+            ("exec", "--dir", directory, "--way", "socket", "--", "id"),
             ("ctl", "--dir", directory, "stats"), ("trace", "--dir", directory)]
 
 
@@ -65,7 +68,8 @@ def test_root_joins_nothing_that_another_user_serves(place):
             assert (done.returncode, done.stdout) == (1, ""), done
             assert "served by user nobody" in done.stderr and "as that user" in done.stderr
         code = "import gntsim, sys; gntsim.Machine.attach(sys.argv[1])"
-        done = subprocess.run([sys.executable, "-c", code, directory], env={**os.environ, "PYTHONPATH": str(SOURCE / "scenarios")},
+        done = subprocess.run([sys.executable, "-c", code, directory],
+                              env={**os.environ, "PYTHONPATH": str(SOURCE / "scenarios")},
                               capture_output=True, text=True)
         assert done.returncode == 1 and "served by another user, %d" % NOBODY in done.stderr
         server.kill()
@@ -77,7 +81,8 @@ def test_another_user_is_told_whose_machine_it_is(machine, place):
     for directory in (place, machine.work, machine.dir):
         os.chmod(directory, 0o755)
     os.chmod(machine.dir / "control", 0o666)
-    for words in (("ctl", "--dir", machine.dir, "stats"), ("exec", "--dir", machine.dir, "--way", "socket", "--", "true")):
+    for words in (("ctl", "--dir", machine.dir, "stats"),
+                  ("exec", "--dir", machine.dir, "--way", "socket", "--", "true")):
         done = gntsim(*words, user=NOBODY)
         assert "another user" not in done.stderr, "root can do what it likes anyway"
     os.chmod(machine.dir / "control", 0o600)
@@ -86,8 +91,11 @@ def test_another_user_is_told_whose_machine_it_is(machine, place):
 
 
 @pytest.mark.needs_no_machine
-@pytest.mark.parametrize("paths", [(), ("/dev/null",), ("/proc/self/ns/net",), ("/proc/self/ns/user",), ("/proc/self/ns/mnt", "/", "/proc/self/ns/mnt"),
-                                   ("/proc/self/ns/mnt", "/", "/dev/null")], ids=lambda paths: "+".join(map(os.path.basename, paths)) or "none")
+@pytest.mark.parametrize("paths", [(), ("/dev/null",), ("/proc/self/ns/net",),
+                                   ("/proc/self/ns/user",), ("/proc/self/ns/mnt", "/",
+                                                             "/proc/self/ns/mnt"),
+                                   ("/proc/self/ns/mnt", "/", "/dev/null")],
+                         ids=lambda paths: "+".join(map(os.path.basename, paths)) or "none")
 def test_what_is_no_namespace_of_the_server_is_not_joined(place, paths):
     with impostor(place, *paths):
         done = gntsim("exec", "--dir", place, "--", "id")
@@ -112,7 +120,8 @@ ATTACH = {"verb": "kernel-attach", "domain": 9, "version": 1, "pages": 16}
 
 
 def ask(machine, domain, *requests, prefix=(), way="auto"):
-    argv = machine.exec_argv(domain, *prefix, sys.executable, "-c", ASK, machine.dir, *map(json.dumps, requests), options=("--way", way))
+    argv = machine.exec_argv(domain, *prefix, sys.executable, "-c", ASK, machine.dir,
+                             *map(json.dumps, requests), options=("--way", way))
     done = subprocess.run(argv, capture_output=True, text=True, timeout=harness.PATIENCE)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -127,11 +136,13 @@ def test_the_verbs_are_found():
 def test_a_program_of_an_unprivileged_domain_may_only_look(serve, way):
     machine = serve("--way", way)
     machine.must("domain", "create", 2)
-    answers = ask(machine, 1, *({**ATTACH, "verb": verb, "domain": 2} for verb, _ in VERBS), way=way)
+    answers = ask(machine, 1, *({**ATTACH, "verb": verb, "domain": 2} for verb, _ in VERBS),
+                  way=way)
     for (verb, by), answer in zip(VERBS, answers):
         refused = "a program of domain 1" in answer.get("error", "")
         assert refused == (by != "BY_ANYBODY"), (verb, answer)
-    assert {d["domain"]: d["state"] for d in machine.json("domain", "list")} == {1: "alive", 2: "alive"}
+    assert {d["domain"]: d["state"] for d in machine.json("domain", "list")} == {1: "alive",
+                                                                                 2: "alive"}
 
 
 @pytest.mark.parametrize("way", ["auto", "socket"])
@@ -145,7 +156,8 @@ def test_a_program_of_domain_0_is_a_toolstack_but_gets_no_kernel(serve, way):
 def test_a_namespace_of_its_own_makes_no_outsider(machine):
     if os.environ.get("GNTSIM_WAY") == "socket":
         pytest.skip("there are no namespaces")
-    prefix = ("unshare", "--mount", "--fork") if os.geteuid() == 0 else ("unshare", "--user", "--mount", "--fork")
+    prefix = ("unshare", "--mount", "--fork") if os.geteuid() == 0 else ("unshare", "--user",
+                                                                         "--mount", "--fork")
     answer, = ask(machine, 1, {"verb": "domain-destroy", "domain": 1}, prefix=prefix)
     assert "may only look" in answer["error"]
 
@@ -153,7 +165,9 @@ def test_a_namespace_of_its_own_makes_no_outsider(machine):
 def test_outside_of_the_domains_everything_may_be_asked(machine):
     control = Control(machine)
     control.domain_create(domain=5)
-    assert control.kernel_attach(**{key: value for key, value in ATTACH.items() if key != "verb"})["errno"] >= 0
+    assert control.kernel_attach(**{key: value
+                                    for key, value in ATTACH.items()
+                                    if key != "verb"})["errno"] >= 0
     control.close()
 
 
@@ -170,8 +184,8 @@ def test_who_is_gone_before_it_is_served_gets_nothing(machine):
 
 @contextlib.contextmanager
 def served(directory, **more):
-    server = subprocess.Popen([GNTSIM, "serve", "--way", "socket", "--dir", directory], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, **more)
+    server = subprocess.Popen([GNTSIM, "serve", "--way", "socket", "--dir", directory],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
     try:
         yield server
     finally:
@@ -182,7 +196,8 @@ def served(directory, **more):
 def test_of_servers_that_start_together_one_wins_and_the_others_say_who_serves(place):
     directory = place / "m"
     for _ in range(5):
-        servers = [subprocess.Popen([GNTSIM, "serve", "--way", "socket", "--dir", directory], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        servers = [subprocess.Popen([GNTSIM, "serve", "--way", "socket", "--dir", directory],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                     text=True) for _ in range(8)]
         harness.eventually(lambda: sum(s.poll() is None for s in servers) == 1, "one is left")
         winner = next(s for s in servers if s.poll() is None)
@@ -193,7 +208,8 @@ def test_of_servers_that_start_together_one_wins_and_the_others_say_who_serves(p
         winner.kill()        # leaves its socket to the next
         for server in servers:
             out, errors = server.communicate()
-            assert server is winner or (server.returncode == 1 and "a machine is" in errors and out == ""), (out, errors)
+            assert server is winner or (server.returncode == 1 and "a machine is" in errors
+                                        and out == ""), (out, errors)
         assert (directory / "control").exists()
     with served(directory) as server:
         assert "ready" in server.stdout.readline(), "and sweeps up after the killed ones"

@@ -23,13 +23,15 @@ def test_who_asks_for_signals_gets_them(machine, compiled, how):
 
 
 def test_nobody_can_have_a_stranger_signalled(machine, compiled):
-    """The owner of a descriptor may be any process; who named it must be one that could have sent the signal."""
+    """The owner of a descriptor may be any process; who named it must be one that could have sent
+    the signal."""
     if os.geteuid() != 0:
         pytest.skip("needs two users")
     victim = subprocess.Popen(["sleep", "1000"])
     try:
         assert machine.exec(1, "chmod", "666", "/dev/xen/evtchn").returncode == 0
-        done = machine.exec(1, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", """
+        done = machine.exec(1, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                            sys.executable, "-c", """
 import fcntl, os, struct
 receiver, sender = (os.open("/dev/xen/evtchn", os.O_RDWR) for _ in range(2))
 def call(fd, nr, *words):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * traced syscalls|continued COMMAND...: runs the command under ptrace, stopped at every system call as strace does it, or left
- * alone except for signals as gdb does it.
+ * traced syscalls|continued COMMAND...: runs the command under ptrace, stopped at every system call
+ * as strace does it, or left alone except for signals as gdb does it.
  */
 #include <errno.h>
 #include <signal.h>
@@ -30,7 +30,8 @@ int main(int argc, char **argv)
     for (;;) {
         int sig = 0;
 
-        if (WIFSTOPPED(status) && WSTOPSIG(status) != (SIGTRAP | 0x80) && WSTOPSIG(status) != SIGTRAP)
+        if (WIFSTOPPED(status) && WSTOPSIG(status) != (SIGTRAP | 0x80) &&
+            WSTOPSIG(status) != SIGTRAP)
             sig = WSTOPSIG(status);
         if (ptrace(request, child, 0, sig) && errno != ESRCH)
             return 2;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* libxenvchan, a typical consumer of both libraries: vchan server|client DOMAIN SIZE. A stream to the server, its sum back. xenstore, which gntsim
- * does not have, is files in the directory XENSTORE here. */
+/* libxenvchan, a typical consumer of both libraries: vchan server|client DOMAIN SIZE. A stream to
+ * the server, its sum back. xenstore, which gntsim does not have, is files in the directory
+ * XENSTORE here. */
 #include <libxenvchan.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -23,11 +24,13 @@ static void name_of(char *name, size_t size, const char *path)
 
 struct xs_handle *xs_open(unsigned long flags) { (void)flags; return malloc(1); }
 void xs_close(struct xs_handle *xs) { free(xs); }
-bool xs_rm(struct xs_handle *xs, xs_transaction_t t, const char *path) { (void)xs, (void)t, (void)path; return true; }
+bool xs_rm(struct xs_handle *xs, xs_transaction_t t, const char *path) { (void)xs, (void)t,
+                                                                         (void)path; return true; }
 xs_transaction_t xs_transaction_start(struct xs_handle *xs) { (void)xs; return 1; }
 bool xs_transaction_end(struct xs_handle *xs, xs_transaction_t t, bool abort) { (void)xs, (void)t, (void)abort; return true; }
 
-bool xs_set_permissions(struct xs_handle *xs, xs_transaction_t t, const char *path, struct xs_permissions *perms, unsigned n)
+bool xs_set_permissions(struct xs_handle *xs, xs_transaction_t t, const char *path,
+                        struct xs_permissions *perms, unsigned n)
 {
     (void)xs, (void)t, (void)path, (void)perms, (void)n;
     return true;
@@ -55,7 +58,8 @@ void *xs_read(struct xs_handle *xs, xs_transaction_t t, const char *path, unsign
     return text;
 }
 
-bool xs_write(struct xs_handle *xs, xs_transaction_t t, const char *path, const void *data, unsigned len)
+bool xs_write(struct xs_handle *xs, xs_transaction_t t, const char *path, const void *data,
+              unsigned len)
 {
     char name[300];
     int fd;
@@ -124,5 +128,6 @@ int main(int argc, char **argv)
 {
     if (argc != 4)
         return 2;
-    return !strcmp(argv[1], "server") ? serve(atoi(argv[2]), (size_t)atoi(argv[3])) : client(atoi(argv[2]));
+    return !strcmp(argv[1], "server") ? serve(atoi(argv[2]), (size_t)atoi(argv[3]))
+                                      : client(atoi(argv[2]));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * waiter HOW: a process of domain 1 with a channel to itself that learns of events in one of the ways that programs have. Prints "ok".
+ * waiter HOW: a process of domain 1 with a channel to itself that learns of events in one of the
+ * ways that programs have. Prints "ok".
  *   level, edge, oneshot   epoll
  *   both                   two descriptors of one event channel file, and another file, in one epoll
  *   sigio                  O_ASYNC and F_SETOWN: SIGIO
@@ -65,7 +66,7 @@ static void take(const struct channel *c)
     must(xenevtchn_pending(c->receiver) == c->port && !xenevtchn_unmask(c->receiver, c->port));
 }
 
-/* ---- epoll ------------------------------------------------------------------------------------ */
+/* ---- epoll ----------------------------------------------------------------------------------- */
 
 static int epoll_of(int fd, uint32_t events)
 {
@@ -152,7 +153,7 @@ static void use_two(void)
     }
 }
 
-/* ---- Signals ---------------------------------------------------------------------------------- */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 static void block(int sig)
 {

@@ -10,7 +10,8 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("GNTSIM_BUILD", TOP / "build"))
-PROJECT = "project('small', 'c')\n" + "".join("executable('part%d', 'part.c')\n" % number for number in range(60))
+PROJECT = "project('small', 'c')\n" + "".join("executable('part%d', 'part.c')\n" % number
+                                              for number in range(60))
 
 
 @pytest.fixture
@@ -24,8 +25,10 @@ def small(tmp_path):
 
 
 def build(project, *words, **more):
-    environment = {name: value for name, value in os.environ.items() if name not in ("TARGETS", "CFLAGS", "LDFLAGS")}
-    return subprocess.run([project / "tools" / "build", *words], capture_output=True, text=True, env=environment | more)
+    environment = {name: value for name, value in os.environ.items()
+                   if name not in ("TARGETS", "CFLAGS", "LDFLAGS")}
+    return subprocess.run([project / "tools" / "build", *words], capture_output=True, text=True,
+                          env=environment | more)
 
 
 def test_a_build_that_succeeds_says_nothing_and_keeps_what_the_tools_said(small):
@@ -54,7 +57,8 @@ def test_a_build_that_cannot_be_configured_fails_and_is_configured_later(small):
 def test_on_a_terminal_one_line_shows_how_far_it_is(small):
     master, slave = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if name != "NINJA_STATUS"}
-    process = subprocess.Popen([small / "tools" / "build", "b"], stderr=slave, stdout=slave, env=environment | {"TARGETS": "part0"})
+    process = subprocess.Popen([small / "tools" / "build", "b"], stderr=slave, stdout=slave,
+                               env=environment | {"TARGETS": "part0"})
     os.close(slave)
     said = b""
     try:
@@ -70,8 +74,11 @@ def test_on_a_terminal_one_line_shows_how_far_it_is(small):
 def test_the_demo_builds_no_test_and_no_benchmark():
     if not (BUILD / "build.ninja").exists():
         pytest.skip("%s is no build directory" % BUILD)
-    done = subprocess.run(["ninja", "-C", BUILD, "-t", "inputs", "demo"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["ninja", "-C", BUILD, "-t", "inputs", "demo"], capture_output=True,
+                          text=True, check=True)
     inputs = done.stdout.splitlines()
-    for part in ("gntsim.p/", "libgnttab/", "scenarios/demo/demo-granter.p/", "scenarios/demo/demo-mapper.p/"):
+    for part in ("gntsim.p/", "libgnttab/", "scenarios/demo/demo-granter.p/",
+                 "scenarios/demo/demo-mapper.p/"):
         assert any(path.startswith(part) for path in inputs), part
-    assert not [path for path in inputs if path.startswith(("tests/", "bench/", "scenarios/stories/"))]
+    assert not [path for path in inputs if path.startswith(("tests/", "bench/",
+                                                            "scenarios/stories/"))]

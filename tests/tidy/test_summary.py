@@ -12,7 +12,8 @@ CUNIT = "Run Summary:    Type  Total    Ran Passed Failed Inactive\n            
 
 
 def summary(*files):
-    done = subprocess.run([SUMMARY, *("phase=%s" % path for path in files)], capture_output=True, text=True)
+    done = subprocess.run([SUMMARY, *("phase=%s" % path for path in files)], capture_output=True,
+                          text=True)
     return done.returncode, done.stdout.splitlines()[-1], done.stdout
 
 
@@ -20,7 +21,8 @@ def summary(*files):
 def log(tmp_path):
     def write(*entries):
         path = tmp_path / "testlog.json"
-        path.write_text("".join(json.dumps({"name": name, "result": result, "stdout": out}) + "\n" for name, result, out in entries))
+        path.write_text("".join(json.dumps({"name": name, "result": result, "stdout": out}) + "\n"
+                                for name, result, out in entries))
         return path
     return write
 
@@ -43,14 +45,16 @@ def test_tests_that_were_announced_and_did_not_run_have_failed(log):
 
 
 def test_the_tests_of_a_CUnit_program_count_one_by_one(log):
-    assert summary(log(("a", "OK", CUNIT % (7, 7, 7, 0))))[:2] == (0, "7 passed, 0 failed, 0 skipped")
+    assert summary(log(("a", "OK", CUNIT % (7, 7, 7, 0))))[:2] == (0,
+                                                                   "7 passed, 0 failed, 0 skipped")
     assert summary(log(("a", "FAIL", CUNIT % (7, 7, 5, 2))))[:2] == (1, "5 passed, 2 failed, 0 skipped")
 
 
 @pytest.mark.parametrize("result", ["FAIL", "TIMEOUT", "ERROR", "INTERRUPT", "UNEXPECTEDPASS"])
 def test_a_test_without_lines_counts_as_one(log, result):
     assert summary(log(("a", result, "")))[:2] == (1, "0 passed, 1 failed, 0 skipped")
-    assert summary(log(("a", result, "1..1\nok 1 - all well\n")))[0] == 1, "its exit status counts, too"
+    assert summary(log(("a", result, "1..1\nok 1 - all well\n")))[0] == 1, \
+        "its exit status counts, too"
 
 
 def test_a_skipped_test_is_named_with_its_reason(log):
@@ -60,7 +64,8 @@ def test_a_skipped_test_is_named_with_its_reason(log):
 
 
 def test_skips_with_the_same_reason_are_told_once(log):
-    path = log(("a", "OK", "1..4\nok 1 - x # SKIP no fuse\nok 2 - y # SKIP no fuse\nok 3 - z # SKIP no net\nok 4 - w\n"))
+    path = log(("a", "OK", "1..4\nok 1 - x # SKIP no fuse\nok 2 - y # SKIP no fuse\nok 3 - z # "
+                "SKIP no net\nok 4 - w\n"))
     status, last, text = summary(path)
     assert (status, last) == (0, "1 passed, 0 failed, 3 skipped")
     assert text.count("no fuse") == 1 and "and 1 more" in text and text.count("no net") == 1

@@ -17,8 +17,10 @@ def names(paths):
 
 
 def test_every_source_file_begins_with_its_licence():
-    bare = [path for path in source(".c", ".h", ".py", ".1", ".7", ".map") + [p for p in tree() if p.name == "meson.build"]
-            if not any("SPDX-License-Identifier: MIT" in line for line in path.read_text().splitlines()[:2])]
+    bare = [path for path in source(".c", ".h", ".py", ".1", ".7", ".map") +
+            [p for p in tree() if p.name == "meson.build"]
+            if not any("SPDX-License-Identifier: MIT" in line
+                       for line in path.read_text().splitlines()[:2])]
     assert not bare, names(bare)
 
 
@@ -31,7 +33,8 @@ def test_scripts_begin_with_their_licence_and_can_be_executed():
 
 def test_no_file_names_a_place_of_somebodys_machine():
     pattern = re.compile(r"/(home/\w|root/|work/|tmp/b-)")
-    found = [path for path in tree() if path.suffix not in (".png",) and pattern.search(path.read_text(errors="replace"))]
+    found = [path for path in tree() if path.suffix not in (".png",)
+             and pattern.search(path.read_text(errors="replace"))]
     assert not found, names(found)
 
 
@@ -68,12 +71,17 @@ def test_the_models_have_no_writable_globals(archive):
     path = BUILD / archive
     if not path.exists():
         pytest.skip("%s is not built" % archive)
-    lines = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout.splitlines()
+    lines = subprocess.run(["nm", path], capture_output=True, text=True,
+                           check=True).stdout.splitlines()
     symbols = [line.split()[-1] for line in lines if re.match(r"^[0-9a-f]+ [bBdDC] ", line)]
-    # What compilers and sanitizers add is theirs; .data.rel.ro holds constants with addresses in them.
-    own = [name for name in symbols if not re.match(r"__|\.L|_?\d|asan|ubsan|\*?\.L|gcov|bar\.", name)]
-    constant = subprocess.run(["objdump", "-t", path], capture_output=True, text=True, check=True).stdout
-    own = [name for name in own if not re.search(r"\.data\.rel\.ro\S*\s+[0-9a-f]+ (\.hidden )?%s$" % re.escape(name), constant, re.M)]
+    # What compilers and sanitizers add is theirs; .data.rel.ro holds constants with addresses in
+    # them.
+    own = [name for name in symbols if not re.match(r"__|\.L|_?\d|asan|ubsan|\*?\.L|gcov|bar\.",
+                                                    name)]
+    constant = subprocess.run(["objdump", "-t", path], capture_output=True, text=True,
+                              check=True).stdout
+    own = [name for name in own if not re.search(r"\.data\.rel\.ro\S*\s+[0-9a-f]+ (\.hidden )?%s$"
+                                                 % re.escape(name), constant, re.M)]
     assert not own, own
 
 
@@ -114,7 +122,8 @@ def test_the_workflow_runs_both_commands_of_the_readme():
 
 
 def test_every_package_is_listed_once():
-    rows = [line.split() for line in (TOP / "tools" / "packages.txt").read_text().splitlines() if line and line[0] != "#"]
+    rows = [line.split() for line in (TOP / "tools" / "packages.txt").read_text().splitlines()
+            if line and line[0] != "#"]
     assert all(len(row) == 2 for row in rows)
     names = [row[1] for row in rows]
     assert len(names) == len(set(names))

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: MIT
-"""Scenario files: reading, checking and playing them. docs/scenario-format.md says what they may contain."""
+"""Scenario files: reading, checking and playing them. docs/scenario-format.md says what they may
+contain."""

@@ -51,7 +51,8 @@ def sweep_point(text: str) -> dict[str, Any]:
     try:
         point = json.loads(text)
         if isinstance(point, dict) and set(point) == {"limit"}:
-            schema.table((), point["limit"], {"domain": schema.domid, "what": schema.text, "value": schema.natural}, ("domain", "what", "value"))
+            schema.table((), point["limit"], {"domain": schema.domid, "what": schema.text,
+                                              "value": schema.natural}, ("domain", "what", "value"))
         else:
             schema.rule((), point)
         return dict(point)
@@ -60,27 +61,41 @@ def sweep_point(text: str) -> dict[str, Any]:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = Parser(prog="gntsim scenario", description="Plays scenario files and says whether all was as they say.")
+    top = Parser(prog="gntsim scenario", description="Plays scenario files and says whether all "
+                 "was as they say.")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
-    run = verbs.add_parser("run", help="play scenarios: TAP on standard output, exit status 0 if all passed",
-                           description="Plays scenario files. TAP on standard output; exit status 0: all passed, 1: a failure, 2: a file or an option is wrong.")
-    check = verbs.add_parser("check", help="look for mistakes in scenario files, without playing them",
-                             description="Looks for mistakes in scenario files and names line and key. Exit status 2 if there are any.")
+    run = verbs.add_parser("run", help="play scenarios: TAP on standard output, exit status 0 if "
+                           "all passed",
+                           description="Plays scenario files. TAP on standard output; exit status "
+                           "0: all passed, 1: a failure, 2: a file or an option is wrong.")
+    check = verbs.add_parser("check", help="look for mistakes in scenario files, without "
+                             "playing them",
+                             description="Looks for mistakes in scenario files and names line and "
+                             "key. Exit status 2 if there are any.")
     for verb in (run, check):
         verb.add_argument("files", nargs="+", metavar="FILE")
-        verb.add_argument("--programs", action="append", default=[], metavar="DIR", help="where programs named without / are looked for first")
+        verb.add_argument("--programs", action="append", default=[], metavar="DIR",
+                          help="where programs named without / are looked for first")
     run.add_argument("--list", action="store_true", help="print the cases, without playing them")
-    run.add_argument("--only", action="append", metavar="CASE", help="only cases of this name (may be a shell pattern, may be repeated)")
+    run.add_argument("--only", action="append", metavar="CASE",
+                     help="only cases of this name (may be a shell pattern, may be repeated)")
     run.add_argument("--tag", action="append", metavar="WORD", help="only scenarios with this tag")
     run.add_argument("--seed", type=natural, metavar="N", help="instead of the files'")
-    run.add_argument("--repeat", type=positive, default=1, metavar="N", help="play each case N times")
+    run.add_argument("--repeat", type=positive, default=1, metavar="N",
+                     help="play each case N times")
     run.add_argument("--jobs", type=positive, default=1, metavar="N", help="play so many at a time")
-    run.add_argument("--way", choices=("device", "socket", "auto"), help="how programs reach their devices")
-    run.add_argument("--profile", choices=("pv", "pvh", "legacy"), help="guest kernel, instead of the files'")
-    run.add_argument("--shard", type=shard, metavar="I/N", help="only every N-th case, beginning with the I-th")
-    run.add_argument("--sweep", choices=sweep.KINDS, help="play each case once per injection point, batch index, limit value or kill point")
+    run.add_argument("--way", choices=("device", "socket", "auto"),
+                     help="how programs reach their devices")
+    run.add_argument("--profile", choices=("pv", "pvh", "legacy"),
+                     help="guest kernel, instead of the files'")
+    run.add_argument("--shard", type=shard, metavar="I/N",
+                     help="only every N-th case, beginning with the I-th")
+    run.add_argument("--sweep", choices=sweep.KINDS,
+                     help="play each case once per injection point, batch index, limit value or "
+                     "kill point")
     run.add_argument("--sweep-point", type=sweep_point, metavar="JSON", help="one point of a sweep")
-    run.add_argument("--check-determinism", action="store_true", help="play each case twice and compare the traces")
+    run.add_argument("--check-determinism", action="store_true",
+                     help="play each case twice and compare the traces")
     run.add_argument("--trace", metavar="DIR", help="keep the trace of each case in DIR")
     run.add_argument("--junit", metavar="FILE", help="write a JUnit report")
     return top
@@ -109,7 +124,9 @@ def choose(scenarios: list[Scenario], args: argparse.Namespace, options: Options
     every = [case for scenario in scenarios for case in cases(scenario, options)
              if not args.tag or set(args.tag) & set(scenario.head.get("tags", []))]
     if args.only:
-        chosen = [case for case in every if any(case.name == one or fnmatch.fnmatchcase(case.name, one) for one in args.only)]
+        chosen = [case for case in every if any(case.name == one
+                                                or fnmatch.fnmatchcase(case.name, one)
+                                                for one in args.only)]
         for one in args.only:
             if not any(case.name == one or fnmatch.fnmatchcase(case.name, one) for case in every):
                 raise Mistake("no case is called %s; --list shows what they are called" % one)
@@ -118,14 +135,16 @@ def choose(scenarios: list[Scenario], args: argparse.Namespace, options: Options
         part, parts = args.shard
         every = every[part - 1::parts]
     if args.sweep_point:
-        every = [case.at(args.sweep_point, sweep.label({"skip": 0, **args.sweep_point})) for case in every]
+        every = [case.at(args.sweep_point, sweep.label({"skip": 0, **args.sweep_point}))
+                 for case in every]
     return every
 
 
 def list_cases(chosen: list[Case]) -> int:
     for case in chosen:
         variant = case.labels[0] if case.labels else ""
-        about = case.scenario.data.get("variants", {}).get(variant, {}).get("description") or case.scenario.head.get("description", "")
+        about = case.scenario.data.get("variants", {}).get(variant, {}).get("description") or \
+            case.scenario.head.get("description", "")
         print("%-40s %s" % (case.name, about) if about else case.name)
     return PASSED
 
@@ -150,7 +169,8 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise Mistake("cannot write %s: %s" % (error.filename, error.strerror)) from None
     progress = Progress()
-    runner = Runner(options, Plan(args.jobs, args.repeat, args.sweep, args.check_determinism), Tap(sys.stdout, options), progress)
+    runner = Runner(options, Plan(args.jobs, args.repeat, args.sweep, args.check_determinism),
+                    Tap(sys.stdout, options), progress)
     try:
         passed = runner.run(chosen)
     except Wrong as wrong:
@@ -193,7 +213,8 @@ def main() -> int:
         complain(str(error))
         return USAGE
     except OSError as error:
-        # Its reader is gone, or its disk full: what is still to be written at exit would be a second complaint.
+        # Its reader is gone, or its disk full: what is still to be written at exit would be a
+        # second complaint.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         complain("cannot write %s: %s" % (error.filename or "the results", error.strerror))
         return FAILED

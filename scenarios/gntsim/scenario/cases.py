@@ -41,12 +41,14 @@ class Scenario:
 
     def mistake(self, wrong: Wrong) -> Mistake:
         keys = [str(key) for key in wrong.path if isinstance(key, str)]
-        return Mistake("%s: %s%s" % (self.where(wrong.path), ".".join(keys) + ": " if keys else "", wrong))
+        return Mistake("%s: %s%s" % (self.where(wrong.path), ".".join(keys) + ": " if keys else "",
+                                     wrong))
 
 
 @dataclass
 class Case:
-    """One play of a scenario: with a variant, a profile and a value for each variable of the matrix."""
+    """One play of a scenario: with a variant, a profile and a value for each variable of the
+    matrix."""
     scenario: Scenario
     labels: tuple[str, ...]
     variables: dict[str, Any]
@@ -87,7 +89,8 @@ def load(name: str) -> Scenario:
     try:
         import tomllib
     except ImportError:
-        raise Mistake("%s: scenario files need Python 3.11 or newer (its tomllib reads TOML)" % name) from None
+        raise Mistake("%s: scenario files need Python 3.11 or newer (its tomllib reads TOML)"
+                      % name) from None
     path = FilePath(name)
     try:
         raw = path.read_bytes()
@@ -96,13 +99,16 @@ def load(name: str) -> Scenario:
     try:
         text = raw.decode().replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise Mistake("%s:%d: not UTF-8 text: %s" % (name, raw.count(b"\n", 0, error.start) + 1, error.reason)) from None
+        raise Mistake("%s:%d: not UTF-8 text: %s"
+                      % (name, raw.count(b"\n", 0, error.start) + 1, error.reason)) from None
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         match = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
         line = match.group(1) if match else str(text.count("\n") + 1)
-        raise Mistake("%s:%s: not TOML: %s" % (name, line, str(error)[:match.start()] if match else error)) from None
+        raise Mistake("%s:%s: not TOML: %s" % (name, line,
+                                               str(error)[:match.start()] if match
+                                               else error)) from None
     except RecursionError:
         raise Mistake("%s: nested too deeply" % name) from None
     scenario = Scenario(path, data, Places(text))
@@ -135,11 +141,17 @@ def cases(scenario: Scenario, options: Options) -> Iterator[Case]:
     if math.prod(map(len, lists)) > MAX_CASES:
         raise scenario.mistake(Wrong(("matrix",), "more than %d cases" % MAX_CASES))
     several = isinstance(profiles, list) and len(profiles) > 1
-    for (name, variant), profile in itertools.product(variants.items(), profiles if isinstance(profiles, list) else [profiles]):
+    for (name, variant), profile in itertools.product(variants.items(),
+                                                      profiles if isinstance(profiles, list)
+                                                      else [profiles]):
         for chosen in itertools.product(*lists):
-            labels = ([name] if name else []) + ([profile] if several else []) + ["%s=%s" % pair for pair in zip(matrix, chosen)]
-            yield Case(scenario, tuple(labels), {**data.get("vars", {}), **variant.get("vars", {}), **dict(zip(matrix, chosen))}, profile,
-                       variant.get("fails", head.get("fails")), options.seed if options.seed is not None else head.get("seed", 1))
+            labels = ([name] if name else []) + ([profile] if several else []) + \
+                ["%s=%s" % pair for pair in zip(matrix, chosen)]
+            yield Case(scenario, tuple(labels),
+                       {**data.get("vars", {}), **variant.get("vars", {}),
+                        **dict(zip(matrix, chosen))}, profile,
+                       variant.get("fails", head.get("fails")),
+                       options.seed if options.seed is not None else head.get("seed", 1))
 
 
 # ---- Variables
@@ -147,7 +159,8 @@ def cases(scenario: Scenario, options: Options) -> Iterator[Case]:
 REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z0-9_.-]+)\}")
 
 
-# What a result stands for where a single value is wanted: the first of these that it has, or its only value.
+# What a result stands for where a single value is wanted: the first of these that it has, or its
+# only value.
 MAIN = ("mapping", "ref", "page", "port", "id", "hex", "status")
 
 
@@ -161,7 +174,8 @@ def lookup(variables: dict[str, Any], name: str) -> Any:
             value = value[word]
         else:
             known = ", ".join(sorted(value)) if isinstance(value, dict) else ""
-            raise KeyError("there is no variable ${%s}%s" % (".".join(words[:i + 1]), "; known are: " + known if known else ""))
+            raise KeyError("there is no variable ${%s}%s"
+                           % (".".join(words[:i + 1]), "; known are: " + known if known else ""))
     while isinstance(value, dict) and value:
         main = [key for key in MAIN if key in value]
         if not main and len(value) > 1:
@@ -181,19 +195,23 @@ def substitute(value: Any, variables: dict[str, Any]) -> Any:
     whole = REFERENCE.fullmatch(value)
     if whole and not whole.group(1):
         return lookup(variables, whole.group(2))
-    return REFERENCE.sub(lambda match: match.group()[1:] if match.group(1) else str(lookup(variables, match.group(2))), value)
+    return REFERENCE.sub(lambda match: match.group()[1:] if match.group(1)
+                         else str(lookup(variables, match.group(2))), value)
 
 
 # ---- Programs
 
 def find_program(case: Case, options: Options, word: str) -> str:
-    """The program that a command's first word means; a FileNotFoundError with a sentence if there is none."""
+    """The program that a command's first word means; a FileNotFoundError with a sentence if there
+    is none."""
     if "/" in word:
         place = os.path.join(case.scenario.path.resolve().parent, word)
         if os.path.isfile(place) and os.access(place, os.X_OK):
             return place
-        raise FileNotFoundError("there is no program %s: build it, or correct the path (it is relative to the scenario file)" % place)
-    directories = options.programs + [part for part in os.environ.get("GNTSIM_PROGRAMS", "").split(":") if part]
+        raise FileNotFoundError("there is no program %s: build it, or correct the path (it is "
+                                "relative to the scenario file)" % place)
+    directories = options.programs + [part for part in os.environ.get("GNTSIM_PROGRAMS",
+                                                                      "").split(":") if part]
     for directory in directories:
         place = os.path.join(os.path.abspath(directory), word)
         if os.path.isfile(place) and os.access(place, os.X_OK):
@@ -201,13 +219,15 @@ def find_program(case: Case, options: Options, word: str) -> str:
     found = shutil.which(word)
     if found:
         return found
-    raise FileNotFoundError("there is no program %s%s or in PATH: build it, or say with --programs DIR where it is"
+    raise FileNotFoundError("there is no program %s%s or in PATH: build it, or say with --programs "
+                            "DIR where it is"
                             % (word, " in " + ", ".join(directories) if directories else ""))
 
 
 def check_programs(case: Case, options: Options) -> None:
     """A Mistake if a program that can be known before a run does not exist."""
-    known = {**case.variables, "seed": case.seed, "profile": case.profile, "here": str(case.scenario.path.resolve().parent)}
+    known = {**case.variables, "seed": case.seed, "profile": case.profile,
+             "here": str(case.scenario.path.resolve().parent)}
     for name, program in case.scenario.data.get("programs", {}).items():
         try:
             find_program(case, options, str(substitute(program["command"][0], known)))

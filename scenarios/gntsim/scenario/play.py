@@ -22,7 +22,8 @@ from .places import Path
 LAST_EVENTS = 12
 
 
-# What comes of a variable that holds something else than its place wants, which is known only when it is used.
+# What comes of a variable that holds something else than its place wants, which is known only when
+# it is used.
 BAD_VALUE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, re.error)
 
 
@@ -39,7 +40,8 @@ class Result:
     events: list[Event] = field(default_factory=list)       # the last ones of a failure
     seconds: float = 0
     skipped: str = ""
-    deviated: str = ""                                      # in a sweep: where the steps ended because of the fault
+    # in a sweep: where the steps ended because of the fault
+    deviated: str = ""
     points: list[dict[str, Any]] = field(default_factory=list)
     trace: Optional[list[Event]] = None                     # all, if asked for
     domains: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -50,7 +52,8 @@ class Result:
 class Play:
     """The state of a case while it is played. The steps are in steps.py."""
 
-    def __init__(self, case: Case, options: Options, directory: str, machine: Machine, for_sweep: bool = False):
+    def __init__(self, case: Case, options: Options, directory: str, machine: Machine,
+                 for_sweep: bool = False):
         self.case = case
         self.options = options
         self.machine = machine
@@ -67,11 +70,13 @@ class Play:
         self.crashed = False
         self.said: list[str] = []
         self.path: Path = ()
-        self.for_sweep = for_sweep                          # the run that a sweep takes its points from
+        # the run that a sweep takes its points from
+        self.for_sweep = for_sweep
         self.sweeping = case.point is not None
         self.sweep_rule: Optional[Rule] = None
         self.sweep = self.data.get("sweep", {})
-        self.variables = {**case.variables, "seed": case.seed, "profile": case.profile, "dir": directory,
+        self.variables = {**case.variables, "seed": case.seed, "profile": case.profile,
+                          "dir": directory,
                           "here": str(case.scenario.path.resolve().parent)}
 
     # ---- What steps use
@@ -109,7 +114,8 @@ class Play:
         for key in ("domain", "peer"):
             if key in row:
                 row[key] = self.domain_id(row[key])
-        row["do"] = {key: self.domain_id(value) if key in ("destroy", "suspend") else value for key, value in row["do"].items()}
+        row["do"] = {key: self.domain_id(value) if key in ("destroy", "suspend") else value
+                     for key, value in row["do"].items()}
         rule = self.machine.fault(**row)
         if "name" in row:
             self.rules[row["name"]] = rule
@@ -119,7 +125,8 @@ class Play:
 
     def create_domain(self, name: str) -> None:
         row = self.data["domains"][name]
-        self.machine.call("domain-create", domain=row["id"], profile=self.value(row.get("profile", self.case.profile)),
+        self.machine.call("domain-create", domain=row["id"],
+                          profile=self.value(row.get("profile", self.case.profile)),
                           **{key: self.value(row.get(key)) for key in words.DOMAIN_OPTIONS})
 
     def events(self, start: int = 0) -> list[Event]:
@@ -135,14 +142,16 @@ class Play:
         return events
 
     def wait_until(self, step: dict[str, Any], problem: Callable[[], str]) -> None:
-        """Fails with what problem says, unless that is nothing: at once, or if the step says eventually, when its time is over."""
+        """Fails with what problem says, unless that is nothing: at once, or if the step says
+        eventually, when its time is over."""
         end = time.monotonic() + (self.timeout(step) if step.get("eventually") else 0)
         while True:
             said = problem()
             if not said:
                 return
             if time.monotonic() >= end:
-                raise Failed(said + (" (asked for %g s)" % self.timeout(step) if step.get("eventually") else ""))
+                raise Failed(said + (" (asked for %g s)" % self.timeout(step)
+                                     if step.get("eventually") else ""))
             time.sleep(0.002)
 
     # ---- From the first step to the last
@@ -195,14 +204,16 @@ class Play:
             execute(self, (part, i), step)
 
     def _between(self, result: Result) -> None:
-        """After the steps: what a sweep wants to know of them. What comes now shows whether all has recovered, without a fault."""
+        """After the steps: what a sweep wants to know of them. What comes now shows whether all has
+        recovered, without a fault."""
         if self.for_sweep:
             result.points = self.machine.points()["points"]
             result.domains = {row["domain"]: row for row in self.machine.domains()}
             result.batches = self.events()
         if self.sweep_rule:
             result.fired = self.sweep_rule.remove()
-            self.killed = result.fired > 0 and "kill" in self.case.point["do"] if self.case.point else False
+            self.killed = result.fired > 0 and \
+                "kill" in self.case.point["do"] if self.case.point else False
 
     killed = False
 
@@ -239,7 +250,8 @@ class Play:
             for path, rule in self.required:
                 if rule in self.machine.rules and rule.fired == 0:
                     self.path = path
-                    raise Failed("the rule%s never fired: %d passed it; if that is all right say optional = true"
+                    raise Failed("the rule%s never fired: %d passed it; if that is all right say "
+                                 "optional = true"
                                  % (" \"%s\"" % rule.name if rule.name else "", rule.passed))
         if self.case.scenario.head.get("audit", True):
             self.machine.audit()
@@ -248,7 +260,8 @@ class Play:
         allowed = set(self.signals.get(name, ()))
         if self.crashed or process.domain in self.domains_gone:
             allowed.add(signal.SIGKILL)
-        if self.killed or any(rule["fired"] and set(rule["do"]) & {"kill", "destroy"} for rule in ([] if self.crashed else self.machine.faults())):
+        if self.killed or any(rule["fired"] and set(rule["do"]) & {"kill", "destroy"}
+                              for rule in ([] if self.crashed else self.machine.faults())):
             allowed.add(signal.SIGKILL)
         return allowed
 
@@ -270,7 +283,8 @@ class Unreachable(Exception):
 
 def start(case: Case, options: Options, trace: Optional[str]) -> Machine:
     try:
-        return Machine(profile=case.profile, seed=case.seed, clock=case.scenario.head.get("clock", "auto"), way=options.way, trace=trace)
+        return Machine(profile=case.profile, seed=case.seed,
+                       clock=case.scenario.head.get("clock", "auto"), way=options.way, trace=trace)
     except Error as error:
         raise Unreachable(str(error)) from None
 
@@ -284,7 +298,8 @@ def play(case: Case, options: Options, *, whole_trace: bool = False, for_sweep: 
     begin = time.monotonic()
     trace = None
     if options.traces:
-        trace = os.path.join(options.traces, "".join(c if c.isalnum() or c in "._-=" else "_" for c in case.name) + ".jsonl")
+        trace = os.path.join(options.traces, "".join(c if c.isalnum() or c in "._-=" else "_"
+                                                     for c in case.name) + ".jsonl")
     with temporary_directory("gntsim-scenario") as directory:
         try:
             with start(case, options, trace) as machine:

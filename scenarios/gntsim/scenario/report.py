@@ -19,7 +19,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 def replay(result: Result, options: Options) -> str:
     """The command that plays just this again."""
     case = result.case
-    words = ["gntsim", "scenario", "run", str(case.scenario.path), "--only", case.plain_name, "--seed", str(case.seed)]
+    words = ["gntsim", "scenario", "run", str(case.scenario.path), "--only", case.plain_name,
+             "--seed", str(case.seed)]
     if options.profile:
         words += ["--profile", options.profile]
     if options.way:
@@ -62,7 +63,8 @@ class Tap:
     def result(self, result: Result) -> None:
         self.count += 1
         skip = " # SKIP " + result.skipped if result.skipped else ""
-        self._line("%sok %d - %s%s" % ("" if result.ok else "not ", self.count, result.case.name.replace("#", "no. "), skip))
+        self._line("%sok %d - %s%s" % ("" if result.ok else "not ", self.count,
+                                       result.case.name.replace("#", "no. "), skip))
         for line in detail(result, self.options):
             self.say(line)
 
@@ -111,20 +113,28 @@ def junit(results: list[Result], options: Options) -> str:
     for path, members in suites.items():
         suite = ElementTree.SubElement(root, "testsuite", name=path.stem, tests=str(len(members)),
                                        failures=str(sum(not result.ok for result in members)),
-                                       skipped=str(sum(bool(result.skipped) for result in members)), errors="0",
+                                       skipped=str(sum(bool(result.skipped) for result in members)),
+                                       errors="0",
                                        time="%.3f" % sum(result.seconds for result in members))
         for result in members:
-            case = ElementTree.SubElement(suite, "testcase", classname=path.stem, name=CONTROL.sub("?", result.case.name), file=str(path),
+            case = ElementTree.SubElement(suite, "testcase", classname=path.stem,
+                                          name=CONTROL.sub("?", result.case.name), file=str(path),
                                           time="%.3f" % result.seconds)
             properties = ElementTree.SubElement(case, "properties")
-            faults = result.case.scenario.data.get("faults", []) + ([result.case.point] if result.case.point else [])
-            for name, value in (("seed", result.case.seed), ("profile", result.case.profile), ("way", options.way or "auto"),
-                                ("replay", replay(result, options)), *(("fault", json.dumps(fault)) for fault in faults)):
-                ElementTree.SubElement(properties, "property", name=name, value=CONTROL.sub("?", str(value)))
+            faults = result.case.scenario.data.get("faults", []) + \
+                ([result.case.point] if result.case.point else [])
+            for name, value in (("seed", result.case.seed), ("profile", result.case.profile),
+                                ("way", options.way or "auto"),
+                                ("replay", replay(result, options)),
+                                *(("fault", json.dumps(fault)) for fault in faults)):
+                ElementTree.SubElement(properties, "property", name=name,
+                                       value=CONTROL.sub("?", str(value)))
             if result.skipped:
                 ElementTree.SubElement(case, "skipped", message=result.skipped)
             elif not result.ok:
                 lines = CONTROL.sub("?", "\n".join(detail(result, options)))
-                ElementTree.SubElement(case, "failure", message=CONTROL.sub("?", (result.message.splitlines() or [""])[0])).text = lines
+                ElementTree.SubElement(case, "failure",
+                                       message=CONTROL.sub("?", (result.message.splitlines()
+                                                                 or [""])[0])).text = lines
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

@@ -41,9 +41,11 @@ class Runner:
         if self.plan.sweep:
             self._sweep(cases)
         else:
-            every = [case.repetition(i + 1) if self.plan.repeat > 1 else case for case in cases for i in range(self.plan.repeat)]
+            every = [case.repetition(i + 1) if self.plan.repeat > 1 else case for case in cases
+                     for i in range(self.plan.repeat)]
             self.tap.plan(len(every))
-            list(self._play_all(every, self._twice) if self.plan.check_determinism else self._play_all(every, self._once))
+            list(self._play_all(every, self._twice) if self.plan.check_determinism
+                 else self._play_all(every, self._once))
         self.tap.end()
         return all(result.ok for result in self.results)
 
@@ -84,8 +86,10 @@ class Runner:
                 if self.stopped:
                     machine.abort()
         try:
-            return Result(case, message="interrupted") if self.stopped else play(case, self.options, started=started, whole_trace=whole_trace,
-                                                                                      for_sweep=for_sweep)
+            if self.stopped:
+                return Result(case, message="interrupted")
+            return play(case, self.options, started=started, whole_trace=whole_trace,
+                        for_sweep=for_sweep)
         finally:
             with self._lock:
                 self._machines.difference_update(mine)
@@ -113,8 +117,10 @@ class Runner:
                 continue
             points = sweep.points(self.plan.sweep, base.case, base)
             if not points:
-                self.tap.say("%s passes no point for --sweep %s" % (base.case.name, self.plan.sweep))
-            results = list(self._play_all((base.case.at(point, sweep.label(point)) for point in points), self._once))
+                self.tap.say("%s passes no point for --sweep %s"
+                             % (base.case.name, self.plan.sweep))
+            results = list(self._play_all((base.case.at(point, sweep.label(point))
+                                           for point in points), self._once))
             failed = sum(not result.ok for result in results)
             self.tap.say("%s: %d points, %d failed" % (base.case.name, len(results), failed))
             if self.plan.sweep == "limit":
@@ -125,10 +131,13 @@ ADDRESSES = ("arg", "address", "addr", "host_addr", "va", "start")
 
 
 def canonical(event: Event) -> str:
-    """An event as it must be in every run. Where a program's memory is does not matter: that is the host kernel's choice."""
+    """An event as it must be in every run. Where a program's memory is does not matter: that is the
+    host kernel's choice."""
     if event.get("pid") is None:
         return json.dumps(event, sort_keys=True)
-    return json.dumps({**event, "args": {key: value for key, value in event["args"].items() if key not in ADDRESSES}}, sort_keys=True)
+    return json.dumps({**event, "args": {key: value
+                                         for key, value in event["args"].items()
+                                         if key not in ADDRESSES}}, sort_keys=True)
 
 
 def difference(first: list[Event], second: list[Event]) -> str:

@@ -48,7 +48,8 @@ def argument(path: Path, value: Any) -> None:
 
 
 def name(path: Path, value: Any) -> None:
-    kind(path, value, "a name (letters, digits, - and _)", isinstance(value, str) and NAME.fullmatch(value) is not None)
+    kind(path, value, "a name (letters, digits, - and _)", isinstance(value, str)
+         and NAME.fullmatch(value) is not None)
 
 
 def boolean(path: Path, value: Any) -> None:
@@ -56,7 +57,8 @@ def boolean(path: Path, value: Any) -> None:
 
 
 def number(path: Path, value: Any) -> None:
-    kind(path, value, "a number", late(value) or (isinstance(value, int) and not isinstance(value, bool)))
+    kind(path, value, "a number", late(value)
+         or (isinstance(value, int) and not isinstance(value, bool)))
 
 
 def integer(path: Path, value: Any) -> None:
@@ -64,19 +66,23 @@ def integer(path: Path, value: Any) -> None:
 
 
 def natural(path: Path, value: Any) -> None:
-    kind(path, value, "a number, 0 or more", late(value) or (isinstance(value, int) and not isinstance(value, bool) and value >= 0))
+    kind(path, value, "a number, 0 or more", late(value)
+         or (isinstance(value, int) and not isinstance(value, bool) and value >= 0))
 
 
 def real(path: Path, value: Any) -> None:
-    kind(path, value, "a number of seconds", late(value) or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e9))
+    kind(path, value, "a number of seconds", late(value)
+         or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e9))
 
 
 def fraction(path: Path, value: Any) -> None:
-    kind(path, value, "a number from 0 to 1", isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1)
+    kind(path, value, "a number from 0 to 1", isinstance(value, (int, float))
+         and not isinstance(value, bool) and 0 <= value <= 1)
 
 
 def domid(path: Path, value: Any) -> None:
-    kind(path, value, "a domain's number, 0 to 32751", isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 32751)
+    kind(path, value, "a domain's number, 0 to 32751", isinstance(value, int)
+         and not isinstance(value, bool) and 0 <= value <= 32751)
 
 
 def domain(path: Path, value: Any) -> None:
@@ -113,11 +119,13 @@ def amount(path: Path, value: Any) -> None:
         table(path, value, {"min": number, "max": number})
         kind(path, value, "a number or { min = …, max = … }", bool(value))
     else:
-        kind(path, value, "a number or { min = …, max = … }", late(value) or (isinstance(value, (int, float)) and not isinstance(value, bool)))
+        kind(path, value, "a number or { min = …, max = … }",
+             late(value) or (isinstance(value, (int, float)) and not isinstance(value, bool)))
 
 
 def signal_name(path: Path, value: Any) -> None:
-    kind(path, value, "a signal's name such as \"SIGKILL\"", late(value) or (isinstance(value, str) and value in signal.Signals.__members__))
+    kind(path, value, "a signal's name such as \"SIGKILL\"",
+         late(value) or (isinstance(value, str) and value in signal.Signals.__members__))
 
 
 def anything(path: Path, value: Any) -> None:
@@ -130,7 +138,8 @@ def true(path: Path, value: Any) -> None:
 
 def one_of(*words: str) -> Check:
     def check(path: Path, value: Any) -> None:
-        kind(path, value, "one of " + ", ".join('"%s"' % word for word in words), late(value) or value in words)
+        kind(path, value, "one of " + ", ".join('"%s"' % word for word in words),
+             late(value) or value in words)
     return check
 
 
@@ -158,7 +167,8 @@ def known(*names: str) -> Check:
 def error_number(path: Path, value: Any) -> None:
     """A number, or a name that the host knows."""
     if isinstance(value, str) and "${" not in value:
-        kind(path, value, "an errno such as \"EINVAL\"", re.fullmatch("E[A-Z0-9]+", value) is not None and hasattr(errno, value))
+        kind(path, value, "an errno such as \"EINVAL\"",
+             re.fullmatch("E[A-Z0-9]+", value) is not None and hasattr(errno, value))
     else:
         number(path, value)
 
@@ -169,7 +179,8 @@ def hexadecimal(path: Path, value: Any) -> None:
 
 
 def exit_status(path: Path, value: Any) -> None:
-    kind(path, value, "an exit status, 0 to 255", late(value) or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255))
+    kind(path, value, "an exit status, 0 to 255", late(value)
+         or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255))
 
 
 def list_of(item: Check, least: int = 0) -> Check:
@@ -217,9 +228,11 @@ def span(path: Path, value: Any) -> None:
     if isinstance(value, dict):
         table(path, value, {"from": integer, "to": integer, "step": integer}, ("from", "to"))
         kind(path, value, "a step of 1 or more and at most %d values" % MAX_SPAN,
-             value.get("step", 1) >= 1 and (value["to"] - value["from"]) // value.get("step", 1) < MAX_SPAN)
+             value.get("step", 1) >= 1 and (value["to"] - value["from"]) // value.get("step",
+                                                                                      1) < MAX_SPAN)
     else:
-        kind(path, value, "a list, or { from = …, to = … }", isinstance(value, list) and bool(value))
+        kind(path, value, "a list, or { from = …, to = … }",
+             isinstance(value, list) and bool(value))
 
 
 def late_span(path: Path, value: Any) -> None:
@@ -234,7 +247,8 @@ def free_table(path: Path, value: Any) -> None:
 
 
 def pattern(path: Path, value: Any) -> None:
-    table(path, value, {"op": text, "domain": domain, "program": text, "result": anything, "rule": text, "args": free_table,
+    table(path, value, {"op": text, "domain": domain, "program": text, "result": anything,
+                        "rule": text, "args": free_table,
                         "time": amount})
 
 
@@ -242,7 +256,8 @@ def pattern(path: Path, value: Any) -> None:
 
 STATUS = either(number, known(*words.STATUSES))
 ACTIONS: dict[str, Check] = {
-    "status": STATUS, "hypercall": error_number, "errno": error_number, "page_out": true, "delay": time, "kill": true, "destroy": domain,
+    "status": STATUS, "hypercall": error_number, "errno": error_number, "page_out": true,
+    "delay": time, "kill": true, "destroy": domain,
     "suspend": domain, "drop": true, "double": true, "late": time, "pause": true,
 }
 
@@ -253,8 +268,10 @@ def action(path: Path, value: Any) -> None:
 
 
 RULE: dict[str, Check] = {
-    "name": name, "at": known(*words.POINTS), "domain": domain, "peer": domain, "ref": natural, "index": natural, "count": natural, "pid": natural, "process": natural,
-    "device": known(*words.DEVICES), "ioctl": known(*words.IOCTLS), "writable": boolean, "skip": natural, "times": natural, "every": natural,
+    "name": name, "at": known(*words.POINTS), "domain": domain, "peer": domain, "ref": natural,
+    "index": natural, "count": natural, "pid": natural, "process": natural,
+    "device": known(*words.DEVICES), "ioctl": known(*words.IOCTLS), "writable": boolean,
+    "skip": natural, "times": natural, "every": natural,
     "probability": fraction, "do": action, "optional": boolean,
 }
 
@@ -262,12 +279,16 @@ RULE: dict[str, Check] = {
 def rule(path: Path, value: Any) -> None:
     table(path, value, RULE, ("at", "do"))
     for what in ("status", "page_out"):
-        if what in value["do"] and value["at"] not in ("*", *words.ELEMENT_POINTS) and "${" not in value["at"]:
-            raise Wrong(path + ("do", what), "only an operation with a status for each element can do this (%s), not %s"
+        if what in value["do"] and value["at"] not in ("*",
+                                                       *words.ELEMENT_POINTS) and \
+                                                           "${" not in value["at"]:
+            raise Wrong(path + ("do", what), "only an operation with a status for each element can "
+                        "do this (%s), not %s"
                         % (", ".join(words.ELEMENT_POINTS), value["at"]))
 
 
-# ---- Steps: the key that says what a step does, what its value must be, and which keys belong to it.
+# ---- Steps: the key that says what a step does, what its value must be, and which keys belong to
+# it.
 
 EVENTUALLY: dict[str, Check] = {"eventually": boolean}
 ANSWER: dict[str, Check] = {"result": free_table, "error": regex, "as": name, **EVENTUALLY}
@@ -275,21 +296,27 @@ ANSWER: dict[str, Check] = {"result": free_table, "error": regex, "as": name, **
 ACTS: dict[str, tuple[dict[str, Check], tuple[str, ...]]] = {
     "page": ({"count": natural}, ()),
     "page-free": ({"page": natural, "force": boolean}, ("page",)),
-    "grant": ({"page": natural, "to": domain, "readonly": boolean, "count": natural}, ("page", "to")),
+    "grant": ({"page": natural, "to": domain, "readonly": boolean, "count": natural},
+              ("page", "to")),
     "end": ({"ref": natural}, ("ref",)),
     "end-deferred": ({"ref": natural}, ("ref",)),
-    "write": ({"page": natural, "mapping": natural, "ref": natural, "offset": natural, "hex": hexadecimal, "text": text}, ()),
-    "read": ({"page": natural, "mapping": natural, "ref": natural, "offset": natural, "size": natural}, ("size",)),
-    "map": ({"granter": domain, "ref": natural, "refs": list_of(natural, 1), "readonly": boolean}, ("granter",)),
+    "write": ({"page": natural, "mapping": natural, "ref": natural, "offset": natural,
+               "hex": hexadecimal, "text": text}, ()),
+    "read": ({"page": natural, "mapping": natural, "ref": natural, "offset": natural,
+              "size": natural}, ("size",)),
+    "map": ({"granter": domain, "ref": natural, "refs": list_of(natural, 1), "readonly": boolean},
+            ("granter",)),
     "mapping": ({"mapping": natural}, ("mapping",)),
     "unmap": ({"mapping": natural}, ("mapping",)),
-    "copy": ({"source": free_table, "dest": free_table, "size": natural}, ("source", "dest", "size")),
+    "copy": ({"source": free_table, "dest": free_table, "size": natural},
+             ("source", "dest", "size")),
     "event-alloc": ({"remote": domain}, ("remote",)),
     "event-bind": ({"remote": domain, "port": natural}, ("remote", "port")),
     "event-send": ({"port": natural}, ("port",)),
     "event-pending": ({"port": natural}, ("port",)),
     "event-close": ({"port": natural}, ("port",)),
-    "entry": ({"ref": natural, "flags": natural, "to": domain, "frame": natural, "page": natural}, ("ref",)),
+    "entry": ({"ref": natural, "flags": natural, "to": domain, "frame": natural, "page": natural},
+              ("ref",)),
     "version": ({"version": natural}, ("version",)),
 }
 
@@ -301,7 +328,8 @@ def where(path: Path, value: Any, what: str) -> None:
     """The columns of a table that is dumped."""
     for key in value:
         if key not in words.COLUMNS[what]:
-            raise Wrong(path + (key,), "%s have no column of this name; %s" % (what, suggest(key, words.COLUMNS[what])))
+            raise Wrong(path + (key,), "%s have no column of this name; %s"
+                        % (what, suggest(key, words.COLUMNS[what])))
 
 
 def counters(path: Path, value: Any) -> None:
@@ -313,7 +341,8 @@ STEPS: dict[str, tuple[Check, dict[str, Check], tuple[str, ...]]] = {
     "expect": (text, {"output": regex, "errors": regex}, ()),
     "send": (text, {"line": text}, ("line",)),
     "close": (text, {}, ()),
-    "wait": (text, {"exit": exit_statuses, "signal": signal_name, "any": true, "output": regex, "errors": regex}, ()),
+    "wait": (text, {"exit": exit_statuses, "signal": signal_name, "any": true, "output": regex,
+                    "errors": regex}, ()),
     "kill": (text, {"signal": signal_name}, ()),
     "running": (text, {}, ()),
     "guest": (one_of(*ACTS), {}, ("domain",)),      # its keys: ACTS
@@ -330,11 +359,13 @@ STEPS: dict[str, tuple[Check, dict[str, Check], tuple[str, ...]]] = {
     "suspend": (domain, {"as_id": natural, "grant_version": natural, **ANSWER}, ()),
     "page-out": (domain, {"ref": natural, **ANSWER}, ("ref",)),
     "page-in": (domain, {"ref": natural, **ANSWER}, ("ref",)),
-    "limit": (domain, {"what": one_of(*words.LIMITS), "value": natural, **ANSWER}, ("what", "value")),
+    "limit": (domain, {"what": one_of(*words.LIMITS), "value": natural, **ANSWER},
+              ("what", "value")),
     "crash": (true, {}, ()),
     "stats": (counters, EVENTUALLY, ()),
     "dump": (one_of("entries", "maptrack", "frames", "ports"),
-             {"domain": domain, "where": free_table, "count": amount, "as": name, **EVENTUALLY}, ()),
+             {"domain": domain, "where": free_table, "count": amount, "as": name, **EVENTUALLY},
+             ()),
     "info": (domain, {"result": free_table, "as": name, **EVENTUALLY}, ()),
     "audit": (either(true, regex), {}, ()),
     "trace": (list_of(pattern, 1), EVENTUALLY, ()),
@@ -350,7 +381,8 @@ COMMON: dict[str, Check] = {"timeout": real, "say": text}
 def step_kind(path: Path, value: Any) -> str:
     """The key that says what a step does."""
     kind(path, value, "a table", isinstance(value, dict))
-    # "domain" or "trace" may belong to another step: what comes first in the table of steps decides.
+    # "domain" or "trace" may belong to another step: what comes first in the table of steps
+    # decides.
     found = [key for key in STEPS if key in value]
     if not found:
         unknown = [key for key in value if key not in COMMON]
@@ -370,7 +402,8 @@ def step(path: Path, value: Any) -> None:
         keys = {**keys, "domain": domain, **act, **ANSWER}
         required += needed
     elif what == "adversary":
-        keys = {**keys, **{key: anything for key in words.ADVERSARY_KEYS}, "domain": domain, "kind": one_of(*words.ADVERSARIES), **ANSWER}
+        keys = {**keys, **{key: anything for key in words.ADVERSARY_KEYS}, "domain": domain,
+                "kind": one_of(*words.ADVERSARIES), **ANSWER}
         required += {"start": ("domain", "kind")}.get(value["adversary"], ("id",))
     elif what == "for":
         keys = {**keys, "steps": steps}
@@ -385,13 +418,20 @@ def step(path: Path, value: Any) -> None:
 
 def exclusive(path: Path, value: dict[str, Any], what: str) -> None:
     """Keys of which exactly one, or at most one, must be there."""
-    for kinds, keys, least in ((("expect",), ("output", "errors"), 1), (("wait",), ("exit", "signal", "any"), 0),
-                               (("guest",), ("page", "mapping", "ref"), 1 if value.get("guest") in ("read", "write") else None),
-                               (("guest",), ("ref", "refs"), 1 if value.get("guest") == "map" else None),
-                               (("guest",), ("hex", "text"), 1 if value.get("guest") == "write" else None)):
+    for kinds, keys, least in ((("expect",), ("output", "errors"), 1),
+                               (("wait",), ("exit", "signal", "any"), 0),
+                               (("guest",), ("page", "mapping", "ref"),
+                                1 if value.get("guest") in ("read", "write") else None),
+                               (("guest",), ("ref", "refs"),
+                                1 if value.get("guest") == "map" else None),
+                               (("guest",), ("hex", "text"),
+                                1 if value.get("guest") == "write" else None)):
         given = [key for key in keys if key in value]
         if what in kinds and least is not None and not least <= len(given) <= 1:
-            raise Wrong(path + tuple(given[1:2]), "a step \"%s\" %s %s" % (what, "needs one of" if least else "may have one of only:",
+            raise Wrong(path + tuple(given[1:2]),
+                        "a step \"%s\" %s %s" % (what,
+                                                 "needs one of" if least
+                                                 else "may have one of only:",
                                                                           ", ".join('"%s"' % key for key in keys)))
 
 
@@ -414,12 +454,17 @@ SCENARIO: dict[str, Check] = {
     "ways": list_of(one_of("device", "socket"), 1), "tags": list_of(text), "fails": regex,
 }
 VARIANT: dict[str, Check] = {"description": text, "vars": table_of(anything), "fails": regex}
-DOMAIN: dict[str, Check] = {"id": domid, "profile": PROFILE, "grant_frames": natural, "maptrack_frames": natural,
-                            "grant_version": natural, "privcmd_unrestricted": natural, "create": boolean}
-PROGRAM: dict[str, Check] = {"command": list_of(argument, 1), "domain": domain, "env": table_of(argument), "directory": argument}
+DOMAIN: dict[str, Check] = {"id": domid, "profile": PROFILE, "grant_frames": natural,
+                            "maptrack_frames": natural,
+                            "grant_version": natural, "privcmd_unrestricted": natural,
+                            "create": boolean}
+PROGRAM: dict[str, Check] = {"command": list_of(argument, 1), "domain": domain,
+                             "env": table_of(argument), "directory": argument}
 LIMIT: dict[str, Check] = {"domain": domain, "what": one_of(*words.LIMITS), "from": natural,
                            "to": natural}
-SWEEP: dict[str, Check] = {"errors": regex, "timeout": real, "exit": list_of(exit_status, 1), "at": list_of(known(*words.POINTS), 1), "do": action, "programs": list_of(text, 1),
+SWEEP: dict[str, Check] = {"errors": regex, "timeout": real, "exit": list_of(exit_status, 1),
+                           "at": list_of(known(*words.POINTS), 1), "do": action,
+                           "programs": list_of(text, 1),
                            "ends": list_of(text), "limit": lambda path, value: table(path, value, LIMIT, ("domain", "what"))}
 
 
@@ -457,7 +502,9 @@ def check_names(data: Any) -> None:
 
     def known(path: Path, value: Any, names: Any, what: str) -> None:
         if isinstance(value, str) and "${" not in value and value not in names:
-            raise Wrong(path, "there is no %s \"%s\"; %s" % (what, value, suggest(value, names) if names else "there are none at all"))
+            raise Wrong(path, "there is no %s \"%s\"; %s"
+                        % (what, value, suggest(value, names) if names
+                           else "there are none at all"))
 
     def each(path: Path, value: list[Any], visit: Callable[[Path, Any], None]) -> None:
         for i, one in enumerate(value):
@@ -501,7 +548,9 @@ def check_names(data: Any) -> None:
     for key, value in domains.items():
         other = numbers.setdefault(value["id"], key)
         if other != key:
-            raise Wrong(("domains", key, "id"), "domains \"%s\" and \"%s\" have the same number %d" % (other, key, value["id"]))
+            raise Wrong(("domains", key, "id"),
+                        "domains \"%s\" and \"%s\" have the same number %d"
+                        % (other, key, value["id"]))
     sweep = data.get("sweep", {})
     for key in ("programs", "ends"):
         for i, one in enumerate(sweep.get(key, [])):
@@ -525,14 +574,17 @@ def texts(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
 
 
 def check_variables(data: Any) -> None:
-    """A variable that is used must be set somewhere. Whether it is by then, only the run can tell."""
+    """A variable that is used must be set somewhere. Whether it is by then, only the run can
+    tell."""
     names = {*ALWAYS, *data.get("vars", {}), *data.get("matrix", {})}
     for variant in data.get("variants", {}).values():
         names.update(variant.get("vars", {}))
-    used = [one for part in ("domains", "programs", "faults", "steps", "finally") for one in texts((part,), data.get(part, {}))]
+    used = [one for part in ("domains", "programs", "faults", "steps", "finally")
+            for one in texts((part,), data.get(part, {}))]
     for path, value in used:
         if path[0] in ("steps", "finally"):
-            names.update([value] if path[-1] in ("as", "for") else GROUP.findall(value) if path[-1] in ("output", "errors") else [])
+            names.update([value] if path[-1] in ("as", "for") else GROUP.findall(value)
+                         if path[-1] in ("output", "errors") else [])
     for path, value in used:
         for word in REFERENCE.findall(value):
             if word not in names:

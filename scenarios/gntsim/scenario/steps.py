@@ -39,7 +39,8 @@ def execute(play: Play, path: Path, step: Step) -> None:
                 if not has_ended_well(play, step[what]):
                     raise
     except BAD_VALUE as error:
-        raise Failed("a step \"%s\" cannot be done with these values: %s" % (what, error)) from error
+        raise Failed("a step \"%s\" cannot be done with these values: %s"
+                     % (what, error)) from error
     return None
 
 
@@ -58,7 +59,8 @@ def loop(play: Play, path: Path, step: Step) -> None:
 def has_ended_well(play: Play, name: str) -> bool:
     """In a sweep: a program that gave up in good order needs no more of the steps that clean up."""
     process = play.processes.get(name)
-    return process is None or (process.returncode is not None and (process.returncode in play.sweep.get("exit", [0, 1])
+    return process is None or (process.returncode is not None
+                               and (process.returncode in play.sweep.get("exit", [0, 1])
                                or -process.returncode in play.allowed_signals(name, process)))
 
 
@@ -71,15 +73,19 @@ def spawn(play: Play, step: Step) -> None:
     program = play.data["programs"][play.value(step["spawn"])]
     name = play.value(step.get("as", step["spawn"]))
     if name in play.processes and play.processes[name].running:
-        raise Failed("program \"%s\" runs already: give the second one a name of its own with as = NAME" % name)
-    words = [str(word) for word in play.value(program["command"]) + play.value(step.get("args", []))]
+        raise Failed("program \"%s\" runs already: give the second one a name of its own with "
+                     "as = NAME" % name)
+    words = [str(word) for word in play.value(program["command"]) +
+             play.value(step.get("args", []))]
     try:
         words[0] = find_program(play.case, play.options, words[0])
     except FileNotFoundError as error:
         raise Failed(str(error)) from None
     domain = play.domain_id(program.get("domain", 0))
-    process = play.machine.domain(domain).spawn(words, name=name, env=play.value(program.get("env", {})),
-                                                cwd=play.value(program.get("directory", play.directory)))
+    process = play.machine.domain(domain).spawn(words, name=name,
+                                                env=play.value(program.get("env", {})),
+                                                cwd=play.value(program.get("directory",
+                                                                           play.directory)))
     play.processes[name] = process
     play.programs[process.pid] = name
     play.awaited.discard(name)
@@ -92,9 +98,11 @@ def captured(play: Play, match: re.Match[str]) -> None:
 
 
 def patience(play: Play, step: Step) -> float:
-    """How long to wait for a program. Where a sweep's fault may be why it says nothing, not as long as otherwise."""
+    """How long to wait for a program. Where a sweep's fault may be why it says nothing, not as long
+    as otherwise."""
     timeout = play.timeout(step)
-    return min(timeout, float(play.sweep.get("timeout", 5))) if play.sweeping and play.path[0] == "steps" else timeout
+    return min(timeout, float(play.sweep.get("timeout", 5))) if play.sweeping and \
+        play.path[0] == "steps" else timeout
 
 
 def expect(play: Play, step: Step) -> None:
@@ -102,7 +110,8 @@ def expect(play: Play, step: Step) -> None:
     stream, regex = ("stdout", step["output"]) if "output" in step else ("stderr", step["errors"])
     regex = play.value(regex)
     captured(play, process.expect(regex, patience(play, step), stream,
-                                  unless=play.sweep.get("errors") if play.sweeping and play.path[0] == "steps" else None))
+                                  unless=play.sweep.get("errors") if play.sweeping
+                                  and play.path[0] == "steps" else None))
 
 
 def send(play: Play, step: Step) -> None:
@@ -124,13 +133,15 @@ def wait(play: Play, step: Step) -> None:
         wanted = exits if isinstance(exits, list) else [exits]
     if not step.get("any") and status not in wanted:
         raise Ended("program \"%s\" ended with %s, expected %s%s"
-                    % (name, describe_exit(status), " or ".join(describe_exit(one) for one in wanted), process.last_words()))
+                    % (name, describe_exit(status),
+                       " or ".join(describe_exit(one) for one in wanted), process.last_words()))
     play.awaited.add(name)
     for key, text in (("output", process.stdout), ("errors", process.stderr)):
         if key in step:
             match = re.search(play.value(step[key]), text, re.M)
             if not match:
-                raise Failed("program \"%s\" never printed %r%s" % (name, play.value(step[key]), process.last_words()))
+                raise Failed("program \"%s\" never printed %r%s"
+                             % (name, play.value(step[key]), process.last_words()))
             captured(play, match)
 
 
@@ -144,17 +155,21 @@ def kill(play: Play, step: Step) -> None:
 def running(play: Play, step: Step) -> None:
     process = play.process(step["running"])
     if not process.running:
-        raise Failed("program \"%s\" has ended with %s%s" % (step["running"], describe_exit(process.returncode or 0), process.last_words()))
+        raise Failed("program \"%s\" has ended with %s%s"
+                     % (step["running"], describe_exit(process.returncode or 0),
+                        process.last_words()))
 
 
 # ---- Verbs of the machine
 
-OWN_KEYS = ("guest", "adversary", "text", *COMMON, *ANSWER)     # what a step has besides the verb's arguments
+OWN_KEYS = ("guest", "adversary", "text", *COMMON,
+            *ANSWER)     # what a step has besides the verb's arguments
 DOMAIN_KEYS = ("domain", "to", "granter", "remote")
 
 
 def ask(play: Play, step: Step, verb: str, arguments: dict[str, Any]) -> None:
-    """Calls a verb and compares its answer with what the step says, again and again if that may take time."""
+    """Calls a verb and compares its answer with what the step says, again and again if that may
+    take time."""
     end = time.monotonic() + (play.timeout(step) if step.get("eventually") else 0)
     while True:
         try:
@@ -172,10 +187,12 @@ def ask_once(play: Play, step: Step, verb: str, arguments: dict[str, Any]) -> No
         if "error" not in step:
             raise
         if not re.search(play.value(step["error"]), error.message, re.M):
-            raise Failed("%s was refused with %r, which does not match %r" % (verb, error.message, play.value(step["error"]))) from None
+            raise Failed("%s was refused with %r, which does not match %r"
+                         % (verb, error.message, play.value(step["error"]))) from None
         return
     if "error" in step:
-        raise Failed("%s succeeded: %s; expected an error that matches %r" % (verb, json.dumps(result), play.value(step["error"])))
+        raise Failed("%s succeeded: %s; expected an error that matches %r"
+                     % (verb, json.dumps(result), play.value(step["error"])))
     if "result" in step:
         same(play, verb, result, play.value(step["result"]))
     if "as" in step:
@@ -187,12 +204,15 @@ def same(play: Play, what: str, result: Any, wanted: dict[str, Any]) -> None:
         if not isinstance(result, dict) or key not in result:
             raise Failed("%s: the result %s has no %s" % (what, json.dumps(result), key))
         if not agrees(result[key], value):
-            raise Failed("%s: %s is %s, expected %s" % (what, key, shown(result[key]), shown(value)))
+            raise Failed("%s: %s is %s, expected %s"
+                         % (what, key, shown(result[key]), shown(value)))
 
 
 def shown(value: Any) -> str:
     if isinstance(value, dict) and value and set(value) <= {"min", "max"}:
-        return " and ".join("%s %s" % (word, value[key]) for key, word in (("min", "at least"), ("max", "at most")) if key in value)
+        return " and ".join("%s %s" % (word, value[key])
+                            for key, word in (("min", "at least"), ("max", "at most"))
+                            if key in value)
     return json.dumps(value)
 
 
@@ -203,7 +223,8 @@ def guest(play: Play, step: Step) -> None:
             arguments[key] = play.domain_id(arguments[key])
     for side in ("source", "dest"):
         if isinstance(arguments.get(side), dict) and "domain" in arguments[side]:
-            arguments[side] = {**arguments[side], "domain": play.domain_id(arguments[side]["domain"])}
+            arguments[side] = {**arguments[side],
+                               "domain": play.domain_id(arguments[side]["domain"])}
     if "text" in step:
         arguments["hex"] = str(play.value(step["text"])).encode().hex()
     ask(play, step, "guest-" + play.value(step["guest"]), arguments)
@@ -226,9 +247,11 @@ def create(play: Play, step: Step) -> None:
     if name in play.data.get("domains", {}):
         row = play.data["domains"][name]
         arguments = {key: play.value(row.get(key)) for key in words.DOMAIN_OPTIONS}
-        ask(play, step, "domain-create", {"domain": row["id"], "profile": play.value(row.get("profile", play.case.profile)), **arguments})
+        ask(play, step, "domain-create", {"domain": row["id"],
+                                          "profile": play.value(row.get("profile", play.case.profile)), **arguments})
     else:
-        ask(play, step, "domain-create", {"domain": play.domain_id(name), "profile": play.case.profile})
+        ask(play, step, "domain-create", {"domain": play.domain_id(name),
+                                          "profile": play.case.profile})
 
 
 def destroy(play: Play, step: Step) -> None:
@@ -238,16 +261,20 @@ def destroy(play: Play, step: Step) -> None:
 
 
 def suspend(play: Play, step: Step) -> None:
-    ask(play, step, "domain-suspend", {"domain": play.domain_id(step["suspend"]), "as": play.value(step.get("as_id")),
+    ask(play, step, "domain-suspend", {"domain": play.domain_id(step["suspend"]),
+                                       "as": play.value(step.get("as_id")),
                                        "grant_version": play.value(step.get("grant_version"))})
 
 
 def page(verb: str) -> Callable[[Play, Step], None]:
-    return lambda play, step: ask(play, step, verb, {"domain": play.domain_id(step[verb]), "ref": play.value(step["ref"])})
+    return lambda play, step: ask(play, step, verb,
+                                  {"domain": play.domain_id(step[verb]),
+                                   "ref": play.value(step["ref"])})
 
 
 def limit(play: Play, step: Step) -> None:
-    ask(play, step, "limit", {"domain": play.domain_id(step["limit"]), "what": play.value(step["what"]), "value": play.value(step["value"])})
+    ask(play, step, "limit", {"domain": play.domain_id(step["limit"]),
+                              "what": play.value(step["what"]), "value": play.value(step["value"])})
 
 
 def crash(play: Play, step: Step) -> None:
@@ -265,7 +292,8 @@ def unfault(play: Play, step: Step) -> None:
     rule = play.rule(step["unfault"])
     required = [path for path, one in play.required if one is rule]
     if required and not play.sweeping and rule.fired == 0:
-        raise Failed("the rule \"%s\" never fired: %d passed it; if that is all right say optional = true" % (rule.name, rule.passed))
+        raise Failed("the rule \"%s\" never fired: %d passed it; if that is all right say "
+                     "optional = true" % (rule.name, rule.passed))
     rule.remove()
     del play.rules[step["unfault"]]
 
@@ -276,14 +304,17 @@ def fired(play: Play, step: Step) -> None:
 
     def problem() -> str:
         times = rule.fired
-        return "" if amount(times, wanted) else "rule \"%s\" has fired %d times, expected %s (%d passed it)" % (
+        if amount(times, wanted):
+            return ""
+        return "rule \"%s\" has fired %d times, expected %s (%d passed it)" % (
             step["fired"], times, shown(wanted), rule.passed)
     play.wait_until(step, problem)
 
 
 def paused(play: Play, step: Step) -> None:
     rule = play.rule(step["paused"])
-    play.wait_until({**step, "eventually": True}, lambda: "" if rule.paused() else "rule \"%s\" holds nobody" % step["paused"])
+    play.wait_until({**step, "eventually": True},
+                    lambda: "" if rule.paused() else "rule \"%s\" holds nobody" % step["paused"])
 
 
 def resume(play: Play, step: Step) -> None:
@@ -315,8 +346,10 @@ def stats(play: Play, step: Step) -> None:
 
 
 def dump(play: Play, step: Step) -> None:
-    what, where, wanted = step["dump"], play.value(step.get("where", {})), play.value(step.get("count", {"min": 1}))
-    where = {key: play.domain_id(value) if key in ("domain", "to", "granter", "remote_domain") and not isinstance(value, dict) else value
+    what, where = step["dump"], play.value(step.get("where", {}))
+    wanted = play.value(step.get("count", {"min": 1}))
+    where = {key: play.domain_id(value) if key in ("domain", "to", "granter", "remote_domain")
+             and not isinstance(value, dict) else value
              for key, value in where.items()}
     domain = play.domain_id(step["domain"]) if "domain" in step else None
     rows: list[Any] = []
@@ -327,7 +360,8 @@ def dump(play: Play, step: Step) -> None:
         if amount(len(rows), wanted):
             return ""
         return "%d of %d rows of %s%s are as %s, expected %s%s" % (
-            len(rows), len(table), what, "" if domain is None else " of domain %d" % domain, json.dumps(where), shown(wanted),
+            len(rows), len(table), what, "" if domain is None else " of domain %d" % domain,
+            json.dumps(where), shown(wanted),
             "".join("\n  " + json.dumps(row) for row in table[:8]))
     play.wait_until(step, problem)
     if "as" in step:
@@ -357,7 +391,8 @@ def audit(play: Play, step: Step) -> None:
         return play.machine.audit()
     lines = play.machine.violations()
     if not any(re.search(play.value(step["audit"]), line) for line in lines):
-        raise Failed("no violation matches %r: %s" % (play.value(step["audit"]), "\n  ".join(lines) or "the audit is clean"))
+        raise Failed("no violation matches %r: %s"
+                     % (play.value(step["audit"]), "\n  ".join(lines) or "the audit is clean"))
 
 
 def pattern(play: Play, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -367,7 +402,8 @@ def pattern(play: Play, wanted: dict[str, Any]) -> dict[str, Any]:
     if "domain" in wanted:
         wanted["domain"] = play.domain_id(wanted["domain"])
     if "args" in wanted:
-        wanted["args"] = {key: play.domain_id(value) if key in ("peer", "to", "granter") and isinstance(value, str) else value
+        wanted["args"] = {key: play.domain_id(value) if key in ("peer", "to", "granter")
+                          and isinstance(value, str) else value
                           for key, value in wanted["args"].items()}
     return wanted
 
@@ -378,7 +414,8 @@ def trace(play: Play, step: Step) -> None:
     def problem() -> str:
         left = missing(play.events(play.mark), wanted)
         return "event no. %d of %d did not occur%s: %s" % (len(wanted) - len(left) + 1, len(wanted),
-                                                         " after those before it" if len(left) < len(wanted) else "",
+                                                         " after those before it"
+                                                         if len(left) < len(wanted) else "",
                                                          json.dumps(left[0])) if left else ""
     play.wait_until(step, problem)
 
@@ -396,7 +433,9 @@ def events(play: Play, step: Step) -> None:
 
     def problem() -> str:
         found = len(select(play.events(play.mark), one))
-        return "" if amount(found, wanted) else "%d events are as %s, expected %s" % (found, json.dumps(one), shown(wanted))
+        if amount(found, wanted):
+            return ""
+        return "%d events are as %s, expected %s" % (found, json.dumps(one), shown(wanted))
     play.wait_until(step, problem)
 
 
@@ -413,12 +452,16 @@ def equal(play: Play, step: Step) -> None:
 
 
 HANDLERS: dict[str, Callable[[Play, Step], None]] = {
-    "spawn": spawn, "expect": expect, "send": send, "close": close, "wait": wait, "kill": kill, "running": running,
+    "spawn": spawn, "expect": expect, "send": send, "close": close, "wait": wait, "kill": kill,
+    "running": running,
     "guest": guest, "adversary": adversary, "call": call,
-    "fault": fault, "unfault": unfault, "fired": fired, "paused": paused, "resume": resume, "clock": clock,
-    "create": create, "destroy": destroy, "suspend": suspend, "page-out": page("page-out"), "page-in": page("page-in"),
+    "fault": fault, "unfault": unfault, "fired": fired, "paused": paused, "resume": resume,
+    "clock": clock,
+    "create": create, "destroy": destroy, "suspend": suspend, "page-out": page("page-out"),
+    "page-in": page("page-in"),
     "limit": limit, "crash": crash,
-    "stats": stats, "dump": dump, "info": info, "audit": audit, "trace": trace, "never": never, "events": events, "mark": mark,
+    "stats": stats, "dump": dump, "info": info, "audit": audit, "trace": trace, "never": never,
+    "events": events, "mark": mark,
     "equal": equal,
 }
 

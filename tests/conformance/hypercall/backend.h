@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the steps are carried out: on a real Xen (backend_xen.c, a program of its dom0) or on the hypervisor model
- * (backend_sim.c). A program has one of them.
+ * Where the steps are carried out: on a real Xen (backend_xen.c, a program of its dom0) or on the
+ * hypervisor model (backend_sim.c). A program has one of them.
  */
 #ifndef GNTSIM_CONFORMANCE_BACKEND_H
 #define GNTSIM_CONFORMANCE_BACKEND_H
@@ -44,7 +44,8 @@ struct backend;
 struct backend *backend_open(void);
 void backend_close(struct backend *b);
 struct guest *backend_guest(struct backend *b, enum who who);
-void backend_create(struct backend *b, enum who who, domid_t domid, const struct guest_config *config);
+void backend_create(struct backend *b, enum who who, domid_t domid,
+                    const struct guest_config *config);
 void backend_destroy(struct backend *b, enum who who);
 /* Fills state, nr_grant … anew. */
 void backend_refresh(struct backend *b, enum who who);
@@ -54,11 +55,13 @@ long backend_hypercall(struct backend *b, enum who who, unsigned nr, const uint6
 uint64_t backend_arg_address(struct backend *b, enum who who);
 uint64_t backend_list_address(struct backend *b, enum who who);
 /* A memory access of the guest: 0 or -1 for a fault. */
-int backend_access(struct backend *b, enum who who, uint64_t address, unsigned size, uint64_t *value, bool write);
+int backend_access(struct backend *b, enum who who, uint64_t address, unsigned size,
+                   uint64_t *value, bool write);
 /* page_sum() of what is at an address of the guest; -1 where it cannot read. */
 int backend_sum(struct backend *b, enum who who, uint64_t address, uint64_t *sum);
 /* update_va_mapping: flags are those of the page-table entry, 0 for none. */
-long backend_set_page(struct backend *b, enum who who, uint64_t address, uint64_t mfn, unsigned flags);
+long backend_set_page(struct backend *b, enum who who, uint64_t address, uint64_t mfn,
+                      unsigned flags);
 /* Machine address of the page-table entry of an address of the guest. */
 uint64_t backend_pte(struct backend *b, enum who who, uint64_t address);
 

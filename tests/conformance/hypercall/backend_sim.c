@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The hypervisor model. Its guests' address spaces are here: what a PV guest's page tables would hold. */
+/* The hypervisor model. Its guests' address spaces are here: what a PV guest's page tables would
+ * hold. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ struct backend {
     struct space space[NR_WHO];
 };
 
-/* ---- Address spaces --------------------------------------------------------------------------- */
+/* ---- Address spaces -------------------------------------------------------------------------- */
 
 static int page_at(uint64_t address)
 {
@@ -36,7 +37,8 @@ static int page_at(uint64_t address)
     return address >= GUEST_BASE && page < NR_PAGES ? (int)page : -1;
 }
 
-/* Which page's entry a grant operation names: by its linear address, or by the address of the entry itself. */
+/* Which page's entry a grant operation names: by its linear address, or by the address of the entry
+ * itself. */
 static int page_named(uint64_t host_addr, uint32_t flags)
 {
     if (!(flags & GNTMAP_contains_pte))
@@ -87,7 +89,8 @@ static int space_map(void *ctx, uint64_t host_addr, uint32_t flags, uint64_t mfn
     return 0;
 }
 
-static int space_unmap(void *ctx, uint64_t host_addr, uint32_t flags, uint64_t mfn, uint64_t new_addr)
+static int space_unmap(void *ctx, uint64_t host_addr, uint32_t flags, uint64_t mfn,
+                       uint64_t new_addr)
 {
     struct space *s = ctx;
     int page = page_named(host_addr, flags), other = -1;
@@ -127,7 +130,8 @@ static uint8_t *reach(struct space *s, uint64_t address, bool write)
 {
     int page = page_at(address);
 
-    if (page < 0 || !(s->pte[page].flags & PTE_PRESENT) || (write && !(s->pte[page].flags & PTE_WRITE)))
+    if (page < 0 || !(s->pte[page].flags & PTE_PRESENT) ||
+        (write && !(s->pte[page].flags & PTE_WRITE)))
         return NULL;
     return (uint8_t *)hv_frame(s->b->hv, s->pte[page].mfn) + address % HV_PAGE_SIZE;
 }
@@ -169,7 +173,8 @@ static int dom0_copy(struct space *s, void *ours, uint64_t address, size_t size,
     for (unsigned i = 0; i < 2; i++) {
         uint64_t start = (uintptr_t)area[i].start;
 
-        if (address < start || address - start > area[i].size || size > area[i].size - (address - start))
+        if (address < start || address - start > area[i].size ||
+            size > area[i].size - (address - start))
             continue;
         if (write)
             memcpy((void *)(uintptr_t)address, ours, size);
@@ -190,7 +195,7 @@ static int dom0_copy_to(void *ctx, uint64_t to, const void *from, size_t size)
     return dom0_copy(ctx, (void *)(uintptr_t)from, to, size, true);
 }
 
-/* ---- The machine ------------------------------------------------------------------------------ */
+/* ---- The machine ----------------------------------------------------------------------------- */
 
 struct backend *backend_open(void)
 {
@@ -198,7 +203,8 @@ struct backend *backend_open(void)
     struct hv_config config = { .nr_frames = NR_FRAMES };
     struct hv_domain_config dom0;
 
-    config.memory = mmap(NULL, NR_FRAMES * HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    config.memory = mmap(NULL, NR_FRAMES * HV_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (!b || config.memory == MAP_FAILED || hv_create(&b->hv, &config))
         die("cannot create the machine");
     b->memory = config.memory;
@@ -247,10 +253,12 @@ static uint8_t *page_of(struct space *s, unsigned page)
 
 static bool starts_mapped(unsigned page)
 {
-    return page < PAGE_ARG + NR_ARG || page == PAGE_LIST || (page >= PAGE_POOL && page < PAGE_POOL + NR_POOL);
+    return page < PAGE_ARG + NR_ARG || page == PAGE_LIST ||
+        (page >= PAGE_POOL && page < PAGE_POOL + NR_POOL);
 }
 
-void backend_create(struct backend *b, enum who who, domid_t domid, const struct guest_config *config)
+void backend_create(struct backend *b, enum who who, domid_t domid,
+                    const struct guest_config *config)
 {
     struct space *s = &b->space[who];
     struct hv_domain_config c;
@@ -277,7 +285,8 @@ void backend_create(struct backend *b, enum who who, domid_t domid, const struct
         if (starts_mapped(page))
             take_own(s, (int)page, s->pte[page].mfn, PTE_PRESENT | PTE_WRITE);
     }
-    /* Held, so that a page that a transfer loses is nobody else's later: on a real machine there are many others. */
+    /* Held, so that a page that a transfer loses is nobody else's later: on a real machine there
+     * are many others. */
     for (unsigned i = 0; i < NR_POOL; i++)
         hv_frame_get(b->hv, s->guest.pool[i] = s->pte[PAGE_POOL + i].mfn);
     for (unsigned i = 0; i < NR_POOL; i++)
@@ -292,7 +301,8 @@ void backend_create(struct backend *b, enum who who, domid_t domid, const struct
     s->guest.list = page_of(s, PAGE_LIST);
     if (page_of(s, PAGE_ARG + NR_ARG - 1) != s->guest.arg + (NR_ARG - 1) * HV_PAGE_SIZE)
         die("the argument pages of domain %u are not consecutive", domid);
-    if (hv_event_channel_op(b->hv, 0, EVTCHNOP_alloc_unbound, &unbound) || unbound.port != GUEST_CHANNEL)
+    if (hv_event_channel_op(b->hv, 0, EVTCHNOP_alloc_unbound, &unbound) ||
+        unbound.port != GUEST_CHANNEL)
         die("cannot open the channel to domain %u", domid);
     bind.remote_port = unbound.port;
     if (hv_event_channel_op(b->hv, 0, EVTCHNOP_bind_interdomain, &bind))
@@ -317,7 +327,8 @@ void backend_refresh(struct backend *b, enum who who)
     if (g->state != GUEST_ALIVE)
         return;
     g->nr_grant = info.nr_grant_frames < MAX_GRANT_FRAMES ? info.nr_grant_frames : MAX_GRANT_FRAMES;
-    g->nr_status = info.nr_status_frames < MAX_STATUS_FRAMES ? info.nr_status_frames : MAX_STATUS_FRAMES;
+    g->nr_status = info.nr_status_frames < MAX_STATUS_FRAMES ? info.nr_status_frames
+                                                             : MAX_STATUS_FRAMES;
     for (unsigned i = 0; i < g->nr_grant; i++) {
         g->grant[i] = hv_grant_frame(b->hv, g->domid, i);
         g->grant_mfn[i] = hv_grant_frame_mfn(b->hv, g->domid, i);
@@ -348,7 +359,8 @@ static void mend_channel(struct backend *b, struct space *s)
     struct evtchn_status status = { .dom = DOMID_SELF, .port = GUEST_CHANNEL };
     struct evtchn_bind_interdomain bind = { .remote_dom = 0, .remote_port = s->peer_port };
 
-    if (!hv_event_channel_op(b->hv, s->guest.domid, EVTCHNOP_status, &status) && status.status == EVTCHNSTAT_closed)
+    if (!hv_event_channel_op(b->hv, s->guest.domid, EVTCHNOP_status, &status) &&
+        status.status == EVTCHNSTAT_closed)
         hv_event_channel_op(b->hv, s->guest.domid, EVTCHNOP_bind_interdomain, &bind);
     s->guest.shared->evtchn_pending[0] &= ~(1ul << GUEST_CHANNEL);
 }
@@ -356,13 +368,15 @@ static void mend_channel(struct backend *b, struct space *s)
 long backend_hypercall(struct backend *b, enum who who, unsigned nr, const uint64_t args[5])
 {
     struct space *s = &b->space[who];
-    struct hv_guest_memory mem = { .copy_from = who ? copy_from : dom0_copy_from, .copy_to = who ? copy_to : dom0_copy_to, .ctx = s };
+    struct hv_guest_memory mem = { .copy_from = who ? copy_from : dom0_copy_from,
+                                   .copy_to = who ? copy_to : dom0_copy_to, .ctx = s };
     long rc = hv_hypercall(b->hv, s->guest.domid, nr, args, &mem);
     struct hv_domain_info info;
 
     if (!who)
         return rc;
-    if (nr == __HYPERVISOR_event_channel_op && (args[0] == EVTCHNOP_reset || args[0] == EVTCHNOP_close))
+    if (nr == __HYPERVISOR_event_channel_op &&
+        (args[0] == EVTCHNOP_reset || args[0] == EVTCHNOP_close))
         mend_channel(b, s);
     if (!hv_domain_info(b->hv, s->guest.domid, &info) && info.crashed)
         s->guest.state = GUEST_CRASHED;
@@ -379,7 +393,8 @@ uint64_t backend_list_address(struct backend *b, enum who who)
     return who ? GUEST_VA(PAGE_LIST) : (uintptr_t)b->space[who].guest.list;
 }
 
-int backend_access(struct backend *b, enum who who, uint64_t address, unsigned size, uint64_t *value, bool write)
+int backend_access(struct backend *b, enum who who, uint64_t address, unsigned size,
+                   uint64_t *value, bool write)
 {
     if (!write)
         *value = 0;
@@ -396,7 +411,8 @@ int backend_sum(struct backend *b, enum who who, uint64_t address, uint64_t *sum
     return 0;
 }
 
-long backend_set_page(struct backend *b, enum who who, uint64_t address, uint64_t mfn, unsigned flags)
+long backend_set_page(struct backend *b, enum who who, uint64_t address, uint64_t mfn,
+                      unsigned flags)
 {
     struct space *s = &b->space[who];
     int page = page_at(address);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A real Xen: this program runs in its dom0, builds PV domains from the guest's image ($HV_GUEST), and sends each step that
- * a guest has to take itself through a page and an event channel. All that guests share is mapped here and read directly.
+ * A real Xen: this program runs in its dom0, builds PV domains from the guest's image ($HV_GUEST),
+ * and sends each step that a guest has to take itself through a page and an event channel. All that
+ * guests share is mapped here and read directly.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -54,10 +55,12 @@ static void *read_file(const char *path, size_t *size)
     return data;
 }
 
-/* For hypercalls of our own: it stays where it is, and after it there is nothing, as for the guests. */
+/* For hypercalls of our own: it stays where it is, and after it there is nothing, as for the
+ * guests. */
 static void *buffer_with_end(unsigned pages)
 {
-    uint8_t *at = mmap(NULL, (pages + 1) * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | MAP_LOCKED, -1, 0);
+    uint8_t *at = mmap(NULL, (pages + 1) * 4096, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | MAP_LOCKED, -1, 0);
 
     if (at == MAP_FAILED || mprotect(at + pages * 4096, 4096, PROT_NONE))
         die("no memory");
@@ -116,7 +119,7 @@ static void unmap(struct backend *b, void *at, size_t n)
         xenforeignmemory_unmap(b->memory, at, n);
 }
 
-/* ---- Domains ---------------------------------------------------------------------------------- */
+/* ---- Domains --------------------------------------------------------------------------------- */
 
 static struct xc_dom_image *build(struct backend *b, domid_t domid)
 {
@@ -125,8 +128,10 @@ static struct xc_dom_image *build(struct backend *b, domid_t domid)
     if (!image)
         die("no memory");
     image->container_type = XC_DOM_PV_CONTAINER;
-    if (xc_dom_kernel_mem(image, b->image, b->image_size) || xc_dom_boot_xen_init(image, b->xc, domid) || xc_dom_parse_image(image) ||
-        xc_dom_mem_init(image, GUEST_MB) || xc_dom_boot_mem_init(image) || xc_dom_build_image(image) || xc_dom_boot_image(image))
+    if (xc_dom_kernel_mem(image, b->image, b->image_size) ||
+        xc_dom_boot_xen_init(image, b->xc, domid) || xc_dom_parse_image(image) ||
+        xc_dom_mem_init(image, GUEST_MB) || xc_dom_boot_mem_init(image) ||
+        xc_dom_build_image(image) || xc_dom_boot_image(image))
         die("cannot build domain %u: %s", domid, strerror(errno));
     return image;
 }
@@ -163,11 +168,11 @@ static enum guest_state state_of(struct backend *b, const struct guest *g)
     die("domain %u has no pages and does not vanish", g->domid);
 }
 
-/* ---- Requests --------------------------------------------------------------------------------- */
+/* ---- Requests -------------------------------------------------------------------------------- */
 
 /*
- * Until the guest has answered. -1: it died of it, or does not come to an end. There is one processor: yielding it is what lets
- * the guest run, and costs less than an event back.
+ * Until the guest has answered. -1: it died of it, or does not come to an end. There is one
+ * processor: yielding it is what lets the guest run, and costs less than an event back.
  */
 static int wait_for(struct backend *b, struct domain *d)
 {
@@ -191,7 +196,8 @@ static int wait_for(struct backend *b, struct domain *d)
     return 0;
 }
 
-static int ask(struct backend *b, struct domain *d, uint32_t request, const uint64_t *args, unsigned n)
+static int ask(struct backend *b, struct domain *d, uint32_t request, const uint64_t *args,
+               unsigned n)
 {
     volatile struct mailbox *box = d->box;
 
@@ -204,12 +210,15 @@ static int ask(struct backend *b, struct domain *d, uint32_t request, const uint
     return wait_for(b, d);
 }
 
-void backend_create(struct backend *b, enum who who, domid_t domid, const struct guest_config *config)
+void backend_create(struct backend *b, enum who who, domid_t domid,
+                    const struct guest_config *config)
 {
     struct domain *d = &b->domain[who];
     struct xen_domctl_createdomain c = {
-        .max_vcpus = 1, .max_evtchn_port = config->max_evtchn_port, .max_grant_frames = config->max_grant_frames,
-        .max_maptrack_frames = config->max_maptrack_frames, .grant_opts = XEN_DOMCTL_GRANT_version(config->max_grant_version),
+        .max_vcpus = 1, .max_evtchn_port = config->max_evtchn_port,
+        .max_grant_frames = config->max_grant_frames,
+        .max_maptrack_frames = config->max_maptrack_frames,
+        .grant_opts = XEN_DOMCTL_GRANT_version(config->max_grant_version),
     };
     struct xc_dom_image *image;
     uint32_t id = domid;
@@ -222,7 +231,8 @@ void backend_create(struct backend *b, enum who who, domid_t domid, const struct
     map_guest(b, d, image);
     xc_dom_release(image);
     d->guest.shared->evtchn_mask[0] = 1ul << GUEST_CHANNEL;
-    if (xc_evtchn_alloc_unbound(b->xc, id, 0) != GUEST_CHANNEL || (d->port = xenevtchn_bind_interdomain(b->evtchn, id, GUEST_CHANNEL)) < 0)
+    if (xc_evtchn_alloc_unbound(b->xc, id, 0) != GUEST_CHANNEL ||
+        (d->port = xenevtchn_bind_interdomain(b->evtchn, id, GUEST_CHANNEL)) < 0)
         die("cannot open the channel to domain %u: %s", domid, strerror(errno));
     d->box->peer_port = (uint32_t)d->port;
     d->box->request = who;         /* answered when the guest has filled its pages */
@@ -256,7 +266,8 @@ static void map_table(struct backend *b, struct guest *g)
     struct gnttab_get_status_frames status = { .dom = g->domid };
     uint64_t *list = xencall_alloc_buffer_pages(b->call, 1);
 
-    if (!list || ask_about(b, GNTTABOP_query_size, &size, sizeof size) || size.status || size.nr_frames > MAX_GRANT_FRAMES)
+    if (!list || ask_about(b, GNTTABOP_query_size, &size, sizeof size) || size.status ||
+        size.nr_frames > MAX_GRANT_FRAMES)
         die("no grant table of domain %u", g->domid);
     setup.nr_frames = size.nr_frames;
     set_xen_guest_handle_raw(setup.frame_list, (xen_pfn_t *)list);
@@ -322,7 +333,7 @@ void backend_destroy(struct backend *b, enum who who)
     backend_refresh(b, who);
 }
 
-/* ---- Steps ------------------------------------------------------------------------------------ */
+/* ---- Steps ----------------------------------------------------------------------------------- */
 
 long backend_hypercall(struct backend *b, enum who who, unsigned nr, const uint64_t args[5])
 {
@@ -349,11 +360,13 @@ uint64_t backend_list_address(struct backend *b, enum who who)
     return who ? GUEST_VA(PAGE_LIST) : (uintptr_t)b->domain[who].guest.list;
 }
 
-int backend_access(struct backend *b, enum who who, uint64_t address, unsigned size, uint64_t *value, bool write)
+int backend_access(struct backend *b, enum who who, uint64_t address, unsigned size,
+                   uint64_t *value, bool write)
 {
     const uint64_t args[3] = { address, size, *value };
 
-    if (ask(b, &b->domain[who], write ? REQUEST_WRITE : REQUEST_READ, args, 3) || b->domain[who].box->result)
+    if (ask(b, &b->domain[who], write ? REQUEST_WRITE : REQUEST_READ, args, 3) ||
+        b->domain[who].box->result)
         return -1;
     if (!write)
         *value = b->domain[who].box->value;
@@ -370,7 +383,8 @@ int backend_sum(struct backend *b, enum who who, uint64_t address, uint64_t *sum
     return 0;
 }
 
-long backend_set_page(struct backend *b, enum who who, uint64_t address, uint64_t mfn, unsigned flags)
+long backend_set_page(struct backend *b, enum who who, uint64_t address, uint64_t mfn,
+                      unsigned flags)
 {
     const uint64_t args[5] = { address, flags ? mfn << 12 | flags : 0, UVMF_INVLPG };
 

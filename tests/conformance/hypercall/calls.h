@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-enum field_kind { FIELD_NUMBER, FIELD_SIGNED, FIELD_DOMAIN, FIELD_FRAME, FIELD_BUS, FIELD_ADDRESS, FIELD_HANDLE };
+enum field_kind { FIELD_NUMBER, FIELD_SIGNED, FIELD_DOMAIN, FIELD_FRAME, FIELD_BUS, FIELD_ADDRESS,
+                  FIELD_HANDLE };
 
 struct field {
     const char *name;

@@ -34,7 +34,7 @@ static uint64_t number_of(const struct words *w, const char *key, uint64_t other
     return text ? parse_number(text) : otherwise;
 }
 
-/* ---- Hypercalls ------------------------------------------------------------------------------- */
+/* ---- Hypercalls ------------------------------------------------------------------------------ */
 
 static uint64_t parse_field(struct exec *e, enum who who, const struct field *f, const char *text)
 {
@@ -49,8 +49,8 @@ static uint64_t parse_field(struct exec *e, enum who who, const struct field *f,
 }
 
 /* Words from..to describe one element. What they do not name is 0, results are 0x5a5a… */
-static void fill_element(struct exec *e, enum who who, const struct call *c, const struct words *w, unsigned from, unsigned to,
-                         uint8_t *at)
+static void fill_element(struct exec *e, enum who who, const struct call *c, const struct words *w,
+                         unsigned from, unsigned to, uint8_t *at)
 {
     unsigned known = 0;
 
@@ -73,7 +73,8 @@ static void fill_element(struct exec *e, enum who who, const struct call *c, con
         memcpy(at + f->offset, &value, f->size);
     }
     for (unsigned i = from; i < to; i++)
-        if (!strncmp(w->word[i], "count=", 6) || !strncmp(w->word[i], "ptr=", 4) || !strncmp(w->word[i], "cmd=", 4) ||
+        if (!strncmp(w->word[i], "count=", 6) || !strncmp(w->word[i], "ptr=", 4) ||
+            !strncmp(w->word[i], "cmd=", 4) ||
             !strncmp(w->word[i], "repeat=", 7))
             known++;
     if (known != to - from)
@@ -200,7 +201,8 @@ static void do_call(struct exec *e, enum who who, const struct call *c, const st
     }
     args[0] = number_of(w, "cmd", c->cmd);
     args[2] = number_of(w, "count", n);
-    rc = backend_hypercall(e->b, who, c->shape == CALL_EVTCHN ? __HYPERVISOR_event_channel_op : __HYPERVISOR_grant_table_op, args);
+    rc = backend_hypercall(e->b, who, c->shape == CALL_EVTCHN ? __HYPERVISOR_event_channel_op
+                                                              : __HYPERVISOR_grant_table_op, args);
     fprintf(e->out, " rc=%ld", rc);
     for (unsigned i = 0; i < n; i++) {
         const uint8_t *at = in_arguments(e, who, args[1] + i * c->size, c->size);
@@ -216,25 +218,27 @@ static void do_call(struct exec *e, enum who who, const struct call *c, const st
         if (at && is_call(c, "map"))
             remember_handle(e, who, at);
     }
-    after_call(e, who, c, in_arguments(e, who, args[1], c->size) ? in_arguments(e, who, args[1], c->size) : g->arg);
+    after_call(e, who, c, in_arguments(e, who, args[1], c->size)
+               ? in_arguments(e, who, args[1], c->size) : g->arg);
     if (is_call(c, "setup_table") || is_call(c, "get_status_frames"))
         report_list(e, who);
 }
 
-/* ---- What a guest does by itself -------------------------------------------------------------- */
+/* ---- What a guest does by itself ------------------------------------------------------------- */
 
 static void *entry_at(struct exec *e, enum who who, uint64_t ref)
 {
     const struct guest *g = backend_guest(e->b, who);
     unsigned per_frame = e->memory[who].version == 1 ? 512 : 256;
 
-    return ref / per_frame < g->nr_grant ? g->grant[ref / per_frame] + ref % per_frame * (4096 / per_frame) : NULL;
+    return ref / per_frame < g->nr_grant ? g->grant[ref / per_frame] +
+        ref % per_frame * (4096 / per_frame) : NULL;
 }
 
 /*
- * An entry that is in use must not become a transitive one: a copy through it would keep a real Xen busy for ever (it starts
- * the element anew until the guest changes the entry). Nor may a frame number become an inner reference: it is another one on
- * each machine.
+ * An entry that is in use must not become a transitive one: a copy through it would keep a real Xen
+ * busy for ever (it starts the element anew until the guest changes the entry). Nor may a frame
+ * number become an inner reference: it is another one on each machine.
  */
 static bool in_use(struct exec *e, enum who who, uint64_t ref, const void *at)
 {
@@ -251,7 +255,8 @@ static void do_entry(struct exec *e, enum who who, const struct words *w)
 {
     void *at = entry_at(e, who, parse_number(w->word[2]));
     uint16_t flags = (uint16_t)number_of(w, "flags", 0);
-    const char *dom = value_of(w, 2, w->n, "dom"), *frame = value_of(w, 2, w->n, "frame"), *tdom = value_of(w, 2, w->n, "tdom");
+    const char *dom = value_of(w, 2, w->n, "dom"), *frame = value_of(w, 2, w->n, "frame"),
+        *tdom = value_of(w, 2, w->n, "tdom");
 
     if (!at) {
         fputs(" entry=out", e->out);
@@ -294,7 +299,8 @@ static void do_flags(struct exec *e, enum who who, const struct words *w)
 
     if (!at)
         fputs(" entry=out", e->out);
-    else if ((parse_number(w->word[3]) & GTF_type_mask) == GTF_transitive && (*(uint16_t *)at & GTF_type_mask) != GTF_transitive)
+    else if ((parse_number(w->word[3]) & GTF_type_mask) == GTF_transitive &&
+             (*(uint16_t *)at & GTF_type_mask) != GTF_transitive)
         fputs(" entry=kept", e->out);
     else
         *(uint16_t *)at = (uint16_t)parse_number(w->word[3]);
@@ -325,13 +331,15 @@ static void do_poke(struct exec *e, enum who who, const struct words *w)
 /* hide ADDRESS: no page there any more. */
 static void do_hide(struct exec *e, enum who who, const struct words *w)
 {
-    fprintf(e->out, " okay=%d", !backend_set_page(e->b, who, parse_address(e, who, w->word[2]), 0, 0));
+    fprintf(e->out, " okay=%d", !backend_set_page(e->b, who, parse_address(e, who, w->word[2]), 0,
+                                                  0));
 }
 
 /* show ADDRESS FRAME [flags=7]: the guest's own frame there. */
 static void do_show(struct exec *e, enum who who, const struct words *w)
 {
-    fprintf(e->out, " okay=%d", !backend_set_page(e->b, who, parse_address(e, who, w->word[2]), parse_frame(e, who, w->word[3]),
+    fprintf(e->out, " okay=%d", !backend_set_page(e->b, who, parse_address(e, who, w->word[2]),
+                                                  parse_frame(e, who, w->word[3]),
                                                   (unsigned)number_of(w, "flags", 7)));
 }
 
@@ -345,7 +353,8 @@ static void do_sums(struct exec *e, enum who who, const struct words *w)
         if (page == PAGE_POOL + NR_POOL)
             page = PAGE_SLOT;
         if (!backend_sum(e->b, who, GUEST_VA(page), &sum))
-            fprintf(e->out, " %c%u=%08x", page < PAGE_SLOT ? 'p' : 's', page < PAGE_SLOT ? page - PAGE_POOL : page - PAGE_SLOT,
+            fprintf(e->out, " %c%u=%08x", page < PAGE_SLOT ? 'p' : 's',
+                    page < PAGE_SLOT ? page - PAGE_POOL : page - PAGE_SLOT,
                     (uint32_t)(sum ^ sum >> 32));
     }
 }
@@ -362,12 +371,14 @@ static void set_bit(volatile unsigned long *words, uint64_t port, bool on)
 
 static void do_mask(struct exec *e, enum who who, const struct words *w)
 {
-    set_bit(backend_guest(e->b, who)->shared->evtchn_mask, parse_number(w->word[2]), parse_number(w->word[3]));
+    set_bit(backend_guest(e->b, who)->shared->evtchn_mask, parse_number(w->word[2]),
+            parse_number(w->word[3]));
 }
 
 static void do_pending(struct exec *e, enum who who, const struct words *w)
 {
-    set_bit(backend_guest(e->b, who)->shared->evtchn_pending, parse_number(w->word[2]), parse_number(w->word[3]));
+    set_bit(backend_guest(e->b, who)->shared->evtchn_pending, parse_number(w->word[2]),
+            parse_number(w->word[3]));
 }
 
 /* As an upcall handler begins. */
@@ -380,7 +391,7 @@ static void do_ack(struct exec *e, enum who who, const struct words *w)
     s->vcpu_info[0].evtchn_pending_sel = 0;
 }
 
-/* ---- Domains ---------------------------------------------------------------------------------- */
+/* ---- Domains --------------------------------------------------------------------------------- */
 
 static void do_destroy(struct exec *e, enum who who, const struct words *w)
 {
@@ -430,7 +441,8 @@ void exec_end(struct exec *e)
 static void begin_sequence(struct exec *e, const char *name)
 {
     exec_end(e);
-    e->base = e->base > 30000 ? 100 : (domid_t)(e->base + 16);      /* nobody's id is used again soon */
+    /* nobody's id is used again soon */
+    e->base = e->base > 30000 ? 100 : (domid_t)(e->base + 16);
     snprintf(e->name, sizeof e->name, "%s", name);
     e->step = 0;
     for (unsigned who = WHO_A; who < NR_WHO; who++) {
@@ -448,8 +460,10 @@ static void begin_steps(struct exec *e)
 }
 
 static const struct { const char *name; unsigned words; void (*act)(struct exec *, enum who, const struct words *); } acts[] = {
-    { "entry", 3, do_entry }, { "flags", 4, do_flags }, { "peek", 3, do_peek }, { "poke", 4, do_poke }, { "hide", 3, do_hide },
-    { "show", 4, do_show }, { "mask", 4, do_mask }, { "pending", 4, do_pending }, { "ack", 2, do_ack },
+    { "entry", 3, do_entry }, { "flags", 4, do_flags }, { "peek", 3, do_peek },
+    { "poke", 4, do_poke }, { "hide", 3, do_hide },
+    { "show", 4, do_show }, { "mask", 4, do_mask }, { "pending", 4, do_pending },
+    { "ack", 2, do_ack },
     { "sums", 2, do_sums }, { "destroy", 2, do_destroy }, { "create", 2, do_create },
 };
 
@@ -463,7 +477,8 @@ static void do_step(struct exec *e, const struct words *w)
     if (!e->step++)
         begin_steps(e);
     fprintf(e->out, "%s.%u who=%s op=%s", e->name, e->step, w->word[0], op);
-    if (who != WHO_DOM0 && backend_guest(e->b, who)->state != GUEST_ALIVE && strcmp(op, "create") && strcmp(op, "destroy")) {
+    if (who != WHO_DOM0 && backend_guest(e->b, who)->state != GUEST_ALIVE && strcmp(op, "create") &&
+        strcmp(op, "destroy")) {
         fputs(" domain=gone", e->out);
     } else if (c) {
         do_call(e, who, c, w);
@@ -495,7 +510,8 @@ void exec_line(struct exec *e, const char *line)
 
     if (!text)
         die("no memory");
-    for (word = strtok_r(text, " \t\n", &save); word && word[0] != '#'; word = strtok_r(NULL, " \t\n", &save)) {
+    for (word = strtok_r(text, " \t\n", &save); word && word[0] != '#';
+         word = strtok_r(NULL, " \t\n", &save)) {
         if (w.n == MAX_WORDS)
             die("%s.%u: too many words", e->name, e->step);
         w.word[w.n++] = word;

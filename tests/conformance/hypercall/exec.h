@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Carries out a list of steps, each a line of text, and reports what each did. docs/howto-conformance.md describes both. */
+/* Carries out a list of steps, each a line of text, and reports what each did.
+ * docs/howto-conformance.md describes both. */
 #ifndef GNTSIM_CONFORMANCE_EXEC_H
 #define GNTSIM_CONFORMANCE_EXEC_H
 
@@ -13,14 +14,16 @@
 struct memory {
     bool created;
     unsigned version;
-    uint32_t recent[NR_RECENT], at_slot[NR_SLOTS];     /* handles; the last one is recent[nr_recent - 1] */
+    /* handles; the last one is recent[nr_recent - 1] */
+    uint32_t recent[NR_RECENT], at_slot[NR_SLOTS];
     unsigned nr_recent;
     unsigned nr_grant, nr_status;                      /* as last seen, with contents: */
     _Alignas(8) uint8_t grant[MAX_GRANT_FRAMES][4096];
     _Alignas(8) uint8_t status[MAX_STATUS_FRAMES][4096];
     uint64_t pending[64], mask[64], selector;
     uint8_t upcall;
-    uint64_t grant_mfn[MAX_GRANT_FRAMES], status_mfn[MAX_STATUS_FRAMES], pool[NR_POOL], shared_mfn;     /* kept after death */
+    /* kept after death */
+    uint64_t grant_mfn[MAX_GRANT_FRAMES], status_mfn[MAX_STATUS_FRAMES], pool[NR_POOL], shared_mfn;
 };
 
 struct exec {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random steps. The generator does not see results: it keeps a rough idea of what could be there, so that most steps
- * find something to work on, and now and then it forgets that idea on purpose.
+ * Random steps. The generator does not see results: it keeps a rough idea of what could be there,
+ * so that most steps find something to work on, and now and then it forgets that idea on purpose.
  *
- * Left out is what would make two machines differ for reasons outside the hypervisor's grant tables and event channels:
- * addresses that are already in use for a mapping (a guest's page tables hold references of their own to what they map),
- * pages that a transfer may have lost and those of the dead (each machine uses them again for something else), VIRQ_TIMER (it
- * fires by itself), and the channel to dom0.
+ * Left out is what would make two machines differ for reasons outside the hypervisor's grant tables
+ * and event channels: addresses that are already in use for a mapping (a guest's page tables hold
+ * references of their own to what they map), pages that a transfer may have lost and those of the
+ * dead (each machine uses them again for something else), VIRQ_TIMER (it fires by itself), and the
+ * channel to dom0.
  */
 #include "gen.h"
 
@@ -14,11 +15,12 @@
 
 #include "gen_i.h"
 
-/* ---- Event channels --------------------------------------------------------------------------- */
+/* ---- Event channels -------------------------------------------------------------------------- */
 
 static void do_port(struct gen *g)
 {
-    static const char *const ops[] = { "close", "send", "send", "send", "send", "unmask", "unmask", "bind_vcpu", "set_priority" };
+    static const char *const ops[] = { "close", "send", "send", "send", "send", "unmask", "unmask",
+                                       "bind_vcpu", "set_priority" };
     unsigned i = below(g, sizeof ops / sizeof *ops);
 
     begin(g, someone(g), ops[i]);
@@ -103,7 +105,7 @@ static void do_reset(struct gen *g)
     end(g);
 }
 
-/* ---- Domains ---------------------------------------------------------------------------------- */
+/* ---- Domains --------------------------------------------------------------------------------- */
 
 /* Nobody comes again: the same frames or others would be its, as it happens. */
 static void do_life(struct gen *g)
@@ -118,8 +120,10 @@ static void do_life(struct gen *g)
 }
 
 static const struct { unsigned weight; void (*act)(struct gen *g); } acts[] = {
-    { 170, do_entry }, { 30, do_flags }, { 190, do_map }, { 120, do_unmap }, { 15, do_replace }, { 110, do_copy }, { 30, do_transfer },
-    { 15, do_show }, { 25, do_swap }, { 40, do_table }, { 25, do_version }, { 10, do_flush }, { 60, do_memory }, { 60, do_port },
+    { 170, do_entry }, { 30, do_flags }, { 190, do_map }, { 120, do_unmap }, { 15, do_replace },
+    { 110, do_copy }, { 30, do_transfer },
+    { 15, do_show }, { 25, do_swap }, { 40, do_table }, { 25, do_version }, { 10, do_flush },
+    { 60, do_memory }, { 60, do_port },
     { 50, do_bind }, { 20, do_status }, { 25, do_bits }, { 4, do_reset }, { 4, do_life },
 };
 
@@ -129,8 +133,10 @@ static void configure(struct gen *g)
         g->version[who] = 1;
         if (chance(g, 60))
             continue;
-        put(g, "domain %c max_grant_frames=%u max_maptrack_frames=%u max_grant_version=%u max_evtchn_port=%u", name[who], 1 + below(g, 8),
-            chance(g, 80) ? 1 + below(g, 3) : 0, chance(g, 85) ? 2 : 1, chance(g, 60) ? 1023 : 2 + below(g, 8));
+        put(g, "domain %c max_grant_frames=%u max_maptrack_frames=%u max_grant_version=%u "
+            "max_evtchn_port=%u", name[who], 1 + below(g, 8),
+            chance(g, 80) ? 1 + below(g, 3) : 0, chance(g, 85) ? 2 : 1,
+            chance(g, 60) ? 1023 : 2 + below(g, 8));
         end(g);
     }
 }

@@ -43,8 +43,8 @@ void do_copy(struct gen *g)
         put(g, "%s", i ? " /" : "");
         sgref = put_copy_side(g, who, "s", grant);
         dgref = put_copy_side(g, who, "d", other.to == who ? other : grant);
-        put(g, " len=%u flags=%s%s%s", lengths[below(g, sizeof lengths / sizeof *lengths)], sgref ? "sgref" : "0", dgref ? "|dgref" : "",
-            chance(g, 2) ? "|4" : "");
+        put(g, " len=%u flags=%s%s%s", lengths[below(g, sizeof lengths / sizeof *lengths)],
+            sgref ? "sgref" : "0", dgref ? "|dgref" : "", chance(g, 2) ? "|4" : "");
     }
     end(g);
 }
@@ -61,8 +61,8 @@ void do_transfer(struct gen *g)
     }
     if (chance(g, 75)) {
         begin(g, to, "entry");
-        put(g, " %u flags=%s dom=%c frame=%s", ref, chance(g, 92) ? "accept" : "accept|0x20", name[chance(g, 95) ? from : below(g, DOMAINS)],
-            chance(g, 80) ? "0" : "none");
+        put(g, " %u flags=%s dom=%c frame=%s", ref, chance(g, 92) ? "accept" : "accept|0x20",
+            name[chance(g, 95) ? from : below(g, DOMAINS)], chance(g, 80) ? "0" : "none");
         end(g);
     }
     g->lost[from] |= 1u << page;
@@ -102,7 +102,8 @@ void do_swap(struct gen *g)
 
 void do_table(struct gen *g)
 {
-    static const char *const ops[] = { "setup_table", "setup_table", "get_status_frames", "query_size", "get_version", "dump_table" };
+    static const char *const ops[] = { "setup_table", "setup_table", "get_status_frames",
+                                       "query_size", "get_version", "dump_table" };
     unsigned i = below(g, 6);
 
     put_about(g, ops[i]);
@@ -134,7 +135,8 @@ void do_flush(struct gen *g)
     put_odd_call(g, 1);
     put(g, " bus=ma:");
     put_frame(g, who);
-    put(g, " offset=%u len=%u op=%u", below(g, 8) ? 64 * below(g, 64) : below(g, 65536), below(g, 4) ? 64 : below(g, 65536), below(g, 5));
+    put(g, " offset=%u len=%u op=%u", below(g, 8) ? 64 * below(g, 64) : below(g, 65536),
+        below(g, 4) ? 64 : below(g, 65536), below(g, 5));
     end(g);
 }
 

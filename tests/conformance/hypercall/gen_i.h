@@ -27,10 +27,12 @@ struct gen {
     unsigned nr_grants;
     bool busy[DOMAINS][NR_SLOTS];       /* something may be mapped there */
     unsigned hidden[DOMAINS];           /* pages, a bit each */
-    unsigned lost[DOMAINS];             /* perhaps, by a transfer: then it can be part of anything now */
+    /* perhaps, by a transfer: then it can be part of anything now */
+    unsigned lost[DOMAINS];
     unsigned version[DOMAINS];
     bool dead[DOMAINS];
-    bool many;                          /* this sequence works on few references, so that they collide */
+    /* this sequence works on few references, so that they collide */
+    bool many;
 };
 
 extern const char name[DOMAINS];

@@ -4,12 +4,14 @@
 
 #include <string.h>
 
-/* ---- Grant entries ---------------------------------------------------------------------------- */
+/* ---- Grant entries --------------------------------------------------------------------------- */
 
 static void put_entry_flags(struct gen *g, unsigned who)
 {
-    static const char *const usual[] = { "permit", "permit", "permit", "permit|readonly", "accept", "none" };
-    static const char *const second[] = { "permit|sub", "permit|sub|readonly", "transitive", "transitive|readonly", "permit" };
+    static const char *const usual[] = { "permit", "permit", "permit", "permit|readonly", "accept",
+                                         "none" };
+    static const char *const second[] = { "permit|sub", "permit|sub|readonly", "transitive",
+                                          "transitive|readonly", "permit" };
 
     if (chance(g, 5))
         put(g, " flags=%#x", below(g, chance(g, 50) ? 0x200 : 0x10000));
@@ -21,7 +23,8 @@ static void put_entry_flags(struct gen *g, unsigned who)
 
 static void write_entry(struct gen *g, unsigned who, unsigned ref)
 {
-    struct grant grant = { .from = who, .to = chance(g, 90) ? (who + 1 + below(g, 2)) % DOMAINS : who, .ref = ref };
+    struct grant grant = { .from = who, .to = chance(g, 90) ? (who + 1 + below(g, 2)) % DOMAINS
+                                                            : who, .ref = ref };
     bool transitive;
     size_t start;
 
@@ -47,7 +50,8 @@ static void write_entry(struct gen *g, unsigned who, unsigned ref)
         put(g, " frame=");
         put_frame(g, who);
         if (g->version[who] == 2 && chance(g, 50))
-            put(g, " off=%u len=%u", chance(g, 50) ? 64 * below(g, 8) : below(g, 65536), chance(g, 70) ? 64 * below(g, 65) : below(g, 65536));
+            put(g, " off=%u len=%u", chance(g, 50) ? 64 * below(g, 8) : below(g, 65536),
+                chance(g, 70) ? 64 * below(g, 65) : below(g, 65536));
     }
     end(g);
     if (ref < 0x10000)
@@ -61,7 +65,9 @@ void do_entry(struct gen *g)
 
 void do_flags(struct gen *g)
 {
-    static const char *const values[] = { "none", "permit", "permit|readonly", "permit|readonly|reading", "permit|reading|writing", "accept", "0x3" };
+    static const char *const values[] = { "none", "permit", "permit|readonly",
+                                          "permit|readonly|reading", "permit|reading|writing",
+                                          "accept", "0x3" };
     struct grant grant = some_grant(g);
 
     begin(g, grant.from, "flags");
@@ -72,16 +78,18 @@ void do_flags(struct gen *g)
     end(g);
 }
 
-/* ---- Mappings --------------------------------------------------------------------------------- */
+/* ---- Mappings -------------------------------------------------------------------------------- */
 
 static void put_map_flags(struct gen *g, bool *host, bool *pte)
 {
-    static const char *const usual[] = { "host", "host", "host", "host|ro", "host|ro", "dev", "dev|ro", "host|dev", "host|dev|ro", "host|app",
+    static const char *const usual[] = { "host", "host", "host", "host|ro", "host|ro", "dev",
+                                         "dev|ro", "host|dev", "host|dev|ro", "host|app",
                                          "host|pte", "host|ro|pte" };
     unsigned i = below(g, 12);
 
     if (chance(g, 4)) {
-        static const char *const odd[] = { "0", "ro", "pte", "host|0x10000", "dev|pte", "host|0x20", "0x20", "host|ro|app|0xffff0000" };
+        static const char *const odd[] = { "0", "ro", "pte", "host|0x10000", "dev|pte", "host|0x20",
+                                           "0x20", "host|ro|app|0xffff0000" };
 
         i = below(g, 8);
         put(g, " flags=%s", odd[i]);
@@ -145,11 +153,13 @@ static void put_unmap(struct gen *g, unsigned who, bool with_bus)
         if (chance(g, 40))
             put(g, " at=s%u", slot);
     } else {
-        put(g, " handle=%u at=s%u", chance(g, 60) ? below(g, 12) : chance(g, 80) ? 250 + below(g, 12) : 0xffffffff, slot);
+        put(g, " handle=%u at=s%u", chance(g, 60) ? below(g, 12) : chance(g, 80) ? 250 +
+            below(g, 12) : 0xffffffff, slot);
     }
     if (with_bus && chance(g, 50)) {
         if (chance(g, 80))
-            put(g, " bus=ma:%c.p%u%s", name[below(g, DOMAINS)], below(g, NR_POOL), chance(g, 10) ? "+8" : "");
+            put(g, " bus=ma:%c.p%u%s", name[below(g, DOMAINS)], below(g, NR_POOL),
+                chance(g, 10) ? "+8" : "");
         else
             put(g, " bus=0x1000");
     }

@@ -51,7 +51,8 @@ unsigned someone(struct gen *g)
 
 void put_domain(struct gen *g)
 {
-    static const char *const odd[] = { "self", "0", "absent", "io", "xen", "cow", "invalid", "12345", "65535" };
+    static const char *const odd[] = { "self", "0", "absent", "io", "xen", "cow", "invalid",
+                                       "12345", "65535" };
 
     if (chance(g, 90))
         put(g, "%c", name[below(g, DOMAINS)]);
@@ -61,7 +62,8 @@ void put_domain(struct gen *g)
 
 unsigned some_ref(struct gen *g)
 {
-    static const unsigned edges[] = { 0, 1, 7, 8, 255, 256, 257, 511, 512, 513, 767, 1023, 1024, 2047, 4095, 4096, 0x7fffffff, 0xffffffff };
+    static const unsigned edges[] = { 0, 1, 7, 8, 255, 256, 257, 511, 512, 513, 767, 1023, 1024,
+                                      2047, 4095, 4096, 0x7fffffff, 0xffffffff };
 
     if (chance(g, 8))
         return edges[below(g, sizeof edges / sizeof *edges)];
@@ -118,14 +120,16 @@ unsigned busy_slot(struct gen *g, unsigned who)
 
 void put_no_address(struct gen *g)
 {
-    static const char *const odd[] = { "0", "hole", "wild", "odd", "xen", "1", "0xfffffffffffff000", "0x123456789000" };
+    static const char *const odd[] = { "0", "hole", "wild", "odd", "xen", "1", "0xfffffffffffff000",
+                                       "0x123456789000" };
 
     put(g, "%s", odd[below(g, sizeof odd / sizeof *odd)]);
 }
 
 unsigned some_port(struct gen *g)
 {
-    static const unsigned odd[] = { 0, 8, 63, 64, 65, 127, 128, 1023, 1024, 4095, 4096, 0xffffffff };
+    static const unsigned odd[] = { 0, 8, 63, 64, 65, 127, 128, 1023, 1024, 4095, 4096,
+                                    0xffffffff };
 
     return chance(g, 93) ? 2 + below(g, 6) : odd[below(g, sizeof odd / sizeof *odd)];
 }
@@ -171,7 +175,8 @@ void put_about(struct gen *g, const char *op)
     put_odd_call(g, 1);
     put(g, " dom=");
     if (dom0)       /* its own table and channels are Linux' */
-        put(g, "%s", chance(g, 90) ? (const char *[]){ "A", "B", "C" }[below(g, DOMAINS)] : "absent");
+        put(g, "%s", chance(g, 90) ? (const char *[]){ "A", "B", "C" }[below(g, DOMAINS)]
+                                   : "absent");
     else if (chance(g, 60))
         put(g, "self");
     else

@@ -18,7 +18,8 @@ long guest_write(uint64_t address, uint64_t size, uint64_t value);
 void guest_fault(void);
 void guest_main(void *unused, const struct start_info *info);
 
-/* Machine address of the entry that maps address. The builder's page tables are mapped where info says. */
+/* Machine address of the entry that maps address. The builder's page tables are mapped where info
+ * says. */
 static uint64_t pte_of(const struct start_info *info, uint64_t address)
 {
     const uint64_t *machine_to_phys = (const uint64_t *)MACH2PHYS_VIRT_START;
@@ -29,7 +30,8 @@ static uint64_t pte_of(const struct start_info *info, uint64_t address)
         entry = table[address >> shift & 511];
         if (!(entry & 1))
             return 0;
-        table = (const uint64_t *)(GUEST_BASE + (machine_to_phys[(entry & PTE_ADDRESS) >> 12] << 12));
+        table = (const uint64_t *)(GUEST_BASE +
+                                   (machine_to_phys[(entry & PTE_ADDRESS) >> 12] << 12));
     }
     return (entry & PTE_ADDRESS) + (address >> 12 & 511) * 8;
 }
@@ -40,9 +42,11 @@ static void mend_channel(void)
     struct evtchn_status status = { .dom = DOMID_SELF, .port = GUEST_CHANNEL };
     struct evtchn_bind_interdomain bind = { .remote_dom = 0, .remote_port = MAILBOX->peer_port };
 
-    if (!guest_hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_status, (uint64_t)&status, 0, 0, 0) &&
+    if (!guest_hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_status, (uint64_t)&status, 0, 0,
+                         0) &&
         status.status == EVTCHNSTAT_closed)
-        guest_hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_interdomain, (uint64_t)&bind, 0, 0, 0);
+        guest_hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_interdomain, (uint64_t)&bind,
+                        0, 0, 0);
 }
 
 static void serve(const struct start_info *info)
@@ -55,7 +59,8 @@ static void serve(const struct start_info *info)
     switch (box->request) {
     case REQUEST_HYPERCALL:
         box->result = guest_hypercall(args[0], args[1], args[2], args[3], args[4], args[5]);
-        if (args[0] == __HYPERVISOR_event_channel_op && (args[1] == EVTCHNOP_reset || args[1] == EVTCHNOP_close))
+        if (args[0] == __HYPERVISOR_event_channel_op &&
+            (args[1] == EVTCHNOP_reset || args[1] == EVTCHNOP_close))
             mend_channel();
         break;
     case REQUEST_READ:
@@ -84,7 +89,8 @@ static void serve(const struct start_info *info)
 static void make_holes(void)
 {
     for (unsigned page = PAGE_ARG; page < NR_PAGES; page++)
-        if ((page >= PAGE_ARG + NR_ARG && page < PAGE_POOL && page != PAGE_LIST) || page >= PAGE_POOL + NR_POOL)
+        if ((page >= PAGE_ARG + NR_ARG && page < PAGE_POOL && page != PAGE_LIST) ||
+            page >= PAGE_POOL + NR_POOL)
             guest_hypercall(__HYPERVISOR_update_va_mapping, GUEST_VA(page), 0, UVMF_INVLPG, 0, 0);
 }
 
@@ -98,17 +104,21 @@ void guest_main(void *unused, const struct start_info *info)
 
     (void)unused;
     for (unsigned i = 0; i < 2; i++)
-        traps[i] = (struct trap_info){ .vector = (uint8_t)(13 + i), .cs = FLAT_KERNEL_CS, .address = (uint64_t)guest_fault };
+        traps[i] = (struct trap_info){ .vector = (uint8_t)(13 + i), .cs = FLAT_KERNEL_CS,
+                                       .address = (uint64_t)guest_fault };
     guest_hypercall(__HYPERVISOR_set_trap_table, (uint64_t)traps, 0, 0, 0, 0);
-    guest_hypercall(__HYPERVISOR_update_va_mapping, (uint64_t)shared, info->shared_info | 7, UVMF_INVLPG, 0, 0);
+    guest_hypercall(__HYPERVISOR_update_va_mapping, (uint64_t)shared, info->shared_info | 7,
+                    UVMF_INVLPG, 0, 0);
     make_holes();
     for (unsigned page = 0; page < NR_POOL; page++)
         for (unsigned word = 0; word < 512; word++)
-            ((uint64_t *)GUEST_VA(PAGE_POOL + page))[word] = first_content(box->request, page, word);
+            ((uint64_t *)GUEST_VA(PAGE_POOL + page))[word] =
+                first_content(box->request, page, word);
     box->answered = 1;
     set_xen_guest_handle(poll.ports, &port);
     for (;;) {
-        /* Events are off in this guest (evtchn_upcall_mask is 1): poll only looks at the port's bit. */
+        /* Events are off in this guest (evtchn_upcall_mask is 1): poll only looks at the port's
+         * bit. */
         guest_hypercall(__HYPERVISOR_sched_op, SCHEDOP_poll, (uint64_t)&poll, 0, 0, 0);
         __atomic_fetch_and(&shared->evtchn_pending[0], ~(1ul << GUEST_CHANNEL), __ATOMIC_SEQ_CST);
         while (box->answered != box->asked) {

@@ -13,7 +13,8 @@
 #endif
 #define GUEST_CHANNEL 1            /* the port of dom0's calls */
 
-/* Pages of the image, from its start. What no range names is never mapped: it is a hole in the address space. */
+/* Pages of the image, from its start. What no range names is never mapped: it is a hole in the
+ * address space. */
 #define PAGE_SHARED 15             /* the shared info page */
 #define PAGE_MAILBOX 16
 #define PAGE_ARG 17                /* arguments of hypercalls */
@@ -32,8 +33,10 @@ enum request {
     REQUEST_HYPERCALL,             /* result = hypercall nr args[0](args[1] … args[5]) */
     REQUEST_READ,                  /* value = the args[1] bytes at args[0]; result -1: it faulted */
     REQUEST_WRITE,                 /* the same, with value args[2] */
-    REQUEST_PTE,                   /* value = machine address of the page-table entry of address args[0] */
-    REQUEST_SUM,                   /* value = page_sum() of the page at args[0]; result as for REQUEST_READ */
+    /* value = machine address of the page-table entry of address args[0] */
+    REQUEST_PTE,
+    REQUEST_SUM,
+                      /* value = page_sum() of the page at args[0]; result as for REQUEST_READ */
 };
 
 struct mailbox {

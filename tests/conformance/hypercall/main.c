@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hv-steps [--digest] [--seeds FIRST COUNT STEPS] [--subset SEED STEPS RANGES] [LIST...]: carries out lists of steps and
- * prints what each did. A subset is those lines of the seed's list (without its first), such as 0-7,12. --print prints
- * generated lists instead.
+ * hv-steps [--digest] [--seeds FIRST COUNT STEPS] [--subset SEED STEPS RANGES] [LIST...]: carries
+ * out lists of steps and prints what each did. A subset is those lines of the seed's list (without
+ * its first), such as 0-7,12. --print prints generated lists instead.
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -70,7 +70,8 @@ static void run_seed(struct exec *e, uint64_t seed, unsigned steps, bool only_di
     if (only_digest) {
         fclose(e->out);
         e->out = out;
-        fprintf(out, "seed=%llu steps=%u digest=%016llx\n", (unsigned long long)seed, steps, (unsigned long long)digest(text, size));
+        fprintf(out, "seed=%llu steps=%u digest=%016llx\n", (unsigned long long)seed, steps,
+                (unsigned long long)digest(text, size));
         fflush(out);
         free(text);
     }
@@ -87,7 +88,8 @@ static bool is_in(const char *ranges, unsigned number)
 {
     while (*ranges) {
         char *end;
-        unsigned long from = strtoul(ranges, &end, 10), to = *end == '-' ? strtoul(end + 1, &end, 10) : from;
+        unsigned long from = strtoul(ranges, &end, 10),
+            to = *end == '-' ? strtoul(end + 1, &end, 10) : from;
 
         if (number >= from && number <= to)
             return true;
@@ -136,11 +138,13 @@ int main(int argc, char **argv)
                 else
                     run_seed(&e, seed, steps, only_digest);
         } else if (!strcmp(argv[i], "--subset") && i + 3 < argc) {
-            struct subset s = { argv[i + 3], 0, print ? print_line : run_line, print ? (void *)stdout : &e };
+            struct subset s = { argv[i + 3], 0, print ? print_line : run_line,
+                                print ? (void *)stdout : &e };
 
             if (!print && !e.b)
                 e.b = backend_open();
-            generate(strtoull(argv[i + 1], NULL, 0), (unsigned)strtoul(argv[i + 2], NULL, 0), filter_line, &s);
+            generate(strtoull(argv[i + 1], NULL, 0), (unsigned)strtoul(argv[i + 2], NULL, 0),
+                     filter_line, &s);
             if (!print)
                 exec_end(&e);
             i += 3;
@@ -149,7 +153,8 @@ int main(int argc, char **argv)
                 e.b = backend_open();
             run_list(&e, argv[i]);
         } else {
-            die("usage: hv-steps [--digest|--print] [--seeds FIRST COUNT STEPS] [--subset SEED STEPS RANGES] [LIST...]");
+            die("usage: hv-steps [--digest|--print] [--seeds FIRST COUNT STEPS] [--subset SEED "
+                "STEPS RANGES] [LIST...]");
         }
     }
     if (e.b)

@@ -10,14 +10,19 @@
 #define ABSENT 9u                  /* no domain ever has this id */
 
 static const struct { const char *name; uint64_t value; } flags[] = {
-    { "host", GNTMAP_host_map }, { "dev", GNTMAP_device_map }, { "ro", GNTMAP_readonly }, { "app", GNTMAP_application_map },
-    { "pte", GNTMAP_contains_pte }, { "permit", GTF_permit_access }, { "accept", GTF_accept_transfer },
-    { "transitive", GTF_transitive }, { "readonly", GTF_readonly }, { "reading", GTF_reading }, { "writing", GTF_writing },
-    { "sub", GTF_sub_page }, { "sgref", GNTCOPY_source_gref }, { "dgref", GNTCOPY_dest_gref }, { "none", 0 },
+    { "host", GNTMAP_host_map }, { "dev", GNTMAP_device_map }, { "ro", GNTMAP_readonly },
+    { "app", GNTMAP_application_map },
+    { "pte", GNTMAP_contains_pte }, { "permit", GTF_permit_access },
+    { "accept", GTF_accept_transfer },
+    { "transitive", GTF_transitive }, { "readonly", GTF_readonly }, { "reading", GTF_reading },
+    { "writing", GTF_writing },
+    { "sub", GTF_sub_page }, { "sgref", GNTCOPY_source_gref }, { "dgref", GNTCOPY_dest_gref },
+    { "none", 0 },
 };
 
 static const struct { const char *name; domid_t id; } special_domains[] = {
-    { "self", DOMID_SELF }, { "io", DOMID_IO }, { "xen", DOMID_XEN }, { "cow", DOMID_COW }, { "invalid", DOMID_INVALID },
+    { "self", DOMID_SELF }, { "io", DOMID_IO }, { "xen", DOMID_XEN }, { "cow", DOMID_COW },
+    { "invalid", DOMID_INVALID },
 };
 
 static const char letters[NR_WHO] = { '0', 'A', 'B', 'C' };
@@ -31,7 +36,8 @@ uint64_t parse_number(const char *text)
         char *end;
         unsigned i = 0;
 
-        while (i < sizeof flags / sizeof *flags && (strlen(flags[i].name) != n || strncmp(text, flags[i].name, n)))
+        while (i < sizeof flags / sizeof *flags &&
+               (strlen(flags[i].name) != n || strncmp(text, flags[i].name, n)))
             i++;
         if (i < sizeof flags / sizeof *flags) {
             value |= flags[i].value;
@@ -99,8 +105,8 @@ uint64_t parse_frame(struct exec *e, enum who who, const char *text)
 uint64_t parse_address(struct exec *e, enum who who, const char *text)
 {
     static const struct { const char *name; uint64_t address; } places[] = {
-        { "hole", GUEST_VA(PAGE_ARG + NR_ARG) }, { "wild", UINT64_C(0x700000000000) }, { "odd", UINT64_C(0x800000000000) },
-        { "xen", HYPERVISOR_VIRT_START }, { "null", 0 },
+        { "hole", GUEST_VA(PAGE_ARG + NR_ARG) }, { "wild", UINT64_C(0x700000000000) },
+        { "odd", UINT64_C(0x800000000000) }, { "xen", HYPERVISOR_VIRT_START }, { "null", 0 },
     };
     const char *plus = strchr(text, '+');
     uint64_t offset = plus ? parse_number(plus + 1) : 0;
@@ -135,7 +141,8 @@ uint64_t parse_handle(struct exec *e, enum who who, const char *text)
     if (text[1] == 's')
         return m->at_slot[strtoul(text + 2, NULL, 10) % NR_SLOTS];
     i = (unsigned)strtoul(text + 1, NULL, 10);
-    return i < m->nr_recent && i < NR_RECENT ? m->recent[(m->nr_recent - 1 - i) % NR_RECENT] : UINT32_MAX;
+    return i < m->nr_recent && i < NR_RECENT ? m->recent[(m->nr_recent - 1 - i) % NR_RECENT]
+                                             : UINT32_MAX;
 }
 
 void print_domain(struct exec *e, uint64_t domid)
@@ -185,8 +192,9 @@ static bool print_table_frame(struct exec *e, uint64_t frame)
 }
 
 /*
- * A page that a transfer lost can become part of a table: then it has two names. One that a destroyed domain gave back, too, if its
- * own table grows while it dies; which of them that is, is chance.
+ * A page that a transfer lost can become part of a table: then it has two names. One that a
+ * destroyed domain gave back, too, if its own table grows while it dies; which of them that is, is
+ * chance.
  */
 void print_frame(struct exec *e, uint64_t frame, bool of_table)
 {

@@ -109,7 +109,8 @@ static void report_table(struct exec *e, enum who who)
     }
 }
 
-static void report_words(struct exec *e, enum who who, const char *what, uint64_t *old, const volatile unsigned long *now)
+static void report_words(struct exec *e, enum who who, const char *what, uint64_t *old,
+                         const volatile unsigned long *now)
 {
     for (unsigned i = 0; i < 64; i++) {
         uint64_t word = now[i] & ~(i ? 0 : CHANNEL_BIT);

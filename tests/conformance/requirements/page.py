@@ -35,16 +35,22 @@ def counts(outcomes):
     lines = ["| way | holds | differs, with the reason below | not yet |", "|---|---|---|---|"]
     for way, title in ways.WAYS.items():
         cells = [cell(outcomes, id, way, []) for id in ways.requirements()]
-        lines.append("| %s | %d | %d | %d |" % (title, cells.count("holds"), sum(c.startswith("differs") for c in cells), cells.count("not yet")))
+        lines.append("| %s | %d | %d | %d |" % (title, cells.count("holds"),
+                                                sum(c.startswith("differs") for c in cells),
+                                                cells.count("not yet")))
     return lines
 
 
 def recorded():
-    """What the comparison with a recorded real Xen comes to, if its test passes: observations and listed differences."""
-    golden = sum(len(path.read_text().splitlines()) for path in (CONFORMANCE / "record").glob("golden-*.txt"))
-    listed = sum(bool(line) and line[0] != "#" for line in (CONFORMANCE / "differences.txt").read_text().splitlines())
+    """What the comparison with a recorded real Xen comes to, if its test passes: observations and
+    listed differences."""
+    golden = sum(len(path.read_text().splitlines())
+                 for path in (CONFORMANCE / "record").glob("golden-*.txt"))
+    listed = sum(bool(line) and line[0] != "#"
+                 for line in (CONFORMANCE / "differences.txt").read_text().splitlines())
     return ["", "## Against a real Xen", "",
-            "Programs that use the devices and libraries were run on a Xen 4.17 and what they printed was recorded (`tests/conformance`). Of %d "
+            "Programs that use the devices and libraries were run on a Xen 4.17 and what they "
+            "printed was recorded (`tests/conformance`). Of %d "
             "recorded lines %d come out equal on the device files." % (golden, golden - listed)]
 
 
@@ -52,9 +58,12 @@ def page(outcomes):
     notes, body = [], []
     for row in ways.rows("requirements.txt", 2):
         if len(row) == 1:
-            body += ["", "## " + row[0], "", "| | requirement | %s |" % " | ".join(ways.WAYS.values()), "|---|---|" + "---|" * len(ways.WAYS)]
+            body += ["", "## " + row[0], "", "| | requirement | %s |"
+                     % " | ".join(ways.WAYS.values()), "|---|---|" + "---|" * len(ways.WAYS)]
         else:
             body.append("| %s | %s | %s |" % (row[0], row[1].replace("|", "\\|"),
-                                            " | ".join(cell(outcomes, row[0], way, notes) for way in ways.WAYS)))
-    tail = ["", "## Why a way differs", "", *("%d. %s" % pair for pair in enumerate(notes, 1))] if notes else []
+                                            " | ".join(cell(outcomes, row[0], way, notes)
+                                                       for way in ways.WAYS)))
+    tail = ["", "## Why a way differs", "", *("%d. %s" % pair
+                                              for pair in enumerate(notes, 1))] if notes else []
     return HEAD + "\n".join([*counts(outcomes), *recorded(), *body, *tail]) + "\n"

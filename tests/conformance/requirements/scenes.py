@@ -27,7 +27,8 @@ def packed(layout, *values):
 
 
 def end(agent, how, verb, region):
-    """Ends the use of a region by the library's call, or by the end of the process in one of three ways."""
+    """Ends the use of a region by the library's call, or by the end of the process in one of three
+    ways."""
     if how in ("unshare", "unmap"):
         agent(verb, region)
     elif how == "exit":
@@ -64,7 +65,8 @@ class Pair:
 
     def pins(self):
         """How often the granter's pages are mapped, by reference, as the hypervisor has it."""
-        return {row["ref"]: row["host_write"] + row["host_read"] for row in self.world.json("dump", "entries", 1)["entries"]}
+        return {row["ref"]: row["host_write"] + row["host_read"]
+                for row in self.world.json("dump", "entries", 1)["entries"]}
 
     def another_channel(self):
         """-> the granter's port, the mapper's"""

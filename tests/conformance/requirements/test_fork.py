@@ -91,7 +91,8 @@ def test_exec_in_the_child_gives_back_what_it_held(world, profile):
     sleepers = []
     for agent in (pair.granter, pair.mapper):
         def of_agent(agent=agent):
-            with open("/proc/%d/task/%d/children" % (agent.pid, agent.pid), encoding="utf-8") as file:
+            with open("/proc/%d/task/%d/children" % (agent.pid, agent.pid),
+                      encoding="utf-8") as file:
                 return [int(pid) for pid in file.read().split() if name(pid) == "sleep"]
         sleepers += harness.eventually(of_agent, "its child runs another program")
     for agent, region in ((pair.mapper, mapped), (pair.granter, shared)):
@@ -115,4 +116,5 @@ def test_giving_everything_back_before_close_leaves_nothing(pair):
             assert agent("close", handle) == "0"
     pair.world.quiet()
     assert not pair.world.json("dump", "ports")["ports"]
-    harness.eventually(lambda: not pair.world.json("dump", "entries")["entries"], "no grant is left")
+    harness.eventually(lambda: not pair.world.json("dump", "entries")["entries"],
+                       "no grant is left")

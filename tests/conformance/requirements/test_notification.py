@@ -6,8 +6,8 @@ import signal
 import pytest
 
 import harness
-from scenes import (ALLOC, CLEAR_BYTE, DEALLOC, GRANTER_ENDS, MAP, MAPPER_ENDS, NOTIFY, PAGE, SEND_EVENT, Pair, becomes, end, no_event,
-                    packed, pair, requirement)
+from scenes import (ALLOC, CLEAR_BYTE, DEALLOC, GRANTER_ENDS, MAP, MAPPER_ENDS, NOTIFY, PAGE,
+                    SEND_EVENT, Pair, becomes, end, no_event, packed, pair, requirement)
 
 # ---- What it is ---------------------------------------------------------------------------------
 
@@ -30,11 +30,13 @@ def test_each_side_registers_its_own(pair):
 
 
 @requirement("N-2", "N-40")
-@pytest.mark.parametrize("byte,event", [(True, False), (False, True), (True, True)], ids=["byte", "event", "both"])
+@pytest.mark.parametrize("byte,event", [(True, False), (False, True), (True, True)],
+                         ids=["byte", "event", "both"])
 @pytest.mark.parametrize("side", ["granter", "mapper"])
 def test_a_byte_an_event_or_both(pair, side, byte, event):
     offset = 7 if byte else -1
-    shared, mapped = pair.notified(offset, event) if side == "granter" else pair.mapped_notified(offset, event)
+    notified = pair.notified if side == "granter" else pair.mapped_notified
+    shared, mapped = notified(offset, event)
     watcher, region = (pair.mapper, mapped) if side == "granter" else (pair.granter, shared)
     watcher.poke(region, 7, 3)
     if side == "granter":
@@ -93,7 +95,8 @@ def test_gntdev_keeps_the_latest_of_a_map(pair):
 def test_gntalloc_keeps_one_of_each_page(pair):
     fd = pair.granter("handle", "gntshr")
     answer = pair.granter("ioctl", fd, ALLOC, packed("HHIQII", 2, 1, 2, 0, 0, 0)).split()[1]
-    refs = [int.from_bytes(bytes.fromhex(answer[32 + 8 * i:40 + 8 * i]), "little") for i in range(2)]
+    refs = [int.from_bytes(bytes.fromhex(answer[32 + 8 * i:40 + 8 * i]), "little")
+            for i in range(2)]
     shared = int(pair.granter("mmap", fd, 0, 2, "rw", "shared"))
     for page in range(2):
         pair.granter("ioctl", fd, NOTIFY, packed("QII", page * PAGE + 3, CLEAR_BYTE, 0))
@@ -108,7 +111,8 @@ def test_gntalloc_keeps_one_of_each_page(pair):
 @pytest.mark.parametrize("side", ["granter", "mapper"])
 def test_a_killed_process_cannot_have_sent_it(pair, side):
     shared, mapped = pair.notified() if side == "granter" else pair.mapped_notified()
-    victim, watcher, region = ((pair.granter, pair.mapper, mapped) if side == "granter" else (pair.mapper, pair.granter, shared))
+    victim, watcher, region = ((pair.granter, pair.mapper, mapped) if side == "granter"
+                               else (pair.mapper, pair.granter, shared))
     assert victim.kill() == -signal.SIGKILL
     assert watcher.wait() == (pair.local if side == "granter" else pair.port)
     assert watcher.peek(region, 5 if side == "granter" else 9) == 0
@@ -136,7 +140,8 @@ def test_without_one_the_page_stays_tied_up_and_nobody_is_told(pair):
 @requirement("N-10")
 @pytest.mark.parametrize("side", ["granter", "mapper"])
 def test_both_minus_one_is_none(pair, side):
-    shared, mapped = pair.notified(-1, False) if side == "granter" else pair.mapped_notified(-1, False)
+    notified = pair.notified if side == "granter" else pair.mapped_notified
+    shared, mapped = notified(-1, False)
     watcher, region = (pair.mapper, mapped) if side == "granter" else (pair.granter, shared)
     for offset in (0, PAGE - 1):
         watcher.poke(region, offset, 1)
@@ -201,10 +206,14 @@ def test_unknown_action_bits(pair):
     fd = pair.mapper("handle", "gnttab")
     pair.mapper("ioctl", fd, MAP, packed("IIQII", 1, 0, 0, 1, refs[0]))
     other = pair.granter("handle", "gntshr")
-    index = int.from_bytes(bytes.fromhex(pair.granter("ioctl", other, ALLOC, packed("HHIQI", 2, 1, 1, 0, 0)).split()[1][16:32]), "little")
+    index = int.from_bytes(bytes.fromhex(pair.granter("ioctl", other, ALLOC,
+                                                      packed("HHIQI", 2, 1, 1, 0,
+                                                             0)).split()[1][16:32]), "little")
     for action in (4, 5, 8, 0x80000000, 0xffffffff):
-        assert pair.mapper.error("ioctl", fd, NOTIFY, packed("QII", 0, action, pair.local)) == "EINVAL"
-        assert pair.granter.error("ioctl", other, NOTIFY, packed("QII", index, action, pair.port)) == "EINVAL"
+        assert pair.mapper.error("ioctl", fd, NOTIFY,
+                                 packed("QII", 0, action, pair.local)) == "EINVAL"
+        assert pair.granter.error("ioctl", other, NOTIFY,
+                                  packed("QII", index, action, pair.port)) == "EINVAL"
 
 
 @requirement("N-16")
@@ -229,7 +238,9 @@ def test_action_0_cancels(pair, device):
         agent("ioctl", fd, MAP, packed("IIQII", 1, 0, 0, 1, refs[0]))
         watcher, region = pair.granter, shared
     else:
-        ref = int.from_bytes(bytes.fromhex(agent("ioctl", fd, ALLOC, packed("HHIQI", 2, 1, 1, 0, 0)).split()[1][32:40]), "little")
+        ref = int.from_bytes(bytes.fromhex(agent("ioctl", fd, ALLOC,
+                                                 packed("HHIQI", 2, 1, 1, 0, 0)).split()[1][32:40]),
+                             "little")
         watcher, region = pair.mapper, pair.mapper.map("rw", 1, ref)
     mine = int(agent("mmap", fd, 0, 1, "rw", "shared"))
     agent("ioctl", fd, NOTIFY, packed("QII", 3, CLEAR_BYTE | SEND_EVENT, port))
@@ -260,7 +271,8 @@ def test_a_registration_holds_its_port(pair, side, how):
         owner("unmap", mapped)
     assert watcher.wait() == theirs
     domain = 1 if side == "granter" else 2
-    harness.eventually(lambda: port not in [row["port"] for row in pair.world.json("dump", "ports", domain)["ports"]], "the port is closed")
+    harness.eventually(lambda: port not in [row["port"]
+                                            for row in pair.world.json("dump", "ports", domain)["ports"]], "the port is closed")
 
 
 @requirement("N-19", "S-8")
@@ -275,7 +287,9 @@ def test_after_the_librarys_share_the_file_has_nothing(pair):
 @requirement("N-19")
 def test_it_can_be_changed_while_the_file_has_the_page(pair):
     fd = pair.granter("handle", "gntshr")
-    ref = int.from_bytes(bytes.fromhex(pair.granter("ioctl", fd, ALLOC, packed("HHIQI", 2, 1, 1, 0, 0)).split()[1][32:40]), "little")
+    ref = int.from_bytes(bytes.fromhex(pair.granter("ioctl", fd, ALLOC,
+                                                    packed("HHIQI", 2, 1, 1, 0,
+                                                           0)).split()[1][32:40]), "little")
     mapped = pair.mapper.map("rw", 1, ref)
     for offset in (3, 4, 5):
         pair.mapper.poke(mapped, offset, 1)
@@ -328,12 +342,16 @@ def test_at_the_granters_end_byte_and_event_come(pair, how):
     assert [pair.mapper.peek(mapped, offset) for offset in (4, 5, 6)] == [4, 0, 6]
     pair.mapper("unmap", mapped)
     pair.world.audit()
-    harness.eventually(lambda: not any(row["ref"] for row in pair.world.json("dump", "entries", 1)["entries"]), "the grant has ended")
+    harness.eventually(lambda: not any(row["ref"]
+                                       for row in pair.world.json("dump", "entries", 1)["entries"]),
+                       "the grant has ended")
 
 
 @requirement("N-31", "N-37", "N-39", "X-4", "X-5")
-@pytest.mark.parametrize("how,profile", [*((how, profile) for how in MAPPER_ENDS for profile in ("pv", "pvh")),
-                                         # An old kernel does not hold the port: who ends with it open may lose the event.
+@pytest.mark.parametrize("how,profile", [*((how, profile) for how in MAPPER_ENDS
+                                           for profile in ("pv", "pvh")),
+                                         # An old kernel does not hold the port: who ends with it
+                                         # open may lose the event.
                                          ("unmap", "legacy")])
 def test_at_the_mappers_end_byte_and_event_come(world, how, profile):
     pair = Pair(world, mapper_profile=profile)
@@ -434,7 +452,8 @@ def test_once_and_never_again(pair, side):
         pair.mapper("evtchn-unmask", pair.local)
         pair.mapper.poke(mapped, 5, 3)
         pair.granter.kill()
-        harness.eventually(lambda: pair.world.json("domain", "list")[0]["open_files"] == 0, "the granter's files are closed")
+        harness.eventually(lambda: pair.world.json("domain", "list")[0]["open_files"] == 0,
+                           "the granter's files are closed")
         assert pair.mapper.peek(mapped, 5) == 3
         no_event(pair.mapper)
     else:
@@ -444,7 +463,8 @@ def test_once_and_never_again(pair, side):
         pair.granter("evtchn-unmask", pair.port)
         pair.granter.poke(shared, 9, 3)
         pair.mapper.kill()
-        harness.eventually(lambda: pair.world.json("domain", "list")[1]["open_files"] == 0, "the mapper's files are closed")
+        harness.eventually(lambda: pair.world.json("domain", "list")[1]["open_files"] == 0,
+                           "the mapper's files are closed")
         assert pair.granter.peek(shared, 9) == 3
         no_event(pair.granter)
 
@@ -523,7 +543,8 @@ def test_both_ends_write_and_signal_themselves(pair):
 @pytest.mark.parametrize("how", ["event", "byte"])
 def test_the_end_is_seen_by_a_channel_of_its_own_or_by_looking(pair, how):
     port, local = pair.another_channel()
-    shared, ref = pair.granter.share_notify(2, 5 if how == "byte" else -1, port if how == "event" else -1)
+    shared, ref = pair.granter.share_notify(2, 5 if how == "byte" else -1,
+                                            port if how == "event" else -1)
     pair.granter.poke(shared, 5, 1)
     mapped = pair.mapper.map("rw", 1, ref)
     pair.granter("evtchn-notify", pair.port)
@@ -556,7 +577,8 @@ def test_nobody_unmaps_for_a_peer_that_does_not_care(pair):
     end(pair.granter, "exit", "unshare", shared)
     assert pair.mapper.wait() == pair.local
     pair.mapper("evtchn-unmask", pair.local)
-    # Another process of the granter's domain comes, works and goes: time for its kernel to do whatever it does.
+    # Another process of the granter's domain comes, works and goes: time for its kernel to do
+    # whatever it does.
     other = pair.world.new(1)
     other("unshare", other.share(1, 2)[0])
     other.end()

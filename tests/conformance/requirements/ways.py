@@ -37,7 +37,8 @@ def differences():
 
 
 def left_out():
-    """With a sanitizer everything takes several times longer, and Debian's library has none: libgnttab asks the same server the same."""
+    """With a sanitizer everything takes several times longer, and Debian's library has none:
+    libgnttab asks the same server the same."""
     return {"debian"} if harness.library_kind() != "dynamic" else set()
 
 

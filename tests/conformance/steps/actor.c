@@ -84,7 +84,8 @@ uint64_t number(struct actor *a, int i)
 
 int prot_of(const char *name)
 {
-    return (strchr(name, 'r') ? PROT_READ : 0) | (strchr(name, 'w') ? PROT_WRITE : 0) | (strchr(name, 'x') ? PROT_EXEC : 0);
+    return (strchr(name, 'r') ? PROT_READ : 0) | (strchr(name, 'w') ? PROT_WRITE : 0) |
+        (strchr(name, 'x') ? PROT_EXEC : 0);
 }
 
 struct thing *find(struct actor *a, enum kind kind, const char *name)
@@ -140,7 +141,7 @@ char *address_of(struct actor *a, const char *text)
     return t->addr + (text[length] ? number_of(text + length + 1) : 0);
 }
 
-/* ---- Faults ------------------------------------------------------------------------------------ */
+/* ---- Faults ---------------------------------------------------------------------------------- */
 
 static sigjmp_buf fault_return;
 static volatile sig_atomic_t fault_expected;
@@ -166,11 +167,12 @@ int try_access(void (*access)(void *ctx), void *ctx)
     return sig;
 }
 
-/* ---- Commands ---------------------------------------------------------------------------------- */
+/* ---- Commands -------------------------------------------------------------------------------- */
 
 static const struct command *lookup(const char *name)
 {
-    static const struct command *const tables[] = { device_commands, evtchn_commands, library_commands, memory_commands,
+    static const struct command *const tables[] = { device_commands, evtchn_commands,
+                                                    library_commands, memory_commands,
                                                     process_commands };
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
@@ -207,7 +209,8 @@ void serve(struct actor *a)
         size_t length;
 
         a->nr_words = 0;
-        for (char *w = strtok(a->line, " "); w && a->nr_words < MAX_WORDS - 1; w = strtok(NULL, " "))
+        for (char *w = strtok(a->line, " "); w && a->nr_words < MAX_WORDS - 1;
+             w = strtok(NULL, " "))
             a->words[a->nr_words++] = w;
         if (!a->nr_words)
             continue;

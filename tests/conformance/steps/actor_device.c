@@ -22,7 +22,8 @@ static void do_open(struct actor *a)
     int fd;
 
     snprintf(path, sizeof path, "/dev/xen/%s", word(a, 2));
-    fd = open(path, flags | (strstr(mode, "nb") ? O_NONBLOCK : 0) | (strstr(mode, "exec") ? 0 : O_CLOEXEC));
+    fd = open(path, flags | (strstr(mode, "nb") ? O_NONBLOCK : 0) |
+              (strstr(mode, "exec") ? 0 : O_CLOEXEC));
     if (fd >= 0)
         name_thing(a, FD, word(a, 1))->value = fd;
     answer_rc(a, fd < 0 ? -1 : 0);
@@ -79,7 +80,8 @@ static void do_poll(struct actor *a)
     struct pollfd p = { fd_of(a, 1), POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLPRI, 0 };
     int rc = poll(&p, 1, 0);
 
-    answer(a, "rc=%d in=%d out=%d err=%d hup=%d pri=%d", rc, !!(p.revents & POLLIN), !!(p.revents & POLLOUT),
+    answer(a, "rc=%d in=%d out=%d err=%d hup=%d pri=%d", rc, !!(p.revents & POLLIN),
+           !!(p.revents & POLLOUT),
            !!(p.revents & POLLERR), !!(p.revents & POLLHUP), !!(p.revents & POLLPRI));
 }
 
@@ -92,7 +94,8 @@ static void do_ioctl(struct actor *a)
     int rc;
 
     if (!strcmp(hex, "null") || !strcmp(hex, "bad")) {
-        answer_rc(a, ioctl(fd_of(a, 1), number(a, 2), hex[0] == 'n' ? NULL : (void *)0xfffffffffffff000ul));
+        answer_rc(a, ioctl(fd_of(a, 1), number(a, 2),
+                           hex[0] == 'n' ? NULL : (void *)0xfffffffffffff000ul));
         return;
     }
     for (size_t i = 0; i < size && i < sizeof bytes; i++)
@@ -105,7 +108,7 @@ static void do_ioctl(struct actor *a)
         answer(a, "%02x", bytes[i]);
 }
 
-/* ---- gntalloc ----------------------------------------------------------------------------------- */
+/* ---- gntalloc -------------------------------------------------------------------------------- */
 
 /* alloc FD X DOM w|r|FLAGS COUNT: X.index, X.0, X.1 ... are for later steps. */
 static void do_alloc(struct actor *a)
@@ -116,7 +119,8 @@ static void do_alloc(struct actor *a)
     int rc;
 
     op->domid = (uint16_t)number(a, 3);
-    op->flags = !strcmp(flags, "w") ? GNTALLOC_FLAG_WRITABLE : !strcmp(flags, "r") ? 0 : (uint16_t)number_of(flags);
+    op->flags = !strcmp(flags, "w") ? GNTALLOC_FLAG_WRITABLE : !strcmp(flags, "r") ? 0
+                                    : (uint16_t)number_of(flags);
     op->count = count;
     rc = ioctl(fd_of(a, 1), IOCTL_GNTALLOC_ALLOC_GREF, op);
     answer_rc(a, rc);
@@ -126,7 +130,8 @@ static void do_alloc(struct actor *a)
     for (uint32_t i = 0; !rc && i < count && i < 64; i++) {
         uint32_t ref;
 
-        memcpy(&ref, (char *)op + offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids) + i * sizeof ref, sizeof ref);
+        memcpy(&ref, (char *)op + offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids) +
+               i * sizeof ref, sizeof ref);
         hide(a, "%s.%u=%u ", name, i, ref);
     }
     free(op);
@@ -134,12 +139,14 @@ static void do_alloc(struct actor *a)
 
 static void do_dealloc(struct actor *a)
 {
-    struct ioctl_gntalloc_dealloc_gref op = { .index = number(a, 2), .count = (uint32_t)number(a, 3) };
+    struct ioctl_gntalloc_dealloc_gref op = { .index = number(a, 2),
+                                              .count = (uint32_t)number(a, 3) };
 
     answer_rc(a, ioctl(fd_of(a, 1), IOCTL_GNTALLOC_DEALLOC_GREF, &op));
 }
 
-/* The two devices' structures and numbers are the same; the file decides. notify FD INDEX ACTION PORT */
+/* The two devices' structures and numbers are the same; the file decides. notify FD INDEX ACTION
+ * PORT */
 static void do_notify(struct actor *a)
 {
     struct ioctl_gntdev_unmap_notify op = { .index = number(a, 2), .action = (uint32_t)number(a, 3),
@@ -148,15 +155,17 @@ static void do_notify(struct actor *a)
     answer_rc(a, ioctl(fd_of(a, 1), IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &op));
 }
 
-/* ---- gntdev ------------------------------------------------------------------------------------- */
+/* ---- gntdev ---------------------------------------------------------------------------------- */
 
-/* mapop FD X DOM:REF...: X.index is for later steps. mapop-count FD X COUNT: a count without the references. */
+/* mapop FD X DOM:REF...: X.index is for later steps. mapop-count FD X COUNT: a count without the
+ * references. */
 static void do_mapop(struct actor *a)
 {
     bool counted = !strcmp(a->words[0], "mapop-count");
     uint32_t n = counted ? 1 : (uint32_t)(a->nr_words - 3);
     struct ioctl_gntdev_map_grant_ref *op = calloc(1, sizeof *op + (n + 1) * sizeof op->refs[0]);
-    struct ioctl_gntdev_grant_ref *refs = (void *)((char *)op + offsetof(struct ioctl_gntdev_map_grant_ref, refs));
+    struct ioctl_gntdev_grant_ref *refs =
+        (void *)((char *)op + offsetof(struct ioctl_gntdev_map_grant_ref, refs));
     int rc;
 
     op->count = counted ? (uint32_t)number(a, 3) : n;
@@ -174,7 +183,8 @@ static void do_mapop(struct actor *a)
 
 static void do_unmapop(struct actor *a)
 {
-    struct ioctl_gntdev_unmap_grant_ref op = { .index = number(a, 2), .count = (uint32_t)number(a, 3) };
+    struct ioctl_gntdev_unmap_grant_ref op = { .index = number(a, 2),
+                                               .count = (uint32_t)number(a, 3) };
 
     answer_rc(a, ioctl(fd_of(a, 1), IOCTL_GNTDEV_UNMAP_GRANT_REF, &op));
 }
@@ -214,7 +224,8 @@ static bool copy_end(struct actor *a, const char *text, void *end)
     return granted;
 }
 
-/* copy FD SRC DST LEN [SRC DST LEN ...]; copy-flags FD FLAGS SRC DST LEN: with flags that do not fit. */
+/* copy FD SRC DST LEN [SRC DST LEN ...]; copy-flags FD FLAGS SRC DST LEN: with flags that do not
+ * fit. */
 static void do_copy(struct actor *a)
 {
     bool forced = !strcmp(a->words[0], "copy-flags");

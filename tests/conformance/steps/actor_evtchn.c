@@ -41,7 +41,8 @@ static void do_unbound(struct actor *a)
 
 static void do_bind(struct actor *a)
 {
-    struct ioctl_evtchn_bind_interdomain op = { .remote_domain = (unsigned)number(a, 3), .remote_port = (unsigned)number(a, 4) };
+    struct ioctl_evtchn_bind_interdomain op = { .remote_domain = (unsigned)number(a, 3),
+                                                .remote_port = (unsigned)number(a, 4) };
 
     named_port(a, ioctl(fd_of(a, 1), IOCTL_EVTCHN_BIND_INTERDOMAIN, &op));
 }
@@ -112,8 +113,8 @@ static long now_ms(void)
 }
 
 /*
- * events FD N: waits until N events have come, and answers them; they stay masked. N = 0: waits a while, and answers what
- * should not have come.
+ * events FD N: waits until N events have come, and answers them; they stay masked. N = 0: waits a
+ * while, and answers what should not have come.
  */
 static void do_events(struct actor *a)
 {
@@ -150,7 +151,8 @@ static void do_unmask(struct actor *a)
     answer_rc(a, write(fd_of(a, 1), ports, (size_t)n * sizeof *ports));
 }
 
-/* unbound-many FD COUNT DOM: as many ports as the domain has, or COUNT; answers only whether all came. They are not named. */
+/* unbound-many FD COUNT DOM: as many ports as the domain has, or COUNT; answers only whether all
+ * came. They are not named. */
 static void do_unbound_many(struct actor *a)
 {
     unsigned long n = number(a, 2), done = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An actor is one process of one domain that does what a script says (see README.md here): a command per line on standard
- * input, one line of answer each. It knows nothing of the simulator: the same binary runs on a real Xen.
+ * An actor is one process of one domain that does what a script says (see README.md here): a
+ * command per line on standard input, one line of answer each. It knows nothing of the simulator:
+ * the same binary runs on a real Xen.
  */
 #ifndef GNTSIM_STEPS_ACTOR_I_H
 #define GNTSIM_STEPS_ACTOR_I_H
@@ -40,10 +41,12 @@ struct actor {
     int nr_words;
     char line[LINE_SIZE];
     char answer[LINE_SIZE];     /* what is observed */
-    char hidden[LINE_SIZE];     /* values for later steps, which differ from run to run: NAME=VALUE ... */
+    /* values for later steps, which differ from run to run: NAME=VALUE ... */
+    char hidden[LINE_SIZE];
 };
 
-/* answer appends to the line that is compared, hide to the values that the script may use as $NAME. */
+/* answer appends to the line that is compared, hide to the values that the script may use as
+ * $NAME. */
 __attribute__((format(printf, 2, 3))) void answer(struct actor *a, const char *format, ...);
 __attribute__((format(printf, 2, 3))) void hide(struct actor *a, const char *format, ...);
 /* "rc=0", or "rc=-1 errno=NAME". */

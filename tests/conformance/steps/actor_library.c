@@ -82,18 +82,21 @@ static void do_lib_close(struct actor *a)
     answer_rc(a, rc);
 }
 
-/* lib-fd gnttab|gntshr|evtchn FD: the handle's descriptor under a name, and whether an exec would close it. */
+/* lib-fd gnttab|gntshr|evtchn FD: the handle's descriptor under a name, and whether an exec would
+ * close it. */
 static void do_lib_fd(struct actor *a)
 {
     const char *which = word(a, 1);
-    int fd = !strcmp(which, "gnttab") ? xengnttab_fd(gnttab(a)) : !strcmp(which, "gntshr") ? xengntshr_fd(gntshr(a))
+    int fd = !strcmp(which, "gnttab") ? xengnttab_fd(gnttab(a)) : !strcmp(which, "gntshr")
+        ? xengntshr_fd(gntshr(a))
                                                                                           : xenevtchn_fd(evtchn(a));
 
     if (fd >= 0)
         name_thing(a, FD, word(a, 2))->value = fd;
     answer_rc(a, fd < 0 ? -1 : 0);
     if (fd >= 0)
-        answer(a, " cloexec=%d access=%d", !!(fcntl(fd, F_GETFD) & FD_CLOEXEC), fcntl(fd, F_GETFL) & O_ACCMODE);
+        answer(a, " cloexec=%d access=%d", !!(fcntl(fd, F_GETFD) & FD_CLOEXEC),
+               fcntl(fd, F_GETFL) & O_ACCMODE);
 }
 
 /* share R DOM COUNT w|r: R.0, R.1 ... are the references. */
@@ -101,7 +104,8 @@ static void do_share(struct actor *a)
 {
     unsigned long count = number(a, 3);
     uint32_t *refs = calloc(count + 1, sizeof *refs);
-    void *p = xengntshr_share_pages(gntshr(a), (uint32_t)number(a, 2), (int)count, refs, word(a, 4)[0] == 'w');
+    void *p = xengntshr_share_pages(gntshr(a), (uint32_t)number(a, 2), (int)count, refs,
+                                    word(a, 4)[0] == 'w');
 
     named_region(a, word(a, 1), p, count);
     for (unsigned i = 0; p && i < count && i < 64; i++)
@@ -113,7 +117,8 @@ static void do_share(struct actor *a)
 static void do_share_notify(struct actor *a)
 {
     uint32_t ref = 0;
-    void *p = xengntshr_share_page_notify(gntshr(a), (uint32_t)number(a, 2), &ref, word(a, 3)[0] == 'w', (uint32_t)number(a, 4),
+    void *p = xengntshr_share_page_notify(gntshr(a), (uint32_t)number(a, 2), &ref,
+                                          word(a, 3)[0] == 'w', (uint32_t)number(a, 4),
                                           (evtchn_port_t)number(a, 5));
 
     named_region(a, word(a, 1), p, 1);
@@ -124,7 +129,9 @@ static void do_unshare(struct actor *a)
 {
     struct thing *t = find(a, REGION, word(a, 1));
 
-    answer_rc(a, xengntshr_unshare(gntshr(a), t ? t->addr : NULL, a->nr_words > 2 ? (uint32_t)number(a, 2) : t ? (uint32_t)t->nr_pages : 1));
+    answer_rc(a, xengntshr_unshare(gntshr(a), t ? t->addr : NULL,
+                                   a->nr_words > 2 ? (uint32_t)number(a, 2) : t
+                                   ? (uint32_t)t->nr_pages : 1));
 }
 
 static unsigned pairs(struct actor *a, int first, uint32_t *domids, uint32_t *refs)
@@ -233,7 +240,8 @@ static void do_ev_unbound(struct actor *a)
 
 static void do_ev_bind(struct actor *a)
 {
-    named_port(a, xenevtchn_bind_interdomain(evtchn(a), (uint32_t)number(a, 2), (evtchn_port_t)number(a, 3)));
+    named_port(a, xenevtchn_bind_interdomain(evtchn(a), (uint32_t)number(a, 2),
+                                             (evtchn_port_t)number(a, 3)));
 }
 
 static void do_ev_virq(struct actor *a)

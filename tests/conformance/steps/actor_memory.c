@@ -27,7 +27,8 @@ static void do_mmap(struct actor *a)
     unsigned long length = number(a, 4) * (!strcmp(a->words[0], "mmap-bytes") ? 1 : PAGE);
     int flags = !strcmp(word(a, 6), "private") ? MAP_PRIVATE : MAP_SHARED;
 
-    mapped(a, word(a, 1), mmap(NULL, length, prot_of(word(a, 5)), flags, fd_of(a, 2), (off_t)number(a, 3)),
+    mapped(a, word(a, 1), mmap(NULL, length, prot_of(word(a, 5)), flags, fd_of(a, 2),
+                               (off_t)number(a, 3)),
            (length + PAGE - 1) / PAGE);
 }
 
@@ -36,8 +37,8 @@ static void do_mmap_over(struct actor *a)
 {
     unsigned long nr = number(a, 5);
 
-    mapped(a, word(a, 1), mmap(address_of(a, word(a, 2)), nr * PAGE, prot_of(word(a, 6)), MAP_SHARED | MAP_FIXED, fd_of(a, 3),
-                               (off_t)number(a, 4)), nr);
+    mapped(a, word(a, 1), mmap(address_of(a, word(a, 2)), nr * PAGE, prot_of(word(a, 6)),
+                               MAP_SHARED | MAP_FIXED, fd_of(a, 3), (off_t)number(a, 4)), nr);
 }
 
 /* anon R PAGES; anon-over ADDRESS PAGES: ordinary memory */
@@ -75,7 +76,8 @@ static void do_mremap(struct actor *a)
 
     if (move)
         to = mmap(NULL, nr * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    p = mremap(t->addr, t->nr_pages * PAGE, nr * PAGE, MREMAP_MAYMOVE | (move ? MREMAP_FIXED : 0), to);
+    p = mremap(t->addr, t->nr_pages * PAGE, nr * PAGE, MREMAP_MAYMOVE | (move ? MREMAP_FIXED : 0),
+               to);
     answer_rc(a, p == MAP_FAILED ? -1 : 0);
     if (p == MAP_FAILED)
         return;
@@ -86,13 +88,14 @@ static void do_mremap(struct actor *a)
 static void do_madvise(struct actor *a)
 {
     static const struct { const char *name; int advice; } advices[] = {
-        { "dontfork", MADV_DONTFORK }, { "dofork", MADV_DOFORK }, { "dontneed", MADV_DONTNEED }, { "willneed", MADV_WILLNEED },
-        { "remove", MADV_REMOVE },
+        { "dontfork", MADV_DONTFORK }, { "dofork", MADV_DOFORK }, { "dontneed", MADV_DONTNEED },
+        { "willneed", MADV_WILLNEED }, { "remove", MADV_REMOVE },
     };
 
     for (size_t i = 0; i < sizeof advices / sizeof *advices; i++)
         if (!strcmp(word(a, 3), advices[i].name)) {
-            answer_rc(a, madvise(address_of(a, word(a, 1)), number(a, 2) * PAGE, advices[i].advice));
+            answer_rc(a, madvise(address_of(a, word(a, 1)), number(a, 2) * PAGE,
+                                 advices[i].advice));
             return;
         }
     bad_script("no advice %s", word(a, 3));
@@ -107,10 +110,11 @@ static void do_mlock(struct actor *a)
 {
     void *p = address_of(a, word(a, 1));
 
-    answer_rc(a, !strcmp(a->words[0], "mlock") ? mlock(p, number(a, 2) * PAGE) : munlock(p, number(a, 2) * PAGE));
+    answer_rc(a, !strcmp(a->words[0], "mlock") ? mlock(p, number(a, 2) * PAGE)
+                                               : munlock(p, number(a, 2) * PAGE));
 }
 
-/* ---- Contents ---------------------------------------------------------------------------------- */
+/* ---- Contents -------------------------------------------------------------------------------- */
 
 struct bytes {
     volatile unsigned char *p;

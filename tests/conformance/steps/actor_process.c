@@ -29,7 +29,8 @@ static void do_fork(struct actor *a)
         close(up[0]);
         for (struct thing *t = a->things; t < a->things + MAX_NAMES; t++)
             if (t->kind == CHILD) {
-                fclose(t->to);          /* or the brother would never see the end of what it is told */
+                /* or the brother would never see the end of what it is told */
+                fclose(t->to);
                 fclose(t->from);
                 t->kind = FREE;
             }
@@ -113,8 +114,9 @@ static void do_segv(struct actor *a)
 }
 
 /*
- * exec: begins anew as the same program, on the same standard streams; what has been named is forgotten, but descriptors that
- * are not close-on-exec stay. The new program is the one that answers.
+ * exec: begins anew as the same program, on the same standard streams; what has been named is
+ * forgotten, but descriptors that are not close-on-exec stay. The new program is the one that
+ * answers.
  */
 static void do_exec(struct actor *a)
 {
@@ -170,7 +172,8 @@ static void do_param(struct actor *a)
 
     snprintf(path, sizeof path, "/sys/module/%s/parameters/%s", word(a, 1), word(a, 2));
     fd = open(path, (set ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
-    n = fd < 0 ? -1 : set ? write(fd, word(a, 3), strlen(word(a, 3))) : read(fd, text, sizeof text - 1);
+    n = fd < 0 ? -1 : set ? write(fd, word(a, 3), strlen(word(a, 3)))
+               : read(fd, text, sizeof text - 1);
     answer_rc(a, n < 0 ? -1 : 0);
     if (!set && n > 0)
         answer(a, " value=%.*s", (int)strcspn(text, "\n"), text);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plays scripts: starts actors in domains, has them do one step after the other, and prints a line for each.
+ * Plays scripts: starts actors in domains, has them do one step after the other, and prints a line
+ * for each.
  *
  *   conduct HELPER SCRIPT...
  *
- * HELPER is a program that knows where the domains are:  HELPER start SLOT  becomes an actor of that domain,
- * HELPER domid SLOT  prints its number,  HELPER create SLOT  and  HELPER destroy SLOT  do that. Slot 0 is the privileged domain.
- * The language of the scripts is in README.md. What is printed has no number that differs from run to run.
+ * HELPER is a program that knows where the domains are:  HELPER start SLOT  becomes an actor of
+ * that domain, HELPER domid SLOT  prints its number,  HELPER create SLOT  and  HELPER destroy SLOT
+ * do that. Slot 0 is the privileged domain. The language of the scripts is in README.md. What is
+ * printed has no number that differs from run to run.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +40,8 @@ struct value {
     char name[40], text[24];
 };
 
-/* The domain that is in a slot now. To ask takes a real Xen's toolstack seconds under emulation: only once, and if a script wants it. */
+/* The domain that is in a slot now. To ask takes a real Xen's toolstack seconds under emulation:
+ * only once, and if a script wants it. */
 struct slot {
     char domid[24];             /* "" until it is known */
     bool destroyed;
@@ -81,7 +84,7 @@ static void print(struct play *p, const char *format, ...)
     fflush(stdout);
 }
 
-/* ---- Values ------------------------------------------------------------------------------------ */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 static void set_value(struct play *p, const char *name, const char *text)
 {
@@ -135,7 +138,8 @@ static const char *domid_of(struct play *p, unsigned slot)
 static const char *text_of_value(struct play *p, const char *name)
 {
     const struct value *v = find_value(p, name);
-    unsigned slot = name[0] == 'd' && name[1] && !name[2] ? (unsigned char)name[1] - (unsigned)'0' : MAX_SLOTS;
+    unsigned slot = name[0] == 'd' && name[1] &&
+        !name[2] ? (unsigned char)name[1] - (unsigned)'0' : MAX_SLOTS;
 
     return v ? v->text : slot < MAX_SLOTS ? domid_of(p, slot) : NULL;
 }
@@ -154,7 +158,8 @@ static void substitute(struct play *p, const char *from, char *to, size_t size)
             to[used++] = *from++;
             continue;
         }
-        length = strspn(from + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+        length = strspn(from + 1,
+                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
         snprintf(name, sizeof name, "%.*s", (int)length, from + 1);
         text = text_of_value(p, name);
         if (!text)
@@ -178,7 +183,7 @@ static void keep_values(struct play *p, char *hidden)
     }
 }
 
-/* ---- Domains and actors ------------------------------------------------------------------------ */
+/* ---- Domains and actors ---------------------------------------------------------------------- */
 
 static struct played_actor *find_actor(struct play *p, const char *name)
 {
@@ -314,7 +319,7 @@ static void change_domain(struct play *p, const char *verb, unsigned slot)
         p->slots[slot].domid[0] = 0;
 }
 
-/* ---- Scripts ----------------------------------------------------------------------------------- */
+/* ---- Scripts --------------------------------------------------------------------------------- */
 
 static void do_line(struct play *p, char *line)
 {
@@ -343,7 +348,8 @@ static void do_line(struct play *p, char *line)
         usleep(slot * 1000);
         return;
     }
-    if (sscanf(line, " %39s %u", name, &slot) == 2 && (!strcmp(name, "create") || !strcmp(name, "destroy"))) {
+    if (sscanf(line, " %39s %u", name, &slot) == 2 &&
+        (!strcmp(name, "create") || !strcmp(name, "destroy"))) {
         change_domain(p, name, slot);
         return;
     }

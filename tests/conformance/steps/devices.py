@@ -18,10 +18,13 @@ def build(*targets):
     need("meson", "ninja", "gcc")
     print(f"real-xen: building the programs in {BUILD}", flush=True)
     targets = [*(f"tests/conformance/{name}" for name in (*real.PROBES, "agent", *real.CROSS)),
-               *(f"tests/conformance/steps/{name}" for name in ("actor", "conduct", "remote")), "libgnttab/libxengnttab.so.1.2", *targets]
-    done = subprocess.run([TOP / "tools/build", BUILD], stdin=subprocess.DEVNULL, env=os.environ | {"TARGETS": " ".join(targets)}, check=False)
+               *(f"tests/conformance/steps/{name}" for name in ("actor", "conduct", "remote")),
+               "libgnttab/libxengnttab.so.1.2", *targets]
+    done = subprocess.run([TOP / "tools/build", BUILD], stdin=subprocess.DEVNULL,
+                          env=os.environ | {"TARGETS": " ".join(targets)}, check=False)
     if done.returncode:
-        raise VmError("the programs cannot be built; tools/install-deps build installs what that needs")
+        raise VmError("the programs cannot be built; tools/install-deps build installs what "
+                      "that needs")
 
 
 def arguments(work, rest=()):
@@ -41,14 +44,17 @@ def scripts_of(kinds):
 
 
 keep_versions = real.keep_versions
-probes = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=real.probes_domus, files=lambda work: real.probes_files(arguments(work)),
+probes = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=real.probes_domus,
+                         files=lambda work: real.probes_files(arguments(work)),
                          record=lambda guest: text(real.play_probes(guest)))
-library = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=lambda: [], files=lambda work: real.library_files(arguments(work)),
+library = SimpleNamespace(HERE=real.CONFORMANCE, build=build, domus=lambda: [],
+                          files=lambda work: real.library_files(arguments(work)),
                           record=lambda guest: text(real.play_library(guest)))
 
 
 def fuzz(boot, work, seeds, steps, output):
-    """Random scripts, compared with a real Xen: (observations, seeds that differ, versions). boot: as of a Vm."""
+    """Random scripts, compared with a real Xen: (observations, seeds that differ, versions). boot:
+    as of a Vm."""
     given = arguments(work)
     with boot([], real.fuzz_files(given, *seeds, steps)) as guest:
         return *real.play_fuzz(guest, given, *seeds, steps, output), guest.versions

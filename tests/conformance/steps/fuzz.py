@@ -5,7 +5,8 @@ some nearly, some not at all. real.py plays them on a real Xen and on gntsim, an
 first difference.
 
 What no seed may do, since the answer would hang on time or on the layout of an address space:
-- map a reference again that was given up while somebody had it mapped (Linux frees it within a second, or later);
+- map a reference again that was given up while somebody had it mapped (Linux frees it within a
+second, or later);
 - ask for the byte before a mapping is made (that with a read-only one crashes a PV Linux 6.1);
 - look beyond a mapping.
 """
@@ -32,7 +33,8 @@ class Generator:
         self.lines = [f"case seed{seed}", "actor a 0", "actor b 0"]
         self.actors = [Actor("a"), Actor("b")]
         self.allocs = []            # live: [actor, fd, name, count]
-        self.maps = []              # [actor, fd, name, count, allocs, mmapped, not to be mmapped any more]
+        # [actor, fd, name, count, allocs, mmapped, not to be mmapped any more]
+        self.maps = []
         self.steps = steps
 
     def say(self, actor, text, child=None):
@@ -110,7 +112,8 @@ class Generator:
         alloc = self.pick([x for x in self.allocs if x[0] is actor])
         if not alloc:
             return
-        self.say(actor, f"dealloc {alloc[1]} {self.index(alloc[2], alloc[3])} {self.count_near(alloc[3])}")
+        self.say(actor,
+                 f"dealloc {alloc[1]} {self.index(alloc[2], alloc[3])} {self.count_near(alloc[3])}")
         self.give_up_all(actor, alloc[1])       # it may have hit another of the file
 
     def mmap_shared(self, actor):
@@ -119,7 +122,8 @@ class Generator:
             return
         region, pages = actor.new("p"), self.r.randint(1, alloc[3])
         offset = self.r.choice((0, 0, alloc[3] - pages))
-        self.say(actor, f"mmap {region} {alloc[1]} ${alloc[2]}.index+{offset * 4096} {pages} {self.r.choice(('rw', 'rw', 'r', 'w'))} "
+        self.say(actor,
+                 f"mmap {region} {alloc[1]} ${alloc[2]}.index+{offset * 4096} {pages} {self.r.choice(('rw', 'rw', 'r', 'w'))} "
                  f"{self.r.choice(('shared',) * 9 + ('private',))}")
         actor.regions.append((region, pages, "shared", alloc))
 
@@ -143,7 +147,8 @@ class Generator:
         if not m:
             return
         region = actor.new("r")
-        self.say(actor, f"mmap {region} {m[1]} {self.index(m[2], m[3]) if self.chance(30) else f'${m[2]}.index'} "
+        self.say(actor,
+                 f"mmap {region} {m[1]} {self.index(m[2], m[3]) if self.chance(30) else f'${m[2]}.index'} "
                  f"{m[3] if self.chance(90) else m[3] + 1} {self.r.choice(('rw', 'rw', 'rw', 'r'))} shared")
         m[5] = True
         actor.regions.append((region, m[3], "grant", m))
@@ -170,7 +175,8 @@ class Generator:
             actor.regions.append((name, first, kind, what))
 
     def exists(self, region):
-        """Only what surely came into being is looked at: names that do not exist are a fault of the script."""
+        """Only what surely came into being is looked at: names that do not exist are a fault of the
+        script."""
         return region[0] in self.made
 
     def look(self, actor):
@@ -197,9 +203,11 @@ class Generator:
         if m and self.chance(50):
             action = self.r.choice((0, 1, 2, 3, 3, 4)) if byte else self.r.choice((0, 2))
             m[6] = True
-            self.say(actor, f"notify {m[1]} ${m[2]}.index+{self.r.choice((5, 21, 4096 * m[3]))} {action} {f'${port[0]}' if port else 0}")
+            self.say(actor,
+                     f"notify {m[1]} ${m[2]}.index+{self.r.choice((5, 21, 4096 * m[3]))} {action} {f'${port[0]}' if port else 0}")
         elif alloc:
-            self.say(actor, f"notify {alloc[1]} ${alloc[2]}.index+{self.r.choice((5, 21, 4096 * alloc[3]))} {self.r.choice((0, 1, 2, 3, 3, 4))} "
+            self.say(actor,
+                     f"notify {alloc[1]} ${alloc[2]}.index+{self.r.choice((5, 21, 4096 * alloc[3]))} {self.r.choice((0, 1, 2, 3, 3, 4))} "
                      f"{f'${port[0]}' if port else 0}")
 
     def event(self, actor):
@@ -233,7 +241,8 @@ class Generator:
         def end(a):
             return f"$d0:${a[2]}.{self.r.randrange(a[3])}:{self.r.choice((0, 8, 4090))}"
         source = end(alloc)
-        dest = f"{region[0]}+{self.r.choice((0, 100))}" if region and self.chance(50) else end(other)
+        dest = f"{region[0]}+{self.r.choice((0, 100))}" if region and \
+            self.chance(50) else end(other)
         if self.chance(40):
             source, dest = dest, source
         self.say(actor, f"copy {fd} {source} {dest} {self.r.choice((0, 1, 6, 16))}")
@@ -252,7 +261,8 @@ class Generator:
         region = self.pick([x for x in actor.regions if self.exists(x) and x[2] == "shared"])
         if what <= 2 and region:
             at = self.r.randrange(region[1]) * 4096
-            self.say(actor, self.r.choice((f"peek {region[0]}+{at}", f"poke {region[0]}+{at} 9", f"munmap {region[0]} {region[1]}")), child)
+            self.say(actor, self.r.choice((f"peek {region[0]}+{at}", f"poke {region[0]}+{at} 9",
+                                           f"munmap {region[0]} {region[1]}")), child)
         elif what == 3:
             device = self.r.choice(("gntalloc", "gntdev", "evtchn"))
             fd = self.pick(actor.fds[device])
@@ -272,9 +282,12 @@ class Generator:
         actor.ports = []
 
     def script(self):
-        """The text. Regions whose mmap may have failed are made sure of: by an ordinary page of that name before."""
-        weighted = [(self.open, 6), (self.close, 2), (self.alloc, 9), (self.dealloc, 3), (self.mmap_shared, 8), (self.mapop, 10),
-                    (self.mmap_map, 10), (self.unmapop, 4), (self.munmap, 6), (self.look, 14), (self.offset, 3), (self.notify, 6),
+        """The text. Regions whose mmap may have failed are made sure of: by an ordinary page of
+        that name before."""
+        weighted = [(self.open, 6), (self.close, 2), (self.alloc, 9), (self.dealloc, 3),
+                    (self.mmap_shared, 8), (self.mapop, 10),
+                    (self.mmap_map, 10), (self.unmapop, 4), (self.munmap, 6), (self.look, 14),
+                    (self.offset, 3), (self.notify, 6),
                     (self.event, 9), (self.copy, 5), (self.fork, 3), (self.child, 4), (self.die, 1)]
         functions, weights = zip(*weighted)
         self.made = set()

@@ -3,8 +3,9 @@
 
 Usage: play.py PROGRAMS [--list] [SCRIPT...]
 
-PROGRAMS is the directory with the built actor and conduct. Prints TAP: one line for each script. --list prints the differences
-instead, in the form of differences.txt. Each script has a machine of its own, and several are played at the same time.
+PROGRAMS is the directory with the built actor and conduct. Prints TAP: one line for each script.
+--list prints the differences instead, in the form of differences.txt. Each script has a machine of
+its own, and several are played at the same time.
 """
 import os
 import signal
@@ -34,7 +35,8 @@ def recorded(name):
 
 
 class Stage:
-    """A machine with two domains besides domain 0, and the way in which conduct starts actors there."""
+    """A machine with two domains besides domain 0, and the way in which conduct starts actors
+    there."""
 
     def __init__(self, programs, work, profile=PROFILE):
         self.programs, self.work = Path(programs), Path(work)
@@ -43,15 +45,18 @@ class Stage:
         for slot in (1, 2):
             self.machine.must("domain", "create", slot)
         self.env = {k: os.environ[k] for k in ("PATH", "HOME", "TMPDIR") if k in os.environ} | {
-            "GNTSIM": harness.GNTSIM, "MACHINE": str(self.machine.dir), "DOMIDS": str(self.work / "domids"),
+            "GNTSIM": harness.GNTSIM, "MACHINE": str(self.machine.dir),
+            "DOMIDS": str(self.work / "domids"),
             "ACTOR": str(self.programs / "actor")}
 
     def play(self, name, text):
         path = self.work / f"{name}.txt"
         path.write_text(text, encoding="utf-8")
         with open(self.work / "out", "w+b") as out, open(self.work / "err", "wb") as err:
-            process = subprocess.Popen([self.programs / "conduct", HERE / "helper-gntsim", path], stdin=subprocess.DEVNULL, stdout=out,
-                                       stderr=err, env=self.env, cwd=self.work, start_new_session=True)
+            process = subprocess.Popen([self.programs / "conduct", HERE / "helper-gntsim", path],
+                                       stdin=subprocess.DEVNULL, stdout=out,
+                                       stderr=err, env=self.env, cwd=self.work,
+                                       start_new_session=True)
             try:
                 status = process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
@@ -66,7 +71,8 @@ class Stage:
             lines = out.read().decode(errors="replace").splitlines()
         if status:
             said = (self.work / "err").read_text(errors="replace").splitlines()
-            raise AssertionError(f"{name}: {status}: " + "\n".join(l for l in said if "gnttab: error" not in l))
+            raise AssertionError(f"{name}: {status}: " +
+                                 "\n".join(l for l in said if "gnttab: error" not in l))
         return lines
 
     def stop(self):
@@ -74,7 +80,8 @@ class Stage:
             self.machine.quiet()
         finally:
             self.machine.stop()
-        said = [l for l in self.machine.stderr().splitlines() if "Sanitizer" in l or "runtime error" in l]
+        said = [l for l in self.machine.stderr().splitlines() if "Sanitizer" in l
+                or "runtime error" in l]
         assert not said, "\n".join(said)
 
 
@@ -121,7 +128,8 @@ def main():
         for p in played:
             for d in compare.differences(p.name, recorded(p.name), p.lines)[1]:
                 reasons = [l.reason for l in listed if (l.run, l.recorded) == (d.run, d.recorded)]
-                print(compare.Difference(d.run, d.recorded, d.printed, reasons[0] if reasons else "WHY?").text())
+                print(compare.Difference(d.run, d.recorded, d.printed,
+                                         reasons[0] if reasons else "WHY?").text())
         return 0
 
     total = equal = count = failed = 0
@@ -139,12 +147,15 @@ def main():
         n, found = compare.differences(p.name, golden, p.lines)
         unlisted, gone = compare.judge(p.name, found, listed)
         total, equal = total + len(golden), equal + n
-        line(not unlisted and not gone and not p.broken, f"{p.name}: {n} of {len(golden)} lines equal"
+        line(not unlisted and not gone and not p.broken,
+             f"{p.name}: {n} of {len(golden)} lines equal"
              + (f", {len(found)} listed in differences.txt" if found and not unlisted else ""),
              [f"{d.recorded} on a real Xen, but: {d.printed}" for d in unlisted]
-             + [f"equal now, take it off differences.txt: {d.text()}" for d in gone] + (p.broken or "").splitlines())
+             + [f"equal now, take it off differences.txt: {d.text()}" for d in gone] +
+             (p.broken or "").splitlines())
     unknown = [d for d in listed if d.run not in scripts.SCRIPTS]
-    line(not unknown, "differences.txt lists only scripts that are played", [d.text() for d in unknown])
+    line(not unknown, "differences.txt lists only scripts that are played",
+         [d.text() for d in unknown])
     missing = [name for name in scripts.SCRIPTS if not (RECORD / f"{name}.txt").exists()]
     line(not missing, "every script has been recorded", missing)
     line(True, f"{equal} of {total} observations equal")

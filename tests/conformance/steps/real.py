@@ -2,15 +2,22 @@
 # SPDX-License-Identifier: MIT
 """Plays programs on a real Xen in QEMU and brings back what they printed.
 
-Usage: real.py [--cache DIR] [--check] BUILD steps [SCRIPT...]    the scripts (scripts/) -> ../record/steps
-       real.py [--cache DIR] [--check] BUILD probes               the first probes -> ../record/golden-*.txt
-       real.py [--cache DIR] [--check] BUILD libgnttab            the recorded probes with our libxengnttab -> ../record/libgnttab.txt
-       real.py [--cache DIR] [--check] BUILD programs             gntsim record of programs with Debian's library -> ../record/programs
-       real.py [--cache DIR] BUILD fuzz [FIRST [COUNT [STEPS]]]  random scripts (fuzz.py), here and there; what differs is shrunk
-       real.py [--cache DIR] BUILD play FILE...                   files in the language of the scripts; prints what they print
+Usage: real.py [--cache DIR] [--check] BUILD steps [SCRIPT...]    the scripts (scripts/) ->
+../record/steps
+       real.py [--cache DIR] [--check] BUILD probes               the first probes ->
+       ../record/golden-*.txt
+       real.py [--cache DIR] [--check] BUILD libgnttab            the recorded probes with our
+       libxengnttab -> ../record/libgnttab.txt
+       real.py [--cache DIR] [--check] BUILD programs             gntsim record of programs with
+       Debian's library -> ../record/programs
+       real.py [--cache DIR] BUILD fuzz [FIRST [COUNT [STEPS]]]  random scripts (fuzz.py), here and
+       there; what differs is shrunk
+       real.py [--cache DIR] BUILD play FILE...                   files in the language of the
+       scripts; prints what they print
 
-BUILD is the build directory (without sanitizers). --check compares with the record instead of writing it: status 1 if it no longer
-holds. Another --kernel or --xen is another record: NAME or NAME=VERSION of Debian packages.
+BUILD is the build directory (without sanitizers). --check compares with the record instead of
+writing it: status 1 if it no longer holds. Another --kernel or --xen is another record: NAME or
+NAME=VERSION of Debian packages.
 """
 import argparse
 import base64
@@ -52,7 +59,8 @@ def show(name, lines):
 def played(guest, name, domain=0):
     """What a script prints. One that needs one domain only is played inside it."""
     helper = "helper-self" if domain else "helper-vm"
-    done = guest.run("/steps/conduct", f"/steps/{helper}", f"/scripts/{name}.txt", domain=domain, timeout=PATIENCE)
+    done = guest.run("/steps/conduct", f"/steps/{helper}", f"/scripts/{name}.txt", domain=domain,
+                     timeout=PATIENCE)
     if done.status:
         raise VmError(f"{name}: status {done.status}: " + "\n".join(done.errors[-5:]))
     show(name, done.lines)
@@ -66,7 +74,9 @@ def own_domain(name):
 
 
 def keep_versions(versions):
-    (RECORD / "versions.txt").write_text("".join(f"{name}: {version}\n" for name, version in versions.items()), encoding="utf-8")
+    (RECORD / "versions.txt").write_text("".join(f"{name}: {version}\n"
+                                                 for name, version in versions.items()),
+                                         encoding="utf-8")
 
 
 def keep(results):
@@ -83,7 +93,8 @@ def steps_files(arguments, names):
 
 
 def domus(names):
-    return [Domu(memory=192)] * (2 if any(name.startswith("x") for name in names) else 1 if any(map(own_domain, names)) else 0)
+    return [Domu(memory=192)] * (2 if any(name.startswith("x") for name in names) else 1
+                                 if any(map(own_domain, names)) else 0)
 
 
 def play_scripts(guest, names, each=lambda result: None):
@@ -91,7 +102,8 @@ def play_scripts(guest, names, each=lambda result: None):
     for slot in (1, 2):
         if slot in guest.domids:
             guest.run("/steps/helper-vm", "serve", slot)
-    for name in sorted(names, key=lambda n: ("destroy" in n, n)):       # those that end domUs come last
+    # those that end domUs come last
+    for name in sorted(names, key=lambda n: ("destroy" in n, n)):
         results[f"steps/{name}.txt"] = played(guest, name, own_domain(name))
         each({f"steps/{name}.txt": results[f"steps/{name}.txt"]})
     return results
@@ -100,12 +112,14 @@ def play_scripts(guest, names, each=lambda result: None):
 def do_steps(arguments):
     names = arguments.rest or list(scripts.SCRIPTS)
     with vm(arguments).boot(domus(names), steps_files(arguments, names)) as guest:
-        return play_scripts(guest, names, (lambda result: None) if arguments.check else keep), guest.versions
+        return play_scripts(guest, names, (lambda result: None) if arguments.check
+                            else keep), guest.versions
 
 
 def probes_files(arguments):
     built = arguments.build / "tests/conformance"
-    return {f"/probes/{name}": built / name for name in PROBES} | {f"/xprobes/{name}": built / name for name in ["agent", *CROSS]}
+    return {f"/probes/{name}": built / name for name in PROBES} | {f"/xprobes/{name}": built / name
+                                                                   for name in ["agent", *CROSS]}
 
 
 def probes_domus():
@@ -113,13 +127,15 @@ def probes_domus():
 
 
 def play_probes(guest):
-    """The probes in dom0, then inside a domU, then the halves in both against each other. The last of dom0 takes all grants away."""
+    """The probes in dom0, then inside a domU, then the halves in both against each other. The last
+    of dom0 takes all grants away."""
     def in_dom0(name):
         done = guest.run(f"/probes/{name}", "0", timeout=PATIENCE)
         return [*done.lines, f"{name} EXIT={done.status}"]
 
     dom0 = [line for name in PROBES[:-1] for line in in_dom0(name)]
-    # The domU's half is started by the recorded job runner, which must not take what others left there for a job.
+    # The domU's half is started by the recorded job runner, which must not take what others left
+    # there for a job.
     guest.shell(f"xenstore-write /local/domain/{guest.domids[1]}/data/job '0 none'")
     guest.start("/xprobes/agent", domain=1, timeout=100000)
     both = []
@@ -144,12 +160,14 @@ def library_files(arguments):
 
 
 def play_library(guest):
-    """As the recorded probes were played, in a freshly booted dom0, but with the library that we have built."""
+    """As the recorded probes were played, in a freshly booted dom0, but with the library that we
+    have built."""
     lines = []
     for name in PROBES:
         done = guest.run(f"/probes/{name}", "0", env={"LD_LIBRARY_PATH": "/ours"}, timeout=200)
         lines += [*done.lines, f"{name} EXIT={done.status}"]
-    used = guest.shell("LD_LIBRARY_PATH=/ours LD_TRACE_LOADED_OBJECTS=1 /probes/b01_share | grep -c /ours/libxengnttab").out
+    used = guest.shell("LD_LIBRARY_PATH=/ours LD_TRACE_LOADED_OBJECTS=1 /probes/b01_share | grep "
+                       "-c /ours/libxengnttab").out
     if used.strip() != b"1":
         raise VmError("the probes did not use our library")
     show("libgnttab", lines)
@@ -163,11 +181,13 @@ def do_libgnttab(arguments):
 
 def do_programs(arguments):
     built = arguments.build / "tests/conformance"
-    files = {f"/probes/{name}": built / name for name in PROGRAMS} | {"/gntsim": arguments.build / "gntsim"}
+    files = {f"/probes/{name}": built / name
+             for name in PROGRAMS} | {"/gntsim": arguments.build / "gntsim"}
     results = {}
     with vm(arguments).boot([], files) as guest:
         for name in PROGRAMS:
-            done = guest.run("/gntsim", "record", "-o", f"/tmp/{name}", "--", f"/probes/{name}", "0", timeout=600)
+            done = guest.run("/gntsim", "record", "-o", f"/tmp/{name}", "--", f"/probes/{name}",
+                             "0", timeout=600)
             record = guest.run("/bin/cat", f"/tmp/{name}", timeout=200).lines
             results[f"programs/{name}.record"] = record
             results[f"programs/{name}.txt"] = [*done.lines, f"{name} EXIT={done.status}"]
@@ -197,8 +217,9 @@ def upload(guest, path, text):
 
 
 def shrink(lines, differs):
-    """The lines of one case without those that do not matter: pieces are left out, ever smaller ones, as long as differs() says so of
-    the rest. What makes no sense without them does not differ."""
+    """The lines of one case without those that do not matter: pieces are left out, ever smaller
+    ones, as long as differs() says so of the rest. What makes no sense without them does not
+    differ."""
     size = max((len(lines) - HEAD) // 2, 1)
     while True:
         i, changed = HEAD, False
@@ -223,7 +244,8 @@ class Both:
     def here(self, name, text):
         import play
         self.count += 1
-        stage = play.Stage(self.arguments.build / "tests/conformance/steps", self.arguments.work / f"stage{self.count}")
+        stage = play.Stage(self.arguments.build / "tests/conformance/steps",
+                           self.arguments.work / f"stage{self.count}")
         try:
             return stage.play(name, text)
         finally:
@@ -232,7 +254,8 @@ class Both:
     def there(self, path):
         done = self.guest.run("/steps/conduct", "/steps/helper-vm", path, timeout=PATIENCE)
         if done.status:
-            raise AssertionError(f"{path} on the real Xen: {done.status}: " + "\n".join(done.errors[-5:]))
+            raise AssertionError(f"{path} on the real Xen: {done.status}: " +
+                                 "\n".join(done.errors[-5:]))
         return done.lines
 
     def pair(self, lines):
@@ -240,7 +263,8 @@ class Both:
         text = "\n".join(lines) + "\n"
         upload(self.guest, "/tmp/shrink.txt", text)
         real, ours = self.there("/tmp/shrink.txt"), self.here("shrink", text)
-        return next(((r, o) for r, o in zip(real + ["(nothing)"], ours + ["(nothing)"]) if r != o), None)
+        return next(((r, o) for r, o in zip(real + ["(nothing)"], ours + ["(nothing)"]) if r != o),
+                    None)
 
     def differs(self, lines):
         try:
@@ -277,7 +301,8 @@ class Both:
 
 
 def batches(first, count):
-    return [range(start, min(start + BATCH, first + count)) for start in range(first, first + count, BATCH)]
+    return [range(start, min(start + BATCH, first + count))
+            for start in range(first, first + count, BATCH)]
 
 
 def batch_name(seeds):
@@ -299,7 +324,8 @@ def fuzz_files(arguments, first, count, steps):
 
 
 def play_fuzz(guest, arguments, first, count, steps, output=HERE / "regressions"):
-    """(observations compared, names of the seeds that differ); each of those is shrunk and kept in a file of output."""
+    """(observations compared, names of the seeds that differ); each of those is shrunk and kept in
+    a file of output."""
     both, observations, different = Both(guest, arguments), 0, []
     for seeds in batches(first, count):
         played_twice = both.batch(seeds, steps)
@@ -313,7 +339,8 @@ def play_fuzz(guest, arguments, first, count, steps, output=HERE / "regressions"
 
 
 def do_fuzz(arguments):
-    first, count, steps = (int(arguments.rest[i]) if len(arguments.rest) > i else n for i, n in enumerate((1, 100, 40)))
+    first, count, steps = (int(arguments.rest[i]) if len(arguments.rest) > i else n
+                           for i, n in enumerate((1, 100, 40)))
     with vm(arguments).boot([], fuzz_files(arguments, first, count, steps)) as guest:
         if play_fuzz(guest, arguments, first, count, steps)[1]:
             raise SystemExit(1)
@@ -326,7 +353,8 @@ def do_play(arguments):
         for slot in (1, 2):
             guest.run("/steps/helper-vm", "serve", slot)
         for f in arguments.rest:
-            done = guest.run("/steps/conduct", "/steps/helper-vm", f"/scripts/{Path(f).name}", timeout=PATIENCE)
+            done = guest.run("/steps/conduct", "/steps/helper-vm", f"/scripts/{Path(f).name}",
+                             timeout=PATIENCE)
             print("\n".join(done.lines), flush=True)
     return {}, {}
 
@@ -339,7 +367,8 @@ def check(results):
     """How many lines the real Xen prints otherwise than the record says."""
     different = 0
     for name, lines in results.items():
-        if name.endswith(".record"):        # each run has other addresses and times in what a program copies
+        # each run has other addresses and times in what a program copies
+        if name.endswith(".record"):
             continue
         golden = compare.read_record(RECORD, name).splitlines()
         for d in compare.differences(name, golden, lines)[1]:
@@ -350,17 +379,20 @@ def check(results):
 
 def main():
     import tempfile
-    parser = argparse.ArgumentParser(prog="real.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="real.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=default_cache())
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--kernel")
     parser.add_argument("--xen", default="xen-hypervisor-4.17-amd64")
     parser.add_argument("build", type=Path)
-    parser.add_argument("verb", choices=("steps", "probes", "libgnttab", "programs", "fuzz", "play"))
+    parser.add_argument("verb", choices=("steps", "probes", "libgnttab", "programs", "fuzz",
+                                         "play"))
     parser.add_argument("rest", nargs="*")
     arguments = parser.parse_args()
     arguments.build = arguments.build.resolve()
-    do = {"steps": do_steps, "probes": do_probes, "libgnttab": do_libgnttab, "programs": do_programs, "fuzz": do_fuzz, "play": do_play}[arguments.verb]
+    do = {"steps": do_steps, "probes": do_probes, "libgnttab": do_libgnttab,
+          "programs": do_programs, "fuzz": do_fuzz, "play": do_play}[arguments.verb]
     with tempfile.TemporaryDirectory(prefix="real-xen.") as work:
         arguments.work = Path(work)
         try:

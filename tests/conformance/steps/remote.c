@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An actor in another domain, through xenstore: what one side writes to its standard input, line by line, the actor in the
- * domU reads, and the other way round.
+ * An actor in another domain, through xenstore: what one side writes to its standard input, line by
+ * line, the actor in the domU reads, and the other way round.
  *
  *   remote start U     in dom0: is the actor, as far as anybody here can see
  *   remote serve ACTOR in the domU: starts an ACTOR for each that is asked for, for ever
@@ -38,7 +38,8 @@ static bool read_line(int fd, char *line)
     return true;
 }
 
-static void put(struct xs_handle *xs, const char *base, unsigned n, const char *key, const char *text)
+static void put(struct xs_handle *xs, const char *base, unsigned n, const char *key,
+                const char *text)
 {
     char path[128];
 
@@ -56,7 +57,7 @@ static char *get(struct xs_handle *xs, const char *base, unsigned n, const char 
     return xs_read(xs, XBT_NULL, path, &length);
 }
 
-/* ---- dom0 -------------------------------------------------------------------------------------- */
+/* ---- dom0 ------------------------------------------------------------------------------------ */
 
 static int be_actor(unsigned domid)
 {
@@ -116,7 +117,7 @@ static int be_actor(unsigned domid)
     }
 }
 
-/* ---- domU -------------------------------------------------------------------------------------- */
+/* ---- domU ------------------------------------------------------------------------------------ */
 
 struct channel {
     unsigned n, seen, sent;

@@ -18,16 +18,19 @@ class Scripts(unittest.TestCase):
         self.assertNotEqual(fuzz.script(7).splitlines()[1:], fuzz.script(8).splitlines()[1:])
 
     def test_the_head_names_the_case_and_its_actors(self):
-        self.assertEqual(fuzz.script(7).splitlines()[:real.HEAD], ["case seed7", "actor a 0", "actor b 0"])
+        self.assertEqual(fuzz.script(7).splitlines()[:real.HEAD],
+                         ["case seed7", "actor a 0", "actor b 0"])
 
     def test_batches_are_all_the_seeds_once(self):
         for count in (1, real.BATCH, real.BATCH + 1, 3 * real.BATCH):
             with self.subTest(count):
-                self.assertEqual([seed for seeds in real.batches(1000, count) for seed in seeds], list(range(1000, 1000 + count)))
+                self.assertEqual([seed for seeds in real.batches(1000, count) for seed in seeds],
+                                 list(range(1000, 1000 + count)))
 
 
 class Fake(real.Both):
-    """Two machines that print the lines of a script, but for one that fails and one that says something else."""
+    """Two machines that print the lines of a script, but for one that fails and one that says
+    something else."""
 
     def __init__(self, failing=None, other=None):
         self.failing, self.other = failing, other
@@ -39,7 +42,8 @@ class Fake(real.Both):
 
     def there(self, path):
         seeds = range(int(Path(path).stem.removeprefix("fuzz")), 1004)
-        return [l + "!" if self.other and f"case={self.other} " in l else l for l in self.lines(Path(path).stem, fuzz.scripts(seeds))]
+        return [l + "!" if self.other and f"case={self.other} " in l else l
+                for l in self.lines(Path(path).stem, fuzz.scripts(seeds))]
 
     @staticmethod
     def lines(name, text):
@@ -54,7 +58,8 @@ class Batches(unittest.TestCase):
     SEEDS = range(1000, 1004)
 
     def differing(self, **machines):
-        return [name for name, (there, here) in Fake(**machines).batch(self.SEEDS, 40).items() if there != here]
+        return [name for name, (there, here) in Fake(**machines).batch(self.SEEDS, 40).items()
+                if there != here]
 
     def test_equal_machines_do_not_differ(self):
         self.assertEqual(self.differing(), [])
@@ -79,7 +84,8 @@ class Shrinking(unittest.TestCase):
 
     def test_nothing_is_left_but_what_matters(self):
         steps = self.SCRIPT[real.HEAD:]
-        for wanted in ([steps[-1]], [steps[0], steps[-1]], [steps[5], steps[17], steps[18], steps[30]]):
+        for wanted in ([steps[-1]], [steps[0], steps[-1]],
+                       [steps[5], steps[17], steps[18], steps[30]]):
             with self.subTest(wanted):
                 self.assertEqual(self.shrunk(*wanted), self.SCRIPT[:real.HEAD] + wanted)
 

@@ -3,8 +3,8 @@
 installation.
 
     debs = Debs(cache)
-    xen = debs.get("xen-hypervisor-4.17-amd64")     # or "name=version", where more than one is on offer
-    xen.path / "boot"; xen.version
+    xen = debs.get("xen-hypervisor-4.17-amd64")     # or "name=version", where more than one is on
+    offer xen.path / "boot"; xen.version
 """
 import fcntl
 import re
@@ -33,7 +33,8 @@ class Package:
 
 def need(*programs):
     """Says which package brings what is missing, before minutes are spent."""
-    packages = {"qemu-system-x86_64": "qemu-system-x86", "cpio": "cpio", "apt-get": "apt", "dpkg-deb": "dpkg", "ldd": "libc-bin",
+    packages = {"qemu-system-x86_64": "qemu-system-x86", "cpio": "cpio", "apt-get": "apt",
+                "dpkg-deb": "dpkg", "ldd": "libc-bin",
                 "gcc": "gcc", "setpriv": "util-linux", "meson": "meson", "ninja": "ninja-build"}
     missing = [p for p in programs if not shutil.which(p)]
     if missing:
@@ -61,23 +62,28 @@ class Debs:
         (work / "deb").mkdir(parents=True)
         print(f"real-xen: downloading {name}", flush=True)
         # As root, apt would want to give the file to its own user, and warn that it cannot.
-        done = subprocess.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name], cwd=work / "deb",
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=600, check=False)
+        done = subprocess.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name],
+                              cwd=work / "deb",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdin=subprocess.DEVNULL, timeout=600, check=False)
         files = list((work / "deb").glob("*.deb"))
         if done.returncode or len(files) != 1:
             raise VmError(f"apt-get download {name} failed (as root, once: apt-get update):\n{done.stdout.decode(errors='replace')}")
         subprocess.run(["dpkg-deb", "-x", files[0], work / "root"], check=True)
-        version = subprocess.run(["dpkg-deb", "-f", files[0], "Version"], check=True, stdout=subprocess.PIPE).stdout
+        version = subprocess.run(["dpkg-deb", "-f", files[0], "Version"], check=True,
+                                 stdout=subprocess.PIPE).stdout
         (work / "root" / ".version").write_bytes(version)
         (work / "root").rename(path)
         shutil.rmtree(work)
 
     def default_kernel(self):
-        """The kernel that Debian's linux-image-amd64 stands for; once chosen, kept as long as the cache."""
+        """The kernel that Debian's linux-image-amd64 stands for; once chosen, kept as long as the
+        cache."""
         chosen = self.cache / "default-kernel"
         if chosen.exists():
             return chosen.read_text(encoding="utf-8").strip()
-        said = subprocess.run(["apt-cache", "depends", "linux-image-amd64"], stdout=subprocess.PIPE, check=False).stdout.decode()
+        said = subprocess.run(["apt-cache", "depends", "linux-image-amd64"], stdout=subprocess.PIPE,
+                              check=False).stdout.decode()
         found = re.search(r"Depends: (linux-image-\S+)", said)
         if not found:
             raise VmError("apt-cache knows no linux-image-amd64 (as root, once: apt-get update)")

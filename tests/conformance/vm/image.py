@@ -11,9 +11,11 @@ from debs import VmError
 
 HERE = Path(__file__).resolve().parent
 MODULES = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs"]
-LIBRARIES = ["libxencall1", "libxendevicemodel1", "libxenevtchn1", "libxenforeignmemory1", "libxengnttab1", "libxenhypfs1",
+LIBRARIES = ["libxencall1", "libxendevicemodel1", "libxenevtchn1", "libxenforeignmemory1",
+             "libxengnttab1", "libxenhypfs1",
              "libxenmisc4.17", "libxenstore4", "libxentoolcore1", "libxentoollog1", "libyajl2"]
-XENSTORE = ["xenstore-read", "xenstore-write", "xenstore-ls", "xenstore-list", "xenstore-rm", "xenstore-watch"]
+XENSTORE = ["xenstore-read", "xenstore-write", "xenstore-ls", "xenstore-list", "xenstore-rm",
+            "xenstore-watch"]
 TOOLSTACK = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper"]
 
 
@@ -27,10 +29,13 @@ class Image:
                          "var/lib/xenstored var/lock".split():
             (self.root / directory).mkdir(parents=True)
         (self.root / "var/run").symlink_to("../run")
-        self.libraries = [self.package(name).path / "usr/lib/x86_64-linux-gnu" for name in LIBRARIES]
-        self.add(self.package("busybox-static").one("bin/busybox", "usr/bin/busybox"), "/bin/busybox")
+        self.libraries = [self.package(name).path / "usr/lib/x86_64-linux-gnu"
+                          for name in LIBRARIES]
+        self.add(self.package("busybox-static").one("bin/busybox", "usr/bin/busybox"),
+                 "/bin/busybox")
         for module in MODULES:
-            self.module(kernel.one(f"lib/modules/*/kernel/**/{module}.ko", f"lib/modules/*/kernel/**/{module}.ko.xz"), f"/mod/{module}.ko")
+            self.module(kernel.one(f"lib/modules/*/kernel/**/{module}.ko",
+                                   f"lib/modules/*/kernel/**/{module}.ko.xz"), f"/mod/{module}.ko")
         for tool in XENSTORE:
             self.add(self.package("xenstore-utils").one(f"usr/bin/{tool}"), f"/usr/bin/{tool}")
         self.add(HERE / "vm.sh", "/lib/vm.sh")
@@ -41,7 +46,8 @@ class Image:
         return package
 
     def add(self, source, where):
-        """A file or a directory of the host at an absolute path of the guest, with the libraries that an ELF file wants."""
+        """A file or a directory of the host at an absolute path of the guest, with the libraries
+        that an ELF file wants."""
         source, target = Path(source), self.root / where.lstrip("/")
         if source.is_dir():
             for path in sorted(source.rglob("*")):
@@ -68,8 +74,10 @@ class Image:
     def add_libraries(self, program):
         # Debian's own Xen libraries, whatever the host has or is told to use.
         path = ":".join(str(directory) for directory in self.libraries)
-        said = subprocess.run(["ldd", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
-                              env={"LD_LIBRARY_PATH": path, "PATH": "/usr/bin:/bin"}).stdout.decode(errors="replace")
+        said = subprocess.run(["ldd", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              check=False,
+                              env={"LD_LIBRARY_PATH": path,
+                                   "PATH": "/usr/bin:/bin"}).stdout.decode(errors="replace")
         for line in said.splitlines():
             found = re.match(r"\s*(?:(\S+) => )?(\S+) \(0x|\s*(\S+) => not found", line)
             if not found:
@@ -80,7 +88,8 @@ class Image:
             if not library.is_absolute():
                 continue                # linux-vdso
             ours = any(directory in library.parents for directory in self.libraries)
-            self.library(library, f"/usr/lib/x86_64-linux-gnu/{library.name}" if ours else str(library))
+            self.library(library, f"/usr/lib/x86_64-linux-gnu/{library.name}" if ours
+                         else str(library))
 
     def library(self, source, where):
         target = self.root / where.lstrip("/")
@@ -110,9 +119,12 @@ class Image:
         """Not compressed: unpacking would cost an emulated processor more than reading."""
         self.add(HERE / init, "/init")
         (self.root / "init").chmod(0o755)
-        gcc = subprocess.run(["gcc", "-print-file-name=libgcc_s.so.1"], stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+        gcc = subprocess.run(["gcc", "-print-file-name=libgcc_s.so.1"], stdout=subprocess.PIPE,
+                             check=True).stdout.decode().strip()
         if Path(gcc).is_absolute():     # for pthread_cancel and pthread_exit, which load it
             self.library(Path(gcc).resolve(), "/usr/lib/x86_64-linux-gnu/libgcc_s.so.1")
         with open(output, "wb") as out:
-            names = "\0".join(sorted(str(p.relative_to(self.root)) for p in self.root.rglob("*"))).encode()
-            subprocess.run(["cpio", "-0", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=self.root, input=names, stdout=out, check=True)
+            names = "\0".join(sorted(str(p.relative_to(self.root))
+                                     for p in self.root.rglob("*"))).encode()
+            subprocess.run(["cpio", "-0", "-o", "-H", "newc", "--quiet", "-R", "0:0"],
+                           cwd=self.root, input=names, stdout=out, check=True)

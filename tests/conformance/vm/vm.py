@@ -5,20 +5,23 @@ root.
     vm = Vm(cache)                              # a directory that keeps the downloads
     with vm.boot(domus=[Domu()], files={"/probes/p": "build/p"}) as guest:
         out = guest.run("/probes/p", "1")                        # in dom0, argv[1] = "1"
-        out = guest.run("/probes/p", "{domid}", domain=1)        # in the first domU; {domid}, {d0}, {d1}, {d2}: domids
+        out = guest.run("/probes/p", "{domid}", domain=1)        # in the first domU; {domid}, {d0},
+        {d1}, {d2}: domids
         one = guest.start("/probes/p", "serve", domain=1)        # several at the same time
         two = guest.start("/probes/p", "use", "{d1}")
         print(two.wait().lines, one.wait().status, one.wait().errors)
         guest.destroy(1); guest.create(1)                        # the domU anew
-        guest.versions                                           # {"xen": …, "linux": …, package: version}
+        guest.versions                                           # {"xen": …, "linux": …, package:
+        version}
 
 or in one call, one program after the other:
 
-    outputs = vm.run(dom0=[("name", "build/p", ["1"])], domus=[[("name1", "build/p", ["{domid}"])]], files={}, timeout=600)
-    outputs["name"].lines
+    outputs = vm.run(dom0=[("name", "build/p", ["1"])], domus=[[("name1", "build/p", ["{domid}"])]],
+    files={}, timeout=600) outputs["name"].lines
 
-All of it is gone when the block is left, also by Ctrl-C. A program that takes too long is killed (its status is 137); a guest
-that does not answer is a VmError, and its console is in CACHE/console.log.
+All of it is gone when the block is left, also by Ctrl-C. A program that takes too long is killed
+(its status is 137); a guest that does not answer is a VmError, and its console is in
+CACHE/console.log.
 """
 import fcntl
 import gzip
@@ -49,7 +52,8 @@ def default_cache():
 
 @dataclass
 class Domu:
-    """A PV domain. kernel: one of our own instead of Linux (then it takes no jobs, and create() only starts it)."""
+    """A PV domain. kernel: one of our own instead of Linux (then it takes no jobs, and create()
+    only starts it)."""
     memory: int = 256
     kernel: Path | None = None
     config: list = field(default_factory=list)      # more lines of xl.cfg, such as "max_grant_frames=4"
@@ -58,7 +62,8 @@ class Domu:
 
 @dataclass
 class Output:
-    status: int             # of the program: 128 + signal if one killed it; 255 if its domain was gone
+    # of the program: 128 + signal if one killed it; 255 if its domain was gone
+    status: int
     out: bytes
     err: bytes
 
@@ -136,9 +141,12 @@ class Guest:
     def start(self, *argv, domain=0, timeout=PATIENCE, env=None):
         """Starts a program with arguments in domain 0 (dom0), 1 (the first domU) or 2."""
         self.count += 1
-        ids = {"domid": self.domids.get(domain)} | {f"d{n}": domid for n, domid in self.domids.items()}
-        words = [re.sub(r"\{(domid|d\d)\}", lambda m: str(ids.get(m[1])), str(word)) for word in argv]
-        command = " ".join(f"{k}={shlex.quote(v)}" for k, v in (env or {}).items()) + " exec " + shlex.join(words)
+        ids = {"domid": self.domids.get(domain)} | {f"d{n}": domid
+                                                    for n, domid in self.domids.items()}
+        words = [re.sub(r"\{(domid|d\d)\}", lambda m: str(ids.get(m[1])), str(word))
+                 for word in argv]
+        command = " ".join(f"{k}={shlex.quote(v)}" for k, v in (env or {}).items()) + " exec " + \
+            shlex.join(words)
         self.send(f"start {self.count} {domain} {int(timeout)} {command.strip()}")
         return Program(self, str(self.count), timeout)
 
@@ -240,10 +248,12 @@ class Vm:
             raise
 
     def run(self, dom0=(), domus=(), files=None, timeout=900):
-        """{name: Output} of programs run one after the other, dom0's first; (name, path here, arguments) each."""
+        """{name: Output} of programs run one after the other, dom0's first; (name, path here,
+        arguments) each."""
         start = time.monotonic()
         files = dict(files or {})
-        jobs = [(0, *job) for job in dom0] + [(n, *job) for n, programs in enumerate(domus, 1) for job in programs]
+        jobs = [(0, *job) for job in dom0] + [(n, *job) for n, programs in enumerate(domus, 1)
+                                              for job in programs]
         for _, name, path, _ in jobs:
             files[f"/programs/{name}"] = path
         outputs = {}
@@ -252,7 +262,8 @@ class Vm:
                 left = timeout - (time.monotonic() - start)
                 if left <= 0:
                     raise VmError(f"not done after {timeout} s: {name} was not run")
-                outputs[name] = guest.run(f"/programs/{name}", *arguments, domain=domain, timeout=min(PATIENCE, left))
+                outputs[name] = guest.run(f"/programs/{name}", *arguments, domain=domain,
+                                          timeout=min(PATIENCE, left))
         return outputs
 
     def build(self, work, domus, files):
@@ -276,20 +287,23 @@ class Vm:
             if domu.kernel is None:
                 image.write(f"/etc/xen/d{number}.agent", "")
         image.pack("init-dom0", work / "dom0.cpio")
-        (work / "xen").write_bytes(subprocess.run(["gzip", "-dc", xen.one("boot/xen-*-amd64.gz")], check=True,
-                                                  stdout=subprocess.PIPE).stdout)
+        (work / "xen").write_bytes(subprocess.run(["gzip", "-dc", xen.one("boot/xen-*-amd64.gz")],
+                                                  check=True, stdout=subprocess.PIPE).stdout)
         (work / "vmlinuz").symlink_to(vmlinuz)
-        self.versions = {"xen": xen.version, "linux": f"{kernel_package.partition('=')[0].removeprefix('linux-image-')} {kernel.version}",
+        self.versions = {"xen": xen.version,
+                         "linux": f"{kernel_package.partition('=')[0].removeprefix('linux-image-')} {kernel.version}",
                          **dict(sorted(image.versions.items()))}
 
     def config(self, number, domu, image):
-        lines = [f'name="d{number}"', 'type="pv"', f"memory={domu.memory}", "vcpus=1", 'on_poweroff="destroy"', 'on_reboot="destroy"',
+        lines = [f'name="d{number}"', 'type="pv"', f"memory={domu.memory}", "vcpus=1",
+                 'on_poweroff="destroy"', 'on_reboot="destroy"',
                  'on_crash="destroy"']
         if domu.kernel:
             image.add(domu.kernel, f"/guests/d{number}")
             lines += [f'kernel="/guests/d{number}"']
         else:
-            lines += ['kernel="/vmlinuz"', 'ramdisk="/domu.cpio"', 'extra="console=hvc0 loglevel=4 oops=panic panic=1"']
+            lines += ['kernel="/vmlinuz"', 'ramdisk="/domu.cpio"',
+                      'extra="console=hvc0 loglevel=4 oops=panic panic=1"']
         return "\n".join(lines + list(domu.config)) + "\n"
 
     def launch(self, guest):
@@ -297,12 +311,15 @@ class Vm:
         ours, theirs = socket.socketpair()
         guest.socket = ours
         # setpriv: a killed run leaves no QEMU behind. nice: whoever works here comes first.
-        argv = ["setpriv", "--pdeathsig", "KILL", "nice", "-n", "5", "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "qemu64",
-                "-m", str(self.memory), "-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none",
-                "-serial", f"file:{work}/console", "-chardev", f"socket,id=jobs,fd={theirs.fileno()}", "-serial", "chardev:jobs",
+        argv = ["setpriv", "--pdeathsig", "KILL", "nice", "-n", "5", "qemu-system-x86_64",
+                "-machine", "q35,accel=tcg", "-cpu", "qemu64",
+                "-m", str(self.memory), "-display", "none", "-monitor", "none", "-no-reboot",
+                "-nic", "none",
+                "-serial", f"file:{work}/console", "-chardev",
+                f"socket,id=jobs,fd={theirs.fileno()}", "-serial", "chardev:jobs",
                 "-kernel", f"{work}/xen",
                 "-append", f"dom0_mem={self.memory // 2}M console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all {self.xen_args}".strip(),
                 "-initrd", f"{work}/vmlinuz console=hvc0 loglevel=4 oops=panic panic=1 {self.linux_args}".strip() + f",{work}/dom0.cpio"]
         with theirs, open(self.cache / "qemu.log", "wb") as log:
-            guest.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()],
-                                             start_new_session=True)
+            guest.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             pass_fds=[theirs.fileno()], start_new_session=True)

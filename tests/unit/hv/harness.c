@@ -56,11 +56,13 @@ void world_empty(uint64_t nr_frames, const struct hv_profile *profile)
 {
     struct hv_config config = {
         .nr_frames = nr_frames, .profile = profile, .hook_ctx = &w,
-        .hooks = { .upcall = on_upcall, .crashed = on_crashed, .populate = on_populate, .frames_freed = on_freed },
+        .hooks = { .upcall = on_upcall, .crashed = on_crashed, .populate = on_populate,
+                   .frames_freed = on_freed },
     };
 
     w = (struct world){ .nr_frames = nr_frames };
-    w.memory = mmap(NULL, nr_frames * HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    w.memory = mmap(NULL, nr_frames * HV_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CU_ASSERT_FATAL(w.memory != MAP_FAILED);
     config.memory = w.memory;
     EQ(hv_create(&w.hv, &config), 0);
@@ -163,9 +165,11 @@ uint16_t flags_of(domid_t dom, uint32_t ref)
     return entry(dom, ref).flags;
 }
 
-struct gnttab_map_grant_ref map_op(domid_t ld, domid_t rd, uint32_t ref, uint32_t flags, uint64_t addr)
+struct gnttab_map_grant_ref map_op(domid_t ld, domid_t rd, uint32_t ref, uint32_t flags,
+                                   uint64_t addr)
 {
-    struct gnttab_map_grant_ref op = { .host_addr = addr, .flags = flags, .ref = ref, .dom = rd, .status = 77,
+    struct gnttab_map_grant_ref op = { .host_addr = addr, .flags = flags, .ref = ref, .dom = rd,
+                                       .status = 77,
                                        .handle = 0x77, .dev_bus_addr = 0x99 };
 
     EQ(hv_grant_table_op(w.hv, ld, GNTTABOP_map_grant_ref, &op, 1), 0);
@@ -183,7 +187,8 @@ int map(domid_t ld, domid_t rd, uint32_t ref, uint32_t flags, uint64_t addr, uin
 
 int map_dev(domid_t ld, domid_t rd, uint32_t ref, uint32_t flags, uint32_t *handle, uint64_t *bus)
 {
-    struct gnttab_map_grant_ref op = map_op(ld, rd, ref, flags | GNTMAP_device_map, A(900) + ref * 4096);
+    struct gnttab_map_grant_ref op = map_op(ld, rd, ref, flags | GNTMAP_device_map,
+                                            A(900) + ref * 4096);
 
     *handle = op.handle;
     *bus = op.dev_bus_addr;
@@ -192,7 +197,8 @@ int map_dev(domid_t ld, domid_t rd, uint32_t ref, uint32_t flags, uint32_t *hand
 
 int unmap_parts(domid_t ld, uint32_t handle, uint64_t addr, uint64_t bus)
 {
-    struct gnttab_unmap_grant_ref op = { .host_addr = addr, .dev_bus_addr = bus, .handle = handle, .status = 77 };
+    struct gnttab_unmap_grant_ref op = { .host_addr = addr, .dev_bus_addr = bus, .handle = handle,
+                                         .status = 77 };
 
     EQ(hv_grant_table_op(w.hv, ld, GNTTABOP_unmap_grant_ref, &op, 1), 0);
     return op.status;
@@ -205,7 +211,8 @@ int unmap(domid_t ld, uint32_t handle, uint64_t addr)
 
 int replace(domid_t ld, uint32_t handle, uint64_t addr, uint64_t new_addr)
 {
-    struct gnttab_unmap_and_replace op = { .host_addr = addr, .new_addr = new_addr, .handle = handle, .status = 77 };
+    struct gnttab_unmap_and_replace op = { .host_addr = addr, .new_addr = new_addr,
+                                           .handle = handle, .status = 77 };
 
     EQ(hv_grant_table_op(w.hv, ld, GNTTABOP_unmap_and_replace, &op, 1), 0);
     return op.status;
@@ -247,8 +254,8 @@ int copy_element(domid_t caller, struct gnttab_copy op)
 int copy_refs(domid_t caller, domid_t sd, uint32_t sref, domid_t dd, uint32_t dref, unsigned len)
 {
     return copy_element(caller, (struct gnttab_copy){
-        .source = { .u.ref = sref, .domid = sd }, .dest = { .u.ref = dref, .domid = dd }, .len = (uint16_t)len,
-        .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref });
+        .source = { .u.ref = sref, .domid = sd }, .dest = { .u.ref = dref, .domid = dd },
+        .len = (uint16_t)len, .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref });
 }
 
 struct hv_domain_info info(domid_t dom)
@@ -287,7 +294,8 @@ long evt_alloc(domid_t caller, domid_t dom, domid_t remote, uint32_t *port)
 
 long evt_bind(domid_t caller, domid_t remote, uint32_t remote_port, uint32_t *port)
 {
-    struct evtchn_bind_interdomain op = { .remote_dom = remote, .remote_port = remote_port, .local_port = 0x77 };
+    struct evtchn_bind_interdomain op = { .remote_dom = remote, .remote_port = remote_port,
+                                          .local_port = 0x77 };
     long rc = hv_event_channel_op(w.hv, caller, EVTCHNOP_bind_interdomain, &op);
 
     if (port)
@@ -388,7 +396,8 @@ void race(void (*act)(void *ctx), void *ctx)
     w.hv->race_ctx = ctx;
 }
 
-static void up_audit_down(int kind, unsigned version, void (*run)(int), void (*run2)(int, unsigned), void (*run0)(void))
+static void up_audit_down(int kind, unsigned version, void (*run)(int), void (*run2)(int, unsigned),
+                          void (*run0)(void))
 {
     world_up(kind, NULL);
     for (domid_t id = 0; version == 2 && id < 4; id++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A small machine for tests: memory, domains, grants and hypercalls in one line each, audited as it goes. */
+/* A small machine for tests: memory, domains, grants and hypercalls in one line each, audited as it
+ * goes. */
 #ifndef GNTSIM_TEST_HV_HARNESS_H
 #define GNTSIM_TEST_HV_HARNESS_H
 
@@ -51,8 +52,10 @@ uint16_t flags_of(domid_t dom, uint32_t ref);      /* header and status word tog
 void *page(domid_t dom, uint64_t gfn);
 
 /* One element; the whole hypercall must return 0. */
-struct gnttab_map_grant_ref map_op(domid_t ld, domid_t rd, uint32_t ref, uint32_t flags, uint64_t addr);
-int map(domid_t ld, domid_t rd, uint32_t ref, uint32_t flags, uint64_t addr, uint32_t *handle);   /* status */
+struct gnttab_map_grant_ref map_op(domid_t ld, domid_t rd, uint32_t ref, uint32_t flags,
+                                   uint64_t addr);
+/* status */
+int map(domid_t ld, domid_t rd, uint32_t ref, uint32_t flags, uint64_t addr, uint32_t *handle);
 int map_dev(domid_t ld, domid_t rd, uint32_t ref, uint32_t flags, uint32_t *handle, uint64_t *bus);
 int unmap(domid_t ld, uint32_t handle, uint64_t addr);
 int unmap_parts(domid_t ld, uint32_t handle, uint64_t addr, uint64_t bus);
@@ -87,10 +90,12 @@ struct hv_guest_memory window_memory(struct window *win);
 long grant_op_in(domid_t caller, unsigned cmd, uint64_t addr, unsigned count, struct window *win);
 long event_op_in(domid_t caller, unsigned cmd, uint64_t addr, struct window *win);
 
-/* Lets the guest act between the model's look at an entry and its write to it; NULL: not any more. */
+/* Lets the guest act between the model's look at an entry and its write to it; NULL: not any
+ * more. */
 void race(void (*act)(void *ctx), void *ctx);
 
-/* A test that runs on a machine of PV domains and on one of auto-translated ones, with version 1 or both. */
+/* A test that runs on a machine of PV domains and on one of auto-translated ones, with version 1 or
+ * both. */
 void on_kinds(void (*run)(int kind));
 void on_kinds_and_versions(void (*run)(int kind, unsigned version));
 void on_pv(void (*run)(void));
@@ -98,7 +103,8 @@ void on_hvm(void (*run)(void));
 #define TEST_KINDS(...) TEST_BY(on_kinds, (__attribute__((unused)) int kind), __VA_ARGS__)
 #define TEST_VERSIONS(...)                                                                        \
     TEST_BY(on_kinds_and_versions,                                                                \
-            (__attribute__((unused)) int kind, __attribute__((unused)) unsigned version), __VA_ARGS__)
+            (__attribute__((unused)) int kind, __attribute__((unused)) unsigned version),         \
+            __VA_ARGS__)
 #define TEST_PV(...) TEST_BY(on_pv, (void), __VA_ARGS__)
 #define TEST_HVM(...) TEST_BY(on_hvm, (void), __VA_ARGS__)
 

@@ -22,7 +22,8 @@ static inline int copy(domid_t caller, struct side s, struct side d, unsigned le
     struct gnttab_copy op = { .source = { .domid = s.dom, .offset = s.offset },
                               .dest = { .domid = d.dom, .offset = d.offset },
                               .len = (uint16_t)len,
-                              .flags = (s.gref ? GNTCOPY_source_gref : 0) | (d.gref ? GNTCOPY_dest_gref : 0) };
+                              .flags = (s.gref ? GNTCOPY_source_gref : 0) |
+                              (d.gref ? GNTCOPY_dest_gref : 0) };
 
     if (s.gref)
         op.source.u.ref = (uint32_t)s.number;
@@ -35,7 +36,9 @@ static inline int copy(domid_t caller, struct side s, struct side d, unsigned le
     return copy_element(caller, op);
 }
 
-static inline struct side ref_of(domid_t dom, uint32_t ref) { return (struct side){ .dom = dom, .number = ref, .gref = true }; }
+static inline struct side ref_of(domid_t dom,
+                                 uint32_t ref) { return (struct side){ .dom = dom, .number = ref,
+                                                                       .gref = true }; }
 static inline struct side own(domid_t dom, uint64_t gfn)
 {
     return (struct side){ .dom = DOMID_SELF, .number = number(dom, gfn) };
@@ -68,7 +71,8 @@ static inline void nothing_in_use(void)
     audit_clean();
 }
 
-/* Writes another form into the entry between two elements: the status of the first one is being written. */
+/* Writes another form into the entry between two elements: the status of the first one is being
+ * written. */
 struct changer {
     uint32_t ref;
     int writes;
@@ -92,7 +96,8 @@ static inline int read_all(void *ctx, void *to, uint64_t from, size_t size)
     return 0;
 }
 
-static inline void batch_with_change(struct gnttab_copy *ops, unsigned n, uint32_t ref, void (*change)(uint32_t ref))
+static inline void batch_with_change(struct gnttab_copy *ops, unsigned n, uint32_t ref,
+                                     void (*change)(uint32_t ref))
 {
     struct changer c = { .ref = ref, .change = change };
     struct hv_guest_memory mem = { .copy_from = read_all, .copy_to = change_on_write, .ctx = &c };
@@ -104,8 +109,8 @@ static inline void batch_with_change(struct gnttab_copy *ops, unsigned n, uint32
 static inline struct gnttab_copy element(domid_t sd, uint32_t sref, domid_t dd, uint32_t dref)
 {
     return (struct gnttab_copy){ .source = { .u.ref = sref, .domid = sd, .offset = 100 },
-                                 .dest = { .u.ref = dref, .domid = dd, .offset = 100 }, .len = 8, .flags = BOTH,
-                                 .status = 77 };
+                                 .dest = { .u.ref = dref, .domid = dd, .offset = 100 }, .len = 8,
+                                 .flags = BOTH, .status = 77 };
 }
 
 #endif

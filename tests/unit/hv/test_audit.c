@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The audit finds what is wrong and names it: each case breaks one thing on purpose, looks, and repairs it. */
+/* The audit finds what is wrong and names it: each case breaks one thing on purpose, looks, and
+ * repairs it. */
 #include "harness.h"
 
 #include "hv_i.h"
@@ -61,7 +62,8 @@ TEST_KINDS("pins are compared with handles")
     struct active_entry *act = active_entry(&dom(1)->gt, 8), *idle = active_entry(&dom(1)->gt, 10);
 
     prepare();
-    BROKEN(act->pin, PIN_HOST_WRITE * 2, "d1: reference 8 has pins 00000002, handles make 00000001 (the last one: handle 0 of d2)");
+    BROKEN(act->pin, PIN_HOST_WRITE * 2, "d1: reference 8 has pins 00000002, handles make 00000001 "
+           "(the last one: handle 0 of d2)");
     BROKEN(act->pin, PIN_HOST_READ, "d1: reference 8 has pins 00000100, handles make 00000001");
     BROKEN(act->pin, 0u, "d1: reference 8 has pins 00000000");
     BROKEN(idle->pin, PIN_DEV_READ, "d1: reference 10 has pins 01000000, handles make 00000000");
@@ -86,10 +88,12 @@ TEST_KINDS("entry flags are compared with pins")
     char text[64];
 
     prepare();
-    BROKEN(v1(1, 8)->flags, GTF_permit_access | GTF_reading, "d1: reference 8 has flags 0x9, but pins 00000001");
+    BROKEN(v1(1, 8)->flags, GTF_permit_access | GTF_reading,
+           "d1: reference 8 has flags 0x9, but pins 00000001");
     BROKEN(v1(1, 8)->flags, GTF_permit_access, "d1: reference 8 has flags 0x1");
     grant(1, 9, 2, 4, 0);
-    BROKEN(v1(1, 9)->flags, GTF_permit_access | GTF_writing, "d1: reference 9 has flags 0x11, but pins 00000000");
+    BROKEN(v1(1, 9)->flags, GTF_permit_access | GTF_writing,
+           "d1: reference 9 has flags 0x11, but pins 00000000");
     /* What a guest can do to itself does not count as the model's fault. */
     v1(1, 8)->flags = 0;
     OK(look_with(hv_audit) > 0);
@@ -115,12 +119,16 @@ TEST_KINDS("handles are checked")
     BROKEN(e->flags, 0, "d2: 0 handles used and 255 free of 256, 1 counted as used");
     BROKEN(dom(2)->maptrack.in_use, 2u, "2 counted as used");
     BROKEN(dom(2)->maptrack.tail, 17u, "d2: 1 handles used and 255 free of 256");
-    BROKEN(maptrack_entry(&dom(2)->maptrack, 5)->ref, 3, "free of 256");                /* a circle */
-    BROKEN(maptrack_entry(&dom(2)->maptrack, 5)->ref, 0, "d2: handle 0 is in the free list, but not free");
-    BROKEN(maptrack_entry(&dom(2)->maptrack, 5)->ref, 9999, "d2: handle 9999 is in the free list, but not free");
+    /* a circle */
+    BROKEN(maptrack_entry(&dom(2)->maptrack, 5)->ref, 3, "free of 256");
+    BROKEN(maptrack_entry(&dom(2)->maptrack, 5)->ref, 0,
+           "d2: handle 0 is in the free list, but not free");
+    BROKEN(maptrack_entry(&dom(2)->maptrack, 5)->ref, 9999,
+           "d2: handle 9999 is in the free list, but not free");
     grant(1, 9, 2, 4, 0);
     EQ(map(2, 1, 9, HOST, A(2), NULL), GNTST_okay);
-    BROKEN(maptrack_entry(&dom(2)->maptrack, 1)->ref, 8, "d1: reference 9 has pins 00000001, handles make 00000000");
+    BROKEN(maptrack_entry(&dom(2)->maptrack, 1)->ref, 8,
+           "d1: reference 9 has pins 00000001, handles make 00000000");
 }
 
 TEST_KINDS("two domains with one entry are named")
@@ -128,7 +136,8 @@ TEST_KINDS("two domains with one entry are named")
     prepare();
     grant(3, 20, 3, 3, 0);
     EQ(map(3, 3, 20, HOST, A(5), NULL), GNTST_okay);
-    BROKEN(*maptrack_entry(&dom(3)->maptrack, 0), ((struct maptrack_entry){ .ref = 8, .domid = 1, .flags = HOST }),
+    BROKEN(*maptrack_entry(&dom(3)->maptrack, 0),
+           ((struct maptrack_entry){ .ref = 8, .domid = 1, .flags = HOST }),
            "d1: reference 8 is mapped by d2 (handle 0) and by d3 (handle 0)");
 }
 
@@ -138,7 +147,8 @@ TEST_KINDS("frame references are recounted")
     struct frame *f = frame_of(w.hv, mfn), *idle = frame_of(w.hv, mfn_of(1, 4));
     char text[128];
 
-    snprintf(text, sizeof text, "d1: frame %llu has 3 references, its users make 2", (unsigned long long)mfn);
+    snprintf(text, sizeof text, "d1: frame %llu has 3 references, its users make 2",
+             (unsigned long long)mfn);
     BROKEN(f->refs, 3u, text);
     BROKEN(idle->refs, 2u, "has 2 references, its users make 1");
     BROKEN(idle->types, 1u, "is writable for 1, its users make 0");
@@ -152,7 +162,8 @@ TEST_KINDS("frame references are recounted")
     BROKEN(idle->flags, (uint8_t)(idle->flags | FRAME_XENHEAP), "in its page list belongs to d1");
     BROKEN(w.hv->pool.nr_free, 5u, "frames are free, 5 are counted");
     BROKEN(w.hv->pool.free[0], w.hv->pool.free[0] | 1, "frame 0 is free");
-    BROKEN(w.hv->pool.free[mfn / 64], w.hv->pool.free[mfn / 64] | UINT64_C(1) << mfn % 64, "is free, but has 2 references");
+    BROKEN(w.hv->pool.free[mfn / 64], w.hv->pool.free[mfn / 64] | UINT64_C(1) << mfn % 64,
+           "is free, but has 2 references");
 }
 
 TEST_KINDS("page lists are walked")
@@ -164,7 +175,8 @@ TEST_KINDS("page lists are walked")
     BROKEN(dom(1)->paged_pages, 1, "but counts 16 and 1");
     BROKEN(frame_of(w.hv, second)->prev, 0u, "in its page list belongs to d1");
     BROKEN(frame_of(w.hv, second)->next, first, "d1: its page list is broken at frame");
-    BROKEN(frame_of(w.hv, second)->next, (uint32_t)w.nr_frames, "d1: its page list is broken at frame");
+    BROKEN(frame_of(w.hv, second)->next, (uint32_t)w.nr_frames,
+           "d1: its page list is broken at frame");
     BROKEN(frame_of(w.hv, second)->next, 0u, "does not know it");
 }
 
@@ -190,7 +202,8 @@ TEST_KINDS("hypervisor frames are checked")
     BROKEN(g->mfn, UINT32_MAX, "d1: grant table is frame 4294967295, out of range");
     BROKEN(g->mfn, (uint32_t)dom(1)->shared_info_mfn, "of its grant table is in use twice");
     BROKEN(dom(1)->shared_info_mfn, dom(2)->shared_info_mfn, "d1: shared info in frame");
-    BROKEN(frame_of(w.hv, g->mfn)->flags, FRAME_DIRTY | FRAME_XENHEAP, "which is not the hypervisor's for it");
+    BROKEN(frame_of(w.hv, g->mfn)->flags, FRAME_DIRTY | FRAME_XENHEAP,
+           "which is not the hypervisor's for it");
     EQ(set_version(1, 1, NULL), 0);
     BROKEN(dom(1)->gt.version, 2u, "d1: 0 status frames instead of 1");
     BROKEN(dom(1)->gt.version, 3u, "d1: grant table of version 3 (at most 2) with 1 frames");
@@ -260,13 +273,18 @@ TEST_KINDS("event channels are checked at both ends")
     EQ(evt_bind(2, 1, p1, &p2), 0);
     EQ(evt_virq(1, VIRQ_TIMER, 0, &timer), 0);
     audit_clean();
-    BROKEN(evtchn(&dom(2)->evtchns, p2)->state, ECS_UNBOUND, "d1: port 1 is bound to port 1 of d2, which is not bound to it");
+    BROKEN(evtchn(&dom(2)->evtchns, p2)->state, ECS_UNBOUND,
+           "d1: port 1 is bound to port 1 of d2, which is not bound to it");
     BROKEN(evtchn(&dom(2)->evtchns, p2)->remote_port, 9, "d2: port 1 is bound to port 9 of d1");
-    BROKEN(evtchn(&dom(2)->evtchns, p2)->remote_port, 9999, "d2: port 1 is bound to port 9999 of d1");
+    BROKEN(evtchn(&dom(2)->evtchns, p2)->remote_port, 9999,
+           "d2: port 1 is bound to port 9999 of d1");
     BROKEN(evtchn(&dom(2)->evtchns, p2)->remote_dom, 999, "d2: port 1 is bound to port 1 of d999");
-    BROKEN(evtchn(&dom(1)->evtchns, timer)->virq, 99, "d1: port 2 is bound to virq 99, which goes elsewhere");
-    BROKEN(dom(1)->evtchns.virq_to_port[VIRQ_TIMER], 0, "d1: port 2 is bound to virq 0, which goes elsewhere");
-    BROKEN(dom(1)->evtchns.virq_to_port[VIRQ_DEBUG], 2, "d1: virq 1 goes to port 2, which is not bound to it");
+    BROKEN(evtchn(&dom(1)->evtchns, timer)->virq, 99,
+           "d1: port 2 is bound to virq 99, which goes elsewhere");
+    BROKEN(dom(1)->evtchns.virq_to_port[VIRQ_TIMER], 0,
+           "d1: port 2 is bound to virq 0, which goes elsewhere");
+    BROKEN(dom(1)->evtchns.virq_to_port[VIRQ_DEBUG], 2,
+           "d1: virq 1 goes to port 2, which is not bound to it");
     BROKEN(dom(1)->evtchns.virq_to_port[VIRQ_DEBUG], 999, "d1: virq 1 goes to port 999");
     BROKEN(dom(1)->evtchns.in_use, 7u, "d1: 2 ports are open, 7 are counted");
     BROKEN(dom(1)->evtchns.lowest, 9u, "d1: port 3 is free, but below the lowest free one");

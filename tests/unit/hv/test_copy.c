@@ -65,24 +65,29 @@ TEST_KINDS("an own grant can be named by self or number", "ops:0.5/copy-gref")
 TEST_KINDS("domains are looked up before anything else",
            "ops:6.1/2 ops:6.1/3 ops:6.1/4 ops:6.1/5 ops:0.5/copy-frame")
 {
-    struct side bad_frame = { .dom = 999, .number = 1 }, own_number = { .dom = 2, .number = number(2, 3) };
+    struct side bad_frame = { .dom = 999, .number = 1 },
+        own_number = { .dom = 2, .number = number(2, 3) };
 
     prepare();
     /* A source that does not exist; with a frame too, as a real 4.17.7 says. */
     EQ(copy(2, ref_of(999, 9999), ref_of(999, 9999), 8), GNTST_bad_domain);
     EQ(copy(2, bad_frame, bad_frame, 8), GNTST_bad_domain);
     EQ(copy(2, ref_of(1, 9999), ref_of(999, 9), 8), GNTST_bad_domain);
-    EQ(copy(2, (struct side){ .dom = 1, .number = number(1, 3) }, ref_of(999, 9), 8), GNTST_bad_domain);
+    EQ(copy(2, (struct side){ .dom = 1, .number = number(1, 3) }, ref_of(999, 9), 8),
+       GNTST_bad_domain);
     EQ(copy(2, own_number, ref_of(999, 9), 8), GNTST_bad_domain);
     EQ(copy(2, ref_of(1, 9999), bad_frame, 8), GNTST_bad_domain);
     /* Frames only of oneself, and not by number; a destination's when the source is there. */
-    EQ(copy(2, (struct side){ .dom = 1, .number = number(1, 3) }, ref_of(1, 9), 8), GNTST_permission_denied);
+    EQ(copy(2, (struct side){ .dom = 1, .number = number(1, 3) }, ref_of(1, 9), 8),
+       GNTST_permission_denied);
     EQ(copy(2, own_number, ref_of(1, 9), 8), GNTST_permission_denied);
     EQ(copy(2, own_number, own_number, 8), GNTST_permission_denied);
     EQ(copy(2, ref_of(1, 9999), own_number, 8), GNTST_bad_gntref);
-    EQ(copy(2, ref_of(1, 8), (struct side){ .dom = 1, .number = number(1, 3) }, 8), GNTST_permission_denied);
+    EQ(copy(2, ref_of(1, 8), (struct side){ .dom = 1, .number = number(1, 3) }, 8),
+       GNTST_permission_denied);
     EQ(copy(2, ref_of(1, 8), own_number, 8), GNTST_permission_denied);
-    EQ(copy(0, (struct side){ .dom = 1, .number = 1 }, ref_of(1, 9), 8), GNTST_permission_denied);      /* not even he */
+    /* not even he */
+    EQ(copy(0, (struct side){ .dom = 1, .number = 1 }, ref_of(1, 9), 8), GNTST_permission_denied);
     EQ(copy(2, ref_of(DOMID_IO, 8), ref_of(1, 9), 8), GNTST_bad_domain);
     nothing_in_use();
 }
@@ -96,13 +101,16 @@ TEST_VERSIONS("both sides are acquired before bounds are looked at",
     EQ(copy(2, at(ref_of(1, past), 4090), at(ref_of(1, past), 4090), 4097), GNTST_bad_gntref);
     EQ(copy(2, at(ref_of(1, 8), 4090), at(ref_of(1, past), 0), 4097), GNTST_bad_gntref);
     EQ(copy(2, at(ref_of(1, 8), 4090), at(ref_of(1, 11), 0), 4097), GNTST_general_error);
-    EQ(copy(2, at(ref_of(1, 8), 0), at(ref_of(1, 8), 0), 4097), GNTST_general_error);       /* read-only */
+    /* read-only */
+    EQ(copy(2, at(ref_of(1, 8), 0), at(ref_of(1, 8), 0), 4097), GNTST_general_error);
     EQ(copy(2, at(ref_of(1, 8), 1), at(ref_of(1, 9), 0), 4096), GNTST_bad_copy_arg);
     EQ(copy(2, at(ref_of(1, 8), 0), at(ref_of(1, 9), 1), 4096), GNTST_bad_copy_arg);
     EQ(copy(2, at(ref_of(1, 8), 65535), at(ref_of(1, 9), 0), 65535), GNTST_bad_copy_arg);
     EQ(copy(2, at(ref_of(1, 8), 0), at(ref_of(1, 9), 0), 4096), GNTST_okay);
-    EQ(copy(2, (struct side){ .dom = DOMID_SELF, .number = 0xffffffffff }, own(2, 3), 8), GNTST_bad_page);
-    EQ(copy(2, own(2, 3), (struct side){ .dom = DOMID_SELF, .number = 0xffffffffff }, 8), GNTST_bad_page);
+    EQ(copy(2, (struct side){ .dom = DOMID_SELF, .number = 0xffffffffff }, own(2, 3), 8),
+       GNTST_bad_page);
+    EQ(copy(2, own(2, 3), (struct side){ .dom = DOMID_SELF, .number = 0xffffffffff }, 8),
+       GNTST_bad_page);
     nothing_in_use();
 }
 
@@ -126,8 +134,8 @@ TEST("length zero is checked by old hypervisors only", "ops:6.1/1")
 
 TEST_KINDS("unknown flags are ignored", "ops:6/flags")
 {
-    struct gnttab_copy op = { .source = { .u.ref = 8, .domid = 1 }, .dest = { .u.ref = 9, .domid = 1 }, .len = 8,
-                              .flags = 0xffff };
+    struct gnttab_copy op = { .source = { .u.ref = 8, .domid = 1 },
+                              .dest = { .u.ref = 9, .domid = 1 }, .len = 8, .flags = 0xffff };
 
     prepare();
     EQ(copy_element(2, op), GNTST_okay);
@@ -135,7 +143,7 @@ TEST_KINDS("unknown flags are ignored", "ops:6/flags")
     EQ(copy_element(2, op), GNTST_okay);
 }
 
-/* ---- Acquiring -------------------------------------------------------------------------------- */
+/* ---- Acquiring ------------------------------------------------------------------------------- */
 
 TEST_KINDS("an entry in use by another domain cannot be copied", "ops:6.2/2")
 {
@@ -240,7 +248,7 @@ TEST_VERSIONS("pages that are out answer eagain",
     EQ(((uint8_t *)page(2, 2))[0], 1 * 16 + 3);
 }
 
-/* ---- Batches ---------------------------------------------------------------------------------- */
+/* ---- Batches --------------------------------------------------------------------------------- */
 
 static void revoke(uint32_t ref)
 {
@@ -249,7 +257,8 @@ static void revoke(uint32_t ref)
 
 TEST_KINDS("a side stays acquired while it is the same", "ops:6.4/cached")
 {
-    struct gnttab_copy ops[4] = { element(1, 8, 1, 9), element(1, 8, 1, 9), element(1, 10, 1, 9), element(1, 8, 1, 9) };
+    struct gnttab_copy ops[4] = { element(1, 8, 1, 9), element(1, 8, 1, 9), element(1, 10, 1, 9),
+                                  element(1, 8, 1, 9) };
 
     prepare();
     grant(1, 10, 2, 5, 0);

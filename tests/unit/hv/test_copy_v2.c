@@ -6,9 +6,10 @@
 
 SUITE("copy-v2");
 
-/* ---- Sub-pages -------------------------------------------------------------------------------- */
+/* ---- Sub-pages ------------------------------------------------------------------------------- */
 
-static void grant_sub(domid_t dom, uint32_t ref, domid_t to, uint64_t gfn, unsigned off, unsigned len, uint16_t flags)
+static void grant_sub(domid_t dom, uint32_t ref, domid_t to, uint64_t gfn, unsigned off,
+                      unsigned len, uint16_t flags)
 {
     v2(dom, ref)->hdr.domid = to;
     v2(dom, ref)->sub_page.page_off = (uint16_t)off;
@@ -31,8 +32,10 @@ TEST_KINDS("a sub-page grant bounds both sides",
         unsigned offset, len;
         int status;
     } cases[] = {
-        { 100, 50, GNTST_okay }, { 110, 10, GNTST_okay }, { 149, 1, GNTST_okay }, { 99, 1, GNTST_general_error },
-        { 100, 51, GNTST_general_error }, { 150, 1, GNTST_general_error }, { 149, 2, GNTST_general_error },
+        { 100, 50, GNTST_okay }, { 110, 10, GNTST_okay }, { 149, 1, GNTST_okay },
+        { 99, 1, GNTST_general_error },
+        { 100, 51, GNTST_general_error }, { 150, 1, GNTST_general_error },
+        { 149, 2, GNTST_general_error },
         { 4090, 7, GNTST_bad_copy_arg }, { 150, 0, GNTST_okay }, { 151, 0, GNTST_general_error },
         { 99, 0, GNTST_general_error },
     };
@@ -89,7 +92,8 @@ TEST_KINDS("a sub-page that changes while pinned is refused for writing",
 
     to_v2();
     for (size_t i = 0; i < 3; i++) {
-        /* The source side stays acquired; the same reference becomes the destination after the change. */
+        /* The source side stays acquired; the same reference becomes the destination after the
+         * change. */
         struct gnttab_copy ops[2] = { element(1, 20, 1, 9), element(1, 20, 1, 20) };
 
         grant_sub(1, 20, 2, 5, 100, 50, 0);
@@ -100,9 +104,10 @@ TEST_KINDS("a sub-page that changes while pinned is refused for writing",
     }
 }
 
-/* ---- Transitive ------------------------------------------------------------------------------- */
+/* ---- Transitive ------------------------------------------------------------------------------ */
 
-static void grant_trans(domid_t dom, uint32_t ref, domid_t to, domid_t trans, uint32_t trans_ref, uint16_t flags)
+static void grant_trans(domid_t dom, uint32_t ref, domid_t to, domid_t trans, uint32_t trans_ref,
+                        uint16_t flags)
 {
     v2(dom, ref)->hdr.domid = to;
     v2(dom, ref)->transitive.trans_domid = trans;
@@ -225,7 +230,8 @@ static void become_transitive(uint32_t ref)
 
 TEST_KINDS("a transitive grant that changes while pinned is refused", "ops:6.3/6")
 {
-    /* The source stays acquired while the destination changes, as long as both stay with their domains. */
+    /* The source stays acquired while the destination changes, as long as both stay with their
+     * domains. */
     struct gnttab_copy same[2] = { element(3, 30, 3, 40), element(3, 30, 3, 30) };
     struct gnttab_copy other[2] = { element(3, 30, 3, 40), element(3, 30, 3, 30) };
     struct gnttab_copy turned[2] = { element(3, 31, 3, 40), element(3, 31, 3, 31) };

@@ -45,7 +45,8 @@ TEST_KINDS("commands are looked at before arguments", "evt:1/unknown evt:1/copy-
 TEST_KINDS("a result that cannot be written leaves the port", "evt:1/copy-out")
 {
     struct evtchn_alloc_unbound alloc = { .dom = DOMID_SELF, .remote_dom = 2, .port = 77 };
-    struct window win = { .from = (uintptr_t)&alloc, .to = (uintptr_t)(&alloc + 1), .fail_write_after = 1 };
+    struct window win = { .from = (uintptr_t)&alloc, .to = (uintptr_t)(&alloc + 1),
+                          .fail_write_after = 1 };
 
     EQ(event_op_in(1, EVTCHNOP_alloc_unbound, (uintptr_t)&alloc, &win), -EFAULT);
     EQ(evt_state(1, 1), EVTCHNSTAT_unbound);
@@ -414,7 +415,7 @@ TEST_KINDS("FIFO channels are not there", "evt:1/fifo")
     EQ(op(1, EVTCHNOP_set_priority, &prio), -EINVAL);
 }
 
-/* ---- Bits ------------------------------------------------------------------------------------- */
+/* ---- Bits ------------------------------------------------------------------------------------ */
 
 TEST_KINDS("a pending bit is set once", "evt:4/1 evt:4/2 evt:3.6/3 evt:1/4")
 {
@@ -494,7 +495,7 @@ TEST_KINDS("high ports use other words", "evt:4/layout")
     EQ(offsetof(struct vcpu_info, evtchn_pending_sel), 8);
 }
 
-/* ---- Death ------------------------------------------------------------------------------------ */
+/* ---- Death ----------------------------------------------------------------------------------- */
 
 TEST_KINDS("death closes ports and tells the hardware domain",
            "evt:5/dying evt:5/order evt:5/peers evt:5/afterwards evt:5/bind evt:5/waiting "

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The model without memory of its own: every allocation fails once, and nothing is lost or half done. */
+/* The model without memory of its own: every allocation fails once, and nothing is lost or half
+ * done. */
 #include "harness.h"
 
 #include "hv_i.h"
 
 SUITE("faults");
 
-/* A little of everything that allocates. Returns false if something was refused for want of memory. */
+/* A little of everything that allocates. Returns false if something was refused for want of
+ * memory. */
 static bool everything(int kind)
 {
     struct hv_domain_config config;
@@ -37,10 +39,13 @@ static bool everything(int kind)
     set_version(1000, 1, &now);
     grant(1, 8, 1000, 3, GTF_readonly);
     for (int i = 0; i < 256; i++) {
-        struct gnttab_map_grant_ref op = map_op(1000, 1, 8 + (uint32_t)i / 100, GNTMAP_host_map | GNTMAP_readonly, A(100 + i));
+        struct gnttab_map_grant_ref op = map_op(1000, 1, 8 + (uint32_t)i / 100,
+                                                GNTMAP_host_map | GNTMAP_readonly, A(100 + i));
 
-        grant(1, 9 + (uint32_t)i / 100, 1000, 3, GTF_readonly | (i / 100 && i % 100 ? GTF_reading : 0));
-        OK(op.status == GNTST_okay || op.status == GNTST_general_error || op.status == GNTST_no_space);
+        grant(1, 9 + (uint32_t)i / 100, 1000, 3,
+              GTF_readonly | (i / 100 && i % 100 ? GTF_reading : 0));
+        OK(op.status == GNTST_okay || op.status == GNTST_general_error ||
+           op.status == GNTST_no_space);
         all &= op.status == GNTST_okay;
     }
     audit_hostile_clean();

@@ -44,7 +44,8 @@ TEST_KINDS("what cannot be mapped")
     EQ(hv_foreign_map(w.hv, 3, DOMID_SELF, number(1, 3), 0, &mfn), -ESRCH);
     EQ(hv_foreign_map(w.hv, 0, 1, UINT64_MAX, 0, &mfn), -EINVAL);
     EQ(hv_foreign_map(w.hv, 0, 1, 1u << 20, 0, &mfn), -EINVAL);
-    EQ(hv_foreign_map(w.hv, 0, 1, mfn_of(2, 3), HV_FOREIGN_MFN, &mfn), -EINVAL);      /* not its own */
+    /* not its own */
+    EQ(hv_foreign_map(w.hv, 0, 1, mfn_of(2, 3), HV_FOREIGN_MFN, &mfn), -EINVAL);
     w.hv->fail_alloc = 0;
     EQ(hv_foreign_map(w.hv, 0, 1, number(1, 3), 0, &mfn), -ENOMEM);
     w.hv->fail_alloc = -1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a real Xen 4.17.7 answered to hypercalls of a privileged PV domain that grants to itself (tests/conformance/record,
- * probes d01_xencall and z01_setversion), asked again without the kernel in between. The expected values are recorded facts.
+ * What a real Xen 4.17.7 answered to hypercalls of a privileged PV domain that grants to itself
+ * (tests/conformance/record, probes d01_xencall and z01_setversion), asked again without the kernel
+ * in between. The expected values are recorded facts.
  */
 #include "harness.h"
 
@@ -34,7 +35,8 @@ TEST("queries answer as recorded")
         int status;
         long version_rc;
     } cases[] = {
-        { DOMID_SELF, 0, 0 }, { 0, 0, 0 }, { 999, -2, -ESRCH }, { DOMID_IO, -2, -ESRCH }, { DOMID_XEN, -2, -ESRCH },
+        { DOMID_SELF, 0, 0 }, { 0, 0, 0 }, { 999, -2, -ESRCH }, { DOMID_IO, -2, -ESRCH },
+        { DOMID_XEN, -2, -ESRCH },
     };
 
     prepare();
@@ -96,7 +98,8 @@ TEST("maps answer as recorded")
 
     prepare();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        EQ(map(0, cases[i].dom, cases[i].ref, cases[i].flags, cases[i].addr, NULL), cases[i].status);
+        EQ(map(0, cases[i].dom, cases[i].ref, cases[i].flags, cases[i].addr, NULL),
+           cases[i].status);
     EQ(map_dev(0, 0, 8, 0, &handle, &bus), 0);
     OK(bus != 0);
     EQ(unmap_parts(0, handle, 0, bus + 4096), -6);
@@ -123,22 +126,30 @@ TEST("copies answer as recorded")
         int status;
     } cases[] = {
         { "ok", 0, 8, 0, 0, 9, 0, 64, 3, 0 }, { "len0", 0, 8, 0, 0, 9, 0, 0, 3, 0 },
-        { "len0-badref", 0, 5000, 0, 0, 9, 0, 0, 3, -3 }, { "src-cross", 0, 8, 4090, 0, 9, 0, 64, 3, -10 },
-        { "dst-cross", 0, 8, 0, 0, 9, 4090, 64, 3, -10 }, { "off-4096-len0", 0, 8, 4096, 0, 9, 0, 0, 3, 0 },
-        { "len-4097", 0, 8, 0, 0, 9, 0, 4097, 3, -10 }, { "src-badref", 0, 5000, 0, 0, 9, 0, 64, 3, -3 },
-        { "dst-badref", 0, 8, 0, 0, 5000, 0, 64, 3, -3 }, { "src-hugeref", 0, 0xffffffff, 0, 0, 9, 0, 64, 3, -3 },
-        { "dst-readonly", 0, 8, 0, 0, 10, 0, 64, 3, -1 }, { "src-readonly", 0, 10, 0, 0, 9, 0, 64, 3, 0 },
-        { "src-nodom", 999, 8, 0, 0, 9, 0, 64, 3, -2 }, { "dst-nodom", 0, 8, 0, 999, 9, 0, 64, 3, -2 },
+        { "len0-badref", 0, 5000, 0, 0, 9, 0, 0, 3, -3 },
+        { "src-cross", 0, 8, 4090, 0, 9, 0, 64, 3, -10 },
+        { "dst-cross", 0, 8, 0, 0, 9, 4090, 64, 3, -10 },
+        { "off-4096-len0", 0, 8, 4096, 0, 9, 0, 0, 3, 0 },
+        { "len-4097", 0, 8, 0, 0, 9, 0, 4097, 3, -10 },
+        { "src-badref", 0, 5000, 0, 0, 9, 0, 64, 3, -3 },
+        { "dst-badref", 0, 8, 0, 0, 5000, 0, 64, 3, -3 },
+        { "src-hugeref", 0, 0xffffffff, 0, 0, 9, 0, 64, 3, -3 },
+        { "dst-readonly", 0, 8, 0, 0, 10, 0, 64, 3, -1 },
+        { "src-readonly", 0, 10, 0, 0, 9, 0, 64, 3, 0 },
+        { "src-nodom", 999, 8, 0, 0, 9, 0, 64, 3, -2 },
+        { "dst-nodom", 0, 8, 0, 999, 9, 0, 64, 3, -2 },
         { "DOMID_SELF-grefs", DOMID_SELF, 8, 0, DOMID_SELF, 9, 0, 64, 3, 0 },
         { "both-bad", 0, 5000, 0, 999, 5000, 0, 64, 3, -2 },
         { "flags0-self-badgmfn", DOMID_SELF, 0xffffffff, 0, DOMID_SELF, 0xffffffff, 0, 64, 0, -9 },
-        { "flags0-notself", 999, 1, 0, 999, 1, 0, 64, 0, -2 }, { "unknown-flags", 0, 8, 0, 0, 9, 0, 64, 0xff, 0 },
+        { "flags0-notself", 999, 1, 0, 999, 1, 0, 64, 0, -2 },
+        { "unknown-flags", 0, 8, 0, 0, 9, 0, 64, 0xff, 0 },
         { "same-page", 0, 8, 0, 0, 8, 128, 64, 3, 0 },
     };
 
     prepare();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct gnttab_copy c = { .source = { .domid = cases[i].sd, .offset = (uint16_t)cases[i].so },
+        struct gnttab_copy c = { .source = { .domid = cases[i].sd,
+                                             .offset = (uint16_t)cases[i].so },
                                  .dest = { .domid = cases[i].dd, .offset = (uint16_t)cases[i].dof },
                                  .len = (uint16_t)cases[i].len, .flags = (uint16_t)cases[i].fl };
 
@@ -174,7 +185,8 @@ TEST("version changes answer as recorded", "ops:9/2 ops:9/5 ops:9/10")
         uint32_t ask;
         long rc;
         uint32_t now;
-    } seq[] = { { 0, -EINVAL, 1 }, { 3, -EINVAL, 1 }, { 1, 0, 1 }, { 2, 0, 2 }, { 2, 0, 2 }, { 1, 0, 1 } };
+    } seq[] = { { 0, -EINVAL, 1 }, { 3, -EINVAL, 1 }, { 1, 0, 1 }, { 2, 0, 2 }, { 2, 0, 2 },
+                { 1, 0, 1 } };
     uint64_t list[1];
     uint32_t now, handle;
 
@@ -194,7 +206,8 @@ TEST("version changes answer as recorded", "ops:9/2 ops:9/5 ops:9/10")
         EQ(set_version(0, seq[i].ask, &now), seq[i].rc);
         EQ(now, seq[i].now);
         if (i == 3) {
-            struct gnttab_get_status_frames sf = { .dom = DOMID_SELF, .nr_frames = 1, .status = 77 };
+            struct gnttab_get_status_frames sf = { .dom = DOMID_SELF, .nr_frames = 1,
+                                                   .status = 77 };
 
             set_xen_guest_handle(sf.frame_list, list);
             EQ(call(GNTTABOP_get_status_frames, &sf, 1), 0);

@@ -61,7 +61,8 @@ static void answer(bool at_element, uint32_t at_index, enum hv_verdict verdict, 
 static long map_four(struct gnttab_map_grant_ref ops[4])
 {
     for (uint32_t i = 0; i < 4; i++) {
-        ops[i] = (struct gnttab_map_grant_ref){ .host_addr = A(16 + i), .flags = GNTMAP_host_map, .ref = 8 + i, .dom = 1,
+        ops[i] = (struct gnttab_map_grant_ref){ .host_addr = A(16 + i), .flags = GNTMAP_host_map,
+                                                .ref = 8 + i, .dom = 1,
                                                 .status = 77 };
     }
     return hv_grant_table_op(w.hv, 2, GNTTABOP_map_grant_ref, ops, 4);
@@ -313,10 +314,14 @@ static void names(const struct hv_point *point, domid_t peer, uint32_t ref, bool
 
 TEST_KINDS("a point names whose reference it is, and whether it is for writing")
 {
-    struct gnttab_map_grant_ref read_only = { .flags = GNTMAP_host_map | GNTMAP_readonly, .ref = 9, .dom = 1 };
-    struct gnttab_copy from = { .flags = GNTCOPY_source_gref, .source = { .u.ref = 9, .domid = 1 }, .dest.domid = DOMID_SELF };
-    struct gnttab_copy to = { .flags = GNTCOPY_dest_gref, .source.domid = DOMID_SELF, .dest = { .u.ref = 10, .domid = 1 } };
-    struct gnttab_copy between = { .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref, .source = { .u.ref = 9, .domid = 1 },
+    struct gnttab_map_grant_ref read_only = { .flags = GNTMAP_host_map | GNTMAP_readonly, .ref = 9,
+                                              .dom = 1 };
+    struct gnttab_copy from = { .flags = GNTCOPY_source_gref, .source = { .u.ref = 9, .domid = 1 },
+                                .dest.domid = DOMID_SELF };
+    struct gnttab_copy to = { .flags = GNTCOPY_dest_gref, .source.domid = DOMID_SELF,
+                              .dest = { .u.ref = 10, .domid = 1 } };
+    struct gnttab_copy between = { .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref,
+                                   .source = { .u.ref = 9, .domid = 1 },
                                    .dest = { .u.ref = 10, .domid = 3 } };
     struct gnttab_copy neither = { .source.domid = DOMID_SELF, .dest.domid = DOMID_SELF };
     struct gnttab_transfer give = { .domid = 3, .ref = 11 };
@@ -339,11 +344,14 @@ TEST_KINDS("a point names whose reference it is, and whether it is for writing")
     names(asked_about(GNTTABOP_unmap_grant_ref, &beyond), DOMID_INVALID, UINT32_MAX, false);
 }
 
-/* Every operation that has elements ends at the one that is refused with an errno, as at a fault of the guest's memory. */
+/* Every operation that has elements ends at the one that is refused with an errno, as at a fault of
+ * the guest's memory. */
 TEST_KINDS("every operation can be ended at its element")
 {
-    static const unsigned cmds[] = { GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, GNTTABOP_setup_table, GNTTABOP_transfer, GNTTABOP_copy,
-                                     GNTTABOP_query_size, GNTTABOP_unmap_and_replace, GNTTABOP_get_status_frames, GNTTABOP_swap_grant_ref };
+    static const unsigned cmds[] = { GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref,
+                                     GNTTABOP_setup_table, GNTTABOP_transfer, GNTTABOP_copy,
+                                     GNTTABOP_query_size, GNTTABOP_unmap_and_replace,
+                                     GNTTABOP_get_status_frames, GNTTABOP_swap_grant_ref };
     uint64_t free_frames;
 
     up();
@@ -378,7 +386,8 @@ TEST_KINDS("a verdict that means nothing here changes nothing")
     EQ(info(1).paged_pages, 0);
 }
 
-/* A copy between two own pages names no reference, an entry may grant nothing, or what is not the granter's. */
+/* A copy between two own pages names no reference, an entry may grant nothing, or what is not the
+ * granter's. */
 TEST_KINDS("where nothing is granted nothing is paged out")
 {
     struct gnttab_map_grant_ref op = { .host_addr = A(16), .flags = GNTMAP_host_map, .dom = 1 };
@@ -410,9 +419,11 @@ TEST_KINDS("a domain can be destroyed as a call begins")
     answer(false, 0, HV_DESTROY, 1);
     EQ(map_four(ops), 0);
     for (unsigned i = 0; i < 4; i++)
-        EQ(ops[i].status, GNTST_bad_page);         /* of a dying domain: it goes when the call is over */
+        /* of a dying domain: it goes when the call is over */
+        EQ(ops[i].status, GNTST_bad_page);
     EQ(hv_domain_state(w.hv, 1), -ESRCH);
-    answer(false, 0, HV_DESTROY, 2);               /* the caller: whoever is told of its crash destroys it */
+    /* the caller: whoever is told of its crash destroys it */
+    answer(false, 0, HV_DESTROY, 2);
     EQ(evt_alloc(2, DOMID_SELF, 3, &port), -ESRCH);
     EQ(w.crashes, 1);
     EQ(info(2).nr_ports, 0);

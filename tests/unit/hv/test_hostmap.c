@@ -14,11 +14,13 @@ struct known {
     bool mapped;
 };
 
-/* Neighbours, pages far apart by every power of two, pages of one bit each, entries of one page table, and of many. */
+/* Neighbours, pages far apart by every power of two, pages of one bit each, entries of one page
+ * table, and of many. */
 static void choose_addresses(struct known *known)
 {
     for (unsigned i = 0; i < NR_KEYS; i++) {
-        static const uint64_t starts[] = { UINT64_C(1) << 20, UINT64_C(1) << 32, UINT64_C(1) << 46, UINT64_C(0xffff888000000000) };
+        static const uint64_t starts[] = { UINT64_C(1) << 20, UINT64_C(1) << 32, UINT64_C(1) << 46,
+                                           UINT64_C(0xffff888000000000) };
         unsigned kind = i % 8, n = i / 8;
         struct known *k = &known[i];
 
@@ -87,7 +89,8 @@ static void map_or_unmap(struct hv_domain *d, struct known *k, uint32_t *seed)
 /* What is at one page moves to another one, whose mapping ends. */
 static void replace_one(struct hv_domain *d, struct known *to, struct known *from)
 {
-    if (to == from || !to->mapped || !from->mapped || (to->flags | from->flags) & GNTMAP_contains_pte)
+    if (to == from || !to->mapped || !from->mapped ||
+        (to->flags | from->flags) & GNTMAP_contains_pte)
         return;
     EQ(hostmap_unmap(d, to->addr, to->flags, to->mfn, from->addr), 0);
     to->mfn = from->mfn;
@@ -103,7 +106,8 @@ TEST_PV("any pattern of addresses is kept apart")
 
     choose_addresses(known);
     for (unsigned i = 0; i < 60000; i++) {
-        unsigned key = draw(&seed, i % 20000 < 10000 ? NR_KEYS : 64);      /* sometimes few of them, again and again */
+        /* sometimes few of them, again and again */
+        unsigned key = draw(&seed, i % 20000 < 10000 ? NR_KEYS : 64);
 
         if (draw(&seed, 16))
             map_or_unmap(d, &known[key], &seed);

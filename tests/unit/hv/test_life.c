@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Life and death: who stays for how long, what is released and in which order, reset and migration. */
+/* Life and death: who stays for how long, what is released and in which order, reset and
+ * migration. */
 #include "harness.h"
 
 #include "hv_i.h"
@@ -30,7 +31,8 @@ TEST_VERSIONS("a dying grantee leaves no trace in entries",
     EQ(hv_domain_state(w.hv, 2), -ESRCH);
     for (uint32_t ref = 8; ref < 250; ref++) {
         EQ(flags_of(1, ref), GTF_permit_access | (ref % 2 ? GTF_readonly : 0));
-        EQ(entry(1, ref).pin_host_write + entry(1, ref).pin_host_read + entry(1, ref).pin_dev_write, 0);
+        EQ(entry(1, ref).pin_host_write + entry(1, ref).pin_host_read + entry(1, ref).pin_dev_write,
+           0);
     }
     for (uint64_t gfn = 0; gfn < 16; gfn++) {
         EQ(frame(mfn_of(1, gfn)).refs, 1);
@@ -86,7 +88,8 @@ TEST_VERSIONS("a dead granter's mappings work on",
 {
     uint64_t mfn = mfn_of(1, 3), other = mfn_of(1, 4);
     uint32_t handle, more;
-    struct gnttab_copy op = { .source = { .u.ref = 8, .domid = 1 }, .dest = { .u.gmfn = number(2, 1), .domid = DOMID_SELF },
+    struct gnttab_copy op = { .source = { .u.ref = 8, .domid = 1 },
+                              .dest = { .u.gmfn = number(2, 1), .domid = DOMID_SELF },
                               .len = 8, .flags = GNTCOPY_source_gref };
 
     grant(1, 8, 2, 3, 0);
@@ -130,7 +133,8 @@ TEST_PV("a granter is kept by its hypervisor frames too", "life:5/kept")
 {
     uint32_t handle;
 
-    *v1(1, 8) = (grant_entry_v1_t){ GTF_permit_access, 2, (uint32_t)hv_grant_frame_mfn(w.hv, 1, 0) };
+    *v1(1, 8) = (grant_entry_v1_t){ GTF_permit_access, 2,
+                                    (uint32_t)hv_grant_frame_mfn(w.hv, 1, 0) };
     EQ(map(2, 1, 8, HOST, A(1), &handle), GNTST_okay);
     EQ(hv_domain_destroy(w.hv, 1), 0);
     EQ(hv_domain_state(w.hv, 1), 1);
@@ -260,11 +264,13 @@ TEST_VERSIONS("a migrated domain starts anew with its memory")
     EQ(info(7).max_pages, 16 + 1024);
     EQ(info(7).auto_translated, kind == HVM);
     EQ(*(uint8_t *)page(7, 3), 0x33);
-    OK(mfn_of(7, 3) != old);                          /* what another sees stays as it is, the domain has a copy */
+    /* what another sees stays as it is, the domain has a copy */
+    OK(mfn_of(7, 3) != old);
     *(uint8_t *)page(7, 3) = 0x44;
     EQ(*(uint8_t *)hv_frame(w.hv, old), 0x33);
     EQ(mfn_of(7, 4), unshared);                       /* what nobody else sees is the same frame */
-    EQ(hv_gfn_to_mfn(w.hv, 7, 5, &mfn), -ENOENT);     /* a hole stays one, a page that was out comes in, grants go */
+    /* a hole stays one, a page that was out comes in, grants go */
+    EQ(hv_gfn_to_mfn(w.hv, 7, 5, &mfn), -ENOENT);
     EQ(hv_gfn_to_mfn(w.hv, 7, 6, &mfn), 0);
     EQ(hv_gfn_to_mfn(w.hv, 7, own_gfn, &mfn), -ENOENT);
     EQ(flags_of(7, 8), 0);
@@ -334,7 +340,8 @@ static int table_of(domid_t dom, unsigned nr_frames)
     return op.status;
 }
 
-/* The limits of a living domain, as a toolstack lowers them to see what a domain does that finds no room. */
+/* The limits of a living domain, as a toolstack lowers them to see what a domain does that finds no
+ * room. */
 TEST_KINDS("limits can be changed, and hold from then on")
 {
     uint32_t handles[256];
@@ -345,7 +352,8 @@ TEST_KINDS("limits can be changed, and hold from then on")
     EQ(hv_domain_set_limits(w.hv, 1, 0, -1), -EINVAL);
     EQ(hv_domain_set_limits(w.hv, 1, -2, -1), -EINVAL);
     EQ(hv_domain_set_limits(w.hv, 1, -1, -2), -EINVAL);
-    EQ(hv_domain_set_limits(w.hv, 1, INT32_MAX, -1), -EINVAL);     /* the profile's are upper bounds */
+    /* the profile's are upper bounds */
+    EQ(hv_domain_set_limits(w.hv, 1, INT32_MAX, -1), -EINVAL);
     EQ(hv_domain_set_limits(w.hv, 1, -1, INT32_MAX), -EINVAL);
     EQ(hv_domain_set_limits(w.hv, 1, -1, -1), 0);
     EQ(info(1).max_grant_frames, was.max_grant_frames);
@@ -364,7 +372,8 @@ TEST_KINDS("limits can be changed, and hold from then on")
     EQ(hv_domain_set_limits(w.hv, 2, -1, 1), 0);
     for (uint32_t ref = 8; ref < 11; ref++)
         grant(1, ref, 2, ref, 0);
-    for (n = 0; n < 256 && map(2, 1, 8 + (uint32_t)n / 100, HOST, A(1 + n), &handles[n]) == GNTST_okay; n++)
+    for (n = 0; n < 256 && map(2, 1, 8 + (uint32_t)n / 100, HOST, A(1 + n),
+                               &handles[n]) == GNTST_okay; n++)
         ;
     EQ(n, 255);
     EQ(hv_domain_set_limits(w.hv, 2, -1, 0), -EBUSY);
@@ -372,6 +381,7 @@ TEST_KINDS("limits can be changed, and hold from then on")
     EQ(map(2, 1, 8, HOST, A(300), &handles[n]), GNTST_okay);
     EQ(hv_domain_set_limits(w.hv, 2, -1, 1), -EBUSY);
     EQ(info(2).max_maptrack_frames, 2);
-    EQ(hv_domain_destroy(w.hv, 1), 0);             /* kept by the mappings, but not to be changed any more */
+    /* kept by the mappings, but not to be changed any more */
+    EQ(hv_domain_destroy(w.hv, 1), 0);
     EQ(hv_domain_set_limits(w.hv, 1, 32, -1), -ESRCH);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* GNTTABOP_map_grant_ref: who may map what, in which order it is found out, and what a mapping holds. */
+/* GNTTABOP_map_grant_ref: who may map what, in which order it is found out, and what a mapping
+ * holds. */
 #include "scene_map.h"
 
 #include "hv_i.h"
 
 SUITE("map");
 
-/* The number that the next successful mapping gets: tells whether a failed one used up a position. */
+/* The number that the next successful mapping gets: tells whether a failed one used up a
+ * position. */
 static uint32_t next_handle(domid_t ld)
 {
     uint32_t handle;
@@ -35,10 +37,12 @@ TEST_VERSIONS("checks come in Xen's order",
     EQ(refused(2, 999, past, HOST, A(1)), GNTST_bad_domain);
     EQ(refused(2, DOMID_SELF, past, HOST, A(1)), GNTST_bad_domain);
     EQ(refused(2, DOMID_IO, past, HOST, A(1)), GNTST_bad_domain);
-    EQ(next_handle(2), 0);                                              /* nothing so far took a handle */
+    /* nothing so far took a handle */
+    EQ(next_handle(2), 0);
     EQ(refused(2, 1, past, HOST, A(1)), GNTST_bad_gntref);
     EQ(refused(2, 1, UINT32_MAX, HOST, A(1)), GNTST_bad_gntref);
-    EQ(next_handle(2), 3);                                              /* each of those two took one */
+    /* each of those two took one */
+    EQ(next_handle(2), 3);
     EQ(refused(2, 1, 9, HOST, A(1)), GNTST_general_error);
     EQ(next_handle(2), 5);
 }
@@ -98,7 +102,7 @@ TEST_VERSIONS("an entry must permit access to the caller",
     }
 }
 
-/* ---- A guest that does not hold still --------------------------------------------------------- */
+/* ---- A guest that does not hold still -------------------------------------------------------- */
 
 struct flipper {
     unsigned left, calls;
@@ -165,7 +169,8 @@ TEST_VERSIONS("an entry that changes during the look is looked at again",
         domid_t domid;
         uint32_t map;
     } cases[] = {
-        { GTF_invalid, 2, HOST }, { GTF_permit_access, 3, HOST }, { GTF_permit_access | GTF_readonly, 2, HOST },
+        { GTF_invalid, 2, HOST }, { GTF_permit_access, 3, HOST },
+        { GTF_permit_access | GTF_readonly, 2, HOST },
         { GTF_transitive, 2, HOST | RO }, { GTF_permit_access | GTF_sub_page, 2, HOST | RO },
         { GTF_accept_transfer, 2, HOST | RO },
     };
@@ -218,7 +223,7 @@ TEST_VERSIONS("an upgrade to writing minds only the readonly flag",
     EQ(flags_of(1, 8), 0);
 }
 
-/* ---- What a pin means ------------------------------------------------------------------------- */
+/* ---- What a pin means ------------------------------------------------------------------------ */
 
 TEST_VERSIONS("while pinned the frame of the first pin counts",
               "ops:1.1/7 ops:1.1/10 ops:1.7/no-look ops:1.7/other-domain ent:5-while/changes")
@@ -294,7 +299,8 @@ TEST_KINDS("one kind of mapping can be there 128 times", "ops:1.7/128 ent:2/kind
     EQ(entry(1, 8).pin_host_read, 128);
     EQ(entry(1, 8).pin_dev_read, kind == PV ? 128 : 0);
     EQ(unmap(2, handles[1][7], A(1200 + 7)), GNTST_okay);
-    EQ(map(2, 1, 8, HOST, A(3), NULL), GNTST_general_error);             /* the counters are separate */
+    /* the counters are separate */
+    EQ(map(2, 1, 8, HOST, A(3), NULL), GNTST_general_error);
     EQ(map(2, 1, 8, HOST | RO, A(3), NULL), GNTST_okay);
 }
 
@@ -309,7 +315,7 @@ TEST_KINDS("both parts need room in both counters")
     EQ(map(2, 1, 8, HOST, A(1), NULL), GNTST_okay);
 }
 
-/* ---- References ------------------------------------------------------------------------------- */
+/* ---- References ------------------------------------------------------------------------------ */
 
 TEST_KINDS("each part takes its references",
            "ops:1.1/18 ops:1.5/host-ro ops:1.5/host-rw ops:1.5/dev-ro ops:1.5/dev-rw ops:1.5/both "
@@ -319,8 +325,8 @@ TEST_KINDS("each part takes its references",
         uint32_t flags;
         unsigned refs, pv_types, hvm_types, loop_types;
     } cases[] = {
-        { HOST | RO, 1, 0, 0, 0 }, { HOST, 1, 1, 0, 1 }, { DEV | RO, 1, 0, 0, 0 }, { DEV, 1, 1, 1, 1 },
-        { HOST | DEV | RO, 2, 0, 0, 0 }, { HOST | DEV, 2, 2, 1, 2 },
+        { HOST | RO, 1, 0, 0, 0 }, { HOST, 1, 1, 0, 1 }, { DEV | RO, 1, 0, 0, 0 },
+        { DEV, 1, 1, 1, 1 }, { HOST | DEV | RO, 2, 0, 0, 0 }, { HOST | DEV, 2, 2, 1, 2 },
     };
     uint64_t mfn = mfn_of(1, 3), own;
 
@@ -424,7 +430,7 @@ TEST_VERSIONS("bits that the guest clears are not put back", "ent:5-while/clears
     EQ(flags_of(1, 8), GTF_permit_access);
 }
 
-/* ---- White box: what no sequence of calls reaches --------------------------------------------- */
+/* ---- White box: what no sequence of calls reaches -------------------------------------------- */
 
 TEST_KINDS("a frame that is not the granter's is never mapped", "ops:1.1/12 ops:1.1/14")
 {
@@ -436,7 +442,8 @@ TEST_KINDS("a frame that is not the granter's is never mapped", "ops:1.1/12 ops:
     w.hv->frames[mfn].owner = 3;
     EQ(map(2, 1, 8, HOST, A(2), NULL), GNTST_general_error);
     w.hv->frames[mfn].owner = 1;
-    EQ(flags_of(1, 8), GTF_permit_access | GTF_reading);      /* the write bit of the attempt is gone */
+    /* the write bit of the attempt is gone */
+    EQ(flags_of(1, 8), GTF_permit_access | GTF_reading);
     audit_clean();
     /* No room for the references. */
     w.hv->frames[mfn].refs = UINT32_MAX;
@@ -455,7 +462,8 @@ TEST_KINDS("a fault on writing leaves the mapping", "ops:0.4/fault")
         { .host_addr = A(1), .flags = HOST, .ref = 8, .dom = 1, .status = 77 },
         { .host_addr = A(2), .flags = HOST, .ref = 8, .dom = 1, .status = 77 },
     };
-    struct window win = { .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 2), .fail_write_after = 2 };
+    struct window win = { .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 2),
+                          .fail_write_after = 2 };
     struct hv_mapping_info m;
 
     grant(1, 8, 2, 3, 0);
@@ -474,7 +482,8 @@ TEST_HVM("a domain crashes once")
 
     grant(1, 8, 2, 3, 0);
     for (int i = 0; i < 3; i++)
-        ops[i] = (struct gnttab_map_grant_ref){ .host_addr = A(1), .flags = HOST, .ref = 8, .dom = 1 };
+        ops[i] = (struct gnttab_map_grant_ref){ .host_addr = A(1), .flags = HOST, .ref = 8,
+                                                .dom = 1 };
     EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_map_grant_ref, ops, 3), 0);
     EQ(ops[0].status, GNTST_okay);
     EQ(ops[2].status, GNTST_general_error);
@@ -482,11 +491,13 @@ TEST_HVM("a domain crashes once")
     audit_clean();
 }
 
-/* Every seventh is good; each of the others is refused for a reason of its own, or names what does not exist. */
+/* Every seventh is good; each of the others is refused for a reason of its own, or names what does
+ * not exist. */
 static void fill_mixed(struct gnttab_map_grant_ref *ops, unsigned n, unsigned version)
 {
     for (unsigned i = 0; i < n; i++) {
-        ops[i] = (struct gnttab_map_grant_ref){ .dom = 1, .ref = 8 + i, .flags = HOST, .host_addr = A(i + 1), .handle = 0x77,
+        ops[i] = (struct gnttab_map_grant_ref){ .dom = 1, .ref = 8 + i, .flags = HOST,
+                                                .host_addr = A(i + 1), .handle = 0x77,
                                                 .dev_bus_addr = 0x99 };
         grant(1, 8 + i, 2, i % 16, 0);
         switch (i % 7) {

@@ -6,7 +6,7 @@
 
 SUITE("map-place");
 
-/* ---- What frames can be mapped ---------------------------------------------------------------- */
+/* ---- What frames can be mapped --------------------------------------------------------------- */
 
 TEST_HVM("an auto-translated granter names gfns",
          "ops:1.1/9 ops:1.3/ram ops:1.3/paged ops:1.3/hole ops:1.3/grant page:1/map "
@@ -17,7 +17,8 @@ TEST_HVM("an auto-translated granter names gfns",
         uint64_t gfn;
         int status;
     } cases[] = {
-        { "memory", 3, GNTST_okay }, { "a hole", 40, GNTST_bad_page }, { "no frame at all", 0xfffffff0u, GNTST_bad_page },
+        { "memory", 3, GNTST_okay }, { "a hole", 40, GNTST_bad_page },
+        { "no frame at all", 0xfffffff0u, GNTST_bad_page },
         { "paged out", 5, GNTST_eagain }, { "a grant", 0x500, GNTST_bad_page },
     };
     uint32_t handle;
@@ -70,7 +71,7 @@ TEST_PV("a PV granter names frames that it owns", "ops:1.3/pv")
     EQ(map(2, 1, 20, HOST, A(1), NULL), GNTST_bad_page);
 }
 
-/* ---- Where an auto-translated caller puts it -------------------------------------------------- */
+/* ---- Where an auto-translated caller puts it ------------------------------------------------- */
 
 TEST_HVM("a mapping replaces what is at its gfn",
          "ops:1.4/b ops:1.4/e ops:1.4/f ops:1.4/i ops:2.2/hvm life:3/physmap")
@@ -163,7 +164,7 @@ TEST_HVM("a gfn that cannot exist is refused", "ops:1.4/i")
     audit_clean();
 }
 
-/* ---- Through hv_pv_ops ------------------------------------------------------------------------ */
+/* ---- Through hv_pv_ops ----------------------------------------------------------------------- */
 
 struct space {
     uint64_t addr, mfn, new_addr;
@@ -208,7 +209,8 @@ TEST_PV("a PV domain's own address space is asked", "ops:1.4/pv life:4/pv")
     grant(1, 8, 5, 3, 0);
     EQ(refused(5, 1, 8, HOST, 0x1234567), GNTST_general_error);
     s.rc = 0;
-    EQ(map(5, 1, 8, HOST | GNTMAP_contains_pte | GNTMAP_application_map, 0x1234567, &handle), GNTST_okay);
+    EQ(map(5, 1, 8, HOST | GNTMAP_contains_pte | GNTMAP_application_map, 0x1234567, &handle),
+       GNTST_okay);
     EQ(s.addr, 0x1234567);
     EQ(s.mfn, mfn_of(1, 3));
     EQ(s.flags, HOST | GNTMAP_contains_pte | GNTMAP_application_map);

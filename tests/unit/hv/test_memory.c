@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine's frames and a domain's memory: allocation, release, paging, references of servers. */
+/* The machine's frames and a domain's memory: allocation, release, paging, references of
+ * servers. */
 #include "harness.h"
 
 #include "hv_i.h"
@@ -48,7 +49,8 @@ TEST("memory that has no room is memory that is not there")
     void *memory = aligned_alloc(4096, 64 * 4096);
     uint64_t room = 0, first, more;
     int64_t gfn;
-    struct hv_config config = { .memory = memory, .nr_frames = 64, .hooks.memory_grows = room_for, .hook_ctx = &room };
+    struct hv_config config = { .memory = memory, .nr_frames = 64, .hooks.memory_grows = room_for,
+                                .hook_ctx = &room };
     struct hv_domain_config domain;
     struct hv *hv = NULL;
 
@@ -149,14 +151,16 @@ TEST("lowest frames come first and runs are consecutive")
         EQ(hv_page_free(w.hv, 1, gfn), 0);
     EQ(hv_page_alloc_run(w.hv, 1, 2, &run), 100);
     EQ(run, 103);
-    EQ(hv_page_alloc_run(w.hv, 1, 3, &run), 200);    /* no room in the hole: neither of gfns nor of frames */
+    /* no room in the hole: neither of gfns nor of frames */
+    EQ(hv_page_alloc_run(w.hv, 1, 3, &run), 200);
     EQ(run, 203);
     EQ(hv_page_alloc(w.hv, 1, &mfn), 10);
     EQ(mfn, 13);
     EQ(hv_page_alloc(w.hv, 1, &mfn), 102);
     EQ(mfn, 105);
     first = hv_nr_free_frames(w.hv);
-    EQ(hv_page_alloc_run(w.hv, 1, first, &run), -ENOMEM);               /* frame 106 is one of them */
+    /* frame 106 is one of them */
+    EQ(hv_page_alloc_run(w.hv, 1, first, &run), -ENOMEM);
     EQ(hv_page_alloc_run(w.hv, 1, first - 1, &run), 203);
     EQ(run, 206);
     EQ(hv_page_alloc(w.hv, 1, &mfn), 103);
@@ -428,7 +432,8 @@ TEST_PV("host mappings are found among many")
     for (uint32_t ref = 9; ref < 40; ref++)
         grant(1, ref, 2, ref % 16, 0);
     for (int i = 0; i < 3000; i++)
-        EQ(map(2, 1, 9 + (uint32_t)i % 30, HOST | (i / 1500 ? GNTMAP_readonly : 0), (uint64_t)(i + 1) * 4096, &handles[i]), 0);
+        EQ(map(2, 1, 9 + (uint32_t)i % 30, HOST | (i / 1500 ? GNTMAP_readonly : 0),
+               (uint64_t)(i + 1) * 4096, &handles[i]), 0);
     audit_clean();
     for (int i = 0; i < 3000; i += 2)
         EQ(unmap(2, handles[i], (uint64_t)(i + 1) * 4096), 0);

@@ -63,16 +63,18 @@ TEST_KINDS("swap is a batch", "ops:0.3/op11")
     EQ(ops[1].status, GNTST_okay);
     EQ(ops[2].status, 77);
     EQ(flags_of(1, 9), GTF_permit_access);
-    win = (struct window){ .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 3), .fail_write_after = 1 };
+    win = (struct window){ .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 3),
+                           .fail_write_after = 1 };
     EQ(grant_op_in(1, GNTTABOP_swap_grant_ref, (uintptr_t)(ops + 2), 1, &win), -EFAULT);
     EQ(flags_of(1, 10), GTF_permit_access);   /* done all the same */
 }
 
-/* ---- cache_flush ------------------------------------------------------------------------------ */
+/* ---- cache_flush ----------------------------------------------------------------------------- */
 
 static long flush(domid_t caller, uint64_t addr, unsigned offset, unsigned length, uint32_t op)
 {
-    struct gnttab_cache_flush f = { .a.dev_bus_addr = addr, .offset = (uint16_t)offset, .length = (uint16_t)length, .op = op };
+    struct gnttab_cache_flush f = { .a.dev_bus_addr = addr, .offset = (uint16_t)offset,
+                                    .length = (uint16_t)length, .op = op };
 
     return hv_grant_table_op(w.hv, caller, GNTTABOP_cache_flush, &f, 1);
 }
@@ -103,7 +105,8 @@ TEST_KINDS("a flush is checked in order",
     EQ(flush(2, own, 0, 8, CLEAN | INVAL), 0);
     EQ(flush(2, other, 0, 8, CLEAN), -EINVAL);
     grant(1, 8, 2, 3, 0);
-    EQ(flush(2, other, 0, 8, CLEAN), -EINVAL);                            /* granted is not mapped */
+    /* granted is not mapped */
+    EQ(flush(2, other, 0, 8, CLEAN), -EINVAL);
     EQ(map(2, 1, 8, HOST, A(1), &handle), GNTST_okay);
     EQ(flush(2, other, 0, 8, CLEAN), 0);
     EQ(flush(2, other, 0, 8, INVAL), -EOPNOTSUPP);
@@ -119,7 +122,8 @@ TEST_KINDS("the first error ends a flush", "ops:11/flush-error ops:0.4/return")
 {
     uint64_t own = mfn_of(2, 3) * 4096;
     struct gnttab_cache_flush ops[3] = {
-        { .a.dev_bus_addr = own, .length = 8, .op = CLEAN }, { .a.dev_bus_addr = own, .length = 8, .op = 0x40 },
+        { .a.dev_bus_addr = own, .length = 8, .op = CLEAN },
+        { .a.dev_bus_addr = own, .length = 8, .op = 0x40 },
         { .a.dev_bus_addr = own, .length = 8, .op = CLEAN },
     };
     struct window win = { .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 3) };
@@ -135,12 +139,14 @@ TEST_KINDS("the first error ends a flush", "ops:11/flush-error ops:0.4/return")
 /* The upper bits of the command are where an interrupted one goes on: at which reference. */
 TEST_KINDS("a flush goes on where its command says", "ops:0.3/2")
 {
-    struct gnttab_cache_flush f = { .a.dev_bus_addr = mfn_of(1, 3) * 4096, .length = 8, .op = CLEAN };
+    struct gnttab_cache_flush f = { .a.dev_bus_addr = mfn_of(1, 3) * 4096, .length = 8,
+                                    .op = CLEAN };
 
     grant(1, 8, 2, 3, 0);
     EQ(map(2, 1, 8, HOST, A(1), NULL), GNTST_okay);
     EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_cache_flush, &f, 1), 0);
-    EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_cache_flush | 0x1000, &f, 1), -EINVAL);     /* past the entry */
+    /* past the entry */
+    EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_cache_flush | 0x1000, &f, 1), -EINVAL);
     f.length = 0;
     EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_cache_flush | 0x1000, &f, 1), -EILSEQ);
 }

@@ -43,7 +43,8 @@ TEST_HVM("a guest places its grant frames",
     EQ(hv_gfn_to_mfn(w.hv, 1, 0x100, &mfn), -ENOENT);
     EQ(place(1, DOMID_SELF, XENMAPSPACE_grant_table, 0, 0x200), 0);
     audit_clean();
-    /* On ordinary memory: that is freed. On another of the hypervisor's frames: that goes out of sight. */
+    /* On ordinary memory: that is freed. On another of the hypervisor's frames: that goes out of
+     * sight. */
     mfn = mfn_of(1, 3);
     EQ(place(1, DOMID_SELF, XENMAPSPACE_grant_table, 0, 3), 0);
     EQ(frame(mfn).owner, -1);
@@ -102,7 +103,8 @@ TEST_HVM("status frames can be placed and grow the table",
     EQ(info(1).nr_status_frames, 3);
     EQ(place(1, DOMID_SELF, XENMAPSPACE_grant_table, STATUS | 8, 0x103), -EINVAL);
     EQ(place(1, DOMID_SELF, XENMAPSPACE_grant_table, STATUS | 0x7fffffff, 0x103), -EINVAL);
-    EQ(place(1, DOMID_SELF, XENMAPSPACE_grant_table, STATUS | UINT64_C(0x10000000000), 0x103), -EINVAL);
+    EQ(place(1, DOMID_SELF, XENMAPSPACE_grant_table, STATUS | UINT64_C(0x10000000000), 0x103),
+       -EINVAL);
     EQ(hv_nr_grant_frames(w.hv, 1), 24);
     audit_clean();
 }
@@ -113,9 +115,11 @@ TEST_PV("a PV domain has no physmap")
     EQ(place(0, 1, XENMAPSPACE_grant_table, 0, 0x100), -EACCES);
 }
 
-static long acquire(domid_t caller, domid_t dom, unsigned id, uint64_t first, uint32_t nr, xen_pfn_t *list, uint32_t *size)
+static long acquire(domid_t caller, domid_t dom, unsigned id, uint64_t first, uint32_t nr,
+                    xen_pfn_t *list, uint32_t *size)
 {
-    struct xen_mem_acquire_resource op = { .domid = dom, .type = XENMEM_resource_grant_table, .id = id, .nr_frames = nr,
+    struct xen_mem_acquire_resource op = { .domid = dom, .type = XENMEM_resource_grant_table,
+                                           .id = id, .nr_frames = nr,
                                            .frame = first };
     long rc;
 
@@ -143,7 +147,8 @@ TEST_PV("a control domain acquires another's table",
     EQ(acquire(0, 1, 0, UINT64_C(1) << 32, 1, list, NULL), -EINVAL);
     EQ(acquire(0, 1, 0, UINT32_MAX, 1, list, NULL), -EINVAL);
     EQ(acquire(0, 1, 0, 0, UINT32_MAX >> 5, list, NULL), -EINVAL);
-    EQ(acquire(0, 1, 1, 0, 1, list, NULL), -EINVAL);                 /* version 1 has no status frames */
+    /* version 1 has no status frames */
+    EQ(acquire(0, 1, 1, 0, 1, list, NULL), -EINVAL);
     EQ(acquire(0, 1, 0, 0, 1, NULL, NULL), -EINVAL);
     EQ(hv_nr_grant_frames(w.hv, 1), 1);
     EQ(acquire(0, 1, 0, 0, 0, NULL, &size), 0);
@@ -164,7 +169,8 @@ TEST_PV("a control domain acquires another's table",
 TEST_PV("odd arguments of acquire are refused", "ent:2.3/acquire")
 {
     xen_pfn_t list[8];
-    struct xen_mem_acquire_resource op = { .domid = 1, .type = XENMEM_resource_grant_table, .nr_frames = 2, .pad = 1 };
+    struct xen_mem_acquire_resource op = { .domid = 1, .type = XENMEM_resource_grant_table,
+                                           .nr_frames = 2, .pad = 1 };
     struct window win = { .from = (uintptr_t)&op, .to = (uintptr_t)(&op + 1) };
     struct hv_guest_memory mem = window_memory(&win);
     const uint64_t args[5] = { XENMEM_acquire_resource, (uintptr_t)&op };

@@ -58,7 +58,9 @@ TEST("each row has a test or a reason")
     for (size_t i = 0; i < n; i++) {
         left_out += rows[i].left_out;
         if (has_test(rows[i].id) == rows[i].left_out) {
-            printf("\n    %s has %s", rows[i].id, rows[i].left_out ? "a test and a reason to have none" : "neither a test nor a reason");
+            printf("\n    %s has %s", rows[i].id,
+                   rows[i].left_out ? "a test and a reason to have none"
+                                    : "neither a test nor a reason");
             CU_FAIL("a row without a test");
         }
         for (size_t k = 0; k < i; k++)

@@ -17,8 +17,10 @@ TEST("status codes are the public ones", "ops:0.1")
 {
     static const char *const messages[] = GNTTABOP_error_msgs;
     static const int16_t codes[] = {
-        GNTST_okay, GNTST_general_error, GNTST_bad_domain, GNTST_bad_gntref, GNTST_bad_handle, GNTST_bad_virt_addr,
-        GNTST_bad_dev_addr, GNTST_no_device_space, GNTST_permission_denied, GNTST_bad_page, GNTST_bad_copy_arg,
+        GNTST_okay, GNTST_general_error, GNTST_bad_domain, GNTST_bad_gntref, GNTST_bad_handle,
+        GNTST_bad_virt_addr,
+        GNTST_bad_dev_addr, GNTST_no_device_space, GNTST_permission_denied, GNTST_bad_page,
+        GNTST_bad_copy_arg,
         GNTST_address_too_big, GNTST_eagain, GNTST_no_space,
     };
 
@@ -53,10 +55,12 @@ TEST_KINDS("each operation has its rule about count",
            "ops:10/count")
 {
     static const unsigned arrays[] = {
-        GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, GNTTABOP_transfer, GNTTABOP_copy, GNTTABOP_unmap_and_replace,
+        GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, GNTTABOP_transfer, GNTTABOP_copy,
+        GNTTABOP_unmap_and_replace,
         GNTTABOP_swap_grant_ref, GNTTABOP_cache_flush,
     };
-    static const unsigned singles[] = { GNTTABOP_setup_table, GNTTABOP_query_size, GNTTABOP_get_status_frames };
+    static const unsigned singles[] = { GNTTABOP_setup_table, GNTTABOP_query_size,
+                                        GNTTABOP_get_status_frames };
     struct gnttab_set_version sv = { .version = 1 };
     struct gnttab_get_version gv = { .dom = DOMID_SELF };
     uint64_t buffer[64] = { 0 };
@@ -100,13 +104,16 @@ TEST_KINDS("an argument that cannot be read is a fault",
 TEST_KINDS("an array of a PV domain must not lie in Xen's part", "ops:0.3/4")
 {
     static const unsigned checked[] = {
-        GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, GNTTABOP_transfer, GNTTABOP_copy, GNTTABOP_unmap_and_replace,
+        GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, GNTTABOP_transfer, GNTTABOP_copy,
+        GNTTABOP_unmap_and_replace,
         GNTTABOP_swap_grant_ref, GNTTABOP_cache_flush,
     };
     static const uint64_t bad[] = {
-        UINT64_C(1) << 47, UINT64_C(0xffff7fffffffffff), UINT64_C(0xffff800000000000), UINT64_C(0xffff87ffffffffff),
+        UINT64_C(1) << 47, UINT64_C(0xffff7fffffffffff), UINT64_C(0xffff800000000000),
+        UINT64_C(0xffff87ffffffffff),
     };
-    static const uint64_t good[] = { 0, (UINT64_C(1) << 47) - 1, UINT64_C(0xffff880000000000), UINT64_MAX };
+    static const uint64_t good[] = { 0, (UINT64_C(1) << 47) - 1, UINT64_C(0xffff880000000000),
+                                     UINT64_MAX };
 
     for (size_t i = 0; i < sizeof checked / sizeof *checked; i++)
         for (size_t k = 0; k < 4; k++) {
@@ -139,14 +146,16 @@ TEST_KINDS("dead and unknown domains do not call", "ops:12/caller ops:12/info")
     EQ(raw(1, GNTTABOP_query_size, &op, 1), -ESRCH);
     EQ(raw(0, GNTTABOP_query_size, &op, 1), 0);
     op.dom = 1;
-    EQ(raw(0, GNTTABOP_query_size, &op, 1), 0);          /* a privileged caller is told about the dead */
+    /* a privileged caller is told about the dead */
+    EQ(raw(0, GNTTABOP_query_size, &op, 1), 0);
     EQ(op.status, GNTST_okay);
 }
 
 /* Plain memory wrapped into an accessor of one's own is an accessor like any other. */
 TEST_KINDS("plain memory can be built upon")
 {
-    struct hv_guest_memory mem = { .copy_from = hv_plain_memory.copy_from, .copy_to = window_memory(NULL).copy_to };
+    struct hv_guest_memory mem = { .copy_from = hv_plain_memory.copy_from,
+                                   .copy_to = window_memory(NULL).copy_to };
     struct gnttab_query_size op = { .dom = DOMID_SELF, .status = 77 };
     struct window win = { .from = (uintptr_t)&op, .to = (uintptr_t)(&op + 1) };
     const uint64_t args[5] = { GNTTABOP_query_size, (uintptr_t)&op, 1 };
@@ -155,23 +164,27 @@ TEST_KINDS("plain memory can be built upon")
     EQ(hv_hypercall(w.hv, 1, __HYPERVISOR_grant_table_op, args, &mem), 0);
     EQ(op.status, GNTST_okay);
     EQ(win.writes, 1);
-    mem = (struct hv_guest_memory){ .copy_from = window_memory(NULL).copy_from, .copy_to = hv_plain_memory.copy_to, .ctx = &win };
+    mem = (struct hv_guest_memory){ .copy_from = window_memory(NULL).copy_from,
+                                    .copy_to = hv_plain_memory.copy_to, .ctx = &win };
     op.status = 77;
     EQ(hv_hypercall(w.hv, 1, __HYPERVISOR_grant_table_op, args, &mem), 0);
     EQ(op.status, GNTST_okay);
     EQ(hv_plain_memory.copy_to(NULL, 0, &op, 1), -EFAULT);
 }
 
-/* ---- Who may ask about whom ------------------------------------------------------------------- */
+/* ---- Who may ask about whom ------------------------------------------------------------------ */
 
 struct who {
     domid_t caller, dom;
     int status;
 };
 static const struct who who[] = {
-    { 1, DOMID_SELF, GNTST_okay }, { 1, 1, GNTST_okay }, { 0, 1, GNTST_okay }, { 0, DOMID_SELF, GNTST_okay },
-    { 1, 2, GNTST_permission_denied }, { 1, 0, GNTST_permission_denied }, { 1, 999, GNTST_bad_domain },
-    { 0, 999, GNTST_bad_domain }, { 0, DOMID_IO, GNTST_bad_domain }, { 0, DOMID_XEN, GNTST_bad_domain },
+    { 1, DOMID_SELF, GNTST_okay }, { 1, 1, GNTST_okay }, { 0, 1, GNTST_okay },
+    { 0, DOMID_SELF, GNTST_okay },
+    { 1, 2, GNTST_permission_denied }, { 1, 0, GNTST_permission_denied },
+    { 1, 999, GNTST_bad_domain },
+    { 0, 999, GNTST_bad_domain }, { 0, DOMID_IO, GNTST_bad_domain },
+    { 0, DOMID_XEN, GNTST_bad_domain },
     { 0, DOMID_INVALID, GNTST_bad_domain },
 };
 #define EACH_WHO(p) for (const struct who *p = who; p < who + sizeof who / sizeof *who; p++)
@@ -180,7 +193,8 @@ TEST_KINDS("a size is told to the domain and its controller",
            "ops:7/order ops:0.5/setup ops:0.4/query_size ent:2/frames ent:2.2/query")
 {
     EACH_WHO(p) {
-        struct gnttab_query_size op = { .dom = p->dom, .nr_frames = 55, .max_nr_frames = 66, .status = 77 };
+        struct gnttab_query_size op = { .dom = p->dom, .nr_frames = 55, .max_nr_frames = 66,
+                                        .status = 77 };
 
         EQ(raw(p->caller, GNTTABOP_query_size, &op, 1), 0);
         EQ(op.status, p->status);
@@ -309,7 +323,8 @@ TEST_KINDS("a list that cannot be written stops there", "ops:3/3 ops:3/9 ops:3/1
     OK(a.list[0] != 9 && a.list[1] != 9);
     EQ(a.list[2], 9);
     /* The status itself. */
-    win = (struct window){ .from = (uintptr_t)&a, .to = (uintptr_t)(&a + 1), .fail_write_after = 5 };
+    win = (struct window){ .from = (uintptr_t)&a, .to = (uintptr_t)(&a + 1),
+                           .fail_write_after = 5 };
     EQ(grant_op_in(1, GNTTABOP_setup_table, (uintptr_t)&a, 1, &win), -EFAULT);
     /* A list where a PV domain cannot have one: before anything else. */
     a.op.status = 77;
@@ -342,14 +357,16 @@ TEST_KINDS("status frames are told but never made",
         domid_t dom = p->dom == DOMID_SELF ? p->caller : p->dom;
         bool has = !p->status && dom == 1;
 
-        EQ(status_frames(p->caller, p->dom, 1, list), p->status ? p->status : has ? GNTST_okay : GNTST_general_error);
+        EQ(status_frames(p->caller, p->dom, 1, list),
+           p->status ? p->status : has ? GNTST_okay : GNTST_general_error);
         if (has)
             EQ(list[0], kind == PV ? hv_status_frame_mfn(w.hv, 1, 0) : UINT64_MAX);
     }
     EQ(gnttab_grow(domain_lookup(w.hv, 1), 9), 0);
     EQ(status_frames(1, DOMID_SELF, 2, list), GNTST_okay);
     EQ(list[2], 5);
-    EQ(status_frames(1, DOMID_SELF, 3, list), GNTST_general_error);      /* XSA-382: nothing is written */
+    /* XSA-382: nothing is written */
+    EQ(status_frames(1, DOMID_SELF, 3, list), GNTST_general_error);
     EQ(list[2], 5);
     EQ(status_frames(1, DOMID_SELF, 9, list), GNTST_general_error);
     EQ(status_frames(1, DOMID_SELF, UINT32_MAX, list), GNTST_general_error);
@@ -366,7 +383,8 @@ TEST_KINDS("a status list that cannot be written is an error", "ops:10/fault")
     EQ(grant_op_in(1, GNTTABOP_get_status_frames, (uintptr_t)&op, 1, &win), 0);
     EQ(op.status, GNTST_bad_virt_addr);
     set_xen_guest_handle(op.frame_list, (uint64_t *)(uintptr_t)0xffff800000001000);
-    EQ(grant_op_in(1, GNTTABOP_get_status_frames, (uintptr_t)&op, 1, &win), kind == PV ? -EFAULT : 0);
+    EQ(grant_op_in(1, GNTTABOP_get_status_frames, (uintptr_t)&op, 1, &win),
+       kind == PV ? -EFAULT : 0);
 }
 
 /* What is written back, byte by byte: everything else must stay as it was. */
@@ -379,19 +397,29 @@ TEST_KINDS("only what the operation returns is written",
         size_t size, offset, length;     /* of the element; of what may change */
         size_t list;                     /* where a pointer must not be nonsense */
     } cases[] = {
-        { GNTTABOP_unmap_grant_ref, sizeof(struct gnttab_unmap_grant_ref), offsetof(struct gnttab_unmap_grant_ref, status), 2 },
-        { GNTTABOP_setup_table, sizeof(struct gnttab_setup_table), offsetof(struct gnttab_setup_table, status), 2,
+        { GNTTABOP_unmap_grant_ref, sizeof(struct gnttab_unmap_grant_ref),
+          offsetof(struct gnttab_unmap_grant_ref, status), 2 },
+        { GNTTABOP_setup_table, sizeof(struct gnttab_setup_table),
+          offsetof(struct gnttab_setup_table, status), 2,
           offsetof(struct gnttab_setup_table, frame_list) },
-        { GNTTABOP_transfer, sizeof(struct gnttab_transfer), offsetof(struct gnttab_transfer, status), 2 },
+        { GNTTABOP_transfer, sizeof(struct gnttab_transfer),
+          offsetof(struct gnttab_transfer, status), 2 },
         { GNTTABOP_copy, sizeof(struct gnttab_copy), offsetof(struct gnttab_copy, status), 2 },
-        { GNTTABOP_query_size, sizeof(struct gnttab_query_size), 0, sizeof(struct gnttab_query_size) },
-        { GNTTABOP_unmap_and_replace, sizeof(struct gnttab_unmap_and_replace), offsetof(struct gnttab_unmap_and_replace, status), 2 },
-        { GNTTABOP_map_grant_ref, sizeof(struct gnttab_map_grant_ref), 0, sizeof(struct gnttab_map_grant_ref) },
-        { GNTTABOP_set_version, sizeof(struct gnttab_set_version), 0, sizeof(struct gnttab_set_version) },
-        { GNTTABOP_get_status_frames, sizeof(struct gnttab_get_status_frames), offsetof(struct gnttab_get_status_frames, status), 2,
+        { GNTTABOP_query_size, sizeof(struct gnttab_query_size), 0,
+          sizeof(struct gnttab_query_size) },
+        { GNTTABOP_unmap_and_replace, sizeof(struct gnttab_unmap_and_replace),
+          offsetof(struct gnttab_unmap_and_replace, status), 2 },
+        { GNTTABOP_map_grant_ref, sizeof(struct gnttab_map_grant_ref), 0,
+          sizeof(struct gnttab_map_grant_ref) },
+        { GNTTABOP_set_version, sizeof(struct gnttab_set_version), 0,
+          sizeof(struct gnttab_set_version) },
+        { GNTTABOP_get_status_frames, sizeof(struct gnttab_get_status_frames),
+          offsetof(struct gnttab_get_status_frames, status), 2,
           offsetof(struct gnttab_get_status_frames, frame_list) },
-        { GNTTABOP_get_version, sizeof(struct gnttab_get_version), offsetof(struct gnttab_get_version, version), 0 },
-        { GNTTABOP_swap_grant_ref, sizeof(struct gnttab_swap_grant_ref), offsetof(struct gnttab_swap_grant_ref, status), 2 },
+        { GNTTABOP_get_version, sizeof(struct gnttab_get_version),
+          offsetof(struct gnttab_get_version, version), 0 },
+        { GNTTABOP_swap_grant_ref, sizeof(struct gnttab_swap_grant_ref),
+          offsetof(struct gnttab_swap_grant_ref, status), 2 },
         { GNTTABOP_cache_flush, sizeof(struct gnttab_cache_flush), 0, 0 },
     };
 
@@ -416,7 +444,7 @@ TEST_KINDS("only what the operation returns is written",
     }
 }
 
-/* ---- Creation --------------------------------------------------------------------------------- */
+/* ---- Creation -------------------------------------------------------------------------------- */
 
 static int create_with(uint32_t version, int32_t grant_frames, int32_t maptrack_frames)
 {

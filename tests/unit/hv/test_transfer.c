@@ -48,7 +48,8 @@ static void a_page_changes_hands_(unsigned version)
     EQ(info(1).tot_pages, 15);
     EQ(info(2).tot_pages, 17);
     EQ(hv_gfn_to_mfn(w.hv, 1, 3, &out), -ENOENT);
-    EQ(frame(mfn).gfn, 16);                            /* the lowest hole, for whoever names pages from outside */
+    /* the lowest hole, for whoever names pages from outside */
+    EQ(frame(mfn).gfn, 16);
     EQ(hv_gfn_to_mfn(w.hv, 2, 16, &out), 0);
     EQ(out, mfn);
     audit_clean();
@@ -130,7 +131,8 @@ TEST_PV("a page that nobody accepts is lost",
         { "a permission", 2, 1, 20, GTF_permit_access, GNTST_general_error },
         { "another flag too", 2, 1, 20, GTF_accept_transfer | GTF_sub_page, GNTST_general_error },
         { "an unused flag too", 2, 1, 20, GTF_accept_transfer | 0x8000, GNTST_general_error },
-        { "committed", 2, 1, 20, GTF_accept_transfer | GTF_transfer_committed, GNTST_general_error },
+        { "committed", 2, 1, 20, GTF_accept_transfer | GTF_transfer_committed,
+          GNTST_general_error },
         { "from another", 2, 3, 20, GTF_accept_transfer, GNTST_general_error },
     };
 
@@ -214,7 +216,7 @@ TEST_PV("an offer that is taken back in time is respected", "ops:5.2/9 ent:4/rev
     EQ(transfer(1, mfn_of(1, 4), 2, 20), GNTST_okay);
 }
 
-/* ---- Auto-translated -------------------------------------------------------------------------- */
+/* ---- Auto-translated ------------------------------------------------------------------------- */
 
 TEST_HVM("an auto-translated sender keeps its page", "ops:5.1/hvm")
 {

@@ -127,10 +127,12 @@ TEST_PV("a PV mapping must have the same rights", "ops:2.2/pv")
     uint32_t rw, ro, pte;
 
     grant(1, 8, 2, 3, 0);
-    EQ(hostmap_unmap(domain_lookup(w.hv, 2), A(1), HOST, 5, 0), -ENOENT);     /* nothing mapped at all */
+    /* nothing mapped at all */
+    EQ(hostmap_unmap(domain_lookup(w.hv, 2), A(1), HOST, 5, 0), -ENOENT);
     EQ(map(2, 1, 8, HOST, A(1), &rw), GNTST_okay);
     EQ(map(2, 1, 8, HOST | RO, A(2), &ro), GNTST_okay);
-    EQ(map(2, 1, 8, HOST | GNTMAP_contains_pte, A(1), &pte), GNTST_okay);    /* the number of a page-table entry */
+    /* the number of a page-table entry */
+    EQ(map(2, 1, 8, HOST | GNTMAP_contains_pte, A(1), &pte), GNTST_okay);
     EQ(unmap(2, rw, A(2)), GNTST_general_error);
     EQ(unmap(2, ro, A(1)), GNTST_general_error);
     EQ(unmap(2, pte, A(2)), GNTST_general_error);
@@ -139,7 +141,7 @@ TEST_PV("a PV mapping must have the same rights", "ops:2.2/pv")
     EQ(unmap(2, ro, A(2)), GNTST_okay);
 }
 
-/* ---- Batches ---------------------------------------------------------------------------------- */
+/* ---- Batches --------------------------------------------------------------------------------- */
 
 struct observer {
     unsigned writes;
@@ -196,7 +198,8 @@ TEST_KINDS("the same handle twice is bad the second time", "ops:2.4/twice ops:0.
     grant(1, 8, 2, 3, 0);
     EQ(map(2, 1, 8, HOST, A(1), &handle), GNTST_okay);
     for (int i = 0; i < 3; i++)
-        ops[i] = (struct gnttab_unmap_grant_ref){ .host_addr = A(1), .handle = i == 1 ? 0x70000000 : handle };
+        ops[i] = (struct gnttab_unmap_grant_ref){ .host_addr = A(1),
+                                                  .handle = i == 1 ? 0x70000000 : handle };
     EQ(hv_grant_table_op(w.hv, 2, GNTTABOP_unmap_grant_ref, ops, 3), 0);
     EQ(ops[0].status, GNTST_okay);
     EQ(ops[1].status, GNTST_bad_handle);
@@ -209,7 +212,8 @@ TEST_KINDS("a fault in the middle does not keep the others from ending",
            "ops:2.4/fault ops:0.4/fault")
 {
     struct gnttab_unmap_grant_ref ops[4];
-    struct window win = { .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 4), .fail_write_after = 2 };
+    struct window win = { .from = (uintptr_t)ops, .to = (uintptr_t)(ops + 4),
+                          .fail_write_after = 2 };
 
     for (uint32_t i = 0; i < 4; i++) {
         grant(1, 8 + i, 2, 3, 0);
@@ -220,7 +224,8 @@ TEST_KINDS("a fault in the middle does not keep the others from ending",
     EQ(ops[0].status, GNTST_okay);
     EQ(ops[1].status, 77);
     EQ(flags_of(1, 8), GTF_permit_access);
-    EQ(flags_of(1, 9), GTF_permit_access);                     /* unmapped, though its status was not written */
+    /* unmapped, though its status was not written */
+    EQ(flags_of(1, 9), GTF_permit_access);
     EQ(flags_of(1, 10), GTF_permit_access | GTF_reading | GTF_writing);
     audit_clean();
     /* A fault on reading the third. */
@@ -232,7 +237,7 @@ TEST_KINDS("a fault in the middle does not keep the others from ending",
     audit_clean();
 }
 
-/* ---- unmap_and_replace ------------------------------------------------------------------------ */
+/* ---- unmap_and_replace ----------------------------------------------------------------------- */
 
 TEST_HVM("an auto-translated domain has nothing to replace with", "ops:8/hvm")
 {
@@ -287,7 +292,7 @@ TEST_PV("replacing leaves the device part", "ops:8/device")
     EQ(unmap_parts(2, handle, 0, bus), GNTST_okay);
 }
 
-/* ---- Handles ---------------------------------------------------------------------------------- */
+/* ---- Handles --------------------------------------------------------------------------------- */
 
 static uint32_t map_at(uint32_t i)
 {
@@ -313,7 +318,8 @@ TEST_KINDS("handles come in Xen's order",
     for (i = 0; i < 255; i++)
         EQ(map_at(i), i);
     EQ(info(2).maptrack_limit, 256);
-    EQ(map_at(i++), 256);                                       /* 255 stays: it is the end of the list */
+    /* 255 stays: it is the end of the list */
+    EQ(map_at(i++), 256);
     EQ(info(2).maptrack_limit, 512);
     for (; i < 511; i++)
         EQ(map_at(i), i + 1);
@@ -334,7 +340,8 @@ TEST_KINDS("a freed handle goes to the end of the line",
     EQ(unmap(2, 1, A(10)), GNTST_okay);
     for (i = 2; i < 256; i++)
         EQ(map_at(i), i);
-    EQ(map_at(i++), 0);                                         /* reused at last; 1 is the end now */
+    /* reused at last; 1 is the end now */
+    EQ(map_at(i++), 0);
     EQ(map_at(i++), 256);
     /* A stale number hits whoever has it now. */
     EQ(unmap(2, 0, A(10 + 256)), GNTST_okay);

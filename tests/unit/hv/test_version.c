@@ -15,7 +15,8 @@ TEST_KINDS("the version in force is always returned", "ops:9/2 ops:9/4 ops:9/10 
         long rc;
         uint32_t now;
     } steps[] = {
-        { 0, -EINVAL, 1 }, { 3, -EINVAL, 1 }, { UINT32_MAX, -EINVAL, 1 }, { 1, 0, 1 }, { 2, 0, 2 }, { 0, -EINVAL, 2 },
+        { 0, -EINVAL, 1 }, { 3, -EINVAL, 1 }, { UINT32_MAX, -EINVAL, 1 }, { 1, 0, 1 }, { 2, 0, 2 },
+        { 0, -EINVAL, 2 },
         { 2, 0, 2 }, { 1, 0, 1 }, { 1, 0, 1 },
     };
     uint32_t now;
@@ -31,7 +32,8 @@ TEST_KINDS("the version in force is always returned", "ops:9/2 ops:9/4 ops:9/10 
 TEST_KINDS("only the result may be unwritable", "ops:9/fault")
 {
     struct gnttab_set_version op = { .version = 2 };
-    struct window win = { .from = (uintptr_t)&op, .to = (uintptr_t)(&op + 1), .fail_write_after = 1 };
+    struct window win = { .from = (uintptr_t)&op, .to = (uintptr_t)(&op + 1),
+                          .fail_write_after = 1 };
 
     EQ(grant_op_in(1, GNTTABOP_set_version, (uintptr_t)&op, 1, &win), -EFAULT);
     EQ(info(1).grant_version, 2);                      /* the switch stays */
@@ -163,7 +165,8 @@ TEST_KINDS("reserved entries that version 1 cannot say are out of range", "ops:9
 TEST_KINDS("copies in progress keep version 2", "ops:9/7 ent:6.2/2")
 {
     EQ(set_version(1, 2, NULL), 0);
-    domain_lookup(w.hv, 1)->gt.nr_v2_ops = 1;          /* never seen between hypercalls of one machine */
+    /* never seen between hypercalls of one machine */
+    domain_lookup(w.hv, 1)->gt.nr_v2_ops = 1;
     EQ(set_version(1, 1, NULL), -EAGAIN);
     domain_lookup(w.hv, 1)->gt.nr_v2_ops = 0;
     EQ(set_version(1, 1, NULL), 0);

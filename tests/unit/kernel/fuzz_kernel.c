@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* libFuzzer target: bytes become calls of two domains' processes. The first byte chooses profile and ending. */
+/* libFuzzer target: bytes become calls of two domains' processes. The first byte chooses profile
+ * and ending. */
 #include "harness.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The harness's checks outside of a CUnit run: a failed one is a crash. */
-CU_BOOL CU_assertImplementation(CU_BOOL value, unsigned line, const char *condition, const char *file, const char *function,
-                                CU_BOOL fatal)
+CU_BOOL CU_assertImplementation(CU_BOOL value, unsigned line, const char *condition,
+                                const char *file, const char *function, CU_BOOL fatal)
 {
     (void)function;
     (void)fatal;

@@ -19,14 +19,15 @@ void eq_(long long actual, long long expected, const char *what, const char *fil
     char text[256];
 
     if (actual != expected) {
-        snprintf(text, sizeof text, "%s (%lld, not %lld; %s)", what, actual, expected, w.profile ? w.profile->name : "-");
+        snprintf(text, sizeof text, "%s (%lld, not %lld; %s)", what, actual, expected,
+                 w.profile ? w.profile->name : "-");
         CU_assertImplementation(CU_FALSE, line, strdup(text), file, "", CU_FALSE);
     } else {
         CU_assertImplementation(CU_TRUE, line, what, file, "", CU_FALSE);
     }
 }
 
-/* ---- The machine ------------------------------------------------------------------------------ */
+/* ---- The machine ----------------------------------------------------------------------------- */
 
 static void on_upcall(void *ctx, domid_t dom)
 {
@@ -60,7 +61,8 @@ static void on_log(void *ctx, const char *line)
 
 void world_empty(const struct kernel_profile *profile, uint64_t nr_frames)
 {
-    struct hv_config config = { .nr_frames = nr_frames, .hooks = { .upcall = on_upcall, .crashed = on_crashed },
+    struct hv_config config = { .nr_frames = nr_frames,
+                                .hooks = { .upcall = on_upcall, .crashed = on_crashed },
                                 .hook_ctx = &w };
 
     w = (struct world){ .profile = profile, .nr_frames = nr_frames };
@@ -71,12 +73,13 @@ void world_empty(const struct kernel_profile *profile, uint64_t nr_frames)
     MUST(hv_create(&w.hv, &config) == 0);
 }
 
-void boot_with(domid_t id, const struct kernel_profile *profile, unsigned grant_version, int32_t max_grant_frames,
-               int32_t max_maptrack_frames)
+void boot_with(domid_t id, const struct kernel_profile *profile, unsigned grant_version,
+               int32_t max_grant_frames, int32_t max_maptrack_frames)
 {
     struct kernel_pv_space *space = kernel_pv_space_create();
     struct hv_domain_config domain;
-    struct kernel_config config = { .hv = w.hv, .domid = id, .profile = profile, .now = clock_now, .hooks = world_hooks,
+    struct kernel_config config = { .hv = w.hv, .domid = id, .profile = profile, .now = clock_now,
+                                    .hooks = world_hooks,
                                     .timer_changed = on_timer_changed, .log = on_log, .ctx = &w,
                                     .grant_version = grant_version };
 
@@ -180,7 +183,7 @@ bool logged(const char *text)
     return strstr(w.log, text);
 }
 
-/* ---- A process -------------------------------------------------------------------------------- */
+/* ---- A process ------------------------------------------------------------------------------- */
 
 void proc_reset(void)
 {
@@ -277,7 +280,8 @@ static struct vma *proc_vma_at(void *ctx, uint64_t addr, uint64_t *page)
     return NULL;
 }
 
-static const struct user_memory_ops proc_ops = { proc_read, proc_write, proc_find_vma, proc_vma_at };
+static const struct user_memory_ops proc_ops =
+    { proc_read, proc_write, proc_find_vma, proc_vma_at };
 
 struct user_memory proc_memory(void)
 {
@@ -365,7 +369,8 @@ long start_read(struct file *file, void *buf, size_t size, struct call *call)
     return rc;
 }
 
-long start_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned flags, struct call *call)
+long start_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned flags,
+                struct call *call)
 {
     long rc;
 
@@ -378,7 +383,8 @@ long start_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned pr
     return rc;
 }
 
-long do_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned flags, struct vma **vma)
+long do_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned flags,
+             struct vma **vma)
 {
     struct call call;
     long rc = start_mmap(file, offset, length, prot, flags, &call);
@@ -418,9 +424,10 @@ volatile uint8_t *at(const struct vma *vma, uint64_t page, unsigned offset)
     return NULL;
 }
 
-/* ---- gntalloc, gntdev and evtchn in one line -------------------------------------------------- */
+/* ---- gntalloc, gntdev and evtchn in one line ------------------------------------------------- */
 
-long alloc_grefs(struct file *file, domid_t to, unsigned flags, uint32_t count, uint64_t *index, uint32_t *refs)
+long alloc_grefs(struct file *file, domid_t to, unsigned flags, uint32_t count, uint64_t *index,
+                 uint32_t *refs)
 {
     static union {
         struct ioctl_gntalloc_alloc_gref op;
@@ -428,7 +435,8 @@ long alloc_grefs(struct file *file, domid_t to, unsigned flags, uint32_t count, 
     } u;
     long rc;
 
-    u.op = (struct ioctl_gntalloc_alloc_gref){ .domid = to, .flags = (uint16_t)flags, .count = count };
+    u.op = (struct ioctl_gntalloc_alloc_gref){ .domid = to, .flags = (uint16_t)flags,
+                                               .count = count };
     rc = do_ioctl(file, IOCTL_GNTALLOC_ALLOC_GREF, &u.op);
     *index = u.op.index;
     for (uint32_t i = 0; !rc && refs && i < count; i++)
@@ -456,13 +464,16 @@ struct vma *share(struct file *gntalloc, domid_t to, uint32_t count, uint32_t *r
 
 long set_notify(struct file *file, uint64_t index, uint32_t action, uint32_t port)
 {
-    struct ioctl_gntdev_unmap_notify op = { .index = index, .action = action, .event_channel_port = port };
+    struct ioctl_gntdev_unmap_notify op = { .index = index, .action = action,
+                                            .event_channel_port = port };
 
-    _Static_assert(IOCTL_GNTDEV_SET_UNMAP_NOTIFY == IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, "one number for both devices");
+    _Static_assert(IOCTL_GNTDEV_SET_UNMAP_NOTIFY == IOCTL_GNTALLOC_SET_UNMAP_NOTIFY,
+                   "one number for both devices");
     return do_ioctl(file, IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &op);
 }
 
-long map_refs(struct file *file, domid_t from, const uint32_t *refs, uint32_t count, uint64_t *index)
+long map_refs(struct file *file, domid_t from, const uint32_t *refs, uint32_t count,
+              uint64_t *index)
 {
     static union {
         struct ioctl_gntdev_map_grant_ref op;
@@ -489,7 +500,8 @@ long unmap_index(struct file *file, uint64_t index, uint32_t count)
     return do_ioctl(file, IOCTL_GNTDEV_UNMAP_GRANT_REF, &op);
 }
 
-struct vma *map_grants(struct file *gntdev, domid_t from, const uint32_t *refs, uint32_t count, unsigned prot, long *rc)
+struct vma *map_grants(struct file *gntdev, domid_t from, const uint32_t *refs, uint32_t count,
+                       unsigned prot, long *rc)
 {
     struct vma *vma = NULL;
     uint64_t index;
@@ -547,7 +559,8 @@ uint32_t next_event(struct file *evtchn)
     return port;
 }
 
-void connect(struct file *a, domid_t a_id, struct file *b, domid_t b_id, uint32_t *a_port, uint32_t *b_port)
+void connect(struct file *a, domid_t a_id, struct file *b, domid_t b_id, uint32_t *a_port,
+             uint32_t *b_port)
 {
     struct ioctl_evtchn_bind_unbound_port unbound = { .remote_domain = b_id };
     struct ioctl_evtchn_bind_interdomain inter = { .remote_domain = a_id };
@@ -586,7 +599,8 @@ struct hv_domain_info info(domid_t id)
 
 static struct hv_frame_info frame_behind(const struct vma *vma, uint64_t page)
 {
-    uint64_t offset = (uint64_t)((const char *)(uintptr_t)at(vma, page, 0) - (const char *)w.memory);
+    const char *place = (const char *)(uintptr_t)at(vma, page, 0);
+    uint64_t offset = (uint64_t)(place - (const char *)w.memory);
     struct hv_frame_info frame;
 
     MUST(hv_frame_info(w.hv, offset / PAGE, &frame) == 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine with guest kernels for tests: domains that share, map and notify in one line each, with a clock that stands
- * still until it is moved and a caller's memory that can fault. Audited as it goes.
+ * A machine with guest kernels for tests: domains that share, map and notify in one line each, with
+ * a clock that stands still until it is moved and a caller's memory that can fault. Audited as it
+ * goes.
  */
 #ifndef GNTSIM_TEST_KERNEL_HARNESS_H
 #define GNTSIM_TEST_KERNEL_HARNESS_H
@@ -40,7 +41,7 @@ void eq_(long long actual, long long expected, const char *what, const char *fil
 #define OK(condition) CU_ASSERT(condition)
 #define MUST(condition) CU_ASSERT_FATAL(condition)
 
-/* ---- The machine ------------------------------------------------------------------------------ */
+/* ---- The machine ----------------------------------------------------------------------------- */
 
 #define NR_DOMAINS 4
 struct world {
@@ -68,8 +69,8 @@ void world_empty(const struct kernel_profile *profile, uint64_t nr_frames);
 /* Audits, destroys kernels and machine; every file must be closed. */
 void world_down(void);
 void boot(domid_t id, const struct kernel_profile *profile);
-void boot_with(domid_t id, const struct kernel_profile *profile, unsigned grant_version, int32_t max_grant_frames,
-               int32_t max_maptrack_frames);
+void boot_with(domid_t id, const struct kernel_profile *profile, unsigned grant_version,
+               int32_t max_grant_frames, int32_t max_maptrack_frames);
 void destroy_domain(domid_t id);
 void audit_clean(void);
 /* Delivers what is pending; runs timers up to a later time, each at its own. */
@@ -77,7 +78,7 @@ void settle(void);
 void advance(uint64_t ns);
 bool logged(const char *text);
 
-/* ---- A process -------------------------------------------------------------------------------- */
+/* ---- A process ------------------------------------------------------------------------------- */
 
 /* Its memory is this program's, but parts can be made to fault. */
 struct proc {
@@ -114,8 +115,10 @@ void close_dev(struct file *file);
 long do_ioctl(struct file *file, unsigned long cmd, void *arg);
 /* Takes the struct call along: for calls that may be pending. */
 long start_ioctl(struct file *file, unsigned long cmd, void *arg, struct call *call);
-long do_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned flags, struct vma **vma);
-long start_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned flags, struct call *call);
+long do_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned flags,
+             struct vma **vma);
+long start_mmap(struct file *file, uint64_t offset, uint64_t length, unsigned prot, unsigned flags,
+                struct call *call);
 long start_read(struct file *file, void *buf, size_t size, struct call *call);
 /* A whole, or a part of a, mapping leaves the address space. */
 void do_munmap(struct vma *vma);
@@ -123,25 +126,29 @@ void do_munmap_part(struct vma *vma, uint64_t first, uint64_t nr);
 /* Byte of a mapping. */
 volatile uint8_t *at(const struct vma *vma, uint64_t page, unsigned offset);
 
-/* ---- gntalloc, gntdev and evtchn in one line -------------------------------------------------- */
+/* ---- gntalloc, gntdev and evtchn in one line ------------------------------------------------- */
 
 #define MAX_REFS 1100
-long alloc_grefs(struct file *file, domid_t to, unsigned flags, uint32_t count, uint64_t *index, uint32_t *refs);
+long alloc_grefs(struct file *file, domid_t to, unsigned flags, uint32_t count, uint64_t *index,
+                 uint32_t *refs);
 long dealloc(struct file *file, uint64_t index, uint32_t count);
 /* As xengntshr_share_pages: allocated, mapped, given up. */
 struct vma *share(struct file *gntalloc, domid_t to, uint32_t count, uint32_t *refs);
 long set_notify(struct file *file, uint64_t index, uint32_t action, uint32_t port);
 
-long map_refs(struct file *file, domid_t from, const uint32_t *refs, uint32_t count, uint64_t *index);
+long map_refs(struct file *file, domid_t from, const uint32_t *refs, uint32_t count,
+              uint64_t *index);
 long unmap_index(struct file *file, uint64_t index, uint32_t count);
 /* As xengnttab_map_domain_grant_refs: NULL and *rc on failure. */
-struct vma *map_grants(struct file *gntdev, domid_t from, const uint32_t *refs, uint32_t count, unsigned prot, long *rc);
+struct vma *map_grants(struct file *gntdev, domid_t from, const uint32_t *refs, uint32_t count,
+                       unsigned prot, long *rc);
 /* As xengnttab_unmap. */
 void unmap_grants(struct file *gntdev, struct vma *vma);
 uint64_t index_of(const struct vma *vma);
 
 /* A connected pair of channels, both sides quiet. */
-void connect(struct file *a, domid_t a_id, struct file *b, domid_t b_id, uint32_t *a_port, uint32_t *b_port);
+void connect(struct file *a, domid_t a_id, struct file *b, domid_t b_id, uint32_t *a_port,
+             uint32_t *b_port);
 /* Reads one port without waiting: the port, 0 if none; acknowledges it. */
 uint32_t next_event(struct file *evtchn);
 uint32_t take_event(struct file *evtchn);      /* without acknowledging */

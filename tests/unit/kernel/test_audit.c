@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The audit finds what is wrong: each of its sentences is provoked once, by breaking the books and mending them. */
+/* The audit finds what is wrong: each of its sentences is provoked once, by breaking the books and
+ * mending them. */
 #include "harness.h"
 
 #include "gntdev_i.h"
@@ -77,16 +78,19 @@ TEST("of references: free and used ones, lists, counts, frames")
 
     up();
     entries = hv_grant_frame(w.hv, 0, 0);
-    BROKEN(k0, entries[77].flags = GTF_permit_access, "reference 77 is free, but its entry has flags 0x1", entries[77].flags = 0);
+    BROKEN(k0, entries[77].flags = GTF_permit_access,
+           "reference 77 is free, but its entry has flags 0x1", entries[77].flags = 0);
     BROKEN(k0, k0->gnttab.nr_free++, "references are in the free list", k0->gnttab.nr_free--);
     ref = k0->gnttab.fresh;
-    BROKEN(k0, k0->gnttab.state[ref] = REF_USED, "are marked free", k0->gnttab.state[ref] = REF_FREE);
+    BROKEN(k0, k0->gnttab.state[ref] = REF_USED, "are marked free",
+           k0->gnttab.state[ref] = REF_FREE);
     gnttab_end_foreign_access(k0, (uint32_t)gnttab_grant_foreign_access(k0, 1, 0, true), NULL);
     ref = k0->gnttab.free_head;
     k0->gnttab.link[ref] = ref;
     EQ(audit_says(k0, "the free list of references is broken"), 1);
     k0->gnttab.link[ref] = GREF_LIST_END;
-    BROKEN(k0, k0->gnttab.nr_frames = 9, "9 grant frames, but the hypervisor has 1", k0->gnttab.nr_frames = 1);
+    BROKEN(k0, k0->gnttab.nr_frames = 9, "9 grant frames, but the hypervisor has 1",
+           k0->gnttab.nr_frames = 1);
     k0->gnttab.version = 2;
     k0->gnttab.wiped = true;
     OK(audit_says(k0, "is free, but the table has no entry for it") > 100);
@@ -110,7 +114,8 @@ TEST("of deferred ends")
         struct vma *busy = map_grants(g, 0, &r, 1, RW, &rc);
 
         gnttab_end_foreign_access(k0, r, page);
-        BROKEN(k0, k0->gnttab.nr_deferred++, "wait for their peers, but 2 are counted", k0->gnttab.nr_deferred--);
+        BROKEN(k0, k0->gnttab.nr_deferred++, "wait for their peers, but 2 are counted",
+               k0->gnttab.nr_deferred--);
         k0->gnttab.state[r] = REF_FREE;
         EQ(audit_says(k0, "waits for its peer, but is free"), 3);
         k0->gnttab.state[r] = REF_USED;
@@ -131,7 +136,8 @@ TEST("of gntdev's maps")
     handle = gmap->grants[0].handle;
     BROKEN(k1, gmap->grants[0].handle = 7000, "has handle 7000, which the hypervisor does not know",
            gmap->grants[0].handle = handle);
-    BROKEN(k1, gmap->grants[1].handle = handle, "is of reference", gmap->grants[1].handle = handle + 1);
+    BROKEN(k1, gmap->grants[1].handle = handle, "is of reference",
+           gmap->grants[1].handle = handle + 1);
     BROKEN(k1, gmap->live_grants++, "live grants, but counts", gmap->live_grants--);
     BROKEN(k1, gmap->vmas += 5, "has fewer users than mappings", gmap->vmas -= 5);
     BROKEN(k1, k1->gntdev.nr_pages++, "gntdev counts 3 pages but has 2", k1->gntdev.nr_pages--);
@@ -168,11 +174,13 @@ TEST("of event channels")
     shared = hv_shared_info(w.hv, 1);
     BROKEN(k1, shared->evtchn_mask[0] |= 2, "port 1 is masked, but its last event is dealt with",
            shared->evtchn_mask[0] &= ~2ull);
-    BROKEN(k1, k1->events.ports[1].eoi_pending = true, "port 1 is not masked, but its last event is not dealt with",
+    BROKEN(k1, k1->events.ports[1].eoi_pending = true,
+           "port 1 is not masked, but its last event is not dealt with",
            k1->events.ports[1].eoi_pending = false);
-    BROKEN(k1, k1->events.ports[9].refs = 1, "port 9 is bound here, but not an event channel", k1->events.ports[9].refs = 0);
-    BROKEN(k1, k1->events.ports[9].handlers = k1->events.ports[1].handlers, "port 9 has a handler but no reference",
-           k1->events.ports[9].handlers = NULL);
+    BROKEN(k1, k1->events.ports[9].refs = 1, "port 9 is bound here, but not an event channel",
+           k1->events.ports[9].refs = 0);
+    BROKEN(k1, k1->events.ports[9].handlers = k1->events.ports[1].handlers,
+           "port 9 has a handler but no reference", k1->events.ports[9].handlers = NULL);
     down();
 }
 

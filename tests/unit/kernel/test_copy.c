@@ -44,13 +44,15 @@ static void down(void)
 
 static segment g2l(domid_t dom, uint32_t ref, unsigned offset, void *to, unsigned len)
 {
-    return (segment){ .source.foreign = { .ref = ref, .offset = (uint16_t)offset, .domid = dom }, .dest.virt = to,
+    return (segment){ .source.foreign = { .ref = ref, .offset = (uint16_t)offset, .domid = dom },
+                      .dest.virt = to,
                       .len = (uint16_t)len, .flags = GNTCOPY_source_gref, .status = UNTOUCHED };
 }
 
 static segment l2g(void *from, domid_t dom, uint32_t ref, unsigned offset, unsigned len)
 {
-    return (segment){ .dest.foreign = { .ref = ref, .offset = (uint16_t)offset, .domid = dom }, .source.virt = from,
+    return (segment){ .dest.foreign = { .ref = ref, .offset = (uint16_t)offset, .domid = dom },
+                      .source.virt = from,
                       .len = (uint16_t)len, .flags = GNTCOPY_dest_gref, .status = UNTOUCHED };
 }
 
@@ -58,7 +60,8 @@ static segment g2g(uint32_t from, unsigned foff, uint32_t to, unsigned toff, uns
 {
     return (segment){ .source.foreign = { .ref = from, .offset = (uint16_t)foff, .domid = 0 },
                       .dest.foreign = { .ref = to, .offset = (uint16_t)toff, .domid = 0 },
-                      .len = (uint16_t)len, .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref, .status = UNTOUCHED };
+                      .len = (uint16_t)len, .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref,
+                      .status = UNTOUCHED };
 }
 
 static long copy(uint32_t count)
@@ -219,7 +222,7 @@ TEST("segments that cannot be read or written are EFAULT, and what was queued is
     down();
 }
 
-/* ---- Several segments ------------------------------------------------------------------------- */
+/* ---- Several segments ------------------------------------------------------------------------ */
 
 TEST("each segment has its own status")
 {
@@ -296,7 +299,8 @@ TEST("only a status that is still 0 is filled in")
 {
     up();
     v[0] = l2g(local, 0, 400, 0, 8);
-    /* Somebody writes the status while the operation runs: the driver only fills in a status that is 0. Accesses: the
+    /* Somebody writes the status while the operation runs: the driver only fills in a status that
+     * is 0. Accesses: the
      * ioctl's structure, the segment, its status, the data, then the look at the status. */
     p.at = 5;
     p.during = a_changed_status_is_kept;
@@ -306,7 +310,7 @@ TEST("only a status that is still 0 is filled in")
     down();
 }
 
-/* ---- Grants as local memory, retries ---------------------------------------------------------- */
+/* ---- Grants as local memory, retries --------------------------------------------------------- */
 
 TEST("local memory may be a shared page, but not a mapped grant: bad_page")
 {
@@ -379,7 +383,7 @@ TEST("a grant that stays paged out has the status bad_page in the end")
     down();
 }
 
-/* ---- Memory that goes away meanwhile ---------------------------------------------------------- */
+/* ---- Memory that goes away meanwhile --------------------------------------------------------- */
 
 static void unmap_local(void *arg)
 {
@@ -392,7 +396,8 @@ TEST("a destination that is unmapped in between loses the data, as with a pinned
     up();
     v[0] = g2l(0, refs[0], 0, local, 8);
     v[1] = g2l(0, refs[0], 0, local + PAGE, 8);
-    /* Accesses: the ioctl's structure, per segment itself, its status and a look at the destination (2), the data. */
+    /* Accesses: the ioctl's structure, per segment itself, its status and a look at the destination
+     * (2), the data. */
     p.at = 10;
     p.during = unmap_local;
     EQ(copy(2), 0);

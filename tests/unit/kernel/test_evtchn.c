@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* /dev/xen/evtchn: binding, delivery, masking, reading and writing, ownership, restriction, references. */
+/* /dev/xen/evtchn: binding, delivery, masking, reading and writing, ownership, restriction,
+ * references. */
 #include "harness.h"
 
 SUITE("evtchn", "pv pvh legacy");
@@ -64,7 +65,7 @@ static unsigned readable(struct file *e)
     return kernel_poll(e) & POLLIN;
 }
 
-/* ---- Binding ---------------------------------------------------------------------------------- */
+/* ---- Binding --------------------------------------------------------------------------------- */
 
 TEST("who binds to an offered port is readable at once, the offerer is not, and both can notify")
 {
@@ -156,7 +157,7 @@ TEST("ports are given lowest first until none is left: ENOSPC")
     down();
 }
 
-/* ---- Delivery --------------------------------------------------------------------------------- */
+/* ---- Delivery -------------------------------------------------------------------------------- */
 
 TEST("events merge, and one that comes before the unmask is delivered after it")
 {
@@ -214,7 +215,8 @@ TEST("read and write are cut to a page, and the ring grows with the bound ports"
         b = (uint32_t)bind_inter(e0, 0, a);
         MUST(b > 0);
     }
-    /* Every binder has its event; nothing was read, so nothing is unmasked. The ring grew with the ports. */
+    /* Every binder has its event; nothing was read, so nothing is unmasked. The ring grew with the
+     * ports. */
     EQ(start_read(e0, ports, sizeof ports, &call), PAGE);
     EQ(ports[0], 2);
     EQ(ports[1023], 2048);
@@ -280,7 +282,7 @@ TEST("poll and wake tell the change from empty to not empty")
     down();
 }
 
-/* ---- Waiting ---------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 TEST("waiting readers are served in their order and can be interrupted")
 {
@@ -331,7 +333,8 @@ TEST("an event that comes while read is running is its result")
     a = (uint32_t)bind_unbound(e0, 0);
     b = (uint32_t)bind_inter(e0, 0, a);
     EQ(take_event(e0), b);
-    /* b is still masked; the notification is pending. The read that takes the event ends with it, not later. */
+    /* b is still masked; the notification is pending. The read that takes the event ends with it,
+     * not later. */
     EQ(notify(e0, a), 0);
     EQ(kernel_write(e0, &b, 4), 4);
     rc = start_read(e0, &got, 4, &call);
@@ -339,7 +342,8 @@ TEST("an event that comes while read is running is its result")
     EQ(got, b);
     OK(!call.done);
     EQ(kernel_write(e0, &b, 4), 4);
-    /* The ring is empty when the read begins, and the kernel has not noticed yet that the event is pending. */
+    /* The ring is empty when the read begins, and the kernel has not noticed yet that the event is
+     * pending. */
     EQ(hv_event_channel_op(w.hv, 0, EVTCHNOP_send, &(struct evtchn_send){ a }), 0);
     w.upcall[0] = false;
     got = 0;
@@ -350,7 +354,7 @@ TEST("an event that comes while read is running is its result")
     down();
 }
 
-/* ---- Ownership -------------------------------------------------------------------------------- */
+/* ---- Ownership ------------------------------------------------------------------------------- */
 
 TEST("a port belongs to the file that bound it: ENOTCONN for others, EINVAL beyond all ports")
 {
@@ -434,7 +438,7 @@ TEST("a port that was masked when it went is not when it is bound again")
     down();
 }
 
-/* ---- Overflow, reset, restriction ------------------------------------------------------------- */
+/* ---- Overflow, reset, restriction ------------------------------------------------------------ */
 
 TEST("an overflow is EFBIG and POLLERR until RESET, and the lost port stays masked")
 {
@@ -501,7 +505,7 @@ TEST("a restricted file binds to that domain only, once and for all")
     down();
 }
 
-/* ---- Static ports ----------------------------------------------------------------------------- */
+/* ---- Static ports ---------------------------------------------------------------------------- */
 
 #define BIND_STATIC _IOC(_IOC_NONE, 'E', 7, 4)
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Random calls from two domains, the same ones for the same seed; after each run nothing is left behind. */
+/* Random calls from two domains, the same ones for the same seed; after each run nothing is left
+ * behind. */
 #include "harness.h"
 
 SUITE("fuzz", "pv pvh legacy");
@@ -148,8 +149,8 @@ static void step_mmap(unsigned dom)
     }
     if (!f || maps[i].pending)
         return;
-    rc = start_mmap(f, rnd(14) * PAGE, (1 + rnd(4)) * PAGE, rnd(4) ? RW : PROT_READ, rnd(8) ? MAP_SHARED : MAP_PRIVATE,
-                    &maps[i].call);
+    rc = start_mmap(f, rnd(14) * PAGE, (1 + rnd(4)) * PAGE, rnd(4) ? RW : PROT_READ,
+                    rnd(8) ? MAP_SHARED : MAP_PRIVATE, &maps[i].call);
     maps[i].vma = maps[i].call.vma;
     maps[i].file = f;
     maps[i].pending = rc == KERNEL_PENDING;
@@ -230,7 +231,8 @@ static void step_copy(unsigned dom)
     if (!f)
         return;
     for (unsigned i = 0; i < op.count; i++) {
-        segs[i] = (struct ioctl_gntdev_grant_copy_segment){ .len = (uint16_t)rnd(PAGE), .flags = (uint16_t)(1 + rnd(3)) };
+        segs[i] = (struct ioctl_gntdev_grant_copy_segment){ .len = (uint16_t)rnd(PAGE),
+                                                            .flags = (uint16_t)(1 + rnd(3)) };
         if (segs[i].flags & GNTCOPY_source_gref) {
             segs[i].source.foreign.ref = 8 + number(12);
             segs[i].source.foreign.domid = (domid_t)rnd(2);
@@ -249,14 +251,18 @@ static void step_copy(unsigned dom)
         advance(32640 * MS);
 }
 
-/* ---- Any ioctl with any bytes, and ranges of privcmd ------------------------------------------ */
+/* ---- Any ioctl with any bytes, and ranges of privcmd ----------------------------------------- */
 
 static const unsigned long commands[] = {
     IOCTL_GNTDEV_MAP_GRANT_REF, IOCTL_GNTDEV_UNMAP_GRANT_REF, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR,
-    IOCTL_GNTDEV_SET_UNMAP_NOTIFY, IOCTL_GNTDEV_GRANT_COPY, IOCTL_GNTALLOC_ALLOC_GREF, IOCTL_GNTALLOC_DEALLOC_GREF,
-    IOCTL_EVTCHN_BIND_VIRQ, IOCTL_EVTCHN_BIND_INTERDOMAIN, IOCTL_EVTCHN_BIND_UNBOUND_PORT, IOCTL_EVTCHN_UNBIND,
-    IOCTL_EVTCHN_NOTIFY, IOCTL_EVTCHN_RESET, IOCTL_EVTCHN_RESTRICT_DOMID, IOCTL_PRIVCMD_HYPERCALL, IOCTL_PRIVCMD_DM_OP,
-    IOCTL_PRIVCMD_RESTRICT, IOCTL_PRIVCMD_MMAP, IOCTL_PRIVCMD_MMAPBATCH, IOCTL_PRIVCMD_MMAPBATCH_V2, IOCTL_PRIVCMD_MMAP_RESOURCE,
+    IOCTL_GNTDEV_SET_UNMAP_NOTIFY, IOCTL_GNTDEV_GRANT_COPY, IOCTL_GNTALLOC_ALLOC_GREF,
+    IOCTL_GNTALLOC_DEALLOC_GREF,
+    IOCTL_EVTCHN_BIND_VIRQ, IOCTL_EVTCHN_BIND_INTERDOMAIN, IOCTL_EVTCHN_BIND_UNBOUND_PORT,
+    IOCTL_EVTCHN_UNBIND,
+    IOCTL_EVTCHN_NOTIFY, IOCTL_EVTCHN_RESET, IOCTL_EVTCHN_RESTRICT_DOMID, IOCTL_PRIVCMD_HYPERCALL,
+    IOCTL_PRIVCMD_DM_OP,
+    IOCTL_PRIVCMD_RESTRICT, IOCTL_PRIVCMD_MMAP, IOCTL_PRIVCMD_MMAPBATCH, IOCTL_PRIVCMD_MMAPBATCH_V2,
+    IOCTL_PRIVCMD_MMAP_RESOURCE,
 };
 #define NR_COMMANDS (sizeof commands / sizeof *commands)
 #define RANGE_AT(i) (0x7e8000000000ull + (i) * 0x1000000ull)
@@ -312,7 +318,8 @@ static void meddle(void *arg)
 /* Hypercalls that change nothing that the kernel counts on: queries and copies. */
 static void harmless_hypercall(uint64_t *call)
 {
-    static const uint64_t harmless[] = { GNTTABOP_query_size, GNTTABOP_get_version, GNTTABOP_copy, GNTTABOP_setup_table, 99 };
+    static const uint64_t harmless[] = { GNTTABOP_query_size, GNTTABOP_get_version, GNTTABOP_copy,
+                                         GNTTABOP_setup_table, 99 };
 
     call[0] = rnd(4) ? __HYPERVISOR_grant_table_op : 40 + rnd(20);
     call[1] = harmless[rnd(5)];
@@ -376,14 +383,16 @@ static void step_range(unsigned dom)
     unsigned i = rnd(NR_RANGES), nr = 1 + rnd(4);
     uint64_t frames[5];
     int errors[5];
-    privcmd_mmapbatch_v2_t op = { .num = nr, .dom = (domid_t)rnd(3), .addr = RANGE_AT(i) + (rnd(4) ? 0 : rnd(4) * PAGE), .arr = frames,
+    privcmd_mmapbatch_v2_t op = { .num = nr, .dom = (domid_t)rnd(3),
+                                  .addr = RANGE_AT(i) + (rnd(4) ? 0 : rnd(4) * PAGE), .arr = frames,
                                   .err = errors };
     struct vma *vma = p.vmas[i].vma;
 
     for (unsigned n = 0; n < 5; n++)
         frames[n] = number(64);
     if (!vma) {
-        if (!do_mmap(privcmd[dom], 0, nr * PAGE, rnd(2) ? RW : PROT_READ, rnd(4) ? MAP_SHARED : MAP_PRIVATE, &vma)) {
+        if (!do_mmap(privcmd[dom], 0, nr * PAGE, rnd(2) ? RW : PROT_READ,
+                     rnd(4) ? MAP_SHARED : MAP_PRIVATE, &vma)) {
             p.vmas[i].addr = RANGE_AT(i);
             p.vmas[i].vma = vma;
         }

@@ -84,7 +84,8 @@ TEST("the grant is for any 16-bit domain, writable if bit 0 says so")
         unsigned flags;
         bool writable;
     } rows[] = { { 0, false }, { 1, true }, { 2, false }, { 0xffff, true } };
-    static const domid_t domids[] = { 0, 1, 999, DOMID_SELF, DOMID_IO, DOMID_XEN, DOMID_INVALID, 0xffff };
+    static const domid_t domids[] = { 0, 1, 999, DOMID_SELF, DOMID_IO, DOMID_XEN, DOMID_INVALID,
+                                      0xffff };
     struct hv_entry_info entry;
     uint64_t index;
     uint32_t ref;
@@ -105,7 +106,8 @@ TEST("the grant is for any 16-bit domain, writable if bit 0 says so")
 
 TEST("the limit counts all files' pages, ENOSPC beyond, and the sum does not wrap")
 {
-    static const uint32_t huge[] = { 1025, 4000, 0x100001, 0x40000000, 0x7fffffff, 0x80000000, UINT32_MAX };
+    static const uint32_t huge[] = { 1025, 4000, 0x100001, 0x40000000, 0x7fffffff, 0x80000000,
+                                     UINT32_MAX };
     struct file *other;
     uint64_t index;
     uint32_t before;
@@ -120,7 +122,8 @@ TEST("the limit counts all files' pages, ENOSPC beyond, and the sum does not wra
     EQ(new_pages(1024, NULL), 0);
     EQ(alloc_grefs(a, 1, 1, 1, &index, NULL), -ENOSPC);
     EQ(alloc_grefs(other, 1, 1, 1, &index, NULL), -ENOSPC);
-    EQ(alloc_grefs(other, 1, 1, UINT32_MAX - 1023, &index, NULL), -ENOSPC);    /* the sum does not wrap */
+    /* the sum does not wrap */
+    EQ(alloc_grefs(other, 1, 1, UINT32_MAX - 1023, &index, NULL), -ENOSPC);
     EQ(alloc_grefs(other, 1, 1, 0, &index, NULL), 0);
     EQ(dealloc(a, 0, 1), 0);
     EQ(alloc_grefs(other, 1, 1, 1, &index, NULL), 0);
@@ -197,7 +200,7 @@ TEST("an answer that cannot be written is EFAULT and leaves the pages")
     down();
 }
 
-/* ---- mmap ------------------------------------------------------------------------------------- */
+/* ---- mmap ------------------------------------------------------------------------------------ */
 
 TEST("mmap must be shared (EINVAL) and of the file's pages (ENOENT)")
 {
@@ -276,7 +279,7 @@ TEST("fresh pages are zero")
     down();
 }
 
-/* ---- Giving up -------------------------------------------------------------------------------- */
+/* ---- Giving up ------------------------------------------------------------------------------- */
 
 TEST("DEALLOC wants consecutive pages of the file, else EINVAL")
 {
@@ -432,7 +435,7 @@ TEST("SET_UNMAP_NOTIFY checks the page, then the action, then the port")
     down();
 }
 
-/* ---- Old kernels ------------------------------------------------------------------------------ */
+/* ---- Old kernels ----------------------------------------------------------------------------- */
 
 SUITE("gntalloc-deferred", "pv pvh");
 
@@ -451,7 +454,8 @@ TEST("a page that the peer maps does not count against the limit and is given up
     *at(vma, 0, 0) = 0x41;
     map = map_grants(g, 0, &ref, 1, RW, &rc);
     do_munmap(vma);
-    /* It does not count any more, but is not given away either: the peer reads, writes and maps it anew. */
+    /* It does not count any more, but is not given away either: the peer reads, writes and maps it
+     * anew. */
     EQ(gnttab_nr_deferred(w.k[0]), 1);
     EQ(alloc_grefs(a, 1, 1, 1, &index, &other), 0);
     OK(other != ref);

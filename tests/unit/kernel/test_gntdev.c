@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* /dev/xen/gntdev's ioctls: the offset space, limits, GET_OFFSET_FOR_VADDR, SET_UNMAP_NOTIFY's checks. */
+/* /dev/xen/gntdev's ioctls: the offset space, limits, GET_OFFSET_FOR_VADDR, SET_UNMAP_NOTIFY's
+ * checks. */
 #include "harness.h"
 
 SUITE("gntdev", "pv pvh");
@@ -82,7 +83,8 @@ TEST("offsets follow the rule through thousands of maps and unmaps")
     for (unsigned step = 0; step < 3000; step++) {
         seed = seed * 1103515245 + 12345;
         if (nr < 64 && (nr < 4 || (seed >> 16) % 100 < 52)) {
-            uint64_t count = 1 + (seed >> 20) % 6, expected = model_index((const uint64_t (*)[2])maps, nr, count, &at);
+            uint64_t count = 1 + (seed >> 20) % 6,
+                expected = model_index((const uint64_t (*)[2])maps, nr, count, &at);
 
             MUST(new_map((uint32_t)count) == expected);
             memmove(maps + at + 1, maps + at, (nr - at) * sizeof *maps);
@@ -180,7 +182,8 @@ TEST("references that cannot be read are EFAULT and leave nothing, an answer tha
     proc_reset();
     EQ(do_ioctl(g, IOCTL_GNTDEV_MAP_GRANT_REF, &u), 0);
     EQ(u.op.index, 0);
-    /* The answer cannot be written: the caller knows of no map, but there is one until the file is closed. */
+    /* The answer cannot be written: the caller knows of no map, but there is one until the file is
+     * closed. */
     proc_hole(&u, 24, PROT_READ);
     u.op.count = 1;
     EQ(do_ioctl(g, IOCTL_GNTDEV_MAP_GRANT_REF, &u), -EFAULT);
@@ -212,7 +215,8 @@ TEST("SET_MAX_GRANTS, the dma-buf ioctls and other devices' numbers are ENOTTY")
 {
     struct ioctl_gntdev_set_max_grants max = { 5 };
     static const unsigned long cmds[] = {
-        IOCTL_GNTDEV_DMABUF_EXP_FROM_REFS, IOCTL_GNTDEV_DMABUF_EXP_WAIT_RELEASED, IOCTL_GNTDEV_DMABUF_IMP_TO_REFS,
+        IOCTL_GNTDEV_DMABUF_EXP_FROM_REFS, IOCTL_GNTDEV_DMABUF_EXP_WAIT_RELEASED,
+        IOCTL_GNTDEV_DMABUF_IMP_TO_REFS,
         IOCTL_GNTDEV_DMABUF_IMP_RELEASE, IOCTL_GNTALLOC_ALLOC_GREF,
     };
 
@@ -223,7 +227,7 @@ TEST("SET_MAX_GRANTS, the dma-buf ioctls and other devices' numbers are ENOTTY")
     down();
 }
 
-/* ---- GET_OFFSET_FOR_VADDR --------------------------------------------------------------------- */
+/* ---- GET_OFFSET_FOR_VADDR -------------------------------------------------------------------- */
 
 static long get_offset(uint64_t vaddr, uint64_t *offset, uint32_t *count)
 {
@@ -294,7 +298,7 @@ TEST("GET_OFFSET_FOR_VADDR answers for the mapping at or above an address")
     down();
 }
 
-/* ---- SET_UNMAP_NOTIFY ------------------------------------------------------------------------- */
+/* ---- SET_UNMAP_NOTIFY ------------------------------------------------------------------------ */
 
 TEST("SET_UNMAP_NOTIFY checks action, port and place in this order and keeps no port after a "
      "failure")
@@ -330,7 +334,7 @@ TEST("SET_UNMAP_NOTIFY checks action, port and place in this order and keeps no 
     down();
 }
 
-/* ---- Old kernels ------------------------------------------------------------------------------ */
+/* ---- Old kernels ----------------------------------------------------------------------------- */
 
 SUITE("gntdev-legacy", "legacy");
 

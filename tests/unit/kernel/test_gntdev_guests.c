@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* gntdev's mappings on one kind of guest only: what a PV kernel does at munmap, and an auto-translated one does not. */
+/* gntdev's mappings on one kind of guest only: what a PV kernel does at munmap, and an
+ * auto-translated one does not. */
 #include "scene_gntdev.h"
 
 SUITE("gntdev-pv", "pv legacy");
 
-/* ---- PV --------------------------------------------------------------------------------------- */
+/* ---- PV -------------------------------------------------------------------------------------- */
 
 TEST("a page is mapped twice, and munmap alone ends both")
 {
@@ -46,7 +47,8 @@ TEST("a partial munmap ends the grants of its range at once")
 
 TEST("only addresses that the kernel registered take a mapping")
 {
-    static const uint64_t addrs[] = { 0, 0x1000, 0xffff880000000000, 0xffff880000001000, 0x0000010000000000, UINT64_MAX - 4095 };
+    static const uint64_t addrs[] = { 0, 0x1000, 0xffff880000000000, 0xffff880000001000,
+                                      0x0000010000000000, UINT64_MAX - 4095 };
     struct gnttab_map_grant_ref op;
     struct gnttab_unmap_and_replace replace;
     struct gnttab_pages *place, *other;
@@ -56,7 +58,8 @@ TEST("only addresses that the kernel registered take a mapping")
     up();
     /* Nobody else's address is a place for a mapping. */
     for (unsigned i = 0; i < 6; i++) {
-        op = (struct gnttab_map_grant_ref){ .host_addr = addrs[i], .flags = GNTMAP_host_map, .ref = refs[0], .dom = 0 };
+        op = (struct gnttab_map_grant_ref){ .host_addr = addrs[i], .flags = GNTMAP_host_map,
+                                            .ref = refs[0], .dom = 0 };
         EQ(hv_grant_table_op(w.hv, 1, GNTTABOP_map_grant_ref, &op, 1), 0);
         EQ(op.status, GNTST_general_error);
         op.flags |= GNTMAP_contains_pte;
@@ -65,7 +68,8 @@ TEST("only addresses that the kernel registered take a mapping")
     }
     EQ(gnttab_alloc_pages(w.k[1], 1, &place), 0);
     EQ(gnttab_alloc_pages(w.k[1], 1, &other), 0);
-    op = (struct gnttab_map_grant_ref){ .host_addr = gnttab_page_addr(w.k[1], place, 0), .flags = GNTMAP_host_map,
+    op = (struct gnttab_map_grant_ref){ .host_addr = gnttab_page_addr(w.k[1], place, 0),
+                                        .flags = GNTMAP_host_map,
                                         .ref = refs[0], .dom = 0 };
     EQ(hv_grant_table_op(w.hv, 1, GNTTABOP_map_grant_ref, &op, 1), 0);
     EQ(op.status, GNTST_okay);
@@ -82,7 +86,8 @@ TEST("only addresses that the kernel registered take a mapping")
     EQ(hv_grant_table_op(w.hv, 1, GNTTABOP_map_grant_ref, &op, 1), 0);
     EQ(op.status, GNTST_okay);
     handle2 = op.handle;
-    replace = (struct gnttab_unmap_and_replace){ .host_addr = gnttab_page_addr(w.k[1], place, 0), .new_addr = 0x5000,
+    replace = (struct gnttab_unmap_and_replace){ .host_addr = gnttab_page_addr(w.k[1], place, 0),
+                                                 .new_addr = 0x5000,
                                                  .handle = handle };
     EQ(hv_grant_table_op(w.hv, 1, GNTTABOP_unmap_and_replace, &replace, 1), 0);
     EQ(replace.status, GNTST_general_error);
@@ -90,7 +95,8 @@ TEST("only addresses that the kernel registered take a mapping")
     EQ(hv_grant_table_op(w.hv, 1, GNTTABOP_unmap_and_replace, &replace, 1), 0);
     EQ(replace.status, GNTST_okay);
     OK(!in_use(0, refs[0]));
-    unmap = (struct gnttab_unmap_grant_ref){ .host_addr = gnttab_page_addr(w.k[1], other, 0), .handle = handle2 };
+    unmap = (struct gnttab_unmap_grant_ref){ .host_addr = gnttab_page_addr(w.k[1], other, 0),
+                                             .handle = handle2 };
     EQ(hv_grant_table_op(w.hv, 1, GNTTABOP_unmap_grant_ref, &unmap, 1), 0);
     EQ(unmap.status, GNTST_general_error);
     unmap.host_addr = gnttab_page_addr(w.k[1], place, 0);
@@ -103,11 +109,13 @@ TEST("only addresses that the kernel registered take a mapping")
 
 static unsigned third_pages;
 
-/* A PV kernel maps each page twice, with a batch each: the third page of the second batch is paged out meanwhile. */
+/* A PV kernel maps each page twice, with a batch each: the third page of the second batch is paged
+ * out meanwhile. */
 static enum hv_verdict out_in_the_second_batch(void *ctx, struct hv_point *point, long *value)
 {
     (void)ctx;
-    if (!point->element || point->cmd != GNTTABOP_map_grant_ref || point->index != 2 || ++third_pages != 2)
+    if (!point->element || point->cmd != GNTTABOP_map_grant_ref || point->index != 2 ||
+        ++third_pages != 2)
         return HV_GO_ON;
     *value = GNTST_eagain;
     return HV_STATUS;
@@ -132,7 +140,7 @@ TEST("a page that is out when the kernel maps it for itself makes mmap fail, and
     down();
 }
 
-/* ---- Auto-translated -------------------------------------------------------------------------- */
+/* ---- Auto-translated ------------------------------------------------------------------------- */
 
 SUITE("gntdev-pvh", "pvh");
 
@@ -185,7 +193,8 @@ TEST("mapping one's own page takes it from its old place, which the kernel survi
     x = map_grants(g0, 0, &ref, 1, RW, &rc);
     MUST(x != NULL);
     unmap_grants(g0, x);
-    /* A real hypervisor moves the frame from its old gfn to the mapping's; the kernel cannot give it back then. */
+    /* A real hypervisor moves the frame from its old gfn to the mapping's; the kernel cannot give
+     * it back then. */
     do_munmap(own);
     OK(logged("is gone"));
     close_dev(g0);
@@ -205,7 +214,8 @@ TEST("... and the old place is nobody else's until the kernel gives the page bac
     x = map_grants(g0, 0, &ref, 1, RW, &rc);
     MUST(x != NULL);
     unmap_grants(g0, x);
-    /* Nothing is where the page was, but nothing else may come there either while the kernel has not given it back. */
+    /* Nothing is where the page was, but nothing else may come there either while the kernel has
+     * not given it back. */
     other = share(a, 0, 1, &other_ref);
     x = map_grants(g0, 0, &ref, 1, RW, &rc);
     OK(x == NULL);

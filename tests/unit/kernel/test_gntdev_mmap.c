@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* gntdev's mappings: checks, protections, failures, and what happens when they go, on both kinds of guests. */
+/* gntdev's mappings: checks, protections, failures, and what happens when they go, on both kinds of
+ * guests. */
 #include "scene_gntdev.h"
 
 SUITE("gntdev-mmap", "pv pvh");
@@ -10,7 +11,7 @@ static unsigned handles(void)
     return IS_PV ? 2 : 1;
 }
 
-/* ---- Checks ----------------------------------------------------------------------------------- */
+/* ---- Checks ---------------------------------------------------------------------------------- */
 
 TEST("mmap wants exactly a map's offset and size, shared if writable")
 {
@@ -133,7 +134,8 @@ TEST("a bad reference, a wrong domain or a grant to somebody else is EINVAL at m
         domid_t from;
         uint32_t ref;
     } rows[] = {
-        { 0, 0 }, { 0, 7 }, { 0, 400 }, { 0, 100000 }, { 0, UINT32_MAX }, { 9, 8 }, { 1, 8 }, { DOMID_SELF, 8 },
+        { 0, 0 }, { 0, 7 }, { 0, 400 }, { 0, 100000 }, { 0, UINT32_MAX }, { 9, 8 }, { 1, 8 },
+        { DOMID_SELF, 8 },
         { DOMID_IO, 8 }, { DOMID_XEN, 8 }, { 0x7fff, 8 }, { 0xffff, 8 },
     };
     struct vma *mine;
@@ -157,7 +159,8 @@ TEST("a bad reference, a wrong domain or a grant to somebody else is EINVAL at m
     close_dev(a1);
     /* Only 16 bits of the domain count. */
     {
-        struct ioctl_gntdev_map_grant_ref op = { .count = 1, .refs = { { .domid = 0x10000, .ref = refs[0] } } };
+        struct ioctl_gntdev_map_grant_ref op = { .count = 1,
+                                                 .refs = { { .domid = 0x10000, .ref = refs[0] } } };
         struct vma *vma;
 
         EQ(do_ioctl(g, IOCTL_GNTDEV_MAP_GRANT_REF, &op), 0);
@@ -225,7 +228,8 @@ TEST("without maptrack handles mmap is EINVAL and gives back what it took")
 
 TEST("references in any order, also repeated, are pages in that order")
 {
-    static const unsigned orders[][4] = { { 0, 1, 2, 3 }, { 3, 2, 1, 0 }, { 1, 1, 1, 1 }, { 0, 2, 0, 3 } };
+    static const unsigned orders[][4] = { { 0, 1, 2, 3 }, { 3, 2, 1, 0 }, { 1, 1, 1, 1 },
+                                          { 0, 2, 0, 3 } };
     static const size_t runs[] = { 1, 4, 4, 4 };
     uint32_t shuffled[4];
     struct vma *vma;
@@ -291,7 +295,7 @@ TEST("a domain maps its own grants")
     down();
 }
 
-/* ---- In-kernel retries ------------------------------------------------------------------------ */
+/* ---- In-kernel retries ----------------------------------------------------------------------- */
 
 TEST("a paged-out grant makes mmap wait in the kernel until the page is back")
 {
@@ -361,7 +365,7 @@ TEST("a map whose index is given up while mmap waits ends with its mapping")
     down();
 }
 
-/* ---- The end of mappings ---------------------------------------------------------------------- */
+/* ---- The end of mappings --------------------------------------------------------------------- */
 
 TEST("UNMAP with the mapping in place succeeds, and munmap ends the grants")
 {
@@ -429,7 +433,8 @@ TEST("pages under I/O are unmapped when it is done")
     EQ(kernel_vma_pin(vma, 3, &pin), -EFAULT);
     EQ(kernel_vma_pin(vma, 1, &pin), 0);
     EQ(kernel_vma_pin(vma, 1, &second), 0);
-    /* munmap and the ioctl return at once; the unmapping comes when the I/O is done: 5, 15, 30 ms … */
+    /* munmap and the ioctl return at once; the unmapping comes when the I/O is done: 5, 15, 30 ms
+     * … */
     unmap_grants(g, vma);
     OK(in_use(0, refs[0]) && in_use(0, refs[1]));
     advance(4 * MS);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's own grant API: references, granting, ending, deferred ends, free callbacks; both table versions. */
+/* The kernel's own grant API: references, granting, ending, deferred ends, free callbacks; both
+ * table versions. */
 #include "harness.h"
 
 SUITE("gnttab", "pv pvh");
@@ -26,7 +27,7 @@ static int64_t grant(struct kernel_page *page)
     return gnttab_grant_foreign_access(k, 1, page ? kernel_page_frame(page) : 0, false);
 }
 
-/* ---- References ------------------------------------------------------------------------------- */
+/* ---- References ------------------------------------------------------------------------------ */
 
 TEST("the first reference is 8, the last freed is given first, reserved ones never")
 {
@@ -191,7 +192,7 @@ TEST("consecutive references can begin in the old tail and end in a new frame")
     world_down();
 }
 
-/* ---- Entries ---------------------------------------------------------------------------------- */
+/* ---- Entries --------------------------------------------------------------------------------- */
 
 TEST("entries have domain, frame and flags where the public layout has them, in both versions")
 {
@@ -255,7 +256,8 @@ TEST("a busy grant is not ended: v1 can even be mapped anew, v2 only by who has 
         OK(!gnttab_end_foreign_access_ref(k, 8));
         OK(logged("still in use"));
         OK(!gnttab_try_end_foreign_access(k, 8));
-        /* v1 leaves the entry as it was; v2 admits nobody new, but who has it pinned may map again. */
+        /* v1 leaves the entry as it was; v2 admits nobody new, but who has it pinned may map
+         * again. */
         EQ(entry_flags(0, 8) & GTF_type_mask, version == 1 ? GTF_permit_access : 0);
         second = peer_maps(g, 8, RW, &rc);
         OK(second != NULL);
@@ -273,7 +275,7 @@ TEST("a busy grant is not ended: v1 can even be mapped anew, v2 only by who has 
     }
 }
 
-/* ---- Deferred ends ---------------------------------------------------------------------------- */
+/* ---- Deferred ends --------------------------------------------------------------------------- */
 
 TEST("what the peer still maps is ended a second after it lets go")
 {
@@ -391,7 +393,8 @@ TEST("busy deferred ends go to the end of the queue and are mentioned in the log
         maps[i] = peer_maps(g, 8 + i, RW, &rc);
         gnttab_end_foreign_access(k, 8 + i, NULL);
     }
-    /* The first ten stay busy and go to the end of the queue, so the next run comes to the others. */
+    /* The first ten stay busy and go to the end of the queue, so the next run comes to the
+     * others. */
     unmap_grants(g, maps[10]);
     unmap_grants(g, maps[11]);
     advance(1000 * MS);
@@ -412,7 +415,7 @@ TEST("busy deferred ends go to the end of the queue and are mentioned in the log
     world_down();
 }
 
-/* ---- Free callbacks --------------------------------------------------------------------------- */
+/* ---- Free callbacks -------------------------------------------------------------------------- */
 
 static unsigned order[8], called;
 
@@ -423,7 +426,8 @@ static void note(void *arg)
 
 TEST("a free callback runs once, when enough are free, newest first")
 {
-    struct gnttab_free_callback a = { .queued = false }, b = { .queued = false }, c = { .queued = false };
+    struct gnttab_free_callback a = { .queued = false }, b = { .queued = false },
+        c = { .queued = false };
     grant_ref_t head;
 
     called = 0;
@@ -447,7 +451,8 @@ TEST("a free callback runs once, when enough are free, newest first")
     EQ(order[2], 2);
     gnttab_free_grant_reference(k, 10);
     EQ(called, 3);
-    /* Newest first; but every walk that leaves them in the queue reverses them, so here it is the older one. */
+    /* Newest first; but every walk that leaves them in the queue reverses them, so here it is the
+     * older one. */
     EQ(gnttab_alloc_grant_references(k, 3, &head), 0);
     gnttab_request_free_callback(k, &a, note, (void *)1, 2);
     gnttab_request_free_callback(k, &b, note, (void *)2, 2);
@@ -473,7 +478,7 @@ TEST("growth can satisfy a free callback")
     world_down();
 }
 
-/* ---- Pages ------------------------------------------------------------------------------------ */
+/* ---- Pages ----------------------------------------------------------------------------------- */
 
 TEST("pages are zeroed and consecutive where possible")
 {
@@ -527,7 +532,7 @@ TEST("without memory nothing is allocated, and single frames are used when no ru
     world_down();
 }
 
-/* ---- Version changes behind the kernel's back ------------------------------------------------- */
+/* ---- Version changes behind the kernel's back ------------------------------------------------ */
 
 static long user_set_version(struct file *privcmd, uint32_t version)
 {
@@ -584,7 +589,8 @@ TEST("references without an entry in the new version are not given until there i
     page = kernel_page_alloc(k);
     EQ(gnttab_alloc_grant_references(k, 700, &head), 0);
     EQ(user_set_version(v, 2), 0);
-    /* 512 entries are left, and 700 references are in use: none can be given until one below 512 is freed. */
+    /* 512 entries are left, and 700 references are in use: none can be given until one below 512 is
+     * freed. */
     EQ(grant(page), -ENOSPC);
     gnttab_free_grant_reference(k, 600);
     EQ(grant(page), -ENOSPC);

@@ -67,14 +67,17 @@ static void driver_init(struct driver *d, unsigned nr)
     MUST(gnttab_alloc_pages(w.k[1], nr, &d->pages) == 0);
     d->batch.ops = d->ops;
     for (unsigned i = 0; i < nr; i++)
-        d->ops[i] = (struct gnttab_map_grant_ref){ .host_addr = gnttab_page_addr(w.k[1], d->pages, i),
-                                                   .flags = GNTMAP_host_map, .ref = refs[i], .dom = 0 };
+        d->ops[i] = (struct gnttab_map_grant_ref){ .host_addr = gnttab_page_addr(w.k[1], d->pages,
+                                                                                 i),
+                                                   .flags = GNTMAP_host_map, .ref = refs[i],
+                                                   .dom = 0 };
 }
 
 static void driver_unmap_ops(struct driver *d)
 {
     for (unsigned i = 0; i < d->batch.nr; i++)
-        d->unmap[i] = (struct gnttab_unmap_grant_ref){ .host_addr = d->ops[i].host_addr, .handle = d->ops[i].handle };
+        d->unmap[i] = (struct gnttab_unmap_grant_ref){ .host_addr = d->ops[i].host_addr,
+                                                       .handle = d->ops[i].handle };
 }
 
 TEST("a driver maps grants at pages without memory, reads them, and unmaps")
@@ -167,7 +170,7 @@ TEST("without maptrack handles mapping has no space")
     down();
 }
 
-/* ---- Retries ---------------------------------------------------------------------------------- */
+/* ---- Retries --------------------------------------------------------------------------------- */
 
 TEST("a paged-out grant is retried after 1, 2, 3 ms until it is back, one entry after the other")
 {
@@ -283,7 +286,8 @@ TEST("a copy from a paged-out grant is retried alike")
     for (unsigned i = 0; i < 2; i++)
         d.copy[i] = (struct gnttab_copy){
             .source = { .u.ref = refs[i + 1], .domid = 0 },
-            .dest = { .u.gmfn = kernel_page_frame(local), .domid = DOMID_SELF, .offset = (uint16_t)(16 * i) },
+            .dest = { .u.gmfn = kernel_page_frame(local), .domid = DOMID_SELF,
+                      .offset = (uint16_t)(16 * i) },
             .len = 1, .flags = GNTCOPY_source_gref,
         };
     d.batch.ops = d.copy;
@@ -319,12 +323,13 @@ TEST("an old kernel does not retry (profile legacy)")
     down();
 }
 
-/* ---- Waiting for holders ---------------------------------------------------------------------- */
+/* ---- Waiting for holders --------------------------------------------------------------------- */
 
 static void start_unmap(struct driver *d)
 {
     driver_unmap_ops(d);
-    d->unmap_item = (struct gnttab_unmap){ .k = w.k[1], .ops = d->unmap, .pages = d->pages, .nr = d->batch.nr,
+    d->unmap_item = (struct gnttab_unmap){ .k = w.k[1], .ops = d->unmap, .pages = d->pages,
+                                           .nr = d->batch.nr,
                                            .done = unmap_done, .owner = d };
     gnttab_unmap_refs_async(&d->unmap_item);
 }
@@ -381,7 +386,8 @@ TEST("at the domain's end who waits is called back with ENODEV")
     EQ(gnttab_map_refs(&e.batch, NULL, e.pages), KERNEL_PENDING);
     EQ(gnttab_map_refs(&f.batch, NULL, f.pages), KERNEL_PENDING);
     EQ(hv_domain_destroy(w.hv, 1), 0);
-    /* The driver cleans up when its callbacks come, as the last thing that it does with this kernel. */
+    /* The driver cleans up when its callbacks come, as the last thing that it does with this
+     * kernel. */
     kernel_destroy(w.k[1]);
     w.k[1] = NULL;
     EQ(d.done, 1);
@@ -429,7 +435,7 @@ TEST("the address space for grants is bounded, and asking for too much allocates
     world_down();
 }
 
-/* ---- Batching --------------------------------------------------------------------------------- */
+/* ---- Batching -------------------------------------------------------------------------------- */
 
 static unsigned pieces;
 
@@ -445,7 +451,8 @@ static void check_piece(uint64_t page, unsigned offset, unsigned len, void *arg)
 
 TEST("a range is cut into its grants")
 {
-    static const uint64_t expected[][3] = { { 0x5000, 4000, 96 }, { 0x6000, 0, 4096 }, { 0x7000, 0, 8 } };
+    static const uint64_t expected[][3] = { { 0x5000, 4000, 96 }, { 0x6000, 0, 4096 },
+                                            { 0x7000, 0, 8 } };
 
     EQ(gnttab_count_grant(0, 0), 0);
     EQ(gnttab_count_grant(0, 1), 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The hooks for faults and trace: what each verdict does, and that a held call ends well in every case. */
+/* The hooks for faults and trace: what each verdict does, and that a held call ends well in every
+ * case. */
 #include "harness.h"
 
 SUITE("hooks", "pv pvh legacy");
@@ -57,8 +58,8 @@ static void on_done(void *ctx, const struct kernel_point *point, long result)
     note(point, true, result);
 }
 
-static void on_user(void *ctx, const struct kernel_point *point, enum kernel_user op, const void *data, size_t size,
-                    const struct vma *vma, int rc)
+static void on_user(void *ctx, const struct kernel_point *point, enum kernel_user op,
+                    const void *data, size_t size, const struct vma *vma, int rc)
 {
     (void)ctx;
     (void)data;
@@ -68,7 +69,8 @@ static void on_user(void *ctx, const struct kernel_point *point, enum kernel_use
     h.writes += op == KERNEL_USER_WRITE;
 }
 
-static const struct kernel_hooks hooks = { .inject = on_inject, .enter = on_enter, .done = on_done, .user = on_user };
+static const struct kernel_hooks hooks = { .inject = on_inject, .enter = on_enter, .done = on_done,
+                                           .user = on_user };
 
 static void up(void)
 {
@@ -78,10 +80,12 @@ static void up(void)
     world_hooks = NULL;
 }
 
-static void answer(enum kernel_op at, enum kernel_action action, long value, uint64_t ns, uint64_t token)
+static void answer(enum kernel_op at, enum kernel_action action, long value, uint64_t ns,
+                   uint64_t token)
 {
     h.at = at;
-    h.verdict = (struct kernel_verdict){ .action = action, .value = value, .ns = ns, .token = token };
+    h.verdict = (struct kernel_verdict){ .action = action, .value = value, .ns = ns,
+                                         .token = token };
     h.times = 1;
 }
 
@@ -117,7 +121,8 @@ TEST("every call begins and ends, and reaches its caller's memory in between")
     EQ(told(KERNEL_VMA_CLOSE, true), 2);
     for (enum kernel_op op = KERNEL_OPEN; op < KERNEL_UNMAP; op++)
         EQ(told(op, false), told(op, true));
-    OK(told(KERNEL_IOCTL, true) >= 4 && told(KERNEL_UNMAP, true) >= 1 && h.reads >= 4 && h.writes >= 3);
+    OK(told(KERNEL_IOCTL, true) >= 4 && told(KERNEL_UNMAP, true) >= 1 && h.reads >= 4 &&
+       h.writes >= 3);
     world_down();
 }
 
@@ -147,7 +152,8 @@ TEST("a call that is to fail does, without asking the driver")
 
 TEST("a held call begins when it is let go")
 {
-    struct ioctl_gntalloc_alloc_gref op = { .domid = 1, .flags = GNTALLOC_FLAG_WRITABLE, .count = 1 };
+    struct ioctl_gntalloc_alloc_gref op = { .domid = 1, .flags = GNTALLOC_FLAG_WRITABLE,
+                                            .count = 1 };
     struct ioctl_gntalloc_dealloc_gref back = { .count = 1 };
     struct call call;
     struct file *a;
@@ -246,7 +252,7 @@ TEST("a held call ends with its domain")
     world_down();
 }
 
-/* ---- Events ----------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 static struct file *e0, *e1;
 static uint32_t p0, p1;

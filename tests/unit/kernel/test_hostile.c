@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Callers that change things while a call touches their memory, guess what is not theirs, or die in the middle. */
+/* Callers that change things while a call touches their memory, guess what is not theirs, or die in
+ * the middle. */
 #include "harness.h"
 
 SUITE("hostile", "pv pvh");
@@ -33,7 +34,7 @@ static void during(unsigned access, void (*fn)(void *), void *arg)
     p.during_arg = arg;
 }
 
-/* ---- Calls in between ------------------------------------------------------------------------- */
+/* ---- Calls in between ------------------------------------------------------------------------ */
 
 static uint64_t between_index;
 
@@ -167,7 +168,8 @@ static void events_come_while_a_caller_faults(void *arg)
     struct ioctl_evtchn_bind_unbound_port unbound = { 1 };
     struct ioctl_evtchn_bind_interdomain inter = { .remote_domain = 1 };
 
-    /* A channel within the domain: the binder's event comes although another call into this kernel has not returned. */
+    /* A channel within the domain: the binder's event comes although another call into this kernel
+     * has not returned. */
     ports[0] = inter.remote_port = (uint32_t)do_ioctl(e, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &unbound);
     ports[1] = (uint32_t)do_ioctl(e, IOCTL_EVTCHN_BIND_INTERDOMAIN, &inter);
     EQ(next_event(e), ports[1]);
@@ -190,7 +192,7 @@ TEST("events reach others while a caller's memory faults")
     }
 }
 
-/* ---- The domain goes in the middle ------------------------------------------------------------ */
+/* ---- The domain goes in the middle ----------------------------------------------------------- */
 
 static void end_domain_0(void *arg)
 {
@@ -271,7 +273,7 @@ TEST("a domain destroyed while mappings are looked up is ENODEV")
     down();
 }
 
-/* ---- Foreign and guessed ---------------------------------------------------------------------- */
+/* ---- Foreign and guessed --------------------------------------------------------------------- */
 
 TEST("nobody uses another file's indexes or another domain's grants")
 {
@@ -354,7 +356,8 @@ TEST("many files mapping the same grants are torn down in any order")
     for (unsigned i = 0; i < 40; i++) {
         files[i] = open_dev(1, "gntdev");
         EQ(map_refs(files[i], 0, refs, 1 + i % 4, &index), 0);
-        EQ(do_mmap(files[i], index, (1 + i % 4) * PAGE, i % 2 ? RW : PROT_READ, MAP_SHARED, &vmas[i]), 0);
+        EQ(do_mmap(files[i], index, (1 + i % 4) * PAGE, i % 2 ? RW : PROT_READ, MAP_SHARED,
+                   &vmas[i]), 0);
     }
     audit_clean();
     for (unsigned i = 0; i < 40; i++)

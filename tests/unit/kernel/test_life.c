@@ -80,7 +80,8 @@ TEST("module parameters have the kernel's defaults and ranges, and each domain i
     for (unsigned i = 0; i < 3; i++) {
         EQ(kernel_param_get(w.k[0], params[i].name, &value), 0);
         EQ(value, i == 1 && w.profile == &kernel_profile_legacy ? 1048576 : params[i].at_start);
-        EQ(kernel_param_set(w.k[0], params[i].name, params[i].min - 1), params[i].min ? -ERANGE : -EINVAL);
+        EQ(kernel_param_set(w.k[0], params[i].name, params[i].min - 1),
+           params[i].min ? -ERANGE : -EINVAL);
         EQ(kernel_param_set(w.k[0], params[i].name, params[i].max + 1), -ERANGE);
         EQ(kernel_param_set(w.k[0], params[i].name, params[i].min), 0);
         EQ(kernel_param_set(w.k[0], params[i].name, params[i].max), 0);
@@ -121,7 +122,7 @@ TEST("devices are found by name")
     OK(kernel_chardev_find("") == NULL);
 }
 
-/* ---- The end ---------------------------------------------------------------------------------- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 TEST("a domain's end completes its reads and leaves its files closable and its peers' mappings "
      "intact")
@@ -218,7 +219,8 @@ TEST("a kernel whose domain is gone does nothing and answers ENODEV until it is 
     EQ(do_mmap(a, index, PAGE, RW, MAP_SHARED, &(struct vma *){ NULL }), -ENODEV);
     EQ(start_read(e, buf, 4, &call), -ENODEV);
     EQ(kernel_write(e, buf, 4), -ENODEV);
-    EQ(kernel_open(w.k[0], kernel_chardev_find("gntdev"), O_RDWR, &(struct file *){ NULL }), -ENODEV);
+    EQ(kernel_open(w.k[0], kernel_chardev_find("gntdev"), O_RDWR, &(struct file *){ NULL }),
+       -ENODEV);
     EQ(kernel_vma_pin(pages, 0, &(struct kernel_pin *){ NULL }), -ENODEV);
     EQ(kernel_next_timer(w.k[0]), UINT64_MAX);
     kernel_run_timers(w.k[0]);
@@ -260,7 +262,7 @@ TEST("a domain's end gives up grants that waited for their peers")
     world_down();
 }
 
-/* ---- What the VFS checks ---------------------------------------------------------------------- */
+/* ---- What the VFS checks --------------------------------------------------------------------- */
 
 static void fault_in(struct file *file, unsigned long cmd, size_t size)
 {
@@ -371,7 +373,8 @@ TEST("mmap's arguments are checked in the VFS's order")
     world_up();
     f = open_as(0, "gntdev", O_RDONLY);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        EQ(do_mmap(f, rows[i].offset, rows[i].length, rows[i].prot, rows[i].flags, &vma), rows[i].rc);
+        EQ(do_mmap(f, rows[i].offset, rows[i].length, rows[i].prot, rows[i].flags, &vma),
+           rows[i].rc);
     close_dev(f);
     f = open_as(0, "gntdev", O_WRONLY);
     EQ(do_mmap(f, 0, PAGE, PROT_READ, MAP_SHARED, &vma), -EACCES);
@@ -381,7 +384,8 @@ TEST("mmap's arguments are checked in the VFS's order")
 
 TEST("an unknown ioctl, or a known number with another size, is ENOTTY; evtchn says ENOSYS")
 {
-    static const unsigned cmds[] = { 0, 0x5401, UINT32_MAX, _IOC(_IOC_NONE, 'G', 99, 8), _IOC(_IOC_NONE, 'G', 0, 16) };
+    static const unsigned cmds[] = { 0, 0x5401, UINT32_MAX, _IOC(_IOC_NONE, 'G', 99, 8),
+                                     _IOC(_IOC_NONE, 'G', 0, 16) };
     static const char *const names[] = { "gntdev", "gntalloc", "privcmd", "evtchn" };
 
     world_up();
@@ -445,7 +449,8 @@ TEST("a caller in this very process needs no accessor of its own")
     EQ(kernel_ioctl(e, IOCTL_EVTCHN_RESTRICT_DOMID, (uintptr_t)&op, &call.req), 0);
     close_dev(e);
     e = open_dev(0, "gntdev");
-    EQ(kernel_ioctl(e, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, (uintptr_t)&(char[24]){ 0 }, &call.req), -EINVAL);
+    EQ(kernel_ioctl(e, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, (uintptr_t)&(char[24]){ 0 }, &call.req),
+       -EINVAL);
     close_dev(e);
     e = open_dev(0, "gntalloc");
     EQ(kernel_ioctl(e, IOCTL_GNTALLOC_ALLOC_GREF, (uintptr_t)&(char[24]){ 0 }, &call.req), 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every allocation fails once: whatever was asked for fails or works without it, and everything is given back. */
+/* Every allocation fails once: whatever was asked for fails or works without it, and everything is
+ * given back. */
 #include "harness.h"
 
 SUITE("memory", "pv pvh legacy");
@@ -37,7 +38,7 @@ void *__wrap_realloc(void *old, size_t size)
     return fails() ? NULL : __real_realloc(old, size);
 }
 
-/* ---- The scenario, which minds no failure ----------------------------------------------------- */
+/* ---- The scenario, which minds no failure ---------------------------------------------------- */
 
 static struct file *try_open(domid_t id, const char *name)
 {
@@ -52,7 +53,8 @@ static struct file *try_open(domid_t id, const char *name)
 
 static void scenario(void)
 {
-    struct file *a = try_open(0, "gntalloc"), *g = try_open(1, "gntdev"), *e0 = try_open(0, "evtchn"),
+    struct file *a = try_open(0, "gntalloc"), *g = try_open(1, "gntdev"),
+        *e0 = try_open(0, "evtchn"),
                 *e1 = try_open(1, "evtchn"), *v = try_open(0, "privcmd");
     struct vma *pages = NULL, *map = NULL;
     struct kernel_pin *pin = NULL;
@@ -123,7 +125,8 @@ static void scenario(void)
     advance(100000 * MS);
 }
 
-/* The machine is as good as new, but for a page that was in use when there was no memory to note that down. */
+/* The machine is as good as new, but for a page that was in use when there was no memory to note
+ * that down. */
 static void use_again(void)
 {
     struct file *a = open_dev(0, "gntalloc");
@@ -212,7 +215,8 @@ TEST("a driver in the kernel survives the failure of any allocation")
             op.ref = (uint32_t)ref;
             EQ(gnttab_map_refs(&batch, NULL, pages), 0);
             if (op.status == GNTST_okay) {
-                struct gnttab_unmap_grant_ref unmap = { .host_addr = op.host_addr, .handle = op.handle };
+                struct gnttab_unmap_grant_ref unmap = { .host_addr = op.host_addr,
+                                                        .handle = op.handle };
 
                 /* Ended while it is mapped: without memory for the note, it is lost for good. */
                 gnttab_end_foreign_access(w.k[0], (uint32_t)ref, NULL);

@@ -4,7 +4,8 @@
 
 SUITE("migrate", "pv pvh legacy");
 
-/* Domain 1 shares with domain 0 and the other way round, and they have a channel; then it goes on as domain 3. */
+/* Domain 1 shares with domain 0 and the other way round, and they have a channel; then it goes on
+ * as domain 3. */
 static struct file *a, *g, *e, *a0, *g0, *e0;
 static uint32_t port, port0;
 
@@ -117,7 +118,8 @@ TEST("what a peer has mapped stays the dead domain's until it is unmapped, and n
     EQ(*at(mapped, 0, 0), 0x11);
     EQ(hv_domain_state(w.hv, 1), 1);                      /* dead, kept by that mapping */
     EQ(info(0).maptrack_in_use, IS_PV ? 2 : 1);
-    do_munmap(mine);                                      /* does not wait for the peer: the entry is empty */
+    /* does not wait for the peer: the entry is empty */
+    do_munmap(mine);
     EQ(gnttab_nr_deferred(w.k[3]), 0);
     *at(mapped, 0, 0) = 0x22;
     audit_clean();
@@ -179,20 +181,25 @@ TEST("a port from before is a number: notified without an error, taken in its fi
     EQ(do_ioctl(e0, IOCTL_EVTCHN_NOTIFY, &(struct ioctl_evtchn_notify){ port0 }), 0);
     OK(!wait.done);
     EQ(kernel_write(e, &port, sizeof port), sizeof port);
-    /* The hypervisor gives the number anew. In another file it is a channel, in this one it is taken. */
-    EQ(do_ioctl(e, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &(struct ioctl_evtchn_bind_unbound_port){ 0 }), -EEXIST);
+    /* The hypervisor gives the number anew. In another file it is a channel, in this one it is
+     * taken. */
+    EQ(do_ioctl(e, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &(struct ioctl_evtchn_bind_unbound_port){ 0 }),
+       -EEXIST);
     EQ(info(3).nr_ports, 0);
     other = open_dev(3, "evtchn");
-    fresh = (uint32_t)do_ioctl(other, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &(struct ioctl_evtchn_bind_unbound_port){ 0 });
+    fresh = (uint32_t)do_ioctl(other, IOCTL_EVTCHN_BIND_UNBOUND_PORT,
+                               &(struct ioctl_evtchn_bind_unbound_port){ 0 });
     EQ(fresh, port);
     EQ(do_ioctl(e, IOCTL_EVTCHN_UNBIND, &(struct ioctl_evtchn_unbind){ port }), 0);
     EQ(do_ioctl(e, IOCTL_EVTCHN_UNBIND, &(struct ioctl_evtchn_unbind){ port }), -ENOTCONN);
     EQ(info(3).nr_ports, 1);
     EQ(do_ioctl(other, IOCTL_EVTCHN_NOTIFY, &(struct ioctl_evtchn_notify){ fresh }), 0);
     /* And now the old file connects anew, and its reader hears of it. */
-    port = (uint32_t)do_ioctl(e, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &(struct ioctl_evtchn_bind_unbound_port){ 0 });
+    port = (uint32_t)do_ioctl(e, IOCTL_EVTCHN_BIND_UNBOUND_PORT,
+                              &(struct ioctl_evtchn_bind_unbound_port){ 0 });
     OK(port > 0 && port != fresh);
-    port0 = (uint32_t)do_ioctl(e0, IOCTL_EVTCHN_BIND_INTERDOMAIN, &(struct ioctl_evtchn_bind_interdomain){ 3, port });
+    port0 = (uint32_t)do_ioctl(e0, IOCTL_EVTCHN_BIND_INTERDOMAIN,
+                               &(struct ioctl_evtchn_bind_interdomain){ 3, port });
     EQ(next_event(e0), port0);
     EQ(do_ioctl(e0, IOCTL_EVTCHN_NOTIFY, &(struct ioctl_evtchn_notify){ port0 }), 0);
     OK(wait.done);
@@ -228,7 +235,8 @@ TEST("an unmap notification from before clears no byte and reaches no peer")
     *at(theirs, 0, 7) = 0xff;
     mapped = map_grants(g, 0, &ref, 1, RW, &rc);
     MUST(mapped != NULL);
-    EQ(set_notify(g, index_of(mapped) + 7, UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT, port), 0);
+    EQ(set_notify(g, index_of(mapped) + 7, UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT, port),
+       0);
     EQ(alloc_grefs(a, 0, 0, 1, &(uint64_t){ 0 }, &own), 0);
     EQ(set_notify(a, 0, UNMAP_NOTIFY_SEND_EVENT, port), 0);
     EQ(do_mmap(a, 0, PAGE, RW, MAP_SHARED, &mine), 0);
@@ -314,7 +322,8 @@ TEST("the table has its frames again, in either version")
     domid_t now = 1, next = 3;
 
     up();
-    EQ(alloc_grefs(a, 0, 0, 600, &index, refs), 0);       /* two frames of version 1, three of version 2 */
+    /* two frames of version 1, three of version 2 */
+    EQ(alloc_grefs(a, 0, 0, 600, &index, refs), 0);
     for (unsigned version = 2; version < 6; version++, now ^= 2, next ^= 2) {
         migrate(now, next, version % 2 ? 1 : 2);
         EQ(info(next).grant_version, version % 2 ? 1 : 2);
@@ -374,7 +383,8 @@ TEST("it may come whenever a call waits for its caller's memory")
     }
     up();
     p.during = go_away;
-    EQ(do_ioctl(e, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &(struct ioctl_evtchn_bind_unbound_port){ 0 }), -EEXIST);
+    EQ(do_ioctl(e, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &(struct ioctl_evtchn_bind_unbound_port){ 0 }),
+       -EEXIST);
     EQ(info(3).nr_ports, 0);
     down();
 }
@@ -400,11 +410,13 @@ TEST("foreign memory is not mapped any more, and its end hits no other handle")
         MUST(do_mmap(v, 0, PAGE, RW, MAP_SHARED, &vma) == 0);
         p.vmas[0].addr = addr;
         p.vmas[0].vma = vma;
-        op = (privcmd_mmapbatch_v2_t){ .num = 1, .dom = 1, .addr = addr, .arr = &frame, .err = &error };
+        op = (privcmd_mmapbatch_v2_t){ .num = 1, .dom = 1, .addr = addr, .arr = &frame,
+                                       .err = &error };
         EQ(do_ioctl(v, IOCTL_PRIVCMD_MMAPBATCH_V2, &op), 0);
         MUST(hv_frame_info(w.hv, mfn, &about) == 0);
         EQ(about.refs, 2);
-        /* The mapper's domain goes on, there and back: the mapping ended with the old one, and the handle is nobody's. */
+        /* The mapper's domain goes on, there and back: the mapping ended with the old one, and the
+         * handle is nobody's. */
         migrate(0, 2, 0);
         MUST(hv_frame_info(w.hv, mfn, &about) == 0);
         EQ(about.refs, 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Unmap notification: the kernel's part of the requirements on ring protocols (numbers N-…), on both sides. */
+/* Unmap notification: the kernel's part of the requirements on ring protocols (numbers N-…), on
+ * both sides. */
 #include "harness.h"
 
 SUITE("notify", "pv pvh legacy");
@@ -14,7 +15,8 @@ static uint64_t gindex, mindex;
 static struct vma *own, *map;
 static const struct kernel_profile *special;      /* NULL: the suite's */
 
-/* Two pages, allocated, mmapped and still in the granter's file; mapped by the mapper, still in its file. */
+/* Two pages, allocated, mmapped and still in the granter's file; mapped by the mapper, still in its
+ * file. */
 static void up(void)
 {
     if (special)
@@ -68,7 +70,7 @@ static uint8_t seen(uint64_t page, unsigned offset)
     return *at(map, page, offset);
 }
 
-/* ---- The granter's side ----------------------------------------------------------------------- */
+/* ---- The granter's side ---------------------------------------------------------------------- */
 
 TEST("N-3 N-30 N-31 N-37 N-39 N-56 N-61 N-62 N-63: the granter's end clears one byte and sends one "
      "event; the mapping goes on")
@@ -104,8 +106,10 @@ TEST("N-2 N-17 N-40: byte and event each work alone, on both sides, and action 0
     for (unsigned side = 0; side < 2; side++) {
         for (unsigned i = 0; i < 4; i++) {
             up();
-            EQ(set_notify(side ? g : a, (side ? mindex : gindex) + 3, BYTE | EVENT, side ? p1 : p0), 0);
-            EQ(set_notify(side ? g : a, (side ? mindex : gindex) + 3, actions[i], side ? p1 : p0), 0);
+            EQ(set_notify(side ? g : a, (side ? mindex : gindex) + 3, BYTE | EVENT, side ? p1 : p0),
+               0);
+            EQ(set_notify(side ? g : a, (side ? mindex : gindex) + 3, actions[i], side ? p1 : p0),
+               0);
             if (side)
                 mapper_gives_up();
             else
@@ -221,7 +225,7 @@ TEST("N-6: a page that was never mmapped fires at DEALLOC")
     down();
 }
 
-/* ---- The mapper's side ------------------------------------------------------------------------ */
+/* ---- The mapper's side ----------------------------------------------------------------------- */
 
 TEST("N-6 N-36 N-65: the mapper's end clears one byte, unmaps, and sends one event")
 {
@@ -277,7 +281,8 @@ TEST("N-16: no byte in a read-only mapping, whenever it was asked for")
     unmap_grants(g, vma);
     EQ(*at(own, 0, 3), 0xff);
     EQ(next_event(e0), p0);
-    /* Asked for before the mmap that turns out to be read-only: no byte of a page that may not be written. */
+    /* Asked for before the mmap that turns out to be read-only: no byte of a page that may not be
+     * written. */
     EQ(map_refs(g, 0, refs, 1, &index), 0);
     EQ(set_notify(g, index + 3, BYTE | EVENT, p1), 0);
     EQ(do_mmap(g, index, PAGE, PROT_READ, MAP_SHARED, &vma), 0);
@@ -304,7 +309,7 @@ TEST("a map whose mmap failed sends its event when it goes")
     down();
 }
 
-/* ---- Ports ------------------------------------------------------------------------------------ */
+/* ---- Ports ----------------------------------------------------------------------------------- */
 
 TEST("N-18: the registration holds the port when it is unbound")
 {
@@ -399,7 +404,7 @@ TEST("a destroyed domain clears no byte and sends no event")
     down();
 }
 
-/* ---- What differs ----------------------------------------------------------------------------- */
+/* ---- What differs ---------------------------------------------------------------------------- */
 
 SUITE("notify-pv", "pv legacy");
 
@@ -449,7 +454,8 @@ static void order_with_a_page_in_io(bool event_first)
     EQ(set_notify(g, mindex + 9, BYTE | EVENT, p1), 0);
     EQ(kernel_vma_pin(map, 0, &pin), 0);
     mapper_gives_up();
-    /* The byte is cleared at once; the unmapping, and by N-36 the event after it, wait for the I/O. */
+    /* The byte is cleared at once; the unmapping, and by N-36 the event after it, wait for the
+     * I/O. */
     EQ(*at(own, 0, 9), 0);
     OK(in_use(0, refs[0]));
     EQ(next_event(e0), event_first ? p0 : 0);

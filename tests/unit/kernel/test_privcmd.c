@@ -133,7 +133,7 @@ TEST("a list of results that faults is bad_virt_addr")
     down();
 }
 
-/* ---- Arrays ----------------------------------------------------------------------------------- */
+/* ---- Arrays ---------------------------------------------------------------------------------- */
 
 #define MANY 200
 static struct gnttab_copy copies[MANY] __attribute__((aligned(4096)));
@@ -166,7 +166,8 @@ TEST("long arrays are processed in pieces, and stop at the element that faults")
         EQ(copies[i].status, i == 130 ? GNTST_bad_gntref : 0);
         EQ(*at(pages, 1, PAGE - 1 - i), i == 130 ? 0 : (uint8_t)(i + 1));
     }
-    /* An element that cannot be read stops there; those before it are done, also in its piece of the array. */
+    /* An element that cannot be read stops there; those before it are done, also in its piece of
+     * the array. */
     for (unsigned bad = 0; bad < 3; bad++) {
         static const unsigned where[] = { 0, 70, 199 };
 
@@ -193,7 +194,8 @@ TEST("long arrays are processed in pieces, and stop at the element that faults")
 
 TEST("a process maps through a hypercall only what needs no address")
 {
-    struct gnttab_map_grant_ref map = { .host_addr = 0x1000, .flags = GNTMAP_host_map, .status = 77 };
+    struct gnttab_map_grant_ref map = { .host_addr = 0x1000, .flags = GNTMAP_host_map,
+                                        .status = 77 };
     struct gnttab_map_grant_ref dev = { .flags = GNTMAP_device_map, .status = 77 };
     struct gnttab_unmap_grant_ref unmap = { .status = 77 };
     struct file *a;
@@ -266,7 +268,7 @@ TEST("a process that unmaps the kernel's own mappings is told by the audit and d
     down();
 }
 
-/* ---- Event channels --------------------------------------------------------------------------- */
+/* ---- Event channels -------------------------------------------------------------------------- */
 
 TEST("event-channel operations have their results, and EFAULT leaves what they did")
 {
@@ -317,7 +319,7 @@ TEST("a process that closes the kernel's ports harms nobody")
     down();
 }
 
-/* ---- The rest --------------------------------------------------------------------------------- */
+/* ---- The rest -------------------------------------------------------------------------------- */
 
 TEST("RESTRICT is for good, and a restricted file issues no hypercalls")
 {
@@ -373,7 +375,8 @@ TEST("eventfds, PCI and the probe of libxenforeignmemory")
     EQ(do_ioctl(v, _IOC(_IOC_WRITE, 'P', 9, 48), bytes), -EOPNOTSUPP);
     EQ(do_ioctl(v, _IOC(_IOC_NONE, 'P', 10, 8), bytes), -EINVAL);
     EQ(do_ioctl(v, _IOC(_IOC_NONE, 'P', 10, 8), NULL), -EFAULT);
-    EQ(do_ioctl(v, _IOC(_IOC_NONE, 'P', 0xff, 0), NULL), -ENOTTY);      /* libxenforeignmemory's probe must fail */
+    /* libxenforeignmemory's probe must fail */
+    EQ(do_ioctl(v, _IOC(_IOC_NONE, 'P', 0xff, 0), NULL), -ENOTTY);
     down();
 }
 
@@ -389,7 +392,8 @@ TEST("in an unprivileged domain the files are restricted from the start, where t
     up();
     restricted = w.profile->privcmd_restricted;
     u = open_dev(1, "privcmd");
-    EQ(call_as(u, __HYPERVISOR_grant_table_op, GNTTABOP_query_size, &size, 1), restricted ? -EPERM : 0);
+    EQ(call_as(u, __HYPERVISOR_grant_table_op, GNTTABOP_query_size, &size, 1),
+       restricted ? -EPERM : 0);
     EQ(call_as(u, 63, 0, NULL, 0), restricted ? -EPERM : -ENOSYS);
     EQ(do_ioctl(u, IOCTL_PRIVCMD_DM_OP, &op), restricted ? -EPERM : 0);
     EQ(do_ioctl(u, IOCTL_PRIVCMD_RESTRICT, &domid), restricted ? -EINVAL : 0);
@@ -434,7 +438,8 @@ TEST("a file of an unprivileged domain is unrestricted if the parameter says so 
     EQ(kernel_param_set(w.k[1], "xen_privcmd/unrestricted", 2), -ERANGE);
     EQ(kernel_param_set(w.k[1], "xen_privcmd/unrestricted", 1), 0);
     after = open_dev(1, "privcmd");
-    EQ(do_ioctl(before, IOCTL_PRIVCMD_HYPERCALL, &call), w.profile->privcmd_restricted ? -EPERM : -ENOSYS);
+    EQ(do_ioctl(before, IOCTL_PRIVCMD_HYPERCALL, &call),
+       w.profile->privcmd_restricted ? -EPERM : -ENOSYS);
     EQ(do_ioctl(after, IOCTL_PRIVCMD_HYPERCALL, &call), -ENOSYS);
     EQ(do_ioctl(after, IOCTL_PRIVCMD_RESTRICT, &(domid_t){ 5 }), 0);
     EQ(do_ioctl(after, IOCTL_PRIVCMD_HYPERCALL, &call), -EPERM);

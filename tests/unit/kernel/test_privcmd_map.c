@@ -9,7 +9,8 @@ SUITE("privcmd-map", "pv pvh legacy");
 #define WHERE 0x7e8000000000ull
 
 static struct file *v;
-static uint64_t frames[8], mfns[8];       /* of domain 1's pages, as it calls them and as they are */
+/* of domain 1's pages, as it calls them and as they are */
+static uint64_t frames[8], mfns[8];
 static struct vma *shared;
 
 static void up(void)
@@ -70,7 +71,7 @@ static uint32_t refs_of(uint64_t mfn)
     return frame.refs;
 }
 
-/* ---- MMAPBATCH -------------------------------------------------------------------------------- */
+/* ---- MMAPBATCH ------------------------------------------------------------------------------- */
 
 TEST("an mmap gives a range with nothing in it")
 {
@@ -202,7 +203,8 @@ TEST("arguments are checked in Linux' order")
     EQ(batch(WHERE, 1, frames, INT32_MAX, err), -ENOMEM);
     EQ(batch(WHERE, 1, frames, 1, err), -EINVAL);                       /* no range */
     vma = range(2, RW, MAP_SHARED);
-    EQ(batch(WHERE, 1, frames, 1, err), -EINVAL);                       /* the first one must fill it */
+    /* the first one must fill it */
+    EQ(batch(WHERE, 1, frames, 1, err), -EINVAL);
     EQ(batch(WHERE + PAGE, 1, frames, 1, err), -EINVAL);
     EQ(batch(WHERE + 1, 1, frames, 2, err), -EINVAL);
     EQ(batch(WHERE - PAGE, 1, frames, 2, err), -EINVAL);
@@ -316,11 +318,12 @@ TEST("a dead target's frames stay while mapped, and a dead mapper's go")
     down();
 }
 
-/* ---- MMAP ------------------------------------------------------------------------------------- */
+/* ---- MMAP ------------------------------------------------------------------------------------ */
 
 static long map_entries(const void *entries, int num)
 {
-    privcmd_mmap_t op = { .num = num, .dom = 1, .entry = (privcmd_mmap_entry_t *)(uintptr_t)entries };
+    privcmd_mmap_t op = { .num = num, .dom = 1,
+                          .entry = (privcmd_mmap_entry_t *)(uintptr_t)entries };
 
     return do_ioctl(v, IOCTL_PRIVCMD_MMAP, &op);
 }
@@ -337,7 +340,9 @@ TEST("MMAP fills a range with runs, on PV")
         down();
         return;
     }
-    memcpy(entries, (privcmd_mmap_entry_t[3]){ { WHERE, mfns[0], 2 }, { WHERE + 2 * PAGE, mfns[5], 1 }, { WHERE + 3 * PAGE, 1ull << 40, 1 } },
+    memcpy(entries, (privcmd_mmap_entry_t[3]){ { WHERE, mfns[0], 2 },
+                                               { WHERE + 2 * PAGE, mfns[5], 1 },
+                                               { WHERE + 3 * PAGE, 1ull << 40, 1 } },
            sizeof entries);
     EQ(do_ioctl(v, IOCTL_PRIVCMD_MMAP, NULL), -EFAULT);
     EQ(map_entries(entries, 0), 0);
@@ -356,7 +361,8 @@ TEST("MMAP fills a range with runs, on PV")
     EQ(map_entries(entries, 2), -EINVAL);                /* once */
     drop(vma);
     vma = range(4, RW, MAP_SHARED);
-    EQ(map_entries(entries, 3), -EINVAL);                /* the last frame is none; what comes before it stays */
+    /* the last frame is none; what comes before it stays */
+    EQ(map_entries(entries, 3), -EINVAL);
     EQ(p.filled_nr, 4);
     EQ(refs_of(mfns[5]), 2);
     drop(vma);
@@ -365,11 +371,13 @@ TEST("MMAP fills a range with runs, on PV")
     down();
 }
 
-/* ---- MMAP_RESOURCE ---------------------------------------------------------------------------- */
+/* ---- MMAP_RESOURCE --------------------------------------------------------------------------- */
 
-static long resource(domid_t dom, unsigned type, unsigned id, unsigned idx, uint64_t num, uint64_t addr)
+static long resource(domid_t dom, unsigned type, unsigned id, unsigned idx, uint64_t num,
+                     uint64_t addr)
 {
-    privcmd_mmap_resource_t op = { .dom = dom, .type = type, .id = id, .idx = idx, .num = num, .addr = addr };
+    privcmd_mmap_resource_t op = { .dom = dom, .type = type, .id = id, .idx = idx, .num = num,
+                                   .addr = addr };
 
     return do_ioctl(v, IOCTL_PRIVCMD_MMAP_RESOURCE, &op);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The path that everything else takes: one domain shares pages, the other maps them, both see each other's writes. */
+/* The path that everything else takes: one domain shares pages, the other maps them, both see each
+ * other's writes. */
 #include "harness.h"
 
 SUITE("smoke", "pv pvh legacy");
@@ -60,7 +61,8 @@ TEST("unmapping with a notification clears the byte and sends one event")
     EQ(map_refs(g, 0, &ref, 1, &index), 0);
     EQ(do_mmap(g, index, PAGE, RW, MAP_SHARED, &map), 0);
     if (w.profile->map_eagain == KERNEL_EAGAIN_RETRY)
-        EQ(set_notify(g, index + 5, UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT, 63), -EINVAL);
+        EQ(set_notify(g, index + 5, UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT, 63),
+           -EINVAL);
     EQ(set_notify(g, index + 5, UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT, p1), 0);
     unmap_grants(g, map);
     EQ(*at(page, 0, 5), 0);

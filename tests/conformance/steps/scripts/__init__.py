@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The scripts, by name: what the actors do, step by step. ../README.md explains the language.
 
-One case of a script begins with fresh processes. A line that begins with a dot only prepares: it is printed only if it fails.
+One case of a script begins with fresh processes. A line that begins with a dot only prepares: it is
+printed only if it fails.
 """
 from pathlib import Path
 
@@ -29,7 +30,8 @@ SCRIPTS = {
     "x50_death": lambda: script(*death()),
     "x60_destroy": lambda: script(*destruction()),
 }
-for _d, _kinds in ((0, {"y10_gntdev": gntdev, "y20_gntalloc": gntalloc, "y30_evtchn": evtchn, "y40_library": library, "y50_privcmd": privcmd}),
+for _d, _kinds in ((0, {"y10_gntdev": gntdev, "y20_gntalloc": gntalloc, "y30_evtchn": evtchn,
+                        "y40_library": library, "y50_privcmd": privcmd}),
                    (1, {"y10_gntdev": gntdev, "y20_gntalloc": gntalloc, "y30_evtchn": evtchn})):
     for _name, _function in _kinds.items():
         SCRIPTS[f"{_name}{_d}"] = lambda f=_function, d=_d: script(*f(d))

@@ -164,7 +164,8 @@ def gntdev(d):
             a offset f u
             """))
     for mode in ("r", "w"):
-        for prot, share in (("r", "shared"), ("rw", "shared"), ("w", "shared"), ("r", "private"), ("rw", "private")):
+        for prot, share in (("r", "shared"), ("rw", "shared"), ("w", "shared"), ("r", "private"),
+                            ("rw", "private")):
             yield case(f"d{d}-opened-{mode}-mmap-{prot}-{share}", begin + f"""
             a open g gntdev {mode}
             a mapop g m {ref[0]}

@@ -4,16 +4,22 @@ from script import case
 
 
 def ends(side):
-    """(name, steps) of every way in which a process's use of the page x (named p in the mapper) can end."""
+    """(name, steps) of every way in which a process's use of the page x (named p in the mapper) can
+    end."""
     if side == "granter":
-        return [("unshare", ["e unshare p"]), ("exit", ["stop e"]), ("exit-status", ["e exit 3"]), ("kill", ["e kill 9"]), ("term", ["e kill 15"]),
-                ("segv", ["e segv"]), ("exec", ["e exec"]), ("close-handle", ["e lib-close gntshr"]),
-                ("munmap", ["e munmap p 1"]), ("anon-over", ["e anon-over p 1"]), ("mremap-away", ["e mremap p 1 move"]),
+        return [("unshare", ["e unshare p"]), ("exit", ["stop e"]), ("exit-status", ["e exit 3"]),
+                ("kill", ["e kill 9"]), ("term", ["e kill 15"]),
+                ("segv", ["e segv"]), ("exec", ["e exec"]),
+                ("close-handle", ["e lib-close gntshr"]),
+                ("munmap", ["e munmap p 1"]), ("anon-over", ["e anon-over p 1"]),
+                ("mremap-away", ["e mremap p 1 move"]),
                 ("mprotect-none", ["e mprotect p 1 n"])]
-    return [("unmap", ["e unmap p"]), ("exit", ["stop e"]), ("exit-status", ["e exit 3"]), ("kill", ["e kill 9"]), ("term", ["e kill 15"]),
+    return [("unmap", ["e unmap p"]), ("exit", ["stop e"]), ("exit-status", ["e exit 3"]),
+            ("kill", ["e kill 9"]), ("term", ["e kill 15"]),
             ("segv", ["e segv"]), ("exec", ["e exec"]), ("close-handle", ["e lib-close gnttab"]),
             ("close-after-munmap", ["e munmap p 1", "e lib-close gnttab"]),
-            ("munmap", ["e munmap p 1"]), ("anon-over", ["e anon-over p 1"]), ("mprotect-none", ["e mprotect p 1 n"])]
+            ("munmap", ["e munmap p 1"]), ("anon-over", ["e anon-over p 1"]),
+            ("mprotect-none", ["e mprotect p 1 n"])]
 
 
 def notification(ender, other):
@@ -27,7 +33,8 @@ def notification(ender, other):
             . e unmask ev $pe
         """
     for side in ("granter", "mapper"):
-        for what, offset, port in (("both", 21, "$pe"), ("byte", 21, -1), ("event", -1, "$pe"), ("none", -1, -1)):
+        for what, offset, port in (("both", 21, "$pe"), ("byte", 21, -1), ("event", -1, "$pe"),
+                                   ("none", -1, -1)):
             for name, steps in ends(side):
                 if what != "both" and name not in ("unshare", "unmap", "kill", "munmap"):
                     continue
@@ -114,7 +121,8 @@ def notify_details():
             o events ev 0
             o peek q+6
             """ + look)
-    # A port each: of two events on one port, sent one right after the other, the peer sees one or two.
+    # A port each: of two events on one port, sent one right after the other, the peer sees one or
+    # two.
     yield case("granter-half-unmapped", granter + """
             . o unbound ev po2 $d1
             . e bind ev pe2 $d0 $po2
