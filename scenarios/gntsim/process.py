@@ -135,8 +135,8 @@ class Process:
         self._streams = {"stdout": Stream(self._popen.stdout), "stderr": Stream(self._popen.stderr)}
         self._pidfd = os.pidfd_open(self.pid)
         for stream in self._streams.values():
-            # type: ignore[misc]
-            pump.watch(stream.pipe.fileno(), lambda stream=stream: self._readable(stream))
+            pump.watch(stream.pipe.fileno(),
+                       lambda stream=stream: self._readable(stream))  # type: ignore[misc]
         pump.watch(self._pidfd, self._ended)
 
     # ---- In the pump's thread.
