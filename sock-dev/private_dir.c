@@ -21,26 +21,28 @@
 
 /* ---- Sweeping --------------------------------------------------------------------------------- */
 
-/* Removes what a machine puts into a directory: files, and one level of directories. */
+/*
+ * Removes what a machine puts into a directory: files, and one level of directories. Closes fd. It
+ * takes no further descriptor for the directory, as a process that cleans up may have none.
+ */
 static void empty(int fd, unsigned levels)
 {
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fdopendir(fd);
     struct dirent *entry;
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    int below;
 
     if (!dir) {
-        if (copy >= 0)
-            close(copy);
+        close(fd);
         return;
     }
     while ((entry = readdir(dir))) {
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") || !unlinkat(fd, entry->d_name, 0) || !levels)
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+            !unlinkat(fd, entry->d_name, 0) || !levels)
             continue;
-        copy = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (copy < 0)
+        below = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (below < 0)
             continue;
-        empty(copy, levels - 1);
-        close(copy);
+        empty(below, levels - 1);
         unlinkat(fd, entry->d_name, AT_REMOVEDIR);
     }
     closedir(dir);
@@ -57,8 +59,9 @@ static void sweep_one(int base, const char *name)
     if (!fstat(fd, &st) && st.st_uid == geteuid() && !flock(fd, LOCK_EX | LOCK_NB)) {
         empty(fd, 1);
         unlinkat(base, name, AT_REMOVEDIR);
+    } else {
+        close(fd);
     }
-    close(fd);
 }
 
 static void sweep(const char *base)
@@ -129,8 +132,11 @@ static int make_in(const char *base, struct private_dir *dir)
         if (!mkdtemp(dir->path))
             return -errno;
         dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir->fd < 0)
-            return -errno;
+        if (dir->fd < 0) {
+            rc = -errno;
+            rmdir(dir->path);
+            return rc;
+        }
         /* Somebody's sweep may have come between: then once more. */
         if (flock(dir->fd, LOCK_EX | LOCK_NB) || fstat(dir->fd, &st) || !st.st_nlink) {
             close(dir->fd);
@@ -183,6 +189,5 @@ void private_dir_remove(struct private_dir *dir)
 {
     empty(dir->fd, 1);
     rmdir(dir->path);
-    close(dir->fd);
     dir->fd = -1;
 }
