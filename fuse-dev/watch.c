@@ -97,8 +97,7 @@ bool watch_ioctl(struct waiting *call)
     struct machine *m = call->fs->machine;
     struct supervisor *supervisor, *mapper = call->file->mapper;
 
-    /* Without a handler no signal ends a call. */
-    if (!are_any(m) || !proc_has_handlers(call->tid))
+    if (!are_any(m))
         return false;
     if (!mapper && (mapper = supervisor_of(m, call->tid)))
         dev_file_mapped_by(call->file, mapper);
@@ -268,8 +267,9 @@ static void answer_watched(struct supervisor *supervisor, struct waiting *call)
     /* Of mappings since we last waited for stops. */
     if (!supervisor->watched && read(supervisor->stops_fd, &info, sizeof info) > 0)
         tell_others(supervisor);
-    /* Fails if somebody else traces it; then a signal may interrupt its mmap. */
-    if (before_seize(supervisor))
+    /* Without a handler no signal ends its mmap; it is here so that we answer it and map for it on
+     * one processor. Fails if somebody else traces it; then a signal may interrupt its mmap. */
+    if (proc_has_handlers(tid) && before_seize(supervisor))
         watched_begin(supervisor, tid);
     after_seize(supervisor);
     call->req = waiting_take(call);
