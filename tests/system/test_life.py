@@ -2,6 +2,7 @@
 """Domains end, or are suspended, and servers are killed, while programs are at work."""
 import os
 import random
+import re
 import signal
 import subprocess
 
@@ -106,14 +107,15 @@ def test_the_server_makes_no_request_to_its_own_file_system(place, compiled):
     assert machine.server.wait(harness.PATIENCE) == 0
     machine.stopped = True
     machine.stop()
-    attendants, own, theirs = set(), [], []
-    for line in log.read_text(errors="replace").splitlines():
-        tid, _, call = line.partition(" ")
-        if "gntsim-attend" in call:
-            attendants.add(tid)
-        elif tid in attendants and call.lstrip().startswith("clone"):
-            attendants.add(call.rpartition("= ")[2].split()[0])
-        (theirs if tid in attendants else own).append(call)
+    calls = [line.partition(" ")[::2] for line in log.read_text(errors="replace").splitlines()]
+    attendants = {tid for tid, call in calls if "gntsim-attend" in call}
+    # A child may be seen before its parent's call returns.
+    children = [(tid, made[1]) for tid, call in calls
+                if (made := re.search(r"(?:clone3?|fork)\b.*= (\d+)\s*$", call))]
+    while more := {child for tid, child in children if tid in attendants} - attendants:
+        attendants |= more
+    own = [call for tid, call in calls if tid not in attendants]
+    theirs = [call for tid, call in calls if tid in attendants]
     assert any("FORCE_SYNC" in call for call in theirs), "its attendant waits for releases"
     mounted = next(i for i, call in enumerate(own) if '"fuse.xen"' in call)
     assert not [call for call in own[mounted + 1:] if "FORCE_SYNC" in call
