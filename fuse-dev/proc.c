@@ -43,21 +43,6 @@ bool proc_is_running(pid_t tid, unsigned long *ticks)
     return state == 'R';
 }
 
-bool proc_family(pid_t tid, pid_t *pid, pid_t *parent)
-{
-    char path[32], line[128];
-    unsigned found = 0;
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%d/status", tid);
-    file = fopen(path, "re");
-    while (file && found < 2 && fgets(line, sizeof line, file))
-        found += sscanf(line, "Tgid: %d", pid) == 1 || sscanf(line, "PPid: %d", parent) == 1;
-    if (file)
-        fclose(file);
-    return found == 2;
-}
-
 bool proc_has_handlers(pid_t tid)
 {
     char path[32], text[4096];
@@ -75,31 +60,46 @@ bool proc_has_handlers(pid_t tid)
     return !caught || strtoull(caught + 8, NULL, 16) & ~LIBRARY_SIGNALS;
 }
 
-static void read_status(pid_t tid, int *pid, unsigned *filters)
+struct lines {
+    pid_t pid, parent;
+    unsigned filters;
+};
+
+static void read_status(pid_t tid, struct lines *found)
 {
     char path[32], line[128];
     FILE *file;
 
-    *pid = tid;
-    *filters = UINT_MAX;         /* not known before Linux 5.9 */
+    *found = (struct lines){ tid, -1, UINT_MAX };       /* no filters: not known before Linux 5.9 */
     snprintf(path, sizeof path, "/proc/%d/status", tid);
     file = fopen(path, "re");
-    while (file && *filters == UINT_MAX && fgets(line, sizeof line, file)) {
-        sscanf(line, "Tgid: %d", pid);
-        sscanf(line, "Seccomp_filters: %u", filters);
+    while (file && found->filters == UINT_MAX && fgets(line, sizeof line, file)) {
+        sscanf(line, "Tgid: %d", &found->pid);
+        sscanf(line, "PPid: %d", &found->parent);
+        sscanf(line, "Seccomp_filters: %u", &found->filters);
     }
     if (file)
         fclose(file);
 }
 
+bool proc_family(pid_t tid, pid_t *pid, pid_t *parent)
+{
+    struct lines found;
+
+    read_status(tid, &found);
+    *pid = found.pid;
+    *parent = found.parent;
+    return found.parent >= 0;
+}
+
 struct proc_status proc_status(pid_t tid)
 {
-    unsigned everybody, filters;
-    int pid;
+    struct lines everybody, theirs;
 
-    read_status(getpid(), &pid, &everybody);
-    read_status(tid, &pid, &filters);
-    return (struct proc_status){ pid, everybody == UINT_MAX || filters > everybody + 1 };
+    read_status(getpid(), &everybody);
+    read_status(tid, &theirs);
+    return (struct proc_status){ theirs.pid, everybody.filters == UINT_MAX ||
+                                             theirs.filters > everybody.filters + 1 };
 }
 
 int proc_calls_open(pid_t tid)
