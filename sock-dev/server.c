@@ -158,11 +158,12 @@ static int need_dir(struct sock_server *server)
     return rc;
 }
 
-/* A directory for the sockets; NULL and a negative errno in *rc. */
-static const char *socket_dir(struct sock_server *server, bool inside, int *rc)
+const char *sock_way_dir(struct machine *m, bool inside, int *rc)
 {
+    struct sock_server *server = sock_of(m);
+
     *rc = inside ? 0 : need_dir(server);
-    return *rc ? NULL : inside ? server->machine->inner_dir : server->dir->path;
+    return *rc ? NULL : inside ? m->inner_dir : server->dir->path;
 }
 
 const char *sock_way_path(struct domain *d, bool inside, int *rc)
@@ -173,7 +174,7 @@ const char *sock_way_path(struct domain *d, bool inside, int *rc)
 
     if (listener)
         return listener->path;
-    dir = socket_dir(server, inside, rc);
+    dir = sock_way_dir(d->machine, inside, rc);
     if (!dir)
         return NULL;
     listener = calloc(1, sizeof *listener);

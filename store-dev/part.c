@@ -155,9 +155,6 @@ static void destroy(struct machine *m)
     store_peers_free(server);
     store_destroy(server->store);
     close(server->spare_fd);
-    if (server->dir)
-        private_dir_remove(server->dir);
-    free(server->dir);
 }
 
 const struct machine_part store_part = {

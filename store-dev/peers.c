@@ -15,6 +15,7 @@
 
 #include <utlist.h>
 
+#include "sock_way.h"
 #include "store_way_i.h"
 
 /* ---- Programs -------------------------------------------------------------------------------- */
@@ -258,23 +259,6 @@ static int open_listener(struct store_listener *listener)
     return rc;
 }
 
-/* The directory of the machine's own sockets; NULL and a negative errno in *rc. */
-static const char *socket_dir(struct store_server *server, bool inside, int *rc)
-{
-    struct private_dir *dir;
-
-    if (inside || server->dir)
-        return inside ? server->machine->inner_dir : server->dir->path;
-    dir = malloc(sizeof *dir);
-    *rc = dir ? private_dir_create(dir) : -ENOMEM;
-    if (*rc) {
-        free(dir);
-        return NULL;
-    }
-    server->dir = dir;
-    return dir->path;
-}
-
 static struct store_listener *find_listener(struct store_server *server, domid_t id, bool inside)
 {
     struct store_listener *listener;
@@ -297,7 +281,7 @@ const char *store_way_path(struct machine *m, domid_t id, bool inside, int *rc)
     listener = find_listener(server, id, inside);
     if (listener)
         return listener->path;
-    dir = socket_dir(server, inside, rc);
+    dir = sock_way_dir(m, inside, rc);
     if (!dir)
         return NULL;
     listener = calloc(1, sizeof *listener);

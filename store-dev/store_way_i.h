@@ -39,7 +39,6 @@ struct store_server {
     struct machine *machine;
     struct store *store;
     struct store_conn *toolstack;
-    struct private_dir *dir;        /* NULL until needed */
     int spare_fd;                   /* to turn somebody away when there are no descriptors left */
     struct store_listener *listeners;
     struct store_peer *peers, *dirty;
