@@ -75,9 +75,10 @@ long inject_run(struct inject *inject, struct user_regs_struct *regs, long nr, c
 /*
  * Has the stopped thread start another one that shares its address space but has descriptors of its own (a copy of
  * the thread's): what is lent to it, no other thread can see. It runs nothing but what inject_call makes it, until
- * inject_dismiss, which must follow a 0. Negative errno: the clone's.
+ * inject_dismiss, which must follow a 0. Negative errno: the clone's. If inject is gone then, there
+ * may be a thread nevertheless: watched_adopt.
  */
-int inject_stand_in(struct inject *inject, struct inject *stand_in);      /* if inject is gone then, watch_strays */
+int inject_stand_in(struct inject *inject, struct inject *stand_in);
 void inject_dismiss(struct inject *stand_in);
 /* After inject_call_begin: whether the thread is on its way into the call or in it; without waiting. */
 bool inject_is_waiting(struct inject *inject);

@@ -28,6 +28,7 @@
 #include "stub.h"
 #include "supervisor_i.h"
 #include "watch.h"
+#include "watched.h"
 
 #define MAX_TRIES 1000
 
@@ -171,7 +172,7 @@ static bool place_by_stand_in(struct placing *placing, struct inject *inject, lo
 
     if (inject_stand_in(inject, &stand_in)) {
         if (inject->gone)
-            watch_strays(placing->notice->supervisor);
+            watched_adopt(placing->notice->supervisor, placing->status.pid);
         return inject->gone;
     }
     /* If there is no room, its copy of standard input makes some: within any limit, below which the device's descriptor need not be. */

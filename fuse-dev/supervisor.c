@@ -202,7 +202,7 @@ static bool supervisor_step(void *ctx)
         watch_stops(supervisor);
     if (fds[1].revents & POLLIN)
         finish_decided(supervisor);
-    if (supervisor->watched || supervisor->has_strays || fds[1].revents & POLLIN)
+    if (supervisor->watched || fds[1].revents & POLLIN)
         watch_work(supervisor);
     if (fds[0].revents & POLLIN) {
         go_on = receive(supervisor, &notice, &got);

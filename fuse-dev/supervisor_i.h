@@ -27,9 +27,8 @@ struct supervisor {
     unsigned pending;
     struct call *undecided;        /* they, and those decided; with the lock */
     _Atomic pid_t handled;         /* whose call it deals with; set with the lock */
-    int stops_fd;                  /* watch.c's, as the next four: SIGCHLD */
+    int stops_fd;                  /* watch.c's, as the next three: SIGCHLD */
     struct watched *watched;       /* the list is changed by our own thread, with the lock */
-    bool has_strays;
     bool seizing;                  /* with the lock: our thread may wait for threads that it watches to be gone */
     struct waiting *to_watch;      /* with the lock, as the next one */
     struct notice *to_release;

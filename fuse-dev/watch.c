@@ -172,11 +172,6 @@ void watch_stops(struct supervisor *supervisor)
     watched_collect(supervisor);
 }
 
-void watch_strays(struct supervisor *supervisor)
-{
-    supervisor->has_strays = true;
-}
-
 /*
  * A thread in execve holds what PTRACE_SEIZE waits for until its siblings are gone. We may trace one of these, which is gone only when it was
  * waited for: somebody else has to do that.
@@ -335,7 +330,7 @@ void watch_work(struct supervisor *supervisor)
         next_notice = notices->next;
         release(supervisor, notices);
     }
-    if (supervisor->watched || supervisor->has_strays)
+    if (supervisor->watched)
         watched_let_go(supervisor);
 }
 

@@ -47,8 +47,6 @@ int watch_inject(const struct notice *notice, struct inject *inject);
 /* An mmap is about to be answered. True: a signal waits behind it, so its thread is to be waited
  * for and let go, as from inject_begin on. */
 bool watch_let_off(const struct notice *notice, struct inject *inject);
-/* There may be threads of a dying process that we trace, nobody knows by which number: they are to be waited for, too. */
-void watch_strays(struct supervisor *supervisor);
 /* 0 or negative errno; the end lets go of all. */
 int watch_start(struct supervisor *supervisor);
 void watch_end(struct supervisor *supervisor);

@@ -50,6 +50,14 @@ bool watched_forget(struct supervisor *supervisor, pid_t tid)
     return watched;
 }
 
+static void add(struct supervisor *supervisor, struct watched *watched, pid_t tid)
+{
+    *watched = (struct watched){ .tid = tid, .until = now_ms() + WATCH_MS };
+    machine_lock_only(supervisor->machine);
+    LL_PREPEND(supervisor->watched, watched);
+    machine_unlock(supervisor->machine);
+}
+
 void watched_begin(struct supervisor *supervisor, pid_t tid)
 {
     struct watched *watched = watched_find(supervisor, tid);
@@ -62,14 +70,41 @@ void watched_begin(struct supervisor *supervisor, pid_t tid)
         return;
     }
     watched = malloc(sizeof *watched);
-    if (!watched || inject_watch(&inject, tid)) {
+    if (!watched || inject_watch(&inject, tid))
         free(watched);
-        return;
+    else
+        add(supervisor, watched, tid);
+}
+
+/* Whether the thread is one that we trace. */
+static bool is_traced(pid_t tid)
+{
+    siginfo_t info;
+
+    return !waitid(P_PID, (id_t)tid, &info,
+                   WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL | __WNOTHREAD);
+}
+
+static bool adopt(pid_t tid, void *ctx)
+{
+    struct supervisor *supervisor = ctx;
+    struct watched *watched;
+
+    if (!is_traced(tid) || watched_find(supervisor, tid))
+        return false;
+    watched = malloc(sizeof *watched);
+    if (watched) {
+        add(supervisor, watched, tid);
+        watched->leaving = true;
+    } else {
+        waitpid(tid, NULL, __WALL);
     }
-    *watched = (struct watched){ .tid = tid, .until = now_ms() + WATCH_MS };
-    machine_lock_only(supervisor->machine);
-    LL_PREPEND(supervisor->watched, watched);
-    machine_unlock(supervisor->machine);
+    return false;
+}
+
+void watched_adopt(struct supervisor *supervisor, pid_t pid)
+{
+    proc_any_thread(pid, adopt, supervisor);
 }
 
 bool watched_is_held(const struct watched *watched)
@@ -87,7 +122,7 @@ static void repeat(pid_t tid)
         ptrace(PTRACE_SETREGS, tid, NULL, &regs);
 }
 
-/* Ends the trace of a thread that stopped. */
+/* Ends the trace of a thread that stopped. One that was killed is ours until it was waited for. */
 static void detach(struct supervisor *supervisor, pid_t tid, int status)
 {
     struct watched *watched = watched_find(supervisor, tid);
@@ -98,10 +133,21 @@ static void detach(struct supervisor *supervisor, pid_t tid, int status)
         gone = ptrace(PTRACE_DETACH, tid, NULL, status >> 16 ? 0 : WSTOPSIG(status));
     else if (inject_stopped(&inject, tid, status, &watched->held))
         inject_pass(&inject);
-    if (gone)
-        supervisor->has_strays = true;      /* it was killed, and is ours until it was waited for */
-    else
+    if (!gone)
         watched_forget(supervisor, tid);
+}
+
+/* A thread that executes a program goes on under its process's number. */
+static void renumber(struct supervisor *supervisor, pid_t before, pid_t tid)
+{
+    struct watched *watched = watched_find(supervisor, before);
+
+    if (!watched || before == tid)
+        return;
+    watched_forget(supervisor, tid);
+    machine_lock_only(supervisor->machine);
+    watched->tid = tid;
+    machine_unlock(supervisor->machine);
 }
 
 static void stopped(struct supervisor *supervisor, pid_t tid, int status)
@@ -128,20 +174,18 @@ static void stopped(struct supervisor *supervisor, pid_t tid, int status)
         ptrace(PTRACE_CONT, tid, NULL, event ? 0 : WSTOPSIG(status));
         return;
     }
-    /* A thread that executes a program goes on under its process's number. */
     if (event == PTRACE_EVENT_EXEC && !ptrace(PTRACE_GETEVENTMSG, tid, NULL, &before))
-        watched_forget(supervisor, (pid_t)before);
+        renumber(supervisor, (pid_t)before, tid);
     detach(supervisor, tid, status);
 }
 
-bool watched_collect(struct supervisor *supervisor)
+void watched_collect(struct supervisor *supervisor)
 {
     int status;
     pid_t tid;
 
     while ((tid = waitpid(-1, &status, __WALL | __WNOTHREAD | WNOHANG)) > 0)
         stopped(supervisor, tid, status);
-    return !tid;
 }
 
 /* ---- Those that do not map ------------------------------------------------------------------ */
@@ -182,33 +226,29 @@ static void ask_to_leave(struct supervisor *supervisor, struct watched *watched)
 /* Those that somebody else has waited for. */
 static void forget_ended(struct supervisor *supervisor)
 {
-    const int any = WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL | __WNOTHREAD;
     struct watched *watched, *next;
-    siginfo_t info;
 
     LL_FOREACH_SAFE(supervisor->watched, watched, next)
-        if (waitid(P_PID, (id_t)watched->tid, &info, any))
+        if (!is_traced(watched->tid))
             watched_forget(supervisor, watched->tid);
 }
 
 void watched_let_go(struct supervisor *supervisor)
 {
-    bool late = supervisor->has_strays || !watched_timeout(supervisor);
     struct watched *watched;
 
-    if (!late)
+    if (watched_timeout(supervisor))
         return;
     watched_collect(supervisor);      /* some may be late because they wait for us */
     LL_FOREACH(supervisor->watched, watched)
         ask_to_leave(supervisor, watched);
     forget_ended(supervisor);
-    if (!watched_collect(supervisor))
-        supervisor->has_strays = false;
+    watched_collect(supervisor);
 }
 
 uint64_t watched_timeout(const struct supervisor *supervisor)
 {
-    uint64_t now = now_ms(), first = supervisor->has_strays ? now + WATCH_MS : UINT64_MAX;
+    uint64_t now = now_ms(), first = UINT64_MAX;
     const struct watched *watched;
 
     LL_FOREACH(supervisor->watched, watched)

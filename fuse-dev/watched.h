@@ -36,8 +36,14 @@ bool watched_forget(struct supervisor *supervisor, pid_t tid);
 /* Whether a signal waits until the thread has mapped. */
 bool watched_is_held(const struct watched *watched);
 
-/* Sees to all that stopped or ended. False: nobody is traced. */
-bool watched_collect(struct supervisor *supervisor);
+/*
+ * There may be a thread of a dying process that we trace and have no record of. An execve of its
+ * process waits until we have waited for it, and a seize of another thread there waits for the
+ * execve.
+ */
+void watched_adopt(struct supervisor *supervisor, pid_t pid);
+/* Sees to all that stopped or ended. */
+void watched_collect(struct supervisor *supervisor);
 /* Asks those to leave that take too long. */
 void watched_let_go(struct supervisor *supervisor);
 /* When there will be some; UINT64_MAX: never. In milliseconds from now. */
