@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -39,21 +40,39 @@ static int connected(const struct sockaddr_un *addr)
     return fd;
 }
 
+#define PATIENCE_MS 2000
+
+/* Whoever removes what dead machines left holds the lock of a directory for a moment, also of one
+ * that a machine is about to take; a machine that starts holds it until it answers. */
+static bool locked(const struct machine_dir *dir, int *probe)
+{
+    for (int ms = 0; flock(dir->fd, LOCK_EX | LOCK_NB); ms++) {
+        *probe = connected(&dir->addr);
+        if (*probe >= 0 || ms == PATIENCE_MS)
+            return false;
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    }
+    *probe = connected(&dir->addr);
+    return *probe < 0;
+}
+
 /* Locks it, or says who has it. */
 static bool is_used(const struct machine_dir *dir)
 {
-    bool used = flock(dir->fd, LOCK_EX | LOCK_NB);
-    int probe = connected(&dir->addr);
     struct ucred peer;
+    int probe;
 
+    if (locked(dir, &probe))
+        return false;
     if (probe >= 0 && wire_peer(probe, &peer))
-        fail("a machine is running at %s already, served by process %d (end it with `gntsim ctl --dir %s shutdown`)", dir->path, peer.pid,
-             dir->path);
-    else if (used)
-        fail("a machine is starting at %s, or about to end", dir->path);
+        fail("a machine is running at %s already, served by process %d (end it with "
+             "`gntsim ctl --dir %s shutdown`)", dir->path, peer.pid, dir->path);
+    else
+        fail("a process has held the lock of %s for %d s and does not serve there: see who with "
+             "`fuser %s`, or use another directory", dir->path, PATIENCE_MS / 1000, dir->path);
     if (probe >= 0)
         close(probe);
-    return used || probe >= 0;
+    return true;
 }
 
 /* Who else may change what is in it could have us serve, or others meet, something else. */

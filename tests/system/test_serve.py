@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """`gntsim serve`, `exec` and `ctl`: a machine that stays, and what it answers."""
+import contextlib
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +75,49 @@ def test_a_socket_left_by_a_killed_server_is_replaced(serve, tmp_path):
     again.terminate()
     assert again.wait(harness.PATIENCE) == 0
     again.stdout.close()
+
+
+@contextlib.contextmanager
+def someone_at(directory):
+    """A machine that finds the lock of its directory taken: (its process, our descriptor)."""
+    directory.mkdir()
+    fd = os.open(directory, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    server = subprocess.Popen([GNTSIM, "serve", "--dir", str(directory)], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        yield server, fd
+    finally:
+        server.terminate()
+        server.communicate(timeout=harness.PATIENCE)
+        os.close(fd)
+
+
+def opened(pid, path):
+    for link in Path("/proc/%d/fd" % pid).iterdir():
+        with contextlib.suppress(OSError):
+            if os.readlink(link) == str(path):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("removed", [False, True], ids=["left", "removed"])
+def test_whoever_tidies_up_beside_a_machine_that_starts_is_waited_for(tmp_path, removed):
+    place = tmp_path / "machine"
+    with someone_at(place) as (server, fd):
+        harness.eventually(lambda: opened(server.pid, place), "the machine looks at its directory")
+        if removed:
+            place.rmdir()
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        assert server.stdout.readline() == "gntsim: ready: %s/control\n" % place
+
+
+def test_a_directory_whose_lock_is_never_free_is_named(tmp_path):
+    place = tmp_path / "machine"
+    with someone_at(place) as (server, _):
+        assert server.wait(harness.PATIENCE) == 1
+        message = server.stderr.read()
+        assert "lock of %s" % place in message and "fuser" in message
 
 
 def test_something_else_where_the_socket_should_be_is_left_alone(tmp_path):

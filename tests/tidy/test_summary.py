@@ -86,3 +86,37 @@ def test_results_that_are_missing_have_failed(tmp_path, log):
 
 def test_nothing_but_skips_is_no_success(log):
     assert summary(log(("a", "SKIP", "no reason")))[0] == 1
+
+
+def twice(first, second):
+    done = subprocess.run([SUMMARY, "phase=%s=%s" % (first, second)], capture_output=True,
+                          text=True)
+    return done.returncode, done.stdout.splitlines()[-1], done.stdout
+
+
+FIRST = ("s / a", "FAIL", "1..2\nok 1 - x\nnot ok 2 - the wheel turns\n")
+
+
+def test_what_passes_at_a_second_look_is_named_and_fails_nothing(log, tmp_path):
+    first = log(FIRST, ("s / b", "OK", "")).rename(tmp_path / "first.json")
+    second = log(("s / a", "OK", "1..2\nok 1 - x\nok 2 - the wheel turns\n"))
+    status, last, text = twice(first, second)
+    assert (status, last) == (0, "3 passed, 0 failed, 0 skipped")
+    assert "UNSTEADY [phase] s / a: the wheel turns" in text
+
+
+def test_what_fails_at_a_second_look_too_has_failed(log, tmp_path):
+    first = log(FIRST).rename(tmp_path / "first.json")
+    assert twice(first, log(FIRST))[:2] == (1, "1 passed, 1 failed, 0 skipped")
+    second = log(("s / a", "TIMEOUT", "1..2\nok 1 - x\n"))
+    assert twice(first, second)[0] == 1, "nor does one that hangs help"
+
+
+def test_without_a_second_look_nothing_changes(log, tmp_path):
+    assert twice(log(FIRST), tmp_path / "nothing.json")[:2] == (1, "1 passed, 1 failed, 0 skipped")
+
+
+def test_the_names_of_what_failed_are_a_line_each(log):
+    path = log(FIRST, ("s / b", "OK", ""), ("s / c d", "TIMEOUT", "1..1\n"))
+    done = subprocess.run([SUMMARY, "--failed", path], capture_output=True, text=True)
+    assert done.stdout == "a\nc d\n"
