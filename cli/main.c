@@ -20,6 +20,8 @@ const struct command commands[] = {
     { "compare", cmd_compare, "[--profile NAME] [--domain N] FILE", "Say where the simulator would have answered otherwise than a record" },
     { "trace", cmd_trace, "--dir DIR [--detail] [--chrome] | --export FILE TRACE", "Show what happens on the machine at DIR, or convert a recorded trace for Chrome and Perfetto" },
     { "replay", cmd_replay, "TRACE", "Do again what a trace of a whole machine tells, and say where the model differs now" },
+    { "names", cmd_names, "[--json]",
+      "Print the names that fault rules, traces and scenario files may use" },
     { "doctor", cmd_doctor, "[--json]", "Say what this host allows, which way will be used, and what is missing" },
     { 0 },
 };

@@ -141,7 +141,7 @@ static const struct option_row {
     ROW(OPT_CLOCK, "clock", take_clock, clock,
         "  --clock MODE     the machine's time: real (default), virtual, auto"),
     ROW(OPT_FAULT, "fault", take_text, fault,
-        "  --fault FILE     fault rules, JSON; - is standard input"),
+        "  --fault FILE     fault rules, JSON (see gntsim names); - is standard input"),
     ROW(OPT_WAY, "way", take_way, way,
         "  --way WAY        how programs reach the devices: auto (default: device files, and "
         "gntsim's libraries), device, socket"),

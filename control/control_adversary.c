@@ -7,6 +7,7 @@
 
 #include "control_guest.h"
 #include "machine.h"
+#include "words.h"
 
 /* Steps of one request: the machine's lock is held meanwhile. */
 #define MAX_STEPS 100000
@@ -25,16 +26,13 @@ static json_object *about(const struct adversary_info *info)
 
 static bool get_kind(struct request *request, enum adversary_kind *kind)
 {
-    const char *text = json_object_get_string(json_object_object_get(request->args, "kind"));
+    int found = word_find(adversary_kinds, json_object_get_string(
+                                               json_object_object_get(request->args, "kind")));
 
-    for (unsigned i = 0; text && i < ADVERSARY_NR_KINDS; i++) {
-        if (strcmp(text, adversary_kinds[i]))
-            continue;
-        *kind = (enum adversary_kind)i;
-        return true;
-    }
-    control_refuse(request, "\"kind\" must be rewrite-entries, flip, stale, guess or flood");
-    return false;
+    if (found < 0)
+        return control_refuse(request, "\"kind\" must be %s", WORDS_OR(adversary_kinds)), false;
+    *kind = (enum adversary_kind)found;
+    return true;
 }
 
 static bool get_values(struct request *request, struct adversary_config *config)

@@ -89,117 +89,128 @@ json_object *dump_dying(struct machine *m, domid_t id)
 
 /* ---- dump ------------------------------------------------------------------------------------- */
 
+/* clang-format off */
+/* The columns of each table: the kind of the value, its name, the value, and when a row has it. */
+#define ENTRIES(COLUMN) \
+    COLUMN(int, "domain", id, true) \
+    COLUMN(int, "ref", info.ref, true) \
+    COLUMN(int, "flags", info.flags, true) \
+    COLUMN(int, "to", info.domid, true) \
+    COLUMN(int, "frame", info.frame, true) \
+    COLUMN(int, "host_read", info.pin_host_read, true) \
+    COLUMN(int, "host_write", info.pin_host_write, true) \
+    COLUMN(int, "dev_read", info.pin_dev_read, true) \
+    COLUMN(int, "dev_write", info.pin_dev_write, true)
+
+#define MAPTRACK(COLUMN) \
+    COLUMN(int, "domain", id, true) \
+    COLUMN(int, "handle", info.handle, true) \
+    COLUMN(int, "granter", info.granter, true) \
+    COLUMN(int, "ref", info.ref, true) \
+    COLUMN(int, "flags", info.gntmap_flags, true)
+
+#define FRAMES(COLUMN) \
+    COLUMN(int, "domain", id, true) \
+    COLUMN(int, "mfn", mfn, true) \
+    COLUMN(int, "gfn", info.gfn, info.gfn != UINT64_MAX) \
+    COLUMN(int, "refs", info.refs, true) \
+    COLUMN(int, "writable_types", info.writable_types, true)
+
+#define PORTS(COLUMN) \
+    COLUMN(int, "domain", id, true) \
+    COLUMN(int, "port", info.port, true) \
+    COLUMN(text, "state", state_name(info.status), true) \
+    COLUMN(int, "remote_domain", info.remote_dom, \
+           info.status == EVTCHNSTAT_unbound || info.status == EVTCHNSTAT_interdomain) \
+    COLUMN(int, "remote_port", info.remote_port, info.status == EVTCHNSTAT_interdomain) \
+    COLUMN(int, "virq", info.virq, info.status == EVTCHNSTAT_virq) \
+    COLUMN(bool, "pending", info.pending, true) \
+    COLUMN(bool, "masked", info.masked, true)
+
+#define NAME(kind, name, value, when) name,
+#define ADD(kind, name, value, when) \
+    if (when) \
+        add_##kind(row, name, value);
+#define ADD_ROW(TABLE, list) \
+    do { \
+        json_object *row = json_object_new_object(); \
+\
+        TABLE(ADD) \
+        json_object_array_add(list, row); \
+    } while (0)
+
+/* clang-format on */
+
+static const char *state_name(unsigned status)
+{
+    static const char *const states[] = {
+        "closed", "unbound", "interdomain", "pirq", "virq", "ipi"
+    };
+
+    return status < sizeof states / sizeof *states ? states[status] : "?";
+}
+
 static void dump_entries(struct machine *m, domid_t id, json_object *list)
 {
     struct hv_entry_info info;
 
-    for (uint32_t ref = 0; !hv_entry_info(m->hv, id, ref, &info); ref++) {
-        unsigned pins = info.pin_host_read + info.pin_host_write + info.pin_dev_read + info.pin_dev_write;
-        json_object *object;
-
-        if (!info.flags && !pins)
-            continue;
-        object = json_object_new_object();
-        add_int(object, "domain", id);
-        add_int(object, "ref", info.ref);
-        add_int(object, "flags", info.flags);
-        add_int(object, "to", info.domid);
-        add_int(object, "frame", info.frame);
-        add_int(object, "host_read", info.pin_host_read);
-        add_int(object, "host_write", info.pin_host_write);
-        add_int(object, "dev_read", info.pin_dev_read);
-        add_int(object, "dev_write", info.pin_dev_write);
-        json_object_array_add(list, object);
-    }
+    for (uint32_t ref = 0; !hv_entry_info(m->hv, id, ref, &info); ref++)
+        if (info.flags || info.pin_host_read || info.pin_host_write || info.pin_dev_read ||
+            info.pin_dev_write)
+            ADD_ROW(ENTRIES, list);
 }
 
 static void dump_maptrack(struct machine *m, domid_t id, json_object *list)
 {
     struct hv_mapping_info info;
 
-    for (uint32_t from = 0; !hv_mapping_next(m->hv, id, from, &info); from = info.handle + 1) {
-        json_object *object = json_object_new_object();
-
-        add_int(object, "domain", id);
-        add_int(object, "handle", info.handle);
-        add_int(object, "granter", info.granter);
-        add_int(object, "ref", info.ref);
-        add_int(object, "flags", info.gntmap_flags);
-        json_object_array_add(list, object);
-    }
+    for (uint32_t from = 0; !hv_mapping_next(m->hv, id, from, &info); from = info.handle + 1)
+        ADD_ROW(MAPTRACK, list);
 }
 
 static void dump_frames(struct machine *m, domid_t id, json_object *list)
 {
     struct hv_frame_info info;
 
-    for (uint64_t mfn = 0; mfn < hv_nr_frames(m->hv); mfn++) {
-        json_object *object;
-
-        if (hv_frame_info(m->hv, mfn, &info) || info.owner != id)
-            continue;
-        object = json_object_new_object();
-        add_int(object, "domain", id);
-        add_int(object, "mfn", mfn);
-        if (info.gfn != UINT64_MAX)
-            add_int(object, "gfn", info.gfn);
-        add_int(object, "refs", info.refs);
-        add_int(object, "writable_types", info.writable_types);
-        json_object_array_add(list, object);
-    }
+    for (uint64_t mfn = 0; mfn < hv_nr_frames(m->hv); mfn++)
+        if (!hv_frame_info(m->hv, mfn, &info) && info.owner == id)
+            ADD_ROW(FRAMES, list);
 }
 
 static void dump_ports(struct machine *m, domid_t id, json_object *list)
 {
-    static const char *const states[] = { "closed", "unbound", "interdomain", "pirq", "virq", "ipi" };
     struct hv_port_info info;
 
-    for (uint32_t from = 0; !hv_port_next(m->hv, id, from, &info); from = info.port + 1) {
-        json_object *object = json_object_new_object();
-
-        add_int(object, "domain", id);
-        add_int(object, "port", info.port);
-        add_text(object, "state", info.status < sizeof states / sizeof *states ? states[info.status] : "?");
-        if (info.status == EVTCHNSTAT_unbound || info.status == EVTCHNSTAT_interdomain)
-            add_int(object, "remote_domain", info.remote_dom);
-        if (info.status == EVTCHNSTAT_interdomain)
-            add_int(object, "remote_port", info.remote_port);
-        if (info.status == EVTCHNSTAT_virq)
-            add_int(object, "virq", info.virq);
-        add_bool(object, "pending", info.pending);
-        add_bool(object, "masked", info.masked);
-        json_object_array_add(list, object);
-    }
+    for (uint32_t from = 0; !hv_port_next(m->hv, id, from, &info); from = info.port + 1)
+        ADD_ROW(PORTS, list);
 }
 
-static const struct part {
-    const char *name;
-    void (*dump)(struct machine *m, domid_t id, json_object *list);
-} parts[] = {
-    { "entries", dump_entries },
-    { "maptrack", dump_maptrack },
-    { "frames", dump_frames },
-    { "ports", dump_ports },
+#define NAMES(TABLE) (const char *const[]){ TABLE(NAME) NULL }
+
+const struct dump_table dump_tables[] = {
+    { "entries", NAMES(ENTRIES), dump_entries },
+    { "maptrack", NAMES(MAPTRACK), dump_maptrack },
+    { "frames", NAMES(FRAMES), dump_frames },
+    { "ports", NAMES(PORTS), dump_ports },
+    { .name = NULL },
 };
 
 json_object *dump_machine(struct machine *m, const char *what, int only)
 {
     json_object *result = json_object_new_object();
-    bool found = false;
 
-    for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
+    for (const struct dump_table *table = dump_tables; table->name; table++) {
         json_object *list;
 
-        if (what && strcmp(what, parts[i].name))
+        if (what && strcmp(what, table->name))
             continue;
-        found = true;
         list = json_object_new_array();
         for (int id = hv_domain_next(m->hv, 0); id >= 0; id = hv_domain_next(m->hv, id + 1))
             if (only < 0 || only == id)
-                parts[i].dump(m, (domid_t)id, list);
-        json_object_object_add(result, parts[i].name, list);
+                table->dump(m, (domid_t)id, list);
+        json_object_object_add(result, table->name, list);
     }
-    if (found)
+    if (json_object_object_length(result))
         return result;
     json_object_put(result);
     return NULL;
@@ -207,9 +218,28 @@ json_object *dump_machine(struct machine *m, const char *what, int only)
 
 /* ---- stats and audit -------------------------------------------------------------------------- */
 
+/* clang-format off */
+#define COUNTERS(COLUMN) \
+    COLUMN(int, "domains", domains, true) \
+    COLUMN(int, "open_files", open_files, true) \
+    COLUMN(int, "mappings", maps_count(m->maps), true) \
+    COLUMN(int, "frames_free", hv_nr_free_frames(m->hv), true) \
+    COLUMN(int, "frames_total", hv_nr_frames(m->hv), true) \
+    COLUMN(int, "fuse_requests", fuse_way_requests(m), true) \
+    COLUMN(int, "socket_requests", sock_way_requests(m), true) \
+    COLUMN(int, "notifications", fuse_way_notifications(m), true) \
+    COLUMN(int, "mappings_made", m->stats.mappings_made, true) \
+    COLUMN(int, "mmap_eagain", m->stats.mmap_eagain, true) \
+    COLUMN(int, "hypercalls", hv_nr_hypercalls(m->hv), true) \
+    COLUMN(int, "events", m->stats.events, true)
+
+/* clang-format on */
+
+const char *const dump_counters[] = { COUNTERS(NAME) NULL };
+
 json_object *dump_stats(struct machine *m)
 {
-    json_object *object = json_object_new_object();
+    json_object *row = json_object_new_object();
     uint64_t domains = 0, open_files = 0;
 
     for (struct domain *d = m->domains; d; d = d->next) {
@@ -218,19 +248,8 @@ json_object *dump_stats(struct machine *m)
     }
     for (const struct outside *o = m->outsiders; o; o = o->next)
         domains++;
-    add_int(object, "domains", domains);
-    add_int(object, "open_files", open_files);
-    add_int(object, "mappings", maps_count(m->maps));
-    add_int(object, "frames_free", hv_nr_free_frames(m->hv));
-    add_int(object, "frames_total", hv_nr_frames(m->hv));
-    add_int(object, "fuse_requests", fuse_way_requests(m));
-    add_int(object, "socket_requests", sock_way_requests(m));
-    add_int(object, "notifications", fuse_way_notifications(m));
-    add_int(object, "mappings_made", m->stats.mappings_made);
-    add_int(object, "mmap_eagain", m->stats.mmap_eagain);
-    add_int(object, "hypercalls", hv_nr_hypercalls(m->hv));
-    add_int(object, "events", m->stats.events);
-    return object;
+    COUNTERS(ADD)
+    return row;
 }
 
 json_object *dump_audit(struct machine *m)

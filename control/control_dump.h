@@ -19,8 +19,17 @@ json_object *dump_domain(struct machine *m, struct domain *d);
 json_object *dump_outside(struct machine *m, const struct outside *o);
 /* One that the hypervisor keeps for frames that others hold, without kernel and programs. */
 json_object *dump_dying(struct machine *m, domid_t id);
-/* what: entries, maptrack, frames or ports, NULL for all; only: one domain, -1 for all. NULL: no such thing. */
+
+struct dump_table {
+    const char *name;                /* NULL: the end of the list */
+    const char *const *columns;      /* ends with NULL */
+    void (*dump)(struct machine *m, domid_t id, json_object *list);
+};
+extern const struct dump_table dump_tables[];
+/* what: a table's name, NULL for all; only: one domain, -1 for all. NULL: no such table. */
 json_object *dump_machine(struct machine *m, const char *what, int only);
+
+extern const char *const dump_counters[];        /* ends with NULL */
 json_object *dump_stats(struct machine *m);
 /* {"violations": n, "lines": [...]} */
 json_object *dump_audit(struct machine *m);

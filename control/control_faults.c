@@ -13,6 +13,8 @@
 #include "fault_json.h"
 #include "faults.h"
 #include "machine.h"
+#include "names.h"
+#include "words.h"
 
 static void add_int(json_object *object, const char *key, uint64_t value)
 {
@@ -207,40 +209,48 @@ json_object *verb_clock_advance(struct request *request)
 
 /* ---- Limits, suspend -------------------------------------------------------------------------- */
 
+const char *const limit_names[] = {
+    "grant_frames", "maptrack_frames", "gntalloc", "gntdev", "privcmd_unrestricted", NULL
+};
+/* Those of a domain's kernel are parameters of its modules. */
+static const char *const limit_params[] = {
+    NULL, NULL, "xen_gntalloc/limit", "xen_gntdev/limit", "xen_privcmd/unrestricted"
+};
+
+static int set_limit(struct machine *m, struct domain *d, int limit, int64_t value)
+{
+    if (limit_params[limit])
+        return kernel_param_set(d->kernel, limit_params[limit], value);
+    if (limit == 0)
+        return hv_domain_set_limits(m->hv, d->id, (int32_t)value, -1) ?: value ? 0 : -EINVAL;
+    return hv_domain_set_limits(m->hv, d->id, -1, (int32_t)value);
+}
+
 json_object *verb_limit(struct request *request)
 {
-    static const char *const names[] = { "grant_frames", "maptrack_frames", "gntalloc", "gntdev", "privcmd_unrestricted" };
-    struct machine *m = request->machine;
     const char *what;
     struct domain *d;
     json_object *json;
     int64_t value;
+    int limit, rc;
     domid_t id;
-    int rc;
 
     if (!control_domid(request, &id) || !control_int(request, "value", -1, 0, INT32_MAX, &value))
         return NULL;
     if (!json_object_object_get_ex(request->args, "what", &json))
-        return control_refuse(request, "\"what\" is missing: grant_frames, maptrack_frames, gntalloc, gntdev or privcmd_unrestricted");
-    d = machine_domain(m, id);
+        return control_refuse(request, "\"what\" is missing: %s", WORDS_OR(limit_names));
+    d = machine_domain(request->machine, id);
     if (!d)
         return control_no_domain(request, id);
     what = json_object_get_string(json);
-    if (what && !strcmp(what, names[0]))
-        rc = hv_domain_set_limits(m->hv, id, (int32_t)value, -1), rc = value ? rc : -EINVAL;
-    else if (what && !strcmp(what, names[1]))
-        rc = hv_domain_set_limits(m->hv, id, -1, (int32_t)value);
-    else if (what && !strcmp(what, names[2]))
-        rc = kernel_param_set(d->kernel, "xen_gntalloc/limit", value);
-    else if (what && !strcmp(what, names[3]))
-        rc = kernel_param_set(d->kernel, "xen_gntdev/limit", value);
-    else if (what && !strcmp(what, names[4]))
-        rc = kernel_param_set(d->kernel, "xen_privcmd/unrestricted", value);
-    else
-        return control_refuse(request, "there is no limit '%.64s': use grant_frames, maptrack_frames, gntalloc, gntdev or "
-                              "privcmd_unrestricted", what);
+    limit = word_find(limit_names, what);
+    if (limit < 0)
+        return control_refuse(request, "there is no limit '%.64s': use %s", what,
+                              WORDS_OR(limit_names));
+    rc = set_limit(request->machine, d, limit, value);
     if (rc == -EBUSY)
-        return control_refuse(request, "domain %u uses more than %" PRId64 " of its %s already", id, value, what);
+        return control_refuse(request, "domain %u uses more than %" PRId64 " of its %s already",
+                              id, value, what);
     if (rc)
         return control_refuse(request, "%" PRId64 " is not a possible value of %s", value, what);
     return control_done();

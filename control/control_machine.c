@@ -163,7 +163,7 @@ json_object *verb_page_in(struct request *request)
 
 json_object *verb_dump(struct request *request)
 {
-    json_object *what;
+    json_object *what, *result;
     int64_t only;
 
     if (!control_int(request, "domain", -1, -1, DOMID_FIRST_RESERVED - 1, &only))
@@ -172,8 +172,10 @@ json_object *verb_dump(struct request *request)
         return control_no_domain(request, (domid_t)only);
     if (!json_object_object_get_ex(request->args, "what", &what))
         what = NULL;
-    json_object *result = dump_machine(request->machine, what ? json_object_get_string(what) : NULL, (int)only);
-    return result ? result : control_refuse(request, "cannot dump '%s': use entries, maptrack, frames or ports", json_object_get_string(what));
+    result = dump_machine(request->machine, what ? json_object_get_string(what) : NULL, (int)only);
+    return result ? result
+                  : control_refuse(request, "cannot dump '%s': use entries, maptrack, frames or "
+                                            "ports", json_object_get_string(what));
 }
 
 json_object *verb_stats(struct request *request)

@@ -15,6 +15,7 @@
 #include "faults.h"
 #include "process.h"
 #include "trace.h"
+#include "words.h"
 
 #define MAX_ERRNO 133
 #define MAX_NS (365ull * 86400 * 1000000000)
@@ -245,19 +246,18 @@ static bool read_action(struct reader *r, const char *key, json_object *value)
 static bool key_do(struct reader *r, const char *key, json_object *value)
 {
     struct json_object_iterator it;
+    int found;
 
     (void)key;
     if (!json_object_is_type(value, json_type_object) || json_object_object_length(value) != 1)
-        return refuse(r, "\"do\" must be an object with one key: status, hypercall, errno, page_out, delay, pause, kill, destroy, "
-                      "suspend, drop, double or late");
+        return refuse(r, "\"do\" must be an object with one key: %s", WORDS_OR(fault_dos));
     it = json_object_iter_begin(value);
-    for (unsigned i = 0; i < NR_FAULT_DOS; i++)
-        if (!strcmp(fault_dos[i], json_object_iter_peek_name(&it))) {
-            r->rule->what = (enum fault_do)i;
-            return read_action(r, fault_dos[i], json_object_iter_peek_value(&it));
-        }
-    return refuse(r, "nothing known to do is '%.64s': use status, hypercall, errno, page_out, delay, pause, kill, destroy, suspend, "
-                  "drop, double or late", json_object_iter_peek_name(&it));
+    found = word_find(fault_dos, json_object_iter_peek_name(&it));
+    if (found < 0)
+        return refuse(r, "nothing known to do is '%.64s': use %s", json_object_iter_peek_name(&it),
+                      WORDS_OR(fault_dos));
+    r->rule->what = (enum fault_do)found;
+    return read_action(r, fault_dos[found], json_object_iter_peek_value(&it));
 }
 
 static const struct key {

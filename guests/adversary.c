@@ -13,8 +13,11 @@
 #include "random.h"
 #include "trace.h"
 
-const char *const adversary_kinds[ADVERSARY_NR_KINDS] = {
-    [ADVERSARY_REWRITE] = "rewrite-entries", [ADVERSARY_FLIP] = "flip", [ADVERSARY_STALE] = "stale", [ADVERSARY_GUESS] = "guess",
+const char *const adversary_kinds[ADVERSARY_NR_KINDS + 1] = {
+    [ADVERSARY_REWRITE] = "rewrite-entries",
+    [ADVERSARY_FLIP] = "flip",
+    [ADVERSARY_STALE] = "stale",
+    [ADVERSARY_GUESS] = "guess",
     [ADVERSARY_FLOOD] = "flood",
 };
 

@@ -26,7 +26,7 @@ enum adversary_kind {
     ADVERSARY_FLOOD,             /* sends events */
     ADVERSARY_NR_KINDS,
 };
-extern const char *const adversary_kinds[ADVERSARY_NR_KINDS];
+extern const char *const adversary_kinds[ADVERSARY_NR_KINDS + 1];        /* ends with NULL */
 
 #define ADVERSARY_MAX_VALUES 16u
 

@@ -13,10 +13,19 @@
 #include "process.h"
 #include "random.h"
 
-const char *const fault_dos[NR_FAULT_DOS] = {
-    [FAULT_STATUS] = "status", [FAULT_HYPERCALL] = "hypercall", [FAULT_ERRNO] = "errno", [FAULT_PAGE_OUT] = "page_out",
-    [FAULT_DELAY] = "delay", [FAULT_KILL] = "kill", [FAULT_DESTROY] = "destroy", [FAULT_SUSPEND] = "suspend",
-    [FAULT_DROP] = "drop", [FAULT_DOUBLE] = "double", [FAULT_LATE] = "late", [FAULT_PAUSE] = "pause",
+const char *const fault_dos[NR_FAULT_DOS + 1] = {
+    [FAULT_STATUS] = "status",
+    [FAULT_HYPERCALL] = "hypercall",
+    [FAULT_ERRNO] = "errno",
+    [FAULT_PAGE_OUT] = "page_out",
+    [FAULT_DELAY] = "delay",
+    [FAULT_KILL] = "kill",
+    [FAULT_DESTROY] = "destroy",
+    [FAULT_SUSPEND] = "suspend",
+    [FAULT_DROP] = "drop",
+    [FAULT_DOUBLE] = "double",
+    [FAULT_LATE] = "late",
+    [FAULT_PAUSE] = "pause",
 };
 
 struct faults {

@@ -31,7 +31,7 @@ enum fault_do {
     FAULT_PAUSE,
     NR_FAULT_DOS,
 };
-extern const char *const fault_dos[NR_FAULT_DOS];      /* as in a rule */
+extern const char *const fault_dos[NR_FAULT_DOS + 1];  /* as in a rule; ends with NULL */
 
 struct fault_rule {
     uint64_t id;

@@ -10,10 +10,10 @@ from random import Random
 import pytest
 
 import gntsim.scenario.schema as schema
+import gntsim.scenario.uses as uses
+import gntsim.scenario.values as values
 import harness
 from conftest import SOURCE
-from gntsim import Machine, Refused
-from gntsim.scenario import words
 from gntsim.scenario.cases import Mistake, Options, Scenario, cases, check_programs, load, substitute
 from gntsim.scenario.places import Places
 from test_scenario_run import PAGE
@@ -330,39 +330,6 @@ def test_what_cannot_be_written_is_said_before_anything_is_played(scenario, plac
                                               "device\n")
 
 
-def test_the_words_of_the_machine_are_the_machines():
-    """Those that it says of itself, and each that a file may name is one that a machine takes."""
-    with Machine() as machine:
-        assert set(words.COUNTERS) == set(machine.stats())
-        for at in words.POINTS:
-            machine.call("fault-add", at=at, do={"destroy": 5})
-        for at in words.ELEMENT_POINTS:
-            machine.call("fault-add", at=at, do={"status": "eagain"})
-        for device in words.DEVICES:
-            machine.call("fault-add", at="open", device=device, do={"kill": True})
-        for ioctl in words.IOCTLS:
-            machine.call("fault-add", at="ioctl", ioctl=ioctl, do={"kill": True})
-        for status in words.STATUSES:
-            machine.call("fault-add", at="copy", do={"status": status})
-        machine.call("fault-clear")
-        machine.domain(1)
-        for limit in words.LIMITS:
-            machine.call("limit", domain=1, what=limit,
-                         value=1 if limit == "privcmd_unrestricted" else 4)
-        for kind in words.ADVERSARIES:
-            with pytest.raises(Refused) as refused:
-                machine.call("adversary-start", domain=1, kind=kind, first=9, last=8)
-            assert "kind" not in refused.value.message
-    sources = (SOURCE / "machine" / "points.c").read_text()
-    names = set(re.findall(r'\] = "(\w+)"', sources))
-    names |= {"evtchn_" + name for name in re.findall(r"NAME\((\w+)\)", sources)}
-    assert names - set(words.POINTS) <= {"element", "hypercall", "device", "kernel", "vma_close",
-                                         "cancel", "param", "evtchn_", "evtchn_name"}
-    columns = set(re.findall(r'add_\w+\(object, "(\w+)"',
-                             (SOURCE / "control" / "control_dump.c").read_text()))
-    assert set().union(*words.COLUMNS.values()) <= columns
-
-
 def test_mistakes_in_several_files_are_all_said(scenario):
     for name in ("one.toml", "two.toml"):
         scenario.write("[x]", name)
@@ -501,18 +468,18 @@ def test_no_file_however_odd_is_more_than_a_mistake():
     random = Random(6)
     whole = tomllib.loads(EVERYTHING)
     check = Scenario(Path("story.toml"), whole, Places(EVERYTHING))
-    schema.check_file(whole)
+    uses.check_file(whole)
     mistakes = 0
     for _ in range(6000):
         data = whole
         for _ in range(random.choice((1, 1, 1, 2, 5))):
             data = mutate(random, data)
         try:
-            schema.check_file(data)
+            uses.check_file(data)
             scenario = Scenario(check.path, data, check.places)
             for case in islice(cases(scenario, Options()), 20):
                 check_programs(case, Options(programs=["/usr/bin"]))
-        except schema.Wrong as wrong:
+        except values.Wrong as wrong:
             mistakes += 1
             assert "\n" not in str(check.mistake(wrong))
         except Mistake:

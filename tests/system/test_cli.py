@@ -12,7 +12,7 @@ from harness import GNTSIM, gntsim
 pytestmark = pytest.mark.needs_no_machine
 
 VERBS = ["run", "serve", "exec", "ctl", "scenario", "record", "replay-device", "compare", "trace",
-         "replay", "doctor"]
+         "replay", "names", "doctor"]
 CTL_VERBS = ["domain list", "domain create", "domain destroy", "page-out", "page-in", "dump",
              "stats", "audit", "shutdown"]
 
@@ -48,7 +48,7 @@ def test_the_manual_page_names_every_verb_and_option():
                     re.search(r"Fl o\b", page) and option == "output", option
 
 
-@pytest.mark.parametrize("args", [("--help",), ("--version",), ("doctor",)])
+@pytest.mark.parametrize("args", [("--help",), ("--version",), ("names",), ("doctor",)])
 def test_an_answer_that_cannot_be_written_is_an_error(args):
     with open("/dev/full", "w") as full:
         done = subprocess.run([GNTSIM, *args], stdout=full, stderr=subprocess.PIPE, text=True)

@@ -100,7 +100,7 @@ def test_the_manual_page_and_the_reference_know_every_verb_and_option():
     manual = (SOURCE / "docs" / "gntsim.1").read_text().replace("\\-", "-").replace("Fl -", "--")
     reference = (SOURCE / "docs" / "reference.md").read_text()
     words = set()
-    for verb in ("run", "serve", "exec", "ctl", "doctor"):
+    for verb in ("run", "serve", "exec", "ctl", "names", "doctor"):
         words |= {verb, *re.findall(r"--[a-z]+", gntsim(verb, "--help").stdout)}
     for line in gntsim("ctl", "--dir", "/nonexistent").stderr.splitlines()[1:]:
         words.add(re.match(r"\s+((?:domain )?[a-z-]+)", line).group(1))
@@ -124,7 +124,7 @@ def commands_of(document):
 def test_every_gntsim_command_in_a_document_is_understood(document):
     """Each is tried where there is no machine: it may fail for that, never as a usage error."""
     for words in commands_of(document):
-        if words[1] in ("run", "serve", "doctor", "scenario") or "--help" in words:
+        if words[1] in ("run", "serve", "doctor", "names", "scenario") or "--help" in words:
             continue            # these would do something: the tutorial's test below does
         words = [w for w in words[1:] if w not in ("&", "|")]
         words = ["/nonexistent" if words[i - 1] == "--dir" else w for i, w in enumerate(words)]

@@ -12,12 +12,12 @@ from typing import Any, NoReturn, Optional
 
 from ..errors import Error, NotFound
 from ..machine import find_program, usual_way
-from . import schema, sweep
+from . import schema, sweep, values
 from .cases import Case, Mistake, Options, Scenario, cases, check_programs, load
 from .play import Unreachable
 from .report import Progress, Tap, junit
 from .run import Plan, Runner
-from .schema import Wrong
+from .values import Wrong
 
 PASSED, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -51,8 +51,8 @@ def sweep_point(text: str) -> dict[str, Any]:
     try:
         point = json.loads(text)
         if isinstance(point, dict) and set(point) == {"limit"}:
-            schema.table((), point["limit"], {"domain": schema.domid, "what": schema.text,
-                                              "value": schema.natural}, ("domain", "what", "value"))
+            values.table((), point["limit"], {"domain": values.domid, "what": values.text,
+                                              "value": values.natural}, ("domain", "what", "value"))
         else:
             schema.rule((), point)
         return dict(point)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Iterator, Optional, Sequence
 
-from . import schema
 from .places import Path, Places
-from .schema import Wrong
+from .uses import check_file
+from .values import Wrong
 
 
 class Mistake(Exception):
@@ -113,7 +113,7 @@ def load(name: str) -> Scenario:
         raise Mistake("%s: nested too deeply" % name) from None
     scenario = Scenario(path, data, Places(text))
     try:
-        schema.check_file(data)
+        check_file(data)
     except Wrong as wrong:
         raise scenario.mistake(wrong) from None
     return scenario

@@ -1,249 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""The tables of what a scenario file may contain, and the check of a file against them."""
+"""The tables of what a scenario file may contain."""
 from __future__ import annotations
 
-import errno
-import re
-import signal
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
-from ..units import nanoseconds
 from . import words
 from .places import Path
+from .values import (
+    Check, Wrong, amount, anything, argument, boolean, clock_step, domain, domid, either,
+    error_number, exit_status, fraction, free_table, hexadecimal, kind, known, late, late_span,
+    list_of, name, natural, number, one_of, one_of_these, real, regex, signal_name, span,
+    suggest, table, table_of, text, time, true
+)
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-VARIABLE = re.compile(r"\$\{[A-Za-z0-9_.-]+\}")
 
+def of_machine(group: str) -> Callable[[], list[str]]:
+    return lambda: words.names(group)
 
-class Wrong(Exception):
-    """A mistake in a file: where, and what would be right."""
 
-    def __init__(self, path: Path, message: str):
-        super().__init__(message)
-        self.path = path
-
-
-def late(value: Any) -> bool:
-    """Whether a value is a variable, known only when the step is executed."""
-    return isinstance(value, str) and VARIABLE.fullmatch(value) is not None
-
-
-Check = Callable[[Path, Any], None]
-
-
-def kind(path: Path, value: Any, wanted: str, ok: bool) -> None:
-    if not ok:
-        shown = {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)
-        raise Wrong(path, "must be %s, not %s" % (wanted, shown))
-
-
-def text(path: Path, value: Any) -> None:
-    kind(path, value, "a text", isinstance(value, str))
-
-
-def argument(path: Path, value: Any) -> None:
-    """A text that a program can be given."""
-    text(path, value)
-    kind(path, value, "a text without NUL characters", "\0" not in value)
-
-
-def name(path: Path, value: Any) -> None:
-    kind(path, value, "a name (letters, digits, - and _)", isinstance(value, str)
-         and NAME.fullmatch(value) is not None)
-
-
-def boolean(path: Path, value: Any) -> None:
-    kind(path, value, "true or false", isinstance(value, bool))
-
-
-def number(path: Path, value: Any) -> None:
-    kind(path, value, "a number", late(value)
-         or (isinstance(value, int) and not isinstance(value, bool)))
-
-
-def integer(path: Path, value: Any) -> None:
-    kind(path, value, "a number", isinstance(value, int) and not isinstance(value, bool))
-
-
-def natural(path: Path, value: Any) -> None:
-    kind(path, value, "a number, 0 or more", late(value)
-         or (isinstance(value, int) and not isinstance(value, bool) and value >= 0))
-
-
-def real(path: Path, value: Any) -> None:
-    kind(path, value, "a number of seconds", late(value)
-         or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e9))
-
-
-def fraction(path: Path, value: Any) -> None:
-    kind(path, value, "a number from 0 to 1", isinstance(value, (int, float))
-         and not isinstance(value, bool) and 0 <= value <= 1)
-
-
-def domid(path: Path, value: Any) -> None:
-    kind(path, value, "a domain's number, 0 to 32751", isinstance(value, int)
-         and not isinstance(value, bool) and 0 <= value <= 32751)
-
-
-def domain(path: Path, value: Any) -> None:
-    if isinstance(value, int):
-        domid(path, value)
-    else:
-        kind(path, value, "a domain: a name from [domains] or a number", isinstance(value, str))
-
-
-def regex(path: Path, value: Any) -> None:
-    text(path, value)
-    try:
-        re.compile(VARIABLE.sub("x", value), re.M)
-    except re.error as error:
-        raise Wrong(path, "is no regular expression: %s" % error) from None
-
-
-def time(path: Path, value: Any) -> None:
-    if late(value):
-        return
-    try:
-        nanoseconds(value)
-    except (TypeError, ValueError) as error:
-        raise Wrong(path, str(error)) from None
-
-
-def clock_step(path: Path, value: Any) -> None:
-    if value not in ("next", "auto", "manual"):
-        time(path, value)
-
-
-def amount(path: Path, value: Any) -> None:
-    if isinstance(value, dict):
-        table(path, value, {"min": number, "max": number})
-        kind(path, value, "a number or { min = …, max = … }", bool(value))
-    else:
-        kind(path, value, "a number or { min = …, max = … }",
-             late(value) or (isinstance(value, (int, float)) and not isinstance(value, bool)))
-
-
-def signal_name(path: Path, value: Any) -> None:
-    kind(path, value, "a signal's name such as \"SIGKILL\"",
-         late(value) or (isinstance(value, str) and value in signal.Signals.__members__))
-
-
-def anything(path: Path, value: Any) -> None:
-    pass
-
-
-def true(path: Path, value: Any) -> None:
-    kind(path, value, "true", value is True)
-
-
-def one_of(*words: str) -> Check:
-    def check(path: Path, value: Any) -> None:
-        kind(path, value, "one of " + ", ".join('"%s"' % word for word in words),
-             late(value) or value in words)
-    return check
-
-
-def either(*checks: Check) -> Check:
-    """The first check whose complaint is none; the last one's complaint otherwise."""
-    def check(path: Path, value: Any) -> None:
-        for one in checks[:-1]:
-            try:
-                return one(path, value)
-            except Wrong:
-                continue
-        return checks[-1](path, value)
-    return check
-
-
-def known(*names: str) -> Check:
-    """A word of many: a wrong one gets a suggestion."""
-    def check(path: Path, value: Any) -> None:
-        text(path, value)
-        if "${" not in value and value not in names:
-            raise Wrong(path, "there is no '%s'; %s" % (value, suggest(value, names)))
-    return check
-
-
-def error_number(path: Path, value: Any) -> None:
-    """A number, or a name that the host knows."""
-    if isinstance(value, str) and "${" not in value:
-        kind(path, value, "an errno such as \"EINVAL\"",
-             re.fullmatch("E[A-Z0-9]+", value) is not None and hasattr(errno, value))
-    else:
-        number(path, value)
-
-
-def hexadecimal(path: Path, value: Any) -> None:
-    kind(path, value, "pairs of hexadecimal digits", isinstance(value, str) and
-         ("${" in value or re.fullmatch("([0-9a-fA-F]{2})*", value) is not None))
-
-
-def exit_status(path: Path, value: Any) -> None:
-    kind(path, value, "an exit status, 0 to 255", late(value)
-         or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255))
-
-
-def list_of(item: Check, least: int = 0) -> Check:
-    def check(path: Path, value: Any) -> None:
-        kind(path, value, "a list", late(value) or isinstance(value, list))
-        if isinstance(value, list):
-            kind(path, value, "a list with at least one item", len(value) >= least)
-            for i, part in enumerate(value):
-                item(path + (i,), part)
-    return check
-
-
-def table_of(item: Check) -> Check:
-    """A table whose keys are names."""
-    def check(path: Path, value: Any) -> None:
-        kind(path, value, "a table", isinstance(value, dict))
-        for key, part in value.items():
-            name(path + (key,), key)
-            item(path + (key,), part)
-    return check
-
-
-def table(path: Path, value: Any, keys: dict[str, Check], required: tuple[str, ...] = ()) -> None:
-    kind(path, value, "a table", isinstance(value, dict))
-    for key, part in value.items():
-        if key not in keys:
-            raise Wrong(path + (key,), "unknown key; %s" % suggest(key, keys))
-        keys[key](path + (key,), part)
-    for key in required:
-        if key not in value:
-            raise Wrong(path, "\"%s\" is missing" % key)
-
-
-def suggest(word: str, known: Any) -> str:
-    import difflib
-    near = difflib.get_close_matches(word, list(known), 1)
-    return "did you mean \"%s\"?" % near[0] if near else "known are: " + ", ".join(sorted(known))
-
-
-MAX_SPAN = 1_000_000
-
-
-def span(path: Path, value: Any) -> None:
-    """A list of values, or from … to: of a matrix, known when the file is read."""
-    if isinstance(value, dict):
-        table(path, value, {"from": integer, "to": integer, "step": integer}, ("from", "to"))
-        kind(path, value, "a step of 1 or more and at most %d values" % MAX_SPAN,
-             value.get("step", 1) >= 1 and (value["to"] - value["from"]) // value.get("step",
-                                                                                      1) < MAX_SPAN)
-    else:
-        kind(path, value, "a list, or { from = …, to = … }",
-             isinstance(value, list) and bool(value))
-
-
-def late_span(path: Path, value: Any) -> None:
-    """The same in a step, where any of it may be a variable."""
-    if late(value) or (isinstance(value, dict) and any(map(late, value.values()))):
-        return
-    span(path, value)
-
-
-def free_table(path: Path, value: Any) -> None:
-    kind(path, value, "a table", isinstance(value, dict))
+def point() -> list[str]:
+    return ["*", *words.names("points")]
 
 
 def pattern(path: Path, value: Any) -> None:
@@ -254,7 +30,7 @@ def pattern(path: Path, value: Any) -> None:
 
 # ---- Faults
 
-STATUS = either(number, known(*words.STATUSES))
+STATUS = either(number, known(of_machine("statuses")))
 ACTIONS: dict[str, Check] = {
     "status": STATUS, "hypercall": error_number, "errno": error_number, "page_out": true,
     "delay": time, "kill": true, "destroy": domain,
@@ -268,9 +44,9 @@ def action(path: Path, value: Any) -> None:
 
 
 RULE: dict[str, Check] = {
-    "name": name, "at": known(*words.POINTS), "domain": domain, "peer": domain, "ref": natural,
+    "name": name, "at": known(point), "domain": domain, "peer": domain, "ref": natural,
     "index": natural, "count": natural, "pid": natural, "process": natural,
-    "device": known(*words.DEVICES), "ioctl": known(*words.IOCTLS), "writable": boolean,
+    "device": known(of_machine("devices")), "ioctl": known(words.ioctls), "writable": boolean,
     "skip": natural, "times": natural, "every": natural,
     "probability": fraction, "do": action, "optional": boolean,
 }
@@ -279,12 +55,10 @@ RULE: dict[str, Check] = {
 def rule(path: Path, value: Any) -> None:
     table(path, value, RULE, ("at", "do"))
     for what in ("status", "page_out"):
-        if what in value["do"] and value["at"] not in ("*",
-                                                       *words.ELEMENT_POINTS) and \
-                                                           "${" not in value["at"]:
+        if what in value["do"] and value["at"] not in ("*", *words.elements()) and \
+                "${" not in value["at"]:
             raise Wrong(path + ("do", what), "only an operation with a status for each element can "
-                        "do this (%s), not %s"
-                        % (", ".join(words.ELEMENT_POINTS), value["at"]))
+                        "do this (%s), not %s" % (", ".join(words.elements()), value["at"]))
 
 
 # ---- Steps: the key that says what a step does, what its value must be, and which keys belong to
@@ -327,13 +101,13 @@ def exit_statuses(path: Path, value: Any) -> None:
 def where(path: Path, value: Any, what: str) -> None:
     """The columns of a table that is dumped."""
     for key in value:
-        if key not in words.COLUMNS[what]:
+        if key not in words.columns(what):
             raise Wrong(path + (key,), "%s have no column of this name; %s"
-                        % (what, suggest(key, words.COLUMNS[what])))
+                        % (what, suggest(key, words.columns(what))))
 
 
 def counters(path: Path, value: Any) -> None:
-    table(path, value, {key: amount for key in words.COUNTERS})
+    table(path, value, {key: amount for key in words.names("counters")})
 
 
 STEPS: dict[str, tuple[Check, dict[str, Check], tuple[str, ...]]] = {
@@ -359,11 +133,11 @@ STEPS: dict[str, tuple[Check, dict[str, Check], tuple[str, ...]]] = {
     "suspend": (domain, {"as_id": natural, "grant_version": natural, **ANSWER}, ()),
     "page-out": (domain, {"ref": natural, **ANSWER}, ("ref",)),
     "page-in": (domain, {"ref": natural, **ANSWER}, ("ref",)),
-    "limit": (domain, {"what": one_of(*words.LIMITS), "value": natural, **ANSWER},
+    "limit": (domain, {"what": one_of_these(of_machine("limits")), "value": natural, **ANSWER},
               ("what", "value")),
     "crash": (true, {}, ()),
     "stats": (counters, EVENTUALLY, ()),
-    "dump": (one_of("entries", "maptrack", "frames", "ports"),
+    "dump": (one_of_these(of_machine("columns")),
              {"domain": domain, "where": free_table, "count": amount, "as": name, **EVENTUALLY},
              ()),
     "info": (domain, {"result": free_table, "as": name, **EVENTUALLY}, ()),
@@ -403,7 +177,7 @@ def step(path: Path, value: Any) -> None:
         required += needed
     elif what == "adversary":
         keys = {**keys, **{key: anything for key in words.ADVERSARY_KEYS}, "domain": domain,
-                "kind": one_of(*words.ADVERSARIES), **ANSWER}
+                "kind": one_of_these(of_machine("adversaries")), **ANSWER}
         required += {"start": ("domain", "kind")}.get(value["adversary"], ("id",))
     elif what == "for":
         keys = {**keys, "steps": steps}
@@ -460,10 +234,10 @@ DOMAIN: dict[str, Check] = {"id": domid, "profile": PROFILE, "grant_frames": nat
                             "create": boolean}
 PROGRAM: dict[str, Check] = {"command": list_of(argument, 1), "domain": domain,
                              "env": table_of(argument), "directory": argument}
-LIMIT: dict[str, Check] = {"domain": domain, "what": one_of(*words.LIMITS), "from": natural,
-                           "to": natural}
+LIMIT: dict[str, Check] = {"domain": domain, "what": one_of_these(of_machine("limits")),
+                           "from": natural, "to": natural}
 SWEEP: dict[str, Check] = {"errors": regex, "timeout": real, "exit": list_of(exit_status, 1),
-                           "at": list_of(known(*words.POINTS), 1), "do": action,
+                           "at": list_of(known(point), 1), "do": action,
                            "programs": list_of(text, 1),
                            "ends": list_of(text), "limit": lambda path, value: table(path, value, LIMIT, ("domain", "what"))}
 
@@ -484,108 +258,3 @@ FILE: dict[str, Check] = {
     "finally": steps,
     "sweep": lambda path, value: table(path, value, SWEEP),
 }
-
-
-def check_file(data: Any) -> None:
-    """Raises Wrong at the first mistake."""
-    table((), data, FILE, ("steps",))
-    check_names(data)
-    check_variables(data)
-
-
-def check_names(data: Any) -> None:
-    """Names that are used must exist."""
-    programs = data.get("programs", {})
-    domains = data.get("domains", {})
-    started = set(programs)
-    rules = {value["name"] for value in data.get("faults", []) if "name" in value}
-
-    def known(path: Path, value: Any, names: Any, what: str) -> None:
-        if isinstance(value, str) and "${" not in value and value not in names:
-            raise Wrong(path, "there is no %s \"%s\"; %s"
-                        % (what, value, suggest(value, names) if names
-                           else "there are none at all"))
-
-    def each(path: Path, value: list[Any], visit: Callable[[Path, Any], None]) -> None:
-        for i, one in enumerate(value):
-            visit(path + (i,), one)
-            if "for" in one and "steps" in one:
-                each(path + (i, "steps"), one["steps"], visit)
-
-    def collect(path: Path, one: Any) -> None:
-        if "spawn" in one and "as" in one:
-            started.add(one["as"])
-        if "fault" in one and "name" in one["fault"]:
-            rules.add(one["fault"]["name"])
-
-    def visit(path: Path, one: Any) -> None:
-        what = step_kind(path, one)
-        if what == "spawn":
-            known(path + (what,), one[what], programs, "program")
-        if what in ("expect", "send", "close", "wait", "kill", "running"):
-            known(path + (what,), one[what], started, "program")
-        if what in ("unfault", "fired", "paused", "resume"):
-            known(path + (what,), one[what], rules, "rule")
-        if what in ("create", "destroy", "suspend", "page-out", "page-in", "limit", "info"):
-            known(path + (what,), one[what], domains, "domain")
-        for key in ("domain", "to", "granter", "remote"):
-            if key in one:
-                known(path + (key,), one[key], domains, "domain")
-        for key in ("domain", "peer"):
-            if what == "fault" and key in one["fault"]:
-                known(path + ("fault", key), one["fault"][key], domains, "domain")
-
-    for part in ("steps", "finally"):
-        each((part,), data.get(part, []), collect)
-    for part in ("steps", "finally"):
-        each((part,), data.get(part, []), visit)
-    for key, program in programs.items():
-        known(("programs", key, "domain"), program.get("domain", 0), domains, "domain")
-    for i, value in enumerate(data.get("faults", [])):
-        for key in ("domain", "peer"):
-            known(("faults", i, key), value.get(key, 0), domains, "domain")
-    numbers: dict[int, str] = {}
-    for key, value in domains.items():
-        other = numbers.setdefault(value["id"], key)
-        if other != key:
-            raise Wrong(("domains", key, "id"),
-                        "domains \"%s\" and \"%s\" have the same number %d"
-                        % (other, key, value["id"]))
-    sweep = data.get("sweep", {})
-    for key in ("programs", "ends"):
-        for i, one in enumerate(sweep.get(key, [])):
-            known(("sweep", key, i), one, started, "program")
-    if "limit" in sweep:
-        known(("sweep", "limit", "domain"), sweep["limit"]["domain"], domains, "domain")
-
-
-REFERENCE = re.compile(r"(?<!\$)\$\{([A-Za-z0-9_-]+)[A-Za-z0-9_.-]*\}")
-GROUP = re.compile(r"\(\?P<(\w+)>")
-ALWAYS = ("seed", "profile", "dir", "here")
-
-
-def texts(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
-    """All texts in a value."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, (dict, list)):
-        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from texts(path + (key,), part)
-
-
-def check_variables(data: Any) -> None:
-    """A variable that is used must be set somewhere. Whether it is by then, only the run can
-    tell."""
-    names = {*ALWAYS, *data.get("vars", {}), *data.get("matrix", {})}
-    for variant in data.get("variants", {}).values():
-        names.update(variant.get("vars", {}))
-    used = [one for part in ("domains", "programs", "faults", "steps", "finally")
-            for one in texts((part,), data.get(part, {}))]
-    for path, value in used:
-        if path[0] in ("steps", "finally"):
-            names.update([value] if path[-1] in ("as", "for") else GROUP.findall(value)
-                         if path[-1] in ("output", "errors") else [])
-    for path, value in used:
-        for word in REFERENCE.findall(value):
-            if word not in names:
-                raise Wrong(path, "there is no variable ${%s}; %s" % (word, suggest(word, names)))

@@ -15,8 +15,9 @@ from . import words
 from .cases import find_program, values
 from .places import Path
 from .play import BAD_VALUE, Failed, Play
-from .schema import ANSWER, COMMON, Wrong, step_kind
-from .schema import span as check_span
+from .schema import ANSWER, COMMON, step_kind
+from .values import Wrong
+from .values import span as check_span
 
 Step = dict[str, Any]
 

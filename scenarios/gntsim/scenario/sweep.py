@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
+from . import words
 from .cases import Case
 from .play import Result
-from .schema import Wrong
+from .values import Wrong
 
 KINDS = ("nth", "index", "limit", "kill")
 
-# What goes wrong at a point unless the file says something else: what a correct program may meet. Points not in it pass.
-STATUS: dict[str, str] = {
-    "map_grant_ref": "bad_gntref", "copy": "bad_gntref", "transfer": "bad_gntref", "swap_grant_ref": "bad_gntref",
-    "setup_table": "general_error", "query_size": "general_error", "get_status_frames": "general_error",
-}
-HYPERCALLS: dict[str, str] = {"set_version": "EPERM", "evtchn_alloc_unbound": "ENOSPC", "evtchn_bind_interdomain": "ENOSPC",
-                              "evtchn_bind_virq": "ENOSPC", "memory_op": "ENOMEM"}
+# What goes wrong in a device's call unless the file says something else: what a correct program may
+# meet. It is the machine's tables that say so of hypercalls and ioctls. Other points pass.
 CALLS: dict[str, str] = {"open": "ENODEV", "mmap": "ENOMEM", "read": "EIO", "write": "EIO"}
-IOCTLS: dict[str, str] = {
-    "MAP_GRANT_REF": "ENOMEM", "SET_MAX_GRANTS": "ENOTTY", "SET_UNMAP_NOTIFY": "EINVAL", "GRANT_COPY": "EINVAL", "ALLOC_GREF": "ENOSPC",
-    "BIND_VIRQ": "ENOSPC", "BIND_INTERDOMAIN": "ENOSPC", "BIND_UNBOUND_PORT": "ENOSPC", "NOTIFY": "ENOTCONN", "HYPERCALL": "ENOMEM",
-    "MMAPBATCH_V2": "ENOMEM", "MMAP_RESOURCE": "ENOMEM",
-}
-KILLS = ("open", "ioctl", "mmap", "munmap", "read", "write", "map_grant_ref", "unmap_grant_ref", "copy")
-BATCHES = ("map_grant_ref", "unmap_grant_ref", "copy", "transfer", "unmap_and_replace")
+KILLS = ("open", "ioctl", "mmap", "munmap", "read", "write")       # and batches of a hypercall
 LIMITS = {"grant_frames": "grant_frames", "maptrack_frames": "maptrack_in_use"}
 MAPTRACK_PER_FRAME = 256        # 4096 bytes of 16
 
@@ -32,20 +22,20 @@ MAPTRACK_PER_FRAME = 256        # 4096 bytes of 16
 def fault_at(row: dict[str, Any]) -> dict[str, Any] | None:
     """What goes wrong at a point, as `points` tells of it; None if nothing should."""
     at, kind = row["at"], row["kind"]
-    if kind == "element":
-        return {"status": STATUS[at]} if at in STATUS else None
-    if kind == "hypercall":
-        return {"hypercall": HYPERCALLS[at]} if at in HYPERCALLS else None
-    if kind == "kernel":
-        return None
-    name = IOCTLS.get(row.get("ioctl", "")) if at == "ioctl" else CALLS.get(at)
-    return {"errno": name} if name else None
+    if kind == "device":
+        error = words.fault(row.get("ioctl", ""), row["device"]) if at == "ioctl" else CALLS.get(at)
+        return {"errno": error} if error else None
+    what = words.fault(at)
+    if not what or kind == "hypercall" and at in words.elements():
+        return None             # its elements fail, one by one
+    return {"status" if kind == "element" else "hypercall": what}
 
 
 # The kinds of points at which something can be done.
 KINDS_OF: dict[str, tuple[str, ...]] = {
-    "status": ("element",), "page_out": ("element",), "hypercall": ("hypercall",), "errno": ("device",), "drop": ("kernel",),
-    "double": ("kernel",), "late": ("kernel",), "kill": ("device", "hypercall"), "delay": ("device", "hypercall"),
+    "status": ("element",), "page_out": ("element",), "hypercall": ("hypercall",),
+    "errno": ("device",), "drop": ("kernel",), "double": ("kernel",), "late": ("kernel",),
+    "kill": ("device", "hypercall"), "delay": ("device", "hypercall"),
     "pause": ("device", "hypercall"),
 }
 
@@ -58,12 +48,12 @@ def label(point: dict[str, Any]) -> str:
     """A name for a point: "ioctl gntdev MAP_GRANT_REF no. 2"."""
     if "limit" in point:
         return "%(what)s=%(value)d of domain %(domain)d" % point["limit"]
-    words = [point["at"], *(str(point[key]) for key in ("device", "ioctl") if point.get(key))]
+    parts = [point["at"], *(str(point[key]) for key in ("device", "ioctl") if point.get(key))]
     if "index" in point:
-        words.append("index %d of domain %d" % (point["index"], point["domain"]))
+        parts.append("index %d of domain %d" % (point["index"], point["domain"]))
     else:
-        words.append("no. %d" % (point["skip"] + 1))
-    return " ".join(words)
+        parts.append("no. %d" % (point["skip"] + 1))
+    return " ".join(parts)
 
 
 def nth(case: Case, base: Result) -> Iterator[dict[str, Any]]:
@@ -87,9 +77,11 @@ def kill(case: Case, base: Result) -> Iterator[dict[str, Any]]:
     sweep = data.get("sweep", {})
     domains: list[int] = []
     if "programs" in sweep:
-        domains = sorted({number(data, data["programs"][name].get("domain", 0)) for name in sweep["programs"]})
+        domains = sorted({number(data, data["programs"][name].get("domain", 0))
+                          for name in sweep["programs"]})
+    wanted = sweep.get("at", (*KILLS, *words.batches()))
     for row in base.points:
-        if possible(row, {"kill": True}) and row["at"] in sweep.get("at", KILLS):
+        if possible(row, {"kill": True}) and row["at"] in wanted:
             for point in each(row, {"kill": True}):
                 if not domains:
                     yield point
@@ -107,11 +99,11 @@ def index(case: Case, base: Result) -> Iterator[dict[str, Any]]:
     largest: dict[tuple[str, int], int] = {}
     for event in base.batches:
         count = (event.get("args") or {}).get("count", 0)
-        if event["op"] in sweep.get("at", BATCHES) and count > 1:
+        if event["op"] in sweep.get("at", words.batches()) and count > 1:
             key = (event["op"], event["domain"])
             largest[key] = max(largest.get(key, 0), count)
     for (op, domain), count in largest.items():
-        do = sweep.get("do") or {"status": STATUS.get(op, "bad_handle")}
+        do = sweep.get("do") or {"status": words.fault(op) or words.names("statuses")[1]}
         for i in range(count):
             yield {"at": op, "domain": domain, "count": count, "index": i, "do": do}
 
@@ -127,7 +119,8 @@ def limit(case: Case, base: Result) -> Iterator[dict[str, Any]]:
         start = base.domains[domain][LIMITS[what]]
         start = start // MAPTRACK_PER_FRAME + 1 if what == "maptrack_frames" else start
     if start is None:
-        raise Wrong(("sweep", "limit"), "--sweep limit of %s needs \"from\", a value that is enough" % what)
+        raise Wrong(("sweep", "limit"),
+                    "--sweep limit of %s needs \"from\", a value that is enough" % what)
     for value in range(start, wanted.get("to", 1) - 1, -1):
         yield {"limit": {"domain": domain, "what": what, "value": value}}
 
@@ -142,7 +135,8 @@ def points(kind: str, case: Case, base: Result) -> list[dict[str, Any]]:
 def smallest(results: list[Result]) -> str:
     """Of a limit sweep: what was enough."""
     enough = [result.case.point["limit"] for result in results
-              if result.case.point and "limit" in result.case.point and result.ok and not result.deviated]
+              if result.case.point and "limit" in result.case.point
+              and result.ok and not result.deviated]
     if not enough:
         return "no value was enough"
     least = min(enough, key=lambda row: int(row["value"]))

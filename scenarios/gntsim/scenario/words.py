@@ -1,38 +1,61 @@
 # SPDX-License-Identifier: MIT
-"""The machine's words, so that the check of a file finds a misspelt one. A test compares them with
-what the machine says of itself."""
+"""The machine's words, so that the check of a file finds a misspelt one. `gntsim names` tells them
+from its tables; here are the keys of a few requests only."""
 from __future__ import annotations
 
-ELEMENT_POINTS = ("map_grant_ref", "unmap_grant_ref", "setup_table", "transfer", "copy", "query_size", "unmap_and_replace",
-                  "get_status_frames", "swap_grant_ref")
-POINTS = (
-    "*", *ELEMENT_POINTS, "dump_table", "set_version", "get_version", "cache_flush", "grant_table_op", "memory_op", "event_channel_op",
-    *("evtchn_" + word for word in ("bind_interdomain", "bind_virq", "bind_pirq", "close", "send", "status", "alloc_unbound", "bind_ipi",
-                                    "bind_vcpu", "unmask", "reset", "init_control", "expand_array", "set_priority")),
-    "open", "ioctl", "mmap", "read", "write", "poll", "release", "munmap", "unmap", "notify", "event", "defer",
-)
-DEVICES = ("gntdev", "gntalloc", "evtchn", "privcmd")
-IOCTLS = (
-    "MAP_GRANT_REF", "UNMAP_GRANT_REF", "GET_OFFSET_FOR_VADDR", "SET_MAX_GRANTS", "SET_UNMAP_NOTIFY", "GRANT_COPY",
-    "DMABUF_EXP_FROM_REFS", "DMABUF_EXP_WAIT_RELEASED", "DMABUF_IMP_TO_REFS", "DMABUF_IMP_RELEASE", "ALLOC_GREF", "DEALLOC_GREF",
-    "BIND_VIRQ", "BIND_INTERDOMAIN", "BIND_UNBOUND_PORT", "UNBIND", "NOTIFY", "RESET", "RESTRICT_DOMID", "BIND_STATIC",
-    "HYPERCALL", "MMAP", "MMAPBATCH", "MMAPBATCH_V2", "DM_OP", "RESTRICT", "MMAP_RESOURCE",
-    "IRQFD", "IOEVENTFD", "PCIDEV_GET_GSI",
-)
-STATUSES = (
-    "okay", "general_error", "bad_domain", "bad_gntref", "bad_handle", "bad_virt_addr", "bad_dev_addr", "no_device_space",
-    "permission_denied", "bad_page", "bad_copy_arg", "address_too_big", "eagain", "no_space",
-)
+import functools
+import json
+import subprocess
+from typing import Any, Optional
+
+from ..errors import Gone
+from ..machine import find_program
+
 DOMAIN_OPTIONS = ("grant_frames", "maptrack_frames", "grant_version", "privcmd_unrestricted")
-LIMITS = ("grant_frames", "maptrack_frames", "gntalloc", "gntdev", "privcmd_unrestricted")
-ADVERSARIES = ("rewrite-entries", "flip", "stale", "guess", "flood")
-ADVERSARY_KEYS = ("domain", "kind", "id", "n", "seed", "steps", "thread", "first", "last", "page", "mapping", "ref", "offset", "words",
-                  "values", "granter", "port", "burst")
-COUNTERS = ("domains", "open_files", "mappings", "frames_free", "frames_total", "fuse_requests", "socket_requests", "notifications",
-            "mappings_made", "mmap_eagain", "hypercalls", "events")
-COLUMNS = {
-    "entries": ("domain", "ref", "flags", "to", "frame", "host_read", "host_write", "dev_read", "dev_write"),
-    "maptrack": ("domain", "handle", "granter", "ref", "flags"),
-    "frames": ("domain", "mfn", "gfn", "refs", "writable_types"),
-    "ports": ("domain", "port", "state", "remote_domain", "remote_port", "virq", "pending", "masked"),
-}
+ADVERSARY_KEYS = ("domain", "kind", "id", "n", "seed", "steps", "thread", "first", "last", "page",
+                  "mapping", "ref", "offset", "words", "values", "granter", "port", "burst")
+
+
+@functools.cache
+def of_program(program: str) -> dict[str, Any]:
+    done = subprocess.run([program, "names", "--json"], stdin=subprocess.DEVNULL,
+                          capture_output=True)
+    try:
+        return dict(json.loads(done.stdout))
+    except ValueError:
+        raise Gone("`%s names --json` does not tell the machine's words: %s"
+                   % (program, done.stderr.decode(errors="replace"))) from None
+
+
+def of_machine(group: str) -> Any:
+    return of_program(find_program())[group]
+
+
+def names(group: str) -> list[str]:
+    """"points", "devices", "statuses", "limits", "adversaries", "counters", "columns" (the tables
+    that have them)."""
+    return [row["name"] if isinstance(row, dict) else row for row in of_machine(group)]
+
+
+def ioctls() -> list[str]:
+    return [row["name"] for rows in of_machine("devices").values() for row in rows]
+
+
+def batches() -> list[str]:
+    """Operations on an array, each element with a status."""
+    return [row["name"] for row in of_machine("points") if row["batch"]]
+
+
+def elements() -> list[str]:
+    """Operations with a status in their argument."""
+    return [row["name"] for row in of_machine("points") if "element" in row["kinds"]]
+
+
+def columns(table: str) -> list[str]:
+    return list(of_machine("columns")[table])
+
+
+def fault(name: str, device: str = "") -> Optional[str]:
+    """What a sweep makes of a hypercall, or of a device's ioctl; None: it leaves it alone."""
+    rows = of_machine("devices").get(device, []) if device else of_machine("points")
+    return next((row.get("fault") for row in rows if row["name"] == name), None)
