@@ -188,12 +188,17 @@ static int (*const print[])(json_object *result) = {
     [ANSWER_VALUE] = print_value, [ANSWER_TEXTS] = print_texts,
 };
 
-static int list_verbs(void)
+void ctl_list_verbs(FILE *out)
 {
-    fputs("gntsim: ctl needs a verb:\n", stderr);
     for (const struct verb *verb = control_verbs; verb->name; verb++)
         if (verb->words)
-            fprintf(stderr, "  %-15s %s\n", verb->words, verb->help);
+            fprintf(out, "  %-15s %s\n", verb->words, verb->help);
+}
+
+static int need_verb(void)
+{
+    fputs("gntsim: ctl needs a verb:\n", stderr);
+    ctl_list_verbs(stderr);
     return EXIT_USAGE;
 }
 
@@ -379,12 +384,12 @@ int cmd_ctl(int argc, char **argv)
     int words;
     int rc;
 
-    if (!options_parse(&options, OPT_DIR | OPT_JSON | OPT_PROFILE | OPT_ANYWHERE, argc, argv))
+    if (!options_parse(&options, argc, argv))
         return options.status;
     if (!options.dir)
         return usage_error("ctl needs --dir DIR, the directory of a running machine");
     if (!options.nr_rest)
-        return list_verbs();
+        return need_verb();
     verb = find_verb(options.nr_rest, options.rest, &words);
     if (verb) {
         json_object *request = json_object_new_object();
@@ -396,5 +401,5 @@ int cmd_ctl(int argc, char **argv)
         return rc;
     }
     usage_error("unknown verb '%s'", options.rest[0]);
-    return list_verbs();
+    return need_verb();
 }

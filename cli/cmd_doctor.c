@@ -72,7 +72,7 @@ int cmd_doctor(int argc, char **argv)
     struct options options;
     bool all = true;
 
-    if (!options_parse(&options, OPT_JSON, argc, argv))
+    if (!options_parse(&options, argc, argv))
         return options.status;
     if (options.nr_rest)
         return usage_error("unexpected argument '%s'; see gntsim doctor --help", options.rest[0]);

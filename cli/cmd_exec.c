@@ -9,7 +9,7 @@ int cmd_exec(int argc, char **argv)
     struct options options;
     int fd;
 
-    if (!options_parse(&options, OPT_DIR | OPT_DOMAIN | OPT_PROFILE | OPT_WAY, argc, argv))
+    if (!options_parse(&options, argc, argv))
         return options.status;
     if (!options.dir)
         return usage_error("exec needs --dir DIR, the directory of a running machine");

@@ -45,7 +45,7 @@ int cmd_names(int argc, char **argv)
     struct options options;
     json_object *names;
 
-    if (!options_parse(&options, OPT_JSON, argc, argv))
+    if (!options_parse(&options, argc, argv))
         return options.status;
     if (options.nr_rest)
         return usage_error("unexpected argument '%s'; see gntsim names --help", options.rest[0]);

@@ -12,7 +12,7 @@ int cmd_replay(int argc, char **argv)
     struct options options;
     int rc;
 
-    if (!options_parse(&options, 0, argc, argv))
+    if (!options_parse(&options, argc, argv))
         return options.status;
     if (options.nr_rest != 1)
         return usage_error("replay needs one trace: gntsim replay TRACE");

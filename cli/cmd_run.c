@@ -65,7 +65,7 @@ int cmd_run(int argc, char **argv)
     int rc, sockets[2], ready[2], status = 0;
     char byte;
 
-    if (!options_parse(&options, OPT_DOMAIN | OPT_MACHINE, argc, argv))
+    if (!options_parse(&options, argc, argv))
         return options.status;
     if (!options.nr_rest)
         return usage_error("run needs a command: gntsim run [--domain N] -- CMD...");

@@ -20,7 +20,7 @@ int cmd_serve(int argc, char **argv)
     struct options options;
     int rc;
 
-    if (!options_parse(&options, OPT_DIR | OPT_MACHINE | OPT_OWNER, argc, argv))
+    if (!options_parse(&options, argc, argv))
         return options.status;
     if (!options.dir)
         return usage_error("serve needs --dir DIR, where the machine's control socket will be");

@@ -140,7 +140,7 @@ int cmd_trace(int argc, char **argv)
 {
     struct options options;
 
-    if (!options_parse(&options, OPT_DIR | OPT_DETAIL | OPT_CHROME | OPT_EXPORT | OPT_ANYWHERE, argc, argv))
+    if (!options_parse(&options, argc, argv))
         return options.status;
     if (options.export) {
         if (options.dir || options.nr_rest != 1)

@@ -6,26 +6,6 @@
 
 #include "cli.h"
 
-const struct command commands[] = {
-    { "run", cmd_run, "[--domain N] [--profile NAME] [--way WAY] [--seed N] [--gnttab-max-frames N] [--gnttab-max-maptrack-frames N] [--clock MODE] [--fault FILE] [--trace FILE] [--verbose] -- CMD...",
-      "Run a command as a process of a domain of a private machine, for as long as it lives" },
-    { "serve", cmd_serve, "--dir DIR [--profile NAME] [--way WAY] [--seed N] [--gnttab-max-frames N] [--gnttab-max-maptrack-frames N] [--clock MODE] [--fault FILE] [--trace FILE] [--owner PID] [--verbose]", "Run a machine that stays, until interrupted or told to shut down" },
-    { "exec", cmd_exec, "--dir DIR [--domain N] [--profile NAME] [--way WAY] -- CMD...",
-      "Run a command as a process of a domain (created if new) of the machine at DIR" },
-    { "ctl", cmd_ctl, "--dir DIR [--json] VERB...", "Look into and steer the machine at DIR" },
-    { "scenario", cmd_scenario, "run|check [OPTIONS] FILE...", "Play scenario files and say whether all was as they say" },
-    { "record", cmd_record, "[-o FILE] [--domain N] -- CMD...",
-      "Run a command on a real Xen and note all that it does with /dev/xen, with every answer" },
-    { "replay-device", cmd_replay_device, "FILE -- CMD...", "Run a command anywhere, with the answers of a record instead of /dev/xen" },
-    { "compare", cmd_compare, "[--profile NAME] [--domain N] FILE", "Say where the simulator would have answered otherwise than a record" },
-    { "trace", cmd_trace, "--dir DIR [--detail] [--chrome] | --export FILE TRACE", "Show what happens on the machine at DIR, or convert a recorded trace for Chrome and Perfetto" },
-    { "replay", cmd_replay, "TRACE", "Do again what a trace of a whole machine tells, and say where the model differs now" },
-    { "names", cmd_names, "[--json]",
-      "Print the names that fault rules, traces and scenario files may use" },
-    { "doctor", cmd_doctor, "[--json]", "Say what this host allows, which way will be used, and what is missing" },
-    { 0 },
-};
-
 static void help(FILE *out)
 {
     fputs("Usage: gntsim VERB [OPTIONS] ...\n\nThe Xen grant-table machine that runs without Xen.\n\nVerbs:\n", out);
@@ -53,11 +33,15 @@ static int written(int status)
 
 int main(int argc, char **argv)
 {
+    const struct command *command;
+
     if (argc < 2) {
         help(stderr);
         return EXIT_USAGE;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        if (argc == 3 && !strcmp(argv[2], "--json"))
+            return written(describe());
         help(stdout);
         return written(0);
     }
@@ -65,8 +49,6 @@ int main(int argc, char **argv)
         puts("gntsim " GNTSIM_VERSION);
         return written(0);
     }
-    for (const struct command *command = commands; command->name; command++)
-        if (!strcmp(command->name, argv[1]))
-            return written(command->run(argc - 1, argv + 1));
-    return unknown_verb(argv[1]);
+    command = command_find(argv[1]);
+    return command ? written(command->run(argc - 1, argv + 1)) : unknown_verb(argv[1]);
 }

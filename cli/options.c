@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Parses the options that several verbs share. */
+/* Parses the options of a verb, and explains them. */
 #include "options.h"
 
 #include <errno.h>
@@ -113,62 +113,95 @@ static bool take_clock(const char *text, void *field)
 
 /* ---- The options ------------------------------------------------------------------------------ */
 
-static const struct option_row {
-    unsigned flag;
-    const char *name;
-    bool (*take)(const char *text, void *field);     /* NULL: no value, and the field is a bool */
-    size_t field;
-    const char *help;
-} rows[] = {
-#define ROW(flag, name, take, field, help) \
-    { flag, name, take, offsetof(struct options, field), help }
-    ROW(OPT_DIR, "dir", take_text, dir, "  --dir DIR        the machine's directory"),
-    ROW(OPT_DOMAIN, "domain", take_domain, domain,
-        "  --domain N       the domain, 0 to 32751 (default 0)"),
-    ROW(OPT_PROFILE, "profile", take_profile, profile,
-        "  --profile NAME   guest kernel of new domains: pv (default), pvh, legacy"),
-    ROW(OPT_JSON, "json", NULL, json, "  --json           print JSON"),
-    ROW(OPT_OWNER, "owner", take_pid, owner,
-        "  --owner PID      end when this process ends, in whatever way"),
-    ROW(OPT_SEED, "seed", take_seed, seed,
-        "  --seed N         of everything drawn by lot (default 20261121)"),
-    ROW(OPT_GRANT_FRAMES, "gnttab-max-frames", take_frames, grant_frames,
-        "  --gnttab-max-frames N\n                   grant frames that a domain can be created "
-        "with, as on Xen's command line (default 2048)"),
-    ROW(OPT_MAPTRACK_FRAMES, "gnttab-max-maptrack-frames", take_frames, maptrack_frames,
-        "  --gnttab-max-maptrack-frames N\n                   the same of maptrack frames, of 256 "
-        "handles each (default 4096)"),
-    ROW(OPT_CLOCK, "clock", take_clock, clock,
-        "  --clock MODE     the machine's time: real (default), virtual, auto"),
-    ROW(OPT_FAULT, "fault", take_text, fault,
-        "  --fault FILE     fault rules, JSON (see gntsim names); - is standard input"),
-    ROW(OPT_WAY, "way", take_way, way,
-        "  --way WAY        how programs reach the devices: auto (default: device files, and "
-        "gntsim's libraries), device, socket"),
-    ROW(OPT_TRACE, "trace", take_text, trace,
-        "  --trace FILE     everything that happens goes there, a line of JSON each"),
-    ROW(OPT_DETAIL, "detail", NULL, detail,
-        "  --detail         also beginnings of calls, memory of programs, timers, upcalls"),
-    ROW(OPT_CHROME, "chrome", NULL, chrome,
-        "  --chrome         in the format of chrome://tracing and ui.perfetto.dev"),
-    ROW(OPT_EXPORT, "export", take_text, export,
-        "  --export FILE    write a recorded trace there in that format; - is standard output"),
-    ROW(OPT_VERBOSE, "verbose", NULL, verbose,
-        "  --verbose        print what the guest kernels log"),
+#define TEXT_OF(value) #value
+#define TEXT(macro) TEXT_OF(macro)
+
+/* clang-format off */
+const struct option_row option_rows[] = {
+#define ROW(flag, letter, name, take, field, argument, values, help) \
+    { flag, letter, name, take, offsetof(struct options, field), argument, values, help }
+    ROW(OPT_DIR, 0, "dir", take_text, dir, "DIR", "", "the machine's directory"),
+    ROW(OPT_OUTPUT, 'o', "output", take_text, output, "FILE", "",
+        "the record (default " DEFAULT_OUTPUT ")"),
+    ROW(OPT_DOMAIN, 0, "domain", take_domain, domain, "N", "",
+        "the domain, 0 to 32751 (default 0, or the one that a record names)"),
+    ROW(OPT_PROFILE, 0, "profile", take_profile, profile, "NAME", "pv pvh legacy",
+        "guest kernel of new domains: pv (default), pvh, legacy"),
+    ROW(OPT_JSON, 0, "json", NULL, json, "", "", "print JSON"),
+    ROW(OPT_OWNER, 0, "owner", take_pid, owner, "PID", "",
+        "end when this process ends, in whatever way"),
+    ROW(OPT_SEED, 0, "seed", take_seed, seed, "N", "",
+        "of everything drawn by lot (default " TEXT(MACHINE_DEFAULT_SEED) ")"),
+    ROW(OPT_GRANT_FRAMES, 0, "gnttab-max-frames", take_frames, grant_frames, "N", "",
+        "grant frames that a domain can be created with, as on Xen's command line (default 2048)"),
+    ROW(OPT_MAPTRACK_FRAMES, 0, "gnttab-max-maptrack-frames", take_frames, maptrack_frames, "N", "",
+        "the same of maptrack frames, of 256 handles each (default 4096)"),
+    ROW(OPT_CLOCK, 0, "clock", take_clock, clock, "MODE", "real virtual auto",
+        "the machine's time: real (default), virtual (stands still until it is moved), auto "
+        "(virtual, and jumps to what somebody waits for)"),
+    ROW(OPT_FAULT, 0, "fault", take_text, fault, "FILE", "",
+        "fault rules, JSON (see gntsim names); - is standard input"),
+    ROW(OPT_WAY, 0, "way", take_way, way, "WAY", "auto device socket",
+        "how programs reach the devices: auto (default: device files, and gntsim's libraries), "
+        "device, socket"),
+    ROW(OPT_TRACE, 0, "trace", take_text, trace, "FILE", "",
+        "everything that happens goes there, a line of JSON each"),
+    ROW(OPT_DETAIL, 0, "detail", NULL, detail, "", "",
+        "also beginnings of calls, memory of programs, timers, upcalls"),
+    ROW(OPT_CHROME, 0, "chrome", NULL, chrome, "", "",
+        "in the format of chrome://tracing and ui.perfetto.dev"),
+    ROW(OPT_EXPORT, 0, "export", take_text, export, "FILE", "",
+        "write a recorded trace there in that format; - is standard output"),
+    ROW(OPT_VERBOSE, 0, "verbose", NULL, verbose, "", "", "print what the guest kernels log"),
 #undef ROW
+    { .name = NULL },
 };
-#define NR_ROWS (sizeof rows / sizeof *rows)
+/* clang-format on */
+#define NR_ROWS (sizeof option_rows / sizeof *option_rows - 1)
 #define FIRST_ROW 256            /* the numbers of rows for getopt_long are no characters */
 
-static void help(unsigned allowed, const char *verb)
+/* ---- Help ------------------------------------------------------------------------------------- */
+
+static void print_option(const char *text, const char *help)
 {
-    for (const struct command *command = commands; command->name; command++)
-        if (!strcmp(command->name, verb))
-            printf("Usage: gntsim %s %s\n\n%s.\n\nOptions:\n", verb, command->arguments, command->summary);
-    for (unsigned i = 0; i < NR_ROWS; i++)
-        if (allowed & rows[i].flag)
-            puts(rows[i].help);
-    puts("  --help           this text");
+    bool fits = strlen(text) <= 16;
+
+    printf("  %-16s%s%s\n", text, fits ? " " : "\n                   ", help);
+}
+
+static void print_usage(const char *before, const char *name, const struct usage *usage)
+{
+    printf("%sgntsim %s", before, name);
+    for (const struct option_row *row = option_rows; row->name; row++) {
+        bool required = usage->required & row->flag;
+
+        if (usage->options & row->flag)
+            printf(" %s--%s%s%s%s", required ? "" : "[", row->name, *row->argument ? " " : "",
+                   row->argument, required ? "" : "]");
+    }
+    printf("%s%s\n", *usage->rest ? " " : "", usage->rest);
+}
+
+static void help(const struct command *command)
+{
+    char text[64];
+
+    print_usage("Usage: ", command->name, &command->usages[0]);
+    if (command->usages[1].rest)
+        print_usage("       ", command->name, &command->usages[1]);
+    printf("\n%s.\n\nOptions:\n", command->summary);
+    for (const struct option_row *row = option_rows; row->name; row++) {
+        if (!(command_options(command) & row->flag))
+            continue;
+        snprintf(text, sizeof text, "%s%s--%s%s%s", row->letter ? (char[]){ '-', row->letter, 0 } : "",
+                 row->letter ? ", " : "", row->name, *row->argument ? " " : "", row->argument);
+        print_option(text, row->help);
+    }
+    print_option("--help", "this text");
+    if (command->more) {
+        printf("\n%s:\n", command->heading);
+        command->more(stdout);
+    }
 }
 
 /* What the environment says, for all that is started. */
@@ -192,36 +225,64 @@ static bool take(struct options *options, const struct option_row *row)
     return true;
 }
 
-bool options_parse(struct options *options, unsigned allowed, int argc, char **argv)
+/* What getopt_long is to know; letters has room for all. */
+static void tell_getopt(unsigned allowed, struct option *longs, char *letters)
 {
-    struct option longs[NR_ROWS + 2] = { { "help", no_argument, NULL, 'h' } };
-    const char *shorts = allowed & OPT_ANYWHERE ? ":h" : "+:h";
     unsigned n = 1;
+
+    letters += sprintf(letters, "%s", allowed & OPT_ANYWHERE ? ":h" : "+:h");
+    longs[0] = (struct option){ "help", no_argument, NULL, 'h' };
+    for (unsigned i = 0; i < NR_ROWS; i++) {
+        const struct option_row *row = &option_rows[i];
+
+        if (!(allowed & row->flag))
+            continue;
+        longs[n++] = (struct option){ row->name, row->take ? required_argument : no_argument, NULL,
+                                      FIRST_ROW + (int)i };
+        if (row->letter)
+            letters += sprintf(letters, "%c%s", row->letter, row->take ? ":" : "");
+    }
+}
+
+static const struct option_row *row_of(int c)
+{
+    if (c >= FIRST_ROW)
+        return &option_rows[c - FIRST_ROW];
+    for (const struct option_row *row = option_rows; row->name; row++)
+        if (row->letter == c)
+            return row;
+    return NULL;
+}
+
+bool options_parse(struct options *options, int argc, char **argv)
+{
+    const struct command *command = command_find(argv[0]);
+    unsigned allowed = command_options(command);
+    struct option longs[NR_ROWS + 2] = { { 0 } };
+    const struct option_row *row;
+    char letters[2 * NR_ROWS + 4];
     int c;
 
     *options = (struct options){ .domain = -1, .status = EXIT_USAGE };
     if (allowed & OPT_WAY && !default_way(&options->way))
         return false;
-    for (unsigned i = 0; i < NR_ROWS; i++)
-        if (allowed & rows[i].flag)
-            longs[n++] = (struct option){
-                rows[i].name, rows[i].take ? required_argument : no_argument, NULL, FIRST_ROW + (int)i
-            };
+    tell_getopt(allowed, longs, letters);
     opterr = 0;
     optind = 0;
-    while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
         if (c == 'h') {
-            help(allowed, argv[0]);
+            help(command);
             options->status = 0;
             return false;
         }
-        if (c < FIRST_ROW) {
+        row = row_of(c);
+        if (!row) {
             usage_error(c == ':' ? "option '%s' needs a value; see gntsim %s --help"
                                  : "unknown option '%s'; see gntsim %s --help",
                         argv[optind - 1], argv[0]);
             return false;
         }
-        if (!take(options, &rows[c - FIRST_ROW]))
+        if (!take(options, row))
             return false;
     }
     options->rest = argv + optind;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The options that several verbs share. */
+/* The options of the verbs: one table, of which each verb takes some. */
 #ifndef GNTSIM_CLI_OPTIONS_H
 #define GNTSIM_CLI_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+#define DEFAULT_OUTPUT "gntsim.record"
 
 struct options {
     const char *dir;             /* --dir DIR */
@@ -20,23 +23,53 @@ struct options {
     bool detail, chrome;         /* --detail, --chrome */
     const char *export;          /* --export FILE, NULL: not given */
     const char *fault;           /* --fault FILE, NULL: not given */
+    const char *output;          /* --output FILE, NULL: not given, which is DEFAULT_OUTPUT */
     int status;                  /* the command's exit status, if nothing is to be done */
     char **rest;                 /* what follows the options */
     int nr_rest;
 };
 
 enum {
-    OPT_DIR = 1, OPT_DOMAIN = 2, OPT_PROFILE = 4, OPT_JSON = 8, OPT_VERBOSE = 16,
-    OPT_ANYWHERE = 32,           /* options may also follow other arguments */
-    OPT_OWNER = 4096, OPT_WAY = 8192,
-    OPT_SEED = 1 << 16, OPT_CLOCK = 1 << 17, OPT_FAULT = 1 << 18, OPT_TRACE = 1 << 19,
-    OPT_DETAIL = 1 << 20, OPT_CHROME = 1 << 21, OPT_EXPORT = 1 << 22, OPT_GRANT_FRAMES = 1 << 23, OPT_MAPTRACK_FRAMES = 1 << 24,
-    OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT | OPT_TRACE | OPT_GRANT_FRAMES |
-                  OPT_MAPTRACK_FRAMES,                   /* of whoever starts a machine */
+    OPT_DIR = 1 << 0,
+    OPT_DOMAIN = 1 << 1,
+    OPT_PROFILE = 1 << 2,
+    OPT_JSON = 1 << 3,
+    OPT_VERBOSE = 1 << 4,
+    OPT_ANYWHERE = 1 << 5, /* options may also follow other arguments */
+    OPT_OWNER = 1 << 6,
+    OPT_WAY = 1 << 7,
+    OPT_SEED = 1 << 8,
+    OPT_CLOCK = 1 << 9,
+    OPT_FAULT = 1 << 10,
+    OPT_TRACE = 1 << 11,
+    OPT_DETAIL = 1 << 12,
+    OPT_CHROME = 1 << 13,
+    OPT_EXPORT = 1 << 14,
+    OPT_GRANT_FRAMES = 1 << 15,
+    OPT_MAPTRACK_FRAMES = 1 << 16,
+    OPT_OUTPUT = 1 << 17,
+    /* of whoever starts a machine */
+    OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT |
+                  OPT_TRACE | OPT_GRANT_FRAMES | OPT_MAPTRACK_FRAMES,
 };
 
-/* Parses what allowed names. False, after --help or a message: it is over, with options->status. */
-bool options_parse(struct options *options, unsigned allowed, int argc, char **argv);
+struct option_row {
+    unsigned flag;
+    char letter; /* as in -o, 0: there is none */
+    const char *name;
+    bool (*take)(const char *text, void *field); /* NULL: no value, and the field is a bool */
+    size_t field;
+    const char *argument; /* what help calls the value */
+    const char *values;   /* all that it can be, with spaces between, or "" */
+    const char *help;
+};
+extern const struct option_row option_rows[]; /* ends with a NULL name */
+
+/*
+ * Parses the options of the verb that argv[0] is. False, after --help or a message: it is over,
+ * with options->status.
+ */
+bool options_parse(struct options *options, int argc, char **argv);
 /* A domain id from text, -1 if it is none. */
 int parse_domid(const char *text);
 

@@ -45,7 +45,7 @@ struct machine_stats {
     uint64_t events;             /* upcalls delivered to guest kernels */
 };
 
-#define MACHINE_DEFAULT_SEED 20261121u
+#define MACHINE_DEFAULT_SEED 1
 /* gnttab_max_frames and gnttab_max_maptrack_frames of a host that is configured for many grants (Qubes OS), and what can be asked for. */
 #define MACHINE_DEFAULT_GRANT_FRAMES 2048u
 #define MACHINE_DEFAULT_MAPTRACK_FRAMES 4096u

@@ -38,14 +38,29 @@ def test_an_unknown_verb_is_told_all_verbs():
         assert re.search(r"[ ,]%s[,; ]" % verb, said), verb
 
 
-def test_the_manual_page_names_every_verb_and_option():
-    page = (harness.SOURCE / "docs" / "gntsim.1").read_text().replace("\\-", "-")
-    for verb in VERBS:
-        assert re.search(r"^\.It Cm %s$" % verb, page, re.M), verb
-        if verb != "scenario":
-            for option in re.findall(r"^ .*?--([a-z-]+)", gntsim(verb, "--help").stdout, re.M):
-                assert re.search(r"^\.It .*Fl -%s\b" % option, page, re.M) or \
-                    re.search(r"Fl o\b", page) and option == "output", option
+def test_help_as_json_has_every_verb_and_every_option():
+    tables = json.loads(gntsim("--help", "--json").stdout)
+    assert [command["name"] for command in tables["commands"]] == VERBS
+    for command in tables["commands"]:
+        if command["name"] != "scenario":       # which Python explains
+            named = {name for usage in command["usages"] for name in usage["options"]}
+            shown = re.findall(r"^  (?:-\w, )?--([a-z-]+)",
+                               gntsim(command["name"], "--help").stdout, re.M)
+            assert sorted(named | {"help"}) == sorted(shown), command["name"]
+
+
+@pytest.mark.parametrize("option", [option for option in json.loads(
+    gntsim("--help", "--json").stdout)["options"] if option["values"]], ids=lambda o: o["name"])
+def test_each_value_that_help_as_json_lists_is_understood(option):
+    for value in option["values"].split():
+        done = gntsim("run", "--" + option["name"], value)
+        assert (done.returncode, "run needs a command" in done.stderr) == (2, True), done.stderr
+
+
+def test_ctl_explains_its_verbs():
+    text = gntsim("ctl", "--help").stdout
+    for verb in json.loads(gntsim("--help", "--json").stdout)["verbs"]:
+        assert re.search(r"^  %s\s" % verb["words"], text, re.M), verb
 
 
 @pytest.mark.parametrize("args", [("--help",), ("--version",), ("names",), ("doctor",)])
