@@ -20,64 +20,83 @@
 
 /* ---- Root directories --------------------------------------------------------------------------- */
 
-/* What a root directory is known by: the mount namespace and the mount that it is seen through, whether it is a chroot in there, and the
- * directory itself. */
-#define ROOT_FORMAT_OUT "%" PRIu64 " %" PRIu64 " %u %" PRIu32 ":%" PRIu32 " %" PRIu64
-#define ROOT_FORMAT_IN  "%" SCNu64 " %" SCNu64 " %u %" SCNu32 ":%" SCNu32 " %" SCNu64
+/* What a root directory is known by: the mount namespace and the mount that it is seen through,
+ * where it is in that namespace, and the directory itself. */
+#define ROOT_FORMAT_OUT "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu32 ":%" PRIu32 " %" PRIu64
+#define ROOT_FORMAT_IN  "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu32 ":%" SCNu32 " %" SCNu64
 struct root {
-    uint64_t ns, mount, ino;
+    uint64_t ns, mount, place, ino;
     uint32_t major, minor;
-    unsigned chroot;
 };
 
-static int stat_root(struct statx *root)
+/* Puts the path of our root directory within our namespace into path. setns leads to
+ * the root directory of the whole namespace, from where a link in /proc reads as that path. Nobody
+ * but root can look, and nobody else can have the device files in a chroot: others get "/". */
+static void find_place(char path[PATH_MAX])
 {
-    return statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, root);
+    int ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), status;
+    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int links = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char number[16];
+    pid_t child = -1;
+
+    snprintf(number, sizeof number, "%d", root);
+    memset(path, 0, PATH_MAX);
+    if (ns >= 0 && root >= 0 && links >= 0)
+        child = vfork();         /* not fork: to copy this process takes longer than all else here */
+    if (!child)
+        _exit(setns(ns, CLONE_NEWNS) || readlinkat(links, number, path, PATH_MAX - 1) < 0);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (!path[0])
+        path[0] = '/';
+    for (int *fd = (int[]){ ns, root, links, -2 }; *fd != -2; fd++)
+        if (*fd >= 0)
+            close(*fd);
 }
 
-/* Whether our root directory is another one than our namespace's, which is what setns leads to. Nobody but root can look; others: false. */
-static bool is_chroot(const struct statx *root)
+/* A number for a path, since a path may be no text. */
+static uint64_t path_number(const char *path)
 {
-    struct statx top;
-    int status, ns;
-    pid_t child = vfork();       /* not fork: to copy this process takes longer than all else here */
+    uint64_t number = UINT64_C(0xcbf29ce484222325);      /* FNV-1a */
 
-    if (!child) {
-        ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-        _exit(ns >= 0 && !setns(ns, CLONE_NEWNS) && !stat_root(&top) && (top.stx_mnt_id != root->stx_mnt_id || top.stx_ino != root->stx_ino));
-    }
-    while (child > 0 && waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            return false;
-    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status);
+    for (; *path; path++)
+        number = (number ^ (unsigned char)*path) * UINT64_C(0x100000001b3);
+    return number;
 }
 
 int ns_root_name(char name[NS_ROOT_NAME])
 {
+    char path[PATH_MAX];
     struct statx root;
     struct stat ns;
 
-    if (stat("/proc/self/ns/mnt", &ns) || stat_root(&root))
+    if (stat("/proc/self/ns/mnt", &ns) ||
+        statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, &root))
         return -errno;
-    snprintf(name, NS_ROOT_NAME, ROOT_FORMAT_OUT, (uint64_t)ns.st_ino, (uint64_t)root.stx_mnt_id, (unsigned)is_chroot(&root),
-             (uint32_t)root.stx_dev_major, (uint32_t)root.stx_dev_minor, (uint64_t)root.stx_ino);
+    find_place(path);
+    snprintf(name, NS_ROOT_NAME, ROOT_FORMAT_OUT, (uint64_t)ns.st_ino, (uint64_t)root.stx_mnt_id,
+             path_number(path), (uint32_t)root.stx_dev_major,
+             (uint32_t)root.stx_dev_minor, (uint64_t)root.stx_ino);
     return 0;
 }
 
 static bool parse(const char *name, struct root *root)
 {
-    return sscanf(name, ROOT_FORMAT_IN, &root->ns, &root->mount, &root->chroot, &root->major, &root->minor,
-                  &root->ino) == 6;
+    return sscanf(name, ROOT_FORMAT_IN, &root->ns, &root->mount, &root->place, &root->major,
+                  &root->minor, &root->ino) == 6;
 }
 
 bool ns_same_root(const char *one, const char *other)
 {
     struct root a, b;
 
-    if (!parse(one, &a) || !parse(other, &b) || a.major != b.major || a.minor != b.minor || a.ino != b.ino)
+    if (!parse(one, &a) || !parse(other, &b) || a.major != b.major || a.minor != b.minor ||
+        a.ino != b.ino)
         return false;
-    /* A directory may be the root of several views of the host (bind mounts). Mounts of two namespaces cannot be compared. */
-    return a.ns == b.ns ? a.mount == b.mount : a.chroot == b.chroot;
+    /* A directory may be the root of several views of the host (bind mounts). The mounts of two
+     * namespaces cannot be compared, but one is a copy of the other, in which each has its place. */
+    return a.ns == b.ns ? a.mount == b.mount : a.place == b.place;
 }
 
 /* ---- Joining ------------------------------------------------------------------------------------ */

@@ -31,10 +31,12 @@ def ours(monkeypatch):
 
 
 def library_of(agent):
-    """The file of libxengnttab in a process, which may still be on its way to be the program."""
+    """The file of libxengnttab in a process, which may still be on its way to be the program. Its
+    path is seen from the root directory of the domain's namespace, which is not ours in a chroot."""
     def loaded():
-        return {line.split(None, 5)[5] for line in Path("/proc/%d/maps"
-                                                        % agent.pid).read_text().splitlines()
+        outside = os.readlink("/proc/%d/root" % agent.pid).rstrip("/")
+        return {line.split(None, 5)[5].removeprefix(outside)
+                for line in Path("/proc/%d/maps" % agent.pid).read_text().splitlines()
                 if "libxengnttab" in line}
 
     harness.eventually(loaded, "the program has its libraries")

@@ -102,6 +102,8 @@ def test_a_hosts_own_xen_devices_are_out_of_sight(place, compiled):
     command = 'ls -A /dev/xen; echo "host: $(ls -A /dev/.host/xen)"; exec "$0"'
     done = within(place, XEN_HOST, GNTSIM, "run", "--way", "device", "--", "sh", "-c", command,
                   compiled("terminal"), user_ns=False)
+    if "this is a chroot" in done.stderr:
+        pytest.skip("in a chroot no ordinary user has device files")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[:-2] == ["evtchn", "gntalloc", "gntdev", "privcmd", "host:"]
     assert not Path("/dev/.host").exists()
