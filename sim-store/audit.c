@@ -129,18 +129,12 @@ static void audit_queue(struct audit *audit, const struct store_conn *conn)
 static void audit_conn(struct audit *audit, const struct store_conn *conn)
 {
     const struct transaction *tx;
-    const struct store_conn *other;
-    unsigned nr = 0, targeted = 0;
+    unsigned nr = 0;
 
     DL_COUNT(conn->transactions, tx, nr);
     if (nr != conn->nr_transactions)
         wrong(audit, "domain %u has %u transactions, counted are %u", conn->domain->domid, nr,
               conn->nr_transactions);
-    DL_FOREACH(audit->store->conns, other)
-        targeted += !conn->socket && other->target == conn->domain;
-    if (targeted != conn->targeted)
-        wrong(audit, "domain %u is a target %u times, counted are %u", conn->domain->domid,
-              targeted, conn->targeted);
     if (conn->deaf && (conn->watches || conn->transactions || conn->queue))
         wrong(audit, "domain %u's deaf connection is not empty", conn->domain->domid);
     audit_watches(audit, conn);
@@ -151,6 +145,7 @@ unsigned store_audit(const struct store *store, FILE *out)
 {
     struct audit audit = { .store = store, .out = out };
     const struct store_conn *conn;
+    const struct target_hold *hold;
 
     if (!store_live(store, "/"))
         wrong(&audit, "there is no root");
@@ -160,6 +155,10 @@ unsigned store_audit(const struct store *store, FILE *out)
         audit_domain(&audit, d);
     DL_FOREACH(store->conns, conn)
         audit_conn(&audit, conn);
+    DL_FOREACH(store->holds, hold)
+        if (!hold->stub->conn || !hold->target->conn)
+            wrong(&audit, "domain %u or its target %u is not introduced", hold->stub->domid,
+                  hold->target->domid);
     for (const struct watched *at = store->watched; at; at = at->hh.next)
         if (!at->watches)
             wrong(&audit, "nobody watches %s", at->path);

@@ -36,9 +36,16 @@ struct domain {
     struct store_conn *conn;        /* NULL: not introduced; known as an owner or in a permission */
     uint64_t generation;            /* when it became known */
     unsigned nodes;
+    long counted;                   /* by a commit, of the nodes that it would add; else 0 */
     size_t memory;
     bool shut_down;
     UT_hash_handle hh;              /* in the order in which they became known */
+};
+
+/* A SET_TARGET: a target stays until its stub goes. RELEASE takes one of them away. */
+struct target_hold {
+    struct domain *stub, *target;
+    struct target_hold *prev, *next;    /* of the store, as they were made */
 };
 
 struct store_conn {
@@ -49,8 +56,7 @@ struct store_conn {
     bool socket, deaf;
     bool gone;                      /* by its own request, at the end of which it is freed */
     struct domain *target;          /* SET_TARGET: whose rights it has, too */
-    unsigned targeted;              /* connections whose target this one's domain is */
-    bool released;                  /* while it was somebody's target */
+    bool dead;                      /* its domain is gone, but it is held as a target */
     struct transaction *transactions;
     unsigned nr_transactions;
     uint32_t last_transaction;
@@ -76,6 +82,7 @@ struct domain *store_domain(const struct store *store, unsigned domid);
 struct domain *store_domain_existing(struct store *store, unsigned domid);
 struct domain *store_domain_add(struct store *store, unsigned domid);
 void store_domain_free(struct store *store, struct domain *d);
+void store_targets_forget(struct store *store);
 
 /* conn.c */
 struct store_conn *store_conn_add(struct store *store, struct domain *d, bool socket);

@@ -90,15 +90,65 @@ static void forget(struct store *store, struct domain *d)
 
 static void destroy(struct store *store, struct domain *d);
 
-/* conn's domain stops having the rights of its target, which may have waited for that to go. */
-static void drop_target(struct store_conn *conn)
-{
-    struct domain *target = conn->target;
+/* ---- Targets --------------------------------------------------------------------------------- */
 
-    conn->target = NULL;
-    if (target && --target->conn->targeted == 0 && target->conn->released)
-        destroy(conn->store, target);
+static struct target_hold *newest_hold(const struct store *store, const struct domain *target)
+{
+    struct target_hold *hold, *newest = NULL;
+
+    DL_FOREACH(store->holds, hold)
+        if (hold->target == target)
+            newest = hold;
+    return newest;
 }
+
+static void drop_hold(struct store *store, struct target_hold *hold)
+{
+    DL_DELETE(store->holds, hold);
+    free(hold);
+}
+
+static void hold_target(struct store *store, struct domain *stub, struct domain *target)
+{
+    struct target_hold *hold = store_alloc(sizeof *hold);
+
+    *hold = (struct target_hold){ .stub = stub, .target = target };
+    DL_APPEND(store->holds, hold);
+    stub->conn->target = target;
+}
+
+/* A domain goes that others had the rights of, or that held others, which may go now. */
+static void drop_holds(struct store *store, struct domain *d)
+{
+    struct target_hold *hold, *next;
+
+    for (struct store_conn *other = store->conns; other; other = other->next)
+        if (other->target == d)
+            other->target = NULL;
+    DL_FOREACH_SAFE(store->holds, hold, next)
+        if (hold->target == d)
+            drop_hold(store, hold);
+    for (hold = store->holds; hold; hold = next) {
+        struct domain *target = hold->target;
+
+        next = hold->next;
+        if (hold->stub != d)
+            continue;
+        drop_hold(store, hold);
+        if (target->conn->dead && !newest_hold(store, target)) {
+            destroy(store, target);
+            next = store->holds;
+        }
+    }
+}
+
+void store_targets_forget(struct store *store)
+{
+    while (store->holds)
+        drop_hold(store, store->holds);
+}
+
+/* ---- The end of an introduced domain --------------------------------------------------------- */
 
 /* Whoever embeds the store still knows the other connections of a domain that goes. */
 static void orphan_others(struct store *store, struct domain *d)
@@ -115,11 +165,7 @@ static void destroy(struct store *store, struct domain *d)
 {
     struct store_conn *conn = d->conn;
 
-    for (struct store_conn *other = store->conns; other; other = other->next)
-        if (other->target == d)
-            other->target = NULL;
-    conn->targeted = 0;
-    drop_target(conn);
+    drop_holds(store, d);
     orphan_others(store, d);
     if (store->hooks.released)
         store->hooks.released(store->hook_ctx, d->domid);
@@ -134,7 +180,9 @@ static bool find_gone(struct store *store, bool *shut)
     for (struct domain *d = store->domains; d; d = d->hh.next) {
         enum store_domain_state state = state_of(store, d->domid);
 
-        if (state == STORE_DOMAIN_GONE) {
+        if (state == STORE_DOMAIN_GONE && d->conn && newest_hold(store, d)) {
+            d->conn->dead = true;
+        } else if (state == STORE_DOMAIN_GONE) {
             if (d->conn)
                 destroy(store, d);
             else
@@ -159,6 +207,15 @@ void store_check_domains(struct store *store)
 
 /* ---- Requests -------------------------------------------------------------------------------- */
 
+/* An introduced domain, whose connection is not only there for a stub. */
+static int connected(const struct store *store, unsigned domid, struct domain **out)
+{
+    *out = store_domain(store, domid);
+    if (!*out || !(*out)->conn)
+        return ENOENT;
+    return (*out)->conn->dead ? EINVAL : 0;
+}
+
 /* The introduced domain that the only string names, as RELEASE and RESUME need one. */
 static int named(const struct request *r, struct domain **out)
 {
@@ -166,8 +223,7 @@ static int named(const struct request *r, struct domain **out)
 
     if (!string || !atoi(string))
         return EINVAL;
-    *out = store_domain(r->store, (unsigned)atoi(string));
-    return *out && (*out)->conn ? 0 : ENOENT;
+    return connected(r->store, (unsigned)atoi(string), out);
 }
 
 static int introduce(struct store *store, unsigned domid, uint32_t port, bool again,
@@ -199,20 +255,21 @@ int store_do_introduce(struct request *r)
     const char *strings[3];
     struct store_conn *conn;
     unsigned domid;
-    int port, error = 0;
+    uint32_t port;
+    int error = 0;
 
     if (store_request_strings(r, strings, 3) < 3)
         return EINVAL;
     domid = (unsigned)atoi(strings[0]);
-    port = atoi(strings[2]);
-    if (port <= 0)
+    port = (uint32_t)atoi(strings[2]);
+    if (!port)
         return EINVAL;
     conn = store_domain_conn(r->store, domid);
     if (conn)
         /* That the new port cannot be bound is not reported. */
-        introduce(r->store, domid, (uint32_t)port, true, &conn->ring);
+        introduce(r->store, domid, port, true, &conn->ring);
     else
-        error = introduce_new(r->store, domid, (uint32_t)port);
+        error = introduce_new(r->store, domid, port);
     if (error)
         return error;
     conn = store_domain_conn(r->store, domid);
@@ -226,15 +283,23 @@ int store_do_introduce(struct request *r)
 int store_do_release(struct request *r)
 {
     struct domain *d;
+    struct target_hold *hold;
     int error = named(r, &d);
+    bool held;
 
     if (error)
         return error;
-    if (d->conn->targeted)
-        d->conn->released = true;
+    /* The daemon goes from connection to connection and holds the one that it will look at next. */
+    held = r->conn->next == d->conn;
+    if (held)
+        store_reply_ok(r);
+    hold = newest_hold(r->store, d);
+    if (hold)
+        drop_hold(r->store, hold);
     else
         destroy(r->store, d);
-    store_reply_ok(r);
+    if (!held)
+        store_reply_ok(r);
     return 0;
 }
 
@@ -276,21 +341,20 @@ int store_do_resume(struct request *r)
 
 int store_do_set_target(struct request *r)
 {
-    struct store_conn *conn, *target;
+    struct domain *d, *target;
     const char *strings[2];
+    int error;
 
     if (store_request_strings(r, strings, 2) < 2)
         return EINVAL;
-    conn = store_domain_conn(r->store, (unsigned)atoi(strings[0]));
-    target = store_domain_conn(r->store, (unsigned)atoi(strings[1]));
-    if (!conn || !target)
-        return ENOENT;
+    error = connected(r->store, (unsigned)atoi(strings[0]), &d);
+    if (!error)
+        error = connected(r->store, (unsigned)atoi(strings[1]), &target);
+    if (error)
+        return error;
     /* Its own rights it has. */
-    if (conn != target && conn->target != target->domain) {
-        target->targeted++;
-        drop_target(conn);
-        conn->target = target->domain;
-    }
+    if (d != target)
+        hold_target(r->store, d, target);
     store_reply_ok(r);
     return 0;
 }

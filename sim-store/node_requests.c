@@ -196,9 +196,9 @@ static int create(struct request *r, const char *path, const void *value, size_t
     struct node *node;
     int error = upwards(r, path, find_perms, &making);
 
-    /* In a transaction they are counted at its end. */
-    if (!error && !r->tx && !store_conn_is_privileged(r->conn) &&
-        r->conn->domain->nodes + making.nr > r->store->quotas[STORE_QUOTA_NODES])
+    /* A transaction's own are counted at its end. */
+    if (!error && !store_conn_is_privileged(r->conn) &&
+        r->conn->domain->nodes + (r->tx ? 1 : making.nr) > r->store->quotas[STORE_QUOTA_NODES])
         error = ENOSPC;
     if (!error)
         error = upwards(r, path, check_room, &making);

@@ -60,7 +60,7 @@ char *store_path_of(const struct store_conn *conn, const char *given, bool allow
 {
     char *path = store_path_absolute(conn, given);
     bool valid = store_path_is_special(path)
-        ? allow_special && strlen(path) <= conn->store->quotas[STORE_QUOTA_PATH]
+        ? allow_special && strlen(path) <= XENSTORE_REL_PATH_MAX
         : store_path_is_valid(conn->store, path);
 
     if (!valid) {

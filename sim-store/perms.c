@@ -31,7 +31,7 @@ size_t store_perm_text(const struct perm *perm, char *out)
 
     while (letters[i].may != perm->may)
         i++;
-    return (size_t)sprintf(out, "%c%u", letters[i].letter, perm->domid) + 1;
+    return (size_t)sprintf(out, "%c%d", letters[i].letter, (int)perm->domid) + 1;
 }
 
 struct perms store_perms_copy(const struct perms *perms)
@@ -70,7 +70,9 @@ unsigned store_perms_for(const struct store_conn *conn, const struct perms *perm
                          uint64_t generation)
 {
     const struct perm *owner = &perms->entries[0];
-    unsigned own = conn->domain->domid, target = conn->target ? conn->target->domid : own;
+    const struct store_conn *first = conn->domain->conn;
+    unsigned own = conn->domain->domid;
+    unsigned target = first && first->target ? first->target->domid : own;
 
     if (store_conn_is_privileged(conn) || owner->domid == own || owner->domid == target)
         return MAY_READ | MAY_WRITE | MAY_OWN;

@@ -52,6 +52,8 @@ static int set(struct request *r, const char *given, struct perms *perms)
     node->perms = *perms;
     *perms = (struct perms){ 0 };
     store_view_end(r, node);
+    if (r->tx)
+        store_transaction_access(r->tx, node->path)->counts = true;
     store_view_fires(r, node, &old, false);
     store_perms_free(&old.perms);
     return 0;

@@ -129,6 +129,7 @@ void store_destroy(struct store *store)
 
     if (!store)
         return;
+    store_targets_forget(store);
     while (store->conns)
         store_conn_free(store->conns);
     HASH_ITER(hh, store->nodes, node, next) {

@@ -30,6 +30,7 @@ struct store {
     struct held special[2];         /* of @introduceDomain, @releaseDomain */
     struct domain *domains;
     struct store_conn *conns;
+    struct target_hold *holds;
     uint64_t last_conn, last_watch;
     struct watched *watched;
     uint64_t now, nr_requests;

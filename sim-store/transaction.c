@@ -63,33 +63,69 @@ int store_do_transaction_start(struct request *r)
 
 /* ---- Commit ---------------------------------------------------------------------------------- */
 
-/*
- * An unprivileged connection makes nodes of its own only, so its domain is the one that may have
- * too many.
- */
-static int has_room(const struct request *r, const struct transaction *tx)
+/* False: there is no such domain any more. */
+static bool count(struct store *store, unsigned domid, int by)
 {
-    const struct domain *own = r->conn->domain;
-    unsigned more = 0, fewer = 0;
+    struct domain *d = store_domain_existing(store, domid);
+
+    if (d)
+        d->counted += by;
+    return d;
+}
+
+/*
+ * Every domain that would own more or fewer nodes must still be there, and own less than the quota
+ * if it is more. by: counts for it, or takes back.
+ */
+static int count_nodes(struct store *store, const struct transaction *tx, int by)
+{
+    int error = 0;
+
+    for (const struct access *a = tx->accessed; a; a = a->hh.next) {
+        if (!a->counts)
+            continue;
+        if (a->generation && !count(store, a->owner, -by))
+            error = ENOMEM;
+        if (a->node && !count(store, a->node->perms.entries[0].domid, by))
+            error = ENOMEM;
+    }
+    for (const struct domain *d = store->domains; d && !error; d = d->hh.next) {
+        long nodes = (long)d->nodes + d->counted;
+
+        if (nodes < 0)
+            error = ENOMEM;
+        else if (d->counted > 0 && d->domid && d->domid != store->privileged_domid &&
+                 nodes >= (long)store->quotas[STORE_QUOTA_NODES])
+            error = ENOSPC;
+    }
+    return error;
+}
+
+/* An unprivileged connection makes nodes of its own only. */
+static bool has_memory(const struct request *r, const struct transaction *tx)
+{
+    unsigned own = r->conn->domain->domid;
     size_t bytes = 0, freed = 0;
 
-    if (store_conn_is_privileged(r->conn))
-        return 0;
     for (const struct access *a = tx->accessed; a; a = a->hh.next) {
         const struct node *live = a->changed ? store_live(r->store, a->path) : NULL;
 
-        if (a->changed && a->node && a->node->perms.entries[0].domid == own->domid) {
-            more++;
+        if (a->changed && a->node && a->node->perms.entries[0].domid == own)
             bytes += store_node_memory(a->node);
-        }
-        if (live && live->perms.entries[0].domid == own->domid) {
-            fewer++;
+        if (live && live->perms.entries[0].domid == own)
             freed += store_node_memory(live);
-        }
     }
-    if (more > fewer && own->nodes + (more - fewer) > r->store->quotas[STORE_QUOTA_NODES])
-        return ENOSPC;
-    return bytes > freed && !store_conn_has_memory(r->conn, bytes - freed) ? ENOMEM : 0;
+    return bytes <= freed || store_conn_has_memory(r->conn, bytes - freed);
+}
+
+static int has_room(const struct request *r, const struct transaction *tx)
+{
+    int error = count_nodes(r->store, tx, 1);
+
+    count_nodes(r->store, tx, -1);
+    if (store_conn_is_privileged(r->conn))
+        return error == ENOSPC ? 0 : error;
+    return error ? error : has_memory(r, tx) ? 0 : ENOMEM;
 }
 
 static int find_conflict(const struct request *r, const struct transaction *tx)
@@ -98,9 +134,6 @@ static int find_conflict(const struct request *r, const struct transaction *tx)
         const struct node *live = store_live(r->store, a->path);
 
         if ((live ? live->generation : 0) != a->generation)
-            return EAGAIN;
-        /* It was given to a domain that died since: asked again, that is refused. */
-        if (a->changed && a->node && !store_domain(r->store, a->node->perms.entries[0].domid))
             return EAGAIN;
     }
     return 0;

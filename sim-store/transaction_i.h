@@ -15,6 +15,7 @@ struct access {
     struct node *node;              /* the transaction's own; NULL: none */
     struct node *old;               /* during the commit: what it replaces */
     bool changed, fires, exact;     /* exact: only watches on the node itself see it */
+    bool counts;                    /* it was made, removed or given: its owners are looked at */
     UT_hash_handle hh;              /* in the order of first access */
 };
 

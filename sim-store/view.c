@@ -92,7 +92,11 @@ int store_view_named(struct request *r, const char *given, unsigned need, char *
     if (!*out)
         return absent(r, *path, need);
     may = store_perms_for(r->conn, &(*out)->perms, (*out)->generation);
-    return (may & need) == need ? 0 : EACCES;
+    if ((may & need) == need)
+        return 0;
+    /* For a transaction the one above was looked at here, too. */
+    error = absent(r, *path, need);
+    return error == ENOENT ? EACCES : error;
 }
 
 /* ---- Changes --------------------------------------------------------------------------------- */
@@ -140,7 +144,7 @@ void store_view_add(struct request *r, struct node *node)
     a = store_transaction_access(r->tx, node->path);
     assert(a && !a->node);
     a->node = node;
-    a->changed = true;
+    a->changed = a->counts = true;
 }
 
 void store_view_remove(struct request *r, struct node *node)
@@ -149,7 +153,7 @@ void store_view_remove(struct request *r, struct node *node)
         struct access *a = store_transaction_access(r->tx, node->path);
 
         a->node = NULL;
-        a->changed = true;
+        a->changed = a->counts = true;
     } else {
         store_live_remove(r->store, node);
     }
@@ -181,10 +185,10 @@ void store_view_fires(struct request *r, const struct node *node, const struct h
 /* ---- Removal --------------------------------------------------------------------------------- */
 
 /*
- * Looks at everything below, so that the transaction knows it: an outer change of it is a
- * conflict.
+ * A transaction looks at everything below, so that an outer change of it is a conflict. Its view of
+ * a child may be newer than that of its parent: what was removed till then stays so.
  */
-static int look_below(struct request *r, const struct node *node)
+static int remove_below(struct request *r, const struct node *node)
 {
     int error = 0;
 
@@ -195,28 +199,14 @@ static int look_below(struct request *r, const struct node *node)
 
         error = store_view(r, path, &child);
         free(path);
-        /* A transaction's view of a child may be newer than that of its parent. */
-        if (!error && child)
-            error = look_below(r, child);
-    }
-    return error;
-}
-
-static void remove_below(struct request *r, const struct node *node)
-{
-    for (const char *name = node->children; name < node->children + node->children_len;
-         name += strlen(name) + 1) {
-        char *path = store_path_child(node->path, name);
-        struct node *child = NULL;
-
-        store_view(r, path, &child);
-        free(path);
-        if (!child)
-            continue;
-        remove_below(r, child);
+        if (!error)
+            error = child ? remove_below(r, child) : EIO;
+        if (error)
+            break;
         store_view_fires(r, child, NULL, true);
         store_view_remove(r, child);
     }
+    return error;
 }
 
 int store_view_remove_tree(struct request *r, struct node *node)
@@ -226,17 +216,20 @@ int store_view_remove_tree(struct request *r, struct node *node)
     int error = store_view(r, path, &parent);
 
     free(path);
-    if (!error && r->tx)
-        error = look_below(r, node);
+    if (!error && !parent)
+        error = EINVAL;
+    if (!error)
+        error = remove_below(r, node);
     if (error)
         return error;
-    remove_below(r, node);
     store_view_fires(r, node, NULL, false);
-    if (parent) {
+    if (store_node_has_child(parent, store_path_name(node->path))) {
         store_view_begin(r, parent);
         store_node_remove_child(parent, store_path_name(node->path));
         store_view_end(r, parent);
+    } else {
+        error = EIO;
     }
     store_view_remove(r, node);
-    return 0;
+    return error;
 }

@@ -97,9 +97,10 @@ TEST(connections_and_what_they_have)
     w.d1->outstanding++;
     found(1);
     w.d1->outstanding--;
-    w.d1->targeted++;
+    EQ(tell(w.root, XS_SET_TARGET, "2|1|"), 0);
+    w.d1->domain->conn = NULL;
     found(1);
-    w.d1->targeted--;
+    w.d1->domain->conn = w.d1;
     w.d1->deaf = true;
     found(1);
     w.d1->deaf = false;

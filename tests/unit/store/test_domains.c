@@ -5,10 +5,12 @@
 TEST(introducing_checks_in_order)
 {
     EQ(tell(w.root, XS_INTRODUCE, "4|0|0|"), EINVAL);
-    EQ(tell(w.root, XS_INTRODUCE, "4|0|-5|"), EINVAL);
     EQ(tell(w.root, XS_INTRODUCE, "4|0|text|"), EINVAL);
     SAME(w.calls, "");                       /* nothing was mapped */
     w.introduce_error = -EPERM;
+    EQ(tell(w.root, XS_INTRODUCE, "4|0|-5|"), EPERM);    /* a port, though there is none like it */
+    SAME(w.calls, "introduce:4:4294967291");
+    w.calls[0] = '\0';
     EQ(tell(w.root, XS_INTRODUCE, "4|0|5|"), EPERM);
     EQ(tell(w.root, XS_IS_DOMAIN_INTRODUCED, "4|"), 0);
     SAME(w.said, "F|");
@@ -60,9 +62,13 @@ TEST(a_release_is_like_a_death)
     EQ(set_perms(w.root, "/mine", "n1"), 0);
     watched(w.root, "/", "t");
     watched(w.root, "@releaseDomain", "r");
+    EQ(tell(w.root, XS_RELEASE, "2|"), 0);
+    SAME(w.before, "@releaseDomain:r");
+    /* What connected next after the caller goes a moment later. */
     EQ(tell(w.root, XS_RELEASE, "1|"), 0);
-    SAME(w.before, "/mine:t @releaseDomain:r");
-    SAME(w.calls, "release:1");
+    SAME(w.before, "");
+    SAME(events(w.root), "/mine:t @releaseDomain:r");
+    SAME(w.calls, "release:2 release:1");
     EQ(tell(w.root, XS_RELEASE, "1|"), ENOENT);
     OK(!store_domain_conn(w.store, 1));
 }
@@ -177,30 +183,44 @@ TEST(a_stub_domain_has_the_rights_of_its_target)
     EQ(tell(w.root, XS_SET_TARGET, "2|2|"), 0);
 }
 
-TEST(a_target_that_is_released_stays_until_its_stub_is_gone)
+TEST(a_target_is_released_once_more_for_each_time_that_it_became_one)
 {
-    EQ(tell(w.root, XS_SET_TARGET, "2|1|"), 0);
+    EQ(tell(w.root, XS_SET_TARGET, "3|2|"), 0);
+    EQ(tell(w.root, XS_SET_TARGET, "3|2|"), 0);
     watched(w.root, "@releaseDomain", "r");
-    EQ(tell(w.root, XS_RELEASE, "1|"), 0);
-    SAME(w.before, "");
-    EQ(tell(w.root, XS_IS_DOMAIN_INTRODUCED, "1|"), 0);
-    SAME(w.said, "T|");
+    for (int i = 0; i < 2; i++) {
+        EQ(tell(w.root, XS_RELEASE, "2|"), 0);
+        SAME(w.before, "");
+        EQ(tell(w.root, XS_IS_DOMAIN_INTRODUCED, "2|"), 0);
+        SAME(w.said, "T|");
+    }
     EQ(tell(w.root, XS_RELEASE, "2|"), 0);
-    SAME(w.before, "@releaseDomain:r @releaseDomain:r");
-    EQ(tell(w.root, XS_IS_DOMAIN_INTRODUCED, "1|"), 0);
-    SAME(w.said, "F|");
+    SAME(w.before, "@releaseDomain:r");
+    EQ(tell(w.root, XS_RELEASE, "2|"), ENOENT);
 }
 
-TEST(a_target_that_dies_is_nobodys_target)
+TEST(a_target_that_dies_stays_until_its_last_stub_is_gone)
 {
+    EQ(mk(w.root, "/k"), 0);
+    EQ(set_perms(w.root, "/k", "n1"), 0);
     EQ(tell(w.root, XS_SET_TARGET, "2|1|"), 0);
     EQ(tell(w.root, XS_SET_TARGET, "3|1|"), 0);
+    EQ(tell(w.root, XS_SET_TARGET, "3|2|"), 0);     /* it holds both now */
     w.states[1] = STORE_DOMAIN_GONE;
     store_check_domains(w.store);
-    EQ(mk(w.root, "/k"), 0);
-    EQ(set_perms(w.root, "/k", "b0"), 0);
     EQ(rd(w.d2, "/k"), 0);
-    EQ(tell(w.root, XS_RELEASE, "2|"), 0);
+    EQ(tell(w.root, XS_SET_TARGET, "2|1|"), EINVAL);
+    EQ(tell(w.root, XS_RELEASE, "1|"), EINVAL);
+    w.states[2] = STORE_DOMAIN_GONE;
+    store_check_domains(w.store);
+    EQ(rd(w.root, "/k"), 0);
+    watched(w.root, "@releaseDomain", "r");
+    w.states[3] = STORE_DOMAIN_GONE;
+    store_check_domains(w.store);
+    SAME(events(w.root), "@releaseDomain:r @releaseDomain:r @releaseDomain:r");
+    EQ(rd(w.root, "/k"), ENOENT);
+    EQ(tell(w.root, XS_IS_DOMAIN_INTRODUCED, "1|"), 0);
+    SAME(w.said, "F|");
 }
 
 /* ---- More connections of a domain ------------------------------------------------------------ */
@@ -321,9 +341,10 @@ const struct test_suite suite_domains = { "domains", (const struct test_case[]){
     { "a domain known by name only is forgotten silently",
       a_domain_known_by_name_only_is_forgotten_silently },
     { "a stub domain has the rights of its target", a_stub_domain_has_the_rights_of_its_target },
-    { "a target that is released stays until its stub is gone",
-      a_target_that_is_released_stays_until_its_stub_is_gone },
-    { "a target that dies is nobody's target", a_target_that_dies_is_nobodys_target },
+    { "a target is released once more for each time that it became one",
+      a_target_is_released_once_more_for_each_time_that_it_became_one },
+    { "a target that dies stays until its last stub is gone",
+      a_target_that_dies_stays_until_its_last_stub_is_gone },
     { "a domain may have more connections, each with its own",
       a_domain_may_have_more_connections_each_with_its_own },
     { "a connection of a domain that goes is deaf", a_connection_of_a_domain_that_goes_is_deaf },

@@ -170,13 +170,13 @@ TEST(a_node_is_read_when_it_is_first_looked_at)
 
 TEST(views_of_different_ages_end_in_a_conflict_and_no_worse)
 {
-    static const struct { const char *first, *outside, *then; } rows[] = {
-        { "D/k", "X/k/a", "X/k" },
-        { "D/k", "X/k/a", "M/k/a" },
-        { "D/k", "M/k/c", "X/k/c" },
-        { "R/k/a", "X/k", "X/k/a" },
-        { "R/k/a", "X/k", "M/k/a/b" },
-        { "D/k", "M/k/c/d", "X/k" },
+    static const struct { const char *first, *outside, *then; int error; } rows[] = {
+        { "D/k", "X/k/a", "X/k", EIO },      /* below should be a */
+        { "D/k", "X/k/a", "M/k/a", 0 },
+        { "D/k", "M/k/c", "X/k/c", EIO },    /* above should be c */
+        { "R/k/a", "X/k", "X/k/a", EINVAL }, /* there is nothing above */
+        { "R/k/a", "X/k", "M/k/a/b", 0 },
+        { "D/k", "M/k/c/d", "X/k", 0 },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -189,7 +189,7 @@ TEST(views_of_different_ages_end_in_a_conflict_and_no_worse)
         w.tx = 0;
         steps(rows[i].outside);
         w.tx = id;
-        EQ(step(rows[i].then), 0);
+        EQ(step(rows[i].then), rows[i].error);
         if (!strcmp(rows[i].then, "M/k/a")) {
             EQ(ls(w.root, "/k"), 0);
             SAME(w.said, "a|b|");
@@ -334,12 +334,19 @@ TEST(too_many_nodes_are_found_at_the_end)
     EQ(mk(w.d1, "data/3"), 0);
     EQ(mk(w.d1, "data/4"), 0);
     EQ(end(w.d1, "T"), ENOSPC);
+    /* It may reach the quota, but not by a transaction. */
     start(w.d1);
     EQ(mk(w.d1, "data/3"), 0);
-    EQ(mk(w.d1, "data/4"), 0);
+    EQ(end(w.d1, "T"), ENOSPC);
+    EQ(mk(w.d1, "data/3"), 0);
+    EQ(mk(w.d1, "data/4"), ENOSPC);
+    start(w.d1);
+    EQ(mk(w.d1, "data/4"), ENOSPC);         /* there is no room outside */
     EQ(rm(w.d1, "data/1"), 0);
     EQ(end(w.d1, "T"), 0);
-    EQ(mk(w.d1, "data/1"), ENOSPC);
+    start(w.root);
+    EQ(mk(w.root, "/local/domain/1/data/4/5/6"), 0);
+    EQ(end(w.root, "T"), 0);                /* domain 0 may give it more */
 }
 
 TEST(too_much_memory_is_found_at_the_end)
@@ -375,17 +382,23 @@ TEST(transactions_end_with_their_connection)
     EQ(rd(w.root, "/x"), ENOENT);
 }
 
-TEST(a_node_given_to_a_domain_that_died_is_a_conflict)
+TEST(a_transaction_cannot_give_or_take_nodes_of_a_domain_that_died)
 {
     EQ(mk(w.root, "/k"), 0);
     start(w.root);
     EQ(set_perms(w.root, "/k", "n1"), 0);
     w.states[1] = STORE_DOMAIN_GONE;
     store_check_domains(w.store);
-    EQ(end(w.root, "T"), EAGAIN);
+    EQ(end(w.root, "T"), ENOMEM);
     start(w.root);
     EQ(set_perms(w.root, "/k", "n1"), ENOENT);
     EQ(end(w.root, "T"), 0);
+    EQ(set_perms(w.root, "/k", "n2"), 0);
+    start(w.root);
+    EQ(set_perms(w.root, "/k", "n3"), 0);
+    w.states[2] = STORE_DOMAIN_GONE;
+    store_check_domains(w.store);
+    EQ(end(w.root, "T"), ENOMEM);
 }
 
 const struct test_suite suite_transactions = { "transactions", (const struct test_case[]){
@@ -410,7 +423,7 @@ const struct test_suite suite_transactions = { "transactions", (const struct tes
     { "too many nodes are found at the end", too_many_nodes_are_found_at_the_end },
     { "too much memory is found at the end", too_much_memory_is_found_at_the_end },
     { "transactions end with their connection", transactions_end_with_their_connection },
-    { "a node given to a domain that died is a conflict",
-      a_node_given_to_a_domain_that_died_is_a_conflict },
+    { "a transaction cannot give or take nodes of a domain that died",
+      a_transaction_cannot_give_or_take_nodes_of_a_domain_that_died },
     { NULL, NULL },
 } };

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store-differ: plays random sequences of requests on our store and on a real xenstored, and cuts
+ * the first one on which they differ down to few steps.
+ *
+ *     store-differ XENSTORED PRELOAD DIRECTORY SEED REQUESTS
+ *
+ * Plays sequences of the seeds SEED, SEED + 1, ... until so many requests were made. DIRECTORY is
+ * where the daemon puts its socket. Exit status: 0 no difference, 1 one, 2 it could not be tried.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sequence.h"
+
+#define STEPS 250u
+
+static bool still_differs(const struct sequence *sequence, const struct side sides[2])
+{
+    return sequence_compare(sequence, sides, NULL).differs;
+}
+
+/* Leaves out what can be left out, in ever smaller pieces. */
+static void cut_down(struct sequence *sequence, const struct side sides[2])
+{
+    struct step *copy = calloc(sequence->nr, sizeof *copy);
+
+    if (!copy)
+        abort();
+    for (size_t piece = sequence->nr / 2; piece; piece /= 2) {
+        for (size_t at = 0; at < sequence->nr;) {
+            size_t n = piece < sequence->nr - at ? piece : sequence->nr - at;
+            struct sequence less = { .steps = copy, .nr = sequence->nr - n };
+
+            memcpy(copy, sequence->steps, at * sizeof *copy);
+            memcpy(copy + at, sequence->steps + at + n, (less.nr - at) * sizeof *copy);
+            if (!still_differs(&less, sides)) {
+                at += n;
+                continue;
+            }
+            for (size_t i = at; i < at + n; i++)
+                free(sequence->steps[i].body);
+            memcpy(sequence->steps, copy, less.nr * sizeof *copy);
+            sequence->nr = less.nr;
+        }
+    }
+    free(copy);
+}
+
+static void report(struct sequence *sequence, const struct side sides[2], uint64_t seed,
+                   const struct outcome *outcome)
+{
+    size_t keep = outcome->at < sequence->nr ? outcome->at + 1 : sequence->nr;
+
+    printf("seed %llu: differs at step %zu of %zu; cut down it is\n", (unsigned long long)seed,
+           outcome->at, sequence->nr);
+    while (sequence->nr > keep)
+        free(sequence->steps[--sequence->nr].body);
+    cut_down(sequence, sides);
+    for (size_t i = 0; i < sequence->nr; i++) {
+        printf("%4zu  ", i + 1);
+        step_show(stdout, &sequence->steps[i]);
+    }
+    printf("and the difference is\n");
+    sequence_compare(sequence, sides, stdout);
+}
+
+int main(int argc, char **argv)
+{
+    struct side sides[2];
+    uint64_t seed, requests, done = 0;
+
+    if (argc != 6) {
+        fprintf(stderr, "usage: store-differ XENSTORED PRELOAD DIRECTORY SEED REQUESTS\n");
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    sides[0] = model_side();
+    sides[1] = daemon_side(argv[1], argv[2], argv[3]);
+    seed = strtoull(argv[4], NULL, 10);
+    requests = strtoull(argv[5], NULL, 10);
+    for (; done < requests; seed++) {
+        struct sequence sequence = sequence_generate(seed, STEPS);
+        struct outcome outcome = sequence_compare(&sequence, sides, NULL);
+
+        done += outcome.requests;
+        if (outcome.differs)
+            report(&sequence, sides, seed, &outcome);
+        sequence_free(&sequence);
+        if (outcome.differs)
+            return 1;
+    }
+    printf("%llu requests, no difference\n", (unsigned long long)done);
+    return 0;
+}
