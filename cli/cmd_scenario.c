@@ -49,11 +49,23 @@ static bool find_package(const char *bin)
     return found;
 }
 
+/* Runs the package wherever Python finds it, as pip may have put it anywhere. */
+static const char run_elsewhere[] =
+    "import importlib.util, runpy, sys\n"
+    "if not importlib.util.find_spec('gntsim'):\n"
+    "    sys.exit('gntsim: the Python package gntsim is neither at ' + sys.argv.pop(1) +\n"
+    "             ' nor where python3 looks: install gntsim with meson, the package '\n"
+    "             'python3-gntsim, or with pip the folder scenarios of its source')\n"
+    "del sys.argv[1]\n"
+    "runpy.run_module('gntsim.scenario', run_name='__main__', alter_sys=True)\n";
+
 int cmd_scenario(int argc, char **argv)
 {
-    char self[PATH_MAX], copy[PATH_MAX];
-    const char *bin;
+    char self[PATH_MAX], copy[PATH_MAX], place[2 * PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    const char *first[4] = { "python3", "-m", "gntsim.scenario" };
+    unsigned nr_first = 3;
+    const char *bin;
     char **args;
 
     if (n < 0)
@@ -61,21 +73,24 @@ int cmd_scenario(int argc, char **argv)
     self[n] = '\0';
     memcpy(copy, self, (size_t)n + 1);
     bin = dirname(copy);
-    if (!find_package(bin))
-        return fail("the Python package gntsim is not at %s/%s: install gntsim again (meson install)", bin, GNTSIM_PYTHON_FROM_BIN);
+    if (!find_package(bin)) {
+        snprintf(place, sizeof place, "%s/%s", bin, GNTSIM_PYTHON_FROM_BIN);
+        first[1] = "-c";
+        first[2] = run_elsewhere;
+        first[nr_first++] = place;
+    }
     setenv("GNTSIM", self, 1);
-    args = calloc((size_t)argc + 3, sizeof *args);
+    args = calloc((size_t)argc + nr_first, sizeof *args);
     if (!args)
         return fail("out of memory");
-    args[0] = (char *)"python3";
-    args[1] = (char *)"-m";
-    args[2] = (char *)"gntsim.scenario";
-    memcpy(args + 3, argv + 1, ((size_t)argc - 1) * sizeof *args);
+    memcpy(args, first, nr_first * sizeof *args);
+    memcpy(args + nr_first, argv + 1, ((size_t)argc - 1) * sizeof *args);
     execvp(args[0], args);
     n = errno;
     free(args);
     if (n == ENOENT) {
-        usage_error("scenario needs python3 (3.11 or newer), which is not in PATH: apt-get install python3");
+        usage_error("scenario needs python3 (3.11 or newer), which is not in PATH: apt-get install "
+                    "python3");
         return EXIT_NOT_FOUND;
     }
     fail("cannot execute python3: %s", strerror((int)n));

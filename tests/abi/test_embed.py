@@ -3,6 +3,7 @@
 docs/."""
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,71 @@ def test_a_kernel_of_its_own_builds_against_an_installed_copy(installed, tmp_pat
     done = subprocess.run([program, tmp_path], capture_output=True, text=True, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
     assert done.returncode == 1
     assert done.stderr == "no machine answers at %s/control: No such file or directory\n" % tmp_path
+
+
+MESON_CONSUMER = """
+project('consumer', 'c', default_options: ['c_std=gnu11'])
+gntsim = subproject('gntsim', default_options: ['program=disabled', 'tests=disabled'])
+executable('embed', 'embed.c', dependencies: dependency('gntsim-hv'))
+executable('remote', 'remote.c', dependencies: dependency('gntsim-hv-remote'))
+"""
+
+
+def test_the_models_can_be_a_subproject_of_meson(tmp_path):
+    """Of the models only: neither FUSE nor seccomp is asked for."""
+    (tmp_path / "subprojects").mkdir()
+    (tmp_path / "subprojects" / "gntsim").symlink_to(TOP)
+    (tmp_path / "meson.build").write_text(MESON_CONSUMER)
+    for example in (EXAMPLE, REMOTE):
+        (tmp_path / example.name).write_text(example.read_text())
+    environment = dict(os.environ, CC=" ".join(CC))
+    done = subprocess.run(["meson", "setup", tmp_path / "build", tmp_path], env=environment,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "fuse3" not in done.stdout and "seccomp" not in done.stdout
+    subprocess.run(["ninja", "-C", tmp_path / "build", "embed", "remote"], check=True,
+                   stdout=subprocess.DEVNULL)
+    subprocess.run([tmp_path / "build" / "embed"], check=True)
+    done = subprocess.run([tmp_path / "build" / "remote", tmp_path], capture_output=True, text=True)
+    assert done.stderr.startswith("no machine answers at ")
+
+
+CMAKE_CONSUMER = """
+cmake_minimum_required(VERSION 3.18)
+project(consumer C)
+set(CMAKE_C_STANDARD 11)
+find_package(gntsim %s REQUIRED)
+add_executable(embed "%s")
+target_link_libraries(embed gntsim::hv)
+add_executable(remote "%s")
+target_link_libraries(remote gntsim::hv-remote)
+"""
+
+
+def cmake(tmp_path, installed, version):
+    [config] = Path(installed["PKG_CONFIG_SYSROOT_DIR"]).rglob("gntsim-config.cmake")
+    (tmp_path / "CMakeLists.txt").write_text(CMAKE_CONSUMER % (version, EXAMPLE, REMOTE))
+    return subprocess.run(["cmake", "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / "build",
+                           "-Dgntsim_DIR=%s" % config.parent,
+                           "-DCMAKE_C_FLAGS=" + " ".join(CFLAGS)],
+                          env=dict(os.environ, CC=" ".join(CC)), capture_output=True, text=True)
+
+
+@pytest.mark.skipif(not shutil.which("cmake"), reason="there is no cmake here")
+def test_cmake_finds_the_models_of_an_installed_copy(installed, tmp_path):
+    done = cmake(tmp_path, installed, "0.1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    subprocess.run(["ninja", "-C", tmp_path / "build"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([tmp_path / "build" / "embed"], check=True)
+    done = subprocess.run([tmp_path / "build" / "remote", tmp_path], capture_output=True, text=True,
+                          env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+    assert done.stderr.startswith("no machine answers at ")
+
+
+@pytest.mark.skipif(not shutil.which("cmake"), reason="there is no cmake here")
+def test_cmake_is_told_that_a_version_is_too_old(installed, tmp_path):
+    done = cmake(tmp_path, installed, "99")
+    assert done.returncode and "99" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("header", ["hv.h", "xen.h", "kernel.h", "gnttab.h", "hv_remote.h",

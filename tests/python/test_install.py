@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -73,15 +74,37 @@ def test_the_installed_package_has_every_module_and_its_types(installed):
                                                                 for path in sys.path] + sys.path
 
 
-def test_a_program_without_its_package_says_that_it_is_missing(installed, place):
-    (place / "gntsim").write_bytes((one(installed, "bin") / "gntsim").read_bytes())
+@pytest.fixture
+def lonely(place):
+    """The program without its package, and an environment in which Python has none, either."""
+    (place / "gntsim").write_bytes(Path(harness.GNTSIM).read_bytes())
     os.chmod(place / "gntsim", 0o755)
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "GNTSIM")}
-    done = subprocess.run([place / "gntsim", "scenario", "check", "x.toml"], env=env,
+    (place / "python3").write_text("#!/bin/sh\nexec /usr/bin/python3 -S \"$@\"\n")
+    os.chmod(place / "python3", 0o755)
+    return place / "gntsim", dict(env, PATH="%s:%s" % (place, env["PATH"]))
+
+
+def test_a_program_without_its_package_says_that_it_is_missing(lonely):
+    program, env = lonely
+    done = subprocess.run([program, "scenario", "check", "x.toml"], env=env,
                           capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("gntsim: the Python package gntsim "
-                                                           "is not at "), done.stderr
-    assert done.stderr.count("\n") == 1
+                                                           "is neither at /"), done.stderr
+    assert done.stderr.count("\n") == 1 and "pip" in done.stderr
+
+
+def test_a_program_without_its_package_runs_that_which_python_finds(lonely, place):
+    program, env = lonely
+    (place / "story.toml").write_text(steps("audit = true"))
+    done = subprocess.run([program, "scenario", "check", "story.toml"], cwd=place,
+                          env=dict(env, PYTHONPATH=str(SOURCE / "scenarios"),
+                                   GNTSIM_PROGRAMS="/bin"),
+                          capture_output=True, text=True)
+    assert "story.toml" in done.stdout + done.stderr and "Python package" not in done.stderr
+    done = subprocess.run([program, "scenario", "--help"], capture_output=True, text=True,
+                          env=dict(env, PYTHONPATH=str(SOURCE / "scenarios")))
+    assert done.returncode == 0 and done.stdout.startswith("usage: gntsim scenario"), done
 
 
 def names_below(root):
@@ -95,7 +118,7 @@ def names_below(root):
             for place, word in ((python, "PYTHON"), (options["libdir"], "LIBDIR"),
                                 (options["mandir"], "MANDIR")):
                 name = re.sub("^%s/" % re.escape(str(place)), word + "/", name)
-            yield name
+            yield re.sub(r"-[\d.]+\.dist-info/", "-VERSION.dist-info/", name)
 
 
 def wanted_below_doc():

@@ -110,7 +110,8 @@ def test_files_are_as_the_editorconfig_says():
         assert not content or content.endswith(b"\n"), name + " lacks its last newline"
         assert b"\r" not in content, name + " has a carriage return"
         assert not re.search(rb"[ \t]\n", content), name + " has space at the end of a line"
-        assert b"\t" not in content or path.name == "Makefile" or path.suffix == ".map", \
+        assert b"\t" not in content or path.name in ("Makefile", "rules") or \
+            path.suffix == ".map", \
             name + " has a tab"
 
 
