@@ -138,15 +138,22 @@ static int add_ioctl_rules(scmp_filter_ctx ctx)
     return rc;
 }
 
+/* Neither the loader's mmaps, which have MAP_DENYWRITE, nor our own. */
+#define OTHER_MMAPS ((unsigned)(MAP_ANONYMOUS | MAP_DENYWRITE | INJECTED_MMAP_FLAG))
+
+/* Shared ones of any file, since a descriptor may be a copy. */
+bool filter_reports_mmap(uint64_t flags, uint64_t fd)
+{
+    return !(flags & OTHER_MMAPS) && (flags & MAP_SHARED || (uint32_t)fd >= FILTER_MIN_FD);
+}
+
 static int add_rules(scmp_filter_ctx ctx)
 {
     static const unsigned fcntls[] = { F_GETFL, F_SETFL, F_SETOWN, F_SETOWN_EX, F_SETSIG };
-    /* Neither the loader's maps, which have MAP_DENYWRITE, nor our own. Shared ones of any file, since a descriptor may be a copy. */
-    const unsigned not_ours = MAP_ANONYMOUS | MAP_DENYWRITE | INJECTED_MMAP_FLAG;
-    int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 1, SCMP_A3(SCMP_CMP_MASKED_EQ, not_ours | MAP_SHARED, MAP_SHARED));
+    int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 1, SCMP_A3(SCMP_CMP_MASKED_EQ, OTHER_MMAPS | MAP_SHARED, MAP_SHARED));
 
     if (!rc)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 2, SCMP_A3(SCMP_CMP_MASKED_EQ, not_ours, 0),
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 2, SCMP_A3(SCMP_CMP_MASKED_EQ, OTHER_MMAPS, 0),
                               SCMP_A4_32(SCMP_CMP_GE, FILTER_MIN_FD));
     if (!rc)
         rc = add_memory_rules(ctx);

@@ -11,6 +11,7 @@
 #define GNTSIM_FUSE_DEV_FILTER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <gntsim/socket.h>
 
@@ -31,6 +32,9 @@
 
 /* Whether an ioctl of a Xen device is reported on every descriptor: what FUSE brings of it comes from no program of ours. */
 bool filter_reports_ioctl(unsigned cmd);
+
+/* The same of an mmap with these flags of this file. */
+bool filter_reports_mmap(uint64_t flags, uint64_t fd);
 
 /* Installs the filter in the calling process, for it and all it starts. Returns the listener for the server, or
  * a negative errno: -EBUSY when there is a listener already (a machine within a machine). */

@@ -11,13 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SYSCALL_INSN_SIZE 2
 #define SYSCALL_INSN 0x050f
 #define USER_CS 0x33               /* of 64-bit code */
-#define KERNEL_SIGSET_SIZE 8
-/* Not those that the kernel sends for what we do, a step, or a call that the program has dispatched
- * to itself: it resets the handler of one that is blocked. */
-#define ALL_SIGNALS (~(1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1)))
 
 /* Of a stop: the signal that must not be lost. A SIGSTOP comes as a signal first; passed on, it stops the process, and this thread once we
  * let go of it. */
@@ -96,7 +91,7 @@ int inject_interrupt(struct inject *inject)
 int inject_watch(struct inject *inject, pid_t tid)
 {
     /* Its mmap may be answered, with half of an answer, before it stops and options can be set: as in inject_begin. */
-    return seize(inject, tid, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
+    return seize(inject, tid, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
 }
 
 int inject_begin_seized(struct inject *inject, pid_t tid, const struct held *held)
@@ -173,23 +168,6 @@ bool inject_stopped(struct inject *inject, pid_t tid, int status, const struct h
 {
     *inject = (struct inject){ .tid = tid, .held = *held, .signal = signal_of(status) };
     return begin_work(inject);
-}
-
-bool inject_hold(struct held *held, pid_t tid)
-{
-    struct user_regs_struct regs;
-    uint64_t all = ALL_SIGNALS;
-    struct held now;
-
-    if (ptrace(PTRACE_GETREGS, tid, NULL, &regs) || regs.orig_rax != SYS_mmap ||
-        !inject_repeat(&regs) ||
-        ptrace(PTRACE_GETSIGINFO, tid, NULL, &now.info) || now.info.si_signo == SIGSTOP ||
-        ptrace(PTRACE_GETSIGMASK, tid, KERNEL_SIGSET_SIZE, &now.signal_mask) ||
-        ptrace(PTRACE_SETREGS, tid, NULL, &regs) ||
-        ptrace(PTRACE_SETSIGMASK, tid, KERNEL_SIGSET_SIZE, &all))
-        return false;
-    *held = now;
-    return true;
 }
 
 bool inject_can_call(const struct inject *inject)
@@ -393,7 +371,7 @@ static void let_go(struct inject *inject)
     if (!inject->gone) {
         ptrace(PTRACE_SETREGS, inject->tid, NULL, &inject->regs);
         ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask);
-        if (ptrace(PTRACE_DETACH, inject->tid, NULL, sig))
+        if (ptrace(inject->stays ? PTRACE_CONT : PTRACE_DETACH, inject->tid, NULL, sig))
             collect(inject);
     }
     pin_end(&inject->pin, inject->tid, inject->gone);      /* after it was woken here: otherwise it would be sent to another, idle processor */

@@ -8,12 +8,12 @@
 #ifndef GNTSIM_FUSE_DEV_INJECT_H
 #define GNTSIM_FUSE_DEV_INJECT_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/user.h>
 
+#include "hold.h"
 #include "pin.h"
 
 /* The kernel's own errors; a program never sees them. The call is repeated, if no handler without SA_RESTART runs; in any case. */
@@ -21,17 +21,13 @@
 #define ERESTARTNOINTR 513
 #define ERESTARTNOHAND 514          /* if no handler runs */
 
-/* A signal that came before a call was received. Its thread gets it when the call is done, and no
- * other one before. */
-struct held {
-    siginfo_t info;                   /* si_signo 0: there is none */
-    uint64_t signal_mask;             /* the thread's own */
-};
+#define SYSCALL_INSN_SIZE 2
 
 struct inject {
     pid_t tid;
     bool gone;                        /* it died meanwhile */
     bool may_outlive;                 /* us, as seized: a stop comes before it does */
+    bool stays;                       /* traced when we let go of it, as from inject_watch on */
     struct user_regs_struct regs;     /* as it stopped */
     uint64_t signal_mask;
     struct held held;
@@ -55,9 +51,6 @@ void inject_change(struct inject *inject, long from, long to);
 /* Of a thread that goes on meanwhile: seizes it. And as inject_begin, of such a one. */
 int inject_watch(struct inject *inject, pid_t tid);
 int inject_begin_seized(struct inject *inject, pid_t tid, const struct held *held);
-/* Of such a one that stopped for a signal, which interrupted its mmap: holds the signal back, and
- * others. False: it did not. */
-bool inject_hold(struct held *held, pid_t tid);
 /* Of one that stopped, as status says: as inject_wait. */
 bool inject_stopped(struct inject *inject, pid_t tid, int status, const struct held *held);
 /* Waits for the stop. False if the thread is gone. */

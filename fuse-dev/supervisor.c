@@ -32,7 +32,7 @@ void answer(const struct notice *notice, int error, int64_t value, uint32_t flag
 {
     struct seccomp_notif_resp resp = { .id = notice->id, .error = error, .val = value, .flags = flags };
     struct inject inject;
-    bool stops = watch_let_off(notice, &inject);
+    bool stops = watch_let_off(notice, error, &inject);
 
     /* Fails if the thread was killed meanwhile: nothing to be done then. */
     ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);

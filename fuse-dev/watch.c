@@ -224,16 +224,19 @@ int watch_inject(const struct notice *notice, struct inject *inject)
     return rc;
 }
 
-bool watch_let_off(const struct notice *notice, struct inject *inject)
+bool watch_let_off(const struct notice *notice, int error, struct inject *inject)
 {
     struct supervisor *supervisor = notice->supervisor;
     struct watched *watched = notice->nr == SYS_mmap ? watched_find(supervisor, notice->tid) : NULL;
-    int rc;
+    bool again = watched && error == -EAGAIN, held = watched_is_held(watched);
+    int rc = held ? inject_begin_seized(inject, notice->tid, &watched->held) : -ENOENT;
 
-    if (!watched_is_held(watched))
-        return false;
-    rc = inject_begin_seized(inject, notice->tid, &watched->held);
-    watched_forget(supervisor, notice->tid);
+    if (again) {
+        watched_again(watched);
+        inject->stays = true;
+    } else if (held) {
+        watched_forget(supervisor, notice->tid);
+    }
     return !rc;
 }
 

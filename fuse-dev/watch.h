@@ -45,8 +45,9 @@ void watch_work(struct supervisor *supervisor);
 /* As inject_begin, for the notice's thread, watched or not. */
 int watch_inject(const struct notice *notice, struct inject *inject);
 /* An mmap is about to be answered. True: a signal waits behind it, so its thread is to be waited
- * for and let go, as from inject_begin on. */
-bool watch_let_off(const struct notice *notice, struct inject *inject);
+ * for and let go, as from inject_begin on. It goes on being watched if it will make the mmap again
+ * (error: -EAGAIN). */
+bool watch_let_off(const struct notice *notice, int error, struct inject *inject);
 /* 0 or negative errno; the end lets go of all. */
 int watch_start(struct supervisor *supervisor);
 void watch_end(struct supervisor *supervisor);

@@ -58,15 +58,21 @@ static void add(struct supervisor *supervisor, struct watched *watched, pid_t ti
     machine_unlock(supervisor->machine);
 }
 
+/* If it was asked to stop, it will go on from there. */
+static void renew(struct watched *watched)
+{
+    watched->until = now_ms() + WATCH_MS;
+    watched->leaving = watched->has_ticks = watched->waits = false;
+    watched->times = 0;
+}
+
 void watched_begin(struct supervisor *supervisor, pid_t tid)
 {
     struct watched *watched = watched_find(supervisor, tid);
     struct inject inject;
 
-    if (watched) {               /* if it was asked to stop, it will go on from there */
-        watched->until = now_ms() + WATCH_MS;
-        watched->leaving = watched->has_ticks = false;
-        watched->times = 0;
+    if (watched) {
+        renew(watched);
         return;
     }
     watched = malloc(sizeof *watched);
@@ -74,6 +80,13 @@ void watched_begin(struct supervisor *supervisor, pid_t tid)
         free(watched);
     else
         add(supervisor, watched, tid);
+}
+
+void watched_again(struct watched *watched)
+{
+    renew(watched);
+    watched->waits = true;
+    watched->held = (struct held){ .given = false };
 }
 
 /* Whether the thread is one that we trace. */
@@ -109,7 +122,7 @@ void watched_adopt(struct supervisor *supervisor, pid_t pid)
 
 bool watched_is_held(const struct watched *watched)
 {
-    return watched && watched->held.info.si_signo;
+    return watched && hold_waits(&watched->held);
 }
 
 /* ---- Stops ---------------------------------------------------------------------------------- */
@@ -160,11 +173,8 @@ static void stopped(struct supervisor *supervisor, pid_t tid, int status)
         watched_forget(supervisor, tid);
         return;
     }
-    /* Its mmap is to be received before the next signal interrupts it, too. */
-    if (watched && !event && !watched_is_held(watched) && inject_hold(&watched->held, tid)) {
-        ptrace(PTRACE_CONT, tid, NULL, 0);
+    if (watched && hold_stop(&watched->held, tid, status, watched->leaving))
         return;
-    }
     repeat(tid);
     /*
      * On with it, with its signal. If its process is stopped, too: it stops once it has mapped, or
@@ -199,10 +209,10 @@ static bool may_still_map(struct watched *watched)
     struct proc_call call;
     unsigned long ticks;
 
-    if (proc_call_of(watched->tid, &call))
+    if (!watched->waits && proc_call_of(watched->tid, &call))
         return call.nr == SYS_mmap ||
                (call.nr == SYS_ioctl && watch_is_for((unsigned)call.args[1]));
-    if (!proc_is_running(watched->tid, &ticks))
+    if (watched->waits || !proc_is_running(watched->tid, &ticks))
         return ++watched->times < WATCH_TIMES;
     if (!watched->has_ticks)
         watched->ticks = ticks;

@@ -22,6 +22,7 @@ struct watched {
     uint64_t until;              /* milliseconds */
     bool leaving;                /* asked to stop */
     struct held held;
+    bool waits;                  /* before it makes its mmap once more */
     unsigned times;              /* how often it was late for no known reason */
     bool has_ticks;
     unsigned long ticks;         /* of processor time, as the first look found them */
@@ -31,6 +32,8 @@ struct watched {
 struct watched *watched_find(struct supervisor *supervisor, pid_t tid);
 /* Watches a thread, or goes on with that. Nothing happens if somebody else traces it. */
 void watched_begin(struct supervisor *supervisor, pid_t tid);
+/* Its mmap is answered, and it will make it once more. */
+void watched_again(struct watched *watched);
 /* True if it was watched. */
 bool watched_forget(struct supervisor *supervisor, pid_t tid);
 /* Whether a signal waits until the thread has mapped. */

@@ -135,10 +135,7 @@ class Storm:
         """It has ended. What it said counts."""
         self.workers.remove(worker)
         for line in worker.lines():
-            must(not line.startswith("ODD"), "a program says: %s", line)
-            if line.startswith("EINTR"):
-                self.count[line] += 1
-                must(self.options.allow_eintr, "a program says: %s", line)
+            must(not line.startswith(("ODD", "EINTR")), "a program says: %s", line)
         worker.log.close()
 
     def collect(self):

@@ -2,7 +2,8 @@
 /*
  * signals calls GROUP ROUNDS MICROSECONDS   makes each call of a group so many times under a timer whose handler has no SA_RESTART.
  *                                           Prints "interrupted CALL" for each that gave EINTR,
- *                                           then "end SIGNALS", and waits.
+ *                                           then "end SIGNALS", and waits. Before that "early
+ *                                           SIGNALS" if handlers ran between an ioctl and its mmap.
  * signals read plain|restart|none           waits for events of a port that domain 2 may bind. Prints "port PORT", "reading" before each
  *                                           read, and what it gave: "event", "EINTR". The handler
  *                                           of SIGUSR1, if there is one, prints "handler".
@@ -41,12 +42,16 @@
 } while (0)
 
 static int gntalloc, gntdev, evtchn;
-static volatile unsigned long ticks;
+static volatile unsigned long ticks, early;
+#define NOT_YET (~0ull)
+static struct ioctl_gntdev_map_grant_ref due = { .index = NOT_YET };   /* for an mmap of place */
+static volatile char *volatile place;      /* 0 is there before, 1 behind it */
 
 static void tick(int sig)
 {
     (void)sig;
     ticks++;
+    early += *(volatile __typeof__(due.index) *)&due.index != NOT_YET && !*place;
 }
 
 static void start_timer(long microseconds)
@@ -145,6 +150,87 @@ static void mmaps(void)
     end_grant(&shared);
 }
 
+/* Where the program itself wants to see the other's page. */
+static void places(void)
+{
+    struct shared shared;
+    char *ours;
+
+    place = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    grant(&shared);
+    ours = call("mmap of gntalloc", mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, gntalloc,
+                                         shared.index));
+    *ours = 1;
+    due.count = 1;
+    due.refs[0].domid = DOMID;
+    due.refs[0].ref = shared.ref;
+    call("MAP_GRANT_REF", ioctl(gntdev, IOCTL_GNTDEV_MAP_GRANT_REF, &due));
+    call("mmap of gntdev", mmap((char *)place, PAGE, PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_FIXED, gntdev, due.index));
+    shared.map_index = due.index;
+    due.index = NOT_YET;
+    call("munmap of gntdev", munmap((char *)place, PAGE));
+    call("munmap of gntalloc", munmap(ours, PAGE));
+    unmap(&shared);
+    end_grant(&shared);
+}
+
+/* As libxengnttab maps what was paged out. */
+static void again(void)
+{
+    struct shared shared;
+    void *theirs;
+
+    grant(&shared);
+    map(&shared);
+    while ((theirs = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, gntdev, shared.map_index)) ==
+           MAP_FAILED) {
+        must(errno == EAGAIN || errno == EINTR);
+        if (errno == EINTR)
+            puts("interrupted mmap after EAGAIN");
+        usleep(1000);
+    }
+    call("munmap of gntdev", munmap(theirs, PAGE));
+    unmap(&shared);
+    end_grant(&shared);
+}
+
+static char *barred;             /* a page that must not be accessed */
+static volatile unsigned long faults;
+
+static void must_be_open(void)
+{
+    sigset_t blocked;
+
+    must(!sigprocmask(SIG_BLOCK, NULL, &blocked) && sigisemptyset(&blocked));
+}
+
+static void let_pass(int sig)
+{
+    (void)sig;
+    faults++;
+    must(!mprotect(barred, PAGE, PROT_READ | PROT_WRITE));
+}
+
+/* A thread that does not map behind the ioctl, but calls something else, or causes a signal. */
+static void others(void)
+{
+    struct shared shared;
+
+    if (!barred) {
+        barred = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        must(!sigaction(SIGSEGV, &(struct sigaction){ .sa_handler = let_pass }, NULL));
+    }
+    grant(&shared);
+    must_be_open();
+    end_grant(&shared);
+    must(!mprotect(barred, PAGE, PROT_NONE));
+    grant(&shared);
+    *(volatile char *)barred = 1;
+    must_be_open();
+    end_grant(&shared);
+}
+
 /* Calls on other files and memory. */
 static void ordinary(void)
 {
@@ -171,6 +257,9 @@ static const struct group {
 } groups[] = {
     { "ioctls", ioctls },
     { "mmaps", mmaps },
+    { "places", places },
+    { "again", again },
+    { "others", others },
     { "ordinary", ordinary },
 };
 
@@ -203,6 +292,8 @@ static void calls(const char *name, unsigned rounds, long microseconds)
     while (rounds--)
         group->round();
     stop_timer();
+    if (early)
+        printf("early %lu\n", early);
     printf("end %lu\n", ticks);
     getchar();
 }
