@@ -32,7 +32,7 @@ def ours(monkeypatch):
 
 def library_of(agent):
     """The file of libxengnttab in a process, which may still be on its way to be the program. Its
-    path is seen from the root directory of the domain's namespace, which is not ours in a chroot."""
+    path is seen from the root directory of the domain's namespace, not from ours in a chroot."""
     def loaded():
         outside = os.readlink("/proc/%d/root" % agent.pid).rstrip("/")
         return {line.split(None, 5)[5].removeprefix(outside)
