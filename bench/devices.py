@@ -109,10 +109,15 @@ def crowds(bench, seconds):
                found[sizes[-1]] / found[best], 0.8, at_most=False)
 
 
-def rows(bench, seconds):
+def grant_copies(bench, _):
     quick = bench.quick
     return [grant_copy(bench, "in turn", 50 if quick else 2000, 1, 1.5),
-            grant_copy(bench, "in a loop", 5 if quick else 25, 300, None),
-            *wake_up(bench, 20 if quick else 500),
-            many_pages(bench, 5 if quick else 50, 3 if quick else 10),
-            crowds(bench, seconds)]
+            grant_copy(bench, "in a loop", 5 if quick else 25, 300, None)]
+
+
+PARTS = {
+    "copy": grant_copies,
+    "wake": lambda bench, _: wake_up(bench, 20 if bench.quick else 500),
+    "pages": lambda bench, _: [many_pages(bench, *((5, 3) if bench.quick else (50, 10)))],
+    "crowd": lambda bench, seconds: [crowds(bench, seconds)],
+}
