@@ -19,7 +19,8 @@ static void add(json_object *object, const char *key, json_object *value)
 
 void chrome_begin(FILE *out)
 {
-    fputs("[{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":-1,\"args\":{\"name\":\"machine\"}}", out);
+    fputs("[{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":-1,\"args\":{\"name\":\"machine\"}}",
+          out);
 }
 
 void chrome_end(FILE *out)
@@ -36,15 +37,18 @@ void chrome_event(FILE *out, json_object *event)
     if (!json_object_object_get_ex(event, "op", &op) || !json_object_is_type(op, json_type_string))
         return;
     name = json_object_get_string(op);
-    if (!json_object_object_get_ex(event, "args", &args) || !json_object_is_type(args, json_type_object))
+    if (!json_object_object_get_ex(event, "args", &args) ||
+        !json_object_is_type(args, json_type_object))
         args = NULL;
     if (!json_object_object_get_ex(event, "domain", &domain))
         domain = NULL;
     if (json_object_object_get_ex(event, "call", &call)) {
-        if (!strcmp(name, "enter") && json_object_object_get_ex(args, "op", &op) && json_object_is_type(op, json_type_string)) {
+        if (!strcmp(name, "enter") && json_object_object_get_ex(args, "op", &op) &&
+            json_object_is_type(op, json_type_string)) {
             name = json_object_get_string(op);
             phase = "b";
-        } else if (json_object_object_get_ex(args, "file", NULL) && strncmp(name, "user_", 5) && strcmp(name, "find_vma") && strcmp(name, "vma_at")) {
+        } else if (json_object_object_get_ex(args, "file", NULL) && strncmp(name, "user_", 5) &&
+                   strcmp(name, "find_vma") && strcmp(name, "vma_at")) {
             phase = "e";
         }
     }
@@ -58,7 +62,8 @@ void chrome_event(FILE *out, json_object *event)
     if (*phase == 'i') {
         add(record, "s", json_object_new_string("t"));
     } else {
-        snprintf(id, sizeof id, "%" PRId64 ".%" PRId64, domain ? json_object_get_int64(domain) : -1, number(event, "call"));
+        snprintf(id, sizeof id, "%" PRId64 ".%" PRId64, domain ? json_object_get_int64(domain) : -1,
+                 number(event, "call"));
         add(record, "id", json_object_new_string(id));
     }
     if (args) {

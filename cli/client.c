@@ -39,9 +39,9 @@ int client_connect(const char *dir)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr)) {
         if (errno == EACCES)
-            fail("%s is another user's: use the machine as that user", addr.sun_path);
+            failure("%s is another user's: use the machine as that user", addr.sun_path);
         else
-            fail("no machine answers at %s: %s (start one with `gntsim serve --dir %s`)", addr.sun_path, strerror(errno), dir);
+            failure("no machine answers at %s: %s (start one with `gntsim serve --dir %s`)", addr.sun_path, strerror(errno), dir);
         if (fd >= 0)
             close(fd);
         return -1;
@@ -75,10 +75,10 @@ static json_object *reply_of(const char *line)
         return reply;
     if (json_object_is_type(reply, json_type_object) && json_object_object_get_ex(reply, "error", &error)) {
         text = strdup(json_object_is_type(error, json_type_string) ? json_object_get_string(error) : "the machine refuses and does not say why");
-        fail("%s", text ? printable(text) : "no memory");
+        failure("%s", text ? printable(text) : "no memory");
         free(text);
     } else {
-        fail("what answers is no gntsim machine: it sent no reply");
+        failure("what answers is no gntsim machine: it sent no reply");
     }
     json_object_put(reply);
     return NULL;
@@ -94,16 +94,17 @@ json_object *client_receive(struct wire *wire)
     while (!(line = wire_take_line(wire))) {
         rc = wire_receive(wire);
         if (rc == -EAGAIN)
-            fail("the machine did not answer within %d s", CLIENT_PATIENCE_S);
+            failure("the machine did not answer within %d s", CLIENT_PATIENCE_S);
         else if (rc <= 0)
-            fail("the machine did not answer: %s", rc ? strerror(-rc) : "it closed the connection");
+            failure("the machine did not answer: %s",
+                    rc ? strerror(-rc) : "it closed the connection");
         if (rc <= 0)
             return NULL;
     }
     reply = reply_of(line);
     free(line);
     if (reply && wire->lost) {
-        fail("cannot receive what the machine gives: %s", strerror(EMFILE));
+        failure("cannot receive what the machine gives: %s", strerror(EMFILE));
         json_object_put(reply);
         reply = NULL;
     }
@@ -122,7 +123,7 @@ json_object *client_call(int fd, json_object *request, int send_fd, int *fds, un
     rc = wire_send(fd, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), send_fd);
     json_object_put(request);
     if (rc)
-        fail("the machine does not take requests: %s", strerror(-rc));
+        failure("the machine does not take requests: %s", strerror(-rc));
     else
         reply = client_receive(&wire);
     if (reply)
@@ -137,7 +138,7 @@ static int execute(char **argv)
 
     execvp(argv[0], argv);
     error = errno;
-    fail("cannot execute %s: %s", argv[0], strerror(error));
+    failure("cannot execute %s: %s", argv[0], strerror(error));
     return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
 
@@ -147,7 +148,7 @@ static int use_socket(int domain, int way, json_object *result, json_object *soc
     json_object *why;
 
     if (access(json_object_get_string(socket), F_OK))
-        return fail("the domain's socket %s cannot be reached: %s (is the machine's root directory another one than this process's?)",
+        return failure("the domain's socket %s cannot be reached: %s (is the machine's root directory another one than this process's?)",
                     json_object_get_string(socket), strerror(errno));
     unsetenv(SOCK_FILES_ENV);    /* another machine's */
     if (libraries_prepend() || setenv(SOCK_ENV, json_object_get_string(socket), 1))
@@ -213,7 +214,7 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
         socket = NULL;
     if (socket && !json_object_is_type(socket, json_type_string)) {
         json_object_put(reply);
-        return fail("what answers is no gntsim machine: its socket has no name");
+        return failure("what answers is no gntsim machine: its socket has no name");
     }
     offer_store(result);
     if (socket && fds[0] < 0) {
@@ -227,10 +228,10 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
         return 1;
     listener = filter_install();
     if (listener == -EBUSY)
-        return fail("this process is already supervised through seccomp (inside another machine or a container manager that does the same): "
+        return failure("this process is already supervised through seccomp (inside another machine or a container manager that does the same): "
                     "run gntsim outside of it");
     if (listener < 0)
-        return fail("cannot install the seccomp filter: %s; `gntsim doctor` says what is missing", strerror(-listener));
+        return failure("cannot install the seccomp filter: %s; `gntsim doctor` says what is missing", strerror(-listener));
     request = json_object_new_object();
     json_object_object_add(request, "verb", json_object_new_string("supervise"));
     /* So that the machine knows that the domain which it gave us is the one that we joined, and lives. */

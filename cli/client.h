@@ -10,18 +10,21 @@
 
 struct wire;
 
-/* Connects to DIR/control, if who serves there is to be trusted. A descriptor, or -1 after a message. */
+/* Connects to DIR/control, if its server is to be trusted. A descriptor, or -1 after a message. */
 int client_connect(const char *dir);
 /*
- * Sends one request (taken), with descriptor send_fd (taken, too) unless -1, and waits for the reply; descriptors that come with it are put into fds
- * (at most nr_fds, -1 where there are fewer). Returns what client_receive does.
+ * Sends one request (taken), with descriptor send_fd (taken, too) unless -1, and waits for the
+ * reply; descriptors that come with it are put into fds (at most nr_fds, -1 where there are fewer).
+ * Returns what client_receive does.
  */
 json_object *client_call(int fd, json_object *request, int send_fd, int *fds, unsigned nr_fds);
-/* The next reply: an object with a "result", or NULL after a message that says why there is none. */
+/*
+ * The next reply: an object with a "result", or NULL after a message that says why there is none.
+ */
 json_object *client_receive(struct wire *wire);
 /*
- * Moves the calling process into a domain, created if new, and executes argv there. Returns only on failure: the exit
- * status, after a message.
+ * Moves the calling process into a domain, created if new, and executes argv there. Returns only on
+ * failure: the exit status, after a message.
  */
 int client_exec(int fd, int domain, const char *profile, int way, char **argv);
 

@@ -12,7 +12,7 @@
 
 #define NONSENSE (-1)            /* the answer is not what the verb's answers are */
 
-/* ---- Printing for people ---------------------------------------------------------------------- */
+/* ---- Printing for people --------------------------------------------------------------------- */
 
 static const char *text_of(json_object *value)
 {
@@ -59,10 +59,14 @@ static void print_table(json_object *rows)
                 if (i > 0) {
                     json_object *cell;
 
-                    text = json_object_object_get_ex(json_object_array_get_idx(rows, i - 1), text, &cell) ? text_of(cell) : "-";
+                    text = json_object_object_get_ex(json_object_array_get_idx(rows, i - 1), text,
+                                                     &cell)
+                             ? text_of(cell)
+                             : "-";
                 }
                 if (print)
-                    printf("%-*s%s", j + 1 < nr_columns ? widths[j] : 0, text, j + 1 < nr_columns ? "  " : "\n");
+                    printf("%-*s%s", j + 1 < nr_columns ? widths[j] : 0, text,
+                           j + 1 < nr_columns ? "  " : "\n");
                 else if (widths[j] < (int)strlen(text))
                     widths[j] = (int)strlen(text);
             }
@@ -108,7 +112,8 @@ static int print_points(json_object *result)
 {
     json_object *points, *total;
 
-    if (!json_object_object_get_ex(result, "points", &points) || !json_object_object_get_ex(result, "total", &total) || print_list(points))
+    if (!json_object_object_get_ex(result, "points", &points) ||
+        !json_object_object_get_ex(result, "total", &total) || print_list(points))
         return NONSENSE;
     printf("total %s\n", text_of(total));
     return 0;
@@ -158,7 +163,8 @@ static int audit_status(json_object *result)
 {
     json_object *violations;
 
-    if (!json_object_object_get_ex(result, "violations", &violations) || !json_object_is_type(violations, json_type_int))
+    if (!json_object_object_get_ex(result, "violations", &violations) ||
+        !json_object_is_type(violations, json_type_int))
         return NONSENSE;
     return json_object_get_int64(violations) ? 1 : 0;
 }
@@ -168,7 +174,8 @@ static int print_audit(json_object *result)
     int status = audit_status(result);
     json_object *lines, *violations;
 
-    if (status == NONSENSE || !json_object_object_get_ex(result, "lines", &lines) || !is_list_of(lines, json_type_string))
+    if (status == NONSENSE || !json_object_object_get_ex(result, "lines", &lines) ||
+        !is_list_of(lines, json_type_string))
         return NONSENSE;
     for (size_t i = 0; i < json_object_array_length(lines); i++)
         puts(json_object_get_string(json_object_array_get_idx(lines, i)));
@@ -180,7 +187,7 @@ static int print_audit(json_object *result)
     return status;
 }
 
-/* ---- Verbs ------------------------------------------------------------------------------------ */
+/* ---- Verbs ----------------------------------------------------------------------------------- */
 
 static int (*const print[])(json_object *result) = {
     [ANSWER_NOTHING] = print_nothing, [ANSWER_LIST] = print_list, [ANSWER_PARTS] = print_parts,
@@ -238,7 +245,8 @@ static int add_rule(json_object *request, const char *text)
 
     if (!json_object_is_type(rule, json_type_object)) {
         json_object_put(rule);
-        return usage_error("a fault rule is a JSON object, like '{\"at\":\"mmap\",\"do\":{\"errno\":\"ENOMEM\"}}'");
+        return usage_error("a fault rule is a JSON object, like "
+                           "'{\"at\":\"mmap\",\"do\":{\"errno\":\"ENOMEM\"}}'");
     }
     json_object_object_add(request, "rule", rule);
     return 0;
@@ -251,7 +259,7 @@ static int add_bytes(json_object *request, const char *text)
     char *characters = malloc(2 * len + 1);
 
     if (!characters)
-        return fail("no memory");
+        return failure("no memory");
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
 
@@ -298,7 +306,8 @@ static int add_argument(json_object *request, char kind, const char *text)
     case 'v':
         if (end == text || *end || value < 0)
             return usage_error("'%s' is not a number", text);
-        json_object_object_add(request, (kind | 0x20) == 'i' ? "id" : "value", json_object_new_int64(value));
+        json_object_object_add(request, (kind | 0x20) == 'i' ? "id" : "value",
+                               json_object_new_int64(value));
         return 0;
     case 'n':
         if (!strcmp(text, "next"))
@@ -311,7 +320,8 @@ static int add_argument(json_object *request, char kind, const char *text)
     case 'a':
         if (strcmp(text, "on") && strcmp(text, "off"))
             return usage_error("'%s' is neither on nor off", text);
-        json_object_object_add(request, kind == 'A' ? "auto" : "on", json_object_new_boolean(!strcmp(text, "on")));
+        json_object_object_add(request, kind == 'A' ? "auto" : "on",
+                               json_object_new_boolean(!strcmp(text, "on")));
         return 0;
     case 'j':
         return add_rule(request, text);
@@ -328,7 +338,8 @@ static int add_argument(json_object *request, char kind, const char *text)
     }
 }
 
-static int build(const struct verb *verb, const struct options *options, int argc, char **argv, json_object *request)
+static int build(const struct verb *verb, const struct options *options, int argc, char **argv,
+                 json_object *request)
 {
     const char *kind = verb->arguments;
 
@@ -374,7 +385,9 @@ static int call(const struct verb *verb, const struct options *options, json_obj
         }
     }
     json_object_put(reply);
-    return rc == NONSENSE ? fail("what answers is no gntsim machine: that is no answer to %s", verb->words) : rc;
+    return rc == NONSENSE
+             ? failure("what answers is no gntsim machine: that is no answer to %s", verb->words)
+             : rc;
 }
 
 int cmd_ctl(int argc, char **argv)

@@ -28,13 +28,17 @@ static bool all_ok(const struct finding *findings, bool devices)
 static void decide(const struct finding *findings, struct verdict *verdict)
 {
     if (all_ok(findings, true)) {
-        *verdict = (struct verdict){ "device", "device files over FUSE, for any program; gntsim's own libraries for those that are linked with them" };
+        *verdict = (struct verdict){ "device",
+                                     "device files over FUSE, for any program; gntsim's own "
+                                     "libraries for those that are linked with them" };
         snprintf(verdict->why, sizeof verdict->why, "nothing is missing");
         return;
     }
     *verdict = (struct verdict){ "none", "none: programs cannot be served here" };
     if (all_ok(findings, false))
-        *verdict = (struct verdict){ "socket", "a socket and gntsim's own libraries, for dynamically linked programs" };
+        *verdict = (struct verdict){
+            "socket", "a socket and gntsim's own libraries, for dynamically linked programs"
+        };
     for (unsigned i = 0; checks[i].name; i++) {
         if (!findings[i].ok && checks[i].for_devices) {
             snprintf(verdict->why, sizeof verdict->why, "no device files: %s", findings[i].detail);
@@ -58,7 +62,8 @@ static void print_json(const struct finding *findings, const struct verdict *ver
         json_object_array_add(list, row);
     }
     json_object_object_add(result, "checks", list);
-    json_object_object_add(result, "usable", json_object_new_boolean(strcmp(verdict->way, "none") != 0));
+    json_object_object_add(result, "usable",
+                           json_object_new_boolean(strcmp(verdict->way, "none") != 0));
     json_object_object_add(result, "way", json_object_new_string(verdict->way));
     json_object_object_add(result, "why", json_object_new_string(verdict->why));
     puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));
@@ -86,7 +91,8 @@ int cmd_doctor(int argc, char **argv)
         return all ? 0 : 1;
     }
     for (unsigned i = 0; checks[i].name; i++) {
-        printf("%-8s %-11s %s\n", findings[i].ok ? "ok" : "MISSING", checks[i].name, findings[i].detail);
+        printf("%-8s %-11s %s\n", findings[i].ok ? "ok" : "MISSING", checks[i].name,
+               findings[i].detail);
         if (!findings[i].ok)
             printf("         %-11s %s\n", "remedy:", findings[i].remedy);
     }

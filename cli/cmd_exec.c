@@ -16,5 +16,7 @@ int cmd_exec(int argc, char **argv)
     if (!options.nr_rest)
         return usage_error("exec needs a command: gntsim exec --dir DIR --domain N -- CMD...");
     fd = client_connect(options.dir);
-    return fd < 0 ? 1 : client_exec(fd, options.domain < 0 ? 0 : options.domain, options.profile, options.way, options.rest);
+    return fd < 0 ? 1
+                  : client_exec(fd, options.domain < 0 ? 0 : options.domain, options.profile,
+                                options.way, options.rest);
 }

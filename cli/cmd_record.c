@@ -12,7 +12,7 @@
 #include "options.h"
 #include "record.h"
 
-/* What is recorded and played are calls on device files, also where a program's library would reach the devices in another way. */
+/* A record is of calls on device files, so the socket way must not be used instead. */
 static void use_device_files(void)
 {
     unsetenv(SOCK_ENV);
@@ -33,14 +33,15 @@ int cmd_record(int argc, char **argv)
     path = options.output ? options.output : DEFAULT_OUTPUT;
     out = fopen(path, "we");
     if (!out)
-        return fail("%s: %s", path, strerror(errno));
+        return failure("%s: %s", path, strerror(errno));
     use_device_files();
     status = record_run(out, options.rest, options.domain);
     if (fclose(out) && status >= 0)
         status = -errno;
     if (status == -EPERM)
-        return fail("record traces the command with ptrace, which is not allowed here: is it being traced already, or in a container without it?");
-    return status < 0 ? fail("record: %s", strerror(-status)) : status;
+        return failure("record traces the command with ptrace, which is not allowed here: is it "
+                       "being traced already, or in a container without it?");
+    return status < 0 ? failure("record: %s", strerror(-status)) : status;
 }
 
 /* Loads a record; otherwise a message, and the exit status. */
@@ -51,7 +52,7 @@ static int load(struct record *record, const char *path)
 
     if (!rc)
         return 0;
-    return rc == -EINVAL ? usage_error("%s", error) : fail("%s", error);
+    return rc == -EINVAL ? usage_error("%s", error) : failure("%s", error);
 }
 
 int cmd_replay_device(int argc, char **argv)
@@ -70,7 +71,8 @@ int cmd_replay_device(int argc, char **argv)
         options.nr_rest--;
     }
     if (options.nr_rest < 2)
-        return usage_error("replay-device needs a record and a command: gntsim replay-device FILE -- CMD...");
+        return usage_error(
+            "replay-device needs a record and a command: gntsim replay-device FILE -- CMD...");
     status = load(&record, rest[0]);
     if (status)
         return status;
@@ -80,8 +82,8 @@ int cmd_replay_device(int argc, char **argv)
     if (status == -EPROTO)
         return 1;
     if (status == -EPERM)
-        return fail("replay-device traces the command with ptrace, which is not allowed here");
-    return status < 0 ? fail("replay-device: %s", strerror(-status)) : status;
+        return failure("replay-device traces the command with ptrace, which is not allowed here");
+    return status < 0 ? failure("replay-device: %s", strerror(-status)) : status;
 }
 
 int cmd_compare(int argc, char **argv)
@@ -105,12 +107,13 @@ int cmd_compare(int argc, char **argv)
     domain = options.domain >= 0 ? options.domain : (int)record_number(record.header, "domain", -1);
     if (domain < 0 || domain >= (int)DOMID_FIRST_RESERVED) {
         record_free(&record);
-        return usage_error("%s does not say which domain it is of: give --domain N", options.rest[0]);
+        return usage_error("%s does not say which domain it is of: give --domain N",
+                           options.rest[0]);
     }
     differences = compare_run(&record, options.rest[0], profile, domain, stdout, &compared);
     record_free(&record);
     if (differences < 0)
-        return fail("compare: %s", strerror((int)-differences));
+        return failure("compare: %s", strerror((int)-differences));
     printf("%zu answers compared, %ld different\n", compared, differences);
     return differences ? 1 : 0;
 }

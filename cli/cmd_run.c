@@ -22,10 +22,15 @@ static void say_ready(void *ctx)
         close(*fd);
 }
 
-/* The machine's process: out of reach of the terminal's signals, ends when the other end of fd does. Writes a byte to ready_fd when it serves. */
+/*
+ * The machine's process: out of reach of the terminal's signals, ends when the other end of fd
+ * does. Writes a byte to ready_fd when it serves.
+ */
 static int be_machine(int fd, int ready_fd, const struct options *options)
 {
-    struct host_config config = { .listen_fd = -1, .owner_fd = fd, .options = options, .ready = say_ready, .ctx = &ready_fd };
+    struct host_config config = {
+        .listen_fd = -1, .owner_fd = fd, .options = options, .ready = say_ready, .ctx = &ready_fd
+    };
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     setsid();
@@ -39,7 +44,10 @@ static int be_machine(int fd, int ready_fd, const struct options *options)
 
 static const int passed_on[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
 
-/* Waits for the command. Signals sent to us are for it; those of the terminal have reached it already. */
+/*
+ * Waits for the command. Signals sent to us are for it; those of the terminal have reached it
+ * already.
+ */
 static int wait_for(pid_t child, const sigset_t *waited)
 {
     siginfo_t info;
@@ -75,7 +83,7 @@ int cmd_run(int argc, char **argv)
         sigaddset(&waited, passed_on[i]);
     sigprocmask(SIG_BLOCK, &waited, &before);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) || pipe2(ready, O_CLOEXEC))
-        return fail("cannot make a socket: %s", strerror(errno));
+        return failure("cannot make a socket: %s", strerror(errno));
     machine = fork();
     if (!machine) {
         close(sockets[0]);
@@ -85,18 +93,22 @@ int cmd_run(int argc, char **argv)
     close(sockets[1]);
     close(ready[1]);
     if (machine < 0)
-        return fail("cannot start a process: %s", strerror(errno));
+        return failure("cannot start a process: %s", strerror(errno));
     if (read(ready[0], &byte, 1) != 1) {    /* it has said why */
         waitpid(machine, &status, 0);
-        return WIFSIGNALED(status) ? fail("the machine was killed by signal %d", WTERMSIG(status)) : WEXITSTATUS(status);
+        return WIFSIGNALED(status)
+                 ? failure("the machine was killed by signal %d", WTERMSIG(status))
+                 : WEXITSTATUS(status);
     }
     close(ready[0]);
     child = fork();
     if (!child) {
         sigprocmask(SIG_SETMASK, &before, NULL);
-        _exit(client_exec(sockets[0], options.domain < 0 ? 0 : options.domain, NULL, options.way, options.rest));
+        _exit(client_exec(sockets[0], options.domain < 0 ? 0 : options.domain, NULL, options.way,
+                          options.rest));
     }
-    rc = child < 0 ? fail("cannot start a process: %s", strerror(errno)) : wait_for(child, &waited);
+    rc = child < 0 ? failure("cannot start a process: %s", strerror(errno))
+                   : wait_for(child, &waited);
     /* The machine ends with its last owner; what the command left running in it ends, too. */
     close(sockets[0]);
     waitpid(machine, &status, 0);

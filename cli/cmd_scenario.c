@@ -69,7 +69,7 @@ int cmd_scenario(int argc, char **argv)
     char **args;
 
     if (n < 0)
-        return fail("cannot find out where this program is: %s", strerror(errno));
+        return failure("cannot find out where this program is: %s", strerror(errno));
     self[n] = '\0';
     memcpy(copy, self, (size_t)n + 1);
     bin = dirname(copy);
@@ -82,7 +82,7 @@ int cmd_scenario(int argc, char **argv)
     setenv("GNTSIM", self, 1);
     args = calloc((size_t)argc + nr_first, sizeof *args);
     if (!args)
-        return fail("out of memory");
+        return failure("out of memory");
     memcpy(args, first, nr_first * sizeof *args);
     memcpy(args + nr_first, argv + 1, ((size_t)argc - 1) * sizeof *args);
     execvp(args[0], args);
@@ -93,6 +93,6 @@ int cmd_scenario(int argc, char **argv)
                     "python3");
         return EXIT_NOT_FOUND;
     }
-    fail("cannot execute python3: %s", strerror((int)n));
+    failure("cannot execute python3: %s", strerror((int)n));
     return EXIT_CANNOT_RUN;
 }

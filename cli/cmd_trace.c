@@ -50,10 +50,11 @@ static int await(int fd, int signals)
 
     while (poll(fds, 2, -1) < 0 && errno == EINTR)
         ;
-    return fds[1].revents && read(signals, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+    return fds[1].revents && read(signals, &info, sizeof info) == sizeof info
+        ? (int)info.ssi_signo : 0;
 }
 
-/* Prints events until the machine ends, whoever reads us does, or a signal comes, which is returned. */
+/* Prints events until the machine or our reader ends, or a signal comes, which it returns. */
 static int print_events(struct wire *wire, bool chrome, int signals)
 {
     int ended_by = 0;
@@ -75,8 +76,9 @@ static int follow(const struct options *options)
 {
     int fd = client_connect(options->dir), signals = -1, ended_by = 0;
     /* The beginnings of calls are details. */
-    const char *request = options->detail || options->chrome ? "{\"verb\":\"trace-subscribe\",\"detail\":true}"
-                                                             : "{\"verb\":\"trace-subscribe\"}";
+    const char *request = options->detail || options->chrome
+                            ? "{\"verb\":\"trace-subscribe\",\"detail\":true}"
+                            : "{\"verb\":\"trace-subscribe\"}";
     json_object *reply = NULL;
     struct wire wire;
 
@@ -84,7 +86,7 @@ static int follow(const struct options *options)
         return 1;
     wire_init(&wire, fd);
     if (wire_send(fd, request, -1))
-        fail("the machine does not answer");
+        failure("the machine does not answer");
     else
         reply = client_receive(&wire);
     if (reply && options->chrome) {
@@ -132,7 +134,7 @@ static int export(const char *target, const char *path)
     free(line);
     fclose(in);
     if ((out == stdout ? fflush(out) : fclose(out)) && !rc)
-        rc = fail("cannot write %s: %s", target, strerror(errno));
+        rc = failure("cannot write %s: %s", target, strerror(errno));
     return rc;
 }
 
@@ -144,12 +146,14 @@ int cmd_trace(int argc, char **argv)
         return options.status;
     if (options.export) {
         if (options.dir || options.nr_rest != 1)
-            return usage_error("trace --export FILE needs one recorded trace and nothing else; see gntsim trace --help");
+            return usage_error("trace --export FILE needs one recorded trace and nothing else; see "
+                               "gntsim trace --help");
         return export(options.export, options.rest[0]);
     }
     if (options.nr_rest)
         return usage_error("unexpected argument '%s'; see gntsim trace --help", options.rest[0]);
     if (!options.dir)
-        return usage_error("trace needs --dir DIR, the directory of a running machine, or --export FILE TRACE");
+        return usage_error(
+            "trace needs --dir DIR, the directory of a running machine, or --export FILE TRACE");
     return follow(&options);
 }

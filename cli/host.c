@@ -104,7 +104,7 @@ static int add_faults(struct machine *machine, const char *path)
             break;
         fault_record(machine, &parsed);
         if (faults_add(machine, &parsed, &id))
-            rc = fail("cannot add a fault rule: no memory");
+            rc = failure("cannot add a fault rule: no memory");
     }
     machine_unlock(machine);
     json_object_put(json);
@@ -161,7 +161,7 @@ int host_machine(const struct host_config *config)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);    /* a file that is too long is an error */
     if (!machine)
-        return fail("no memory");
+        return failure("no memory");
     if (machine_start(machine, &machine_config)) {
         free(machine);
         return 1;
@@ -178,9 +178,9 @@ int host_machine(const struct host_config *config)
     if (!rc && config->owner_pid) {
         rc = watch_owner(machine, &owner, config->owner_pid);
         if (rc)
-            fail("cannot watch the process %d of --owner: %s", config->owner_pid, strerror(-rc));
+            failure("cannot watch the process %d of --owner: %s", config->owner_pid, strerror(-rc));
     } else if (rc && !status) {
-        fail("cannot wait for requests: %s", strerror(-rc));
+        failure("cannot wait for requests: %s", strerror(-rc));
     }
     if (!rc) {
         if (config->ready && wait_for(machine, STDOUT_FILENO))

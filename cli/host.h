@@ -13,7 +13,7 @@ struct host_config {
     void (*ready)(void *ctx);    /* called once when requests are served; may be NULL */
     void *ctx;
 };
-/* The process must have one thread. SIGINT, SIGTERM and SIGHUP stop the machine. Returns the exit status. */
+/* Needs a process with one thread. SIGINT, SIGTERM and SIGHUP stop the machine. An exit status. */
 int host_machine(const struct host_config *config);
 
 #endif

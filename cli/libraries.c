@@ -66,7 +66,9 @@ const char *libraries_problem(void)
 {
     char dir[PATH_MAX];
 
-    return find_them(dir) ? NULL : "gntsim's own libxengnttab.so.1 and libxenevtchn.so.1 are not where this program looks for them";
+    return find_them(dir) ? NULL
+                          : "gntsim's own libxengnttab.so.1 and libxenevtchn.so.1 are not where "
+                            "this program looks for them";
 }
 
 int libraries_prepend(void)
@@ -74,9 +76,11 @@ int libraries_prepend(void)
     char dir[PATH_MAX];
 
     if (!find_them(dir))
-        return fail("gntsim's own libxengnttab.so.1 and libxenevtchn.so.1 are neither in %s nor in %s, from where this program is: "
-                    "install gntsim, or build all of it", places[0], places[1]);
-    return add_to_path(dir, true) ? 0 : fail("no memory");
+        return failure("gntsim's own libxengnttab.so.1 and libxenevtchn.so.1 are neither in %s nor "
+                       "in %s, from where this program is: "
+                       "install gntsim, or build all of it",
+                       places[0], places[1]);
+    return add_to_path(dir, true) ? 0 : failure("no memory");
 }
 
 /* A program without the sanitizer of its libraries would not start. */
@@ -99,7 +103,7 @@ bool libraries_offer(void)
     return !have_sanitizer() && find_them(dir) && add_to_path(dir, false);
 }
 
-/* ---- Programs that cannot use them ------------------------------------------------------------ */
+/* ---- Programs that cannot use them ----------------------------------------------------------- */
 
 /* Opens what execvp would execute. */
 static int open_program(const char *program)
@@ -113,7 +117,8 @@ static int open_program(const char *program)
     while (at && *at && fd < 0) {
         size_t length = strcspn(at, ":");
 
-        if (snprintf(path, sizeof path, "%.*s/%s", (int)length, at, program) < (int)sizeof path && !access(path, X_OK))
+        if (snprintf(path, sizeof path, "%.*s/%s", (int)length, at, program) < (int)sizeof path &&
+            !access(path, X_OK))
             fd = open(path, O_RDONLY | O_CLOEXEC);
         at += length + (at[length] == ':');
     }
@@ -140,15 +145,21 @@ static bool has_interpreter(const unsigned char *image, size_t size)
 
 static void look_at_image(const char *program, const unsigned char *image, size_t size)
 {
-    static const char remedy[] = "it needs the device files: run it where `gntsim doctor` finds nothing missing";
+    static const char remedy[] =
+        "it needs the device files: run it where `gntsim doctor` finds nothing missing";
 
-    if (size < sizeof(Elf64_Ehdr) || memcmp(image, ELFMAG, SELFMAG) || image[EI_CLASS] != ELFCLASS64)
+    if (size < sizeof(Elf64_Ehdr) || memcmp(image, ELFMAG, SELFMAG) ||
+        image[EI_CLASS] != ELFCLASS64)
         return;                  /* a script: what it starts is not known yet */
     if (!has_interpreter(image, size))
-        fprintf(stderr, "gntsim: warning: %s is statically linked. If it uses Xen's devices %s.\n", program, remedy);
-    else if (memmem(image, size, "/dev/xen/gnt", 12) || memmem(image, size, "/dev/xen/evtchn", 15) ||
+        fprintf(stderr, "gntsim: warning: %s is statically linked. If it uses Xen's devices %s.\n",
+                program, remedy);
+    else if (memmem(image, size, "/dev/xen/gnt", 12) ||
+             memmem(image, size, "/dev/xen/evtchn", 15) ||
              memmem(image, size, "/dev/xen/privcmd", 16))
-        fprintf(stderr, "gntsim: warning: %s names files in /dev/xen. If it opens them itself, not through libxengnttab or libxenevtchn, %s.\n",
+        fprintf(stderr,
+                "gntsim: warning: %s names files in /dev/xen. If it opens them itself, not through "
+                "libxengnttab or libxenevtchn, %s.\n",
                 program, remedy);
 }
 
@@ -162,7 +173,10 @@ void libraries_look_at(const char *program)
         return;
     if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size) {
         if (st.st_mode & (S_ISUID | S_ISGID))
-            fprintf(stderr, "gntsim: warning: %s is set-user-ID or set-group-ID: the loader does not let it use gntsim's libraries.\n", program);
+            fprintf(stderr,
+                    "gntsim: warning: %s is set-user-ID or set-group-ID: the loader does not let "
+                    "it use gntsim's libraries.\n",
+                    program);
         image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (image != MAP_FAILED && image) {
             look_at_image(program, image, (size_t)st.st_size);

@@ -21,13 +21,15 @@
 bool machine_dir_address(const char *path, struct sockaddr_un *addr)
 {
     *addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    if ((size_t)snprintf(addr->sun_path, sizeof addr->sun_path, "%s/" SOCKET_NAME, path) < sizeof addr->sun_path)
+    if ((size_t)snprintf(addr->sun_path, sizeof addr->sun_path, "%s/" SOCKET_NAME, path) <
+        sizeof addr->sun_path)
         return true;
-    fail("the path %s/" SOCKET_NAME " is too long for a socket (%zu bytes at most)", path, sizeof addr->sun_path - 1);
+    failure("the path %s/" SOCKET_NAME " is too long for a socket (%zu bytes at most)", path,
+            sizeof addr->sun_path - 1);
     return false;
 }
 
-/* ---- Serving ---------------------------------------------------------------------------------- */
+/* ---- Serving --------------------------------------------------------------------------------- */
 
 static int connected(const struct sockaddr_un *addr)
 {
@@ -65,10 +67,10 @@ static bool is_used(const struct machine_dir *dir)
     if (locked(dir, &probe))
         return false;
     if (probe >= 0 && wire_peer(probe, &peer))
-        fail("a machine is running at %s already, served by process %d (end it with "
+        failure("a machine is running at %s already, served by process %d (end it with "
              "`gntsim ctl --dir %s shutdown`)", dir->path, peer.pid, dir->path);
     else
-        fail("a process has held the lock of %s for %d s and does not serve there: see who with "
+        failure("a process has held the lock of %s for %d s and does not serve there: see who with "
              "`fuser %s`, or use another directory", dir->path, PATIENCE_MS / 1000, dir->path);
     if (probe >= 0)
         close(probe);
@@ -81,19 +83,21 @@ static bool is_safe(const struct machine_dir *dir, const struct stat *st)
     char name[64];
 
     if (st->st_uid != geteuid() && st->st_uid) {
-        fail("%s belongs to user %s, who could put another machine there: use a directory of your own (one that is new is made)", dir->path,
-             trust_user_name(st->st_uid, name, sizeof name));
+        failure("%s belongs to user %s, who could put another machine there: use a directory of "
+                "your own (one that is new is made)",
+                dir->path, trust_user_name(st->st_uid, name, sizeof name));
         return false;
     }
     if (st->st_mode & S_IWOTH && !(st->st_mode & S_ISVTX)) {
-        fail("everybody may write to %s, and could put another machine there: chmod o-w %s, or use another (one that is new is made)",
-             dir->path, dir->path);
+        failure("everybody may write to %s, and could put another machine there: chmod o-w %s, or "
+                "use another (one that is new is made)",
+                dir->path, dir->path);
         return false;
     }
     return true;
 }
 
-/* Opens and locks it. False after a message. *again: it was removed meanwhile, as one that nobody served. */
+/* Opens and locks it. False after a message. *again: it was removed meanwhile, as an idle one. */
 static bool take(struct machine_dir *dir, bool *again)
 {
     struct stat st;
@@ -101,19 +105,22 @@ static bool take(struct machine_dir *dir, bool *again)
     *again = false;
     dir->made = !mkdir(dir->path, 0700);
     if (!dir->made && errno != EEXIST) {
-        fail("cannot make %s: %s", dir->path, strerror(errno));
+        failure("cannot make %s: %s", dir->path, strerror(errno));
         return false;
     }
     dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir->fd < 0) {
         *again = errno == ENOENT && dir->made;
         if (!*again)
-            fail("cannot use %s: %s", dir->path, errno == ENOTDIR || errno == ELOOP ? "it is no directory, or a symbolic link (name the "
-                 "directory itself)" : strerror(errno));
+            failure("cannot use %s: %s", dir->path,
+                    errno == ENOTDIR || errno == ELOOP
+                        ? "it is no directory, or a symbolic link (name the "
+                          "directory itself)"
+                        : strerror(errno));
         return false;
     }
     if (fstat(dir->fd, &st)) {
-        fail("cannot use %s: %s", dir->path, strerror(errno));
+        failure("cannot use %s: %s", dir->path, strerror(errno));
         return false;
     }
     if (!is_safe(dir, &st))
@@ -131,12 +138,12 @@ static int bound_socket(const struct machine_dir *dir)
     mode_t before = umask(0177);
     struct stat st;
 
-    rc = fd < 0 || bind(fd, (const struct sockaddr *)&dir->addr, sizeof dir->addr) || listen(fd, 64) ||
-         fstatat(dir->fd, SOCKET_NAME, &st, AT_SYMLINK_NOFOLLOW);
+    rc = fd < 0 || bind(fd, (const struct sockaddr *)&dir->addr, sizeof dir->addr) ||
+         listen(fd, 64) || fstatat(dir->fd, SOCKET_NAME, &st, AT_SYMLINK_NOFOLLOW);
     umask(before);
     if (!rc)
         return fd;
-    fail("cannot listen at %s: %s", dir->addr.sun_path, strerror(errno));
+    failure("cannot listen at %s: %s", dir->addr.sun_path, strerror(errno));
     if (fd >= 0)
         close(fd);
     return -1;

@@ -16,9 +16,12 @@ struct machine_dir {
     bool made;                   /* by us */
 };
 
-/* The address of a machine's control socket, DIR/control. False after a message: the path is too long. */
+/* The address of a control socket, DIR/control. False after a message: the path is too long. */
 bool machine_dir_address(const char *path, struct sockaddr_un *addr);
-/* Takes the directory, which is made if it is new, and listens at its control socket. A descriptor, or -1 after a message. */
+/*
+ * Takes the directory, which is made if it is new, and listens at its control socket. A descriptor,
+ * or -1 after a message.
+ */
 int machine_dir_listen(struct machine_dir *dir, const char *path);
 /* Removes the socket, and the directory if we made it and nothing else is in it. */
 void machine_dir_leave(struct machine_dir *dir);

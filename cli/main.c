@@ -28,7 +28,7 @@ static int written(int status)
 {
     if (!fflush(stdout) && !ferror(stdout))
         return status;
-    return status ? status : fail("cannot write the results: %s", strerror(errno));
+    return status ? status : failure("cannot write the results: %s", strerror(errno));
 }
 
 int main(int argc, char **argv)

@@ -34,24 +34,27 @@ bool trust_server(const char *path, int fd)
     char name[64];
 
     if (!wire_peer(fd, &peer)) {
-        fail("cannot tell whose machine is at %s: %s", path, strerror(errno));
+        failure("cannot tell whose machine is at %s: %s", path, strerror(errno));
         return false;
     }
     if (wire_trusts(&peer))
         return true;
     trust_user_name(peer.uid, name, sizeof name);
-    fail("the machine at %s is served by user %s, who could have anything done by whoever joins it: use it as that user "
-         "(runuser -u %s -- gntsim …)", path, name, name);
+    failure("the machine at %s is served by user %s, who could have anything done by whoever joins "
+            "it: use it as that user "
+            "(runuser -u %s -- gntsim …)",
+            path, name, name);
     return false;
 }
 
-/* ---- Namespaces ------------------------------------------------------------------------------- */
+/* ---- Namespaces ------------------------------------------------------------------------------ */
 
 static bool is_same(int a, int b)
 {
     struct stat first, second;
 
-    return !fstat(a, &first) && !fstat(b, &second) && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+    return !fstat(a, &first) && !fstat(b, &second) && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
 }
 
 /* Whether a mount namespace belongs to the user namespace. */
@@ -72,16 +75,18 @@ static bool is_of_user(int user_ns_fd, uid_t uid)
 {
     uid_t owner;
 
-    return ioctl(user_ns_fd, NS_GET_NSTYPE) == CLONE_NEWUSER && !ioctl(user_ns_fd, NS_GET_OWNER_UID, &owner) && owner == uid;
+    return ioctl(user_ns_fd, NS_GET_NSTYPE) == CLONE_NEWUSER &&
+           !ioctl(user_ns_fd, NS_GET_OWNER_UID, &owner) && owner == uid;
 }
 
 bool trust_namespaces(int fd, int user_ns_fd, int mount_ns_fd)
 {
     struct ucred peer;
 
-    if (wire_peer(fd, &peer) && mount_ns_fd >= 0 && ioctl(mount_ns_fd, NS_GET_NSTYPE) == CLONE_NEWNS &&
+    if (wire_peer(fd, &peer) && mount_ns_fd >= 0 &&
+        ioctl(mount_ns_fd, NS_GET_NSTYPE) == CLONE_NEWNS &&
         (user_ns_fd < 0 || is_of_user(user_ns_fd, peer.uid)) && belongs(mount_ns_fd, user_ns_fd))
         return true;
-    fail("what the machine gave is no namespace of its own: nothing was run");
+    failure("what the machine gave is no namespace of its own: nothing was run");
     return false;
 }

@@ -12,10 +12,11 @@
 
 /* The user's name, or the number of one who has none. */
 const char *trust_user_name(uid_t uid, char *space, size_t size);
-/* Whether the one who serves the machine at path, at the other end of fd, is our user or root. False after a message. */
+/* Whether the process at the other end of fd is our user's or root's. False after a message. */
 bool trust_server(const char *path, int fd);
-/* Whether namespaces that came over fd are what they should be and belong to who serves there (user_ns_fd -1: none came, so the
- * other one must be of our own user namespace). False after a message. */
+/* Whether namespaces that came over fd are what they should be and belong to who serves there
+ * (user_ns_fd -1: none came, so the other one must be of our own user namespace). False after a
+ * message. */
 bool trust_namespaces(int fd, int user_ns_fd, int mount_ns_fd);
 
 #endif

@@ -26,7 +26,7 @@
 #include "stream.h"
 #include "trace.h"
 
-#define PATIENCE_S 10            /* a client that takes nothing of its answer for so long is let go */
+#define PATIENCE_S 10 /* a client that takes nothing of its answer for so long is let go */
 
 struct connection {
     struct control *control;
@@ -49,7 +49,7 @@ struct control {
     int spare_fd;                /* to turn somebody away when there is no other */
 };
 
-/* ---- Requests --------------------------------------------------------------------------------- */
+/* ---- Requests -------------------------------------------------------------------------------- */
 
 /* A character that was cut off in the middle would make the reply no JSON. */
 static void whole_characters(char *text)
@@ -93,7 +93,8 @@ json_object *control_done(void)
 }
 
 /* An integer argument; absent: missing. False after setting the error. */
-bool control_int(struct request *request, const char *key, int64_t missing, int64_t min, int64_t max, int64_t *out)
+bool control_int(struct request *request, const char *key, int64_t missing, int64_t min,
+                 int64_t max, int64_t *out)
 {
     json_object *value;
 
@@ -107,8 +108,8 @@ bool control_int(struct request *request, const char *key, int64_t missing, int6
     *out = json_object_get_int64(value);
     if (json_object_is_type(value, json_type_int) && *out >= min && *out <= max)
         return true;
-    control_refuse(request, "\"%s\" must be a number from %lld to %lld, not %s", key, (long long)min, (long long)max,
-                   json_object_get_string(value));
+    control_refuse(request, "\"%s\" must be a number from %lld to %lld, not %s", key,
+                   (long long)min, (long long)max, json_object_get_string(value));
     return false;
 }
 
@@ -125,7 +126,9 @@ bool control_domid(struct request *request, domid_t *out)
 json_object *control_no_domain(struct request *request, domid_t id)
 {
     if (machine_outside(request->machine, id))
-        return control_refuse(request, "the kernel of domain %u is a process of its own: this is for that process to do", id);
+        return control_refuse(
+            request,
+            "the kernel of domain %u is a process of its own: this is for that process to do", id);
     return control_refuse(request, "there is no domain %u (see domain list)", id);
 }
 
@@ -141,14 +144,23 @@ static bool may(struct request *request, const struct verb *verb)
     d = request->from < 0 ? NULL : machine_domain_at(request->machine, (domid_t)request->from);
     domain = d ? d->id : request->from;
     if (request->from == FROM_NOBODY)
-        control_refuse(request, "the process that connected has ended: whoever asks for %s must live until it is answered", verb->name);
+        control_refuse(request,
+                       "the process that connected has ended: whoever asks for %s must live until "
+                       "it is answered",
+                       verb->name);
     else if (verb->by == BY_OUTSIDERS)
-        control_refuse(request, "a program of domain %d may not ask for %s: use it outside of the machine's domains", domain, verb->name);
+        control_refuse(
+            request,
+            "a program of domain %d may not ask for %s: use it outside of the machine's domains",
+            domain, verb->name);
     else if (!hv_domain_info(request->machine->hv, (domid_t)domain, &info) && info.privileged)
         return true;
     else
-        control_refuse(request, "a program of domain %d, which is not privileged, may only look: use %s outside of the machine's domains, or in "
-                       "domain 0", domain, verb->name);
+        control_refuse(request,
+                       "a program of domain %d, which is not privileged, may only look: use %s "
+                       "outside of the machine's domains, or in "
+                       "domain 0",
+                       domain, verb->name);
     return false;
 }
 
@@ -160,7 +172,8 @@ static json_object *handle(struct request *request)
 
     if (!request->args || !json_object_is_type(request->args, json_type_object))
         return control_refuse(request, "a request is a JSON object on one line");
-    if (!json_object_object_get_ex(request->args, "verb", &name) || !json_object_is_type(name, json_type_string))
+    if (!json_object_object_get_ex(request->args, "verb", &name) ||
+        !json_object_is_type(name, json_type_string))
         return control_refuse(request, "a request has a \"verb\"");
     verb = control_verb_find(json_object_get_string(name));
     if (!verb)
@@ -168,7 +181,8 @@ static json_object *handle(struct request *request)
     machine_lock(request->machine);
     if (may(request, verb)) {
         if (trace_is_on(request->machine) && verb->flags & VERB_RECORDED)
-            trace_verb(request->machine, json_object_to_json_string_ext(request->args, JSON_C_TO_STRING_PLAIN));
+            trace_verb(request->machine,
+                       json_object_to_json_string_ext(request->args, JSON_C_TO_STRING_PLAIN));
         result = verb->handle(request);
     }
     machine_unlock(request->machine);
@@ -182,7 +196,7 @@ void control_repeat(struct machine *m, json_object *args)
     json_object_put(handle(&request));
 }
 
-/* ---- Clients that do not read ------------------------------------------------------------------ */
+/* ---- Clients that do not read ---------------------------------------------------------------- */
 
 static uint64_t seconds(void)
 {
@@ -219,7 +233,8 @@ static void patience_ready(void *ctx, unsigned events)
     pthread_mutex_lock(&control->lock);
     for (struct connection *c = control->connections; c; c = c->next) {
         if (c->waits_since && seconds() - c->waits_since > PATIENCE_S) {
-            machine_log(control->machine, "a control connection was closed: its client takes no answer");
+            machine_log(control->machine,
+                        "a control connection was closed: its client takes no answer");
             shutdown(c->watch.fd, SHUT_RDWR);
             c->waits_since = 0;
         }
@@ -231,7 +246,7 @@ static void patience_ready(void *ctx, unsigned events)
     machine_rearm(control->machine, &control->patience, EPOLLIN);
 }
 
-/* ---- Connections ------------------------------------------------------------------------------ */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static void connection_free(struct connection *connection)
 {
@@ -253,7 +268,8 @@ static json_object *parse(const char *line)
     size_t size = strlen(line);
     json_object *json = tokener ? json_tokener_parse_ex(tokener, line, (int)size) : NULL;
 
-    if (json && strspn(line + json_tokener_get_parse_end(tokener), " \t\r") != size - json_tokener_get_parse_end(tokener)) {
+    if (json && strspn(line + json_tokener_get_parse_end(tokener), " \t\r") !=
+                    size - json_tokener_get_parse_end(tokener)) {
         json_object_put(json);
         json = NULL;
     }
@@ -275,19 +291,21 @@ static int answer_line(struct connection *connection, const char *line)
         json_object_object_add(reply, "result", result);
     else
         json_object_object_add(reply, "error", json_object_new_string(request.error));
-    wire_queue(&connection->wire, json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN), request.fds, request.nr_fds);
+    wire_queue(&connection->wire, json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN),
+               request.fds, request.nr_fds);
     json_object_put(reply);
     if (!request.subscribe)
         return 0;
     machine_lock(request.machine);
-    connection->stream = stream_create(request.machine, &connection->watch, request.stream_from, request.stream_detail);
+    connection->stream = stream_create(request.machine, &connection->watch, request.stream_from,
+                                       request.stream_detail);
     machine_unlock(request.machine);
     return connection->stream ? 0 : -ENOMEM;
 }
 
 /*
- * Sends, receives once and answers, as far as the client reads: who does not is asked nothing more, so there is never more than one
- * answer to be sent. 1: goes on, 0 or a negative errno: it is over.
+ * Sends, receives once and answers, as far as the client reads: who does not is asked nothing more,
+ * so there is never more than one answer to be sent. 1: goes on, 0 or a negative errno: it is over.
  */
 static int serve(struct connection *connection)
 {
@@ -342,7 +360,8 @@ static void connection_ready(void *ctx, unsigned events)
         return;
     }
     if (rc == -EMSGSIZE)
-        machine_log(m, "a control connection sent a line of more than %u bytes: dropped", WIRE_MAX_LINE);
+        machine_log(m, "a control connection sent a line of more than %u bytes: dropped",
+                    WIRE_MAX_LINE);
     if (connection->owner)
         machine_request_stop(m);
     machine_unwatch(m, &connection->watch);
@@ -357,7 +376,8 @@ static int origin(struct machine *m, int fd)
     int domain;
 
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.pid <= 0)
-        return FROM_OUTSIDE;     /* of a PID namespace above ours, where no program of a domain can be */
+        return FROM_OUTSIDE; /* of a PID namespace above ours, where no program of a domain can be
+                              */
     domain = machine_domain_of(m, peer.pid);
     return domain >= 0 ? domain : kill(peer.pid, 0) && errno == ESRCH ? FROM_NOBODY : FROM_OUTSIDE;
 }
@@ -402,7 +422,8 @@ static void listen_ready(void *ctx, unsigned events)
         if (fd >= 0)
             close(fd);
         control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        machine_log(control->machine, "a process was turned away: the machine has no descriptors left (ulimit -n)");
+        machine_log(control->machine,
+                    "a process was turned away: the machine has no descriptors left (ulimit -n)");
     }
     machine_rearm(control->machine, &control->listen, EPOLLIN);
 }
@@ -419,7 +440,8 @@ int control_create(struct control **out, struct machine *m, const struct control
     control->listen.fd = -1;
     pthread_mutex_init(&control->lock, NULL);
     control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    control->patience = (struct watch){ timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), patience_ready, control };
+    control->patience = (struct watch){ timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+                                        patience_ready, control };
     return control->patience.fd < 0 ? -errno : machine_watch(m, &control->patience, EPOLLIN);
 }
 

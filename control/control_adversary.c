@@ -38,7 +38,9 @@ static bool get_kind(struct request *request, enum adversary_kind *kind)
 static bool get_values(struct request *request, struct adversary_config *config)
 {
     json_object *list = json_object_object_get(request->args, "values");
-    size_t nr = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : list ? SIZE_MAX : 0;
+    size_t nr = json_object_is_type(list, json_type_array) ? json_object_array_length(list)
+              : list
+                  ? SIZE_MAX : 0;
 
     for (size_t i = 0; nr <= ADVERSARY_MAX_VALUES && i < nr; i++) {
         json_object *item = json_object_array_get_idx(list, i);
@@ -51,7 +53,8 @@ static bool get_values(struct request *request, struct adversary_config *config)
     }
     if (nr <= ADVERSARY_MAX_VALUES)
         return true;
-    control_refuse(request, "\"values\" must be a list of at most %u numbers of 32 bits", ADVERSARY_MAX_VALUES);
+    control_refuse(request, "\"values\" must be a list of at most %u numbers of 32 bits",
+                   ADVERSARY_MAX_VALUES);
     return false;
 }
 
@@ -60,16 +63,20 @@ static bool get_words(struct request *request, struct adversary_config *config)
 {
     int64_t words;
 
-    if (!guest_place(request, &config->place) || !control_int(request, "words", 1, 1, HV_PAGE_SIZE / 4, &words))
+    if (!guest_place(request, &config->place) ||
+        !control_int(request, "words", 1, 1, HV_PAGE_SIZE / 4, &words))
         return false;
     config->words = (uint32_t)words;
-    if (config->place.offset % 4 == 0 && config->place.offset % HV_PAGE_SIZE + 4 * (uint64_t)words <= HV_PAGE_SIZE)
+    if (config->place.offset % 4 == 0 &&
+        config->place.offset % HV_PAGE_SIZE + 4 * (uint64_t)words <= HV_PAGE_SIZE)
         return true;
-    control_refuse(request, "\"offset\" must be a multiple of 4, and \"words\" words must lie in one page");
+    control_refuse(request,
+                   "\"offset\" must be a multiple of 4, and \"words\" words must lie in one page");
     return false;
 }
 
-static bool get_range(struct request *request, int64_t last_default, struct adversary_config *config)
+static bool get_range(struct request *request, int64_t last_default,
+                      struct adversary_config *config)
 {
     int64_t first, last;
 
@@ -98,7 +105,8 @@ static bool get_flood(struct request *request, struct adversary_config *config)
 {
     int64_t port, burst;
 
-    if (!guest_number(request, "port", UINT32_MAX, &port) || !control_int(request, "burst", 16, 1, 4096, &burst))
+    if (!guest_number(request, "port", UINT32_MAX, &port) ||
+        !control_int(request, "burst", 16, 1, 4096, &burst))
         return false;
     config->port = (evtchn_port_t)port;
     config->burst = (uint32_t)burst;
@@ -109,8 +117,10 @@ static bool get_config(struct request *request, struct adversary_config *config)
 {
     int64_t seed, steps;
 
-    if (!get_kind(request, &config->kind) || !control_int(request, "seed", -1, -1, INT64_MAX, &seed) ||
-        !control_int(request, "steps", -1, -1, INT64_MAX, &steps) || !guest_bool(request, "thread", &config->thread))
+    if (!get_kind(request, &config->kind) ||
+        !control_int(request, "seed", -1, -1, INT64_MAX, &seed) ||
+        !control_int(request, "steps", -1, -1, INT64_MAX, &steps) ||
+        !guest_bool(request, "thread", &config->thread))
         return false;
     config->seed = seed < 0 ? request->machine->seed : (uint64_t)seed;
     config->background = steps < 0 ? UINT64_MAX : (uint64_t)steps;
@@ -154,7 +164,9 @@ json_object *verb_adversary_start(struct request *request)
 
 static json_object *no_adversary(struct request *request, int64_t id)
 {
-    return control_refuse(request, "there is no adversary %lld (it goes with its domain; see adversary-list)", (long long)id);
+    return control_refuse(
+        request, "there is no adversary %lld (it goes with its domain; see adversary-list)",
+        (long long)id);
 }
 
 json_object *verb_adversary_step(struct request *request)
@@ -163,11 +175,13 @@ json_object *verb_adversary_step(struct request *request)
     int64_t id, n;
     int rc;
 
-    if (!guest_number(request, "id", INT64_MAX, &id) || !control_int(request, "n", 1, 1, MAX_STEPS, &n))
+    if (!guest_number(request, "id", INT64_MAX, &id) ||
+        !control_int(request, "n", 1, 1, MAX_STEPS, &n))
         return NULL;
     rc = adversary_step(request->machine, id, (uint64_t)n, &info);
     if (rc == -EBUSY)
-        return control_refuse(request, "adversary %lld is a thread: it makes its steps by itself", (long long)id);
+        return control_refuse(request, "adversary %lld is a thread: it makes its steps by itself",
+                              (long long)id);
     return rc ? no_adversary(request, id) : about(&info);
 }
 

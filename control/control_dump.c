@@ -87,7 +87,7 @@ json_object *dump_dying(struct machine *m, domid_t id)
     return object;
 }
 
-/* ---- dump ------------------------------------------------------------------------------------- */
+/* ---- dump ------------------------------------------------------------------------------------ */
 
 /* clang-format off */
 /* The columns of each table: the kind of the value, its name, the value, and when a row has it. */
@@ -216,7 +216,7 @@ json_object *dump_machine(struct machine *m, const char *what, int only)
     return NULL;
 }
 
-/* ---- stats and audit -------------------------------------------------------------------------- */
+/* ---- stats and audit ------------------------------------------------------------------------- */
 
 /* clang-format off */
 #define COUNTERS(COLUMN) \

@@ -12,7 +12,8 @@ json_object *verb_guest_event_alloc(struct request *request)
     if (!actor || !guest_number(request, "remote", UINT16_MAX, &remote))
         return NULL;
     port = actor_event_alloc(actor, (domid_t)remote);
-    return port < 0 ? guest_failed(request, "cannot allocate an event channel", port) : guest_value("port", port);
+    return port < 0 ? guest_failed(request, "cannot allocate an event channel", port)
+                    : guest_value("port", port);
 }
 
 json_object *verb_guest_event_bind(struct request *request)
@@ -20,10 +21,12 @@ json_object *verb_guest_event_bind(struct request *request)
     struct actor *actor = guest_actor(request);
     int64_t remote, remote_port, port;
 
-    if (!actor || !guest_number(request, "remote", UINT16_MAX, &remote) || !guest_number(request, "port", UINT32_MAX, &remote_port))
+    if (!actor || !guest_number(request, "remote", UINT16_MAX, &remote) ||
+        !guest_number(request, "port", UINT32_MAX, &remote_port))
         return NULL;
     port = actor_event_bind(actor, (domid_t)remote, (evtchn_port_t)remote_port);
-    return port < 0 ? guest_failed(request, "cannot bind that event channel", port) : guest_value("port", port);
+    return port < 0 ? guest_failed(request, "cannot bind that event channel", port)
+                    : guest_value("port", port);
 }
 
 json_object *verb_guest_event_send(struct request *request)

@@ -21,7 +21,7 @@ static void add_int(json_object *object, const char *key, uint64_t value)
     json_object_object_add(object, key, json_object_new_int64((int64_t)value));
 }
 
-/* ---- Rules ------------------------------------------------------------------------------------ */
+/* ---- Rules ----------------------------------------------------------------------------------- */
 
 json_object *verb_fault_add(struct request *request)
 {
@@ -33,7 +33,8 @@ json_object *verb_fault_add(struct request *request)
     /* The rule's keys beside the verb, or in an object of their own. */
     if (!json_object_object_get_ex(request->args, "rule", &json))
         json = request->args;
-    if (!fault_from_json(request->machine, json, ignored, &rule, request->error, sizeof request->error))
+    if (!fault_from_json(request->machine, json, ignored, &rule, request->error,
+                         sizeof request->error))
         return NULL;
     fault_record(request->machine, &rule);
     if (faults_add(request->machine, &rule, &id))
@@ -82,9 +83,10 @@ json_object *verb_fault_list(struct request *request)
     return list;
 }
 
-/* ---- Points ----------------------------------------------------------------------------------- */
+/* ---- Points ---------------------------------------------------------------------------------- */
 
-static void add_point(json_object *object, const char *at, const char *device, unsigned ioctl_nr, enum point_kind kind)
+static void add_point(json_object *object, const char *at, const char *device, unsigned ioctl_nr,
+                      enum point_kind kind)
 {
     const struct kernel_ioctl *known = ioctl_nr ? kernel_ioctl_find(device, ioctl_nr) : NULL;
     char number[16];
@@ -121,13 +123,14 @@ json_object *verb_points_reset(struct request *request)
     return control_done();
 }
 
-/* ---- Paused calls ----------------------------------------------------------------------------- */
+/* ---- Paused calls ---------------------------------------------------------------------------- */
 
 json_object *verb_paused(struct request *request)
 {
     json_object *list = json_object_new_array();
 
-    for (const struct fault_paused *paused = faults_paused(request->machine); paused; paused = paused->next) {
+    for (const struct fault_paused *paused = faults_paused(request->machine); paused;
+         paused = paused->next) {
         json_object *object = json_object_new_object();
 
         add_int(object, "id", paused->id);
@@ -151,17 +154,19 @@ json_object *verb_resume(struct request *request)
     return control_done();
 }
 
-/* ---- Clock ------------------------------------------------------------------------------------ */
+/* ---- Clock ----------------------------------------------------------------------------------- */
 
 static json_object *clock_state(struct machine *m)
 {
     json_object *result = json_object_new_object();
     uint64_t next = clock_next(m);
 
-    json_object_object_add(result, "mode", json_object_new_string(m->clock.is_virtual ? "virtual" : "real"));
+    json_object_object_add(result, "mode",
+                           json_object_new_string(m->clock.is_virtual ? "virtual" : "real"));
     json_object_object_add(result, "auto", json_object_new_boolean(m->clock.automatic));
     add_int(result, "now", m->clock.now);
-    json_object_object_add(result, "next", next == CLOCK_NEVER ? NULL : json_object_new_int64((int64_t)next));
+    json_object_object_add(result, "next",
+                           next == CLOCK_NEVER ? NULL : json_object_new_int64((int64_t)next));
     return result;
 }
 
@@ -172,9 +177,12 @@ json_object *verb_clock(struct request *request)
 
     if (json_object_object_get_ex(request->args, "auto", &value)) {
         if (!json_object_is_type(value, json_type_boolean))
-            return control_refuse(request, "\"auto\" must be true or false, not %.80s", json_object_get_string(value));
+            return control_refuse(request, "\"auto\" must be true or false, not %.80s",
+                                  json_object_get_string(value));
         if (!m->clock.is_virtual && json_object_get_boolean(value))
-            return control_refuse(request, "the clock is real: start the machine with --clock virtual to let it jump");
+            return control_refuse(
+                request,
+                "the clock is real: start the machine with --clock virtual to let it jump");
         m->clock.automatic = json_object_get_boolean(value);
         clock_jump(m);
         m->timer_dirty = true;
@@ -189,12 +197,15 @@ json_object *verb_clock_advance(struct request *request)
     int64_t by;
 
     if (!m->clock.is_virtual)
-        return control_refuse(request, "the clock is real and goes by itself: start the machine with --clock virtual to move it");
+        return control_refuse(request, "the clock is real and goes by itself: start the machine "
+                                       "with --clock virtual to move it");
     if (json_object_object_get_ex(request->args, "to", &value)) {
         if (json_object_object_get_ex(request->args, "ns", &ns))
             return control_refuse(request, "clock-advance takes \"ns\" or \"to\", not both");
-        if (!json_object_is_type(value, json_type_string) || strcmp(json_object_get_string(value), "next"))
-            return control_refuse(request, "\"to\" must be \"next\", not %.80s", json_object_get_string(value));
+        if (!json_object_is_type(value, json_type_string) ||
+            strcmp(json_object_get_string(value), "next"))
+            return control_refuse(request, "\"to\" must be \"next\", not %.80s",
+                                  json_object_get_string(value));
         if (clock_next(m) != CLOCK_NEVER)
             clock_advance(m, clock_next(m));
         return clock_state(m);
@@ -207,7 +218,7 @@ json_object *verb_clock_advance(struct request *request)
     return clock_state(m);
 }
 
-/* ---- Limits, suspend -------------------------------------------------------------------------- */
+/* ---- Limits, suspend ------------------------------------------------------------------------- */
 
 const char *const limit_names[] = {
     "grant_frames", "maptrack_frames", "gntalloc", "gntdev", "privcmd_unrestricted", NULL
@@ -262,14 +273,19 @@ json_object *verb_domain_suspend(struct request *request)
     domid_t id, now;
     int rc;
 
-    if (!control_domid(request, &id) || !control_int(request, "as", -1, -1, DOMID_FIRST_RESERVED - 1, &as) ||
+    if (!control_domid(request, &id) ||
+        !control_int(request, "as", -1, -1, DOMID_FIRST_RESERVED - 1, &as) ||
         !control_int(request, "grant_version", 0, 0, 2, &version))
         return NULL;
     if (!machine_domain(request->machine, id))
         return control_no_domain(request, id);
     rc = machine_domain_suspend(request->machine, id, (int)as, (unsigned)version, &now);
     if (rc == -EEXIST)
-        return control_refuse(request, "domain %" PRId64 " exists already, or is dead and its frames are still mapped by others", as);
+        return control_refuse(
+            request,
+            "domain %" PRId64
+            " exists already, or is dead and its frames are still mapped by others",
+            as);
     if (rc)
         return control_refuse(request, "cannot suspend domain %u: %s", id, strerror(-rc));
     return guest_value("domain", now);

@@ -8,7 +8,7 @@
 
 #include "machine.h"
 
-/* ---- Arguments -------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
 struct actor *guest_actor(struct request *request)
 {
@@ -39,7 +39,8 @@ bool guest_bool(struct request *request, const char *key, bool *out)
     *out = json_object_get_boolean(value);
     if (json_object_is_type(value, json_type_boolean))
         return true;
-    control_refuse(request, "\"%s\" must be true or false, not %s", key, json_object_get_string(value));
+    control_refuse(request, "\"%s\" must be true or false, not %s", key,
+                   json_object_get_string(value));
     return false;
 }
 
@@ -75,13 +76,14 @@ bool guest_place(struct request *request, struct actor_place *place)
     return false;
 }
 
-/* ---- Errors ----------------------------------------------------------------------------------- */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 json_object *guest_no_object(struct request *request, const char *what)
 {
     json_object *value = json_object_object_get(request->args, what);
 
-    return control_refuse(request, "domain %s has no %s %s", json_object_get_string(json_object_object_get(request->args, "domain")),
+    return control_refuse(request, "domain %s has no %s %s",
+                          json_object_get_string(json_object_object_get(request->args, "domain")),
                           what, json_object_get_string(value));
 }
 
@@ -92,17 +94,22 @@ json_object *guest_failed(struct request *request, const char *what, long rc)
 
 json_object *guest_place_error(struct request *request, const struct actor_place *place, int rc)
 {
-    static const char *const names[] = { [ACTOR_PAGE] = "page", [ACTOR_MAPPING] = "mapping", [ACTOR_REF] = "ref" };
+    static const char *const names[] = {
+        [ACTOR_PAGE] = "page", [ACTOR_MAPPING] = "mapping", [ACTOR_REF] = "ref"
+    };
 
     switch (rc) {
     case -ENOENT:
         return guest_no_object(request, names[place->kind]);
     case -ERANGE:
-        return control_refuse(request, "that is not within the %s (or more than %u bytes at once)", names[place->kind], ACTOR_MAX_ACCESS);
+        return control_refuse(request, "that is not within the %s (or more than %u bytes at once)",
+                              names[place->kind], ACTOR_MAX_ACCESS);
     case -EACCES:
-        return control_refuse(request, "mapping %lld is read-only: a write would be a page fault", (long long)place->id);
+        return control_refuse(request, "mapping %lld is read-only: a write would be a page fault",
+                              (long long)place->id);
     case -EAGAIN:
-        return control_refuse(request, "nothing is mapped in mapping %lld (now)", (long long)place->id);
+        return control_refuse(request, "nothing is mapped in mapping %lld (now)",
+                              (long long)place->id);
     default:
         return guest_failed(request, "cannot access guest memory", rc);
     }
@@ -116,7 +123,7 @@ json_object *guest_value(const char *key, int64_t value)
     return object;
 }
 
-/* ---- Pages and grants ------------------------------------------------------------------------- */
+/* ---- Pages and grants ------------------------------------------------------------------------ */
 
 json_object *verb_guest_page(struct request *request)
 {
@@ -126,7 +133,8 @@ json_object *verb_guest_page(struct request *request)
     if (!actor || !control_int(request, "count", 1, 1, ACTOR_MAX_BATCH, &count))
         return NULL;
     page = actor_page_alloc(actor, (unsigned)count);
-    return page < 0 ? guest_failed(request, "cannot allocate guest pages", page) : guest_value("page", page);
+    return page < 0 ? guest_failed(request, "cannot allocate guest pages", page)
+                    : guest_value("page", page);
 }
 
 json_object *verb_guest_page_free(struct request *request)
@@ -136,12 +144,16 @@ json_object *verb_guest_page_free(struct request *request)
     bool force;
     int rc;
 
-    if (!actor || !guest_number(request, "page", INT64_MAX, &page) || !guest_bool(request, "force", &force))
+    if (!actor || !guest_number(request, "page", INT64_MAX, &page) ||
+        !guest_bool(request, "force", &force))
         return NULL;
     rc = actor_page_free(actor, page, force);
     if (rc == -EBUSY)
-        return control_refuse(request, "page %lld is granted: end its grants first (guest-end), or say \"force\" to act as a buggy "
-                              "kernel", (long long)page);
+        return control_refuse(request,
+                              "page %lld is granted: end its grants first (guest-end), or say "
+                              "\"force\" to act as a buggy "
+                              "kernel",
+                              (long long)page);
     return rc ? guest_no_object(request, "page") : control_done();
 }
 
@@ -152,8 +164,10 @@ json_object *verb_guest_grant(struct request *request)
     json_object *refs, *result;
     bool readonly;
 
-    if (!actor || !guest_number(request, "page", INT64_MAX, &page) || !guest_number(request, "to", UINT16_MAX, &to) ||
-        !control_int(request, "count", 1, 1, ACTOR_MAX_BATCH, &count) || !guest_bool(request, "readonly", &readonly))
+    if (!actor || !guest_number(request, "page", INT64_MAX, &page) ||
+        !guest_number(request, "to", UINT16_MAX, &to) ||
+        !control_int(request, "count", 1, 1, ACTOR_MAX_BATCH, &count) ||
+        !guest_bool(request, "readonly", &readonly))
         return NULL;
     refs = json_object_new_array();
     for (int64_t i = 0; i < count; i++) {
@@ -164,7 +178,8 @@ json_object *verb_guest_grant(struct request *request)
     }
     if (ref < 0) {
         for (size_t i = json_object_array_length(refs); i-- > 0;)
-            actor_end_deferred(actor, (grant_ref_t)json_object_get_int64(json_object_array_get_idx(refs, i)));
+            actor_end_deferred(
+                actor, (grant_ref_t)json_object_get_int64(json_object_array_get_idx(refs, i)));
         json_object_put(refs);
         if (ref == -ENOENT)
             return guest_no_object(request, "page");
@@ -184,9 +199,12 @@ static json_object *end_verb(struct request *request, bool deferred)
 
     if (!actor || !guest_number(request, "ref", UINT32_MAX, &ref))
         return NULL;
-    rc = deferred ? actor_end_deferred(actor, (grant_ref_t)ref) : actor_end(actor, (grant_ref_t)ref);
+    rc = deferred ? actor_end_deferred(actor, (grant_ref_t)ref)
+                  : actor_end(actor, (grant_ref_t)ref);
     if (rc < 0)
-        return control_refuse(request, "reference %lld was not granted with guest-grant, or has ended", (long long)ref);
+        return control_refuse(request,
+                              "reference %lld was not granted with guest-grant, or has ended",
+                              (long long)ref);
     result = json_object_new_object();
     if (!deferred)
         json_object_object_add(result, "ended", json_object_new_boolean(rc));
@@ -214,8 +232,10 @@ json_object *verb_guest_entry(struct request *request)
     if (!actor || !guest_number(request, "ref", UINT32_MAX, &ref))
         return NULL;
     if (actor_entry_read(actor, (grant_ref_t)ref, &old))
-        return control_refuse(request, "the grant table of that domain has %u entries", actor_nr_entries(actor));
-    if (!control_int(request, "flags", old.flags, 0, UINT16_MAX, &flags) || !control_int(request, "to", old.to, 0, UINT16_MAX, &to) ||
+        return control_refuse(request, "the grant table of that domain has %u entries",
+                              actor_nr_entries(actor));
+    if (!control_int(request, "flags", old.flags, 0, UINT16_MAX, &flags) ||
+        !control_int(request, "to", old.to, 0, UINT16_MAX, &to) ||
         !control_int(request, "frame", (int64_t)(old.frame & INT64_MAX), 0, INT64_MAX, &frame))
         return NULL;
     new = (struct actor_entry){ (uint16_t)flags, (domid_t)to, (uint64_t)frame };
@@ -225,7 +245,8 @@ json_object *verb_guest_entry(struct request *request)
         if (actor_page_frame(actor, page, &new.frame))
             return guest_no_object(request, "page");
     }
-    if (guest_has(request, "flags") || guest_has(request, "to") || guest_has(request, "frame") || guest_has(request, "page"))
+    if (guest_has(request, "flags") || guest_has(request, "to") || guest_has(request, "frame") ||
+        guest_has(request, "page"))
         actor_entry_write(actor, (grant_ref_t)ref, &new);
     result = guest_value("flags", old.flags);
     json_object_object_add(result, "to", json_object_new_int(old.to));
@@ -242,5 +263,6 @@ json_object *verb_guest_version(struct request *request)
     if (!actor || !guest_number(request, "version", INT32_MAX, &version))
         return NULL;
     rc = actor_set_version(actor, (unsigned)version);
-    return rc < 0 ? guest_failed(request, "cannot change the grant table's version", rc) : guest_value("version", rc);
+    return rc < 0 ? guest_failed(request, "cannot change the grant table's version", rc)
+                  : guest_value("version", rc);
 }

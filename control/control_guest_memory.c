@@ -8,7 +8,7 @@
 
 #include <gntsim/ops.h>
 
-/* ---- Memory ----------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static int nibble(char c)
 {
@@ -21,7 +21,8 @@ static int nibble(char c)
 static uint8_t *get_hex(struct request *request, size_t *size)
 {
     json_object *value = json_object_object_get(request->args, "hex");
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+    const char *text = json_object_is_type(value, json_type_string)
+        ? json_object_get_string(value) : NULL;
     size_t len = text ? strlen(text) : 1;
     uint8_t *bytes = NULL;
 
@@ -39,7 +40,10 @@ static uint8_t *get_hex(struct request *request, size_t *size)
         bytes[i] = (uint8_t)(high << 4 | low);
     }
     if (!bytes)
-        control_refuse(request, "\"hex\" must be a string of pairs of hexadecimal digits, for at most %u bytes", ACTOR_MAX_ACCESS);
+        control_refuse(
+            request,
+            "\"hex\" must be a string of pairs of hexadecimal digits, for at most %u bytes",
+            ACTOR_MAX_ACCESS);
     return bytes;
 }
 
@@ -68,7 +72,8 @@ json_object *verb_guest_read(struct request *request)
     char *text;
     int rc;
 
-    if (!actor || !guest_place(request, &place) || !guest_number(request, "size", ACTOR_MAX_ACCESS, &size))
+    if (!actor || !guest_place(request, &place) ||
+        !guest_number(request, "size", ACTOR_MAX_ACCESS, &size))
         return NULL;
     bytes = malloc((size_t)size + 1);
     text = malloc(2 * (size_t)size + 1);
@@ -89,7 +94,7 @@ json_object *verb_guest_read(struct request *request)
     return result;
 }
 
-/* ---- Mappings and copies ---------------------------------------------------------------------- */
+/* ---- Mappings and copies --------------------------------------------------------------------- */
 
 static json_object *status_object(int16_t status)
 {
@@ -130,7 +135,8 @@ static grant_ref_t *get_refs(struct request *request, unsigned *nr)
         refs[i] = (grant_ref_t)ref;
     }
     if (!refs)
-        control_refuse(request, "\"refs\" must be a list of 1 to %u grant references", ACTOR_MAX_BATCH);
+        control_refuse(request, "\"refs\" must be a list of 1 to %u grant references",
+                       ACTOR_MAX_BATCH);
     return refs;
 }
 
@@ -157,8 +163,8 @@ json_object *verb_guest_map(struct request *request)
     bool readonly;
     int rc;
 
-    if (!actor || !guest_number(request, "granter", UINT16_MAX, &granter) || !guest_bool(request, "readonly", &readonly) ||
-        !(refs = get_refs(request, &nr)))
+    if (!actor || !guest_number(request, "granter", UINT16_MAX, &granter) ||
+        !guest_bool(request, "readonly", &readonly) || !(refs = get_refs(request, &nr)))
         return NULL;
     rc = actor_map(actor, (domid_t)granter, refs, nr, readonly, &mapping);
     free(refs);
@@ -173,7 +179,8 @@ json_object *verb_guest_mapping(struct request *request)
 
     if (!actor || !guest_number(request, "mapping", INT64_MAX, &id))
         return NULL;
-    return actor_mapping(actor, id, &mapping) ? guest_no_object(request, "mapping") : mapping_object(&mapping);
+    return actor_mapping(actor, id, &mapping)
+        ? guest_no_object(request, "mapping") : mapping_object(&mapping);
 }
 
 json_object *verb_guest_unmap(struct request *request)
@@ -189,7 +196,9 @@ json_object *verb_guest_unmap(struct request *request)
     if (rc == -ENOENT)
         return guest_no_object(request, "mapping");
     if (rc == -EBUSY)
-        return control_refuse(request, "mapping %lld is still being made: its kernel retries (see guest-mapping)", (long long)id);
+        return control_refuse(
+            request, "mapping %lld is still being made: its kernel retries (see guest-mapping)",
+            (long long)id);
     return rc ? guest_failed(request, "cannot unmap", rc) : status_object(status);
 }
 
@@ -201,13 +210,16 @@ static bool get_copy_end(struct request *request, const char *key, struct actor_
     bool ok;
 
     if (!json_object_is_type(inner.args, json_type_object)) {
-        control_refuse(request, "\"%s\" must be an object with a \"page\", or a \"domain\" and a \"ref\"", key);
+        control_refuse(request,
+                       "\"%s\" must be an object with a \"page\", or a \"domain\" and a \"ref\"",
+                       key);
         return false;
     }
     end->foreign = guest_has(&inner, "ref");
     ok = guest_number(&inner, "offset", UINT16_MAX, &offset);
     if (end->foreign)
-        ok = ok && guest_number(&inner, "domain", UINT16_MAX, &domain) && guest_number(&inner, "ref", UINT32_MAX, &ref);
+        ok = ok && guest_number(&inner, "domain", UINT16_MAX, &domain) &&
+             guest_number(&inner, "ref", UINT32_MAX, &ref);
     else
         ok = ok && guest_number(&inner, "page", INT64_MAX, &page);
     if (!ok) {
@@ -229,12 +241,14 @@ json_object *verb_guest_copy(struct request *request)
     int64_t size;
     int rc;
 
-    if (!actor || !get_copy_end(request, "source", &source) || !get_copy_end(request, "dest", &dest) ||
-        !guest_number(request, "size", UINT16_MAX, &size))
+    if (!actor || !get_copy_end(request, "source", &source) ||
+        !get_copy_end(request, "dest", &dest) || !guest_number(request, "size", UINT16_MAX, &size))
         return NULL;
     rc = actor_copy(actor, &source, &dest, (uint16_t)size, &status);
     if (rc == -ENOENT)
-        return control_refuse(request, "there is no such page: %s to %s", json_object_get_string(json_object_object_get(request->args,
-                              "source")), json_object_get_string(json_object_object_get(request->args, "dest")));
+        return control_refuse(
+            request, "there is no such page: %s to %s",
+            json_object_get_string(json_object_object_get(request->args, "source")),
+            json_object_get_string(json_object_object_get(request->args, "dest")));
     return rc ? guest_failed(request, "cannot copy", rc) : status_object(status);
 }

@@ -26,17 +26,22 @@ static json_object *take_back(struct request *request, json_object *result)
     return result;
 }
 
-/* The reply brings the domain's socket, its event descriptor and the memory. What goes wrong has a number too, for programs. */
+/*
+ * The reply brings the domain's socket, its event descriptor and the memory. What goes wrong has a
+ * number too, for programs.
+ */
 json_object *verb_kernel_attach(struct request *request)
 {
     struct machine *m = request->machine;
-    int64_t version, translated, pages, max_pages, grant_frames, maptrack_frames, grant_version, port;
+    int64_t version, translated, pages, max_pages, grant_frames, maptrack_frames, grant_version,
+        port;
     struct hv_domain_config config;
     json_object *result;
     domid_t id;
     int fds[3], rc;
 
-    if (!control_domid(request, &id) || !control_int(request, "version", -1, 0, INT32_MAX, &version) ||
+    if (!control_domid(request, &id) ||
+        !control_int(request, "version", -1, 0, INT32_MAX, &version) ||
         !control_int(request, "auto_translated", 0, 0, 1, &translated) ||
         !control_int(request, "pages", 0, 0, UINT32_MAX, &pages) ||
         !control_int(request, "max_pages", 0, 0, UINT32_MAX, &max_pages) ||
@@ -54,9 +59,10 @@ json_object *verb_kernel_attach(struct request *request)
     config.max_grant_version = (uint32_t)grant_version;
     config.max_evtchn_port = (uint32_t)port;
     result = json_object_new_object();
-    rc = version == REMOTE_VERSION ? remote_attach(m, id, &config, peer(request->wire->fd), fds) : -EPROTO;
+    rc = version == REMOTE_VERSION ? remote_attach(m, id, &config, peer(request->wire->fd), fds)
+                                   : -EPROTO;
     if (!rc) {
-        request->fds[request->nr_fds++] = fds[0];        /* were it ours, its end would never come */
+        request->fds[request->nr_fds++] = fds[0]; /* were it ours, its end would never come */
         if (!control_give(request, fds[1]) || !control_give(request, fds[2]))
             rc = -errno;
     }
@@ -64,6 +70,7 @@ json_object *verb_kernel_attach(struct request *request)
     if (rc)
         return take_back(request, result);
     json_object_object_add(result, "frames", json_object_new_uint64(m->nr_frames));
-    json_object_object_add(result, "shared_info", json_object_new_uint64(hv_shared_info_mfn(m->hv, id)));
+    json_object_object_add(result, "shared_info",
+                           json_object_new_uint64(hv_shared_info_mfn(m->hv, id)));
     return result;
 }

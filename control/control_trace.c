@@ -28,7 +28,8 @@ json_object *verb_trace(struct request *request)
 
     if (json_object_object_get_ex(request->args, "on", &value)) {
         if (!json_object_is_type(value, json_type_boolean))
-            return control_refuse(request, "\"on\" must be true or false, not %.80s", json_object_get_string(value));
+            return control_refuse(request, "\"on\" must be true or false, not %.80s",
+                                  json_object_get_string(value));
         trace_switch(request->machine, json_object_get_boolean(value));
     }
     return state(request->machine);
@@ -53,8 +54,10 @@ json_object *verb_trace_read(struct request *request)
     bool detail;
     size_t size;
 
-    if (!control_int(request, "from", 0, 0, INT64_MAX, &from) || !control_int(request, "max", 1000, 1, MAX_READ, &max) ||
-        !control_int(request, "last", 0, 0, MAX_READ, &last) || !guest_bool(request, "detail", &detail))
+    if (!control_int(request, "from", 0, 0, INT64_MAX, &from) ||
+        !control_int(request, "max", 1000, 1, MAX_READ, &max) ||
+        !control_int(request, "last", 0, 0, MAX_READ, &last) ||
+        !guest_bool(request, "detail", &detail))
         return NULL;
     seq = (uint64_t)from;
     if (last)

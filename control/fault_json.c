@@ -39,7 +39,7 @@ static bool refuse(struct reader *r, const char *format, ...)
     return false;
 }
 
-/* ---- Names of errors -------------------------------------------------------------------------- */
+/* ---- Names of errors ------------------------------------------------------------------------- */
 
 const char *errno_name(int number)
 {
@@ -67,7 +67,8 @@ static int read_errno(struct reader *r, const char *key, json_object *value)
     if (number < 0)
         number = -number;
     if (number < 1 || number > MAX_ERRNO) {
-        refuse(r, "\"%s\" must be an errno like \"EINVAL\", not %.80s", key, json_object_get_string(value));
+        refuse(r, "\"%s\" must be an errno like \"EINVAL\", not %.80s", key,
+               json_object_get_string(value));
         return 0;
     }
     return -number;
@@ -75,28 +76,33 @@ static int read_errno(struct reader *r, const char *key, json_object *value)
 
 static bool read_status(struct reader *r, json_object *value)
 {
-    if (json_object_is_type(value, json_type_int) && json_object_get_int64(value) <= 0 && json_object_get_int64(value) >= -32768) {
+    if (json_object_is_type(value, json_type_int) && json_object_get_int64(value) <= 0 &&
+        json_object_get_int64(value) >= -32768) {
         r->rule->value = json_object_get_int64(value);
         return true;
     }
-    for (int16_t status = 0; json_object_is_type(value, json_type_string) && hv_status_name(status); status--)
+    for (int16_t status = 0; json_object_is_type(value, json_type_string) && hv_status_name(status);
+         status--)
         if (!strcmp(hv_status_name(status), json_object_get_string(value))) {
             r->rule->value = status;
             return true;
         }
-    return refuse(r, "\"status\" must be a grant status like \"eagain\" or \"bad_gntref\", or its number (0 or less), not %.80s",
+    return refuse(r,
+                  "\"status\" must be a grant status like \"eagain\" or \"bad_gntref\", or its "
+                  "number (0 or less), not %.80s",
                   json_object_get_string(value));
 }
 
-/* ---- Values ----------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
-static bool read_int(struct reader *r, const char *key, json_object *value, int64_t min, int64_t max, int64_t *out)
+static bool read_int(struct reader *r, const char *key, json_object *value, int64_t min,
+                     int64_t max, int64_t *out)
 {
     *out = json_object_get_int64(value);
     if (json_object_is_type(value, json_type_int) && *out >= min && *out <= max)
         return true;
-    return refuse(r, "\"%s\" must be a number from %" PRId64 " to %" PRId64 ", not %.80s", key, min, max,
-                  json_object_get_string(value));
+    return refuse(r, "\"%s\" must be a number from %" PRId64 " to %" PRId64 ", not %.80s", key, min,
+                  max, json_object_get_string(value));
 }
 
 static bool read_bool(struct reader *r, const char *key, json_object *value, bool *out)
@@ -116,7 +122,7 @@ static bool read_text(struct reader *r, const char *key, json_object *value, cha
     return true;
 }
 
-/* ---- Keys ------------------------------------------------------------------------------------- */
+/* ---- Keys ------------------------------------------------------------------------------------ */
 
 static bool key_at(struct reader *r, const char *key, json_object *value)
 {
@@ -128,8 +134,11 @@ static bool key_at(struct reader *r, const char *key, json_object *value)
     if (!strcmp(name, "*"))
         return true;
     r->rule->at = point_name_find(name);
-    return r->rule->at || refuse(r, "there is no point '%.64s': use an operation (map_grant_ref, copy, evtchn_send …), a device call "
-                                 "(open, ioctl, mmap …), notify, event, defer, unmap, or *", name);
+    return r->rule->at || refuse(r,
+                                 "there is no point '%.64s': use an operation (map_grant_ref, "
+                                 "copy, evtchn_send …), a device call "
+                                 "(open, ioctl, mmap …), notify, event, defer, unmap, or *",
+                                 name);
 }
 
 static bool key_name(struct reader *r, const char *key, json_object *value)
@@ -158,7 +167,8 @@ static bool key_device(struct reader *r, const char *key, json_object *value)
 
     (void)key;
     r->rule->device = json_object_is_type(value, json_type_string) ? point_device_find(name) : NULL;
-    return r->rule->device || refuse(r, "\"device\" must be gntdev, gntalloc, evtchn or privcmd, not %.80s", name);
+    return r->rule->device ||
+           refuse(r, "\"device\" must be gntdev, gntalloc, evtchn or privcmd, not %.80s", name);
 }
 
 static bool key_ioctl(struct reader *r, const char *key, json_object *value)
@@ -166,7 +176,8 @@ static bool key_ioctl(struct reader *r, const char *key, json_object *value)
     if (!read_text(r, key, value, r->rule->ioctl, sizeof r->rule->ioctl))
         return false;
     return kernel_ioctl_named(NULL, r->rule->ioctl) ||
-           refuse(r, "no device has an ioctl '%s': use a name like MAP_GRANT_REF or ALLOC_GREF", r->rule->ioctl);
+           refuse(r, "no device has an ioctl '%s': use a name like MAP_GRANT_REF or ALLOC_GREF",
+                  r->rule->ioctl);
 }
 
 static bool key_pid(struct reader *r, const char *key, json_object *value)
@@ -194,8 +205,11 @@ static bool key_probability(struct reader *r, const char *key, json_object *valu
     double p = json_object_get_double(value);
 
     (void)key;
-    if ((!json_object_is_type(value, json_type_double) && !json_object_is_type(value, json_type_int)) || !(p >= 0 && p <= 1))
-        return refuse(r, "\"probability\" must be a number from 0 to 1, not %.80s", json_object_get_string(value));
+    if ((!json_object_is_type(value, json_type_double) &&
+         !json_object_is_type(value, json_type_int)) ||
+        !(p >= 0 && p <= 1))
+        return refuse(r, "\"probability\" must be a number from 0 to 1, not %.80s",
+                      json_object_get_string(value));
     r->rule->probability = p;
     return true;
 }
@@ -219,7 +233,7 @@ NUMBER(skip, skip, 0, INT64_MAX)
 NUMBER(times, times, 0, INT64_MAX)
 NUMBER(every, every, 1, INT64_MAX)
 
-/* ---- Actions ---------------------------------------------------------------------------------- */
+/* ---- Actions --------------------------------------------------------------------------------- */
 
 static bool read_action(struct reader *r, const char *key, json_object *value)
 {
@@ -264,10 +278,24 @@ static const struct key {
     const char *name;
     bool (*read)(struct reader *r, const char *key, json_object *value);
 } keys[] = {
-    { "at", key_at }, { "do", key_do }, { "name", key_name }, { "domain", key_domain }, { "peer", key_peer }, { "ref", key_ref },
-    { "index", key_index }, { "count", key_count }, { "writable", key_writable }, { "device", key_device },
-    { "ioctl", key_ioctl }, { "pid", key_pid }, { "process", key_process }, { "skip", key_skip }, { "times", key_times },
-    { "every", key_every }, { "probability", key_probability }, { "optional", key_optional },
+    { "at", key_at },
+    { "do", key_do },
+    { "name", key_name },
+    { "domain", key_domain },
+    { "peer", key_peer },
+    { "ref", key_ref },
+    { "index", key_index },
+    { "count", key_count },
+    { "writable", key_writable },
+    { "device", key_device },
+    { "ioctl", key_ioctl },
+    { "pid", key_pid },
+    { "process", key_process },
+    { "skip", key_skip },
+    { "times", key_times },
+    { "every", key_every },
+    { "probability", key_probability },
+    { "optional", key_optional },
 };
 
 static bool is_in(const char *key, const char *const *list)
@@ -277,8 +305,8 @@ static bool is_in(const char *key, const char *const *list)
     return list && *list;
 }
 
-bool fault_from_json(struct machine *m, json_object *json, const char *const *ignored, struct fault_rule *rule, char *error,
-                     size_t size)
+bool fault_from_json(struct machine *m, json_object *json, const char *const *ignored,
+                     struct fault_rule *rule, char *error, size_t size)
 {
     struct reader r = { m, json, rule, error, size };
     const char *problem;
@@ -286,8 +314,10 @@ bool fault_from_json(struct machine *m, json_object *json, const char *const *ig
     fault_rule_init(rule);
     if (!json_object_is_type(json, json_type_object))
         return refuse(&r, "a fault rule is a JSON object with \"at\" and \"do\"");
-    if (!json_object_object_get_ex(json, "at", NULL) || !json_object_object_get_ex(json, "do", NULL))
-        return refuse(&r, "a fault rule needs \"%s\"", json_object_object_get_ex(json, "at", NULL) ? "do" : "at");
+    if (!json_object_object_get_ex(json, "at", NULL) ||
+        !json_object_object_get_ex(json, "do", NULL))
+        return refuse(&r, "a fault rule needs \"%s\"",
+                      json_object_object_get_ex(json, "at", NULL) ? "do" : "at");
     json_object_object_foreach(json, key, value) {
         size_t i = 0;
 
@@ -301,10 +331,11 @@ bool fault_from_json(struct machine *m, json_object *json, const char *const *ig
             return false;
     }
     problem = fault_rule_check(rule);
-    return !problem || refuse(&r, "a rule at %s cannot %s: %s", rule->at ? rule->at : "*", fault_dos[rule->what], problem);
+    return !problem || refuse(&r, "a rule at %s cannot %s: %s", rule->at ? rule->at : "*",
+                              fault_dos[rule->what], problem);
 }
 
-/* ---- And back --------------------------------------------------------------------------------- */
+/* ---- And back -------------------------------------------------------------------------------- */
 
 static void add_int(json_object *object, const char *key, int64_t value)
 {

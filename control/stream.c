@@ -15,8 +15,11 @@
 
 #define CHUNK 65536u
 
-/* Under the lock, with each event: a reader that is slow only falls behind, and loses what the ring loses. */
-static void on_event(struct trace_subscriber *subscriber, const char *line, size_t size, bool detail)
+/*
+ * Under the lock, with each event: a slow reader only falls behind, and loses what the ring loses.
+ */
+static void on_event(struct trace_subscriber *subscriber, const char *line, size_t size,
+                     bool detail)
 {
     struct stream *stream = container_of(subscriber, struct stream, subscriber);
 
@@ -34,8 +37,10 @@ struct stream *stream_create(struct machine *m, struct watch *watch, uint64_t fr
 
     if (!stream)
         return NULL;
-    *stream = (struct stream){ .machine = m, .watch = watch, .subscriber.event = on_event, .next = from, .detail = detail,
-                               .scheduled = true };
+    *stream = (struct stream){
+        .machine = m, .watch = watch, .subscriber.event = on_event, .next = from, .detail = detail,
+        .scheduled = true
+    };
     trace_subscribe(m, &stream->subscriber);
     return stream;
 }
@@ -57,13 +62,15 @@ void stream_destroy(struct stream *stream)
 /* Takes the next events. False: there are none; with the lock. */
 static bool fill(struct stream *stream)
 {
-    uint64_t first = trace_first(stream->machine), lost = stream->next < first ? first - stream->next : 0;
+    uint64_t first = trace_first(stream->machine),
+             lost = stream->next < first ? first - stream->next : 0;
     const char *line;
     size_t size;
 
     stream->size = stream->sent = 0;
     if (lost)
-        stream->size = (size_t)snprintf(stream->out, CHUNK, "{\"lost\":%llu}\n", (unsigned long long)lost);
+        stream->size = (size_t)snprintf(stream->out, CHUNK, "{\"lost\":%llu}\n",
+                                        (unsigned long long)lost);
     while ((line = trace_line(stream->machine, &stream->next, stream->detail, &size))) {
         if (stream->size && stream->size + size > CHUNK)
             break;
@@ -93,7 +100,8 @@ bool stream_ready(struct stream *stream)
         fill(stream);
     machine_unlock_only(m);
     if (stream->sent < stream->size) {
-        n = send(stream->watch->fd, stream->out + stream->sent, stream->size - stream->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = send(stream->watch->fd, stream->out + stream->sent, stream->size - stream->sent,
+                 MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN && errno != EINTR)
             return false;
         if (n > 0)

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-static const char *const ways[] = { [WAY_AUTO] = "auto", [WAY_DEVICE] = "device", [WAY_SOCKET] = "socket" };
+static const char *const ways[] = {
+    [WAY_AUTO] = "auto", [WAY_DEVICE] = "device", [WAY_SOCKET] = "socket"
+};
 
 const char *way_name(int way)
 {

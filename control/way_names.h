@@ -4,9 +4,9 @@
 #define GNTSIM_CONTROL_WAY_NAMES_H
 
 enum {
-    WAY_AUTO,                    /* device files, and the socket for programs that are linked with the libraries; where there can be no files
-                                    the socket */
-    WAY_DEVICE,                  /* device files, and nobody's libraries but the program's own */
+    WAY_AUTO, /* device files, and the socket for programs that are linked with the libraries; where
+                 there can be no files the socket */
+    WAY_DEVICE, /* device files, and nobody's libraries but the program's own */
     WAY_SOCKET,
 };
 

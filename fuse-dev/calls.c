@@ -284,7 +284,7 @@ static void ioctl_finish(struct call *call)
     if (call->kreq.fill.vma)
         free(call->kreq.fill.runs);
     else
-        answer(&call->notice, call->result < 0 ? (int)call->result : 0, call->result < 0 ? 0 : call->result, 0);
+        answer_notice(&call->notice, call->result < 0 ? (int)call->result : 0, call->result < 0 ? 0 : call->result, 0);
     free(call);
 }
 
@@ -312,7 +312,7 @@ static void handle_fioasync(struct notice *notice)
         async_enable(file, (int)notice->args[0], on);
     dev_file_put(file);
     machine_unlock(m);
-    answer(notice, rc, 0, 0);
+    answer_notice(notice, rc, 0, 0);
 }
 
 static void serve_ioctl(struct notice *notice)
@@ -358,7 +358,7 @@ static void serve_fcntl(struct notice *notice)
     else if (flags < 0)
         answer_continue(notice);
     else
-        answer(notice, 0, flags, 0);
+        answer_notice(notice, 0, flags, 0);
 }
 
 void handle_fcntl(struct notice *notice)

@@ -28,7 +28,7 @@
 
 /* ---- Answers ---------------------------------------------------------------------------------- */
 
-void answer(const struct notice *notice, int error, int64_t value, uint32_t flags)
+void answer_notice(const struct notice *notice, int error, int64_t value, uint32_t flags)
 {
     struct seccomp_notif_resp resp = { .id = notice->id, .error = error, .val = value, .flags = flags };
     struct inject inject;
@@ -44,13 +44,13 @@ void answer(const struct notice *notice, int error, int64_t value, uint32_t flag
 
 void answer_error(const struct notice *notice, int error)
 {
-    answer(notice, error, 0, 0);
+    answer_notice(notice, error, 0, 0);
 }
 
 /* The kernel executes the call as it is. */
 void answer_continue(const struct notice *notice)
 {
-    answer(notice, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+    answer_notice(notice, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
 void log_traced(const struct notice *notice)

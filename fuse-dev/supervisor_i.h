@@ -50,7 +50,7 @@ struct notice {
 };
 
 /* supervisor.c. Ends the caller's wait with a negative errno, or a value. Nothing happens if the caller was killed meanwhile. */
-void answer(const struct notice *notice, int error, int64_t value, uint32_t flags);
+void answer_notice(const struct notice *notice, int error, int64_t value, uint32_t flags);
 void answer_error(const struct notice *notice, int error);
 /* The kernel executes the call as it is. */
 void answer_continue(const struct notice *notice);

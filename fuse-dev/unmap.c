@@ -236,7 +236,7 @@ void handle_mprotect(struct notice *notice)
     if (!mapping)
         protect_others(notice, start, end, prot);
     else if (rc || !changes)
-        answer(notice, rc, 0, 0);
+        answer_notice(notice, rc, 0, 0);
     else
         place_fill(notice, &fill, start, link_fd, 0);
 }

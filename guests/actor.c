@@ -13,7 +13,7 @@
 #include "adversary_i.h"
 #include "guests.h"
 
-/* ---- Tables of objects ------------------------------------------------------------------------ */
+/* ---- Tables of objects ----------------------------------------------------------------------- */
 
 static int by_id(const void *a, const void *b)
 {
@@ -40,7 +40,7 @@ void actor_remove(void **table, struct actor_object *object)
     tdelete(object, table, by_id);
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 /* Where the domain keeps its actor, NULL until somebody asks for it. */
 static struct actor **place_in(const struct domain *d)
@@ -55,7 +55,9 @@ struct actor *actor_of(struct domain *d)
     if (!*place) {
         *place = calloc(1, sizeof **place);
         if (*place)
-            **place = (struct actor){ .d = d, .hv = d->machine->hv, .k = d->kernel, .next_page = 1, .next_mapping = 1 };
+            **place = (struct actor){
+                .d = d, .hv = d->machine->hv, .k = d->kernel, .next_page = 1, .next_mapping = 1
+            };
     }
     return *place;
 }
@@ -127,7 +129,7 @@ void actor_migrated(struct domain *d)
     actor_mappings_migrated(a);
 }
 
-/* ---- Pages ------------------------------------------------------------------------------------ */
+/* ---- Pages ----------------------------------------------------------------------------------- */
 
 static struct guest_page *find_page(struct actor *a, int64_t id)
 {
@@ -149,7 +151,8 @@ int64_t actor_page_alloc(struct actor *a, unsigned count)
         struct guest_page *page = calloc(1, sizeof *page);
 
         if (page) {
-            *page = (struct guest_page){ .object.id = a->next_page, .page = kernel_page_alloc(a->k) };
+            *page = (struct guest_page){ .object.id = a->next_page,
+                                         .page = kernel_page_alloc(a->k) };
             if (page->page && !actor_add(&a->pages, &page->object)) {
                 a->next_page++;
                 continue;
@@ -201,7 +204,7 @@ struct kernel_page *actor_kernel_page(struct actor *a, int64_t id)
     return page ? page->page : NULL;
 }
 
-/* ---- Grants ----------------------------------------------------------------------------------- */
+/* ---- Grants ---------------------------------------------------------------------------------- */
 
 int64_t actor_grant(struct actor *a, int64_t id, domid_t to, bool readonly)
 {
@@ -232,7 +235,7 @@ fail:
     return ref;
 }
 
-/* The reference is nobody's; remembers it as one that a peer may still believe in. Returns the page's reference, or NULL. */
+/* The reference is free; a peer may still believe in it. The page's reference, or NULL. */
 static struct kernel_page *forget_grant(struct actor *a, struct guest_grant *grant)
 {
     struct kernel_page *page = NULL;
@@ -280,7 +283,7 @@ bool actor_stale_ref(const struct actor *a, unsigned i, grant_ref_t *ref)
     return true;
 }
 
-/* ---- Events ----------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 #define BITS_PER_WORD 64u
 
@@ -327,9 +330,12 @@ int actor_event_pending(struct actor *a, evtchn_port_t port)
     struct shared_info *shared = hv_shared_info(a->hv, a->d->id);
     uint64_t bit = 1ull << port % BITS_PER_WORD;
 
-    if (!shared || !actor_find(&a->ports, port) || port / BITS_PER_WORD >= sizeof shared->evtchn_pending / sizeof *shared->evtchn_pending)
+    if (!shared || !actor_find(&a->ports, port) ||
+        port / BITS_PER_WORD >= sizeof shared->evtchn_pending / sizeof *shared->evtchn_pending)
         return -ENOENT;
-    return !!(__atomic_fetch_and(&shared->evtchn_pending[port / BITS_PER_WORD], ~bit, __ATOMIC_SEQ_CST) & bit);
+    return !!(
+        __atomic_fetch_and(&shared->evtchn_pending[port / BITS_PER_WORD], ~bit, __ATOMIC_SEQ_CST) &
+        bit);
 }
 
 int actor_event_close(struct actor *a, evtchn_port_t port)
@@ -348,7 +354,7 @@ int actor_event_close(struct actor *a, evtchn_port_t port)
     return 0;
 }
 
-/* ---- Version ---------------------------------------------------------------------------------- */
+/* ---- Version --------------------------------------------------------------------------------- */
 
 int actor_set_version(struct actor *a, unsigned version)
 {

@@ -27,15 +27,17 @@ struct domain;
 /* The domain's actor, made when first asked for. NULL: no memory. */
 struct actor *actor_of(struct domain *d);
 
-/* ---- Pages and grants ------------------------------------------------------------------------- */
+/* ---- Pages and grants ------------------------------------------------------------------------ */
 
 /* count zeroed pages with consecutive numbers. The first number, -ENOMEM. */
 int64_t actor_page_alloc(struct actor *a, unsigned count);
-/* -ENOENT, -EBUSY (still granted, unless force: then the kernel forgets that, as a buggy one does). */
+/* -ENOENT, -EBUSY: still granted; with force the kernel forgets that, as a buggy one does. */
 int actor_page_free(struct actor *a, int64_t page, bool force);
 /* The reference, -ENOENT, -ENOSPC (no reference left), -ENOMEM. */
 int64_t actor_grant(struct actor *a, int64_t page, domid_t to, bool readonly);
-/* 1: access ended and the reference is free again; 0: refused, in use. -ENOENT: no grant of the actor's. */
+/*
+ * 1: access ended and the reference is free; 0: refused, in use. -ENOENT: no grant of the actor's.
+ */
 int actor_end(struct actor *a, grant_ref_t ref);
 /* Ends it now or when the peer has let go; the reference is not the actor's any more. -ENOENT. */
 int actor_end_deferred(struct actor *a, grant_ref_t ref);
@@ -55,15 +57,21 @@ uint32_t actor_nr_entries(struct actor *a);
 /* The number that names a page in an entry. -ENOENT. */
 int actor_page_frame(struct actor *a, int64_t page, uint64_t *frame);
 
-/* ---- Memory ----------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 /* Where in the guest's memory. */
 struct actor_place {
-    enum { ACTOR_PAGE, ACTOR_MAPPING, ACTOR_REF /* the page that the domain grants with a reference */ } kind;
+    enum {
+        ACTOR_PAGE,
+        ACTOR_MAPPING,
+        ACTOR_REF /* the page that the domain grants with a reference */
+    } kind;
     int64_t id;
     uint64_t offset;
 };
-/* -ENOENT, -ERANGE (beyond its end), -EACCES (a write to a mapping that is read-only), -EAGAIN (not mapped yet). */
+/*
+ * -ENOENT, -ERANGE (beyond its end), -EACCES (the mapping is read-only), -EAGAIN (not mapped yet).
+ */
 int actor_read(struct actor *a, const struct actor_place *place, void *to, size_t size);
 int actor_write(struct actor *a, const struct actor_place *place, const void *from, size_t size);
 /* The frame behind it. Errors as actor_write. */
@@ -71,28 +79,30 @@ int actor_mfn(struct actor *a, const struct actor_place *place, bool write, uint
 /* Where that is in this process, for as long as the caller holds the frame (hv_frame_get). */
 void *actor_frame(struct actor *a, uint64_t mfn);
 
-/* ---- Mappings --------------------------------------------------------------------------------- */
+/* ---- Mappings -------------------------------------------------------------------------------- */
 
 struct actor_mapping {
     int64_t id;
     domid_t granter;
     bool readonly, pending;            /* pending: the kernel retries a page that is paged out */
     unsigned nr;
-    int16_t status;                    /* GNTST_okay, or the first one that is not: then nothing is mapped */
+    int16_t status; /* GNTST_okay, or the first one that is not: then nothing is mapped */
     unsigned index;                    /* of that one */
 };
 /*
- * Maps nr grants of one domain as one run, all or nothing. 0 and *out (which is gone with the next call that ends it), or
- * -ENOMEM, or the hypercall's error. A mapping that failed at once (status) has no number.
+ * Maps nr grants of one domain as one run, all or nothing. 0 and *out (which is gone with the next
+ * call that ends it), or -ENOMEM, or the hypercall's error. A mapping that failed at once (status)
+ * has no number.
  */
-int actor_map(struct actor *a, domid_t granter, const grant_ref_t *refs, unsigned nr, bool readonly, struct actor_mapping *out);
+int actor_map(struct actor *a, domid_t granter, const grant_ref_t *refs, unsigned nr, bool readonly,
+              struct actor_mapping *out);
 /* -ENOENT. */
 int actor_mapping(struct actor *a, int64_t mapping, struct actor_mapping *out);
-/* *status is GNTST_okay, or the first verdict that is not: then the mapping is still there. -ENOENT, -EBUSY (pending), or
- * the hypercall's error. */
+/* *status is GNTST_okay, or the first verdict that is not: then the mapping is still there.
+ * -ENOENT, -EBUSY (pending), or the hypercall's error. */
 int actor_unmap(struct actor *a, int64_t mapping, int16_t *status);
 
-/* ---- Copies ----------------------------------------------------------------------------------- */
+/* ---- Copies ---------------------------------------------------------------------------------- */
 
 struct actor_copy_end {
     bool foreign;                      /* a reference of domain; else a page of the actor's */
@@ -101,11 +111,11 @@ struct actor_copy_end {
     int64_t page;
     uint16_t offset;
 };
-/* 0 and *status, -ENOENT (no such page), or the hypercall's error. What is paged out is GNTST_eagain: no retries. */
-int actor_copy(struct actor *a, const struct actor_copy_end *source, const struct actor_copy_end *dest, uint16_t size,
-               int16_t *status);
+/* 0 and *status, -ENOENT (no page), or the hypercall's error. GNTST_eagain is not tried again. */
+int actor_copy(struct actor *a, const struct actor_copy_end *source,
+               const struct actor_copy_end *dest, uint16_t size, int16_t *status);
 
-/* ---- Events ----------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 /* A port, or the hypercall's error. They stay masked: nobody is called, the actor looks. */
 int64_t actor_event_alloc(struct actor *a, domid_t remote);
@@ -117,18 +127,18 @@ int actor_event_pending(struct actor *a, evtchn_port_t port);
 /* Closes a port of the actor's. -ENOENT, or the hypercall's error. */
 int actor_event_close(struct actor *a, evtchn_port_t port);
 
-/* ---- Version ---------------------------------------------------------------------------------- */
+/* ---- Version --------------------------------------------------------------------------------- */
 
 /* The table's new version, or the hypercall's error (-EBUSY: a grant is in use). */
 int actor_set_version(struct actor *a, unsigned version);
 
-/* ---- For adversaries -------------------------------------------------------------------------- */
+/* ---- For adversaries ------------------------------------------------------------------------- */
 
 struct machine;
 struct machine *actor_machine(struct actor *a);
 domid_t actor_domid(const struct actor *a);
 struct kernel *actor_kernel(struct actor *a);
-/* References that the actor granted and ended lately: the i-th before the last. False: not that many are remembered. */
+/* The i-th last reference that the actor granted and ended. False: it remembers fewer. */
 bool actor_stale_ref(const struct actor *a, unsigned i, grant_ref_t *ref);
 
 #endif

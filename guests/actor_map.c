@@ -29,7 +29,7 @@ static void mapping_free(struct guest_mapping *m)
     free(m);
 }
 
-/* Gives back what is mapped of it. The first verdict that is not GNTST_okay, or the hypercall's error. */
+/* Unmaps what is mapped of it. The first bad verdict, or the hypercall's error. */
 static int unmap_all(struct guest_mapping *m, int16_t *status)
 {
     *status = GNTST_okay;
@@ -84,7 +84,8 @@ static void map_done(struct gnttab_batch *batch, int result)
         mapping_free(m);
 }
 
-static struct guest_mapping *mapping_new(struct actor *a, domid_t granter, const grant_ref_t *refs, unsigned nr, bool readonly)
+static struct guest_mapping *mapping_new(struct actor *a, domid_t granter, const grant_ref_t *refs,
+                                         unsigned nr, bool readonly)
 {
     struct guest_mapping *m = calloc(1, sizeof *m);
 
@@ -100,14 +101,20 @@ static struct guest_mapping *mapping_new(struct actor *a, domid_t granter, const
         return NULL;
     }
     for (unsigned i = 0; i < nr; i++)
-        m->ops[i] = (struct gnttab_map_grant_ref){ .host_addr = gnttab_page_addr(a->k, m->pages, i), .ref = refs[i], .dom = granter,
-                                                   .flags = GNTMAP_host_map | (readonly ? GNTMAP_readonly : 0),
+        m->ops[i] = (struct gnttab_map_grant_ref){ .host_addr = gnttab_page_addr(a->k, m->pages, i),
+                                                   .ref = refs[i],
+                                                   .dom = granter,
+                                                   .flags = GNTMAP_host_map |
+                                                            (readonly ? GNTMAP_readonly : 0),
                                                    .status = GNTST_general_error };
-    m->batch = (struct gnttab_batch){ .k = a->k, .ops = m->ops, .nr = nr, .done = map_done, .owner = m };
+    m->batch = (struct gnttab_batch){
+        .k = a->k, .ops = m->ops, .nr = nr, .done = map_done, .owner = m
+    };
     return m;
 }
 
-int actor_map(struct actor *a, domid_t granter, const grant_ref_t *refs, unsigned nr, bool readonly, struct actor_mapping *out)
+int actor_map(struct actor *a, domid_t granter, const grant_ref_t *refs, unsigned nr, bool readonly,
+              struct actor_mapping *out)
 {
     struct guest_mapping *m = mapping_new(a, granter, refs, nr, readonly);
     long rc;
@@ -212,9 +219,10 @@ void actor_mappings_migrated(struct actor *a)
     twalk_r(a->mappings, mapping_gone, NULL);
 }
 
-/* ---- Copies ----------------------------------------------------------------------------------- */
+/* ---- Copies ---------------------------------------------------------------------------------- */
 
-static int copy_end(struct actor *a, const struct actor_copy_end *from, struct gnttab_copy *op, bool source)
+static int copy_end(struct actor *a, const struct actor_copy_end *from, struct gnttab_copy *op,
+                    bool source)
 {
     struct kernel_page *page = NULL;
 
@@ -240,8 +248,8 @@ static int copy_end(struct actor *a, const struct actor_copy_end *from, struct g
     return 0;
 }
 
-int actor_copy(struct actor *a, const struct actor_copy_end *source, const struct actor_copy_end *dest, uint16_t size,
-               int16_t *status)
+int actor_copy(struct actor *a, const struct actor_copy_end *source,
+               const struct actor_copy_end *dest, uint16_t size, int16_t *status)
 {
     struct gnttab_copy op = { .len = size, .status = GNTST_general_error };
     int rc = copy_end(a, source, &op, true);

@@ -23,7 +23,8 @@ static int granted_mfn(struct actor *a, int64_t ref, uint64_t *mfn)
     struct hv_frame_info frame;
 
     if (ref < 0 || ref > UINT32_MAX || actor_entry_read(a, (grant_ref_t)ref, &entry) ||
-        (entry.flags & GTF_type_mask) != GTF_permit_access || hv_domain_info(a->hv, a->d->id, &domain))
+        (entry.flags & GTF_type_mask) != GTF_permit_access ||
+        hv_domain_info(a->hv, a->d->id, &domain))
         return -ENOENT;
     *mfn = entry.frame;
     if (domain.auto_translated && hv_gfn_to_mfn(a->hv, a->d->id, entry.frame, mfn))
@@ -48,7 +49,7 @@ int actor_mfn(struct actor *a, const struct actor_place *place, bool write, uint
     return 0;
 }
 
-/* Words where both sides are aligned, else bytes: what a peer reads in one access is written in one. */
+/* Words where both sides are aligned, else bytes: one access of a peer sees one write. */
 static void move(void *to, const void *from, size_t size)
 {
     uint8_t *t = to;
@@ -58,15 +59,18 @@ static void move(void *to, const void *from, size_t size)
         size_t misaligned = ((uintptr_t)t | (uintptr_t)f) & 7, piece = 1;
 
         if (!misaligned && size >= 8) {
-            __atomic_store_n((uint64_t *)(void *)t, __atomic_load_n((const uint64_t *)(const void *)f, __ATOMIC_RELAXED),
+            __atomic_store_n((uint64_t *)(void *)t,
+                             __atomic_load_n((const uint64_t *)(const void *)f, __ATOMIC_RELAXED),
                              __ATOMIC_RELAXED);
             piece = 8;
         } else if (!(misaligned & 3) && size >= 4) {
-            __atomic_store_n((uint32_t *)(void *)t, __atomic_load_n((const uint32_t *)(const void *)f, __ATOMIC_RELAXED),
+            __atomic_store_n((uint32_t *)(void *)t,
+                             __atomic_load_n((const uint32_t *)(const void *)f, __ATOMIC_RELAXED),
                              __ATOMIC_RELAXED);
             piece = 4;
         } else if (!(misaligned & 1) && size >= 2) {
-            __atomic_store_n((uint16_t *)(void *)t, __atomic_load_n((const uint16_t *)(const void *)f, __ATOMIC_RELAXED),
+            __atomic_store_n((uint16_t *)(void *)t,
+                             __atomic_load_n((const uint16_t *)(const void *)f, __ATOMIC_RELAXED),
                              __ATOMIC_RELAXED);
             piece = 2;
         } else {
@@ -91,8 +95,12 @@ static int check(struct actor *a, struct actor_place place, size_t size, bool wr
     return rc;
 }
 
-/* The bytes of the caller's buffer begin at any address: an aligned copy of each page's part keeps words whole. */
-static int access_memory(struct actor *a, struct actor_place place, uint8_t *buffer, size_t size, bool write)
+/*
+ * The bytes of the caller's buffer begin at any address: an aligned copy of each page's part keeps
+ * words whole.
+ */
+static int access_memory(struct actor *a, struct actor_place place, uint8_t *buffer, size_t size,
+                         bool write)
 {
     union {
         uint64_t align;
@@ -134,7 +142,7 @@ int actor_write(struct actor *a, const struct actor_place *place, const void *fr
     return access_memory(a, *place, (uint8_t *)(uintptr_t)from, size, true);
 }
 
-/* ---- The grant table -------------------------------------------------------------------------- */
+/* ---- The grant table ------------------------------------------------------------------------- */
 
 static unsigned version_of(struct actor *a)
 {
@@ -150,7 +158,8 @@ static size_t entry_size(unsigned version)
 
 uint32_t actor_nr_entries(struct actor *a)
 {
-    return hv_nr_grant_frames(a->hv, a->d->id) * (HV_PAGE_SIZE / (unsigned)entry_size(version_of(a)));
+    return hv_nr_grant_frames(a->hv, a->d->id) *
+           (HV_PAGE_SIZE / (unsigned)entry_size(version_of(a)));
 }
 
 static void *entry_at(struct actor *a, grant_ref_t ref, size_t size)
@@ -175,7 +184,8 @@ int actor_entry_read(struct actor *a, grant_ref_t ref, struct actor_entry *entry
                                        __atomic_load_n(&v2->hdr.domid, __ATOMIC_RELAXED),
                                        __atomic_load_n(&v2->full_page.frame, __ATOMIC_RELAXED) };
     else
-        *entry = (struct actor_entry){ __atomic_load_n(&v1->flags, __ATOMIC_RELAXED), __atomic_load_n(&v1->domid, __ATOMIC_RELAXED),
+        *entry = (struct actor_entry){ __atomic_load_n(&v1->flags, __ATOMIC_RELAXED),
+                                       __atomic_load_n(&v1->domid, __ATOMIC_RELAXED),
                                        __atomic_load_n(&v1->frame, __ATOMIC_RELAXED) };
     return 0;
 }

@@ -21,7 +21,7 @@ const char *const adversary_kinds[ADVERSARY_NR_KINDS + 1] = {
     [ADVERSARY_FLOOD] = "flood",
 };
 
-/* What one did last, so that it can undo it: a peer that works now and then is harder to survive than one that never does. */
+/* What one did last. It undoes that: a peer that works now and then is harder to survive. */
 struct undo {
     bool armed;
     grant_ref_t ref;
@@ -60,7 +60,7 @@ static uint32_t below(struct adversary *a, uint64_t n)
     return n ? (uint32_t)(random_next(&a->random) % n) : 0;
 }
 
-/* ---- Steps: true if there was something to do ------------------------------------------------- */
+/* ---- Steps: true if there was something to do ------------------------------------------------ */
 
 static bool in_use(struct adversary *a, grant_ref_t ref, struct actor_entry *entry)
 {
@@ -179,7 +179,8 @@ static bool step_stale(struct adversary *a)
     if (!actor_stale_ref(a->actor, below(a, 8), &ref) && !actor_stale_ref(a->actor, 0, &ref)) {
         /* The domain's programs gave references back, not the actor: any that grants nothing. */
         nr = actor_nr_entries(a->actor);
-        ref = GNTTAB_NR_RESERVED_ENTRIES + below(a, nr > GNTTAB_NR_RESERVED_ENTRIES ? nr - GNTTAB_NR_RESERVED_ENTRIES : 0);
+        ref = GNTTAB_NR_RESERVED_ENTRIES +
+              below(a, nr > GNTTAB_NR_RESERVED_ENTRIES ? nr - GNTTAB_NR_RESERVED_ENTRIES : 0);
         if (in_use(a, ref, &entry))
             return false;
     }
@@ -190,13 +191,16 @@ static bool step_guess(struct adversary *a)
 {
     struct machine *m = actor_machine(a->actor);
     grant_ref_t ref = a->config.first + below(a, a->config.last - a->config.first + 1ull);
-    struct gnttab_map_grant_ref map = { .host_addr = gnttab_page_addr(a->k, a->page, 0), .flags = GNTMAP_host_map, .ref = ref,
-                                        .dom = a->config.granter, .status = GNTST_general_error };
+    struct gnttab_map_grant_ref map = {
+        .host_addr = gnttab_page_addr(a->k, a->page, 0), .flags = GNTMAP_host_map, .ref = ref,
+        .dom = a->config.granter, .status = GNTST_general_error
+    };
     struct gnttab_unmap_grant_ref unmap = { .host_addr = map.host_addr };
 
     if (below(a, 2))
         map.flags |= GNTMAP_readonly;
-    if (hv_grant_table_op(m->hv, actor_domid(a->actor), GNTTABOP_map_grant_ref, &map, 1) || map.status != GNTST_okay)
+    if (hv_grant_table_op(m->hv, actor_domid(a->actor), GNTTABOP_map_grant_ref, &map, 1) ||
+        map.status != GNTST_okay)
         return false;
     unmap.handle = map.handle;
     hv_grant_table_op(m->hv, actor_domid(a->actor), GNTTABOP_unmap_grant_ref, &unmap, 1);
@@ -234,7 +238,7 @@ static void make_step(struct adversary *a)
     all->at_work = false;
 }
 
-/* ---- The thread ------------------------------------------------------------------------------- */
+/* ---- The thread ------------------------------------------------------------------------------ */
 
 static void *flip_for_ever(void *arg)
 {
@@ -281,7 +285,7 @@ static void stop_thread(struct adversary *a)
     hv_frame_put(actor_machine(a->actor)->hv, a->mfn);
 }
 
-/* ---- In the background ------------------------------------------------------------------------ */
+/* ---- In the background ----------------------------------------------------------------------- */
 
 void adversaries_point(struct machine *m)
 {
@@ -315,7 +319,7 @@ void adversaries_settle(struct machine *m)
     }
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static int prepare(struct adversary *a)
 {
@@ -373,8 +377,10 @@ static struct adversary *find(struct machine *m, int64_t id)
 
 static void about(struct adversary *a, struct adversary_info *info)
 {
-    *info = (struct adversary_info){ .id = a->id, .domain = actor_domid(a->actor), .kind = a->config.kind,
-                                     .steps = a->steps, .hits = a->hits };
+    *info = (struct adversary_info){
+        .id = a->id, .domain = actor_domid(a->actor), .kind = a->config.kind, .steps = a->steps,
+        .hits = a->hits
+    };
 }
 
 int adversary_step(struct machine *m, int64_t id, uint64_t n, struct adversary_info *info)

@@ -19,11 +19,11 @@ struct adversary;
 struct machine;
 
 enum adversary_kind {
-    ADVERSARY_REWRITE,           /* changes its grant entries, in use or not, and puts them right again */
-    ADVERSARY_FLIP,              /* changes words of a shared page, and puts them right again */
-    ADVERSARY_STALE,             /* writes references that are no good any more where the peer looks for one */
-    ADVERSARY_GUESS,             /* maps references of the peer that nobody told it */
-    ADVERSARY_FLOOD,             /* sends events */
+    ADVERSARY_REWRITE, /* changes its grant entries, in use or not, and puts them right again */
+    ADVERSARY_FLIP,    /* changes words of a shared page, and puts them right again */
+    ADVERSARY_STALE, /* writes references that are no good any more where the peer looks for one */
+    ADVERSARY_GUESS, /* maps references of the peer that nobody told it */
+    ADVERSARY_FLOOD, /* sends events */
     ADVERSARY_NR_KINDS,
 };
 extern const char *const adversary_kinds[ADVERSARY_NR_KINDS + 1];        /* ends with NULL */

@@ -18,9 +18,10 @@
 
 enum { FD_SOCKET, FD_EVENT, FD_MEMORY, NR_FDS };
 
-/* ---- Attach ----------------------------------------------------------------------------------- */
+/* ---- Attach ---------------------------------------------------------------------------------- */
 
-static int complain(char *error, size_t size, int rc, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static int complain(char *error, size_t size, int rc, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 static int complain(char *error, size_t size, int rc, const char *format, ...)
 {
     va_list ap;
@@ -38,14 +39,17 @@ static int connect_to(const char *dir, char *error, size_t size)
     struct ucred peer = { .uid = (uid_t)-1 };
     int fd, rc;
 
-    if ((size_t)snprintf(addr.sun_path, sizeof addr.sun_path, "%s/control", dir) >= sizeof addr.sun_path)
-        return complain(error, size, -ENAMETOOLONG, "the path %s/control is too long for a socket", dir);
+    if ((size_t)snprintf(addr.sun_path, sizeof addr.sun_path, "%s/control", dir) >=
+        sizeof addr.sun_path)
+        return complain(error, size, -ENAMETOOLONG, "the path %s/control is too long for a socket",
+                        dir);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && !connect(fd, (struct sockaddr *)&addr, sizeof addr)) {
         if (wire_peer(fd, &peer) && wire_trusts(&peer))
             return fd;
         close(fd);
-        return complain(error, size, -EACCES, "the machine at %s is served by another user, %u", addr.sun_path, peer.uid);
+        return complain(error, size, -EACCES, "the machine at %s is served by another user, %u",
+                        addr.sun_path, peer.uid);
     }
     rc = -errno;
     if (fd >= 0)
@@ -60,10 +64,15 @@ static json_object *attach_request(const struct hv_remote_config *config)
         const char *key;
         int64_t value;
     } fields[] = {
-        { "version", REMOTE_VERSION }, { "domain", config->domid }, { "auto_translated", domain->auto_translated },
-        { "pages", (int64_t)domain->nr_pages }, { "max_pages", (int64_t)domain->max_pages },
-        { "grant_frames", domain->max_grant_frames }, { "maptrack_frames", domain->max_maptrack_frames },
-        { "max_grant_version", domain->max_grant_version }, { "max_evtchn_port", domain->max_evtchn_port },
+        { "version", REMOTE_VERSION },
+        { "domain", config->domid },
+        { "auto_translated", domain->auto_translated },
+        { "pages", (int64_t)domain->nr_pages },
+        { "max_pages", (int64_t)domain->max_pages },
+        { "grant_frames", domain->max_grant_frames },
+        { "maptrack_frames", domain->max_maptrack_frames },
+        { "max_grant_version", domain->max_grant_version },
+        { "max_evtchn_port", domain->max_evtchn_port },
     };
     json_object *request = json_object_new_object();
 
@@ -94,8 +103,10 @@ static int read_reply(struct hv *hv, const char *line, char *error, size_t size)
         rc = -(int)number(part, "errno");
         if (rc)
             complain(error, size, rc, "cannot create domain %u: %s", hv->domid,
-                     rc == -EEXIST ? "it exists already, or is dead and its frames are still mapped by others" :
-                     rc == -EPROTO ? "the machine is of another version" : strerror(-rc));
+                     rc == -EEXIST
+                         ? "it exists already, or is dead and its frames are still mapped by others"
+                     : rc == -EPROTO ? "the machine is of another version"
+                                     : strerror(-rc));
         hv->nr_frames = (uint64_t)number(part, "frames");
         hv->shared_info_mfn = (uint64_t)number(part, "shared_info");
     }
@@ -103,7 +114,8 @@ static int read_reply(struct hv *hv, const char *line, char *error, size_t size)
     return rc;
 }
 
-static int exchange(struct hv *hv, int control, const struct hv_remote_config *config, int fds[NR_FDS], char *error, size_t size)
+static int exchange(struct hv *hv, int control, const struct hv_remote_config *config,
+                    int fds[NR_FDS], char *error, size_t size)
 {
     json_object *request = attach_request(config);
     char *line = NULL;
@@ -128,7 +140,8 @@ static int exchange(struct hv *hv, int control, const struct hv_remote_config *c
     return rc;
 }
 
-int hv_remote_attach(struct hv **out, const struct hv_remote_config *config, char *error, size_t size)
+int hv_remote_attach(struct hv **out, const struct hv_remote_config *config, char *error,
+                     size_t size)
 {
     int fds[NR_FDS], control, rc;
     struct hv *hv;
@@ -153,7 +166,8 @@ int hv_remote_attach(struct hv **out, const struct hv_remote_config *config, cha
     }
     hv->socket = fds[FD_SOCKET];
     hv->event_fd = fds[FD_EVENT];
-    hv->memory = mmap(NULL, hv->nr_frames * HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fds[FD_MEMORY], 0);
+    hv->memory = mmap(NULL, hv->nr_frames * HV_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_NORESERVE, fds[FD_MEMORY], 0);
     rc = -errno;
     close(fds[FD_MEMORY]);
     if (hv->memory == MAP_FAILED) {
@@ -194,10 +208,11 @@ bool hv_remote_take_upcall(struct hv *hv)
 {
     uint64_t count;
 
-    return read(hv->event_fd, &count, sizeof count) == sizeof count && !hv_domain_state(hv, hv->domid);
+    return read(hv->event_fd, &count, sizeof count) == sizeof count &&
+           !hv_domain_state(hv, hv->domid);
 }
 
-/* ---- Requests --------------------------------------------------------------------------------- */
+/* ---- Requests -------------------------------------------------------------------------------- */
 
 static ssize_t transfer(int fd, void *data, size_t size, bool sends)
 {
@@ -209,7 +224,8 @@ static ssize_t transfer(int fd, void *data, size_t size, bool sends)
     return n;
 }
 
-int64_t remote_call(struct hv *hv, enum remote_call call, const uint64_t *args, unsigned nr_args, uint32_t size)
+int64_t remote_call(struct hv *hv, enum remote_call call, const uint64_t *args, unsigned nr_args,
+                    uint32_t size)
 {
     size_t length = sizeof hv->out.head + size;
     ssize_t n;
@@ -234,7 +250,8 @@ static int64_t call_1(const struct hv *hv, enum remote_call call, uint64_t arg)
 }
 
 /* A request of one argument whose reply is a value. */
-static int call_for_value(const struct hv *hv, domid_t dom, enum remote_call call, uint64_t arg, uint64_t *value)
+static int call_for_value(const struct hv *hv, domid_t dom, enum remote_call call, uint64_t arg,
+                          uint64_t *value)
 {
     int64_t rc = dom == hv->domid ? call_1(hv, call, arg) : -ESRCH;
 
@@ -244,7 +261,8 @@ static int call_for_value(const struct hv *hv, domid_t dom, enum remote_call cal
 }
 
 /* … or a struct of that size. */
-static int call_for_data(const struct hv *hv, domid_t dom, enum remote_call call, uint64_t arg, void *out, size_t size)
+static int call_for_data(const struct hv *hv, domid_t dom, enum remote_call call, uint64_t arg,
+                         void *out, size_t size)
 {
     int64_t rc = dom == hv->domid ? call_1(hv, call, arg) : -ESRCH;
 
@@ -255,7 +273,7 @@ static int call_for_data(const struct hv *hv, domid_t dom, enum remote_call call
     return (int)rc;
 }
 
-/* ---- hv.h ------------------------------------------------------------------------------------- */
+/* ---- hv.h ------------------------------------------------------------------------------------ */
 
 void hv_domain_config_init(struct hv_domain_config *config)
 {
@@ -274,7 +292,8 @@ int hv_domain_state(const struct hv *hv, domid_t dom)
 
     if (dom != hv->domid || hv->gone)
         return -ESRCH;
-    if (recv(hv->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR))
+    if (recv(hv->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+        (errno == EAGAIN || errno == EINTR))
         return 0;
     ((struct hv *)hv)->gone = true;
     return -ESRCH;
@@ -343,7 +362,8 @@ void known_frames_forget(struct known_frames *known)
 }
 
 /* A table's frame stays where it is as long as it exists, so it is asked for once. */
-static void *table_frame(struct hv *hv, domid_t dom, struct known_frames *known, enum remote_call call, unsigned i)
+static void *table_frame(struct hv *hv, domid_t dom, struct known_frames *known,
+                         enum remote_call call, unsigned i)
 {
     uint64_t mfn = HV_INVALID_MFN;
 
@@ -395,7 +415,8 @@ int hv_port_next(const struct hv *hv, domid_t dom, uint32_t from, struct hv_port
     return call_for_data(hv, dom, REMOTE_PORT_NEXT, from, out, sizeof *out);
 }
 
-int64_t hv_foreign_map(struct hv *hv, domid_t caller, domid_t dom, uint64_t frame, unsigned flags, uint64_t *mfn)
+int64_t hv_foreign_map(struct hv *hv, domid_t caller, domid_t dom, uint64_t frame, unsigned flags,
+                       uint64_t *mfn)
 {
     const uint64_t args[] = { dom, frame, flags };
     int64_t handle = caller == hv->domid ? remote_call(hv, REMOTE_FOREIGN_MAP, args, 3, 0) : -ESRCH;

@@ -41,8 +41,9 @@ struct hv {
     } in;
 };
 
-/* One request and its reply, with size bytes of hv->out.data: its result, or -ESRCH if the domain is gone. */
-int64_t remote_call(struct hv *hv, enum remote_call call, const uint64_t *args, unsigned nr_args, uint32_t size);
+/* One request and its reply, with size bytes of hv->out.data. -ESRCH: the domain is gone. */
+int64_t remote_call(struct hv *hv, enum remote_call call, const uint64_t *args, unsigned nr_args,
+                    uint32_t size);
 void known_frames_forget(struct known_frames *known);
 
 #endif

@@ -15,14 +15,17 @@
 
 #include <gntsim/ops.h>
 
-static_assert(sizeof(struct gnttab_copy) * REMOTE_PIECE <= REMOTE_MAX_DATA, "a piece of the largest elements fits");
+static_assert(sizeof(struct gnttab_copy) * REMOTE_PIECE <= REMOTE_MAX_DATA,
+              "a piece of the largest elements fits");
 
-const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from, .copy_to = plain_copy_to };
+const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from,
+                                                 .copy_to = plain_copy_to };
 
-/* ---- What an operation reads ------------------------------------------------------------------ */
+/* ---- What an operation reads ----------------------------------------------------------------- */
 
 /* As much as can be read, element by element: the hypervisor faults at the next one. */
-static uint32_t fetch(unsigned char *to, const struct hv_guest_memory *mem, uint64_t from, size_t element, unsigned nr)
+static uint32_t fetch(unsigned char *to, const struct hv_guest_memory *mem, uint64_t from,
+                      size_t element, unsigned nr)
 {
     uint32_t size = 0;
 
@@ -35,7 +38,7 @@ static uint32_t fetch(unsigned char *to, const struct hv_guest_memory *mem, uint
     return size;
 }
 
-/* ---- What it wrote ---------------------------------------------------------------------------- */
+/* ---- What it wrote --------------------------------------------------------------------------- */
 
 /* The next write of the reply after *at; NULL at the end, or where the reply makes no sense. */
 static const struct remote_write *next_write(const struct hv *hv, uint32_t *at)
@@ -61,7 +64,7 @@ static int deliver(const struct hv *hv, const struct hv_guest_memory *mem)
     return 0;
 }
 
-/* ---- Mappings of a PV domain ------------------------------------------------------------------ */
+/* ---- Mappings of a PV domain ----------------------------------------------------------------- */
 
 #define NOT_DONE INT16_MAX       /* no GNTST_* */
 
@@ -96,15 +99,19 @@ static struct host_mapping *mapping_of(struct hv *hv, uint32_t handle)
 /* The address space refuses the mapping: it is taken back, as if it had never been. */
 static void take_back(struct hv *hv, const struct gnttab_map_grant_ref *op)
 {
-    struct gnttab_unmap_grant_ref unmap = { .host_addr = op->host_addr, .dev_bus_addr = op->dev_bus_addr, .handle = op->handle };
-    const uint64_t args[] = { __HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref, (uintptr_t)&unmap, 1 };
+    struct gnttab_unmap_grant_ref unmap = { .host_addr = op->host_addr,
+                                            .dev_bus_addr = op->dev_bus_addr,
+                                            .handle = op->handle };
+    const uint64_t args[] = { __HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref,
+                              (uintptr_t)&unmap, 1 };
 
     memcpy(hv->out.data, &unmap, sizeof unmap);
     remote_call(hv, REMOTE_HYPERCALL, args, 4, sizeof unmap);
 }
 
-static int put_mappings(struct hv *hv, const struct hv_guest_memory *mem, uint64_t addr, const struct gnttab_map_grant_ref *was,
-                        struct gnttab_map_grant_ref *op, unsigned nr)
+static int put_mappings(struct hv *hv, const struct hv_guest_memory *mem, uint64_t addr,
+                        const struct gnttab_map_grant_ref *was, struct gnttab_map_grant_ref *op,
+                        unsigned nr)
 {
     for (unsigned i = 0; i < nr && op[i].status != NOT_DONE; i++) {
         struct host_mapping *mapping;
@@ -112,10 +119,12 @@ static int put_mappings(struct hv *hv, const struct hv_guest_memory *mem, uint64
         if (op[i].status == GNTST_okay) {
             mapping = mapping_of(hv, op[i].handle);
             if (mapping)
-                *mapping = (struct host_mapping){ .host_addr = op[i].host_addr, .mfn = op[i].dev_bus_addr / HV_PAGE_SIZE,
+                *mapping = (struct host_mapping){ .host_addr = op[i].host_addr,
+                                                  .mfn = op[i].dev_bus_addr / HV_PAGE_SIZE,
                                                   .flags = op[i].flags };
-            if (!mapping || (op[i].flags & GNTMAP_host_map &&
-                             hv->pv_ops->map(hv->pv_ctx, op[i].host_addr, op[i].flags, mapping->mfn) < 0)) {
+            if (!mapping ||
+                (op[i].flags & GNTMAP_host_map &&
+                 hv->pv_ops->map(hv->pv_ctx, op[i].host_addr, op[i].flags, mapping->mfn) < 0)) {
                 if (mapping)
                     mapping->flags = 0;
                 take_back(hv, &op[i]);
@@ -129,22 +138,28 @@ static int put_mappings(struct hv *hv, const struct hv_guest_memory *mem, uint64
     return 0;
 }
 
-static void end_mappings(struct hv *hv, const struct gnttab_unmap_grant_ref *op, unsigned nr, bool replace)
+static void end_mappings(struct hv *hv, const struct gnttab_unmap_grant_ref *op, unsigned nr,
+                         bool replace)
 {
     for (unsigned i = 0; i < nr; i++) {
-        struct host_mapping *mapping = op[i].handle < hv->nr_mappings ? &hv->mappings[op[i].handle] : NULL;
+        struct host_mapping *mapping = op[i].handle < hv->nr_mappings
+            ? &hv->mappings[op[i].handle] : NULL;
 
-        if (op[i].status != GNTST_okay || !mapping || !op[i].host_addr || !(mapping->flags & GNTMAP_host_map))
+        if (op[i].status != GNTST_okay || !mapping || !op[i].host_addr ||
+            !(mapping->flags & GNTMAP_host_map))
             continue;
-        hv->pv_ops->unmap(hv->pv_ctx, op[i].host_addr, mapping->flags, mapping->mfn, replace ? op[i].dev_bus_addr : 0);
+        hv->pv_ops->unmap(hv->pv_ctx, op[i].host_addr, mapping->flags, mapping->mfn,
+                          replace ? op[i].dev_bus_addr : 0);
         mapping->flags &= ~(uint32_t)GNTMAP_host_map;
     }
 }
 
 /* The outcome of a map or unmap reaches the domain's page tables, then the caller. */
-static int settle_mappings(struct hv *hv, unsigned cmd, const struct hv_guest_memory *mem, uint64_t addr, uint32_t size)
+static int settle_mappings(struct hv *hv, unsigned cmd, const struct hv_guest_memory *mem,
+                           uint64_t addr, uint32_t size)
 {
-    _Alignas(8) unsigned char was[REMOTE_PIECE * sizeof(struct gnttab_map_grant_ref)], now[sizeof was];
+    _Alignas(8) unsigned char was[REMOTE_PIECE * sizeof(struct gnttab_map_grant_ref)],
+        now[sizeof was];
     struct gnttab_unmap_grant_ref *unmaps = (void *)now;
     struct gnttab_map_grant_ref *maps = (void *)now;
     bool is_map = cmd == GNTTABOP_map_grant_ref;
@@ -161,16 +176,17 @@ static int settle_mappings(struct hv *hv, unsigned cmd, const struct hv_guest_me
     return deliver(hv, mem);
 }
 
-/* ---- The call --------------------------------------------------------------------------------- */
+/* ---- The call -------------------------------------------------------------------------------- */
 
 static bool concerns_mappings(unsigned op, uint64_t cmd)
 {
-    return op == __HYPERVISOR_grant_table_op && (cmd == GNTTABOP_map_grant_ref || cmd == GNTTABOP_unmap_grant_ref ||
-                                                 cmd == GNTTABOP_unmap_and_replace);
+    return op == __HYPERVISOR_grant_table_op &&
+           (cmd == GNTTABOP_map_grant_ref || cmd == GNTTABOP_unmap_grant_ref ||
+            cmd == GNTTABOP_unmap_and_replace);
 }
 
-static long call_piece(struct hv *hv, unsigned op, const uint64_t args[5], const struct hv_guest_memory *mem, size_t element,
-                       unsigned nr)
+static long call_piece(struct hv *hv, unsigned op, const uint64_t args[5],
+                       const struct hv_guest_memory *mem, size_t element, unsigned nr)
 {
     const uint64_t all[] = { op, args[0], args[1], args[2], args[3], args[4] };
     uint32_t size = fetch(hv->out.data, mem, args[1], element, nr);
@@ -186,10 +202,11 @@ static long call_piece(struct hv *hv, unsigned op, const uint64_t args[5], const
     return written ? written : rc;
 }
 
-long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5], const struct hv_guest_memory *mem)
+long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5],
+                  const struct hv_guest_memory *mem)
 {
     const struct hv_op *known = hv_op_find(op, args[0]);
-    size_t element = known ? known->size : 0;      /* what the hypervisor does not know reads nothing */
+    size_t element = known ? known->size : 0; /* what the hypervisor does not know reads nothing */
     bool array = known && known->flags & HV_OP_ARRAY;
     uint64_t piece[5] = { args[0], args[1], args[2], args[3], args[4] };
     uint64_t left = array ? (uint32_t)args[2] : element != 0;

@@ -10,27 +10,30 @@
 #include <stdint.h>
 
 #define REMOTE_VERSION 1
-/* Elements of an array that go into one request; more are carried out in pieces. A whole number of unmap's batches of 32. */
+/*
+ * Elements of an array that go into one request; more are carried out in pieces. A whole number of
+ * unmap's batches of 32.
+ */
 #define REMOTE_PIECE 1024u
 #define REMOTE_MAX_DATA (REMOTE_PIECE * 64u)
 
 enum remote_call {
-    REMOTE_HYPERCALL,           /* op and the five registers; data: what the second register points at */
-    REMOTE_DOMAIN_INFO,         /* data back: struct hv_domain_info */
-    REMOTE_FRAME_INFO,          /* mfn; data back: struct hv_frame_info. Of its own frames only */
-    REMOTE_FRAME_GET,           /* mfn, one of its own */
-    REMOTE_FRAME_PUT,           /* mfn, one that it got */
-    REMOTE_GFN_TO_MFN,          /* gfn; value: mfn */
-    REMOTE_GRANT_FRAME_NUMBER,  /* gfn; value: number */
-    REMOTE_PAGE_ALLOC,          /* number of pages; result: first gfn, value: first mfn */
-    REMOTE_PAGE_FREE,           /* gfn */
-    REMOTE_GRANT_FRAME,         /* index; value: mfn */
-    REMOTE_STATUS_FRAME,        /* index; value: mfn */
-    REMOTE_NR_GRANT_FRAMES,     /* result: the number */
-    REMOTE_MAPPING_NEXT,        /* handle; data back: struct hv_mapping_info */
-    REMOTE_PORT_NEXT,           /* port; data back: struct hv_port_info */
-    REMOTE_FOREIGN_MAP,         /* domain, frame, flags; result: handle, value: mfn */
-    REMOTE_FOREIGN_UNMAP,       /* handle */
+    REMOTE_HYPERCALL,   /* op and the five registers; data: what the second register points at */
+    REMOTE_DOMAIN_INFO, /* data back: struct hv_domain_info */
+    REMOTE_FRAME_INFO,  /* mfn; data back: struct hv_frame_info. Of its own frames only */
+    REMOTE_FRAME_GET,   /* mfn, one of its own */
+    REMOTE_FRAME_PUT,   /* mfn, one that it got */
+    REMOTE_GFN_TO_MFN,  /* gfn; value: mfn */
+    REMOTE_GRANT_FRAME_NUMBER, /* gfn; value: number */
+    REMOTE_PAGE_ALLOC,         /* number of pages; result: first gfn, value: first mfn */
+    REMOTE_PAGE_FREE,          /* gfn */
+    REMOTE_GRANT_FRAME,        /* index; value: mfn */
+    REMOTE_STATUS_FRAME,       /* index; value: mfn */
+    REMOTE_NR_GRANT_FRAMES,    /* result: the number */
+    REMOTE_MAPPING_NEXT,       /* handle; data back: struct hv_mapping_info */
+    REMOTE_PORT_NEXT,          /* port; data back: struct hv_port_info */
+    REMOTE_FOREIGN_MAP,        /* domain, frame, flags; result: handle, value: mfn */
+    REMOTE_FOREIGN_UNMAP,      /* handle */
     REMOTE_NR_CALLS,
 };
 
@@ -45,7 +48,7 @@ struct remote_reply {
     uint32_t size;              /* of the data behind it */
     uint32_t pad;
 };
-/* A hypercall's reply: what it wrote, in order. Each is followed by its bytes, filled up to a multiple of 8. */
+/* A hypercall's reply: its writes in order, each followed by its bytes, filled up to 8. */
 struct remote_write {
     uint64_t addr;
     uint32_t size;

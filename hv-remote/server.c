@@ -31,7 +31,8 @@ struct reply_message {
     struct remote_reply head;
     _Alignas(8) unsigned char data[REMOTE_MAX_DATA];
 };
-static_assert(sizeof(struct remote_request) % 8 == 0 && sizeof(struct remote_reply) % 8 == 0 && sizeof(struct remote_write) % 8 == 0,
+static_assert(sizeof(struct remote_request) % 8 == 0 && sizeof(struct remote_reply) % 8 == 0 &&
+                  sizeof(struct remote_write) % 8 == 0,
               "no holes");
 
 struct remote {
@@ -57,7 +58,7 @@ static struct remotes *all_of(const struct machine *m)
     return part_of_machine(m, &remote_kernels);
 }
 
-/* ---- Hypercalls ------------------------------------------------------------------------------- */
+/* ---- Hypercalls ------------------------------------------------------------------------------ */
 
 /* The caller's memory is what came with the request; what is written goes back with the reply. */
 struct marshalled {
@@ -93,7 +94,8 @@ static int copy_to(void *ctx, uint64_t to, const void *from, size_t size)
 
     if (!to || to + size < to)
         return -EFAULT;
-    need = joins ? padded(m->last->size + size) - padded(m->last->size) : (uint32_t)sizeof *m->last + padded(size);
+    need = joins ? padded(m->last->size + size) - padded(m->last->size)
+                 : (uint32_t)sizeof *m->last + padded(size);
     if (need > REMOTE_MAX_DATA - used)
         return -EFAULT;
     memset(m->out->data + used, 0, need);
@@ -113,7 +115,9 @@ static int copy_to(void *ctx, uint64_t to, const void *from, size_t size)
 
 static int64_t do_hypercall(struct remote *r, const uint64_t *args)
 {
-    struct marshalled memory = { .addr = args[2], .size = r->in.head.size, .data = r->in.data, .out = &r->out };
+    struct marshalled memory = {
+        .addr = args[2], .size = r->in.head.size, .data = r->in.data, .out = &r->out
+    };
     struct hv_guest_memory mem = { copy_from, copy_to, &memory };
 
     if (args[0] > UINT32_MAX)
@@ -121,7 +125,7 @@ static int64_t do_hypercall(struct remote *r, const uint64_t *args)
     return hv_hypercall(r->machine->hv, r->outside.id, (unsigned)args[0], args + 1, &mem);
 }
 
-/* ---- The rest --------------------------------------------------------------------------------- */
+/* ---- The rest -------------------------------------------------------------------------------- */
 
 static void give_back(struct remote *r, const void *data, size_t size)
 {
@@ -162,7 +166,8 @@ static int64_t do_frame_get(struct remote *r, const uint64_t *args)
         return -EINVAL;
     if (r->nr_held == r->capacity) {
         size_t capacity = r->capacity ? r->capacity * 2 : 16;
-        uint64_t *bigger = capacity <= MAX_HELD ? reallocarray(r->held, capacity, sizeof *bigger) : NULL;
+        uint64_t *bigger = capacity <= MAX_HELD
+            ? reallocarray(r->held, capacity, sizeof *bigger) : NULL;
 
         if (!bigger)
             return -ENOMEM;
@@ -219,8 +224,11 @@ static int64_t do_grant_frame(struct remote *r, const uint64_t *args)
 
 static int64_t do_status_frame(struct remote *r, const uint64_t *args)
 {
-    return table_frame(r, args[0] > UINT32_MAX ? HV_INVALID_MFN :
-                              hv_status_frame_mfn(r->machine->hv, r->outside.id, (unsigned)args[0]));
+    uint64_t mfn = HV_INVALID_MFN;
+
+    if (args[0] <= UINT32_MAX)
+        mfn = hv_status_frame_mfn(r->machine->hv, r->outside.id, (unsigned)args[0]);
+    return table_frame(r, mfn);
 }
 
 static int64_t do_nr_grant_frames(struct remote *r, const uint64_t *args)
@@ -232,7 +240,9 @@ static int64_t do_nr_grant_frames(struct remote *r, const uint64_t *args)
 static int64_t do_mapping_next(struct remote *r, const uint64_t *args)
 {
     struct hv_mapping_info info = { .handle = 0 };
-    int rc = args[0] > UINT32_MAX ? -ENOENT : hv_mapping_next(r->machine->hv, r->outside.id, (uint32_t)args[0], &info);
+    int rc = args[0] > UINT32_MAX
+               ? -ENOENT
+               : hv_mapping_next(r->machine->hv, r->outside.id, (uint32_t)args[0], &info);
 
     give_back(r, &info, sizeof info);
     return rc;
@@ -241,7 +251,9 @@ static int64_t do_mapping_next(struct remote *r, const uint64_t *args)
 static int64_t do_port_next(struct remote *r, const uint64_t *args)
 {
     struct hv_port_info info = { .port = 0 };
-    int rc = args[0] > UINT32_MAX ? -ENOENT : hv_port_next(r->machine->hv, r->outside.id, (uint32_t)args[0], &info);
+    int rc = args[0] > UINT32_MAX
+               ? -ENOENT
+               : hv_port_next(r->machine->hv, r->outside.id, (uint32_t)args[0], &info);
 
     give_back(r, &info, sizeof info);
     return rc;
@@ -251,7 +263,8 @@ static int64_t do_foreign_map(struct remote *r, const uint64_t *args)
 {
     if (args[0] >= DOMID_FIRST_RESERVED || args[2] & ~(uint64_t)(HV_FOREIGN_WRITE | HV_FOREIGN_MFN))
         return -EINVAL;
-    return hv_foreign_map(r->machine->hv, r->outside.id, (domid_t)args[0], args[1], (unsigned)args[2], &r->out.head.value);
+    return hv_foreign_map(r->machine->hv, r->outside.id, (domid_t)args[0], args[1],
+                          (unsigned)args[2], &r->out.head.value);
 }
 
 static int64_t do_foreign_unmap(struct remote *r, const uint64_t *args)
@@ -282,9 +295,12 @@ static int64_t (*const calls[])(struct remote *r, const uint64_t *args) = {
 };
 static_assert(sizeof calls / sizeof *calls == REMOTE_NR_CALLS, "each call is carried out");
 
-/* ---- The connection --------------------------------------------------------------------------- */
+/* ---- The connection -------------------------------------------------------------------------- */
 
-/* The client shares the descriptor's flags, and can make a write to it wait that has no room: then there is none. */
+/*
+ * The client shares the descriptor's flags, and can make a write to it wait that has no room: then
+ * there is none.
+ */
 static void signal_event(const struct remote *r)
 {
     struct pollfd fd = { r->event_fd, POLLOUT, 0 };
@@ -294,7 +310,10 @@ static void signal_event(const struct remote *r)
         assert(errno == EAGAIN);
 }
 
-/* In hv_domain_destroy's wake, or of the process' end: whichever comes first. The socket's end wakes whoever waits for it. */
+/*
+ * In hv_domain_destroy's wake, or of the process' end: whichever comes first. The socket's end
+ * wakes whoever waits for it.
+ */
 static void domain_gone(struct outside *o)
 {
     struct remote *r = (struct remote *)o;
@@ -324,7 +343,8 @@ static void remote_free(struct remote *r)
 
 static bool well_formed(const struct request_message *in, size_t size)
 {
-    return size >= sizeof in->head && in->head.call < REMOTE_NR_CALLS && in->head.size == size - sizeof in->head &&
+    return size >= sizeof in->head && in->head.call < REMOTE_NR_CALLS &&
+           in->head.size == size - sizeof in->head &&
            (in->head.call == REMOTE_HYPERCALL || !in->head.size);
 }
 
@@ -335,8 +355,8 @@ static bool answer(struct remote *r, size_t size)
     bool alive;
 
     if (!well_formed(&r->in, size)) {
-        machine_log(m, "the kernel of domain %u (process %d) sent garbage (%zu bytes): dropped", r->outside.id, (int)r->outside.pid,
-                    size);
+        machine_log(m, "the kernel of domain %u (process %d) sent garbage (%zu bytes): dropped",
+                    r->outside.id, (int)r->outside.pid, size);
         return ++r->garbage < MAX_GARBAGE;
     }
     memset(&r->out.head, 0, sizeof r->out.head);
@@ -352,8 +372,9 @@ static bool answer(struct remote *r, size_t size)
     if (!alive || send(r->watch.fd, &r->out, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size)
         return alive;
     if (errno == EAGAIN)
-        machine_log(m, "the kernel of domain %u (process %d) does not read what it is answered: dropped", r->outside.id,
-                    (int)r->outside.pid);
+        machine_log(
+            m, "the kernel of domain %u (process %d) does not read what it is answered: dropped",
+            r->outside.id, (int)r->outside.pid);
     return false;
 }
 
@@ -380,7 +401,8 @@ static void remote_ready(void *ctx, unsigned events)
     machine_unlock(m);
 }
 
-int remote_attach(struct machine *m, domid_t id, const struct hv_domain_config *config, pid_t pid, int fds[3])
+int remote_attach(struct machine *m, domid_t id, const struct hv_domain_config *config, pid_t pid,
+                  int fds[3])
 {
     struct remote *r = calloc(1, sizeof *r);
     int sockets[2] = { -1, -1 }, rc = -ENOMEM;
@@ -388,7 +410,9 @@ int remote_attach(struct machine *m, domid_t id, const struct hv_domain_config *
     if (!r)
         return rc;
     r->machine = m;
-    r->outside = (struct outside){ .id = id, .pid = pid, .upcall = domain_upcall, .gone = domain_gone };
+    r->outside = (struct outside){
+        .id = id, .pid = pid, .upcall = domain_upcall, .gone = domain_gone
+    };
     r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r->event_fd < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
         rc = -errno;

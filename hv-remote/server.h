@@ -12,8 +12,10 @@
 
 extern const struct machine_part remote_kernels;
 
-/* With the lock: creates the domain. fds: its socket, which is the caller's to close when it is sent, its event descriptor, and the
- * machine's memory. pid: who asked, for people. 0 or as hv_domain_create, or -EMFILE …. */
-int remote_attach(struct machine *m, domid_t id, const struct hv_domain_config *config, pid_t pid, int fds[3]);
+/* With the lock: creates the domain. fds: its socket, which is the caller's to close when it is
+ * sent, its event descriptor, and the machine's memory. pid: who asked, for people. 0 or as
+ * hv_domain_create, or -EMFILE …. */
+int remote_attach(struct machine *m, domid_t id, const struct hv_domain_config *config, pid_t pid,
+                  int fds[3]);
 
 #endif

@@ -29,16 +29,16 @@ struct gnt_backend {
     int (*open)(struct xengntdev_handle *h, enum gnt_device device);
     int (*close)(struct xengntdev_handle *h);
     int (*ioctl)(struct xengntdev_handle *h, unsigned long cmd, void *arg);
-    /*
-     * The pages that the device keeps at byte offset `index`, shared. Whatever they are made of, a plain
-     * munmap(2) must end them: unsharing needs no handle, and works after xengntshr_close().
-     */
+    /* The pages that the device keeps at byte offset `index`, shared. Whatever they are made
+     * of, a plain munmap(2) must end them: unsharing needs no handle, and works after
+     * xengntshr_close(). */
     void *(*mmap)(struct xengntdev_handle *h, size_t length, int prot, uint64_t index);
-    /* ioctl, *requested is its result, and if that is 0 mmap of *index, which the ioctl leaves in its argument. */
-    void *(*ioctl_mmap)(struct xengntdev_handle *h, unsigned long cmd, void *arg, const uint64_t *index, size_t length, int prot,
-                        int *requested);
+    /* The ioctl; if its *requested is 0, also mmap of *index, which the ioctl leaves behind. */
+    void *(*ioctl_mmap)(struct xengntdev_handle *h, unsigned long cmd, void *arg,
+                        const uint64_t *index, size_t length, int prot, int *requested);
     /* Which pages the device maps at address vaddr, and how many: as the ioctl of that name. */
-    int (*get_offset_for_vaddr)(struct xengntdev_handle *h, struct ioctl_gntdev_get_offset_for_vaddr *where);
+    int (*get_offset_for_vaddr)(struct xengntdev_handle *h,
+                                struct ioctl_gntdev_get_offset_for_vaddr *where);
     int (*grant_copy)(struct xengntdev_handle *h, struct ioctl_gntdev_grant_copy *copy);
 };
 

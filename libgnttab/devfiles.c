@@ -8,8 +8,8 @@
 #include <xen/sys/gntdev.h>
 
 /*
- * gntalloc is left open across exec, as the real library leaves it: what the descriptor could hold on to
- * was already given up by the end of each share call, and programs may pass it on.
+ * gntalloc is left open across exec, as the real library leaves it: what the descriptor could hold
+ * on to was already given up by the end of each share call, and programs may pass it on.
  */
 static const struct {
     const char *path;
@@ -40,14 +40,15 @@ static void *devfile_mmap(struct xengntdev_handle *h, size_t length, int prot, u
     return mmap(NULL, length, prot, MAP_SHARED, h->fd, (off_t)index);
 }
 
-static void *devfile_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, void *arg, const uint64_t *index, size_t length,
-                                int prot, int *requested)
+static void *devfile_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, void *arg,
+                                const uint64_t *index, size_t length, int prot, int *requested)
 {
     *requested = devfile_ioctl(h, cmd, arg);
     return *requested ? MAP_FAILED : devfile_mmap(h, length, prot, *index);
 }
 
-static int devfile_get_offset_for_vaddr(struct xengntdev_handle *h, struct ioctl_gntdev_get_offset_for_vaddr *where)
+static int devfile_get_offset_for_vaddr(struct xengntdev_handle *h,
+                                        struct ioctl_gntdev_get_offset_for_vaddr *where)
 {
     return devfile_ioctl(h, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, where);
 }

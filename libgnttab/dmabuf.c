@@ -8,11 +8,13 @@
 
 #include <xen/sys/gntdev.h>
 
-static_assert(offsetof(struct ioctl_gntdev_dmabuf_exp_from_refs, refs) == 16, "the references come last");
-static_assert(offsetof(struct ioctl_gntdev_dmabuf_imp_to_refs, refs) == 16, "the references come last");
+static_assert(offsetof(struct ioctl_gntdev_dmabuf_exp_from_refs, refs) == 16,
+              "the references come last");
+static_assert(offsetof(struct ioctl_gntdev_dmabuf_imp_to_refs, refs) == 16,
+              "the references come last");
 
-int xengnttab_dmabuf_exp_from_refs(xengnttab_handle *xgt, uint32_t domid, uint32_t flags, uint32_t count,
-                                   const uint32_t *refs, uint32_t *fd)
+int xengnttab_dmabuf_exp_from_refs(xengnttab_handle *xgt, uint32_t domid, uint32_t flags,
+                                   uint32_t count, const uint32_t *refs, uint32_t *fd)
 {
     struct ioctl_gntdev_dmabuf_exp_from_refs *req;
     size_t refs_length = sizeof *refs * (size_t)count;

@@ -12,16 +12,18 @@
 
 #include "container_of.h"
 
-/* ---- Life of a handle ------------------------------------------------------------------------- */
+/* ---- Life of a handle ------------------------------------------------------------------------ */
 
 static int restrict_handle(Xentoolcore__Active_Handle *active_handle, domid_t domid)
 {
-    struct xenevtchn_handle *h = container_of(active_handle, struct xenevtchn_handle, active_handle);
+    struct xenevtchn_handle *h = container_of(active_handle, struct xenevtchn_handle,
+                                              active_handle);
 
     return h->fd < 0 ? 0 : xenevtchn_restrict(h, domid);
 }
 
-static struct xenevtchn_handle *new_handle(xentoollog_logger *logger, const struct evtchn_backend *backend)
+static struct xenevtchn_handle *new_handle(xentoollog_logger *logger,
+                                           const struct evtchn_backend *backend)
 {
     struct xenevtchn_handle *h = malloc(sizeof *h);
 
@@ -32,7 +34,8 @@ static struct xenevtchn_handle *new_handle(xentoollog_logger *logger, const stru
     /* Before the device is open: a restrict_all() of another thread must not miss it. */
     xentoolcore__register_active_handle(&h->active_handle);
     if (!h->logger) {
-        h->logger_tofree = (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
+        h->logger_tofree =
+            (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
         h->logger = h->logger_tofree;
         if (!h->logger) {
             xenevtchn_close(h);
@@ -91,8 +94,9 @@ xenevtchn_handle *xenevtchn_fdopen(xentoollog_logger *logger, int fd, unsigned i
         errno = EINVAL;
         return NULL;
     }
-    /* The real library does not look at it either; an event socket cannot be taken for anything else. */
-    h = new_handle(logger, !fstat(fd, &st) && S_ISSOCK(st.st_mode) ? &evtchn_socket : &evtchn_devfile);
+    /* The real library does not check it; an event socket cannot be taken for anything else. */
+    h = new_handle(logger,
+                   !fstat(fd, &st) && S_ISSOCK(st.st_mode) ? &evtchn_socket : &evtchn_devfile);
     return h ? opened(h, h->backend->fdopen(h, fd)) : NULL;
 }
 
@@ -115,7 +119,7 @@ int xenevtchn_fd(xenevtchn_handle *h)
     return h->fd;
 }
 
-/* ---- Ports ------------------------------------------------------------------------------------ */
+/* ---- Ports ----------------------------------------------------------------------------------- */
 
 int xenevtchn_notify(xenevtchn_handle *h, evtchn_port_t port)
 {
@@ -131,9 +135,11 @@ xenevtchn_port_or_error_t xenevtchn_bind_unbound_port(xenevtchn_handle *h, uint3
     return h->backend->ioctl(h, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &bind, sizeof bind);
 }
 
-xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *h, uint32_t domid, evtchn_port_t remote_port)
+xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *h, uint32_t domid,
+                                                     evtchn_port_t remote_port)
 {
-    struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = domid, .remote_port = remote_port };
+    struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = domid,
+                                                  .remote_port = remote_port };
 
     return h->backend->ioctl(h, IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind, sizeof bind);
 }
@@ -156,10 +162,11 @@ int xenevtchn_restrict(xenevtchn_handle *h, domid_t domid)
 {
     struct ioctl_evtchn_restrict_domid restrict_domid = { .domid = domid };
 
-    return h->backend->ioctl(h, IOCTL_EVTCHN_RESTRICT_DOMID, &restrict_domid, sizeof restrict_domid);
+    return h->backend->ioctl(h, IOCTL_EVTCHN_RESTRICT_DOMID, &restrict_domid,
+                             sizeof restrict_domid);
 }
 
-/* ---- Events ----------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 xenevtchn_port_or_error_t xenevtchn_pending(xenevtchn_handle *h)
 {

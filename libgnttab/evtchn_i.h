@@ -17,7 +17,8 @@
 #include "toolcore_i.h"
 
 struct evtchn_backend {
-    /* Fills in h->fd, which polls readable when an event is pending and is read for ports. The socket's: 0, -1 or SOCK_UNREACHABLE. */
+    /* Fills in h->fd, which polls readable when an event is pending and is read for ports. The
+     * socket's: 0, -1 or SOCK_UNREACHABLE. */
     int (*open)(struct xenevtchn_handle *h, int flags);
     /* A handle for somebody else's descriptor, which it takes only if it succeeds. */
     int (*fdopen)(struct xenevtchn_handle *h, int fd);
@@ -36,7 +37,7 @@ struct xenevtchn_handle {
     xentoollog_logger *logger_tofree;   /* NULL when the caller brought his own */
     Xentoolcore__Active_Handle active_handle;
     struct sock_client client;          /* the socket's */
-    int failed;                         /* errno that reading the device gives from now on; 0: none */
+    int failed; /* errno that reading the device gives from now on; 0: none */
 };
 
 #endif

@@ -9,7 +9,8 @@
 #include <xen/sys/gntalloc.h>
 
 static_assert(sizeof(struct ioctl_gntalloc_alloc_gref) == 24, "the fixed part of the request");
-static_assert(offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids) == 16, "the references follow the index");
+static_assert(offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids) == 16,
+              "the references follow the index");
 
 xengntshr_handle *xengntshr_open(xentoollog_logger *logger, unsigned open_flags)
 {
@@ -28,13 +29,14 @@ int xengntshr_fd(xengntshr_handle *xgs)
 }
 
 /*
- * A request for `count` pages. A negative count (the interface has an int) is passed on for the device
- * to refuse, unless the length that it makes is one that no memory can be had for; the real library
- * draws the line at the same place.
+ * A request for `count` pages. A negative count (the interface has an int) is passed on for the
+ * device to refuse, unless the length that it makes is one that no memory can be had for; the real
+ * library draws the line at the same place.
  */
 static struct ioctl_gntalloc_alloc_gref *new_request(uint32_t domid, int count, bool writable)
 {
-    size_t length = sizeof(struct ioctl_gntalloc_alloc_gref) + sizeof(uint32_t) * (size_t)(ptrdiff_t)count;
+    size_t length = sizeof(struct ioctl_gntalloc_alloc_gref) +
+                    sizeof(uint32_t) * (size_t)(ptrdiff_t)count;
     struct ioctl_gntalloc_alloc_gref *req;
 
     if (length < sizeof *req)
@@ -46,13 +48,14 @@ static struct ioctl_gntalloc_alloc_gref *new_request(uint32_t domid, int count, 
     req->flags = writable ? GNTALLOC_FLAG_WRITABLE : 0;
     req->count = (uint32_t)count;
     req->index = 0;
-    /* What the device is to fill in, too: all of it may be sent. (Not all of it at once, which compilers make a calloc of.) */
+    /* Also what the device fills in: all of it may be sent. In two parts, or gcc makes it a
+     * calloc. */
     memset(req->gref_ids, 0, length - offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids));
     return req;
 }
 
-static void *share_pages(xengntshr_handle *xgs, uint32_t domid, int count, uint32_t *refs, int writable,
-                         uint32_t notify_offset, evtchn_port_t notify_port)
+static void *share_pages(xengntshr_handle *xgs, uint32_t domid, int count, uint32_t *refs,
+                         int writable, uint32_t notify_offset, evtchn_port_t notify_port)
 {
     size_t length = (size_t)(ptrdiff_t)count << GNT_PAGE_SHIFT;
     struct ioctl_gntalloc_dealloc_gref dealloc = { .count = (uint32_t)count };
@@ -63,8 +66,9 @@ static void *share_pages(xengntshr_handle *xgs, uint32_t domid, int count, uint3
     req = new_request(domid, count, writable);
     if (!req)
         return NULL;
-    area = xgs->backend->ioctl_mmap(xgs, IOCTL_GNTALLOC_ALLOC_GREF, req, (const uint64_t *)&req->index, length,
-                                    PROT_READ | PROT_WRITE, &rc);
+    area = xgs->backend->ioctl_mmap(xgs, IOCTL_GNTALLOC_ALLOC_GREF, req,
+                                    (const uint64_t *)&req->index, length, PROT_READ | PROT_WRITE,
+                                    &rc);
     if (rc) {
         gnt_error(xgs, "ioctl failed");
         area = NULL;
@@ -90,13 +94,14 @@ out:
     return area;
 }
 
-void *xengntshr_share_pages(xengntshr_handle *xgs, uint32_t domid, int count, uint32_t *refs, int writable)
+void *xengntshr_share_pages(xengntshr_handle *xgs, uint32_t domid, int count, uint32_t *refs,
+                            int writable)
 {
     return share_pages(xgs, domid, count, refs, writable, GNT_NO_NOTIFY, GNT_NO_NOTIFY);
 }
 
-void *xengntshr_share_page_notify(xengntshr_handle *xgs, uint32_t domid, uint32_t *ref, int writable,
-                                  uint32_t notify_offset, evtchn_port_t notify_port)
+void *xengntshr_share_page_notify(xengntshr_handle *xgs, uint32_t domid, uint32_t *ref,
+                                  int writable, uint32_t notify_offset, evtchn_port_t notify_port)
 {
     return share_pages(xgs, domid, 1, ref, writable, notify_offset, notify_port);
 }

@@ -11,8 +11,10 @@
 #define MMAP_RETRY_US 1000
 
 static_assert(sizeof(struct ioctl_gntdev_map_grant_ref) == 24, "the fixed part of the request");
-static_assert(offsetof(struct ioctl_gntdev_map_grant_ref, refs) == 16, "the references follow the index");
-static_assert(sizeof(struct ioctl_gntdev_grant_copy_segment) == sizeof(struct xengnttab_grant_copy_segment),
+static_assert(offsetof(struct ioctl_gntdev_map_grant_ref, refs) == 16,
+              "the references follow the index");
+static_assert(sizeof(struct ioctl_gntdev_grant_copy_segment) ==
+                  sizeof(struct xengnttab_grant_copy_segment),
               "the caller's segments are handed to the device as they are");
 static_assert(offsetof(struct ioctl_gntdev_grant_copy_segment, status)
               == offsetof(struct xengnttab_grant_copy_segment, status), "field by field");
@@ -116,15 +118,13 @@ static void drop_map(xengnttab_handle *xgt, uint64_t index, uint32_t count)
     errno = saved_errno;
 }
 
-/* The second half: `index` stands for the grants, whose first mmap gave `area`. NULL, with the index still taken. */
+/* The second half: `index` stands for the grants; its mmap gave `area`. NULL: it stays taken. */
 static void *map_index(xengnttab_handle *xgt, const struct wanted *w, uint64_t index, void *area)
 {
     size_t length = (size_t)w->count << GNT_PAGE_SHIFT;
 
-    /*
-     * A paged-out grant. Nothing tells when the page is back, and nobody may block meanwhile: the pager
-     * can be a process of this very domain. So ask again, however long it takes.
-     */
+    /* A paged-out grant. Nothing tells when the page is back, and nobody may block meanwhile: the
+     * pager can be a process of this very domain. So ask again, however long it takes. */
     while (area == MAP_FAILED && errno == EAGAIN) {
         usleep(MMAP_RETRY_US);
         area = xgt->backend->mmap(xgt, length, w->prot, index);
@@ -149,7 +149,8 @@ static void *map_grants(xengnttab_handle *xgt, const struct wanted *w)
     req = new_request(xgt, w, &room);
     if (!req)
         return NULL;
-    area = xgt->backend->ioctl_mmap(xgt, IOCTL_GNTDEV_MAP_GRANT_REF, req, (const uint64_t *)&req->index,
+    area = xgt->backend->ioctl_mmap(xgt, IOCTL_GNTDEV_MAP_GRANT_REF, req,
+                                    (const uint64_t *)&req->index,
                                     (size_t)w->count << GNT_PAGE_SHIFT, w->prot, &rc);
     if (rc) {
         gnt_error(xgt, "ioctl MAP_GRANT_REF failed");
@@ -175,7 +176,8 @@ void *xengnttab_map_grant_ref(xengnttab_handle *xgt, uint32_t domid, uint32_t re
     });
 }
 
-void *xengnttab_map_grant_refs(xengnttab_handle *xgt, uint32_t count, uint32_t *domids, uint32_t *refs, int prot)
+void *xengnttab_map_grant_refs(xengnttab_handle *xgt, uint32_t count, uint32_t *domids,
+                               uint32_t *refs, int prot)
 {
     return map_grants(xgt, &(struct wanted) {
         .count = count, .domids = domids, .refs = refs, .prot = prot,
@@ -183,7 +185,8 @@ void *xengnttab_map_grant_refs(xengnttab_handle *xgt, uint32_t count, uint32_t *
     });
 }
 
-void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t count, uint32_t domid, uint32_t *refs, int prot)
+void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t count, uint32_t domid,
+                                      uint32_t *refs, int prot)
 {
     return map_grants(xgt, &(struct wanted) {
         .count = count, .domids = &domid, .one_domid = true, .refs = refs, .prot = prot,
@@ -228,7 +231,8 @@ int xengnttab_unmap(xengnttab_handle *xgt, void *start_address, uint32_t count)
     return xgt->backend->ioctl(xgt, IOCTL_GNTDEV_UNMAP_GRANT_REF, &unmap);
 }
 
-int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t count, xengnttab_grant_copy_segment_t *segs)
+int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t count,
+                         xengnttab_grant_copy_segment_t *segs)
 {
     struct ioctl_gntdev_grant_copy copy = {
         .count = count,

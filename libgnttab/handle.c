@@ -33,7 +33,8 @@ static int open_device(struct xengntdev_handle *h, enum gnt_device device)
 
 static int restrict_handle(Xentoolcore__Active_Handle *active_handle, domid_t domid)
 {
-    struct xengntdev_handle *h = container_of(active_handle, struct xengntdev_handle, active_handle);
+    struct xengntdev_handle *h = container_of(active_handle, struct xengntdev_handle,
+                                              active_handle);
 
     (void)domid;    /* a grant device cannot be limited to one domain, only taken away */
     return xentoolcore__restrict_by_dup2_null(h->fd);
@@ -59,7 +60,8 @@ struct xengntdev_handle *gnt_handle_open(enum gnt_device device, xentoollog_logg
         xentoolcore__register_active_handle(&h->active_handle);
     }
     if (!h->logger) {
-        h->logger_tofree = (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
+        h->logger_tofree =
+            (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
         h->logger = h->logger_tofree;
         if (!h->logger)
             goto fail;

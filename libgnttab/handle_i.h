@@ -46,8 +46,8 @@ int gnt_handle_close(struct xengntdev_handle *h);
 
 /*
  * Asks the device for the unmap notification of a fresh mapping of `length` bytes at `index`; the
- * number and layout of the request are the same on both devices. 0 also when there is nothing to ask
- * for; else −1, errno and a log line, and the mapping is the caller's to undo.
+ * number and layout of the request are the same on both devices. 0 also when there is nothing to
+ * ask for; else −1, errno and a log line, and the mapping is the caller's to undo.
  */
 int gnt_set_unmap_notify(struct xengntdev_handle *h, uint64_t index, size_t length,
                          uint32_t notify_offset, evtchn_port_t notify_port);

@@ -7,8 +7,10 @@
 #include <xen/sys/gntalloc.h>
 #include <xen/sys/gntdev.h>
 
-static_assert(IOCTL_GNTDEV_SET_UNMAP_NOTIFY == IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, "one number for both devices");
-static_assert(sizeof(struct ioctl_gntdev_unmap_notify) == sizeof(struct ioctl_gntalloc_unmap_notify),
+static_assert(IOCTL_GNTDEV_SET_UNMAP_NOTIFY == IOCTL_GNTALLOC_SET_UNMAP_NOTIFY,
+              "one number for both devices");
+static_assert(sizeof(struct ioctl_gntdev_unmap_notify) ==
+                  sizeof(struct ioctl_gntalloc_unmap_notify),
               "one layout for both devices");
 
 int gnt_set_unmap_notify(struct xengntdev_handle *h, uint64_t index, size_t length,

@@ -59,7 +59,8 @@ static bool find_in_text(uint64_t addr, struct sock_area *area)
         int name = 0;
 
         line[strcspn(line, "\n")] = 0;
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %*u %n", &area->start, &area->end, &offset, &name) != 3 ||
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %*u %n", &area->start,
+                   &area->end, &offset, &name) != 3 ||
             area->end <= addr)
             continue;
         area->page = offset >> GNT_PAGE_SHIFT;
@@ -82,8 +83,10 @@ static int ask(struct sock_client *client, struct procmap_query *query)
 bool sock_area_find(struct sock_client *client, uint64_t addr, struct sock_area *area)
 {
     char name[256] = "";        /* valgrind does not know that the query fills it */
-    struct procmap_query query = { .size = sizeof query, .query_flags = PROCMAP_QUERY_COVERING_OR_NEXT_VMA, .query_addr = addr,
-                                   .vma_name_size = sizeof name, .vma_name_addr = (uintptr_t)name };
+    struct procmap_query query = {
+        .size = sizeof query, .query_flags = PROCMAP_QUERY_COVERING_OR_NEXT_VMA, .query_addr = addr,
+        .vma_name_size = sizeof name, .vma_name_addr = (uintptr_t)name
+    };
 
     if (sock_client_maps(client) < 0)
         return false;
@@ -103,7 +106,8 @@ static void *place_runs(const struct sock_answer *answer, size_t length)
     char *area;
 
     if (reply->nr_runs == 1)
-        return mmap(best, length, (int)reply->map_prot, MAP_SHARED | SOCK_MMAP_FLAG, answer->fd, (off_t)(answer->runs[0].page << GNT_PAGE_SHIFT));
+        return mmap(best, length, (int)reply->map_prot, MAP_SHARED | SOCK_MMAP_FLAG, answer->fd,
+                    (off_t)(answer->runs[0].page << GNT_PAGE_SHIFT));
     area = mmap(best, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (area == MAP_FAILED)
         return area;
@@ -112,8 +116,8 @@ static void *place_runs(const struct sock_answer *answer, size_t length)
 
         if (size > length - done)
             size = length - done;
-        if (mmap(area + done, size, (int)reply->map_prot, MAP_SHARED | MAP_FIXED | SOCK_MMAP_FLAG, answer->fd,
-                 (off_t)(answer->runs[i].page << GNT_PAGE_SHIFT)) == MAP_FAILED) {
+        if (mmap(area + done, size, (int)reply->map_prot, MAP_SHARED | MAP_FIXED | SOCK_MMAP_FLAG,
+                 answer->fd, (off_t)(answer->runs[i].page << GNT_PAGE_SHIFT)) == MAP_FAILED) {
             int saved_errno = errno;
 
             munmap(area, length);

@@ -20,7 +20,10 @@
 #include "sock_area_i.h"
 #include "sock_client_i.h"
 
-/* Segments in one request, so that it stays within SOCK_MAX_MESSAGE: a multiple of what a kernel does in one batch. */
+/*
+ * Segments in one request, so that it stays within SOCK_MAX_MESSAGE: a multiple of what a kernel
+ * does in one batch.
+ */
 #define MAX_SEGMENTS 128u
 
 struct local {
@@ -57,7 +60,9 @@ static uint32_t readable(const struct copying *c, uint64_t addr, uint32_t size)
     return n > 0 ? (uint32_t)n : 0;
 }
 
-/* Of size bytes that were just read: how many can be written, judged by their pages, as the kernel does. */
+/*
+ * Of size bytes that were just read: how many can be written, page by page, as the kernel sees it.
+ */
 static uint32_t writable(const struct copying *c, uint64_t addr, uint32_t size)
 {
     uint32_t done = 0;
@@ -76,13 +81,15 @@ static void add_views(struct copying *c, struct sock_client *client, uint64_t st
 {
     struct sock_area area;
 
-    while (start < end && c->nr_views < 2 * MAX_SEGMENTS && sock_area_find(client, start, &area) && area.start < end) {
+    while (start < end && c->nr_views < 2 * MAX_SEGMENTS && sock_area_find(client, start, &area) &&
+           area.start < end) {
         uint64_t from = start > area.start ? start : area.start;
 
         from &= ~(uint64_t)(GNT_PAGE_SIZE - 1);
         if (!c->nr_views || c->views[c->nr_views - 1].addr + c->views[c->nr_views - 1].size <= from)
-            c->views[c->nr_views++] = (struct sock_view){ from, area.end - from, area.id,
-                                                          area.page + ((from - area.start) >> GNT_PAGE_SHIFT) };
+            c->views[c->nr_views++] = (struct sock_view){
+                from, area.end - from, area.id, area.page + ((from - area.start) >> GNT_PAGE_SHIFT)
+            };
         start = area.end;
     }
 }
@@ -148,11 +155,15 @@ static int put_back(const struct copying *c, const struct sock_answer *answer)
     return 0;
 }
 
-static int send_request(struct copying *c, struct sock_client *client, const struct ioctl_gntdev_grant_copy *copy, unsigned nr)
+static int send_request(struct copying *c, struct sock_client *client,
+                        const struct ioctl_gntdev_grant_copy *copy, unsigned nr)
 {
-    struct sock_ioctl request = { .header.op = SOCK_IOCTL, .arg = (uintptr_t)copy, .cmd = (uint32_t)IOCTL_GNTDEV_GRANT_COPY,
-                                  .nr_ranges = nr, .nr_views = c->nr_views };
-    struct iovec parts[MAX_SEGMENTS + 5] = { { &request, sizeof request }, { c->ranges, nr * sizeof *c->ranges },
+    struct sock_ioctl request = {
+        .header.op = SOCK_IOCTL, .arg = (uintptr_t)copy, .cmd = (uint32_t)IOCTL_GNTDEV_GRANT_COPY,
+        .nr_ranges = nr, .nr_views = c->nr_views
+    };
+    struct iovec parts[MAX_SEGMENTS + 5] = { { &request, sizeof request },
+                                             { c->ranges, nr * sizeof *c->ranges },
                                              { c->views, c->nr_views * sizeof *c->views } };
     struct sock_answer answer;
     int64_t result;
@@ -171,7 +182,8 @@ static int send_request(struct copying *c, struct sock_client *client, const str
     return -1;
 }
 
-static int copy_some(struct copying *c, struct sock_client *client, struct ioctl_gntdev_grant_copy *copy)
+static int copy_some(struct copying *c, struct sock_client *client,
+                     struct ioctl_gntdev_grant_copy *copy)
 {
     uint32_t size = copy->count * (uint32_t)sizeof *copy->segments, there;
     struct ioctl_gntdev_grant_copy part = *copy;
@@ -180,7 +192,7 @@ static int copy_some(struct copying *c, struct sock_client *client, struct ioctl
     there = size ? readable(c, (uintptr_t)copy->segments, size) : 0;
     there = writable(c, (uintptr_t)copy->segments, there);
     if (there) {
-        /* A copy of the segments, so that they stay what was looked at; the driver reads the caller's. */
+        /* A copy of the segments, so that they stay as checked; the driver reads the caller's. */
         struct ioctl_gntdev_grant_copy_segment segments[MAX_SEGMENTS];
 
         if (pread(c->staging, segments, there, 0) != (ssize_t)there)
@@ -206,8 +218,10 @@ int sock_grant_copy(struct sock_client *client, struct ioctl_gntdev_grant_copy *
         return -1;
     c->staging = memfd_create("grant copy", MFD_CLOEXEC);
     while (c->staging >= 0) {
-        struct ioctl_gntdev_grant_copy part = { .count = copy->count - done < MAX_SEGMENTS ? copy->count - done : MAX_SEGMENTS,
-                                                .segments = copy->segments + done };
+        uint32_t left = copy->count - done;
+        struct ioctl_gntdev_grant_copy part = {
+            .count = left < MAX_SEGMENTS ? left : MAX_SEGMENTS, .segments = copy->segments + done
+        };
 
         rc = copy_some(c, client, &part);
         done += part.count;

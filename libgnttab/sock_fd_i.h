@@ -20,12 +20,15 @@ struct sock_fd {
 
 /* fd (taken), as it is now. */
 struct sock_fd sock_fd_of(int fd);
-/* Whether it is what it was. errno if not: EBADF, or ENOTTY: something else is in its place. A sandbox that does not let us look is believed. */
+/*
+ * Whether it is what it was. errno if not: EBADF, or ENOTTY: something else is in its place. A
+ * sandbox that does not let us look is believed.
+ */
 bool sock_fd_is_there(const struct sock_fd *fd);
 /* Closes it, if it is what it was. */
 void sock_fd_close(struct sock_fd *fd);
-/* Moves a descriptor to SOCK_FILES_MIN_FD or above, where select(2) can still name it; where the process may not have such numbers it stays.
- * Closed on exec. The new number. */
+/* Moves a descriptor to SOCK_FILES_MIN_FD or above, where select(2) can still name it; where the
+ * process may not have such numbers it stays. Closed on exec. The new number. */
 int sock_fd_lift(int fd);
 
 #endif

@@ -40,7 +40,7 @@ union control {
     struct cmsghdr align;
 };
 
-/* ---- The attendant's side --------------------------------------------------------------------- */
+/* ---- The attendant's side -------------------------------------------------------------------- */
 
 struct self {
     struct machine *machine;
@@ -66,7 +66,8 @@ static bool be_apart(struct self *self)
         return false;
     self->death = signalfd(-1, &death, SFD_CLOEXEC | SFD_NONBLOCK);
     self->pidfd = (int)syscall(SYS_pidfd_open, self->server, 0);
-    return self->death >= 0 && self->pidfd >= 0 && !prctl(PR_SET_PDEATHSIG, DEATH_SIGNAL) && getppid() == self->server;
+    return self->death >= 0 && self->pidfd >= 0 && !prctl(PR_SET_PDEATHSIG, DEATH_SIGNAL) &&
+           getppid() == self->server;
 }
 
 /* Whether the death signal came because of the server, not from somebody else. */
@@ -131,13 +132,14 @@ static void attend(struct self *self)
     while (lives) {
         if (poll(fds, 3, -1) < 0)
             continue;
-        if (fds[2].revents || (fds[1].revents && server_died(self)) || (fds[0].revents && !answer_one(self)))
+        if (fds[2].revents || (fds[1].revents && server_died(self)) ||
+            (fds[0].revents && !answer_one(self)))
             lives = false;
     }
     clear_up(self);
 }
 
-/* ---- The server's side ------------------------------------------------------------------------ */
+/* ---- The server's side ----------------------------------------------------------------------- */
 
 int attendant_start(struct machine *m)
 {
@@ -172,7 +174,8 @@ int attendant_start(struct machine *m)
         free(attendant);
         return rc;
     }
-    /* Until it is apart it holds all that we do: the machine's directory would seem to be served after our death. */
+    /* Until it is apart it holds our descriptors, as if the machine's directory were still
+     * served. */
     while (recv(attendant->socket, &apart, 1, 0) < 0 && errno == EINTR)
         ;
     pthread_mutex_init(&attendant->lock, NULL);
@@ -201,7 +204,8 @@ static int receive_answer(int socket, struct attendant_answer *answer)
     return -EMFILE;
 }
 
-void attendant_ask(struct machine *m, attendant_work *work, const uint64_t args[2], struct attendant_answer *answer)
+void attendant_ask(struct machine *m, attendant_work *work, const uint64_t args[2],
+                   struct attendant_answer *answer)
 {
     struct question question = { work, { args[0], args[1] } };
     struct attendant *attendant = m->attendant;

@@ -22,8 +22,12 @@ typedef void attendant_work(const uint64_t args[2], struct attendant_answer *ans
 
 /* With the ways prepared, whose functions it will call. 0 or negative errno. */
 int attendant_start(struct machine *m);
-/* Has the attendant do something and waits for it. Without the machine's lock. On an error the descriptors are -1. */
-void attendant_ask(struct machine *m, attendant_work *work, const uint64_t args[2], struct attendant_answer *answer);
+/*
+ * Has the attendant do something and waits for it. Without the machine's lock. On an error the
+ * descriptors are -1.
+ */
+void attendant_ask(struct machine *m, attendant_work *work, const uint64_t args[2],
+                   struct attendant_answer *answer);
 /* The machine has ended in good order. */
 void attendant_dismiss(struct machine *m);
 

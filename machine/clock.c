@@ -11,7 +11,7 @@
 #define NSEC_PER_SEC 1000000000u
 /* A wait that takes longer than this in one go is for nothing that comes. */
 #define LONGEST_JUMP (3600ull * NSEC_PER_SEC)
-/* Automatic: how long (in real time) nothing happens before time jumps to what nobody in particular waits for. */
+/* Automatic: how long (in real time) nothing happens before time jumps to the next deadline. */
 #define IDLE_NS 10000000
 
 static uint64_t monotonic(void)
@@ -104,7 +104,8 @@ void clock_jump(struct machine *m)
     if (!m->clock.automatic || m->clock.running)
         return;
     m->clock.running = true;
-    while (some_kernel(m, KERNEL_CALL_WAITS) && clock_next(m) != CLOCK_NEVER && clock_next(m) <= from + LONGEST_JUMP)
+    while (some_kernel(m, KERNEL_CALL_WAITS) && clock_next(m) != CLOCK_NEVER &&
+           clock_next(m) <= from + LONGEST_JUMP)
         clock_advance(m, clock_next(m));
     m->clock.running = false;
 }
@@ -123,7 +124,8 @@ void clock_arm(struct machine *m)
     }
     if (next != CLOCK_NEVER) {
         next += m->clock.start;
-        when.it_value = (struct timespec){ (time_t)(next / NSEC_PER_SEC), (long)(next % NSEC_PER_SEC) };
+        when.it_value = (struct timespec){ (time_t)(next / NSEC_PER_SEC),
+                                           (long)(next % NSEC_PER_SEC) };
     }
     timerfd_settime(m->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
@@ -132,7 +134,8 @@ void clock_fired(struct machine *m)
 {
     if (!m->clock.is_virtual)
         clock_run(m);
-    else if (m->clock.automatic && some_kernel(m, KERNEL_SOMETHING_LATE) && clock_next(m) != CLOCK_NEVER)
+    else if (m->clock.automatic && some_kernel(m, KERNEL_SOMETHING_LATE) &&
+             clock_next(m) != CLOCK_NEVER)
         clock_advance(m, clock_next(m));
     m->timer_dirty = true;
 }

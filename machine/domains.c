@@ -104,14 +104,10 @@ static domid_t choose_place(struct machine *m, domid_t id)
     return place;
 }
 
-static void insert(struct domain *d)
+/* A new domain comes after a dead one that has its number. */
+static int by_id(const struct domain *a, const struct domain *b)
 {
-    struct domain **link = &d->machine->domains;
-
-    while (*link && (*link)->id <= d->id)
-        link = &(*link)->next;
-    d->next = *link;
-    *link = d;
+    return a->id <= b->id ? -1 : 1;
 }
 
 /* What is not said is what a toolstack gives, if the host allows that much: it never leaves it to Xen. */
@@ -160,7 +156,7 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
                                      .timer_changed = on_timer_changed, .log = on_kernel_log, .ctx = d,
                                      .grant_version = options->grant_version, .hooks = &kernel_hooks,
                                      .privcmd_unrestricted = options->privcmd_unrestricted };
-    insert(d);
+    LL_INSERT_INORDER(m->domains, d, by_id);
     rc = kernel_create(&d->kernel, &config, space);
     if (rc) {
         LL_DELETE(m->domains, d);
@@ -293,7 +289,7 @@ int machine_domain_suspend(struct machine *m, domid_t id, int as, unsigned grant
         return rc;
     LL_DELETE(m->domains, d);
     d->id = (domid_t)as;
-    insert(d);
+    LL_INSERT_INORDER(m->domains, d, by_id);
     if (grant_version)
         d->options.grant_version = grant_version;
     faults_migrated(m, id, d->id);

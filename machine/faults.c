@@ -14,18 +14,12 @@
 #include "random.h"
 
 const char *const fault_dos[NR_FAULT_DOS + 1] = {
-    [FAULT_STATUS] = "status",
-    [FAULT_HYPERCALL] = "hypercall",
-    [FAULT_ERRNO] = "errno",
-    [FAULT_PAGE_OUT] = "page_out",
-    [FAULT_DELAY] = "delay",
-    [FAULT_KILL] = "kill",
-    [FAULT_DESTROY] = "destroy",
-    [FAULT_SUSPEND] = "suspend",
-    [FAULT_DROP] = "drop",
-    [FAULT_DOUBLE] = "double",
-    [FAULT_LATE] = "late",
-    [FAULT_PAUSE] = "pause",
+    [FAULT_STATUS] = "status",   [FAULT_HYPERCALL] = "hypercall",
+    [FAULT_ERRNO] = "errno",     [FAULT_PAGE_OUT] = "page_out",
+    [FAULT_DELAY] = "delay",     [FAULT_KILL] = "kill",
+    [FAULT_DESTROY] = "destroy", [FAULT_SUSPEND] = "suspend",
+    [FAULT_DROP] = "drop",       [FAULT_DOUBLE] = "double",
+    [FAULT_LATE] = "late",       [FAULT_PAUSE] = "pause",
 };
 
 struct faults {
@@ -36,12 +30,14 @@ struct faults {
     struct fault_paused *paused;
 };
 
-/* ---- Rules ------------------------------------------------------------------------------------ */
+/* ---- Rules ----------------------------------------------------------------------------------- */
 
 void fault_rule_init(struct fault_rule *rule)
 {
-    *rule = (struct fault_rule){ .domain = -1, .peer = -1, .ref = -1, .index = -1, .count = -1, .writable = -1, .times = 1,
-                                 .every = 1, .probability = 1 };
+    *rule = (struct fault_rule){
+        .domain = -1, .peer = -1, .ref = -1, .index = -1, .count = -1, .writable = -1, .times = 1,
+        .every = 1, .probability = 1
+    };
 }
 
 #define ELEMENT (1u << POINT_ELEMENT)
@@ -117,7 +113,8 @@ const char *fault_rule_check(const struct fault_rule *rule)
     if (!kinds && kinds_of(rule) == CALL)
         return "only at a hypercall can this be done";
     if (!kinds && kinds_of(rule) == DEVICE)
-        return "only at a call of a device file (open, ioctl, mmap, read, write, poll) can this be done";
+        return "only at a call of a device file (open, ioctl, mmap, read, write, poll) can this be "
+               "done";
     if (!kinds || (op < KERNEL_NR_OPS && !applies(rule->what, op)))
         return "this cannot be done at that point";
     if ((rule->device || *rule->ioctl) && !(kinds & DEVICE))
@@ -190,11 +187,12 @@ const struct fault_rule *faults_first(const struct machine *m)
     return m->faults->rules;
 }
 
-/* ---- Counters --------------------------------------------------------------------------------- */
+/* ---- Counters -------------------------------------------------------------------------------- */
 
 static bool is_counted_by(const struct fault_count *c, const struct point *p)
 {
-    return c->at == p->at && c->kind == p->kind && c->device == p->device && c->ioctl_nr == p->ioctl_nr;
+    return c->at == p->at && c->kind == p->kind && c->device == p->device &&
+           c->ioctl_nr == p->ioctl_nr;
 }
 
 static void count(struct faults *f, const struct point *p)
@@ -209,7 +207,9 @@ static void count(struct faults *f, const struct point *p)
         c = malloc(sizeof *c);
         if (!c)
             return;
-        *c = (struct fault_count){ .kind = p->kind, .at = p->at, .device = p->device, .ioctl_nr = p->ioctl_nr };
+        *c = (struct fault_count){
+            .kind = p->kind, .at = p->at, .device = p->device, .ioctl_nr = p->ioctl_nr
+        };
         DL_APPEND(f->counts, c);
     }
     c->passed++;
@@ -240,7 +240,7 @@ void faults_reset_counts(struct machine *m)
     f->passed = 0;
 }
 
-/* ---- Which rule decides ----------------------------------------------------------------------- */
+/* ---- Which rule decides ---------------------------------------------------------------------- */
 
 static bool matches(const struct fault_rule *rule, const struct point *p, unsigned process)
 {
@@ -248,11 +248,13 @@ static bool matches(const struct fault_rule *rule, const struct point *p, unsign
         return false;
     if (p->kind >= POINT_DEVICE && !applies(rule->what, p->op))
         return false;
-    if ((rule->domain >= 0 && rule->domain != p->domain) || (rule->process && rule->process != process))
+    if ((rule->domain >= 0 && rule->domain != p->domain) ||
+        (rule->process && rule->process != process))
         return false;
     if ((rule->peer >= 0 && rule->peer != p->peer) || (rule->ref >= 0 && rule->ref != p->ref))
         return false;
-    if ((rule->index >= 0 && rule->index != p->index) || (rule->count >= 0 && rule->count != p->count))
+    if ((rule->index >= 0 && rule->index != p->index) ||
+        (rule->count >= 0 && rule->count != p->count))
         return false;
     if (rule->writable >= 0 && rule->writable != p->writable)
         return false;
@@ -269,10 +271,11 @@ static bool has_its_turn(struct fault_rule *rule)
         return false;
     if (rule->every > 1 && (nth - rule->skip - 1) % rule->every)
         return false;
-    return rule->probability >= 1 || (double)(random_next(&rule->random) >> 11) * 0x1p-53 < rule->probability;
+    return rule->probability >= 1 ||
+           (double)(random_next(&rule->random) >> 11) * 0x1p-53 < rule->probability;
 }
 
-/* May this rule really act here, in a call by that process? What cannot be done now does not count as fired. */
+/* May this rule really act here, in a call by that process? If not, it has not fired. */
 static bool can(const struct fault_rule *rule, const struct kernel_point *call, unsigned process)
 {
     switch (rule->what) {
@@ -286,7 +289,8 @@ static bool can(const struct fault_rule *rule, const struct kernel_point *call, 
     }
 }
 
-static struct fault_rule *decide(struct faults *f, const struct point *p, const struct kernel_point *call, unsigned process)
+static struct fault_rule *decide(struct faults *f, const struct point *p,
+                                 const struct kernel_point *call, unsigned process)
 {
     struct fault_rule *decided = NULL;
 
@@ -299,7 +303,7 @@ static struct fault_rule *decide(struct faults *f, const struct point *p, const 
     return decided;
 }
 
-/* ---- What is done ----------------------------------------------------------------------------- */
+/* ---- What is done ---------------------------------------------------------------------------- */
 
 static void kill_caller(struct machine *m, unsigned process)
 {
@@ -321,19 +325,23 @@ static void doom(struct machine *m, domid_t id)
         o->crashed = m->attention = true;
 }
 
-static uint64_t new_pause(struct machine *m, const struct fault_rule *rule, const struct point *p, unsigned process)
+static uint64_t new_pause(struct machine *m, const struct fault_rule *rule, const struct point *p,
+                          unsigned process)
 {
     struct fault_paused *paused = malloc(sizeof *paused);
 
     if (!paused)
         return 0;
-    *paused = (struct fault_paused){ .id = ++m->faults->next_paused, .rule = rule->id, .at = *p, .process = process };
+    *paused = (struct fault_paused){
+        .id = ++m->faults->next_paused, .rule = rule->id, .at = *p, .process = process
+    };
     DL_APPEND(m->faults->paused, paused);
     return paused->id;
 }
 
 /* The device call in which a hypercall happens is answered later. */
-static void hold_call(struct machine *m, const struct fault_rule *rule, const struct point *p, unsigned process)
+static void hold_call(struct machine *m, const struct fault_rule *rule, const struct point *p,
+                      unsigned process)
 {
     struct domain *d = machine_domain(m, p->domain);
     uint64_t token = rule->what == FAULT_PAUSE ? new_pause(m, rule, p, process) : 0;
@@ -386,7 +394,8 @@ enum hv_verdict faults_at_hypercall(void *ctx, struct hv_point *hv_point, long *
     }
 }
 
-static struct kernel_verdict act(struct machine *m, const struct fault_rule *rule, const struct point *p, unsigned process)
+static struct kernel_verdict act(struct machine *m, const struct fault_rule *rule,
+                                 const struct point *p, unsigned process)
 {
     struct kernel_verdict go_on = { .action = KERNEL_GO_ON };
 
@@ -439,7 +448,7 @@ struct kernel_verdict faults_at_kernel(void *ctx, struct kernel_point *kernel_po
     return rule ? act(m, rule, &p, process) : (struct kernel_verdict){ .action = KERNEL_GO_ON };
 }
 
-/* ---- Paused calls ----------------------------------------------------------------------------- */
+/* ---- Paused calls ---------------------------------------------------------------------------- */
 
 static bool still_held(struct machine *m, const struct fault_paused *paused)
 {

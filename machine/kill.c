@@ -10,7 +10,8 @@
 
 #define MAX_ROUNDS 2000
 
-void kill_processes(enum kill_verdict (*verdict)(const void *ctx, pid_t pid), const void *ctx, bool wait)
+void kill_processes(enum kill_verdict (*verdict)(const void *ctx, pid_t pid), const void *ctx,
+                    bool wait)
 {
     struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
     bool again = true;

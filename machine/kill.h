@@ -12,7 +12,11 @@ enum kill_verdict {
     KILL_ASK_AGAIN,      /* it cannot be told at this moment */
 };
 
-/* SIGKILL to every process but this one of which verdict says so; with wait until none is left (for some seconds at most). */
-void kill_processes(enum kill_verdict (*verdict)(const void *ctx, pid_t pid), const void *ctx, bool wait);
+/*
+ * SIGKILL to every process but this one of which verdict says so; with wait until none is left (for
+ * some seconds at most).
+ */
+void kill_processes(enum kill_verdict (*verdict)(const void *ctx, pid_t pid), const void *ctx,
+                    bool wait);
 
 #endif

@@ -84,15 +84,16 @@ void loops_close(int fd)
     loops_access_end();
 }
 
-/* Gives a loop whose thread has been in one access since the last look to a new thread. True: something moved. */
+/* Gives a loop that has been in one access since the last look a new thread. True: it did. */
 static bool guard_look(struct loop *loop)
 {
     unsigned long now = atomic_load(&loop->accesses);
     bool moved = now != loop->seen;
 
     if (!moved && now % 2 && !loop->ended) {
-        /* The stuck thread may return this very moment: whichever generation is current goes on, the
-         * other one exits after its step. Two steps at once are safe, the machine's lock orders them. */
+        /* The stuck thread may return this very moment: whichever generation is current goes on,
+         * the other one exits after its step. Two steps at once are safe, the machine's lock orders
+         * them. */
         atomic_fetch_add(&loop->generation, 1);
         atomic_store(&loop->accesses, 0);
         if (loop_spawn(loop))
@@ -247,7 +248,10 @@ int loops_start(struct loops *pool, loop_step *step, loop_ended *ended, void *ct
     return rc;
 }
 
-/* Whether a thread is only slow to come to its end: not in a client's memory, which may hold it for ever. With the pool's lock. */
+/*
+ * Whether a thread is only slow to come to its end: not in a client's memory, which may hold it for
+ * ever. With the pool's lock.
+ */
 static bool some_loop_goes_on(const struct loops *pool)
 {
     for (const struct loop *loop = pool->loops; loop; loop = loop->next)
@@ -279,7 +283,8 @@ bool loops_join(struct loops *pool)
     pthread_mutex_unlock(&pool->lock);
     pthread_join(pool->guard, NULL);
     if (stuck)
-        return false;        /* a client's memory still holds a thread: it may wake into the pool, so leave it */
+        return false; /* a client's memory still holds a thread: it may wake into the pool, so leave
+                         it */
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);
     free(pool);

@@ -12,24 +12,25 @@
 
 struct loops;
 
-/* Does one thing, waiting for it if need be; false ends the loop for good. What makes it return false must last: after a
- * change of threads two of them may be in it for a while, and each is asked. */
+/* Does one thing, waiting for it if need be; false ends the loop for good. What makes it return
+ * false must last: after a change of threads two of them may be in it for a while, and each is
+ * asked. */
 typedef bool loop_step(void *ctx);
 /* The loop has ended and no thread is in it any more. */
 typedef void loop_ended(void *ctx);
 
 int loops_create(struct loops **out);
-/* Runs step in threads of the pool until it returns false, then ended (may be NULL). Returns 0 or a negative errno. */
+/* Runs step in threads of the pool until it is false, then ended (may be NULL). 0 or -errno. */
 int loops_start(struct loops *loops, loop_step *step, loop_ended *ended, void *ctx);
 /* The calling thread's loop is not given to another one, whatever it waits for. */
 void loops_stay(void);
-/* Waits until every loop has ended, and for at most a second for threads that are stuck; then frees. False: some are. */
+/* Waits until every loop has ended, a second at most for stuck threads; frees. False: some stay. */
 bool loops_join(struct loops *loops);
 
 /* Around an access to a client's memory, by any thread. */
 void loops_access_begin(void);
 void loops_access_end(void);
-/* Closes a descriptor that a client sent, which may be of a file whose close waits. Not with the machine's lock. */
+/* Closes a client's descriptor, whose close may wait. Not with the machine's lock. */
 void loops_close(int fd);
 
 #endif

@@ -50,8 +50,9 @@ static void timer_ready(void *ctx, unsigned events)
 }
 
 /*
- * machine_lock is all there is to do. Whoever makes an operation sees the end of mappings by itself; this is for those that
- * end while nobody does. In a burst there is no hurry, so the next look is a moment later.
+ * machine_lock is all there is to do. Whoever makes an operation sees the end of mappings by
+ * itself; this is for those that end while nobody does. In a burst there is no hurry, so the next
+ * look is a moment later.
  */
 static void maps_ready(void *ctx, unsigned events)
 {

@@ -5,8 +5,9 @@
 
 struct machine;
 
-/* Something the main loop waits for: ready is called in it, without the lock, when fd has events (EPOLLIN …). Armed for
- * one event at a time: machine_rearm waits for the next. The watch belongs to the caller and lives until machine_unwatch. */
+/* Something the main loop waits for: ready is called in it, without the lock, when fd has events
+ * (EPOLLIN …). Armed for one event at a time: machine_rearm waits for the next. The watch belongs
+ * to the caller and lives until machine_unwatch. */
 struct watch {
     int fd;
     void (*ready)(void *ctx, unsigned events);

@@ -18,7 +18,7 @@
 
 #define RESERVE_AHEAD (1u << 20)     /* bytes: a call for each page would take longer */
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 int maps_create(struct maps **out, int dir_fd, uint64_t nr_frames, void **memory)
 {
@@ -35,11 +35,13 @@ int maps_create(struct maps **out, int dir_fd, uint64_t nr_frames, void **memory
                            .memory = MAP_FAILED, .next_id = 1 };
     maps->memory_size = nr_frames * HV_PAGE_SIZE;
     maps->memory_fd = openat(dir_fd, "memory", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (maps->memory_fd < 0 || ftruncate(maps->memory_fd, (off_t)maps->memory_size) || fstat(maps->memory_fd, &st))
+    if (maps->memory_fd < 0 || ftruncate(maps->memory_fd, (off_t)maps->memory_size) ||
+        fstat(maps->memory_fd, &st))
         goto fail;
     maps->dev = st.st_dev;
     maps->ino = st.st_ino;
-    maps->memory = mmap(NULL, maps->memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, maps->memory_fd, 0);
+    maps->memory = mmap(NULL, maps->memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                        maps->memory_fd, 0);
     if (maps->memory == MAP_FAILED || mkdirat(dir_fd, "maps", 0700))
         goto fail;
     maps->links_fd = openat(dir_fd, "maps", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -88,7 +90,7 @@ int maps_memory_fd(const struct maps *maps)
     return maps->memory_fd;
 }
 
-/* Room for a part of the file that nobody has used yet, as a file system gives it that knows no fallocate. */
+/* Room for an unused part of the file, on a file system that knows no fallocate. */
 static int write_zeroes(int fd, size_t from, size_t to)
 {
     static const char zeroes[HV_PAGE_SIZE];
@@ -104,7 +106,9 @@ static int reserve_to(struct maps *maps, size_t end)
     int rc;
 
     do
-        rc = fallocate(maps->memory_fd, 0, (off_t)maps->reserved, (off_t)(end - maps->reserved)) ? -errno : 0;
+        rc = fallocate(maps->memory_fd, 0, (off_t)maps->reserved, (off_t)(end - maps->reserved))
+               ? -errno
+               : 0;
     while (rc == -EINTR);
     if (rc == -EOPNOTSUPP)
         rc = write_zeroes(maps->memory_fd, maps->reserved, end);
@@ -115,9 +119,11 @@ static int reserve_to(struct maps *maps, size_t end)
 
 int maps_reserve(struct maps *maps, uint64_t nr_frames)
 {
-    size_t end = nr_frames * HV_PAGE_SIZE, more = (end + RESERVE_AHEAD - 1) / RESERVE_AHEAD * RESERVE_AHEAD;
+    size_t end = nr_frames * HV_PAGE_SIZE,
+           more = (end + RESERVE_AHEAD - 1) / RESERVE_AHEAD * RESERVE_AHEAD;
 
-    if (end <= maps->reserved || !reserve_to(maps, more < maps->memory_size ? more : maps->memory_size))
+    if (end <= maps->reserved ||
+        !reserve_to(maps, more < maps->memory_size ? more : maps->memory_size))
         return 0;
     return reserve_to(maps, end);
 }
@@ -127,7 +133,7 @@ size_t maps_count(const struct maps *maps)
     return HASH_COUNT(maps->by_id);
 }
 
-/* ---- Making and ending ------------------------------------------------------------------------ */
+/* ---- Making and ending ----------------------------------------------------------------------- */
 
 /* While a process may see a frame it is not given to anybody else. */
 static void move_frames(struct maps *maps, const struct vma_run *runs, size_t nr_runs, bool hold)
@@ -141,7 +147,8 @@ static void move_frames(struct maps *maps, const struct vma_run *runs, size_t nr
 }
 
 /* Whether the kernel that said what these frames are still has them: its end gives them back. */
-static bool are_there(const struct maps *maps, const struct vma *vma, const struct vma_run *runs, size_t nr_runs)
+static bool are_there(const struct maps *maps, const struct vma *vma, const struct vma_run *runs,
+                      size_t nr_runs)
 {
     const struct kernel *k = vma->file->kernel;
 
@@ -154,10 +161,12 @@ static bool are_there(const struct maps *maps, const struct vma *vma, const stru
 }
 
 /*
- * Another link for the mapping, from which these frames will be shown. They are held from now on. What is held is in the books of the
- * mapping itself: the kernel that made the vma may end before it does.
+ * Another link for the mapping, from which these frames will be shown. They are held from now on.
+ * What is held is in the books of the mapping itself: the kernel that made the vma may end before
+ * it does.
  */
-static int add_frames(struct maps *maps, struct mapping *mapping, const struct vma_run *runs, size_t nr_runs, int *link_fd)
+static int add_frames(struct maps *maps, struct mapping *mapping, const struct vma_run *runs,
+                      size_t nr_runs, int *link_fd)
 {
     struct vma_run *held;
     int rc;
@@ -184,7 +193,8 @@ static void mapping_free(struct mapping *mapping)
     free(mapping);
 }
 
-int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct file *file), struct mapping **out, int *link_fd)
+int maps_add(struct maps *maps, struct vma *vma, pid_t tid, void (*ended)(struct file *file),
+             struct mapping **out, int *link_fd)
 {
     struct mapping *mapping = calloc(1, sizeof *mapping);
     int rc = -ENOMEM;
@@ -214,14 +224,16 @@ fail:
     return rc;
 }
 
-int maps_fill(struct maps *maps, struct vma *vma, const struct vma_run *runs, size_t nr_runs, int *link_fd)
+int maps_fill(struct maps *maps, struct vma *vma, const struct vma_run *runs, size_t nr_runs,
+              int *link_fd)
 {
     return add_frames(maps, vma->owner, runs, nr_runs, link_fd);
 }
 
 uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages, bool reported)
 {
-    uint64_t start = reported ? WINDOW_START : WINDOW_MIDDLE, end = reported ? WINDOW_MIDDLE : WINDOW_END;
+    uint64_t start = reported ? WINDOW_START : WINDOW_MIDDLE,
+             end = reported ? WINDOW_MIDDLE : WINDOW_END;
     uint64_t *next = &maps->next_addr[reported], size = nr_pages * HV_PAGE_SIZE, addr;
 
     if (nr_pages > (end - start) / HV_PAGE_SIZE)
@@ -274,7 +286,8 @@ void maps_unmapped(struct maps *maps, struct mapping *mapping, uint64_t start, u
     for (uint64_t i = first, run; i < last; i += run) {
         bool was_gone = gone[i / 64] >> (i % 64) & 1;
 
-        for (run = 0; i + run < last && (gone[(i + run) / 64] >> ((i + run) % 64) & 1) == was_gone; run++)
+        for (run = 0; i + run < last && (gone[(i + run) / 64] >> ((i + run) % 64) & 1) == was_gone;
+             run++)
             if (!was_gone)
                 gone[(i + run) / 64] |= 1ull << ((i + run) % 64);
         if (was_gone)
@@ -324,7 +337,7 @@ static void end_whole(struct maps *maps, struct mapping *mapping)
     mapping_end(maps, mapping);
 }
 
-/* ---- Seeing the end --------------------------------------------------------------------------- */
+/* ---- Seeing the end -------------------------------------------------------------------------- */
 
 /* Events were lost: every mapping that no process shows any more has ended. */
 static void resync(struct maps *maps)

@@ -13,7 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* ---- The index by address --------------------------------------------------------------------- */
+/* ---- The index by address -------------------------------------------------------------------- */
 
 /* Index of the first placed mapping with an address >= addr. */
 static size_t lower_bound(const struct maps *maps, uint64_t addr)
@@ -71,20 +71,24 @@ static bool same_address_space(pid_t a, pid_t b)
     return a == b || syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0) == 0;
 }
 
-struct mapping *maps_find(struct maps *maps, pid_t tid, uint64_t start, uint64_t end, size_t *cursor)
+struct mapping *maps_find(struct maps *maps, pid_t tid, uint64_t start, uint64_t end,
+                          size_t *cursor)
 {
     size_t i = *cursor;
 
     if (!i) {
-        /* Addresses of the window belong to one mapping; elsewhere (MAP_FIXED) those of several processes may overlap,
-         * and any that starts up to the longest one's size below may reach into the range. */
-        uint64_t reach = start >= WINDOW_START && start < WINDOW_END ? 0 : maps->longest * HV_PAGE_SIZE;
+        /* Addresses of the window belong to one mapping; elsewhere (MAP_FIXED) those of several
+         * processes may overlap, and any that starts up to the longest one's size below may reach
+         * into the range. */
+        uint64_t reach = start >= WINDOW_START && start < WINDOW_END
+            ? 0 : maps->longest * HV_PAGE_SIZE;
 
         i = lower_bound(maps, start);
         while (i > 0) {
             struct mapping *below = maps->by_addr[i - 1];
 
-            if (below->addr + below->nr_pages * HV_PAGE_SIZE <= start && below->addr + reach <= start)
+            if (below->addr + below->nr_pages * HV_PAGE_SIZE <= start &&
+                below->addr + reach <= start)
                 break;
             i--;
         }
@@ -102,17 +106,18 @@ struct mapping *maps_find(struct maps *maps, pid_t tid, uint64_t start, uint64_t
     return NULL;
 }
 
-/* ---- What processes show ---------------------------------------------------------------------- */
+/* ---- What processes show --------------------------------------------------------------------- */
 
 /* The number of the link behind a line of /proc/<pid>/maps, 0 if it is none of ours. */
-static uint64_t parse_line(const struct maps *maps, const char *line, uint64_t *start, uint64_t *end)
+static uint64_t parse_line(const struct maps *maps, const char *line, uint64_t *start,
+                           uint64_t *end)
 {
     unsigned dev_major, dev_minor;
     unsigned long long ino;
     const char *slash;
 
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*x %x:%x %llu", start, end, &dev_major, &dev_minor,
-               &ino) != 5) {
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*x %x:%x %llu", start, end, &dev_major,
+               &dev_minor, &ino) != 5) {
         *start = *end = 0;
         return 0;
     }
@@ -123,9 +128,10 @@ static uint64_t parse_line(const struct maps *maps, const char *line, uint64_t *
     return slash ? strtoull(slash + 1, NULL, 10) : 0;
 }
 
-/* The first area of the process that is made from a link of ours, or is any (*number is then its link, or 0), and reaches into [*start, *end),
- * which become its own. */
-static bool find_area(const struct maps *maps, pid_t tid, bool any, uint64_t *start, uint64_t *end, uint64_t *number)
+/* The first area of the process that is made from a link of ours, or is any (*number is then its
+ * link, or 0), and reaches into [*start, *end), which become its own. */
+static bool find_area(const struct maps *maps, pid_t tid, bool any, uint64_t *start, uint64_t *end,
+                      uint64_t *number)
 {
     char path[32], *line = NULL;
     uint64_t from, to;
@@ -176,7 +182,9 @@ struct mapping *maps_own(struct maps *maps, uint64_t number, pid_t tid)
 static struct vma *find_in_proc(const struct maps *maps, pid_t tid, uint64_t addr)
 {
     uint64_t start = addr, end = UINT64_MAX, number;
-    struct mapping *mapping = find_area(maps, tid, true, &start, &end, &number) ? links_find(maps, number) : NULL;
+    struct mapping *mapping = find_area(maps, tid, true, &start, &end, &number)
+                                ? links_find(maps, number)
+                                : NULL;
 
     return mapping ? mapping->vma : NULL;
 }
@@ -215,7 +223,7 @@ bool maps_look_around(struct maps *maps)
     return true;
 }
 
-/* ---- A page of a process ---------------------------------------------------------------------- */
+/* ---- A page of a process --------------------------------------------------------------------- */
 
 struct vma *maps_find_vma(struct maps *maps, pid_t tid, uint64_t addr)
 {
@@ -223,7 +231,8 @@ struct vma *maps_find_vma(struct maps *maps, pid_t tid, uint64_t addr)
     struct mapping *mapping = addr + 1 ? maps_find(maps, tid, addr, addr + 1, &cursor) : NULL;
 
     /* Known for certain only where every munmap is seen and no fork can have copied it. */
-    if (mapping && mapping->vma->dont_copy && mapping->addr >= WINDOW_START && mapping->addr < WINDOW_END) {
+    if (mapping && mapping->vma->dont_copy && mapping->addr >= WINDOW_START &&
+        mapping->addr < WINDOW_END) {
         uint64_t page = (addr - mapping->addr) / HV_PAGE_SIZE;
 
         if (!(maps_gone(mapping)[page / 64] >> (page % 64) & 1))

@@ -32,7 +32,10 @@ struct maps {
     size_t nr, capacity;
 };
 
-/* What a mapping is made from, and inotify names. Once it is closed another mapping of the same pages can be made from it. */
+/*
+ * What a mapping is made from, and inotify names. Once it is closed another mapping of the same
+ * pages can be made from it.
+ */
 struct link {
     uint64_t number;
     struct mapping *mapping;     /* NULL while idle */
@@ -66,7 +69,7 @@ void links_destroy(struct maps *maps);
 /* The index by address. */
 bool maps_index_insert(struct maps *maps, struct mapping *mapping, uint64_t addr);
 void maps_index_remove(struct maps *maps, struct mapping *mapping);
-/* Finds out which mappings are shown by some process, or still in the making. False: that cannot be told. */
+/* Finds out which mappings a process shows, or is about to. False: that cannot be told. */
 bool maps_look_around(struct maps *maps);
 
 #endif

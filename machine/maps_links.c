@@ -41,7 +41,8 @@ static struct link *link_get(struct maps *maps, const struct vma *vma)
     char pages[60];
     struct link *link;
 
-    snprintf(pages, sizeof pages, ".%.11s.%" PRIu64 ".%" PRIu64, vma->file->dev->name, vma->pgoff * HV_PAGE_SIZE, vma->nr_pages);
+    snprintf(pages, sizeof pages, ".%.11s.%" PRIu64 ".%" PRIu64, vma->file->dev->name,
+             vma->pgoff * HV_PAGE_SIZE, vma->nr_pages);
     for (link = maps->idle; link; link = link->next) {
         if (strcmp(link->name + link->same, pages))
             continue;
@@ -68,9 +69,10 @@ int links_open(struct maps *maps, struct mapping *mapping, int *link_fd)
 
     if (!link)
         return -errno;
-    /* In a process's own hands the protection is the kernel's affair. One that we map for it is ours: only what may be written can have a
-     * userfaultfd. */
-    *link_fd = openat(maps->links_fd, link->name, (mapping->vma->may_write || mapping->tid ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    /* In a process's own hands the protection is the kernel's affair. One that we map for it is
+     * ours: only what may be written can have a userfaultfd. */
+    *link_fd = openat(maps->links_fd, link->name,
+                      (mapping->vma->may_write || mapping->tid ? O_RDWR : O_RDONLY) | O_CLOEXEC);
     if (*link_fd < 0) {
         rc = -errno;
         link_free(maps, link);

@@ -55,7 +55,7 @@ static struct timespec later(unsigned long ms)
     return t;
 }
 
-/* ---- The queue -------------------------------------------------------------------------------- */
+/* ---- The queue ------------------------------------------------------------------------------- */
 
 static bool append(struct buffer *buffer, const char *bytes, size_t size)
 {
@@ -91,7 +91,8 @@ static bool put(struct outlet *o, const char *lines, size_t size)
         return false;
     if (o->lost)
         more = (size_t)snprintf(notice, sizeof notice, o->config.lost_format, o->lost);
-    if ((!o->is_file && behind(o) + more + size > o->config.capacity) || !append(&o->queue, notice, more))
+    if ((!o->is_file && behind(o) + more + size > o->config.capacity) ||
+        !append(&o->queue, notice, more))
         return false;
     if (!append(&o->queue, lines, size)) {
         o->queue.used = before;
@@ -125,9 +126,12 @@ void outlet_wait(struct outlet *o)
     pthread_mutex_unlock(&o->lock);
 }
 
-/* ---- Writing ---------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
-/* How much to write in one go: a pipe takes so much in one piece or not at all, so a reader who ends sees whole lines if they fit. */
+/*
+ * How much to write in one go: a pipe takes so much in one piece or not at all, so a reader who
+ * ends sees whole lines if they fit.
+ */
 static size_t piece(const struct outlet *o, const char *bytes, size_t size)
 {
     const char *end;
@@ -184,7 +188,8 @@ static void write_all(struct outlet *o, const struct buffer *buffer)
             end_here(o, ETIMEDOUT);
             return;
         }
-        n = write(o->config.fd, buffer->bytes + done, piece(o, buffer->bytes + done, buffer->used - done));
+        n = write(o->config.fd, buffer->bytes + done,
+                  piece(o, buffer->bytes + done, buffer->used - done));
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n < 0) {
@@ -196,7 +201,7 @@ static void write_all(struct outlet *o, const struct buffer *buffer)
     }
 }
 
-/* Takes the whole queue, when there is something and others have had time to add to it. False: it is over. */
+/* Takes the whole queue, when others have had time to add to it. False: it is over. */
 static bool take(struct outlet *o, struct buffer *buffer)
 {
     struct timespec until;
@@ -248,7 +253,7 @@ static void *outlet_main(void *arg)
     return NULL;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static int start_thread(struct outlet *o)
 {
@@ -271,7 +276,8 @@ int outlet_create(struct outlet **out, const struct outlet_config *config)
 
     if (!o)
         return -ENOMEM;
-    *o = (struct outlet){ .config = *config, .is_file = !fstat(config->fd, &st) && S_ISREG(st.st_mode),
+    *o = (struct outlet){ .config = *config,
+                          .is_file = !fstat(config->fd, &st) && S_ISREG(st.st_mode),
                           .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
     if (o->stop_fd < 0) {
         rc = -errno;
@@ -293,7 +299,7 @@ int outlet_create(struct outlet **out, const struct outlet_config *config)
     return 0;
 }
 
-/* Waits for the thread while the reader reads, and for a file as long as it takes. False: the time is over. */
+/* Waits for the thread while the reader reads, and for a file without limit. False: too late. */
 static bool wait_ended(struct outlet *o)
 {
     uint64_t written = o->written;

@@ -14,10 +14,11 @@ struct outlet;
 
 struct outlet_config {
     int fd;                      /* taken if this succeeds */
-    size_t capacity;             /* of the queue, bytes; more in it for a regular file until outlet_wait has waited */
+    size_t capacity; /* of the queue, bytes; more in it for a regular file until outlet_wait has
+                        waited */
     unsigned delay_ms;           /* lines may wait for others for so long */
     const char *lost_format;     /* of the line that says how many were lost, %llu */
-    /* In the outlet's thread, once: writing failed with an errno, and nothing more is written. NULL: nobody wants to know. */
+    /* In the outlet's thread, once: writing failed with an errno, and ends. NULL: nobody asks. */
     void (*failed)(void *ctx, int error);
     void *ctx;
 };
@@ -29,8 +30,8 @@ bool outlet_put(struct outlet *outlet, const char *lines, size_t size);
 /* Without any lock: waits while a regular file is behind by more than the capacity. */
 void outlet_wait(struct outlet *outlet);
 /*
- * Writes what is queued, as long as somebody reads, closes the file and frees. 0, the errno with which writing failed, or
- * ETIMEDOUT: nobody read the end. NULL: 0.
+ * Writes what is queued, as long as somebody reads, closes the file and frees. 0, the errno with
+ * which writing failed, or ETIMEDOUT: nobody read the end. NULL: 0.
  */
 int outlet_finish(struct outlet *outlet);
 

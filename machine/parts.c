@@ -47,7 +47,7 @@ static int add(struct machine *m, const struct machine_part *part, int *memory_f
     int rc = make_state(&m->part_states[i], part->machine_size);
 
     if (rc) {
-        fail("cannot start the machine: %s", strerror(-rc));
+        failure("cannot start the machine: %s", strerror(-rc));
         return rc;
     }
     m->parts[m->nr_parts++] = part;

@@ -10,10 +10,13 @@
 #include <gntsim/ops.h>
 
 const char *const point_kinds[NR_POINT_KINDS] = {
-    [POINT_ELEMENT] = "element", [POINT_CALL] = "hypercall", [POINT_DEVICE] = "device", [POINT_KERNEL] = "kernel",
+    [POINT_ELEMENT] = "element",
+    [POINT_CALL] = "hypercall",
+    [POINT_DEVICE] = "device",
+    [POINT_KERNEL] = "kernel",
 };
 
-/* ---- Hypercalls ------------------------------------------------------------------------------- */
+/* ---- Hypercalls ------------------------------------------------------------------------------ */
 
 const char *point_command_name(unsigned nr, unsigned cmd)
 {
@@ -22,7 +25,7 @@ const char *point_command_name(unsigned nr, unsigned cmd)
     return op && op->name ? op->name : hv_hypercall_find(nr)->name;
 }
 
-/* The operation of that name. *found is the name as it stands in the table, which can be a hypercall's, too. */
+/* The operation of that name. *found is the table's pointer, of a hypercall's name as well. */
 static const struct hv_op *find_op(const char *name, const char **found)
 {
     for (const struct hv_hypercall *call = hv_hypercalls; call->name; call++) {
@@ -40,7 +43,7 @@ static const struct hv_op *find_op(const char *name, const char **found)
     return NULL;
 }
 
-/* ---- Devices and kernels ---------------------------------------------------------------------- */
+/* ---- Devices and kernels --------------------------------------------------------------------- */
 
 #define CALLS (1u << POINT_DEVICE)
 #define KERNELS (1u << POINT_KERNEL)
@@ -85,7 +88,7 @@ const char *point_device_find(const char *name)
     return dev ? dev->name : NULL;
 }
 
-/* ---- Names ------------------------------------------------------------------------------------ */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 const char *point_name_find(const char *name)
 {
@@ -112,13 +115,19 @@ unsigned point_name_kinds(const char *at)
     return 1u << POINT_CALL | (op && op->flags & HV_OP_STATUS ? 1u << POINT_ELEMENT : 0);
 }
 
-/* ---- Points ----------------------------------------------------------------------------------- */
+/* ---- Points ---------------------------------------------------------------------------------- */
 
 void point_of_hypercall(struct point *point, const struct hv_point *p)
 {
     *point = (struct point){
-        .kind = p->element ? POINT_ELEMENT : POINT_CALL, .at = point_command_name(p->op, p->cmd), .domain = p->caller,
-        .peer = p->peer, .ref = p->ref, .index = p->index, .count = p->count, .writable = p->writable,
+        .kind = p->element ? POINT_ELEMENT : POINT_CALL,
+        .at = point_command_name(p->op, p->cmd),
+        .domain = p->caller,
+        .peer = p->peer,
+        .ref = p->ref,
+        .index = p->index,
+        .count = p->count,
+        .writable = p->writable,
     };
 }
 
@@ -127,8 +136,12 @@ void point_of_kernel(struct point *point, const struct kernel_point *p)
     const struct kernel_ioctl *row;
 
     *point = (struct point){
-        .kind = p->op >= KERNEL_UNMAP ? POINT_KERNEL : POINT_DEVICE, .at = kernel_rows[p->op].name,
-        .device = p->dev ? p->dev->name : NULL, .domain = kernel_domid(p->kernel), .peer = DOMID_INVALID, .ref = UINT32_MAX,
+        .kind = p->op >= KERNEL_UNMAP ? POINT_KERNEL : POINT_DEVICE,
+        .at = kernel_rows[p->op].name,
+        .device = p->dev ? p->dev->name : NULL,
+        .domain = kernel_domid(p->kernel),
+        .peer = DOMID_INVALID,
+        .ref = UINT32_MAX,
         .op = p->op,
     };
     if (p->op == KERNEL_IOCTL) {

@@ -42,7 +42,7 @@ void point_of_kernel(struct point *point, const struct kernel_point *kernel_poin
 /* Name of a hypercall's command, one of point_names. */
 const char *point_command_name(unsigned op, unsigned cmd);
 const char *point_kernel_op_name(enum kernel_op op);
-/* What a trace calls argument i (< 4) of a kernel's point; NULL: it shows no more of them, or in a way of its own. */
+/* What a trace calls argument i (< 4) of a kernel's point; NULL: it shows no more of them. */
 const char *point_kernel_arg_name(enum kernel_op op, unsigned i);
 
 #endif

@@ -45,7 +45,10 @@ static uint64_t start_time(pid_t tid)
     fclose(file);
     text[n] = 0;
     p = strrchr(text, ')');      /* the name before it may hold anything */
-    if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start) != 1)
+    if (!p ||
+        sscanf(p + 1,
+               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+               &start) != 1)
         return 0;
     return start;
 }

@@ -12,7 +12,7 @@
 struct machine;
 struct processes;
 
-/* The number of the process that the thread belongs to; 0 for a thread that is not there. Needs the machine's lock. */
+/* The number of the thread's process; 0: there is no such thread. Needs the machine's lock. */
 unsigned process_number(struct machine *m, pid_t tid);
 /* Its id, 0 for none. */
 pid_t process_id(const struct machine *m, unsigned number);

@@ -20,7 +20,7 @@
 #define QUEUE_BYTES (8u << 20)       /* of events that are not in the file yet */
 #define FLUSH_MS 20                  /* an event is in the file after this time at the latest */
 
-/* ---- The ring --------------------------------------------------------------------------------- */
+/* ---- The ring -------------------------------------------------------------------------------- */
 
 static struct kept *kept(const struct trace *t, uint64_t seq)
 {
@@ -63,7 +63,8 @@ static void keep(struct trace *t, const char *text, size_t size, bool detail)
     size_t at = make_room(t, size);
 
     memcpy(t->bytes + at, text, size);
-    *kept(t, t->next) = (struct kept){ .at = (uint32_t)at, .size = (uint32_t)size, .detail = detail };
+    *kept(t,
+          t->next) = (struct kept){ .at = (uint32_t)at, .size = (uint32_t)size, .detail = detail };
     t->next++;
     t->head = at + size;
 }
@@ -85,7 +86,7 @@ const char *trace_line(const struct machine *m, uint64_t *seq, bool detail, size
     return NULL;
 }
 
-/* ---- The file --------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 /* In the outlet's thread. */
 static void file_failed(void *ctx, int error)
@@ -103,8 +104,10 @@ static int open_for_writing(const char *path)
 
 int trace_to_file(struct machine *m, const char *path)
 {
-    struct outlet_config config = { .capacity = QUEUE_BYTES, .delay_ms = FLUSH_MS, .lost_format = "{\"lost\":%llu}\n",
-                                    .failed = file_failed, .ctx = m };
+    struct outlet_config config = {
+        .capacity = QUEUE_BYTES, .delay_ms = FLUSH_MS, .lost_format = "{\"lost\":%llu}\n",
+        .failed = file_failed, .ctx = m
+    };
     struct outlet *file;
     int rc;
 
@@ -129,7 +132,7 @@ void trace_unlocked(const struct machine *m)
         outlet_wait(m->trace->file);
 }
 
-/* ---- Subscribers ------------------------------------------------------------------------------ */
+/* ---- Subscribers ----------------------------------------------------------------------------- */
 
 void trace_subscribe(struct machine *m, struct trace_subscriber *subscriber)
 {
@@ -144,7 +147,7 @@ void trace_unsubscribe(struct machine *m, struct trace_subscriber *subscriber)
     subscriber->prev = NULL;
 }
 
-/* ---- Events ----------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 struct line *trace_begin(struct machine *m, int domain, int64_t process, const char *op)
 {
@@ -195,7 +198,7 @@ void trace_end(struct machine *m, bool detail)
     keep(t, line->text, line->used, detail);
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 bool trace_is_on(const struct machine *m)
 {

@@ -17,10 +17,11 @@ struct line {
 /* Room for size more bytes; NULL: no memory. */
 char *line_more_room(struct line *line, size_t size);
 
-/* In here, so that texts that are known have a known length: a trace that is on costs what this costs. */
+/* Inline, so that known texts have a known length: this is what a trace costs. */
 static inline char *line_room(struct line *line, size_t size)
 {
-    return line->capacity - line->used >= size ? line->text + line->used : line_more_room(line, size);
+    return line->capacity - line->used >= size ? line->text + line->used
+                                               : line_more_room(line, size);
 }
 static inline void line_put(struct line *line, const char *text, size_t size)
 {

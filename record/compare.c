@@ -16,9 +16,10 @@
 
 #define MAX_NUMBER 1000000u
 
-/* ---- Saying it ---------------------------------------------------------------------------------- */
+/* ---- Saying it ------------------------------------------------------------------------------- */
 
-static void difference(struct comparison *c, const char *what, const char *recorded, const char *model)
+static void difference(struct comparison *c, const char *what, const char *recorded,
+                       const char *model)
 {
     json_object *event = c->record->events[c->at];
     const char *request = record_text(event, "request"), *device = record_text(event, "device");
@@ -26,15 +27,17 @@ static void difference(struct comparison *c, const char *what, const char *recor
 
     if (!device && file <= c->nr_files && c->files[file].device)
         device = c->files[file].device;
-    fprintf(c->out, "%s:%zu: %s%s%s of %s: %s: recorded %s, gntsim %s\n", c->path, c->at + 2, record_text(event, "call"),
-            request ? " " : "", request ? request : "", device ? device : "?", what, recorded, model);
+    fprintf(c->out, "%s:%zu: %s%s%s of %s: %s: recorded %s, gntsim %s\n", c->path, c->at + 2,
+            record_text(event, "call"), request ? " " : "", request ? request : "",
+            device ? device : "?", what, recorded, model);
     c->differences++;
 }
 
 static const char *result_name(long result, char text[32])
 {
     if (result < 0)
-        snprintf(text, 32, "%s", strerrorname_np((int)-result) ? strerrorname_np((int)-result) : "?");
+        snprintf(text, 32, "%s",
+                 strerrorname_np((int)-result) ? strerrorname_np((int)-result) : "?");
     else
         snprintf(text, 32, "%ld", result);
     return text;
@@ -46,7 +49,8 @@ void compare_results(struct comparison *c, long recorded, long model)
 
     c->compared++;
     if (recorded != model)
-        difference(c, "result", result_name(recorded, a), model == KERNEL_PENDING ? "waits" : result_name(model, b));
+        difference(c, "result", result_name(recorded, a),
+                   model == KERNEL_PENDING ? "waits" : result_name(model, b));
 }
 
 void compare_numbers(struct comparison *c, const char *what, long long recorded, long long model)
@@ -60,7 +64,7 @@ void compare_numbers(struct comparison *c, const char *what, long long recorded,
         difference(c, what, a, b);
 }
 
-/* ---- Files and mappings ------------------------------------------------------------------------- */
+/* ---- Files and mappings ---------------------------------------------------------------------- */
 
 struct model_file *model_file_of(struct comparison *c, json_object *event)
 {
@@ -96,7 +100,8 @@ static struct vma *find_vma(void *ctx, uint64_t addr)
 {
     const struct comparison *c = ctx;
     uint64_t number = addr / MAPPING_STEP, page = addr % MAPPING_STEP / HV_PAGE_SIZE;
-    const struct model_mapping *m = number && number <= c->nr_mappings ? &c->mappings[number] : NULL;
+    const struct model_mapping *m = number && number <= c->nr_mappings
+        ? &c->mappings[number] : NULL;
 
     return m && m->vma && page < m->vma->nr_pages && !m->gone[page] ? m->vma : NULL;
 }
@@ -121,13 +126,16 @@ static void pieces_left(struct comparison *c, json_object *event)
 {
     json_object *pieces;
 
-    if (!json_object_object_get_ex(event, "pieces", &pieces) || !json_object_is_type(pieces, json_type_array))
+    if (!json_object_object_get_ex(event, "pieces", &pieces) ||
+        !json_object_is_type(pieces, json_type_array))
         return;
     for (size_t i = 0; i < json_object_array_length(pieces); i++) {
         json_object *piece = json_object_array_get_idx(pieces, i), *last;
         long long number = record_number(piece, "mapping", 0);
-        uint64_t first = (uint64_t)record_number(piece, "at", 0) / HV_PAGE_SIZE, nr = (uint64_t)record_number(piece, "length", 0) / HV_PAGE_SIZE;
-        struct model_mapping *m = number > 0 && number <= c->nr_mappings ? &c->mappings[number] : NULL;
+        uint64_t first = (uint64_t)record_number(piece, "at", 0) / HV_PAGE_SIZE,
+                 nr = (uint64_t)record_number(piece, "length", 0) / HV_PAGE_SIZE;
+        struct model_mapping *m = number > 0 && number <= c->nr_mappings
+            ? &c->mappings[number] : NULL;
         bool ours;
 
         if (!m || !m->vma || first > m->vma->nr_pages || nr > m->vma->nr_pages - first)
@@ -141,7 +149,8 @@ static void pieces_left(struct comparison *c, json_object *event)
             kernel_vma_unmap(m->vma, first, nr);
             world_settle(&c->world);
         }
-        if ((json_object_object_get_ex(piece, "last", &last) && json_object_get_boolean(last)) || (m->vma->dont_copy && ours && !m->left))
+        if ((json_object_object_get_ex(piece, "last", &last) && json_object_get_boolean(last)) ||
+            (m->vma->dont_copy && ours && !m->left))
             end_mapping(c, m);
     }
 }
@@ -169,7 +178,7 @@ long model_settle(struct comparison *c, long result, struct kreq *req)
     return result;
 }
 
-/* ---- Opening, closing and mapping --------------------------------------------------------------- */
+/* ---- Opening, closing and mapping ------------------------------------------------------------ */
 
 /* The grants of other domains that an mmap which succeeded found. */
 static void grant_all(struct comparison *c, unsigned file, uint64_t index)
@@ -178,13 +187,16 @@ static void grant_all(struct comparison *c, unsigned file, uint64_t index)
         json_object *event = c->record->events[i], *in, *out;
         const char *request = record_text(event, "request");
 
-        if (!request || strcmp(request, "MAP_GRANT_REF") || record_number(event, "file", 0) != file || record_number(event, "result", -1) ||
-            !json_object_object_get_ex(event, "in", &in) || !json_object_object_get_ex(event, "out", &out) ||
+        if (!request || strcmp(request, "MAP_GRANT_REF") ||
+            record_number(event, "file", 0) != file || record_number(event, "result", -1) ||
+            !json_object_object_get_ex(event, "in", &in) ||
+            !json_object_object_get_ex(event, "out", &out) ||
             (uint64_t)record_number(out, "index", -1) != index)
             continue;
         for (size_t n = 0; n < record_items(in, "domids"); n++)
             if ((domid_t)record_item(in, "domids", n) != c->world.self)
-                world_grant(&c->world, (domid_t)record_item(in, "domids", n), (uint32_t)record_item(in, "refs", n));
+                world_grant(&c->world, (domid_t)record_item(in, "domids", n),
+                            (uint32_t)record_item(in, "refs", n));
         return;
     }
 }
@@ -198,7 +210,8 @@ static void do_open(struct comparison *c, json_object *event, long recorded)
     if (number <= 0 || number > c->nr_files || c->files[number].file)
         return;
     if (dev && recorded >= 0) {
-        rc = kernel_open(world_kernel(&c->world, c->world.self), dev, (unsigned)record_number(event, "flags", 0), &c->files[number].file);
+        rc = kernel_open(world_kernel(&c->world, c->world.self), dev,
+                         (unsigned)record_number(event, "flags", 0), &c->files[number].file);
         c->files[number].refs = !rc;
         c->files[number].device = dev->name;
     }
@@ -230,7 +243,8 @@ static void do_flags(struct comparison *c, json_object *event, long recorded)
     struct model_file *f = model_file_of(c, event);
 
     if (f && !recorded)
-        f->file->flags = (f->file->flags & ~(unsigned)O_NONBLOCK) | ((unsigned)record_number(event, "flags", 0) & O_NONBLOCK);
+        f->file->flags = (f->file->flags & ~(unsigned)O_NONBLOCK) |
+                         ((unsigned)record_number(event, "flags", 0) & O_NONBLOCK);
 }
 
 static void do_over(struct comparison *c, json_object *event, long recorded)
@@ -270,8 +284,10 @@ static void do_mmap(struct comparison *c, json_object *event, long recorded)
         pieces_left(c, event);
     if (recorded >= 0 && !strcmp(f->device, "gntdev"))
         grant_all(c, (unsigned)file, offset);
-    rc = kernel_mmap(f->file, offset, (uint64_t)record_number(event, "length", 0), (unsigned)record_number(event, "prot", 0),
-                     (unsigned)record_number(event, "flags", 0) & (MAP_SHARED | MAP_PRIVATE), &vma, &req);
+    rc = kernel_mmap(f->file, offset, (uint64_t)record_number(event, "length", 0),
+                     (unsigned)record_number(event, "prot", 0),
+                     (unsigned)record_number(event, "flags", 0) & (MAP_SHARED | MAP_PRIVATE), &vma,
+                     &req);
     rc = model_settle(c, rc, &req);
     compare_results(c, recorded, rc);
     if (rc)
@@ -290,14 +306,16 @@ static void do_mmap(struct comparison *c, json_object *event, long recorded)
     m->left = vma->nr_pages;
 }
 
-/* ---- All of it ---------------------------------------------------------------------------------- */
+/* ---- All of it ------------------------------------------------------------------------------- */
 
 static const struct {
     const char *call;
     void (*compare)(struct comparison *c, json_object *event, long recorded);
 } calls[] = {
-    { "open", do_open }, { "close", do_close }, { "dup", do_dup }, { "set-flags", do_flags }, { "ioctl", compare_ioctl }, { "read", compare_read },
-    { "write", compare_write }, { "poll", compare_poll }, { "mmap", do_mmap }, { "munmap", do_munmap }, { "exec", do_over }, { "exit", do_over },
+    { "open", do_open },        { "close", do_close },      { "dup", do_dup },
+    { "set-flags", do_flags },  { "ioctl", compare_ioctl }, { "read", compare_read },
+    { "write", compare_write }, { "poll", compare_poll },   { "mmap", do_mmap },
+    { "munmap", do_munmap },    { "exec", do_over },        { "exit", do_over },
 };
 
 /* The largest number of a kind in the record. 0 if there is one too large. */
@@ -327,11 +345,13 @@ static void finish(struct comparison *c)
     free(c->mappings);
 }
 
-long compare_run(const struct record *record, const char *path, const struct kernel_profile *profile, int domain, FILE *out,
-                 size_t *compared)
+long compare_run(const struct record *record, const char *path,
+                 const struct kernel_profile *profile, int domain, FILE *out, size_t *compared)
 {
-    struct comparison c = { .record = record, .path = path, .out = out, .nr_files = largest(record, "file"),
-                            .nr_mappings = largest(record, "mapping") };
+    struct comparison c = {
+        .record = record, .path = path, .out = out, .nr_files = largest(record, "file"),
+        .nr_mappings = largest(record, "mapping")
+    };
     int rc = world_create(&c.world, profile, (domid_t)domain);
 
     c.world.find_vma = find_vma;
@@ -345,7 +365,8 @@ long compare_run(const struct record *record, const char *path, const struct ker
 
         for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
             if (!strcmp(calls[i].call, call))
-                calls[i].compare(&c, record->events[c.at], event_recorded_result(record->events[c.at]));
+                calls[i].compare(&c, record->events[c.at],
+                                 event_recorded_result(record->events[c.at]));
     }
     *compared = c.compared;
     finish(&c);

@@ -22,7 +22,8 @@ static json_object *segment_of(json_object *fields, size_t i)
 {
     json_object *list;
 
-    if (!json_object_object_get_ex(fields, "segments", &list) || !json_object_is_type(list, json_type_array))
+    if (!json_object_object_get_ex(fields, "segments", &list) ||
+        !json_object_is_type(list, json_type_array))
         return NULL;
     return json_object_array_get_idx(list, i);
 }
@@ -46,7 +47,7 @@ static bool is_own(const struct comparison *c, json_object *end)
     return domid == c->world.self || domid == DOMID_SELF;
 }
 
-/* A page of another domain was there if it could be copied. If not, nobody knows what that domain had done. */
+/* A page of another domain was there if it could be copied; if not, nobody knows why. */
 static uint32_t ref_of(struct comparison *c, json_object *end, bool copied)
 {
     uint32_t ref = (uint32_t)record_number(end, "ref", 0);
@@ -59,7 +60,8 @@ static uint32_t ref_of(struct comparison *c, json_object *end, bool copied)
 }
 
 /* One end of a copy of len bytes; an address of the caller is *next, which goes on. */
-static void put_end(struct comparison *c, json_object *json, uint16_t len, bool copied, uint64_t *next, segment_end *end)
+static void put_end(struct comparison *c, json_object *json, uint16_t len, bool copied,
+                    uint64_t *next, segment_end *end)
 {
     if (is_local(json)) {
         end->virt = (void *)(uintptr_t)*next;
@@ -72,15 +74,19 @@ static void put_end(struct comparison *c, json_object *json, uint16_t len, bool 
 }
 
 /* Segment i. False: there is no room, or it is not all in the record. */
-static bool put_segment(struct comparison *c, const struct memory *memory, json_object *one, size_t i, bool copied, uint64_t *next)
+static bool put_segment(struct comparison *c, const struct memory *memory, json_object *one,
+                        size_t i, bool copied, uint64_t *next)
 {
-    segment s = { .flags = (uint16_t)record_number(one, "flags", 0), .len = (uint16_t)record_number(one, "len", 0) };
+    segment s = { .flags = (uint16_t)record_number(one, "flags", 0),
+                  .len = (uint16_t)record_number(one, "len", 0) };
     json_object *source, *dest, *data;
     unsigned char bytes[UINT16_MAX];
 
-    if (!json_object_object_get_ex(one, "source", &source) || !json_object_object_get_ex(one, "dest", &dest))
+    if (!json_object_object_get_ex(one, "source", &source) ||
+        !json_object_object_get_ex(one, "dest", &dest))
         return false;
-    if (is_local(source) && (!json_object_object_get_ex(source, "data", &data) || bytes_of_json(data, bytes, sizeof bytes) != s.len ||
+    if (is_local(source) && (!json_object_object_get_ex(source, "data", &data) ||
+                             bytes_of_json(data, bytes, sizeof bytes) != s.len ||
                              memory->write(memory->ctx, *next, bytes, s.len)))
         return false;
     put_end(c, source, s.len, copied, next, &s.source);
@@ -89,8 +95,8 @@ static bool put_segment(struct comparison *c, const struct memory *memory, json_
 }
 
 /*
- * A refusal can have a cause that is not in the record: a page that its domain did not grant, an address of the caller in a
- * mapping of a grant. All others are as here.
+ * A refusal can have a cause that is not in the record: a page that its domain did not grant, an
+ * address of the caller in a mapping of a grant. All others are as here.
  */
 static bool can_be_judged(const struct comparison *c, json_object *one, int recorded)
 {
@@ -98,11 +104,13 @@ static bool can_be_judged(const struct comparison *c, json_object *one, int reco
 
     if (recorded == GNTST_okay)
         return true;
-    return json_object_object_get_ex(one, "source", &source) && json_object_object_get_ex(one, "dest", &dest) && !is_local(source) &&
-           !is_local(dest) && is_own(c, source) && is_own(c, dest);
+    return json_object_object_get_ex(one, "source", &source) &&
+           json_object_object_get_ex(one, "dest", &dest) && !is_local(source) && !is_local(dest) &&
+           is_own(c, source) && is_own(c, dest);
 }
 
-void compare_copy(struct comparison *c, struct file *file, unsigned request, json_object *event, long recorded)
+void compare_copy(struct comparison *c, struct file *file, unsigned request, json_object *event,
+                  long recorded)
 {
     struct user_memory user = world_memory(&c->world);
     struct memory memory = { user.ops->read, user.ops->write, user.ctx };
@@ -115,13 +123,15 @@ void compare_copy(struct comparison *c, struct file *file, unsigned request, jso
     json_object_object_get_ex(event, "in", &in);
     json_object_object_get_ex(event, "out", &out);
     /* Which address was bad is not in the record. */
-    if (recorded == -EFAULT || !in || !json_object_object_get_ex(in, "segments", &list) || !json_object_is_type(list, json_type_array))
+    if (recorded == -EFAULT || !in || !json_object_object_get_ex(in, "segments", &list) ||
+        !json_object_is_type(list, json_type_array))
         return;
     op.count = (uint32_t)json_object_array_length(list);
     next = SEGMENTS + op.count * sizeof(segment);
     memory.write(memory.ctx, COMPARE_ARGUMENT, &op, sizeof op);
     for (size_t i = 0; i < op.count; i++)
-        if (!put_segment(c, &memory, segment_of(in, i), i, recorded >= 0 && recorded_status(out, i) == GNTST_okay, &next))
+        if (!put_segment(c, &memory, segment_of(in, i), i,
+                         recorded >= 0 && recorded_status(out, i) == GNTST_okay, &next))
             return;
     rc = kernel_ioctl(file, request, COMPARE_ARGUMENT, &req);
     rc = model_settle(c, rc, &req);
@@ -129,7 +139,8 @@ void compare_copy(struct comparison *c, struct file *file, unsigned request, jso
     for (size_t i = 0; recorded >= 0 && rc >= 0 && i < op.count; i++) {
         segment s;
 
-        if (!memory.read(memory.ctx, &s, SEGMENTS + i * sizeof s, sizeof s) && can_be_judged(c, segment_of(in, i), recorded_status(out, i)))
+        if (!memory.read(memory.ctx, &s, SEGMENTS + i * sizeof s, sizeof s) &&
+            can_be_judged(c, segment_of(in, i), recorded_status(out, i)))
             compare_numbers(c, "status", recorded_status(out, i), s.status);
     }
 }

@@ -14,12 +14,14 @@
 static void provoke(struct comparison *c, uint32_t recorded)
 {
     struct port *p = find_port(c, recorded);
-    struct evtchn_bind_interdomain bind = { .remote_dom = c->world.self, .remote_port = p ? p->model : 0 };
+    struct evtchn_bind_interdomain bind = { .remote_dom = c->world.self,
+                                            .remote_port = p ? p->model : 0 };
     struct evtchn_send send;
 
     if (!p || p->remote == c->world.self || !world_kernel(&c->world, p->remote))
         return;
-    if (!p->remote_port && !hv_event_channel_op(c->world.hv, p->remote, EVTCHNOP_bind_interdomain, &bind))
+    if (!p->remote_port &&
+        !hv_event_channel_op(c->world.hv, p->remote, EVTCHNOP_bind_interdomain, &bind))
         p->remote_port = bind.local_port;
     send.port = p->remote_port;
     if (send.port)
@@ -104,7 +106,8 @@ void compare_write(struct comparison *c, json_object *event, long recorded)
 static json_object *next_read(const struct comparison *c, long long file)
 {
     for (size_t i = c->at; i < c->record->nr; i++)
-        if (!strcmp(record_text(c->record->events[i], "call"), "read") && record_number(c->record->events[i], "file", 0) == file)
+        if (!strcmp(record_text(c->record->events[i], "call"), "read") &&
+            record_number(c->record->events[i], "file", 0) == file)
             return c->record->events[i];
     return NULL;
 }
@@ -115,7 +118,9 @@ void compare_poll(struct comparison *c, json_object *event, long recorded)
 
     json_object_object_get_ex(event, "fds", &fds);
     json_object_object_get_ex(event, "revents", &revents);
-    for (size_t i = 0; recorded >= 0 && i < json_object_array_length(fds) && i < json_object_array_length(revents); i++) {
+    for (size_t i = 0; recorded >= 0 && i < json_object_array_length(fds) &&
+                       i < json_object_array_length(revents);
+         i++) {
         json_object *one = json_object_array_get_idx(fds, i);
         json_object *told = json_object_array_get_idx(revents, i);
         int got = json_object_get_int(told), model;
@@ -125,7 +130,8 @@ void compare_poll(struct comparison *c, json_object *event, long recorded)
             continue;
         if (got & POLLIN && !is_readable(f) && next_read(c, record_number(one, "file", 0)))
             provoke_all(c, next_read(c, record_number(one, "file", 0)));
-        model = (int)kernel_poll(f->file) & ((int)record_number(one, "events", 0) | POLLERR | POLLHUP);
+        model = (int)kernel_poll(f->file) &
+                ((int)record_number(one, "events", 0) | POLLERR | POLLHUP);
         compare_numbers(c, "revents", got, model);
     }
 }

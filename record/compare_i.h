@@ -67,12 +67,14 @@ uint32_t model_ref(const struct comparison *c, uint32_t recorded);
 void learn_ref(struct comparison *c, uint32_t recorded, uint32_t model);
 struct port *find_port(const struct comparison *c, uint32_t recorded);
 uint32_t model_port(const struct comparison *c, uint32_t recorded);
-void learn_port(struct comparison *c, uint32_t recorded, uint32_t model, domid_t remote, evtchn_port_t remote_port);
+void learn_port(struct comparison *c, uint32_t recorded, uint32_t model, domid_t remote,
+                evtchn_port_t remote_port);
 void forget_pairs(struct comparison *c);
 
-/* compare_ioctl.c, compare_copy.c, compare_events.c: a recorded call is made in the model, and compared. */
+/* compare_ioctl.c, compare_copy.c, compare_events.c: a recorded call is made and compared. */
 void compare_ioctl(struct comparison *c, json_object *event, long recorded);
-void compare_copy(struct comparison *c, struct file *file, unsigned request, json_object *event, long recorded);
+void compare_copy(struct comparison *c, struct file *file, unsigned request, json_object *event,
+                  long recorded);
 void compare_read(struct comparison *c, json_object *event, long recorded);
 void compare_write(struct comparison *c, json_object *event, long recorded);
 void compare_poll(struct comparison *c, json_object *event, long recorded);

@@ -15,7 +15,8 @@ static evtchn_port_t peer_port(struct comparison *c, domid_t peer)
 {
     struct evtchn_alloc_unbound op = { .dom = DOMID_SELF, .remote_dom = c->world.self };
 
-    if (!world_kernel(&c->world, peer) || hv_event_channel_op(c->world.hv, peer, EVTCHNOP_alloc_unbound, &op))
+    if (!world_kernel(&c->world, peer) ||
+        hv_event_channel_op(c->world.hv, peer, EVTCHNOP_alloc_unbound, &op))
         return 0;
     return op.port;
 }
@@ -40,7 +41,8 @@ static void translate(struct comparison *c, const char *name, json_object *in, b
         for (size_t i = 0; i < record_items(in, "domids"); i++)
             if ((domid_t)record_item(in, "domids", i) == c->world.self)
                 change(in, "refs", i, model_ref(c, (uint32_t)record_item(in, "refs", i)));
-    } else if (!strcmp(name, "SET_UNMAP_NOTIFY") || !strcmp(name, "UNBIND") || !strcmp(name, "NOTIFY")) {
+    } else if (!strcmp(name, "SET_UNMAP_NOTIFY") || !strcmp(name, "UNBIND") ||
+               !strcmp(name, "NOTIFY")) {
         change(in, "port", 0, model_port(c, (uint32_t)record_number(in, "port", 0)));
     } else if (!strcmp(name, "BIND_INTERDOMAIN")) {
         domid_t remote = (domid_t)record_number(in, "remote_domain", 0);
@@ -54,16 +56,21 @@ static void translate(struct comparison *c, const char *name, json_object *in, b
 }
 
 /* What a successful ioctl answered; the model's numbers are learnt. */
-static void compare_out(struct comparison *c, const char *name, json_object *recorded, json_object *model)
+static void compare_out(struct comparison *c, const char *name, json_object *recorded,
+                        json_object *model)
 {
     if (!strcmp(name, "ALLOC_GREF")) {
-        for (size_t i = 0; i < record_items(recorded, "refs") && i < record_items(model, "refs"); i++)
-            learn_ref(c, (uint32_t)record_item(recorded, "refs", i), (uint32_t)record_item(model, "refs", i));
-        compare_numbers(c, "number of refs", (long long)record_items(recorded, "refs"), (long long)record_items(model, "refs"));
+        for (size_t i = 0; i < record_items(recorded, "refs") && i < record_items(model, "refs");
+             i++)
+            learn_ref(c, (uint32_t)record_item(recorded, "refs", i),
+                      (uint32_t)record_item(model, "refs", i));
+        compare_numbers(c, "number of refs", (long long)record_items(recorded, "refs"),
+                        (long long)record_items(model, "refs"));
     }
     json_object_object_foreach(recorded, member, value) {
         if (json_object_is_type(value, json_type_int))
-            compare_numbers(c, member, json_object_get_int64(value), record_number(model, member, -1));
+            compare_numbers(c, member, json_object_get_int64(value),
+                            record_number(model, member, -1));
     }
 }
 
@@ -72,7 +79,8 @@ static bool binds(const char *name)
     return !strncmp(name, "BIND_", 5);
 }
 
-static void learn_bind(struct comparison *c, const char *name, json_object *original, json_object *in, long recorded, long model)
+static void learn_bind(struct comparison *c, const char *name, json_object *original,
+                       json_object *in, long recorded, long model)
 {
     domid_t remote = (domid_t)record_number(original, "remote_domain", 0);
 
@@ -80,8 +88,9 @@ static void learn_bind(struct comparison *c, const char *name, json_object *orig
         return;
     if (!strcmp(name, "BIND_VIRQ") || remote == DOMID_SELF)
         remote = c->world.self;
-    learn_port(c, (uint32_t)recorded, (uint32_t)model, remote,
-               strcmp(name, "BIND_INTERDOMAIN") ? 0 : (evtchn_port_t)record_number(in, "remote_port", 0));
+    learn_port(
+        c, (uint32_t)recorded, (uint32_t)model, remote,
+        strcmp(name, "BIND_INTERDOMAIN") ? 0 : (evtchn_port_t)record_number(in, "remote_port", 0));
 }
 
 void compare_ioctl(struct comparison *c, json_object *event, long recorded)
@@ -98,8 +107,10 @@ void compare_ioctl(struct comparison *c, json_object *event, long recorded)
     long rc;
 
     row = f ? ioctl_by_name(f->device, name, &number) : NULL;
-    /* An address that is in no mapping counts as the one above it, if there is one: which is not in the record. */
-    if (row && row->flags & KERNEL_IOCTL_ADDRESS && recorded >= 0 && json_object_object_get_ex(event, "in", &original) &&
+    /* An address that is in no mapping counts as the one above it, if there is one: which is not in
+     * the record. */
+    if (row && row->flags & KERNEL_IOCTL_ADDRESS && recorded >= 0 &&
+        json_object_object_get_ex(event, "in", &original) &&
         !json_object_object_get_ex(original, "mapping", NULL))
         return;
     if (!row || !strcmp(name, "HYPERCALL") || !json_object_object_get_ex(event, "in", &original))
@@ -117,7 +128,8 @@ void compare_ioctl(struct comparison *c, json_object *event, long recorded)
         translate(c, name, in, recorded >= 0);
         ioctl_put(row, &memory, addr, in, KERNEL_IN);
         if (row->flags & KERNEL_IOCTL_ADDRESS) {
-            uint64_t vaddr = record_number(in, "mapping", 0) * MAPPING_STEP + (uint64_t)record_number(in, "at", NOWHERE);
+            uint64_t vaddr = record_number(in, "mapping", 0) * MAPPING_STEP +
+                             (uint64_t)record_number(in, "at", NOWHERE);
 
             memory.write(memory.ctx, addr, &vaddr, sizeof vaddr);
         }

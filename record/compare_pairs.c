@@ -38,7 +38,8 @@ uint32_t model_port(const struct comparison *c, uint32_t recorded)
     return p ? p->model : recorded;
 }
 
-void learn_port(struct comparison *c, uint32_t recorded, uint32_t model, domid_t remote, evtchn_port_t remote_port)
+void learn_port(struct comparison *c, uint32_t recorded, uint32_t model, domid_t remote,
+                evtchn_port_t remote_port)
 {
     struct port *p = calloc(1, sizeof *p);
 

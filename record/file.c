@@ -14,19 +14,26 @@ const char *record_text(json_object *event, const char *name)
 {
     json_object *value;
 
-    return json_object_object_get_ex(event, name, &value) && json_object_is_type(value, json_type_string)
-           ? json_object_get_string(value) : NULL;
+    return json_object_object_get_ex(event, name, &value) &&
+                   json_object_is_type(value, json_type_string)
+             ? json_object_get_string(value)
+             : NULL;
 }
 
 long long record_number(json_object *event, const char *name, long long otherwise)
 {
     json_object *value;
 
-    return json_object_object_get_ex(event, name, &value) && json_object_is_type(value, json_type_int)
-           ? json_object_get_int64(value) : otherwise;
+    return json_object_object_get_ex(event, name, &value) &&
+                   json_object_is_type(value, json_type_int)
+             ? json_object_get_int64(value)
+             : otherwise;
 }
 
-/* The members that an event must have, by its call. i: a number, t: text, l: a list, o: an object or null, b: text or null */
+/*
+ * The members that an event must have, by its call. i: a number, t: text, l: a list, o: an object
+ * or null, b: text or null
+ */
 static const struct needs {
     const char *call;
     struct { const char *name; char type; } members[6];
@@ -40,7 +47,13 @@ static const struct needs {
     { "write", { { "file", 'i' }, { "size", 'i' }, { "data", 'b' }, { "result", 'i' } } },
     { "seek", { { "file", 'i' }, { "offset", 'i' }, { "whence", 'i' }, { "result", 'i' } } },
     { "poll", { { "fds", 'l' }, { "revents", 'l' }, { "result", 'i' } } },
-    { "mmap", { { "file", 'i' }, { "offset", 'i' }, { "length", 'i' }, { "prot", 'i' }, { "flags", 'i' }, { "result", 'i' } } },
+    { "mmap",
+      { { "file", 'i' },
+        { "offset", 'i' },
+        { "length", 'i' },
+        { "prot", 'i' },
+        { "flags", 'i' },
+        { "result", 'i' } } },
     { "munmap", { { "mappings", 'l' }, { "pieces", 'l' }, { "result", 'i' } } },
     { "exec", { { "pieces", 'l' }, { "closed", 'l' } } },
     { "exit", { { "pieces", 'l' }, { "closed", 'l' } } },
@@ -79,8 +92,10 @@ static const char *check_event(json_object *event)
         return text;
     }
     for (unsigned i = 0; i < 6 && n->members[i].name; i++)
-        if (!json_object_object_get_ex(event, n->members[i].name, &value) || !is_type(value, n->members[i].type)) {
-            snprintf(text, sizeof text, "\"%s\" needs a member \"%s\" that fits", call, n->members[i].name);
+        if (!json_object_object_get_ex(event, n->members[i].name, &value) ||
+            !is_type(value, n->members[i].type)) {
+            snprintf(text, sizeof text, "\"%s\" needs a member \"%s\" that fits", call,
+                     n->members[i].name);
             return text;
         }
     if (record_number(event, "result", 0) < 0 && (!error || !errno_of(error)))
@@ -165,14 +180,18 @@ uint64_t record_item(json_object *object, const char *name, size_t i)
 {
     json_object *array;
 
-    return json_object_object_get_ex(object, name, &array) && json_object_is_type(array, json_type_array)
-           ? json_object_get_uint64(json_object_array_get_idx(array, i)) : 0;
+    return json_object_object_get_ex(object, name, &array) &&
+                   json_object_is_type(array, json_type_array)
+             ? json_object_get_uint64(json_object_array_get_idx(array, i))
+             : 0;
 }
 
 size_t record_items(json_object *object, const char *name)
 {
     json_object *array;
 
-    return json_object_object_get_ex(object, name, &array) && json_object_is_type(array, json_type_array)
-           ? json_object_array_length(array) : 0;
+    return json_object_object_get_ex(object, name, &array) &&
+                   json_object_is_type(array, json_type_array)
+             ? json_object_array_length(array)
+             : 0;
 }

@@ -19,11 +19,12 @@ struct record {
     size_t nr;
 };
 
-/* Reads and checks all of it. 0; -EINVAL with a message in error, which names the line; another negative errno. */
+/* Reads and checks all of it. 0; -EINVAL with a message that names the line; another -errno. */
 int record_load(struct record *record, const char *path, char *error, size_t size);
 void record_free(struct record *record);
 
-const char *record_text(json_object *event, const char *name);     /* NULL if it is not there, or no text */
+const char *record_text(json_object *event,
+                        const char *name); /* NULL if it is not there, or no text */
 long long record_number(json_object *event, const char *name, long long otherwise);
 /* Of an array: its members, none if it is not there. */
 size_t record_items(json_object *event, const char *name);

@@ -16,7 +16,7 @@
 
 #define MAX_COUNT 65536u
 
-/* ---- Bytes -------------------------------------------------------------------------------------- */
+/* ---- Bytes ----------------------------------------------------------------------------------- */
 
 json_object *json_bytes(const void *bytes, size_t size)
 {
@@ -40,7 +40,8 @@ static int digit(char c)
 
 long bytes_of_json(json_object *text, void *bytes, size_t size)
 {
-    const char *hex = json_object_is_type(text, json_type_string) ? json_object_get_string(text) : NULL;
+    const char *hex = json_object_is_type(text, json_type_string)
+        ? json_object_get_string(text) : NULL;
     size_t length = hex ? strlen(hex) : 1;
     unsigned char *p = bytes;
 
@@ -56,7 +57,7 @@ long bytes_of_json(json_object *text, void *bytes, size_t size)
     return (long)(length / 2);
 }
 
-/* ---- Fields ------------------------------------------------------------------------------------- */
+/* ---- Fields ---------------------------------------------------------------------------------- */
 
 static int read_number(const struct memory *memory, uint64_t at, unsigned size, uint64_t *value)
 {
@@ -74,7 +75,8 @@ static uint32_t count_of(const struct kernel_ioctl *row, const struct memory *me
     return count > MAX_COUNT ? 0 : (uint32_t)count;
 }
 
-static json_object *get_fields(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg, enum kernel_direction direction)
+static json_object *get_fields(const struct kernel_ioctl *row, const struct memory *memory,
+                               uint64_t arg, enum kernel_direction direction)
 {
     json_object *fields = json_object_new_object();
     uint32_t count = count_of(row, memory, arg);
@@ -115,8 +117,8 @@ static int put_number(const struct memory *memory, uint64_t at, unsigned size, j
     return memory->write(memory->ctx, at, &value, size);
 }
 
-static int put_fields(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg, json_object *fields,
-                      enum kernel_direction direction)
+static int put_fields(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg,
+                      json_object *fields, enum kernel_direction direction)
 {
     int rc = 0;
 
@@ -131,19 +133,22 @@ static int put_fields(const struct kernel_ioctl *row, const struct memory *memor
             rc = put_number(memory, arg + f->offset, f->size, value);
             continue;
         }
-        if (!json_object_is_type(value, json_type_array) || json_object_array_length(value) > MAX_COUNT)
+        if (!json_object_is_type(value, json_type_array) ||
+            json_object_array_length(value) > MAX_COUNT)
             return -EINVAL;
         for (size_t i = 0; !rc && i < json_object_array_length(value); i++)
-            rc = put_number(memory, arg + f->offset + i * f->stride, f->size, json_object_array_get_idx(value, i));
+            rc = put_number(memory, arg + f->offset + i * f->stride, f->size,
+                            json_object_array_get_idx(value, i));
     }
     return rc;
 }
 
-/* ---- Grant copy: segments behind a pointer, and what they copy from or to behind others --------------- */
+/* ---- Grant copy: segments behind a pointer, and what they copy from or to behind others ------ */
 
 typedef struct ioctl_gntdev_grant_copy_segment segment;
 
-static int read_segment(const struct memory *memory, uint64_t arg, uint32_t i, segment *s, uint64_t *at)
+static int read_segment(const struct memory *memory, uint64_t arg, uint32_t i, segment *s,
+                        uint64_t *at)
 {
     struct ioctl_gntdev_grant_copy op;
 
@@ -162,7 +167,8 @@ static json_object *json_data(const struct memory *memory, uint64_t at, size_t s
     return memory->read(memory->ctx, bytes, at, size) ? NULL : json_bytes(bytes, size);
 }
 
-static json_object *json_end(bool foreign, uint32_t domid, uint32_t ref, uint32_t offset, json_object *data)
+static json_object *json_end(bool foreign, uint32_t domid, uint32_t ref, uint32_t offset,
+                             json_object *data)
 {
     json_object *end = json_object_new_object();
 
@@ -176,7 +182,8 @@ static json_object *json_end(bool foreign, uint32_t domid, uint32_t ref, uint32_
     return end;
 }
 
-static json_object *get_copy(const struct memory *memory, uint64_t arg, enum kernel_direction direction)
+static json_object *get_copy(const struct memory *memory, uint64_t arg,
+                             enum kernel_direction direction)
 {
     json_object *fields = json_object_new_object(), *list = json_object_new_array();
     uint64_t at;
@@ -191,13 +198,19 @@ static json_object *get_copy(const struct memory *memory, uint64_t arg, enum ker
         if (direction == KERNEL_IN) {
             json_object_object_add(one, "flags", json_object_new_uint64(s.flags));
             json_object_object_add(one, "len", json_object_new_uint64(s.len));
-            json_object_object_add(one, "source", json_end(from_grant, s.source.foreign.domid, s.source.foreign.ref, s.source.foreign.offset,
-                                                           from_grant ? NULL : json_data(memory, (uintptr_t)s.source.virt, s.len)));
-            json_object_object_add(one, "dest", json_end(to_grant, s.dest.foreign.domid, s.dest.foreign.ref, s.dest.foreign.offset, NULL));
+            json_object_object_add(
+                one, "source",
+                json_end(from_grant, s.source.foreign.domid, s.source.foreign.ref,
+                         s.source.foreign.offset,
+                         from_grant ? NULL : json_data(memory, (uintptr_t)s.source.virt, s.len)));
+            json_object_object_add(one, "dest",
+                                   json_end(to_grant, s.dest.foreign.domid, s.dest.foreign.ref,
+                                            s.dest.foreign.offset, NULL));
         } else {
             json_object_object_add(one, "status", json_object_new_int(s.status));
             if (!to_grant)
-                json_object_object_add(one, "data", json_data(memory, (uintptr_t)s.dest.virt, s.len));
+                json_object_object_add(one, "data",
+                                       json_data(memory, (uintptr_t)s.dest.virt, s.len));
         }
         json_object_array_add(list, one);
     }
@@ -207,7 +220,8 @@ static json_object *get_copy(const struct memory *memory, uint64_t arg, enum ker
     return NULL;
 }
 
-static int put_copy(const struct memory *memory, uint64_t arg, json_object *fields, enum kernel_direction direction)
+static int put_copy(const struct memory *memory, uint64_t arg, json_object *fields,
+                    enum kernel_direction direction)
 {
     json_object *list, *one, *value;
     unsigned char bytes[UINT16_MAX];
@@ -215,13 +229,15 @@ static int put_copy(const struct memory *memory, uint64_t arg, json_object *fiel
     segment s;
     long size;
 
-    if (direction == KERNEL_IN || !json_object_object_get_ex(fields, "segments", &list) || !json_object_is_type(list, json_type_array))
+    if (direction == KERNEL_IN || !json_object_object_get_ex(fields, "segments", &list) ||
+        !json_object_is_type(list, json_type_array))
         return -EINVAL;
     for (uint32_t i = 0; i < json_object_array_length(list); i++) {
         one = json_object_array_get_idx(list, i);
         if (read_segment(memory, arg, i, &s, &at))
             return -EFAULT;
-        if (!json_object_object_get_ex(one, "status", &value) || !json_object_is_type(value, json_type_int))
+        if (!json_object_object_get_ex(one, "status", &value) ||
+            !json_object_is_type(value, json_type_int))
             return -EINVAL;
         s.status = (int16_t)json_object_get_int(value);
         if (memory->write(memory->ctx, at, &s, sizeof s))
@@ -237,7 +253,7 @@ static int put_copy(const struct memory *memory, uint64_t arg, json_object *fiel
     return 0;
 }
 
-/* ---- Hypercalls --------------------------------------------------------------------------------- */
+/* ---- Hypercalls ------------------------------------------------------------------------------ */
 
 /* The array that a grant table or event channel hypercall works on: its size, 0 if it has none. */
 static size_t hypercall_data(const struct privcmd_hypercall *call, uint64_t *at)
@@ -247,11 +263,14 @@ static size_t hypercall_data(const struct privcmd_hypercall *call, uint64_t *at)
     *at = call->arg[1];
     if (call->op == __HYPERVISOR_event_channel_op)
         return sizeof(struct evtchn_status);     /* the largest of them */
-    op = call->op == __HYPERVISOR_grant_table_op ? hv_op_find(__HYPERVISOR_grant_table_op, call->arg[0]) : NULL;
+    op = call->op == __HYPERVISOR_grant_table_op
+           ? hv_op_find(__HYPERVISOR_grant_table_op, call->arg[0])
+           : NULL;
     return op && call->arg[2] <= 64 ? op->size * call->arg[2] : 0;
 }
 
-static json_object *get_hypercall(const struct memory *memory, uint64_t arg, enum kernel_direction direction)
+static json_object *get_hypercall(const struct memory *memory, uint64_t arg,
+                                  enum kernel_direction direction)
 {
     json_object *fields = json_object_new_object();
     struct privcmd_hypercall call;
@@ -271,11 +290,13 @@ static json_object *get_hypercall(const struct memory *memory, uint64_t arg, enu
             json_object_object_add(fields, "count", json_object_new_uint64(call.arg[2]));
     }
     if (size)
-        json_object_object_add(fields, direction == KERNEL_IN ? "before" : "after", json_data(memory, at, size));
+        json_object_object_add(fields, direction == KERNEL_IN ? "before" : "after",
+                               json_data(memory, at, size));
     return fields;
 }
 
-static int put_hypercall(const struct memory *memory, uint64_t arg, json_object *fields, enum kernel_direction direction)
+static int put_hypercall(const struct memory *memory, uint64_t arg, json_object *fields,
+                         enum kernel_direction direction)
 {
     struct privcmd_hypercall call;
     unsigned char bytes[65536];
@@ -287,19 +308,21 @@ static int put_hypercall(const struct memory *memory, uint64_t arg, json_object 
         return -EINVAL;
     if (memory->read(memory->ctx, &call, arg, sizeof call))
         return -EFAULT;
-    if (!hypercall_data(&call, &at) || !json_object_object_get_ex(fields, "after", &after) || !after)
+    if (!hypercall_data(&call, &at) || !json_object_object_get_ex(fields, "after", &after) ||
+        !after)
         return 0;
     size = bytes_of_json(after, bytes, sizeof bytes);
     return size < 0 ? -EINVAL : memory->write(memory->ctx, at, bytes, (size_t)size);
 }
 
-/* ---- Which of them it is ------------------------------------------------------------------------ */
+/* ---- Which of them it is --------------------------------------------------------------------- */
 
 static const struct {
     const char *device;
     unsigned cmd;
     json_object *(*get)(const struct memory *memory, uint64_t arg, enum kernel_direction direction);
-    int (*put)(const struct memory *memory, uint64_t arg, json_object *fields, enum kernel_direction direction);
+    int (*put)(const struct memory *memory, uint64_t arg, json_object *fields,
+               enum kernel_direction direction);
 } with_more_than_numbers[] = {
     { "gntdev", IOCTL_GNTDEV_GRANT_COPY, get_copy, put_copy },
     { "privcmd", IOCTL_PRIVCMD_HYPERCALL, get_hypercall, put_hypercall },
@@ -318,7 +341,9 @@ static size_t more_of(const struct kernel_ioctl *row)
 }
 
 /* Of any that are not recorded only the number and the result are noted. */
-static const struct kernel_ioctl other = { .device = "", .name = "other", .fields = &(struct kernel_ioctl_field){ .name = NULL } };
+static const struct kernel_ioctl other = { .device = "",
+                                           .name = "other",
+                                           .fields = &(struct kernel_ioctl_field){ .name = NULL } };
 
 static bool is_known(const char *device)
 {
@@ -373,8 +398,8 @@ json_object *ioctl_get(const struct kernel_ioctl *row, const struct memory *memo
                           : get_fields(row, memory, arg, direction);
 }
 
-int ioctl_put(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg, json_object *fields,
-              enum kernel_direction direction)
+int ioctl_put(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg,
+              json_object *fields, enum kernel_direction direction)
 {
     size_t more = more_of(row);
 

@@ -18,7 +18,7 @@ struct memory {
     void *ctx;
 };
 
-/* What is known about a command; any command of a Xen device has a row. NULL: it is none of theirs. */
+/* What is known of a command; any of a Xen device has a row. NULL: it is none of theirs. */
 const struct kernel_ioctl *ioctl_find(const char *device, unsigned request);
 /* By its name, as in a record. NULL if unknown. */
 const struct kernel_ioctl *ioctl_by_name(const char *device, const char *name, unsigned *request);
@@ -29,9 +29,9 @@ bool ioctl_fails_half_way(const struct kernel_ioctl *row);
 /* An object of the fields that go in or come out, NULL if they cannot be read. */
 json_object *ioctl_get(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg,
                        enum kernel_direction direction);
-/* Writes the fields of an object. 0, -EFAULT, -EINVAL (a field is missing, or is something else). */
-int ioctl_put(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg, json_object *fields,
-              enum kernel_direction direction);
+/* Writes the fields of an object. 0, -EFAULT, -EINVAL (one is missing, or of another type). */
+int ioctl_put(const struct kernel_ioctl *row, const struct memory *memory, uint64_t arg,
+              json_object *fields, enum kernel_direction direction);
 
 /* Bytes as hexadecimal text. */
 json_object *json_bytes(const void *bytes, size_t size);

@@ -15,7 +15,8 @@ struct recorder {
 
 static void write_line(struct recorder *r, json_object *json)
 {
-    if (fprintf(r->out, "%s\n", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN)) < 0 || fflush(r->out))
+    if (fprintf(r->out, "%s\n", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN)) < 0 ||
+        fflush(r->out))
         r->rc = -errno;
 }
 

@@ -20,7 +20,10 @@
 #define LOOP_MASK 0xfffful
 #define PATIENCE 30000                      /* ms */
 
-/* Time in user mode, in ticks, of a thread that nobody traces; -1 if it is traced, or not running; -2 if it is gone. */
+/*
+ * Time in user mode, in ticks, of a thread that nobody traces; -1 if it is traced, or not running;
+ * -2 if it is gone.
+ */
 static long looping_ticks(pid_t tid)
 {
     char path[64], line[1024], state = 0, *end;
@@ -42,14 +45,15 @@ static long looping_ticks(pid_t tid)
     line[0] = 0;
     end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
     fclose(file);
-    if (!end || sscanf(end + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu", &state, &ticks) != 2)
+    if (!end ||
+        sscanf(end + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu", &state, &ticks) != 2)
         return -2;
     if (state == 'Z' || state == 'X')
         return -2;
     return tracer || state != 'R' ? -1 : (long)ticks;
 }
 
-/* Only a loop in user mode takes whole ticks there: the way into the call and out of it does not. */
+/* Only a loop in user mode takes whole ticks there; the way into and out of a call does not. */
 static bool wait_for_loop(pid_t tid)
 {
     long first = -1;
@@ -88,7 +92,8 @@ bool task_make_call_alone(struct task *task, long *result)
         if (!wait_for_loop(tid) || ptrace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS))
             return false;
         ptrace(PTRACE_INTERRUPT, tid, 0, 0);
-        if (waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status) || ptrace(PTRACE_GETREGS, tid, 0, &regs))
+        if (waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status) ||
+            ptrace(PTRACE_GETREGS, tid, 0, &regs))
             return false;
         if (status >> 16 == PTRACE_EVENT_STOP && regs.rip == loop)
             break;

@@ -26,7 +26,8 @@ static size_t next_of(const struct replay *r, const char *task)
 {
     size_t i = 0;
 
-    while (i < r->record->nr && (r->used[i] || strcmp(record_text(r->record->events[i], "task"), task)))
+    while (i < r->record->nr &&
+           (r->used[i] || strcmp(record_text(r->record->events[i], "task"), task)))
         i++;
     return i;
 }
@@ -34,7 +35,8 @@ static size_t next_of(const struct replay *r, const char *task)
 /* Whether an end is noted depends on what others still have open then. */
 static bool is_end(json_object *event)
 {
-    return !strcmp(record_text(event, "call"), "exit") || !strcmp(record_text(event, "call"), "exec");
+    return !strcmp(record_text(event, "call"), "exit") ||
+           !strcmp(record_text(event, "call"), "exec");
 }
 
 /* The first member of the call that the record has otherwise, NULL if it is the same call. */
@@ -65,20 +67,24 @@ static json_object *before(void *ctx, struct event *event, bool *stop)
 
     if (r->departed)
         return NULL;
-    for (; i < r->record->nr && is_end(r->record->events[i]) && !is_end(event->json); i = next_of(r, task))
+    for (; i < r->record->nr && is_end(r->record->events[i]) && !is_end(event->json);
+         i = next_of(r, task))
         r->used[i] = true;
     if (is_end(event->json) && (i == r->record->nr || !is_end(r->record->events[i])))
         return NULL;
     if (i == r->record->nr) {
-        fprintf(stderr, "gntsim: %s: task %s ends there, but the program goes on with %s\n", r->path, task, shown(event->json));
+        fprintf(stderr, "gntsim: %s: task %s ends there, but the program goes on with %s\n",
+                r->path, task, shown(event->json));
         *stop = r->departed = true;
         return NULL;
     }
     recorded = r->record->events[i];
     wrong = departure(event->json, recorded);
     if (wrong) {
-        fprintf(stderr, "gntsim: %s:%zu: the program departs from the record in \"%s\":\n  recorded: %s\n  now:      %s\n", r->path,
-                i + 2, wrong, shown(recorded), shown(event->json));
+        fprintf(stderr,
+                "gntsim: %s:%zu: the program departs from the record in \"%s\":\n  recorded: %s\n  "
+                "now:      %s\n",
+                r->path, i + 2, wrong, shown(recorded), shown(event->json));
         *stop = r->departed = true;
         return NULL;
     }
@@ -94,13 +100,16 @@ static void after(void *ctx, struct event *event)
 
 int replay_run(const struct record *record, const char *path, char **argv)
 {
-    struct replay replay = { .record = record, .path = path, .used = calloc(record->nr + 1, sizeof(bool)) };
+    struct replay replay = { .record = record,
+                             .path = path,
+                             .used = calloc(record->nr + 1, sizeof(bool)) };
     struct watch watch = { .before = before, .after = after, .ctx = &replay, .replays = true };
     int status = replay.used ? watch_run(&watch, argv) : -ENOMEM;
 
     for (size_t i = 0; status >= 0 && !replay.departed && i < record->nr; i++)
         if (!replay.used[i] && !is_end(record->events[i])) {
-            fprintf(stderr, "gntsim: %s:%zu: the program ended, but the record goes on: %s\n", path, i + 2, shown(record->events[i]));
+            fprintf(stderr, "gntsim: %s:%zu: the program ended, but the record goes on: %s\n", path,
+                    i + 2, shown(record->events[i]));
             replay.departed = true;
         }
     free(replay.used);

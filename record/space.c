@@ -67,9 +67,11 @@ struct held_piece *space_take_piece(struct space *space, pid_t tgid, uint64_t st
             continue;
         LL_DELETE(space->pieces, p);
         if (p->start < start)
-            space_add_piece(space, (struct held_piece){ tgid, p->start, start, p->mapping, p->offset, NULL });
+            space_add_piece(
+                space, (struct held_piece){ tgid, p->start, start, p->mapping, p->offset, NULL });
         if (p->end > end)
-            space_add_piece(space, (struct held_piece){ tgid, end, p->end, p->mapping, p->offset + (end - p->start), NULL });
+            space_add_piece(space, (struct held_piece){ tgid, end, p->end, p->mapping,
+                                                        p->offset + (end - p->start), NULL });
         if (p->start < start) {
             p->offset += start - p->start;
             p->start = start;
@@ -156,7 +158,8 @@ void space_fork(struct space *space, pid_t parent, pid_t child)
     for (const struct held_piece *p = space->pieces, *next; p; p = next) {
         next = p->next;
         if (p->tgid == parent)
-            space_add_piece(space, (struct held_piece){ child, p->start, p->end, p->mapping, p->offset, NULL });
+            space_add_piece(
+                space, (struct held_piece){ child, p->start, p->end, p->mapping, p->offset, NULL });
     }
 }
 

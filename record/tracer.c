@@ -32,24 +32,27 @@ struct tracer {
     struct task *tasks;
     struct early *early;
     pid_t first;
-    bool begun;                             /* the command is running, no longer our own child before its exec */
+    bool begun; /* the command is running, no longer our own child before its exec */
     int status;
 };
 
-/* ---- A stopped task ---------------------------------------------------------------------------- */
+/* ---- A stopped task -------------------------------------------------------------------------- */
 
 int task_read(const struct task *task, void *to, uint64_t from, size_t size)
 {
     struct iovec ours = { to, size }, theirs = { (void *)(uintptr_t)from, size };
 
-    return !size || process_vm_readv(task->tid, &ours, 1, &theirs, 1, 0) == (ssize_t)size ? 0 : -EFAULT;
+    return !size || process_vm_readv(task->tid, &ours, 1, &theirs, 1, 0) == (ssize_t)size
+        ? 0 : -EFAULT;
 }
 
 int task_write(const struct task *task, uint64_t to, const void *from, size_t size)
 {
     struct iovec ours = { (void *)(uintptr_t)from, size }, theirs = { (void *)(uintptr_t)to, size };
 
-    return !size || process_vm_writev(task->tid, &ours, 1, &theirs, 1, 0) == (ssize_t)size ? 0 : -EFAULT;
+    return !size || process_vm_writev(task->tid, &ours, 1, &theirs, 1, 0) == (ssize_t)size
+             ? 0
+             : -EFAULT;
 }
 
 int task_force(const struct task *task, uint64_t to, const void *from, size_t size)
@@ -85,21 +88,26 @@ void task_set_result(struct task *task, long result)
 uint64_t task_scratch(const struct task *task)
 {
     /* Below what the ABI lets a function use without saying so. */
-    return ((uint64_t)ptrace(PTRACE_PEEKUSER, task->tid, offsetof(struct user_regs_struct, rsp), 0) - 1024) & ~15ull;
+    return ((uint64_t)ptrace(PTRACE_PEEKUSER, task->tid, offsetof(struct user_regs_struct, rsp),
+                             0) -
+            1024) &
+           ~15ull;
 }
 
 void task_set_args(struct task *task, const uint64_t args[6])
 {
-    static const size_t registers[6] = { offsetof(struct user_regs_struct, rdi), offsetof(struct user_regs_struct, rsi),
-                                         offsetof(struct user_regs_struct, rdx), offsetof(struct user_regs_struct, r10),
-                                         offsetof(struct user_regs_struct, r8), offsetof(struct user_regs_struct, r9) };
+    static const size_t registers[6] = {
+        offsetof(struct user_regs_struct, rdi), offsetof(struct user_regs_struct, rsi),
+        offsetof(struct user_regs_struct, rdx), offsetof(struct user_regs_struct, r10),
+        offsetof(struct user_regs_struct, r8),  offsetof(struct user_regs_struct, r9)
+    };
 
     for (unsigned i = 0; i < 6; i++)
         if (args[i] != task->args[i])
             poke_register(task, registers[i], args[i]);
 }
 
-/* ---- Tasks ------------------------------------------------------------------------------------- */
+/* ---- Tasks ----------------------------------------------------------------------------------- */
 
 static struct task *find_task(struct tracer *t, pid_t tid)
 {
@@ -206,14 +214,14 @@ static void executed(struct tracer *t, pid_t tid)
     if (!task)
         return;
     if (!t->begun && tid == t->first) {
-        /* Threads of before are a sanitizer's, in our own child: the command's are numbered without them. */
+        /* Threads of before are a sanitizer's, in our own child: they get no numbers. */
         t->begun = true;
         task->nr_threads = task->nr_children = 0;
     }
     t->ops->executed(t->ctx, task);
 }
 
-/* ---- Stops ------------------------------------------------------------------------------------- */
+/* ---- Stops ----------------------------------------------------------------------------------- */
 
 /* The call is over when this returns. A thread that was lost is as good as one that was killed. */
 static void call_alone(struct tracer *t, struct task *task)
@@ -263,13 +271,16 @@ static void call_over(struct tracer *t, struct task *task, long result)
     task->call = NULL;
 }
 
-/* At the first instruction of a handler, above whose frame is what the call answers when the handler is done. */
+/* At a handler's first instruction: above its frame is what the call answers afterwards. */
 static void in_handler(struct tracer *t, struct task *task)
 {
-    uint64_t at = (uint64_t)ptrace(PTRACE_PEEKUSER, task->tid, offsetof(struct user_regs_struct, rsp), 0), rax = 0;
+    uint64_t at = (uint64_t)ptrace(PTRACE_PEEKUSER, task->tid,
+                                   offsetof(struct user_regs_struct, rsp), 0),
+             rax = 0;
 
     task->interrupted = task->stepping = false;
-    task_read(task, &rax, at + sizeof at + offsetof(ucontext_t, uc_mcontext.gregs[REG_RAX]), sizeof rax);
+    task_read(task, &rax, at + sizeof at + offsetof(ucontext_t, uc_mcontext.gregs[REG_RAX]),
+              sizeof rax);
     if ((long)rax != -EINTR) {
         t->ops->dropped(t->ctx, task);      /* it is made again, and seen again */
         task->wanted = false;
@@ -285,7 +296,8 @@ static void syscall_stop(struct tracer *t, struct task *task)
         return;
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
         task->in_call = true;
-        if (task->interrupted && (info.entry.nr == SYS_restart_syscall || (long)info.entry.nr == task->nr)) {
+        if (task->interrupted &&
+            (info.entry.nr == SYS_restart_syscall || (long)info.entry.nr == task->nr)) {
             task->interrupted = false;
             return;
         }
@@ -368,7 +380,7 @@ static void loop(struct tracer *t)
     }
 }
 
-/* ---- The beginning ----------------------------------------------------------------------------- */
+/* ---- The beginning --------------------------------------------------------------------------- */
 
 void trace_stop(struct task *task)
 {

@@ -10,7 +10,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Names a thread by its ancestry, the same in every run: "1", its second child process "1.2", that one's first thread "1.2t1". */
+/*
+ * Names a thread by its ancestry, the same in every run: "1", its second child process "1.2", that
+ * one's first thread "1.2t1".
+ */
 #define TASK_NAME 64
 
 struct tracer;
@@ -27,7 +30,7 @@ struct task {
     bool skipped;                           /* not made, the result is ours */
     long nr;
     uint64_t args[6];
-    void *call;                             /* the user's, freed with free() when the call is over */
+    void *call; /* the user's, freed with free() when the call is over */
     struct task *next;
 };
 
@@ -42,7 +45,10 @@ struct trace_ops {
     void (*ended)(void *ctx, struct task *task, bool last_of_process);
 };
 
-/* The exit status as a shell would have it; 126, 127 if the command cannot be run; negative errno if it cannot be traced. */
+/*
+ * The exit status as a shell would have it; 126, 127 if the command cannot be run; negative errno
+ * if it cannot be traced.
+ */
 int trace_run(char **argv, const struct trace_ops *ops, void *ctx);
 /* Ends everything that is traced; trace_run returns soon. */
 void trace_stop(struct task *task);

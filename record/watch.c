@@ -9,9 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static const char *const devices[] = { "gntdev", "gntalloc", "evtchn", "privcmd", "hypercall", NULL };
+static const char *const devices[] = {
+    "gntdev", "gntalloc", "evtchn", "privcmd", "hypercall", NULL
+};
 
-/* ---- Small things ------------------------------------------------------------------------------- */
+/* ---- Small things ---------------------------------------------------------------------------- */
 
 static int memory_read(void *ctx, void *to, uint64_t from, size_t size)
 {
@@ -57,7 +59,8 @@ long event_recorded_result(json_object *json)
 
     if (json_object_object_get_ex(json, "error", &value))
         return -errno_of(json_object_get_string(value));
-    return json_object_object_get_ex(json, "result", &value) ? (long)json_object_get_int64(value) : 0;
+    return json_object_object_get_ex(json, "result", &value)
+        ? (long)json_object_get_int64(value) : 0;
 }
 
 const char *text_of(json_object *json, const char *name)
@@ -70,7 +73,9 @@ const char *text_of(json_object *json, const char *name)
 /* The device of a path under /dev/xen (or /proc/xen), NULL if it is none of ours. */
 const char *device_of_path(const char *path)
 {
-    const char *name = !strncmp(path, "/dev/xen/", 9) ? path + 9 : !strncmp(path, "/proc/xen/", 10) ? path + 10 : NULL;
+    const char *name = !strncmp(path, "/dev/xen/", 9)   ? path + 9
+                     : !strncmp(path, "/proc/xen/", 10)
+                         ? path + 10 : NULL;
 
     for (const char *const *d = devices; name && *d; d++)
         if (!strcmp(name, *d))
@@ -104,7 +109,10 @@ void name_file(struct watch *w, unsigned number, const char *device)
     w->devices[number] = strdup(device);
 }
 
-/* The open file behind a descriptor of a device, 0 if it is none. One that came in another way than by open gets a number now. */
+/*
+ * The open file behind a descriptor of a device, 0 if it is none. One that came in another way than
+ * by open gets a number now.
+ */
 unsigned file_of(struct watch *w, const struct task *task, int fd)
 {
     const struct held_fd *held = space_fd(&w->space, task->tgid, fd);
@@ -145,7 +153,7 @@ bool begin_quietly(struct watch *w, struct task *task, struct watched_call *call
     return true;
 }
 
-/* ---- The table ---------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------------------- */
 
 /* Without an answer a call is made in replay, too. */
 static const struct watched table[] = {
@@ -199,7 +207,9 @@ static bool enter(void *ctx, struct task *task)
     if (!call)
         abort();
     call->watched = watched;
-    call->event = (struct event){ .json = new_event(task, watched->name), .call = watched->name, .task = task };
+    call->event = (struct event){ .json = new_event(task, watched->name),
+                                  .call = watched->name,
+                                  .task = task };
     if (!watched->begin(w, task, call)) {
         json_object_put(call->event.json);
         free(call);
@@ -275,7 +285,8 @@ static bool is_open(const struct task *task, int fd)
 /* What a process loses when it ends or executes another program. */
 static void lost(struct watch *w, struct task *task, const char *name, bool everything)
 {
-    json_object *json = new_event(task, name), *files = json_object_new_array(), *pieces = json_object_new_array();
+    json_object *json = new_event(task, name), *files = json_object_new_array(),
+                *pieces = json_object_new_array();
 
     take_pieces(w, task->tgid, 0, UINT64_MAX, pieces);
     for (struct interest *i = w->space.interests, *next; i; i = next) {

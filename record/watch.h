@@ -22,7 +22,8 @@ struct watch {
     struct space space;
     char **devices;                 /* by number of the open file; 0 is none */
     unsigned nr_files, nr_mappings;
-    /* Before a call is made. Not NULL: it is replaced by the recorded event that this returns; NULL with *stop: end everything. */
+    /* Before a call is made. Not NULL: it is replaced by the recorded event that this returns; NULL
+     * with *stop: end everything. */
     json_object *(*before)(void *ctx, struct event *event, bool *stop);
     /* After it. */
     void (*after)(void *ctx, struct event *event);

@@ -10,7 +10,7 @@
 /* What poll does not have. */
 #define MODES (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
 
-/* ---- What is asked for ---------------------------------------------------------------------------- */
+/* ---- What is asked for ----------------------------------------------------------------------- */
 
 void end_epoll_create(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
@@ -21,7 +21,9 @@ void end_epoll_create(struct watch *w, struct task *task, struct watched_call *c
 
 void end_epoll_ctl(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
-    struct interest asked = { .tgid = task->tgid, .epoll = (int)task->args[0], .fd = (int)task->args[2] };
+    struct interest asked = { .tgid = task->tgid,
+                              .epoll = (int)task->args[0],
+                              .fd = (int)task->args[2] };
     struct epoll_event event;
 
     (void)call;
@@ -37,7 +39,7 @@ void end_epoll_ctl(struct watch *w, struct task *task, struct watched_call *call
     }
 }
 
-/* ---- Waiting ------------------------------------------------------------------------------------ */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 static void free_interest(json_object *json, void *interest)
 {
@@ -70,13 +72,15 @@ bool begin_epoll_wait(struct watch *w, struct task *task, struct watched_call *c
         ours |= i->file;
     }
     if (task->nr != SYS_epoll_pwait2)
-        json_object_object_add(call->event.json, "timeout", json_object_new_int((int)task->args[3]));
+        json_object_object_add(call->event.json, "timeout",
+                               json_object_new_int((int)task->args[3]));
     return ours;
 }
 
 static const struct interest *interest_at(const struct watched_call *call, size_t i)
 {
-    return json_object_get_userdata(json_object_array_get_idx(json_object_object_get(call->event.json, "fds"), i));
+    return json_object_get_userdata(
+        json_object_array_get_idx(json_object_object_get(call->event.json, "fds"), i));
 }
 
 static size_t nr_interests(const struct watched_call *call)
@@ -96,10 +100,13 @@ void answer_epoll_wait(struct watch *w, struct task *task, struct watched_call *
 
     (void)w;
     task_skip(task);
-    if (!json_object_object_get_ex(call->event.answer, "revents", &list) || !json_object_is_type(list, json_type_array))
+    if (!json_object_object_get_ex(call->event.answer, "revents", &list) ||
+        !json_object_is_type(list, json_type_array))
         return;
-    for (size_t i = 0; i < nr_interests(call) && i < json_object_array_length(list) && n < room_of(task); i++) {
-        struct epoll_event event = { .events = (uint32_t)json_object_get_int(json_object_array_get_idx(list, i)),
+    for (size_t i = 0;
+         i < nr_interests(call) && i < json_object_array_length(list) && n < room_of(task); i++) {
+        struct epoll_event event = { .events = (uint32_t)json_object_get_int(
+                                         json_object_array_get_idx(list, i)),
                                      .data.u64 = interest_at(call, i)->data };
 
         if (event.events)
@@ -114,7 +121,8 @@ static uint32_t take_events(struct epoll_event *events, long n, const struct int
 
     for (long i = 0; i < n; i++) {
         found = events[i].events;
-        if (!found || events[i].data.u64 != interest->data || found & ~(interest->events | EPOLLERR | EPOLLHUP))
+        if (!found || events[i].data.u64 != interest->data ||
+            found & ~(interest->events | EPOLLERR | EPOLLHUP))
             continue;
         events[i].events = 0;
         return found;
@@ -144,7 +152,8 @@ void end_epoll_wait(struct watch *w, struct task *task, struct watched_call *cal
         const struct interest *interest = interest_at(call, i);
         uint32_t found = take_events(events, n, interest);
         /* It may be ready all the same: told before, or there was no room. */
-        bool unknown = !found && (interest->events & (EPOLLET | EPOLLONESHOT) || (size_t)result == room_of(task) || has_twin(call, i));
+        bool unknown = !found && (interest->events & (EPOLLET | EPOLLONESHOT) ||
+                                  (size_t)result == room_of(task) || has_twin(call, i));
 
         told += found != 0;
         json_object_array_add(list, unknown ? NULL : json_object_new_int((int)found));

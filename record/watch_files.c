@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-/* ---- open --------------------------------------------------------------------------------------- */
+/* ---- open ------------------------------------------------------------------------------------ */
 
 static bool read_path(struct task *task, uint64_t at, char *path, size_t size)
 {
@@ -65,7 +65,7 @@ void end_open(struct watch *w, struct task *task, struct watched_call *call, lon
     event_result(call->event.json, result < 0 ? result : 0);
 }
 
-/* ---- close and the copying of descriptors ------------------------------------------------------------ */
+/* ---- close and the copying of descriptors ---------------------------------------------------- */
 
 bool begin_close(struct watch *w, struct task *task, struct watched_call *call)
 {
@@ -89,7 +89,8 @@ bool begin_dup(struct watch *w, struct task *task, struct watched_call *call)
 {
     bool is_fcntl = task->nr == SYS_fcntl;
 
-    if (is_fcntl && task->args[1] != F_DUPFD && task->args[1] != F_DUPFD_CLOEXEC && task->args[1] != F_SETFL)
+    if (is_fcntl && task->args[1] != F_DUPFD && task->args[1] != F_DUPFD_CLOEXEC &&
+        task->args[1] != F_SETFL)
         return false;
     if (!begin_file(w, task, call)) {
         /* Something else in the place of a device closes that. */
@@ -141,7 +142,8 @@ void end_close_range(struct watch *w, struct task *task, struct watched_call *ca
         json_object *json;
 
         next = f->next;
-        if (f->tgid != task->tgid || (unsigned)f->fd < (unsigned)task->args[0] || (unsigned)f->fd > (unsigned)task->args[1])
+        if (f->tgid != task->tgid || (unsigned)f->fd < (unsigned)task->args[0] ||
+            (unsigned)f->fd > (unsigned)task->args[1])
             continue;
         json = new_event(task, "close");
         add_number(json, "file", f->file);
@@ -151,7 +153,7 @@ void end_close_range(struct watch *w, struct task *task, struct watched_call *ca
     }
 }
 
-/* ---- read, write, poll --------------------------------------------------------------------------- */
+/* ---- read, write, poll ----------------------------------------------------------------------- */
 
 static json_object *bytes_at(struct task *task, uint64_t at, size_t size)
 {
@@ -166,7 +168,8 @@ bool begin_transfer(struct watch *w, struct task *task, struct watched_call *cal
         return false;
     add_number(call->event.json, "size", task->args[2]);
     if (task->nr == SYS_write)
-        json_object_object_add(call->event.json, "data", bytes_at(task, task->args[1], task->args[2]));
+        json_object_object_add(call->event.json, "data",
+                               bytes_at(task, task->args[1], task->args[2]));
     return true;
 }
 
@@ -190,14 +193,16 @@ void end_transfer(struct watch *w, struct task *task, struct watched_call *call,
     (void)w;
     event_result(call->event.json, result);
     if (task->nr == SYS_read && result >= 0)
-        json_object_object_add(call->event.json, "data", bytes_at(task, task->args[1], (size_t)result));
+        json_object_object_add(call->event.json, "data",
+                               bytes_at(task, task->args[1], (size_t)result));
 }
 
 bool begin_seek(struct watch *w, struct task *task, struct watched_call *call)
 {
     if (!begin_file(w, task, call))
         return false;
-    json_object_object_add(call->event.json, "offset", json_object_new_int64((int64_t)task->args[1]));
+    json_object_object_add(call->event.json, "offset",
+                           json_object_new_int64((int64_t)task->args[1]));
     add_number(call->event.json, "whence", task->args[2]);
     return true;
 }
@@ -219,7 +224,8 @@ void end_result(struct watch *w, struct task *task, struct watched_call *call, l
 
 static unsigned read_pollfds(struct task *task, struct pollfd *fds)
 {
-    if (!task->args[1] || task->args[1] > MAX_FDS || task_read(task, fds, task->args[0], task->args[1] * sizeof *fds))
+    if (!task->args[1] || task->args[1] > MAX_FDS ||
+        task_read(task, fds, task->args[0], task->args[1] * sizeof *fds))
         return 0;
     return (unsigned)task->args[1];
 }
@@ -243,7 +249,8 @@ bool begin_poll(struct watch *w, struct task *task, struct watched_call *call)
     }
     json_object_object_add(call->event.json, "fds", list);
     if (task->nr == SYS_poll)
-        json_object_object_add(call->event.json, "timeout", json_object_new_int((int)task->args[2]));
+        json_object_object_add(call->event.json, "timeout",
+                               json_object_new_int((int)task->args[2]));
     return ours;
 }
 
@@ -255,7 +262,8 @@ void answer_poll(struct watch *w, struct task *task, struct watched_call *call)
 
     (void)w;
     task_skip(task);
-    if (!json_object_object_get_ex(call->event.answer, "revents", &list) || json_object_array_length(list) != n)
+    if (!json_object_object_get_ex(call->event.answer, "revents", &list) ||
+        json_object_array_length(list) != n)
         return;
     for (unsigned i = 0; i < n; i++) {
         value = json_object_array_get_idx(list, i);

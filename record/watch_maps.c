@@ -12,7 +12,7 @@
 
 #include "window.h"
 
-/* ---- ioctl -------------------------------------------------------------------------------------- */
+/* ---- ioctl ----------------------------------------------------------------------------------- */
 
 static void name_address(struct watch *w, struct task *task, json_object *in, uint64_t addr)
 {
@@ -35,7 +35,8 @@ bool begin_ioctl(struct watch *w, struct task *task, struct watched_call *call)
     if (!begin_file(w, task, call))
         return false;
     /* The kernel has these of all files, in no driver. */
-    if ((unsigned)task->args[1] == FIOCLEX || (unsigned)task->args[1] == FIONCLEX || (unsigned)task->args[1] == FIOASYNC)
+    if ((unsigned)task->args[1] == FIOCLEX || (unsigned)task->args[1] == FIONCLEX ||
+        (unsigned)task->args[1] == FIOASYNC)
         return false;
     call->row = ioctl_find(w->devices[call->file], (unsigned)task->args[1]);
     if ((unsigned)task->args[1] == FIONBIO && !task_read(task, &on, task->args[2], sizeof on)) {
@@ -81,7 +82,7 @@ void end_ioctl(struct watch *w, struct task *task, struct watched_call *call, lo
         json_object_put(out);
 }
 
-/* ---- mmap and munmap ----------------------------------------------------------------------------- */
+/* ---- mmap and munmap ------------------------------------------------------------------------- */
 
 static bool is_regular(const struct task *task, int fd)
 {
@@ -110,7 +111,7 @@ bool begin_mmap(struct watch *w, struct task *task, struct watched_call *call)
         call->file = file_of(w, task, (int)task->args[4]);
     if (!call->file)
         return begin_other_mmap(w, task, call);
-    /* Only a simulated machine's device is a regular file; its server needs the thread for itself. */
+    /* Only a simulated machine's device is a regular file, and its server needs the thread. */
     w->simulated = w->simulated || (!w->replays && is_regular(task, (int)task->args[4]));
     task->alone = w->simulated;
     add_number(call->event.json, "file", call->file);
@@ -207,12 +208,15 @@ void end_mmap(struct watch *w, struct task *task, struct watched_call *call, lon
         put_contents(task, call->event.answer, (uint64_t)result, size);
     else
         add_contents(task, call->event.json, (uint64_t)result, size);
-    space_add_piece(&w->space, (struct held_piece){ task->tgid, (uint64_t)result, (uint64_t)result + size, w->nr_mappings, 0, NULL });
+    space_add_piece(&w->space,
+                    (struct held_piece){ task->tgid, (uint64_t)result, (uint64_t)result + size,
+                                         w->nr_mappings, 0, NULL });
 }
 
 bool begin_munmap(struct watch *w, struct task *task, struct watched_call *call)
 {
-    uint64_t start = task->args[0], end = start + ((task->args[1] + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1));
+    uint64_t start = task->args[0],
+             end = start + ((task->args[1] + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1));
     json_object *list = json_object_new_array();
     bool ours = false;
 
@@ -231,7 +235,8 @@ bool begin_munmap(struct watch *w, struct task *task, struct watched_call *call)
 
 void end_munmap(struct watch *w, struct task *task, struct watched_call *call, long result)
 {
-    uint64_t start = task->args[0], end = start + ((task->args[1] + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1));
+    uint64_t start = task->args[0],
+             end = start + ((task->args[1] + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1));
     json_object *list = json_object_new_array();
 
     if (!result)

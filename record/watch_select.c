@@ -89,10 +89,13 @@ void answer_select(struct watch *w, struct task *task, struct watched_call *call
     (void)w;
     task_skip(task);
     memset(&answer, 0, sizeof answer);
-    if (event_recorded_result(call->event.answer) < 0 || !json_object_object_get_ex(call->event.answer, "revents", &list))
+    if (event_recorded_result(call->event.answer) < 0 ||
+        !json_object_object_get_ex(call->event.answer, "revents", &list))
         return;
     for (unsigned fd = 0; fd < nr_fds(task); fd++) {
-        int revents = has(call->selected, fd) ? json_object_get_int(json_object_array_get_idx(list, n++)) : 0;
+        int revents = has(call->selected, fd)
+                        ? json_object_get_int(json_object_array_get_idx(list, n++))
+                        : 0;
 
         for (unsigned i = 0; i < NR_SETS; i++)
             if (revents & sets[i].event)

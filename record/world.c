@@ -22,12 +22,15 @@ static void upcall(void *ctx, domid_t dom)
 
 int world_create(struct world *world, const struct kernel_profile *profile, domid_t self)
 {
-    struct hv_config config = { .nr_frames = WORLD_FRAMES, .hooks = { .upcall = upcall }, .hook_ctx = world };
+    struct hv_config config = { .nr_frames = WORLD_FRAMES,
+                                .hooks = { .upcall = upcall },
+                                .hook_ctx = world };
     int rc;
 
     *world = (struct world){ .profile = profile, .self = self };
     world->arena = calloc(1, ARENA_SIZE);
-    world->memory = mmap(NULL, (size_t)WORLD_FRAMES * HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    world->memory = mmap(NULL, (size_t)WORLD_FRAMES * HV_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (!world->arena || world->memory == MAP_FAILED)
         return -ENOMEM;
     config.memory = world->memory;
@@ -56,7 +59,9 @@ void world_destroy(struct world *world)
 
 static struct world_domain *world_domain(struct world *world, domid_t domid)
 {
-    struct kernel_config config = { .hv = world->hv, .domid = domid, .profile = world->profile, .ctx = world };
+    struct kernel_config config = {
+        .hv = world->hv, .domid = domid, .profile = world->profile, .ctx = world
+    };
     struct hv_domain_config domain;
     struct kernel_pv_space *space;
     struct world_domain *d;
@@ -108,11 +113,12 @@ void world_settle(struct world *world)
     } while (again);
 }
 
-/* ---- The caller's memory ----------------------------------------------------------------------- */
+/* ---- The caller's memory --------------------------------------------------------------------- */
 
 static bool is_inside(uint64_t addr, size_t size)
 {
-    return addr >= ARENA_START && addr - ARENA_START <= ARENA_SIZE && size <= ARENA_SIZE - (addr - ARENA_START);
+    return addr >= ARENA_START && addr - ARENA_START <= ARENA_SIZE &&
+           size <= ARENA_SIZE - (addr - ARENA_START);
 }
 
 static int arena_read(void *ctx, void *to, uint64_t from, size_t size)
@@ -144,7 +150,9 @@ static struct vma *arena_find_vma(void *ctx, uint64_t addr)
 
 struct user_memory world_memory(struct world *world)
 {
-    static const struct user_memory_ops ops = { .read = arena_read, .write = arena_write, .find_vma = arena_find_vma };
+    static const struct user_memory_ops ops = { .read = arena_read,
+                                                .write = arena_write,
+                                                .find_vma = arena_find_vma };
 
     return (struct user_memory){ &ops, world };
 }

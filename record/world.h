@@ -16,7 +16,8 @@
 struct world_domain {
     domid_t id;
     struct kernel *kernel;
-    uint32_t nr_claimed;                /* references below are taken in its kernel, which gives them in their order */
+    uint32_t
+        nr_claimed; /* references below are taken in its kernel, which gives them in their order */
     struct kernel_page **granted;       /* by world_grant */
     size_t nr_granted;
     bool upcall;
@@ -41,7 +42,10 @@ struct kernel *world_kernel(struct world *world, domid_t domid);
 /* After each call into a model: pending events are handled. */
 void world_settle(struct world *world);
 struct user_memory world_memory(struct world *world);
-/* Domain peer grants a page to the recorded domain with this very reference. 0, -ENOMEM, -ESRCH, -ENOSPC. */
+/*
+ * Domain peer grants a page to the recorded domain with this reference. 0, -ENOMEM, -ESRCH,
+ * -ENOSPC.
+ */
 int world_grant(struct world *world, domid_t peer, uint32_t ref);
 
 #endif

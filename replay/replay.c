@@ -14,7 +14,7 @@
 #include "guests.h"
 #include "say.h"
 
-/* ---- The recorded events ---------------------------------------------------------------------- */
+/* ---- The recorded events --------------------------------------------------------------------- */
 
 static int read_file(struct replay *r, const char *path)
 {
@@ -29,7 +29,7 @@ static int read_file(struct replay *r, const char *path)
 
             if (!bigger) {
                 fclose(file);
-                return fail("cannot read %s: no memory", path);
+                return failure("cannot read %s: no memory", path);
             }
             r->text = bigger;
         }
@@ -49,15 +49,18 @@ static int split(struct replay *r, const char *path)
 
     for (char *line = r->text; (end = strchr(line, '\n')); line = end + 1) {
         if (r->nr == capacity) {
-            char **bigger = reallocarray(r->lines, capacity = capacity ? capacity * 2 : 1024, sizeof *bigger);
+            char **bigger = reallocarray(r->lines, capacity = capacity ? capacity * 2 : 1024,
+                                         sizeof *bigger);
 
             if (!bigger)
-                return fail("cannot read the trace: no memory");
+                return failure("cannot read the trace: no memory");
             r->lines = bigger;
         }
         *end = 0;
         if (!strncmp(line, "{\"lost\":", 8))
-            return usage_error("%s:%zu: events are lost here, whose reader was too slow: this cannot be replayed", path, r->nr + 1);
+            return usage_error(
+                "%s:%zu: events are lost here, whose reader was too slow: this cannot be replayed",
+                path, r->nr + 1);
         r->lines[r->nr++] = line;
     }
     return 0;
@@ -75,7 +78,8 @@ int64_t replay_number(json_object *object, const char *key)
     /* Addresses may not fit into a signed number. */
     if (!json_object_object_get_ex(object, key, &value))
         return 0;
-    return json_object_get_int64(value) == INT64_MAX ? (int64_t)json_object_get_uint64(value) : json_object_get_int64(value);
+    return json_object_get_int64(value) == INT64_MAX
+        ? (int64_t)json_object_get_uint64(value) : json_object_get_int64(value);
 }
 
 const char *replay_text(json_object *object, const char *key)
@@ -85,7 +89,7 @@ const char *replay_text(json_object *object, const char *key)
     return json_object_object_get_ex(object, key, &value) ? json_object_get_string(value) : NULL;
 }
 
-/* ---- Comparing -------------------------------------------------------------------------------- */
+/* ---- Comparing ------------------------------------------------------------------------------- */
 
 static void differ(struct replay *r, const char *now, size_t size)
 {
@@ -96,7 +100,8 @@ static void differ(struct replay *r, const char *now, size_t size)
 }
 
 /* Everything that happens on the machine now. */
-static void on_event(struct trace_subscriber *subscriber, const char *line, size_t size, bool detail)
+static void on_event(struct trace_subscriber *subscriber, const char *line, size_t size,
+                     bool detail)
 {
     struct replay *r = container_of(subscriber, struct replay, subscriber);
 
@@ -115,7 +120,7 @@ static void on_event(struct trace_subscriber *subscriber, const char *line, size
     r->at++;
 }
 
-/* ---- Turns ------------------------------------------------------------------------------------ */
+/* ---- Turns ----------------------------------------------------------------------------------- */
 
 void replay_wait_turn(struct replay *r, const struct replay_call *call)
 {
@@ -185,7 +190,9 @@ static bool start(struct replay *r, json_object *event)
 
     if (!worker)
         return false;
-    *worker = (struct replay_worker){ .replay = r, .event = event, .running = true, .next = r->workers };
+    *worker = (struct replay_worker){
+        .replay = r, .event = event, .running = true, .next = r->workers
+    };
     pthread_mutex_lock(&r->mutex);
     rc = pthread_create(&worker->thread, NULL, work, worker);
     if (!rc)
@@ -212,7 +219,8 @@ static struct replay_worker *waiting(struct replay *r, json_object *event)
 
 static bool is_memory(const char *op)
 {
-    return !strcmp(op, "user_read") || !strcmp(op, "user_write") || !strcmp(op, "find_vma") || !strcmp(op, "vma_at");
+    return !strcmp(op, "user_read") || !strcmp(op, "user_write") || !strcmp(op, "find_vma") ||
+           !strcmp(op, "vma_at");
 }
 
 /* One recorded event that has not happened by itself. */
@@ -238,7 +246,7 @@ static void step(struct replay *r)
         differ(r, NULL, 0);      /* the model does nothing of the kind any more */
 }
 
-/* ---- A whole replay --------------------------------------------------------------------------- */
+/* ---- A whole replay -------------------------------------------------------------------------- */
 
 static int open_machine(struct replay *r, const char *path)
 {
@@ -246,25 +254,30 @@ static int open_machine(struct replay *r, const char *path)
     json_object *event = replay_next(r), *args = NULL;
     int rc;
 
-    if (!event || !replay_text(event, "op") || strcmp(replay_text(event, "op"), "machine") || replay_number(event, "seq") ||
-        !json_object_object_get_ex(event, "args", &args)) {
+    if (!event || !replay_text(event, "op") || strcmp(replay_text(event, "op"), "machine") ||
+        replay_number(event, "seq") || !json_object_object_get_ex(event, "args", &args)) {
         json_object_put(event);
-        return usage_error("%s is not a whole trace of a machine: make one with gntsim serve --trace FILE", path);
+        return usage_error(
+            "%s is not a whole trace of a machine: make one with gntsim serve --trace FILE", path);
     }
     if (replay_number(args, "format") != TRACE_FORMAT) {
-        rc = usage_error("%s has trace format %" PRId64 ", this gntsim replays format %d", path, replay_number(args, "format"), TRACE_FORMAT);
+        rc = usage_error("%s has trace format %" PRId64 ", this gntsim replays format %d", path,
+                         replay_number(args, "format"), TRACE_FORMAT);
         json_object_put(event);
         return rc;
     }
     config.nr_frames = (uint64_t)replay_number(args, "frames");
-    config.profile = replay_text(args, "profile") ? kernel_profile_find(replay_text(args, "profile")) : NULL;
+    config.profile = replay_text(args, "profile")
+                       ? kernel_profile_find(replay_text(args, "profile"))
+                       : NULL;
     config.seed = (uint64_t)replay_number(args, "seed");
     config.grant_frames = (uint32_t)replay_number(args, "max_grant_frames");
     config.maptrack_frames = (uint32_t)replay_number(args, "max_maptrack_frames");
-    config.virtual_clock = replay_text(args, "clock") && !strcmp(replay_text(args, "clock"), "virtual");
+    config.virtual_clock = replay_text(args, "clock") &&
+                           !strcmp(replay_text(args, "clock"), "virtual");
     rc = machine_open_models(&r->machine, &config);
     if (rc)
-        fail("cannot make the machine of the trace: %s", strerror(-rc));
+        failure("cannot make the machine of the trace: %s", strerror(-rc));
     else
         r->machine.clock.now = (uint64_t)replay_number(event, "time");
     r->machine.clock.is_virtual = true;      /* it is what the trace says */
@@ -278,7 +291,8 @@ static int refuses_memory(struct machine *m)
 {
     const struct replay *r = container_of(m, struct replay, machine);
 
-    return !r->over && r->at < r->nr && strstr(r->lines[r->at], "\"op\":\"no_memory\"") ? -ENOMEM : 0;
+    return !r->over && r->at < r->nr && strstr(r->lines[r->at], "\"op\":\"no_memory\"")
+        ? -ENOMEM : 0;
 }
 
 static void run(struct replay *r)

@@ -13,7 +13,7 @@
 struct replay_result {
     size_t events;               /* that were as recorded */
     bool differs;
-    char *was;                   /* the event at which the model differs; NULL: there was none any more */
+    char *was; /* the event at which the model differs; NULL: there was none any more */
     char *now;                   /* what the model does instead; NULL: nothing */
 };
 

@@ -61,7 +61,8 @@ void replay_orphan(struct replay *r, int64_t domain)
         if (domain >= 0 && object->key.domain != domain)
             continue;
         if (object->key.what == REPLAY_FILE) {
-            struct file **files = reallocarray(r->orphan_files, r->nr_orphan_files + 1, sizeof *files);
+            struct file **files = reallocarray(r->orphan_files, r->nr_orphan_files + 1,
+                                               sizeof *files);
 
             if (files) {
                 r->orphan_files = files;

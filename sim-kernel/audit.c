@@ -40,11 +40,12 @@ static void audit_free_list(struct kernel_audit *audit)
         if (!grant_entry_read(audit->k, ref, &entry))
             audit_fail(audit, "reference %u is free, but the table has no entry for it", ref);
         else if (entry.flags)
-            audit_fail(audit, "reference %u is free, but its entry has flags %#x", ref, entry.flags);
+            audit_fail(audit, "reference %u is free, but its entry has flags %#x", ref,
+                       entry.flags);
     }
     if (listed != marked || listed != t->nr_free)
-        audit_fail(audit, "%u references are in the free list, %u are marked free, %u are counted", listed, marked,
-                   t->nr_free);
+        audit_fail(audit, "%u references are in the free list, %u are marked free, %u are counted",
+                   listed, marked, t->nr_free);
 }
 
 static void audit_deferred(struct kernel_audit *audit)
@@ -56,8 +57,8 @@ static void audit_deferred(struct kernel_audit *audit)
         if (t->state[entry->ref] != REF_USED)
             audit_fail(audit, "reference %u waits for its peer, but is free", entry->ref);
     if (nr != t->nr_deferred)
-        audit_fail(audit, "%llu references wait for their peers, but %llu are counted", (unsigned long long)nr,
-                   (unsigned long long)t->nr_deferred);
+        audit_fail(audit, "%llu references wait for their peers, but %llu are counted",
+                   (unsigned long long)nr, (unsigned long long)t->nr_deferred);
     if (nr && !t->deferred_timer.kernel)
         audit_fail(audit, "references wait for their peers, but no timer runs");
 }
@@ -84,13 +85,14 @@ static bool audit_handle(struct kernel_audit *audit, const struct gntdev_map *ma
         return true;
     (*live)++;
     if (hv_mapping_next(audit->k->hv, audit->k->domid, handle, &info) || info.handle != handle) {
-        audit_fail(audit, "gntdev page %u of map %#llx has handle %u, which the hypervisor does not know", i,
-                   (unsigned long long)map->index, handle);
+        audit_fail(audit,
+                   "gntdev page %u of map %#llx has handle %u, which the hypervisor does not know",
+                   i, (unsigned long long)map->index, handle);
         return false;
     }
     if (info.granter != grant->domid || info.ref != grant->ref) {
-        audit_fail(audit, "gntdev page %u of map %#llx: handle %u is of reference %u of domain %u", i,
-                   (unsigned long long)map->index, handle, info.ref, info.granter);
+        audit_fail(audit, "gntdev page %u of map %#llx: handle %u is of reference %u of domain %u",
+                   i, (unsigned long long)map->index, handle, info.ref, info.granter);
         return false;
     }
     return true;
@@ -116,14 +118,16 @@ void gntdev_audit(struct kernel_audit *audit)
                            (unsigned long long)map->index);
         }
         if (live != map->live_grants)
-            audit_fail(audit, "gntdev map %#llx has %llu live grants, but counts %llu", (unsigned long long)map->index,
-                       (unsigned long long)live, (unsigned long long)map->live_grants);
+            audit_fail(audit, "gntdev map %#llx has %llu live grants, but counts %llu",
+                       (unsigned long long)map->index, (unsigned long long)live,
+                       (unsigned long long)map->live_grants);
         if (map->users < map->vmas)
-            audit_fail(audit, "gntdev map %#llx has fewer users than mappings", (unsigned long long)map->index);
+            audit_fail(audit, "gntdev map %#llx has fewer users than mappings",
+                       (unsigned long long)map->index);
     }
     if (nr_pages != k->gntdev.nr_pages)
-        audit_fail(audit, "gntdev counts %llu pages but has %llu", (unsigned long long)k->gntdev.nr_pages,
-                   (unsigned long long)nr_pages);
+        audit_fail(audit, "gntdev counts %llu pages but has %llu",
+                   (unsigned long long)k->gntdev.nr_pages, (unsigned long long)nr_pages);
 }
 
 static void audit_pages(struct kernel_audit *audit)
@@ -136,7 +140,8 @@ static void audit_pages(struct kernel_audit *audit)
         return;
     }
     if (info.tot_pages + info.paged_pages < k->nr_pages)
-        audit_fail(audit, "%llu pages in use, but the domain has %llu", (unsigned long long)k->nr_pages,
+        audit_fail(audit, "%llu pages in use, but the domain has %llu",
+                   (unsigned long long)k->nr_pages,
                    (unsigned long long)(info.tot_pages + info.paged_pages));
 }
 

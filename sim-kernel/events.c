@@ -23,7 +23,8 @@ static void mask_port(struct kernel *k, evtchn_port_t port)
     struct shared_info *shared = shared_info(k);
 
     if (shared)
-        __atomic_or_fetch(&shared->evtchn_mask[port / BITS_PER_WORD], 1ull << port % BITS_PER_WORD, __ATOMIC_SEQ_CST);
+        __atomic_or_fetch(&shared->evtchn_mask[port / BITS_PER_WORD], 1ull << port % BITS_PER_WORD,
+                          __ATOMIC_SEQ_CST);
 }
 
 /* The hypervisor looks whether the event came meanwhile, and raises the upcall then. */
@@ -33,7 +34,8 @@ static void unmask_port(struct kernel *k, evtchn_port_t port)
     struct shared_info *shared = shared_info(k);
 
     if (kernel_event_channel_op(k, EVTCHNOP_unmask, &unmask) && shared)
-        __atomic_and_fetch(&shared->evtchn_mask[port / BITS_PER_WORD], ~(1ull << port % BITS_PER_WORD), __ATOMIC_SEQ_CST);
+        __atomic_and_fetch(&shared->evtchn_mask[port / BITS_PER_WORD],
+                           ~(1ull << port % BITS_PER_WORD), __ATOMIC_SEQ_CST);
 }
 
 int events_init(struct kernel *k)
@@ -55,7 +57,7 @@ void events_destroy(struct kernel *k)
     k->events.nr_ports = 0;
 }
 
-/* Nothing is bound any more, whoever had a handler knows. What is said of a new table of channels holds again. */
+/* Nothing is bound any more, and handlers know it. What holds of a new table holds again. */
 void events_migrated(struct kernel *k)
 {
     if (k->events.nr_ports)
@@ -70,7 +72,7 @@ static struct event_port *port_of(const struct kernel *k, evtchn_port_t port)
     return port < k->events.nr_ports ? &k->events.ports[port] : NULL;
 }
 
-/* ---- The upcall ------------------------------------------------------------------------------- */
+/* ---- The upcall ------------------------------------------------------------------------------ */
 
 static void call_handlers(struct kernel *k, evtchn_port_t port)
 {
@@ -117,7 +119,8 @@ static void handle_word(struct kernel *k, struct shared_info *shared, unsigned w
         evtchn_port_t port = word * BITS_PER_WORD + bit;
 
         bits &= bits - 1;
-        /* Masked until the end of the event is reported; pending is cleared first, so that none that comes is lost. */
+        /* Masked until the event's end is reported; pending is cleared first, so that none is
+         * lost. */
         mask_port(k, port);
         __atomic_and_fetch(&shared->evtchn_pending[word], ~(1ull << bit), __ATOMIC_SEQ_CST);
         handle_port(k, port);
@@ -148,7 +151,7 @@ void events_upcall(struct kernel *k)
     }
 }
 
-/* ---- Ports ------------------------------------------------------------------------------------ */
+/* ---- Ports ----------------------------------------------------------------------------------- */
 
 static int make_room(struct kernel *k, evtchn_port_t port)
 {
@@ -276,7 +279,7 @@ void event_notify_as(struct kernel *k, evtchn_port_t port, const struct kernel_v
         event_notify(k, port);
 }
 
-/* ---- Audit ------------------------------------------------------------------------------------ */
+/* ---- Audit ----------------------------------------------------------------------------------- */
 
 void events_audit(struct kernel_audit *audit)
 {
@@ -287,7 +290,8 @@ void events_audit(struct kernel_audit *audit)
     for (evtchn_port_t port = 0; port < k->events.nr_ports; port++) {
         const struct event_port *p = &k->events.ports[port];
         bool known = !hv_port_next(k->hv, k->domid, port, &info) && info.port == port;
-        bool masked = shared && shared->evtchn_mask[port / BITS_PER_WORD] >> port % BITS_PER_WORD & 1;
+        bool masked = shared &&
+                      shared->evtchn_mask[port / BITS_PER_WORD] >> port % BITS_PER_WORD & 1;
 
         if (!p->refs) {
             if (p->handlers)
@@ -295,9 +299,11 @@ void events_audit(struct kernel_audit *audit)
             continue;
         }
         if (!known && !p->is_static)
-            audit_fail(audit, "port %u is bound here, but not an event channel of the domain", port);
+            audit_fail(audit, "port %u is bound here, but not an event channel of the domain",
+                       port);
         if (p->handlers && shared && masked != p->eoi_pending)
-            audit_fail(audit, "port %u is %s, but its last event is %s", port, masked ? "masked" : "not masked",
+            audit_fail(audit, "port %u is %s, but its last event is %s", port,
+                       masked ? "masked" : "not masked",
                        p->eoi_pending ? "not dealt with" : "dealt with");
     }
 }

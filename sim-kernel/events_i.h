@@ -39,7 +39,7 @@ void events_migrated(struct kernel *k);
 void events_upcall(struct kernel *k);
 bool events_pending(const struct kernel *k);
 
-/* How many ports a real kernel has set up: with its FIFO event channels, whole pages as they are needed. */
+/* How many ports a real kernel has set up: with FIFO channels, whole pages as needed. */
 uint32_t events_nr_channels(const struct kernel *k);
 /* Adds a handler to a port and unmasks it. -ENOMEM, -EINVAL (no such port number). */
 int event_bind(struct kernel *k, struct event_handler *handler, evtchn_port_t port, bool is_static);

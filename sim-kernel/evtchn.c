@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 #include "ioctls_i.h"
 #include "kernel_i.h"
 
 #define FIRST_RING 64u
 #define MAX_TRANSFER PAGE_SIZE
-/* Not in every release's header. */
-
 #define UNRESTRICTED ((domid_t)-1)
 
 _Static_assert(sizeof(evtchn_port_t) == 4, "ports are read and written in units of this");
@@ -21,7 +21,8 @@ struct user_port {
     struct event_handler handler;
     struct evtchn_file *file;
     bool enabled;
-    bool stale;                      /* its channel went with a migration: it is a number that is taken in this file, nothing else */
+    bool stale; /* its channel went with a migration: it is a number that is taken in this file,
+                   nothing else */
     struct user_port *next;          /* ascending port */
 };
 
@@ -46,7 +47,7 @@ struct evtchn_file {
     struct waiter *waiters;          /* in order of arrival */
 };
 
-/* ---- The ring --------------------------------------------------------------------------------- */
+/* ---- The ring -------------------------------------------------------------------------------- */
 
 static uint32_t ring_used(const struct evtchn_file *u)
 {
@@ -118,15 +119,11 @@ static void evtchn_interrupt(struct event_handler *handler)
         wake(u);
 }
 
-/* ---- Ports of a file -------------------------------------------------------------------------- */
+/* ---- Ports of a file ------------------------------------------------------------------------- */
 
-static struct user_port **find_link(struct evtchn_file *u, evtchn_port_t port)
+static int by_port(const struct user_port *a, const struct user_port *b)
 {
-    struct user_port **link = &u->ports;
-
-    while (*link && (*link)->handler.port < port)
-        link = &(*link)->next;
-    return link;
+    return a->handler.port < b->handler.port ? -1 : 1;
 }
 
 static struct user_port *find_port(struct evtchn_file *u, evtchn_port_t port)
@@ -135,20 +132,15 @@ static struct user_port *find_port(struct evtchn_file *u, evtchn_port_t port)
     for (struct event_handler *h = event_handlers(u->file->kernel, port); h; h = h->next)
         if (h->fn == evtchn_interrupt && container_of(h, struct user_port, handler)->file == u)
             return container_of(h, struct user_port, handler);
-    if (u->nr_stale) {
-        struct user_port *p = *find_link(u, port);
-
-        return p && p->handler.port == port ? p : NULL;
-    }
+    for (struct user_port *p = u->nr_stale ? u->ports : NULL; p; p = p->next)
+        if (p->handler.port == port)
+            return p;
     return NULL;
 }
 
 static void unbind_port(struct evtchn_file *u, struct user_port *p)
 {
-    struct user_port **link = find_link(u, p->handler.port);
-
-    assert(*link == p);
-    *link = p->next;
+    LL_DELETE(u->ports, p);
     u->nr_ports--;
     if (p->stale)
         u->nr_stale--;
@@ -161,7 +153,7 @@ static int bind_port(struct evtchn_file *u, evtchn_port_t port, bool is_static)
 {
     struct kernel *k = u->file->kernel;
     struct evtchn_close close = { .port = port };
-    struct user_port *p = calloc(1, sizeof *p), **link;
+    struct user_port *p = calloc(1, sizeof *p);
     int rc = -ENOMEM;
 
     if (!p)
@@ -169,17 +161,17 @@ static int bind_port(struct evtchn_file *u, evtchn_port_t port, bool is_static)
     rc = -EEXIST;
     if (find_port(u, port))
         goto fail;
-    link = find_link(u, port);
-    *p = (struct user_port){ .handler = { .port = port, .fn = evtchn_interrupt }, .file = u, .enabled = true,
-                             .next = *link };
-    *link = p;
+    *p = (struct user_port){
+        .handler = { .port = port, .fn = evtchn_interrupt }, .file = u, .enabled = true
+    };
+    LL_INSERT_INORDER(u->ports, p, by_port);
     u->nr_ports++;
     rc = grow_ring(u);
     if (!rc)
         rc = event_bind(k, &p->handler, port, is_static);
     if (!rc)
         return 0;
-    *find_link(u, port) = p->next;
+    LL_DELETE(u->ports, p);
     u->nr_ports--;
 
 fail:
@@ -189,15 +181,16 @@ fail:
     return rc;
 }
 
-/* ---- ioctls ----------------------------------------------------------------------------------- */
+/* ---- ioctls ---------------------------------------------------------------------------------- */
 
 static bool restricted(const struct evtchn_file *u)
 {
     return u->restrict_domid != UNRESTRICTED;
 }
 
-/* The argument of an ioctl that a restricted file refuses: also one that became so while its caller's memory was read. */
-static long read_unrestricted(struct file *file, struct kreq *req, void *to, uint64_t arg, size_t size)
+/* The argument, unless the file is restricted, perhaps while its caller's memory was read. */
+static long read_unrestricted(struct file *file, struct kreq *req, void *to, uint64_t arg,
+                              size_t size)
 {
     long rc;
 
@@ -239,7 +232,8 @@ static long ioctl_bind_interdomain(struct file *file, uint64_t arg, struct kreq 
         return rc;
     if (restricted(u) && u->restrict_domid != bind.remote_domain)
         return -EACCES;
-    op = (struct evtchn_bind_interdomain){ .remote_dom = (domid_t)bind.remote_domain, .remote_port = bind.remote_port };
+    op = (struct evtchn_bind_interdomain){ .remote_dom = (domid_t)bind.remote_domain,
+                                           .remote_port = bind.remote_port };
     rc = kernel_event_channel_op(file->kernel, EVTCHNOP_bind_interdomain, &op);
     return rc ? rc : bind_new(u, op.local_port);
 }
@@ -253,7 +247,8 @@ static long ioctl_bind_unbound_port(struct file *file, uint64_t arg, struct kreq
 
     if (rc)
         return rc;
-    op = (struct evtchn_alloc_unbound){ .dom = DOMID_SELF, .remote_dom = (domid_t)bind.remote_domain };
+    op = (struct evtchn_alloc_unbound){ .dom = DOMID_SELF,
+                                        .remote_dom = (domid_t)bind.remote_domain };
     rc = kernel_event_channel_op(file->kernel, EVTCHNOP_alloc_unbound, &op);
     return rc ? rc : bind_new(u, op.port);
 }
@@ -341,7 +336,7 @@ static long evtchn_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct k
                           -ENOSYS);
 }
 
-/* ---- The file --------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 static int evtchn_open(struct file *file)
 {
@@ -466,4 +461,6 @@ static const struct chardev_ops evtchn_ops = {
     .poll = evtchn_poll,
 };
 
-const struct chardev evtchn_chardev = { .name = "evtchn", .async = true, .stream = true, .ops = &evtchn_ops };
+const struct chardev evtchn_chardev = {
+    .name = "evtchn", .async = true, .stream = true, .ops = &evtchn_ops
+};

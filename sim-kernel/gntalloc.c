@@ -9,7 +9,8 @@
 #include "ioctls_i.h"
 #include "kernel_i.h"
 
-_Static_assert(offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids) == 16, "ioctl structures are ABI");
+_Static_assert(offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids) == 16,
+               "ioctl structures are ABI");
 _Static_assert(sizeof(struct ioctl_gntalloc_dealloc_gref) == 16, "ioctl structures are ABI");
 _Static_assert(sizeof(struct ioctl_gntalloc_unmap_notify) == 16, "ioctl structures are ABI");
 
@@ -24,7 +25,7 @@ struct gntalloc_gref {
     unsigned users;                          /* 1 for the file, 1 per mmap */
     domid_t domid;
     bool readonly;
-    bool ended;                              /* its entry went with a migration; nobody can use it any more */
+    bool ended; /* its entry went with a migration; nobody can use it any more */
     struct {
         unsigned flags;                      /* UNMAP_NOTIFY_* */
         unsigned pgoff;
@@ -46,7 +47,7 @@ struct gntalloc_vma {
     struct gntalloc_gref *grefs[];
 };
 
-/* ---- Pages ------------------------------------------------------------------------------------ */
+/* ---- Pages ----------------------------------------------------------------------------------- */
 
 static void gref_free(struct kernel *k, struct gntalloc_gref *gref)
 {
@@ -66,7 +67,8 @@ static void fire_notification(struct kernel *k, struct gntalloc_gref *gref)
     if (verdict.action == KERNEL_DROP)
         flags = 0;
     if (flags & UNMAP_NOTIFY_CLEAR_BYTE && !k->dead)
-        __atomic_store_n((unsigned char *)kernel_page_address(k, gref->page) + gref->notify.pgoff, 0, __ATOMIC_SEQ_CST);
+        __atomic_store_n((unsigned char *)kernel_page_address(k, gref->page) + gref->notify.pgoff,
+                         0, __ATOMIC_SEQ_CST);
     if (flags & UNMAP_NOTIFY_SEND_EVENT)
         event_notify_as(k, gref->notify.port, &verdict);
     if (gref->notify.holds_port)
@@ -80,7 +82,8 @@ static bool delete_gref(struct kernel *k, struct gntalloc_gref *gref)
     assert(!gref->users);
     fire_notification(k, gref);
     if (k->profile->gntalloc_waits_for_peer) {
-        if (gnttab_query_foreign_access(k, gref->ref) || !gnttab_try_end_foreign_access(k, gref->ref))
+        if (gnttab_query_foreign_access(k, gref->ref) ||
+            !gnttab_try_end_foreign_access(k, gref->ref))
             return false;
         kernel_page_put(k, gref->page);
     } else {
@@ -133,7 +136,7 @@ void gntalloc_migrated(struct kernel *k)
     }
 }
 
-/* ---- A file's pages --------------------------------------------------------------------------- */
+/* ---- A file's pages -------------------------------------------------------------------------- */
 
 /* Position of the page at a byte offset, nr if there is none. */
 static size_t find_gref(const struct gntalloc_file *priv, uint64_t index)
@@ -179,10 +182,10 @@ static int make_room(struct gntalloc_file *priv, size_t extra)
     return 0;
 }
 
-/* ---- ioctls ----------------------------------------------------------------------------------- */
+/* ---- ioctls ---------------------------------------------------------------------------------- */
 
-static int add_gref(struct kernel *k, struct gntalloc_file *priv, struct kernel_page *page, uint64_t index, domid_t domid,
-                    bool readonly)
+static int add_gref(struct kernel *k, struct gntalloc_file *priv, struct kernel_page *page,
+                    uint64_t index, domid_t domid, bool readonly)
 {
     struct gntalloc *g = &k->gntalloc;
     struct gntalloc_gref *gref = calloc(1, sizeof *gref);
@@ -195,8 +198,10 @@ static int add_gref(struct kernel *k, struct gntalloc_file *priv, struct kernel_
         free(gref);
         return (int)ref;
     }
-    *gref = (struct gntalloc_gref){ .file_index = index, .page = page, .ref = (grant_ref_t)ref, .users = 1, .domid = domid,
-                                    .readonly = readonly };
+    *gref = (struct gntalloc_gref){
+        .file_index = index, .page = page, .ref = (grant_ref_t)ref, .users = 1, .domid = domid,
+        .readonly = readonly
+    };
     DL_APPEND(g->grefs, gref);
     g->nr++;
     priv->grefs[priv->nr++] = gref;
@@ -204,8 +209,8 @@ static int add_gref(struct kernel *k, struct gntalloc_file *priv, struct kernel_
 }
 
 /* Shares count new pages from index on; all or none. */
-static int add_grefs(struct kernel *k, struct gntalloc_file *priv, const struct ioctl_gntalloc_alloc_gref *op,
-                     uint64_t index)
+static int add_grefs(struct kernel *k, struct gntalloc_file *priv,
+                     const struct ioctl_gntalloc_alloc_gref *op, uint64_t index)
 {
     struct kernel_page **pages;
     uint32_t done = 0;
@@ -266,7 +271,8 @@ static long ioctl_alloc(struct file *file, uint64_t arg, struct kreq *req)
     /* If these fail the pages stay until the file is closed, as on a real kernel. */
     rc = user_write(k, req, arg, &u, sizeof u);
     if (!rc && u.op.count)
-        rc = user_write(k, req, arg + offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids), ids, u.op.count * sizeof *ids);
+        rc = user_write(k, req, arg + offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids), ids,
+                        u.op.count * sizeof *ids);
 out:
     free(ids);
     return rc;
@@ -289,7 +295,8 @@ static long ioctl_dealloc(struct file *file, uint64_t arg, struct kreq *req)
             if (!--priv->grefs[i]->users)
                 k->gntalloc.nr_dead++;
         priv->nr -= op.count;
-        memmove(priv->grefs + at, priv->grefs + at + op.count, (priv->nr - at) * sizeof *priv->grefs);
+        memmove(priv->grefs + at, priv->grefs + at + op.count,
+                (priv->nr - at) * sizeof *priv->grefs);
     }
     cleanup(k);
     return rc;
@@ -337,7 +344,7 @@ static long gntalloc_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct
                           -ENOTTY);
 }
 
-/* ---- mmap ------------------------------------------------------------------------------------- */
+/* ---- mmap ------------------------------------------------------------------------------------ */
 
 static void gntalloc_vma_close(struct vma *vma)
 {
@@ -411,7 +418,7 @@ static long gntalloc_mmap(struct file *file, struct vma *vma, struct kreq *req)
     return 0;
 }
 
-/* ---- The file --------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 static int gntalloc_open(struct file *file)
 {
@@ -438,7 +445,7 @@ static const struct chardev_ops gntalloc_ops = {
 
 const struct chardev gntalloc_chardev = { .name = "gntalloc", .ops = &gntalloc_ops };
 
-/* ---- Audit ------------------------------------------------------------------------------------ */
+/* ---- Audit ----------------------------------------------------------------------------------- */
 
 void gntalloc_audit(struct kernel_audit *audit)
 {
@@ -458,18 +465,21 @@ void gntalloc_audit(struct kernel_audit *audit)
             continue;
         if (gref->ended) {
             if (entry.flags)
-                audit_fail(audit, "gntalloc reference %u was ended by a migration, but its entry has flags %#x", gref->ref, entry.flags);
+                audit_fail(
+                    audit,
+                    "gntalloc reference %u was ended by a migration, but its entry has flags %#x",
+                    gref->ref, entry.flags);
             continue;
         }
         if ((entry.flags & (GTF_type_mask | GTF_readonly)) != flags || entry.domid != gref->domid ||
             entry.frame != kernel_page_frame(gref->page))
-            audit_fail(audit, "gntalloc reference %u: entry is flags %#x domid %u frame %#llx", gref->ref, entry.flags,
-                       entry.domid, (unsigned long long)entry.frame);
+            audit_fail(audit, "gntalloc reference %u: entry is flags %#x domid %u frame %#llx",
+                       gref->ref, entry.flags, entry.domid, (unsigned long long)entry.frame);
     }
     if (nr != k->gntalloc.nr)
-        audit_fail(audit, "gntalloc counts %llu pages but has %llu", (unsigned long long)k->gntalloc.nr,
-                   (unsigned long long)nr);
+        audit_fail(audit, "gntalloc counts %llu pages but has %llu",
+                   (unsigned long long)k->gntalloc.nr, (unsigned long long)nr);
     if (dead != k->gntalloc.nr_dead)
-        audit_fail(audit, "gntalloc counts %llu pages without users but has %llu", (unsigned long long)k->gntalloc.nr_dead,
-                   (unsigned long long)dead);
+        audit_fail(audit, "gntalloc counts %llu pages without users but has %llu",
+                   (unsigned long long)k->gntalloc.nr_dead, (unsigned long long)dead);
 }

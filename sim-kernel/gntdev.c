@@ -12,7 +12,7 @@ _Static_assert(sizeof(struct ioctl_gntdev_unmap_grant_ref) == 16, "ioctl structu
 _Static_assert(sizeof(struct ioctl_gntdev_get_offset_for_vaddr) == 24, "ioctl structures are ABI");
 _Static_assert(sizeof(struct ioctl_gntdev_unmap_notify) == 16, "ioctl structures are ABI");
 
-/* ---- The offset space ------------------------------------------------------------------------- */
+/* ---- The offset space ------------------------------------------------------------------------ */
 
 /* Position of the first slot that ends above index. */
 static size_t slot_above(const struct gntdev_file *priv, uint64_t index)
@@ -34,7 +34,8 @@ struct gntdev_map *gntdev_file_find(const struct gntdev_file *priv, uint64_t ind
 {
     size_t at = slot_above(priv, index);
 
-    if (at == priv->nr || priv->slots[at].index != index || (count && priv->slots[at].count != count))
+    if (at == priv->nr || priv->slots[at].index != index ||
+        (count && priv->slots[at].count != count))
         return NULL;
     return priv->slots[at].map;
 }
@@ -102,7 +103,7 @@ static void remove_map(struct gntdev_file *priv, const struct gntdev_map *map)
     memmove(priv->slots + at, priv->slots + at + 1, (priv->nr - at) * sizeof *priv->slots);
 }
 
-/* ---- ioctls ----------------------------------------------------------------------------------- */
+/* ---- ioctls ---------------------------------------------------------------------------------- */
 
 static int check_count(const struct kernel *k, uint32_t count)
 {
@@ -112,7 +113,8 @@ static int check_count(const struct kernel *k, uint32_t count)
 }
 
 /* Reads the references piece by piece: what a caller asks for is bounded before it is allocated. */
-static int read_refs(struct kernel *k, const struct kreq *req, struct gntdev_map *map, uint64_t from)
+static int read_refs(struct kernel *k, const struct kreq *req, struct gntdev_map *map,
+                     uint64_t from)
 {
     struct ioctl_gntdev_grant_ref refs[512];
     uint32_t done, nr;
@@ -124,7 +126,8 @@ static int read_refs(struct kernel *k, const struct kreq *req, struct gntdev_map
         if (rc)
             return rc;
         for (uint32_t i = 0; i < nr; i++)
-            map->grants[done + i] = (struct gntdev_grant){ .ref = refs[i].ref, .domid = (domid_t)refs[i].domid,
+            map->grants[done + i] = (struct gntdev_grant){ .ref = refs[i].ref,
+                                                           .domid = (domid_t)refs[i].domid,
                                                            .handle = INVALID_GRANT_HANDLE,
                                                            .khandle = INVALID_GRANT_HANDLE };
     }
@@ -158,7 +161,8 @@ static long ioctl_map_grant_ref(struct file *file, uint64_t arg, struct kreq *re
         goto fail;
     map->users = 1;
     op.index = map->index << PAGE_SHIFT;
-    /* If this fails the caller never learns of the map, which stays until the file is closed, as on a real kernel. */
+    /* If this fails the caller never learns of the map, which stays until the close, as on
+     * Linux. */
     return user_write(k, req, arg, &op, sizeof op);
 
 fail:
@@ -207,7 +211,8 @@ static struct gntdev_map *find_byte(const struct gntdev_file *priv, uint64_t off
 {
     size_t at = slot_above(priv, offset >> PAGE_SHIFT);
 
-    return at < priv->nr && priv->slots[at].index <= offset >> PAGE_SHIFT ? priv->slots[at].map : NULL;
+    return at < priv->nr && priv->slots[at].index <= offset >> PAGE_SHIFT
+        ? priv->slots[at].map : NULL;
 }
 
 static long ioctl_set_unmap_notify(struct file *file, uint64_t arg, struct kreq *req)
@@ -228,7 +233,8 @@ static long ioctl_set_unmap_notify(struct file *file, uint64_t arg, struct kreq 
     map = find_byte(file->priv, op.index);
     rc = -ENOENT;
     if (map)
-        rc = gntdev_notify_set(map, op.action, op.index - (map->index << PAGE_SHIFT), op.event_channel_port, holds_port);
+        rc = gntdev_notify_set(map, op.action, op.index - (map->index << PAGE_SHIFT),
+                               op.event_channel_port, holds_port);
     if (rc && holds_port)
         event_put(k, op.event_channel_port);
     return rc;
@@ -236,7 +242,8 @@ static long ioctl_set_unmap_notify(struct file *file, uint64_t arg, struct kreq 
 
 static long ioctl_grant_copy(struct file *file, uint64_t arg, struct kreq *req)
 {
-    return file->kernel->profile->has_grant_copy ? gntdev_ioctl_grant_copy(file, arg, req) : -ENOTTY;
+    return file->kernel->profile->has_grant_copy
+        ? gntdev_ioctl_grant_copy(file, arg, req) : -ENOTTY;
 }
 
 static long gntdev_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req)
@@ -251,7 +258,7 @@ static long gntdev_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct k
                           -ENOTTY);
 }
 
-/* ---- The file --------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 static int gntdev_open(struct file *file)
 {

@@ -22,9 +22,10 @@ _Static_assert(sizeof(struct ioctl_gntdev_grant_copy_segment) == 24, "ioctl stru
 struct copy_piece {
     uint64_t status;                 /* address of the segment's status */
     uint64_t local;                  /* address of the piece in the caller's memory */
-    struct kernel_page *page;        /* NULL: foreign to foreign, or a granted frame that is named itself */
+    struct kernel_page
+        *page; /* NULL: foreign to foreign, or a granted frame that is named itself */
     bool to_local;
-    bool unchecked;                  /* whether the caller can write there is seen when it is written */
+    bool unchecked; /* whether the caller can write there is seen when it is written */
 };
 
 /* An ioctl in progress. */
@@ -57,7 +58,7 @@ static void copy_free(struct copy *c)
     free(c);
 }
 
-/* ---- Running a batch -------------------------------------------------------------------------- */
+/* ---- Running a batch ------------------------------------------------------------------------- */
 
 /* The first failure of a segment is the one that its status tells. */
 static int report_status(struct copy *c, uint64_t addr, int16_t status)
@@ -78,7 +79,8 @@ static int copy_out(struct copy *c, unsigned i)
 
     memcpy(c->buffer, from + op->dest.offset, op->len);
     rc = user_write(c->k, c->req, c->pieces[i].local, c->buffer, op->len);
-    /* The caller may have unmapped the page since it was looked at; a real kernel still holds it and copies into it. */
+    /* The caller may have unmapped the page since it was looked at; a real kernel still holds it
+     * and copies into it. */
     return rc == -EFAULT && !c->pieces[i].unchecked ? 0 : rc;
 }
 
@@ -134,16 +136,18 @@ static long run_batch(struct copy *c)
 
     if (!c->nr)
         return 0;
-    c->batch = (struct gnttab_batch){ .k = c->k, .ops = c->ops, .nr = c->nr, .done = batch_done, .owner = c };
+    c->batch = (struct gnttab_batch){
+        .k = c->k, .ops = c->ops, .nr = c->nr, .done = batch_done, .owner = c
+    };
     rc = gnttab_batch_copy(&c->batch);
     return rc == KERNEL_PENDING ? rc : finish_batch(c, rc);
 }
 
-/* ---- Queueing --------------------------------------------------------------------------------- */
+/* ---- Queueing -------------------------------------------------------------------------------- */
 
 /*
- * Where the caller has a grant mapped, its kernel can only name the frame behind it, and the hypervisor copies to and from no
- * frame of another domain. *gmfn is what it names, if *named.
+ * Where the caller has a grant mapped, its kernel can only name the frame behind it, and the
+ * hypervisor copies to and from no frame of another domain. *gmfn is what it names, if *named.
  */
 static int name_mapped_grant(struct copy *c, uint64_t addr, bool *named, uint64_t *gmfn)
 {
@@ -155,12 +159,14 @@ static int name_mapped_grant(struct copy *c, uint64_t addr, bool *named, uint64_
     map = !rc && vma ? gntdev_map_of_vma(vma) : NULL;
     *named = map && page < map->count;
     if (*named)
-        *gmfn = c->k->space ? map->pages->mfn[page] : gnttab_page_addr(c->k, map->pages, (unsigned)page) >> PAGE_SHIFT;
+        *gmfn = c->k->space ? map->pages->mfn[page]
+                            : gnttab_page_addr(c->k, map->pages, (unsigned)page) >> PAGE_SHIFT;
     return rc;
 }
 
 /* Makes the local side of an operation: len bytes at most, within one page of the caller. */
-static int queue_local(struct copy *c, uint64_t addr, bool to_local, size_t *len, struct copy_piece *piece, uint64_t *gmfn)
+static int queue_local(struct copy *c, uint64_t addr, bool to_local, size_t *len,
+                       struct copy_piece *piece, uint64_t *gmfn)
 {
     size_t room = PAGE_SIZE - (addr & ~PAGE_MASK);
     bool named;
@@ -171,7 +177,7 @@ static int queue_local(struct copy *c, uint64_t addr, bool to_local, size_t *len
     rc = name_mapped_grant(c, addr, &named, gmfn);
     if (rc)
         return rc;
-    /* A fault keeps all operations of a batch from being run. If this is the only one, it may as well be seen later. */
+    /* A fault keeps a batch from being run. If this is the only one, it may be seen later. */
     piece->unchecked = to_local && !named && !c->nr && !c->left && c->done + *len == c->seg.len;
     if (!to_local)
         rc = user_read(c->k, c->req, c->buffer, addr, *len);
@@ -185,7 +191,8 @@ static int queue_local(struct copy *c, uint64_t addr, bool to_local, size_t *len
     piece->local = addr;
     piece->to_local = to_local;
     if (!to_local)
-        memcpy((unsigned char *)kernel_page_address(c->k, piece->page) + (addr & ~PAGE_MASK), c->buffer, *len);
+        memcpy((unsigned char *)kernel_page_address(c->k, piece->page) + (addr & ~PAGE_MASK),
+               c->buffer, *len);
     *gmfn = kernel_page_frame(piece->page);
     return 0;
 }

@@ -58,10 +58,11 @@ void gntdev_map_discard(struct gntdev_map *map);
 int gntdev_map_commit(struct gntdev_map *map);
 void gntdev_map_put(struct gntdev_map *map);
 
-/* Unmaps what is still mapped in the range and not being unmapped already, in as large runs as possible. */
+/* Unmaps what is still mapped in the range, unless that is under way, in the largest runs. */
 void gntdev_unmap_pages(struct gntdev_map *map, uint64_t first, uint64_t nr);
 
-int gntdev_notify_set(struct gntdev_map *map, unsigned action, uint64_t addr, evtchn_port_t port, bool holds_port);
+int gntdev_notify_set(struct gntdev_map *map, unsigned action, uint64_t addr, evtchn_port_t port,
+                      bool holds_port);
 
 long gntdev_mmap(struct file *file, struct vma *vma, struct kreq *req);
 /* The map behind a vma, NULL if it is not gntdev's. */

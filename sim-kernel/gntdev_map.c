@@ -9,7 +9,7 @@
 
 #include <xen/sys/gntdev.h>
 
-/* ---- Life of a map ---------------------------------------------------------------------------- */
+/* ---- Life of a map --------------------------------------------------------------------------- */
 
 struct gntdev_map *gntdev_map_alloc(struct kernel *k, uint32_t count, int *rc)
 {
@@ -61,13 +61,14 @@ int gntdev_map_commit(struct gntdev_map *map)
     return 0;
 }
 
-/* ---- Unmap notification ----------------------------------------------------------------------- */
+/* ---- Unmap notification ---------------------------------------------------------------------- */
 
 /* Byte and event are one notification, though they may be far apart. */
 static const struct kernel_verdict *notify_verdict(struct gntdev_map *map)
 {
     if (!map->notify.asked)
-        map->notify.verdict = point_passed(map->k, KERNEL_NOTIFY, map->notify.flags, map->notify.port);
+        map->notify.verdict = point_passed(map->k, KERNEL_NOTIFY, map->notify.flags,
+                                           map->notify.port);
     map->notify.asked = true;
     return &map->notify.verdict;
 }
@@ -85,7 +86,7 @@ static void clear_byte(struct gntdev_map *map, uint64_t first, uint64_t nr)
     data = gnttab_page_data(map->k, map->pages, (unsigned)page);
     if (!data)
         return;
-    /* The notification was set before an mmap that turned out to be read-only. A real kernel would fault here. */
+    /* The notification came before an mmap that turned out read-only. A real kernel would fault. */
     if (map->flags & GNTMAP_readonly) {
         kernel_log(map->k, "gntdev: no byte cleared in a read-only mapping");
         return;
@@ -105,7 +106,8 @@ static void send_event(struct gntdev_map *map)
     map->notify.holds_port = false;
 }
 
-int gntdev_notify_set(struct gntdev_map *map, unsigned action, uint64_t addr, evtchn_port_t port, bool holds_port)
+int gntdev_notify_set(struct gntdev_map *map, unsigned action, uint64_t addr, evtchn_port_t port,
+                      bool holds_port)
 {
     if (action & UNMAP_NOTIFY_CLEAR_BYTE && map->flags & GNTMAP_readonly)
         return -EINVAL;
@@ -119,7 +121,7 @@ int gntdev_notify_set(struct gntdev_map *map, unsigned action, uint64_t addr, ev
     return 0;
 }
 
-/* ---- Unmapping -------------------------------------------------------------------------------- */
+/* ---- Unmapping ------------------------------------------------------------------------------- */
 
 struct unmap_run {
     struct gnttab_unmap unmap;
@@ -175,7 +177,8 @@ static void fill_unmap(struct gntdev_map *map, struct gnttab_unmap *u)
             .handle = grant->handle,
         };
         if (u->kops)
-            u->kops[i] = (struct gnttab_unmap_grant_ref){ .host_addr = addr, .handle = grant->khandle };
+            u->kops[i] = (struct gnttab_unmap_grant_ref){ .host_addr = addr,
+                                                          .handle = grant->khandle };
     }
 }
 
@@ -195,12 +198,14 @@ static struct unmap_run *unmap_run_alloc(struct gntdev_map *map, unsigned nr)
     return NULL;
 }
 
-/* A real kernel has the records for unmapping since the map was made. Without memory for them it is done one by one, and
- * nobody is waited for. */
+/* A real kernel has the records for unmapping since the map was made. Without memory for them it is
+ * done one by one, and nobody is waited for. */
 static void unmap_one(struct gntdev_map *map, unsigned page)
 {
     struct gnttab_unmap_grant_ref op, kop;
-    struct gnttab_unmap u = { .ops = &op, .kops = map->k->space ? &kop : NULL, .first = page, .nr = 1 };
+    struct gnttab_unmap u = {
+        .ops = &op, .kops = map->k->space ? &kop : NULL, .first = page, .nr = 1
+    };
 
     fill_unmap(map, &u);
     settle_unmap(map, &u, gnttab_unmap_refs(map->k, u.ops, u.kops, map->pages, page, 1));
@@ -216,8 +221,10 @@ static void unmap_run(struct gntdev_map *map, unsigned first, unsigned nr)
             unmap_one(map, first + i);
         return;
     }
-    run->unmap = (struct gnttab_unmap){ .k = map->k, .ops = run->unmap.ops, .kops = run->unmap.kops, .pages = map->pages,
-                                        .first = first, .nr = nr, .done = unmap_done, .owner = run };
+    run->unmap = (struct gnttab_unmap){
+        .k = map->k, .ops = run->unmap.ops, .kops = run->unmap.kops, .pages = map->pages,
+        .first = first, .nr = nr, .done = unmap_done, .owner = run
+    };
     fill_unmap(map, &run->unmap);
     map->users++;
     gnttab_unmap_refs_async(&run->unmap);
@@ -251,7 +258,7 @@ void gntdev_map_put(struct gntdev_map *map)
     if (--map->users)
         return;
     if (!map->releasing) {
-        /* On a PV domain everything was unmapped when the vma went; elsewhere that happens now, and may take time. */
+        /* A PV domain unmapped everything with its vma; others do so now, and may take time. */
         map->releasing = true;
         if (map->k->profile->event_before_unmap)
             send_event(map);
@@ -264,8 +271,9 @@ void gntdev_map_put(struct gntdev_map *map)
     gntdev_map_discard(map);
 }
 
-/* Handles and ports are gone. What user space set up stays, and ends as if there were still something to unmap; a byte of a page that is
- * not there cannot be cleared, the event of an unmap notification is sent to the number. */
+/* Handles and ports are gone. What user space set up stays, and ends as if there were still
+ * something to unmap; a byte of a page that is not there cannot be cleared, the event of an unmap
+ * notification is sent to the number. */
 void gntdev_migrated(struct kernel *k)
 {
     for (struct gntdev_map *map = k->gntdev.maps; map; map = map->next) {

@@ -18,7 +18,7 @@ struct mmap_op {
     struct gntdev_map *map;
     struct vma *vma;
     struct kreq *req;
-    struct gnttab_map_grant_ref *ops, *kops;     /* user's mapping (or the only one), kernel's page */
+    struct gnttab_map_grant_ref *ops, *kops; /* user's mapping (or the only one), kernel's page */
 };
 
 static void mmap_op_free(struct mmap_op *op)
@@ -64,12 +64,13 @@ static void fill_ops(struct mmap_op *op)
         op->kops[i] = op->ops[i];
         op->ops[i].host_addr = gnttab_page_pte(map->pages, i);
         /* guest_avail0 marks the entry as none of the kernel's ordinary pages. */
-        op->ops[i].flags |= GNTMAP_application_map | GNTMAP_contains_pte | 1u << _GNTMAP_guest_avail0;
+        op->ops[i].flags |= GNTMAP_application_map | GNTMAP_contains_pte |
+                            1u << _GNTMAP_guest_avail0;
     }
 }
 
-/* Takes note of what was mapped. rc if not 0; -EINVAL for any bad grant; -EAGAIN if nothing is worse than a page that is
- * out (only a kernel that does not retry sees that). */
+/* Takes note of what was mapped. rc if not 0; -EINVAL for any bad grant; -EAGAIN if nothing is
+ * worse than a page that is out (only a kernel that does not retry sees that). */
 static long take_results(struct mmap_op *op, long rc)
 {
     struct gntdev_map *map = op->map;
@@ -92,7 +93,8 @@ static long take_results(struct mmap_op *op, long rc)
         if (op->kops[i].status == GNTST_okay) {
             grant->khandle = op->kops[i].handle;
             map->live_grants++;
-        } else if (op->kops[i].status == GNTST_eagain && map->k->profile->map_eagain == KERNEL_EAGAIN_TO_USER) {
+        } else if (op->kops[i].status == GNTST_eagain &&
+                   map->k->profile->map_eagain == KERNEL_EAGAIN_TO_USER) {
             paged = true;
         } else {
             bad = true;        /* a kernel that retries does so for the first mapping only */
@@ -119,9 +121,10 @@ static long finish_mmap(struct gntdev_map *map, struct vma *vma, long rc)
     if (!rc)
         rc = vma_set_runs(vma, map_mfn, map);
     if (!rc) {
-        /* The hypervisor writes a PV guest's page-table entries, and knows no entry that cannot be read. */
+        /* The hypervisor writes a PV guest's page-table entries, and knows none without read. */
         vma->map_prot = pv ? vma->prot | PROT_READ : vma->prot;
-        vma->may_write = !(map->flags & GNTMAP_readonly) && (vma->file->flags & O_ACCMODE) != O_RDONLY;
+        vma->may_write = !(map->flags & GNTMAP_readonly) &&
+                         (vma->file->flags & O_ACCMODE) != O_RDONLY;
         vma->dont_copy = pv;
         return 0;
     }
@@ -155,7 +158,9 @@ static long map_grants(struct gntdev_map *map, struct vma *vma, struct kreq *req
     op->map = map;
     op->vma = vma;
     op->req = req;
-    op->batch = (struct gnttab_batch){ .k = map->k, .ops = op->ops, .nr = map->count, .done = mmap_done, .owner = op };
+    op->batch = (struct gnttab_batch){
+        .k = map->k, .ops = op->ops, .nr = map->count, .done = mmap_done, .owner = op
+    };
     fill_ops(op);
     rc = gnttab_map_refs(&op->batch, op->kops, map->pages);
     if (rc == KERNEL_PENDING)
@@ -165,7 +170,10 @@ static long map_grants(struct gntdev_map *map, struct vma *vma, struct kreq *req
     return rc;
 }
 
-/* Old kernels let a map be mmapped again: auto-translated ones at any time, PV ones when the last mapping is gone. */
+/*
+ * Old kernels let a map be mmapped again: auto-translated ones at any time, PV ones when the last
+ * mapping is gone.
+ */
 static long check_use(const struct gntdev_map *map)
 {
     if (map->k->profile->map_once)
@@ -204,9 +212,9 @@ long gntdev_mmap(struct file *file, struct vma *vma, struct kreq *req)
     return map_grants(map, vma, req);
 }
 
-/* ---- Mappings --------------------------------------------------------------------------------- */
+/* ---- Mappings -------------------------------------------------------------------------------- */
 
-/* Only a PV kernel has to act when pages leave the address space: it is the hypervisor's entries that go. */
+/* A PV kernel must act when pages leave the address space: the entries are the hypervisor's. */
 static void gntdev_vma_unmap(struct vma *vma, uint64_t first, uint64_t nr)
 {
     struct gntdev_map *map = vma->priv;

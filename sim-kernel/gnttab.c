@@ -12,7 +12,7 @@
 
 _Static_assert(NR_RESERVED_REFS == 8, "the first reference a kernel gives is 8");
 
-/* ---- Size ------------------------------------------------------------------------------------- */
+/* ---- Size ------------------------------------------------------------------------------------ */
 
 static unsigned query_max_frames(struct kernel *k)
 {
@@ -153,7 +153,7 @@ void kernel_gnttab_destroy(struct kernel *k)
     t->callbacks = NULL;
 }
 
-/* ---- The free list ---------------------------------------------------------------------------- */
+/* ---- The free list --------------------------------------------------------------------------- */
 
 static grant_ref_t pop_free(struct gnttab *t)
 {
@@ -295,7 +295,7 @@ void gnttab_free_grant_references(struct kernel *k, grant_ref_t head)
     run_callbacks(k);
 }
 
-/* First of count consecutive free references below the fresh run or reaching into it; 0 if there are none. */
+/* First of count consecutive free references below or reaching into the fresh run; 0: none. */
 static grant_ref_t find_run(const struct gnttab *t, unsigned count)
 {
     unsigned run = 0;
@@ -346,15 +346,16 @@ void gnttab_free_grant_reference_seq(struct kernel *k, grant_ref_t first, unsign
     run_callbacks(k);
 }
 
-/* ---- Free callbacks --------------------------------------------------------------------------- */
+/* ---- Free callbacks -------------------------------------------------------------------------- */
 
-void gnttab_request_free_callback(struct kernel *k, struct gnttab_free_callback *callback, void (*fn)(void *), void *arg,
-                                  uint16_t count)
+void gnttab_request_free_callback(struct kernel *k, struct gnttab_free_callback *callback,
+                                  void (*fn)(void *), void *arg, uint16_t count)
 {
     if (callback->queued)
         return;
-    *callback = (struct gnttab_free_callback){ .next = k->gnttab.callbacks, .fn = fn, .arg = arg, .count = count,
-                                               .queued = true };
+    *callback = (struct gnttab_free_callback){
+        .next = k->gnttab.callbacks, .fn = fn, .arg = arg, .count = count, .queued = true
+    };
     k->gnttab.callbacks = callback;
     run_callbacks(k);
 }
@@ -368,9 +369,9 @@ void gnttab_cancel_free_callback(struct kernel *k, struct gnttab_free_callback *
     callback->queued = false;
 }
 
-/* ---- Changes behind the kernel's back --------------------------------------------------------- */
+/* ---- Changes behind the kernel's back -------------------------------------------------------- */
 
-/* As many frames as all references need, or the references beyond those that are there cannot be given. */
+/* As many frames as all references need, or those beyond cannot be given. */
 static void fit_frames(struct kernel *k)
 {
     struct gnttab *t = &k->gnttab;
@@ -391,7 +392,7 @@ void gnttab_reload_version(struct kernel *k)
 
     if (kernel_grant_table_op(k, GNTTABOP_get_version, &get, 1) || get.version == t->version)
         return;
-    /* All entries but the reserved ones were wiped by the change, and there are now half or twice as many. */
+    /* The change wiped all entries but the reserved ones; there are half or twice as many now. */
     t->version = get.version == 2 ? 2 : 1;
     t->wiped = true;
     fit_frames(k);

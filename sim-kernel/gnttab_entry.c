@@ -40,7 +40,8 @@ static grant_status_t *status_v2(const struct kernel *k, grant_ref_t ref)
     return frame ? frame + ref % per : NULL;
 }
 
-static bool write_v1(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame, uint16_t flags)
+static bool write_v1(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame,
+                     uint16_t flags)
 {
     grant_entry_v1_t *entry = entry_v1(k, ref);
 
@@ -52,7 +53,8 @@ static bool write_v1(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t 
     return true;
 }
 
-static bool write_v2(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame, uint16_t flags)
+static bool write_v2(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame,
+                     uint16_t flags)
 {
     union grant_entry_v2 *entry = entry_v2(k, ref);
 
@@ -64,7 +66,8 @@ static bool write_v2(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t 
     return true;
 }
 
-bool grant_entry_write(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame, uint16_t flags)
+bool grant_entry_write(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame,
+                       uint16_t flags)
 {
     return (k->gnttab.version == 2 ? write_v2 : write_v1)(k, ref, domid, frame, flags);
 }
@@ -80,7 +83,8 @@ static bool end_v1(struct kernel *k, grant_ref_t ref)
     do {
         if (flags & IN_USE)
             return false;
-    } while (!__atomic_compare_exchange_n(&entry->flags, &flags, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(&entry->flags, &flags, 0, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
     return true;
 }
 
@@ -91,8 +95,8 @@ static bool end_v2(struct kernel *k, grant_ref_t ref)
 
     if (!entry || !status)
         return true;
-    /* From here on nobody can begin to use it; is somebody doing so already? An exchange is the barrier in between, and one
-     * that ThreadSanitizer understands. */
+    /* From here on nobody can begin to use it; is somebody doing so already? An exchange is the
+     * barrier in between, and one that ThreadSanitizer understands. */
     __atomic_exchange_n(&entry->hdr.flags, 0, __ATOMIC_SEQ_CST);
     return !(__atomic_load_n(status, __ATOMIC_SEQ_CST) & IN_USE);
 }

@@ -8,7 +8,8 @@
 /* Tries after which the log mentions an entry that is still in use. */
 #define WARN_AFTER 60
 
-void gnttab_grant_foreign_access_ref(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame, bool readonly)
+void gnttab_grant_foreign_access_ref(struct kernel *k, grant_ref_t ref, domid_t domid,
+                                     uint64_t frame, bool readonly)
 {
     assert(ref < k->gnttab.nr_refs && k->gnttab.state[ref] == REF_USED);
     grant_entry_write(k, ref, domid, frame, GTF_permit_access | (readonly ? GTF_readonly : 0));
@@ -45,7 +46,7 @@ bool gnttab_try_end_foreign_access(struct kernel *k, grant_ref_t ref)
     return true;
 }
 
-/* ---- Deferred ends ---------------------------------------------------------------------------- */
+/* ---- Deferred ends --------------------------------------------------------------------------- */
 
 static void release_memory(struct kernel *k, struct gnttab_deferred *entry)
 {
@@ -66,7 +67,8 @@ static void handle_deferred(struct ktimer *timer)
     if (k->dead)
         return;
     if (verdict.action == KERNEL_DROP || verdict.action == KERNEL_LATE) {
-        ktimer_set(k, timer, verdict.action == KERNEL_LATE ? verdict.ns : NSEC_PER_SEC, handle_deferred);
+        ktimer_set(k, timer, verdict.action == KERNEL_LATE ? verdict.ns : NSEC_PER_SEC,
+                   handle_deferred);
         return;
     }
     while (budget-- && t->deferred && t->deferred != first_busy) {
@@ -118,7 +120,9 @@ static void defer(struct kernel *k, grant_ref_t ref, struct kernel_page *page)
             page_leak(k, page);
         return;
     }
-    *entry = (struct gnttab_deferred){ .ref = ref, .page = page, .held_mfn = HV_INVALID_MFN, .warn_delay = WARN_AFTER };
+    *entry = (struct gnttab_deferred){
+        .ref = ref, .page = page, .held_mfn = HV_INVALID_MFN, .warn_delay = WARN_AFTER
+    };
     if (!page)
         entry->held_mfn = hold_granted_frame(k, ref);
     DL_APPEND(t->deferred, entry);

@@ -19,8 +19,8 @@ struct gnttab_deferred {
 enum { REF_USED, REF_FREE, REF_UNBACKED /* free, but the table has no entry for it now */ };
 
 /*
- * The free list is a stack of references that were in use before, linked through link[], on top of the run
- * fresh .. nr_refs-1 that nobody had since the table grew or the list was sorted.
+ * The free list is a stack of references that were in use before, linked through link[], on top of
+ * the run fresh .. nr_refs-1 that nobody had since the table grew or the list was sorted.
  */
 struct gnttab {
     unsigned version;
@@ -41,7 +41,7 @@ struct gnttab {
     int64_t free_per_iteration;
     struct gnttab_batch *batches;    /* waiting for a retry */
     struct gnttab_unmap *unmaps;     /* waiting for holders */
-    bool wiped;                      /* user space changed the table's version: entries may be gone */
+    bool wiped; /* user space changed the table's version: entries may be gone */
 };
 
 struct gnttab_pages {
@@ -59,12 +59,13 @@ void kernel_gnttab_destroy(struct kernel *k);
 void gnttab_abort(struct kernel *k);
 /* User space may have changed the table's version behind the kernel's back. */
 void gnttab_reload_version(struct kernel *k);
-/* After a migration: the table anew, without an entry; what was mapped, is being mapped or unmapped. */
+/* After a migration: the table anew, without an entry; what is mapped, or about to be. */
 void gnttab_migrated(struct kernel *k);
 void gnttab_map_migrated(struct kernel *k);
 
 /* Writing entries, by version. False where the table has no such entry (any more). */
-bool grant_entry_write(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame, uint16_t flags);
+bool grant_entry_write(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame,
+                       uint16_t flags);
 /* Atomically invalidates an entry; false: it is in use. */
 bool grant_entry_end(struct kernel *k, grant_ref_t ref);
 bool grant_entry_in_use(struct kernel *k, grant_ref_t ref);

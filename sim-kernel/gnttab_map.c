@@ -11,7 +11,7 @@
 /* How long to wait for other holders of a page: this long, then twice as long, and so on. */
 #define UNMAP_DELAY_MS 5u
 
-/* ---- Places to map at ------------------------------------------------------------------------- */
+/* ---- Places to map at ------------------------------------------------------------------------ */
 
 int gnttab_alloc_pages(struct kernel *k, unsigned nr, struct gnttab_pages **out)
 {
@@ -56,7 +56,8 @@ static bool still_mapped(const struct kernel *k, const struct gnttab_pages *page
         return false;
     if (!k->space)
         return pages->mfn[i] != HV_INVALID_MFN;
-    return pv_space_pte_mfn(k->space, slot) != HV_INVALID_MFN || pv_space_page_mfn(k->space, slot) != HV_INVALID_MFN;
+    return pv_space_pte_mfn(k->space, slot) != HV_INVALID_MFN ||
+           pv_space_page_mfn(k->space, slot) != HV_INVALID_MFN;
 }
 
 void gnttab_free_pages(struct kernel *k, struct gnttab_pages *pages)
@@ -65,7 +66,8 @@ void gnttab_free_pages(struct kernel *k, struct gnttab_pages *pages)
         return;
     for (unsigned i = pages->nr; i-- > 0;) {
         if (still_mapped(k, pages, i)) {
-            kernel_log(k, "grant table: page slot %u is lost, something is still mapped there", pages->slot[i]);
+            kernel_log(k, "grant table: page slot %u is lost, something is still mapped there",
+                       pages->slot[i]);
             continue;
         }
         if (k->space)
@@ -117,7 +119,7 @@ void gnttab_page_release(struct gnttab_pages *pages, unsigned i)
     pages->holders[i]--;
 }
 
-/* ---- Retried batches -------------------------------------------------------------------------- */
+/* ---- Retried batches ------------------------------------------------------------------------- */
 
 struct batch_op {
     size_t size;
@@ -164,7 +166,7 @@ static void wait_for_retry(struct gnttab_batch *b)
     ktimer_set(b->k, &b->timer, b->delay * NSEC_PER_MSEC, batch_timer);
 }
 
-/* Retries from the current entry on. KERNEL_PENDING, or 0 when no entry answers GNTST_eagain any more. */
+/* Retries from the current entry on. KERNEL_PENDING, or 0: no entry answers GNTST_eagain. */
 static long retry_entries(struct gnttab_batch *b)
 {
     for (; b->current < b->nr; b->current++, b->delay = 0) {
@@ -231,7 +233,8 @@ static long run_batch(struct gnttab_batch *b)
     return finish_map(b);
 }
 
-long gnttab_map_refs(struct gnttab_batch *b, struct gnttab_map_grant_ref *kops, struct gnttab_pages *pages)
+long gnttab_map_refs(struct gnttab_batch *b, struct gnttab_map_grant_ref *kops,
+                     struct gnttab_pages *pages)
 {
     assert(!pages || pages->nr >= b->nr);
     b->cmd = GNTTABOP_map_grant_ref;
@@ -250,10 +253,11 @@ long gnttab_batch_copy(struct gnttab_batch *b)
     return run_batch(b);
 }
 
-/* ---- Unmapping -------------------------------------------------------------------------------- */
+/* ---- Unmapping ------------------------------------------------------------------------------- */
 
-int gnttab_unmap_refs(struct kernel *k, struct gnttab_unmap_grant_ref *ops, struct gnttab_unmap_grant_ref *kops,
-                      struct gnttab_pages *pages, unsigned first, unsigned nr)
+int gnttab_unmap_refs(struct kernel *k, struct gnttab_unmap_grant_ref *ops,
+                      struct gnttab_unmap_grant_ref *kops, struct gnttab_pages *pages,
+                      unsigned first, unsigned nr)
 {
     long rc = kernel_grant_table_op(k, GNTTABOP_unmap_grant_ref, ops, nr);
 
@@ -303,7 +307,8 @@ static void unmap_timer(struct ktimer *timer)
         return;
     }
     unlink_unmap(u);
-    u->done(u, u->gone ? unmap_gone(u) : gnttab_unmap_refs(u->k, u->ops, u->kops, u->pages, u->first, u->nr));
+    u->done(u, u->gone ? unmap_gone(u)
+                       : gnttab_unmap_refs(u->k, u->ops, u->kops, u->pages, u->first, u->nr));
 }
 
 void gnttab_unmap_refs_async(struct gnttab_unmap *u)
@@ -342,8 +347,9 @@ void gnttab_abort(struct kernel *k)
 }
 
 /*
- * Handles are numbers of a domain that is gone: what was mapped with them is not mapped. A batch that is under way goes on with the
- * entries that still answer GNTST_eagain. An unmapping goes on to wait for the holders of its pages, and does nothing then.
+ * Handles are numbers of a domain that is gone: what was mapped with them is not mapped. A batch
+ * that is under way goes on with the entries that still answer GNTST_eagain. An unmapping goes on
+ * to wait for the holders of its pages, and does nothing then.
  */
 void gnttab_map_migrated(struct kernel *k)
 {
@@ -360,9 +366,10 @@ void gnttab_map_migrated(struct kernel *k)
         u->gone = true;
 }
 
-/* ---- Spare places ----------------------------------------------------------------------------- */
+/* ---- Spare places ---------------------------------------------------------------------------- */
 
-int gnttab_page_cache_get(struct kernel *k, struct gnttab_page_cache *cache, struct gnttab_pages **page)
+int gnttab_page_cache_get(struct kernel *k, struct gnttab_page_cache *cache,
+                          struct gnttab_pages **page)
 {
     if (!cache->pages)
         return gnttab_alloc_pages(k, 1, page);
@@ -395,7 +402,9 @@ unsigned gnttab_count_grant(uint64_t start, uint64_t len)
 }
 
 void gnttab_foreach_grant_in_range(uint64_t start, uint64_t len,
-                                   void (*fn)(uint64_t page, unsigned offset, unsigned len, void *arg), void *arg)
+                                   void (*fn)(uint64_t page, unsigned offset, unsigned len,
+                                              void *arg),
+                                   void *arg)
 {
     while (len) {
         unsigned offset = (unsigned)(start & ~PAGE_MASK);

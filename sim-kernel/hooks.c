@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* ---- Points ----------------------------------------------------------------------------------- */
+/* ---- Points ---------------------------------------------------------------------------------- */
 
 void point_enter(struct kernel *k, struct kernel_point *point)
 {
@@ -42,7 +42,8 @@ struct kernel_verdict point_inject(struct kernel *k, struct kernel_point *point)
     return hooks->inject(k->config.ctx, point);
 }
 
-struct kernel_verdict point_passed(struct kernel *k, enum kernel_op op, uint64_t arg0, uint64_t arg1)
+struct kernel_verdict point_passed(struct kernel *k, enum kernel_op op, uint64_t arg0,
+                                   uint64_t arg1)
 {
     struct kernel_point point = { .op = op, .kernel = k, .args = { arg0, arg1 } };
     const struct kernel_hooks *hooks = k->config.hooks;
@@ -61,7 +62,7 @@ struct kernel_point *kernel_current(const struct kernel *k)
     return k->current;
 }
 
-/* ---- Calls that are held ---------------------------------------------------------------------- */
+/* ---- Calls that are held --------------------------------------------------------------------- */
 
 struct held {
     struct kreq *req;
@@ -120,7 +121,8 @@ static void held_timer(struct ktimer *timer)
     held_go(container_of(timer, struct held, timer));
 }
 
-static bool hold(struct kernel *k, struct kreq *req, uint64_t token, uint64_t ns, bool answered, long result)
+static bool hold(struct kernel *k, struct kreq *req, uint64_t token, uint64_t ns, bool answered,
+                 long result)
 {
     struct held *h = calloc(1, sizeof *h);
 
@@ -190,10 +192,11 @@ enum kernel_waiting kernel_waiting(const struct kernel *k)
     for (const struct held *h = k->held; h; h = h->next)
         if (h->timer.kernel)
             return KERNEL_CALL_WAITS;
-    return k->late || k->gnttab.unmaps || k->gnttab.batches ? KERNEL_SOMETHING_LATE : KERNEL_NOTHING_WAITS;
+    return k->late || k->gnttab.unmaps || k->gnttab.batches
+        ? KERNEL_SOMETHING_LATE : KERNEL_NOTHING_WAITS;
 }
 
-/* ---- Late events ------------------------------------------------------------------------------ */
+/* ---- Late events ----------------------------------------------------------------------------- */
 
 struct late {
     struct ktimer timer;
@@ -221,7 +224,8 @@ static void late_timer(struct ktimer *timer)
     fn(k, port);
 }
 
-void late_event(struct kernel *k, evtchn_port_t port, uint64_t ns, void (*fn)(struct kernel *, evtchn_port_t))
+void late_event(struct kernel *k, evtchn_port_t port, uint64_t ns,
+                void (*fn)(struct kernel *, evtchn_port_t))
 {
     struct late *late = calloc(1, sizeof *late);
 

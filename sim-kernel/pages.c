@@ -111,7 +111,7 @@ void kernel_page_put(struct kernel *k, struct kernel_page *page)
         free(page);
         return;
     }
-    /* On an auto-translated domain a grant mapped by the granter itself takes the page out of its old place. */
+    /* A grant that its own auto-translated granter maps takes the page out of its old place. */
     if (!k->dead && hv_page_free(k->hv, k->domid, page->gfn))
         kernel_log(k, "page at gfn %#llx is gone", (unsigned long long)page->gfn);
     k->nr_pages--;
@@ -134,7 +134,7 @@ uint64_t kernel_page_frame(const struct kernel_page *page)
     return page->frame;
 }
 
-/* ---- Spare pages ------------------------------------------------------------------------------ */
+/* ---- Spare pages ----------------------------------------------------------------------------- */
 
 struct kernel_page *bounce_page_get(struct kernel *k)
 {
@@ -189,10 +189,14 @@ void pages_destroy(struct kernel *k)
         unlink_page(k, k->pages);
 }
 
-/* They are where they were, but some in another frame. What the domain gave away behind the kernel's back is nowhere: frame 0 is nobody's. */
+/*
+ * They are where they were, but some in another frame. What the domain gave away behind the
+ * kernel's back is nowhere: frame 0 is nobody's.
+ */
 void pages_migrated(struct kernel *k)
 {
     for (struct kernel_page *page = k->pages; page; page = page->next_of_all)
-        if (hv_gfn_to_mfn(k->hv, k->domid, page->gfn, &page->mfn) || hv_grant_frame_number(k->hv, k->domid, page->gfn, &page->frame))
+        if (hv_gfn_to_mfn(k->hv, k->domid, page->gfn, &page->mfn) ||
+            hv_grant_frame_number(k->hv, k->domid, page->gfn, &page->frame))
             page->mfn = page->frame = 0;
 }

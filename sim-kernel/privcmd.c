@@ -94,7 +94,7 @@ static long ioctl_dm_op(struct file *file, uint64_t arg, struct kreq *req)
     return rc ? rc : -EOPNOTSUPP;
 }
 
-/* ---- The rest ----------------------------------------------------------------------------------- */
+/* ---- The rest -------------------------------------------------------------------------------- */
 
 static long ioctl_no_eventfd(struct file *file, uint64_t arg, struct kreq *req)
 {
@@ -131,8 +131,11 @@ static int privcmd_open(struct file *file)
 
     if (!priv)
         return -ENOMEM;
-    /* Only the initial domain's processes may do what they like, unless the kernel was booted so; others may serve one target, and there is none. */
-    priv->domid = k->profile->privcmd_restricted && !k->privileged && !k->unrestricted ? NO_TARGET : UNRESTRICTED;
+    /* Only the initial domain's processes may do what they like, unless the kernel was booted so;
+     * others may serve one target, and there is none. */
+    priv->domid = k->profile->privcmd_restricted && !k->privileged && !k->unrestricted
+                    ? NO_TARGET
+                    : UNRESTRICTED;
     file->priv = priv;
     return 0;
 }

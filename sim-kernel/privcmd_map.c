@@ -22,9 +22,9 @@
 #define NOT_MAPPED (-1)
 #define GONE (-2)              /* left the address space */
 
-_Static_assert(sizeof(privcmd_mmap_t) == 16 && sizeof(privcmd_mmap_entry_t) == 24, "ioctl structures are ABI");
-_Static_assert(sizeof(privcmd_mmapbatch_t) == 24 && sizeof(privcmd_mmapbatch_v2_t) == 32, "ioctl structures are ABI");
-_Static_assert(sizeof(privcmd_mmap_resource_t) == 32, "ioctl structures are ABI");
+_Static_assert(sizeof(privcmd_mmap_t) == 16 && sizeof(privcmd_mmap_entry_t) == 24, "ABI");
+_Static_assert(sizeof(privcmd_mmapbatch_t) == 24 && sizeof(privcmd_mmapbatch_v2_t) == 32, "ABI");
+_Static_assert(sizeof(privcmd_mmap_resource_t) == 32, "ABI");
 
 struct foreign_page {
     int64_t handle;            /* of hv_foreign_map, or NOT_MAPPED, GONE */
@@ -51,7 +51,7 @@ struct batch {
     int *errors;
 };
 
-/* ---- The vma ---------------------------------------------------------------------------------- */
+/* ---- The vma --------------------------------------------------------------------------------- */
 
 static void release(struct kernel *k, struct foreign_page *page)
 {
@@ -132,7 +132,7 @@ long privcmd_mmap(struct file *file, struct vma *vma, struct kreq *req)
     return 0;
 }
 
-/* ---- Batches ---------------------------------------------------------------------------------- */
+/* ---- Batches --------------------------------------------------------------------------------- */
 
 static void batch_free(struct batch *b)
 {
@@ -152,8 +152,9 @@ static int batch_alloc(struct batch *b)
     return b->pages && b->errors ? 0 : -ENOMEM;
 }
 
-/* An array of nr elements of the caller's. It is read piece by piece, so that a wild number fails before it takes memory. */
-static int gather(struct kernel *k, const struct kreq *req, uint64_t from, uint64_t nr, size_t size, void **out)
+/* The caller's array, read piece by piece: a wild number fails before it takes memory. */
+static int gather(struct kernel *k, const struct kreq *req, uint64_t from, uint64_t nr, size_t size,
+                  void **out)
 {
     char *array = NULL;
     int rc = 0;
@@ -161,12 +162,17 @@ static int gather(struct kernel *k, const struct kreq *req, uint64_t from, uint6
     if (nr > MAX_PAGES)
         return -ENOMEM;
     for (uint64_t done = 0, piece; done < nr && !rc; done += piece) {
-        char *bigger = (done & (done - 1)) ? array : realloc(array, (done ? done * 2 : PIECE) * size);
+        char *bigger = array;
 
+        if (!(done & (done - 1)))
+            bigger = realloc(array, (done ? done * 2 : PIECE) * size);
+        if (!bigger) {
+            rc = -ENOMEM;
+            break;
+        }
+        array = bigger;
         piece = nr - done < PIECE ? nr - done : PIECE;
-        if (bigger)
-            array = bigger;
-        rc = bigger ? user_read(k, req, array + done * size, from + done * size, piece * size) : -ENOMEM;
+        rc = user_read(k, req, array + done * size, from + done * size, piece * size);
     }
     if (rc)
         free(array);
@@ -175,8 +181,9 @@ static int gather(struct kernel *k, const struct kreq *req, uint64_t from, uint6
     return rc;
 }
 
-/* The vma at the batch's address, which must hold all of it. -EINVAL if it does not, or is not to be filled in this way. */
-static int find_range(const struct batch *b, bool first_fills_all, struct vma **vma, uint64_t *first)
+/* The vma with all of the batch's addresses. -EINVAL: there is none, or it is filled otherwise. */
+static int find_range(const struct batch *b, bool first_fills_all, struct vma **vma,
+                      uint64_t *first)
 {
     const struct foreign_vma *f;
     int rc;
@@ -205,14 +212,17 @@ static void map_frames(struct batch *b, domid_t dom, bool writable, bool by_mfn)
 
     for (uint64_t i = 0; i < b->nr; i++) {
         /* The hypervisor knows no foreign domain that is oneself under its number. */
-        int64_t rc = dom == b->k->domid ? -ESRCH
-                   : hv_foreign_map(b->k->hv, b->k->domid, dom, b->frames[i], flags, &b->pages[i].mfn);
+        struct foreign_page *page = &b->pages[i];
+        int64_t rc = -ESRCH;
 
-        b->errors[i] = rc < 0 ? (int)rc : 0;
-        b->pages[i].handle = rc < 0 ? NOT_MAPPED : rc;
-        b->pages[i].generation = b->k->generation;
+        if (dom != b->k->domid)
+            rc = hv_foreign_map(b->k->hv, b->k->domid, dom, b->frames[i], flags, &page->mfn);
         if (rc < 0)
-            b->pages[i].mfn = HV_INVALID_MFN;
+            *page = not_mapped;
+        else
+            page->handle = rc;
+        page->generation = b->k->generation;
+        b->errors[i] = rc < 0 ? (int)rc : 0;
     }
 }
 
@@ -256,8 +266,9 @@ static int commit(struct batch *b, struct vma *vma, uint64_t first)
     return 0;
 }
 
-/* What an ioctl does when it has the frames: report is told about errors of single frames before anything appears. */
-static long fill(struct batch *b, domid_t dom, bool first_fills_all, bool by_mfn, int (*report)(struct batch *b, void *ctx), void *ctx)
+/* Maps the batch's frames: report is told about errors of single frames before any appears. */
+static long fill(struct batch *b, domid_t dom, bool first_fills_all, bool by_mfn,
+                 int (*report)(struct batch *b, void *ctx), void *ctx)
 {
     struct vma *vma;
     uint64_t first;
@@ -280,7 +291,7 @@ static long fill(struct batch *b, domid_t dom, bool first_fills_all, bool by_mfn
     return rc ? rc : paged ? -ENOENT : 0;
 }
 
-/* ---- MMAPBATCH -------------------------------------------------------------------------------- */
+/* ---- MMAPBATCH ------------------------------------------------------------------------------- */
 
 static int clear_errors(struct kernel *k, const struct kreq *req, uint64_t to, uint64_t nr)
 {
@@ -302,7 +313,7 @@ static int report_errors(struct batch *b, void *ctx)
 
     for (uint64_t i = 0; i < b->nr && !rc; i++)
         if (b->errors[i])
-            rc = user_write(b->k, b->req, at + i * sizeof *b->errors, &b->errors[i], sizeof *b->errors);
+            rc = user_write(b->k, b->req, at + i * sizeof(int), &b->errors[i], sizeof(int));
     return rc;
 }
 
@@ -314,13 +325,16 @@ static int report_in_frames(struct batch *b, void *ctx)
     for (uint64_t i = 0; i < b->nr && !rc; i++) {
         if (!b->errors[i])
             continue;
-        frame = b->frames[i] | (b->errors[i] == -ENOENT ? PRIVCMD_MMAPBATCH_PAGED_ERROR : PRIVCMD_MMAPBATCH_MFN_ERROR);
+        frame = b->frames[i];
+        frame |= b->errors[i] == -ENOENT ? PRIVCMD_MMAPBATCH_PAGED_ERROR
+                                         : PRIVCMD_MMAPBATCH_MFN_ERROR;
         rc = user_write(b->k, b->req, at + i * sizeof frame, &frame, sizeof frame);
     }
     return rc;
 }
 
-static long map_batch(struct file *file, struct kreq *req, const privcmd_mmapbatch_v2_t *op, bool v2)
+static long map_batch(struct file *file, struct kreq *req, const privcmd_mmapbatch_v2_t *op,
+                      bool v2)
 {
     struct batch b = { .k = file->kernel, .req = req, .addr = op->addr, .nr = op->num };
     uint64_t array = v2 ? (uintptr_t)op->err : (uintptr_t)op->arr;
@@ -349,7 +363,7 @@ long privcmd_ioctl_mmapbatch(struct file *file, uint64_t arg, struct kreq *req)
 
     if (rc)
         return rc;
-    v2 = (privcmd_mmapbatch_v2_t){ .num = (unsigned)op.num, .dom = op.dom, .addr = op.addr, .arr = op.arr };
+    v2 = (privcmd_mmapbatch_v2_t){ (unsigned)op.num, op.dom, op.addr, op.arr, NULL };
     return map_batch(file, req, &v2, false);
 }
 
@@ -361,7 +375,7 @@ long privcmd_ioctl_mmapbatch_v2(struct file *file, uint64_t arg, struct kreq *re
     return rc ? rc : map_batch(file, req, &op, true);
 }
 
-/* ---- MMAP ------------------------------------------------------------------------------------- */
+/* ---- MMAP ------------------------------------------------------------------------------------ */
 
 /* Adds an entry's frames; entries follow each other without a hole. */
 static int add_entry(struct batch *b, const privcmd_mmap_entry_t *entry)
@@ -417,7 +431,8 @@ long privcmd_ioctl_mmap(struct file *file, uint64_t arg, struct kreq *req)
         return -EPERM;
     if (!op.num)
         return 0;
-    rc = gather(b.k, req, (uintptr_t)op.entry, (unsigned)op.num, sizeof(privcmd_mmap_entry_t), &entries);
+    rc = gather(b.k, req, (uintptr_t)op.entry, (unsigned)op.num, sizeof(privcmd_mmap_entry_t),
+                &entries);
     for (int i = 0; i < op.num && !rc; i++)
         rc = add_entry(&b, &((privcmd_mmap_entry_t *)entries)[i]);
     free(entries);
@@ -432,7 +447,7 @@ long privcmd_ioctl_mmap(struct file *file, uint64_t arg, struct kreq *req)
     return rc ? rc : error;
 }
 
-/* ---- MMAP_RESOURCE ---------------------------------------------------------------------------- */
+/* ---- MMAP_RESOURCE --------------------------------------------------------------------------- */
 
 static int first_error(struct batch *b, void *ctx)
 {
@@ -443,22 +458,13 @@ static int first_error(struct batch *b, void *ctx)
     return 0;
 }
 
-static long resource_size(struct file *file, uint64_t arg, const privcmd_mmap_resource_t *op, struct kreq *req)
-{
-    struct xen_mem_acquire_resource acquire = { .domid = op->dom, .type = (uint16_t)op->type, .id = op->id };
-    long rc = kernel_memory_op(file->kernel, XENMEM_acquire_resource, &acquire);
-    uint64_t num = acquire.nr_frames;
-
-    return rc < 0 ? rc : user_write(file->kernel, req, arg + offsetof(privcmd_mmap_resource_t, num), &num, sizeof num);
-}
-
 long privcmd_ioctl_mmap_resource(struct file *file, uint64_t arg, struct kreq *req)
 {
     struct batch b = { .k = file->kernel, .req = req };
     struct xen_mem_acquire_resource acquire;
     privcmd_mmap_resource_t op;
     struct vma *vma;
-    uint64_t first;
+    uint64_t first, num;
     long rc = user_read(b.k, req, &op, arg, sizeof op);
 
     if (rc)
@@ -467,8 +473,16 @@ long privcmd_ioctl_mmap_resource(struct file *file, uint64_t arg, struct kreq *r
         return -EPERM;
     if (!op.addr != !op.num)
         return -EINVAL;
-    if (!op.num)
-        return resource_size(file, arg, &op, req);
+    acquire = (struct xen_mem_acquire_resource){
+        .domid = op.dom, .type = (uint16_t)op.type, .id = op.id, .nr_frames = (uint32_t)op.num,
+        .frame = op.num ? op.idx : 0
+    };
+    if (!op.num) {               /* it asks for the resource's size */
+        rc = kernel_memory_op(b.k, XENMEM_acquire_resource, &acquire);
+        num = acquire.nr_frames;
+        return rc < 0 ? rc : user_write(b.k, req, arg + offsetof(privcmd_mmap_resource_t, num),
+                                        &num, sizeof num);
+    }
     b.addr = op.addr & PAGE_MASK;
     b.nr = op.num;
     rc = find_range(&b, false, &vma, &first);
@@ -477,8 +491,6 @@ long privcmd_ioctl_mmap_resource(struct file *file, uint64_t arg, struct kreq *r
     b.frames = calloc(op.num, sizeof *b.frames);
     if (!b.frames)
         return -ENOMEM;
-    acquire = (struct xen_mem_acquire_resource){ .domid = op.dom, .type = (uint16_t)op.type, .id = op.id,
-                                                 .nr_frames = (uint32_t)op.num, .frame = op.idx };
     set_xen_guest_handle(acquire.frame_list, b.frames);
     rc = kernel_memory_op(b.k, XENMEM_acquire_resource, &acquire);
     if (!rc)

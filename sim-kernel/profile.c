@@ -18,7 +18,7 @@
     .gntalloc_limit = 1024, \
     .deferred_per_run = 10
 
-/* What a real Xen 4.17 with this kernel answered is recorded: this profile gives the same answers. */
+/* What a real Xen 4.17 with this kernel answered is recorded: the profile answers the same. */
 const struct kernel_profile kernel_profile_pv = {
     .name = "pv",
     .describes = "Linux 6.1 as a PV guest",

@@ -11,7 +11,7 @@
 
 #include "kernel_i.h"
 
-#define PTE_BASE 0x0000010000000000ull       /* machine addresses of page-table entries, 8 bytes each */
+#define PTE_BASE 0x0000010000000000ull /* machine addresses of page-table entries, 8 bytes each */
 #define PAGE_BASE 0xffff880000000000ull      /* linear addresses of pages */
 #define UNREGISTERED (UINT64_MAX - 1)
 
@@ -34,7 +34,7 @@ void kernel_pv_space_destroy(struct kernel_pv_space *space)
     free(space);
 }
 
-/* ---- Slots ------------------------------------------------------------------------------------ */
+/* ---- Slots ----------------------------------------------------------------------------------- */
 
 int slots_get(struct slots *slots, uint32_t *out)
 {
@@ -69,7 +69,7 @@ uint32_t slots_in_use(const struct slots *slots)
     return slots->next - slots->nr_free;
 }
 
-/* ---- Registered places ------------------------------------------------------------------------ */
+/* ---- Registered places ----------------------------------------------------------------------- */
 
 uint64_t pv_space_pte(uint32_t slot)
 {
@@ -135,7 +135,7 @@ uint64_t pv_space_page_mfn(const struct kernel_pv_space *space, uint32_t slot)
     return slot < space->nr ? mapped(space->page[slot]) : HV_INVALID_MFN;
 }
 
-/* ---- The hypervisor's side -------------------------------------------------------------------- */
+/* ---- The hypervisor's side ------------------------------------------------------------------- */
 
 /* The registered place at an address of the kind that flags name, or NULL. */
 static uint64_t *place(struct kernel_pv_space *space, uint64_t addr, uint32_t flags)
@@ -164,7 +164,8 @@ static int pv_map(void *ctx, uint64_t host_addr, uint32_t gntmap_flags, uint64_t
     return 0;
 }
 
-static int pv_unmap(void *ctx, uint64_t host_addr, uint32_t gntmap_flags, uint64_t mfn, uint64_t new_addr)
+static int pv_unmap(void *ctx, uint64_t host_addr, uint32_t gntmap_flags, uint64_t mfn,
+                    uint64_t new_addr)
 {
     uint64_t *p = place(ctx, host_addr, gntmap_flags), *from = NULL;
 

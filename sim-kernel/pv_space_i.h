@@ -8,8 +8,8 @@
 
 #include <gntsim/kernel.h>
 
-/* So many pages of address space a kernel has for grants: what old kernels allowed all maps together, and several times what
- * the hypervisor has handles for by default. */
+/* So many pages of address space a kernel has for grants: what old kernels allowed all maps
+ * together, and several times what the hypervisor has handles for by default. */
 #define MAX_SLOTS (1u << 20)
 
 /* Numbers 0 .. MAX_SLOTS-1, handed out one by one. */
@@ -23,7 +23,7 @@ int slots_get(struct slots *slots, uint32_t *out);
 void slots_put(struct slots *slots, uint32_t slot);
 uint32_t slots_in_use(const struct slots *slots);
 
-/* Machine address of the user page-table entry, and linear address of the kernel's page, that belong to a slot. */
+/* A slot's machine address of its user page-table entry, and linear address of its kernel page. */
 uint64_t pv_space_pte(uint32_t slot);
 uint64_t pv_space_page(uint32_t slot);
 /* Lets grants be mapped at a slot's two places. 0, -ENOMEM. */

@@ -12,7 +12,7 @@ static void message(const char *format, va_list ap)
     fputc('\n', stderr);
 }
 
-int fail(const char *format, ...)
+int failure(const char *format, ...)
 {
     va_list ap;
 

@@ -8,7 +8,7 @@
 #define EXIT_NOT_FOUND 127
 
 /* Each returns the exit status for its kind. */
-int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int failure(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

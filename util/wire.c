@@ -34,7 +34,7 @@ void wire_clear(struct wire *wire)
     wire_init(wire, wire->fd);
 }
 
-/* ---- Receiving -------------------------------------------------------------------------------- */
+/* ---- Receiving ------------------------------------------------------------------------------- */
 
 int wire_receive(struct wire *wire)
 {
@@ -65,7 +65,10 @@ int wire_receive(struct wire *wire)
 
 char *wire_take_line(struct wire *wire)
 {
-    char *end = wire->used > wire->seen ? memchr(wire->buffer + wire->seen, '\n', wire->used - wire->seen) : NULL, *line;
+    char *end = wire->used > wire->seen
+                  ? memchr(wire->buffer + wire->seen, '\n', wire->used - wire->seen)
+                  : NULL,
+         *line;
     size_t size;
 
     if (!end) {
@@ -91,7 +94,7 @@ unsigned wire_take_descriptors(struct wire *wire, int *fds, unsigned nr_fds)
     return n;
 }
 
-/* ---- Sending ---------------------------------------------------------------------------------- */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 void wire_queue(struct wire *wire, const char *text, const int *fds, unsigned nr_fds)
 {
@@ -169,7 +172,7 @@ int wire_send(int fd, const char *text, int send_fd)
     return rc > 0 ? 0 : rc ? rc : -ETIMEDOUT;
 }
 
-/* ---- Who is at the other end ------------------------------------------------------------------ */
+/* ---- Who is at the other end ----------------------------------------------------------------- */
 
 bool wire_peer(int fd, struct ucred *peer)
 {

@@ -260,7 +260,8 @@ def test_a_program_that_changed_its_root_goes_on_with_what_it_has_open(compiled)
 
 @pytest.mark.parametrize("way", ["auto", "device"])
 @pytest.mark.parametrize("profile", PROFILES)
-def test_libraries_plain_calls_on_their_descriptors_and_device_files_work_side_by_side(serve, compiled, way, profile):
+def test_libraries_plain_calls_on_their_descriptors_and_device_files_work_side_by_side(
+        serve, compiled, way, profile):
     machine = serve("--profile", profile)
     done = subprocess.run(machine.exec_argv(1, compiled("mixed"), 1, options=["--way", way]),
                           capture_output=True, text=True, timeout=harness.PATIENCE)
@@ -273,7 +274,8 @@ def test_libraries_plain_calls_on_their_descriptors_and_device_files_work_side_b
 def test_a_program_with_our_libraries_and_one_with_its_own_share_memory_and_events(serve, compiled,
                                                                                    profile):
     machine = serve("--profile", profile)
-    granter, mapper = machine.agent(1, compiled("agent")), machine.agent(2, compiled("agent"), options=["--way", "device"])
+    granter = machine.agent(1, compiled("agent"))
+    mapper = machine.agent(2, compiled("agent"), options=["--way", "device"])
     assert has_ours(granter) and not has_ours(mapper)
     port = granter.unbound(2)
     local = mapper.bind(1, port)
