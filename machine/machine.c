@@ -159,6 +159,19 @@ static void on_crash(void *ctx, domid_t id, const char *why)
         o->crashed = m->attention = true;
 }
 
+/* What the machine has of it goes at the next unlock. */
+static void on_destroyed(void *ctx, domid_t id)
+{
+    struct machine *m = ctx;
+    struct domain *d = machine_domain(m, id);
+    struct outside *o = machine_outside(m, id);
+
+    if (d)
+        d->crashed = m->attention = true;
+    if (o)
+        o->crashed = m->attention = true;
+}
+
 /* Memory is as sparse as its file system allows. What that has no room for is memory that the machine has not. */
 static int on_memory_grows(void *ctx, uint64_t nr_frames)
 {
@@ -226,7 +239,8 @@ static void set_up(struct machine *m, const struct machine_config *config)
 static int make_models(struct machine *m)
 {
     struct hv_config config = { .memory = m->memory, .nr_frames = m->nr_frames, .profile = &m->xen, .hook_ctx = m,
-                                .hooks = { .upcall = on_upcall, .crashed = on_crash, .inject = on_hypercall,
+                                .hooks = { .upcall = on_upcall, .crashed = on_crash,
+                                           .destroyed = on_destroyed, .inject = on_hypercall,
                                            .memory_grows = on_memory_grows } };
     int rc = hv_create(&m->hv, &config);
 

@@ -45,7 +45,14 @@ static void audit_end(struct hv_audit *a)
 static unsigned audit(const struct hv *hv, FILE *out, bool trust_guests)
 {
     static void (*const checkers[])(struct hv_audit *, const struct hv_domain *) = {
-        audit_ownership, audit_p2m, audit_foreign, audit_maptrack, audit_placements, audit_table, audit_evtchns,
+        audit_ownership,
+        audit_p2m,
+        audit_foreign,
+        audit_maptrack,
+        audit_placements,
+        audit_table,
+        audit_evtchns,
+        audit_rings,
     };
     struct hv_audit a = { .hv = hv, .out = out, .trust_guests = trust_guests };
 
@@ -59,6 +66,8 @@ static unsigned audit(const struct hv *hv, FILE *out, bool trust_guests)
             checkers[i](&a, domain_lookup(hv, (domid_t)id));
     if (!a.broken)
         audit_frames(&a);
+    if (!a.broken)
+        audit_sharing(&a);
     audit_end(&a);
     return a.violations;
 }

@@ -49,9 +49,9 @@ void audit_ownership(struct hv_audit *a, const struct hv_domain *d)
         if (domain_dying(d) && f->flags & FRAME_ALLOCATED)
             audit_report(a, "d%u: frame %u was not given up at its death", d->id, mfn);
     }
-    if (listed != d->nr_owned || paged != d->paged_pages)
-        audit_report(a, "d%u: owns %" PRIu64 " pages, %" PRIu64 " paged out, but counts %" PRIu64 " and %" PRIu64,
-                     d->id, listed, paged, d->nr_owned, d->paged_pages);
+    if (listed != d->nr_owned || paged != d->kept_pages)
+        audit_report(a, "d%u: owns %" PRIu64 " pages, %" PRIu64 " of them paged out, but counts %" PRIu64
+                     " and %" PRIu64, d->id, listed, paged, d->nr_owned, d->kept_pages);
 }
 
 /* From gfns to frames; audit_frames goes the other way. */
@@ -62,6 +62,8 @@ void audit_p2m(struct hv_audit *a, const struct hv_domain *d)
     for (uint64_t gfn = 0; p2m_next(&d->p2m, &gfn, &e); gfn++) {
         const struct frame *f;
 
+        if (audit_is_without_frame(&e))
+            continue;
         if (!audit_mfn_okay(a, e.mfn)) {
             audit_report(a, "d%u: gfn %#" PRIx64 " shows frame %" PRIu64 ", out of range", d->id, gfn, e.mfn);
             continue;
@@ -72,10 +74,15 @@ void audit_p2m(struct hv_audit *a, const struct hv_domain *d)
                 audit_report(a, "d%u: a grant at gfn %#" PRIx64 " of a PV domain", d->id, gfn);
             continue;
         }
+        if (e.type == P2M_RAM_SHARED) {
+            audit_shared_gfn(a, d, gfn, e.mfn);
+            continue;
+        }
         if (f->owner != d->id || f->gfn != gfn || !(f->flags & FRAME_ALLOCATED))
             audit_report(a, "d%u: gfn %#" PRIx64 " shows frame %" PRIu64 ", which is d%u's at gfn %#" PRIx64, d->id,
                          gfn, e.mfn, f->owner, f->gfn);
-        if (p2m_is_paging(e.type) != !!(f->flags & FRAME_PAGED))
+        if (f->flags & FRAME_PAGED ? e.type != P2M_RAM_PAGED && e.type != P2M_RAM_PAGING_IN
+                                   : e.type == P2M_RAM_PAGED)
             audit_report(a, "d%u: gfn %#" PRIx64 " and frame %" PRIu64 " differ about being paged out", d->id, gfn,
                          e.mfn);
     }
@@ -90,16 +97,16 @@ void audit_p2m(struct hv_audit *a, const struct hv_domain *d)
 void audit_foreign(struct hv_audit *a, const struct hv_domain *d)
 {
     uint32_t found = 0;
-    bool writable;
+    bool typed;
     uint64_t mfn;
 
-    for (int at = -1; (at = foreign_next(d, (uint32_t)(at + 1), &mfn, &writable)) >= 0; found++) {
+    for (int at = -1; (at = foreign_next(d, (uint32_t)(at + 1), &mfn, &typed)) >= 0; found++) {
         if (!audit_mfn_okay(a, mfn)) {
             audit_report(a, "d%u: foreign mapping %d of frame %" PRIu64 ", out of range", d->id, at, mfn);
             continue;
         }
         a->refs[mfn]++;
-        a->types[mfn] += writable;
+        a->types[mfn] += typed;
     }
     if (found != d->foreign.in_use)
         audit_report(a, "d%u: %u foreign mappings, %u are counted", d->id, found, d->foreign.in_use);
@@ -111,6 +118,10 @@ static void check_used(struct hv_audit *a, uint64_t mfn, const struct frame *f)
     const struct hv_domain *d = domain_lookup(a->hv, f->owner);
     struct p2m_entry e;
 
+    if (f->owner == DOMID_COW) {
+        audit_shared_frame(a, mfn, f);
+        return;
+    }
     if (!d) {
         audit_report(a, "frame %" PRIu64 " is in use and owned by nobody (d%u)", mfn, f->owner);
         return;
@@ -128,6 +139,26 @@ static void check_used(struct hv_audit *a, uint64_t mfn, const struct frame *f)
     if (e.mfn != mfn || p2m_is_grant(e.type))
         audit_report(a, "d%u: frame %" PRIu64 " says it is at gfn %#" PRIx64 ", where frame %" PRIu64 " is", d->id, mfn,
                      f->gfn, e.mfn);
+}
+
+/* Pages with a frame of their ring. */
+void audit_rings(struct hv_audit *a, const struct hv_domain *d)
+{
+    for (unsigned kind = 0; kind < NR_VM_EVENTS; kind++) {
+        const struct vm_event *ev = &d->events[kind];
+
+        if (!vm_event_is_on(ev))
+            continue;
+        if (!audit_mfn_okay(a, ev->mfn)) {
+            audit_report(a, "d%u: the ring %u is in frame %" PRIu64 ", out of range", d->id, kind,
+                         ev->mfn);
+            continue;
+        }
+        a->refs[ev->mfn]++;
+        a->types[ev->mfn]++;
+        if (evtchn(&d->evtchns, ev->port)->consumer != kind + 1)
+            audit_report(a, "d%u: port %u does not serve its ring %u", d->id, ev->port, kind);
+    }
 }
 
 void audit_frames(struct hv_audit *a)

@@ -209,7 +209,8 @@ void audit_table(struct hv_audit *a, const struct hv_domain *d)
         if (pin && (act->domid != r->grantee || act->is_sub_page))
             audit_report(a, "d%u: reference %u is in use by d%u, but handle %u is d%u's", d->id, ref, act->domid, r->handle,
                          r->grantee);
-        if (pin && audit_mfn_okay(a, act->mfn) && frame_of(a->hv, act->mfn)->owner != d->id)
+        if (pin && audit_mfn_okay(a, act->mfn) && frame_of(a->hv, act->mfn)->owner != d->id &&
+            frame_of(a->hv, act->mfn)->owner != DOMID_COW)
             audit_report(a, "d%u: reference %u (handle %u of d%u) shows frame %u of d%u", d->id, ref, r->handle,
                          r->grantee, act->mfn, frame_of(a->hv, act->mfn)->owner);
         if (a->trust_guests && exists)

@@ -24,6 +24,8 @@ struct hv_audit {
     uint32_t *refs, *types;     /* per frame below pool.top: references that must be there */
     int32_t *placed;            /* per frame: host mappings by handles, less those found; for one domain at a time */
     uint8_t *seen;              /* per frame: found through its owner */
+    uint64_t nr_shared;         /* frames that are shared, and the gfns that show them */
+    uint64_t shared_gfns, lost_gfns;
     struct recount **pins;      /* [domid]: per entry, NULL while no handle names that domain */
     unsigned nr_pins;           /* one more than the highest domid there is */
 };
@@ -40,7 +42,16 @@ static inline bool audit_mfn_okay(const struct hv_audit *a, uint64_t mfn)
 void audit_ownership(struct hv_audit *a, const struct hv_domain *d);
 void audit_p2m(struct hv_audit *a, const struct hv_domain *d);
 void audit_foreign(struct hv_audit *a, const struct hv_domain *d);
+void audit_rings(struct hv_audit *a, const struct hv_domain *d);
 void audit_frames(struct hv_audit *a);
+static inline bool audit_is_without_frame(const struct p2m_entry *e)
+{
+    return e->mfn == HV_INVALID_MFN && (e->type == P2M_RAM_PAGED || e->type == P2M_RAM_PAGING_IN);
+}
+/* audit_sharing.c */
+void audit_shared_gfn(struct hv_audit *a, const struct hv_domain *d, uint64_t gfn, uint64_t mfn);
+void audit_shared_frame(struct hv_audit *a, uint64_t mfn, const struct frame *f);
+void audit_sharing(struct hv_audit *a);
 /* audit_grants.c */
 void audit_maptrack(struct hv_audit *a, const struct hv_domain *d);
 void audit_placements(struct hv_audit *a, const struct hv_domain *d);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Creates and destroys domains, and keeps dead ones while others hold their frames. */
 #include "hv_i.h"
+#include "sharing_i.h"
 
 #define P2M_MIN_NODES 4096u      /* as the paging pool that a toolstack gives a domain at least */
 
@@ -84,11 +85,17 @@ int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *c
     if (!d)
         return -ENOMEM;
     *d = (struct hv_domain){
-        .hv = hv, .id = id, .privileged = config->privileged,
+        .hv = hv,
+        .id = id,
+        .privileged = config->privileged,
         .guest = config->auto_translated ? &guest_translated : &guest_pv,
-        .pv_ops = config->auto_translated ? NULL : config->pv_ops, .pv_ctx = config->pv_ctx,
-        .p2m.max_nodes = P2M_MIN_NODES + config->nr_pages / 256,
+        .pv_ops = config->auto_translated ? NULL : config->pv_ops,
+        .pv_ctx = config->pv_ctx,
+        .p2m = { .max_nodes = P2M_MIN_NODES + config->nr_pages / 256,
+                 .default_access = XENMEM_access_rwx },
         .max_pages = config->max_pages ? config->max_pages : config->nr_pages + 1024,
+        .nr_vcpus = 1,
+        .max_vcpus = 1,
         .config = *config,
     };
     rc = dir_set(hv, id, d);
@@ -146,7 +153,7 @@ void hv_reap(struct hv *hv)
     while ((d = hv->reap)) {
         hv->reap = d->next_reap;
         d->reap_queued = false;
-        if (d->life != DOMAIN_DEAD || d->nr_owned || !xenheap_unused(d))
+        if (d->life != DOMAIN_DEAD || d->nr_owned || d->gt.nr_mapped || !xenheap_unused(d))
             continue;
         d->reap_queued = true;
         domain_free(d);
@@ -176,7 +183,9 @@ void domain_kill_begin(struct hv_domain *d)
 void domain_kill_end(struct hv_domain *d)
 {
     assert(d->life == DOMAIN_DYING);
+    vm_event_close_all(d);
     evtchn_close_all(d);
+    sharing_release_all(d);
     hostmap_destroy(&d->hostmap);
     p2m_destroy(&d->p2m);
     forget_placements(d);

@@ -114,10 +114,53 @@ static int close_port(struct hv_domain *d, uint32_t port)
     return 0;
 }
 
+/* The same at a guest's wish: what Xen serves is not its own. */
+static int guest_close_port(struct hv_domain *d, uint32_t port)
+{
+    if (port_is_valid(&d->evtchns, port) && evtchn(&d->evtchns, port)->consumer)
+        return -EINVAL;
+    return close_port(d, port);
+}
+
 void evtchn_close_all(struct hv_domain *d)
 {
     for (uint32_t port = d->evtchns.valid; port-- > 1;)
         close_port(d, port);
+}
+
+int evtchn_alloc_xen(struct hv_domain *d, domid_t remote, unsigned kind)
+{
+    int port = get_free_port(d);
+
+    if (port >= 0)
+        bind_port(d, (uint32_t)port,
+                  (struct evtchn){ .state = ECS_UNBOUND, .remote_dom = remote,
+                                   .consumer = (uint8_t)(kind + 1) });
+    return port;
+}
+
+void evtchn_close_xen(struct hv_domain *d, uint32_t port)
+{
+    close_port(d, port);
+}
+
+void evtchn_notify_xen(struct hv_domain *d, uint32_t port)
+{
+    const struct evtchn *chn = evtchn(&d->evtchns, port);
+
+    if (chn->state == ECS_INTERDOMAIN)
+        evtchn_2l_set_pending(domain_lookup(d->hv, chn->remote_dom), chn->remote_port);
+}
+
+/* What arrives at port of d. */
+static void deliver(struct hv_domain *d, uint32_t port)
+{
+    unsigned consumer = evtchn(&d->evtchns, port)->consumer;
+
+    if (consumer)
+        vm_event_resume(d, consumer - 1);
+    else
+        evtchn_2l_set_pending(d, port);
 }
 
 static bool virq_is_per_vcpu(uint32_t virq)
@@ -244,7 +287,7 @@ static long op_bind_ipi(const struct hv_call *c, void *arg)
 
 static long op_close(const struct hv_call *c, void *arg)
 {
-    return close_port(c->d, ((struct evtchn_close *)arg)->port);
+    return guest_close_port(c->d, ((struct evtchn_close *)arg)->port);
 }
 
 static long op_send(const struct hv_call *c, void *arg)
@@ -256,11 +299,13 @@ static long op_send(const struct hv_call *c, void *arg)
     if (!port_is_valid(&c->d->evtchns, port))
         return -EINVAL;
     chn = evtchn(&c->d->evtchns, port);
+    if (chn->consumer)
+        return -EINVAL;
     switch ((enum evtchn_state)chn->state) {
     case ECS_INTERDOMAIN:
         rd = domain_lookup(c->hv, chn->remote_dom);
         assert(rd);
-        evtchn_2l_set_pending(rd, chn->remote_port);
+        deliver(rd, chn->remote_port);
         return 0;
     case ECS_IPI:
         evtchn_2l_set_pending(c->d, port);
@@ -292,6 +337,8 @@ static long op_status(const struct hv_call *c, void *arg)
     if (!domain_may_control(c->d, d))
         return -EPERM;
     chn = evtchn(&d->evtchns, op->port);
+    if (chn->consumer)
+        return -EACCES;
     op->status = public_state[chn->state];
     op->vcpu = chn->notify_vcpu;
     if (chn->state == ECS_UNBOUND) {
@@ -315,6 +362,8 @@ static long op_bind_vcpu(const struct hv_call *c, void *arg)
     if (!port_is_valid(&c->d->evtchns, op->port))
         return -EINVAL;
     chn = evtchn(&c->d->evtchns, op->port);
+    if (chn->consumer)
+        return -EINVAL;
     if (chn->state != ECS_UNBOUND && chn->state != ECS_INTERDOMAIN &&
         !(chn->state == ECS_VIRQ && !virq_is_per_vcpu(chn->virq)))
         return -EINVAL;
@@ -327,6 +376,8 @@ static long op_unmask(const struct hv_call *c, void *arg)
     uint32_t port = ((struct evtchn_unmask *)arg)->port;
 
     if (!port_is_valid(&c->d->evtchns, port))
+        return -EINVAL;
+    if (evtchn(&c->d->evtchns, port)->consumer)
         return -EINVAL;
     if (evtchn(&c->d->evtchns, port)->state > ECS_RESERVED)
         evtchn_2l_unmask(c->d, port);
@@ -350,7 +401,7 @@ static long op_reset(const struct hv_call *c, void *arg)
     long rc = may_reset(c, arg);
 
     for (uint32_t port = 1; !rc && port_is_valid(&c->d->evtchns, port); port++)
-        close_port(c->d, port);
+        guest_close_port(c->d, port);
     return rc;
 }
 

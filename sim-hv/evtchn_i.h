@@ -15,6 +15,7 @@ enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_VI
 
 struct evtchn {
     uint8_t state;             /* enum evtchn_state */
+    uint8_t consumer;          /* 0: the domain; else Xen, for its ring of the kind consumer - 1 */
     domid_t remote_dom;        /* UNBOUND: who may bind; INTERDOMAIN: whose port the peer is */
     uint32_t remote_port;
     uint32_t virq;
@@ -42,6 +43,12 @@ void evtchn_close_all(struct hv_domain *d);
 void evtchn_destroy(struct hv_domain *d);
 /* Raises a virq whose handler is the hardware domain (domain 0). */
 void evtchn_send_global_virq(struct hv *hv, uint32_t virq);
+
+/* A port of d that remote may bind, and that Xen serves for the ring of that kind; or an errno. */
+int evtchn_alloc_xen(struct hv_domain *d, domid_t remote, unsigned kind);
+void evtchn_close_xen(struct hv_domain *d, uint32_t port);
+/* Sends an event to whoever bound it. */
+void evtchn_notify_xen(struct hv_domain *d, uint32_t port);
 
 /* evtchn_2l.c: the bits that a guest sees. */
 void evtchn_2l_set_pending(struct hv_domain *d, uint32_t port);

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Maps another domain's frames without a grant, as a control domain does. */
 #include "hv_i.h"
+#include "paging_i.h"
+#include "sharing_i.h"
 
 /* One such mapping, or a link in the list of unused handles. */
 struct foreign_map {
     uint64_t mfn;
     uint32_t next_free;
-    bool used, writable;
+    bool used;
+    bool typed; /* it is a reference as a writable page, too: of a PV domain's frame */
 };
 
-int foreign_next(const struct hv_domain *d, uint32_t from, uint64_t *mfn, bool *writable)
+int foreign_next(const struct hv_domain *d, uint32_t from, uint64_t *mfn, bool *typed)
 {
     for (; from < d->foreign.capacity; from++) {
         const struct foreign_map *map = &d->foreign.maps[from];
@@ -17,7 +20,7 @@ int foreign_next(const struct hv_domain *d, uint32_t from, uint64_t *mfn, bool *
         if (!map->used)
             continue;
         *mfn = map->mfn;
-        *writable = map->writable;
+        *typed = map->typed;
         return (int)from;
     }
     return -1;
@@ -51,7 +54,7 @@ static void release(struct hv_domain *d, uint32_t handle)
 {
     struct foreign_map *map = &d->foreign.maps[handle];
 
-    if (map->writable)
+    if (map->typed)
         frame_put_types(frame_of(d->hv, map->mfn), 1);
     frame_put(d->hv, map->mfn);
     *map = (struct foreign_map){ .next_free = d->foreign.free };
@@ -59,25 +62,58 @@ static void release(struct hv_domain *d, uint32_t handle)
     d->foreign.in_use--;
 }
 
-/* The machine frame behind what target calls frame. */
-static int find_frame(struct hv_domain *target, uint64_t frame, unsigned flags, uint64_t *mfn)
+/* Whether the page is out. One that is only meant to be, or comes back with its frame, is not. */
+static bool is_out(const struct hv *hv, const struct p2m_entry *e)
 {
-    struct p2m_entry e = { .mfn = frame, .type = P2M_RAM_RW };
+    return p2m_is_paging(e->type) &&
+           (e->mfn == HV_INVALID_MFN || frame_of(hv, e->mfn)->flags & FRAME_PAGED);
+}
 
-    if (target->guest == &guest_translated && !(flags & HV_FOREIGN_MFN)) {
-        e = p2m_get(&target->p2m, frame);
-    } else if (frame < target->hv->nr_frames && frame_of(target->hv, frame)->refs &&
-               frame_of(target->hv, frame)->owner == target->id && frame_of(target->hv, frame)->flags & FRAME_PAGED) {
-        e.type = P2M_RAM_PAGED;
-        frame = frame_of(target->hv, frame)->gfn;
-    }
-    if (p2m_is_paging(e.type)) {
-        mem_populate(target, frame, false);
+/* The frame at a gfn. */
+static int find_gfn(struct hv_domain *target, uint64_t gfn, bool write, uint64_t *mfn)
+{
+    struct p2m_entry e = p2m_get(&target->p2m, gfn);
+
+    if (is_out(target->hv, &e)) {
+        if (e.type == P2M_RAM_PAGED)
+            paging_populate(target, gfn, false);
         return -ENOENT;
     }
-    if (!p2m_is_ram(e.type))
+    if (write && e.type == P2M_RAM_SHARED) {
+        if (sharing_unshare_or_notify(target, gfn, false))
+            return -ENOENT;
+        e = p2m_get(&target->p2m, gfn);
+    }
+    if (!p2m_is_ram(e.type) && !p2m_is_paging(e.type))
         return -EINVAL;
     *mfn = e.mfn;
+    return 0;
+}
+
+/* One that is named by its machine number. */
+static int find_mfn(struct hv_domain *target, uint64_t frame, uint64_t *mfn)
+{
+    const struct frame *f = frame_for(target->hv, frame, target->id, 0);
+
+    if (f && f->flags & FRAME_PAGED) {
+        paging_populate(target, f->gfn, false);
+        return -ENOENT;
+    }
+    *mfn = frame;
+    return 0;
+}
+
+/* A reference to the frame; -EINVAL: it is not target's. A shared one is only found by its gfn. */
+static int get_frame(struct hv_domain *target, uint64_t mfn, bool by_gfn, bool typed)
+{
+    struct frame *f = by_gfn ? frame_shown(target->hv, mfn, target->id, 1)
+                             : frame_for(target->hv, mfn, target->id, 1);
+
+    if (!f)
+        return -EINVAL;
+    f->refs++;
+    if (typed)
+        frame_get_types(f, 1);
     return 0;
 }
 
@@ -85,6 +121,7 @@ int64_t hv_foreign_map(struct hv *hv, domid_t caller, domid_t dom, uint64_t fram
 {
     struct hv_domain *d = domain_lookup(hv, caller), *target;
     uint32_t handle;
+    bool typed, by_gfn;
     int rc;
 
     if (!d || domain_dying(d))
@@ -94,19 +131,23 @@ int64_t hv_foreign_map(struct hv *hv, domid_t caller, domid_t dom, uint64_t fram
         return -ESRCH;
     if (!domain_may_control(d, target))
         return -EPERM;
-    rc = find_frame(target, frame, flags, mfn);
+    by_gfn = target->guest == &guest_translated && !(flags & HV_FOREIGN_MFN);
+    rc = by_gfn ? find_gfn(target, frame, flags & HV_FOREIGN_WRITE, mfn)
+                : find_mfn(target, frame, mfn);
     if (rc)
         return rc;
-    if (!frame_get(hv, *mfn, target->id))
-        return -EINVAL;
+    typed = flags & HV_FOREIGN_WRITE && target->guest->granter_keeps_type;
+    rc = get_frame(target, *mfn, by_gfn, typed);
+    if (rc)
+        return rc;
     rc = take_handle(d, &handle);
     if (rc) {
+        if (typed)
+            frame_put_types(frame_of(hv, *mfn), 1);
         frame_put(hv, *mfn);
         return rc;
     }
-    if (flags & HV_FOREIGN_WRITE)
-        frame_get_types(frame_of(hv, *mfn), 1);
-    d->foreign.maps[handle] = (struct foreign_map){ .mfn = *mfn, .used = true, .writable = flags & HV_FOREIGN_WRITE };
+    d->foreign.maps[handle] = (struct foreign_map){ .mfn = *mfn, .used = true, .typed = typed };
     return handle;
 }
 

@@ -139,19 +139,60 @@ int frame_alloc_run(struct hv *hv, uint64_t nr, uint64_t *first)
     return 0;
 }
 
-void frame_assign(struct hv_domain *d, uint64_t mfn)
+static void list_add(struct hv_domain *d, uint64_t mfn)
 {
     struct frame *f = frame_of(d->hv, mfn);
 
-    assert(f->owner == NO_OWNER && f->refs == 1);
     f->owner = d->id;
-    f->flags |= FRAME_ALLOCATED;
     f->prev = 0;
     f->next = d->pages;
     if (d->pages)
         frame_of(d->hv, d->pages)->prev = (uint32_t)mfn;
     d->pages = (uint32_t)mfn;
     d->nr_owned++;
+}
+
+static void list_remove(struct hv_domain *d, struct frame *f)
+{
+    assert(d && f->owner == d->id && d->nr_owned > 0);
+    if (f->prev)
+        frame_of(d->hv, f->prev)->next = f->next;
+    else
+        d->pages = f->next;
+    if (f->next)
+        frame_of(d->hv, f->next)->prev = f->prev;
+    f->next = f->prev = 0;
+    d->nr_owned--;
+}
+
+void frame_assign(struct hv_domain *d, uint64_t mfn)
+{
+    struct frame *f = frame_of(d->hv, mfn);
+
+    assert(f->owner == NO_OWNER && f->refs == 1);
+    f->flags |= FRAME_ALLOCATED;
+    list_add(d, mfn);
+}
+
+void frame_to_cow(struct hv *hv, uint64_t mfn, struct shared_page *shared)
+{
+    struct frame *f = frame_of(hv, mfn);
+
+    assert(f->flags & FRAME_ALLOCATED && !(f->flags & (FRAME_XENHEAP | FRAME_PAGED)));
+    list_remove(domain_lookup(hv, f->owner), f);
+    f->owner = DOMID_COW;
+    f->flags |= FRAME_SHARED;
+    f->shared = shared;
+}
+
+void frame_from_cow(struct hv_domain *d, uint64_t mfn, uint64_t gfn)
+{
+    struct frame *f = frame_of(d->hv, mfn);
+
+    assert(f->owner == DOMID_COW && f->flags & FRAME_SHARED);
+    f->flags &= (uint8_t)~FRAME_SHARED;
+    f->gfn = gfn;
+    list_add(d, mfn);
 }
 
 void frame_assign_xenheap(struct hv_domain *d, uint64_t mfn)
@@ -168,18 +209,13 @@ void frame_unassign(struct hv *hv, uint64_t mfn)
     struct frame *f = frame_of(hv, mfn);
     struct hv_domain *d = domain_lookup(hv, f->owner);
 
-    assert(d && d->nr_owned > 0 && !(f->flags & FRAME_XENHEAP));
-    if (f->prev)
-        frame_of(hv, f->prev)->next = f->next;
-    else
-        d->pages = f->next;
-    if (f->next)
-        frame_of(hv, f->next)->prev = f->prev;
-    d->nr_owned--;
-    if (f->flags & FRAME_PAGED)
+    assert(!(f->flags & FRAME_XENHEAP));
+    list_remove(d, f);
+    if (f->flags & FRAME_PAGED) {
         d->paged_pages--;
-    f->flags &= (uint8_t)~(FRAME_ALLOCATED | FRAME_PAGED);
-    f->next = f->prev = 0;
+        d->kept_pages--;
+    }
+    f->flags &= (uint8_t) ~(FRAME_ALLOCATED | FRAME_PAGED);
     f->owner = NO_OWNER;
     f->gfn = NO_GFN;
     if (domain_dying(d))
@@ -226,7 +262,8 @@ void frame_was_put(struct hv *hv, uint64_t mfn)
         return;
     }
     assert(f->types == 0);
-    if (f->flags & FRAME_XENHEAP) {
+    assert(!(f->flags & FRAME_SHARED));
+    if (f->flags & FRAME_XENHEAP || f->owner == DOMID_COW) {
         f->owner = NO_OWNER;
         f->flags = FRAME_DIRTY;
         f->gfn = NO_GFN;

@@ -11,11 +11,14 @@ struct hv_domain;
 #define NO_OWNER DOMID_INVALID
 
 enum {
-    FRAME_ALLOCATED = 1,   /* the owner's own reference is among refs */
-    FRAME_XENHEAP   = 2,   /* the hypervisor's, shared with its owner: grant and status frames, shared info */
-    FRAME_PAGED     = 4,   /* paged out: counted as gone, contents kept */
-    FRAME_DIRTY     = 8,   /* was handed out before: zero it before the next time */
+    FRAME_ALLOCATED = 1, /* the owner's own reference is among refs */
+    FRAME_XENHEAP = 2,   /* the hypervisor's, shown to its owner: grant frames, shared info */
+    FRAME_PAGED = 4,     /* paged out: counted as gone, contents kept */
+    FRAME_DIRTY = 8,     /* was handed out before: zero it before the next time */
+    FRAME_SHARED = 16,   /* DOMID_COW's, and several gfns show it: shared says which */
 };
+
+struct shared_page;
 
 struct frame {
     uint32_t refs;         /* general references */
@@ -24,7 +27,10 @@ struct frame {
     uint32_t next, prev;   /* owner's list of pages; 0 ends it (frame 0 is never handed out) */
     domid_t owner;         /* NO_OWNER: nobody; means nothing without references */
     uint8_t flags;
-    uint64_t gfn;          /* where the owner has it as memory, NO_GFN if nowhere */
+    union {
+        uint64_t gfn;               /* where the owner has it as memory, NO_GFN if nowhere */
+        struct shared_page *shared; /* of a shared one */
+    };
 };
 
 /* A set of free frames with a summary bit per word, so that the lowest is found by looking at few words. */
@@ -47,6 +53,9 @@ void frame_assign(struct hv_domain *d, uint64_t mfn);
 void frame_assign_xenheap(struct hv_domain *d, uint64_t mfn);
 /* Takes an ordinary frame from its owner, which keeps nothing of it; refs are the caller's afterwards. */
 void frame_unassign(struct hv *hv, uint64_t mfn);
+/* An ordinary frame, whoever refers to it, becomes DOMID_COW's, or comes back from there. */
+void frame_to_cow(struct hv *hv, uint64_t mfn, struct shared_page *shared);
+void frame_from_cow(struct hv_domain *d, uint64_t mfn, uint64_t gfn);
 /* frame_put, frame_get and the types are in hv_i.h: inline, every mapping and copy needs them. This is frame_put's rest. */
 void frame_was_put(struct hv *hv, uint64_t mfn);
 /* Drops the owner's own reference, if it is still there. */

@@ -49,12 +49,12 @@ static void release_inner(domid_t domid, uint32_t ref, struct hv *hv, bool reado
 static int acquire_transitive(struct entry e, domid_t ldom, bool readonly, bool may_trans, struct acquired *inner);
 
 /* First pin, or first write pin, of an entry that names a frame. */
-static int acquire_frame(const struct entry *e, domid_t ldom, struct acquired *out)
+static int acquire_frame(const struct entry *e, domid_t ldom, bool readonly, struct acquired *out)
 {
     struct active_entry *act = e->act;
     struct grant_frame_ref granted = read_frame(e);
     struct hv_domain *rd = e->rd;
-    int status = rd->guest->get_frame(rd, granted.frame, false, &out->mfn);
+    int status = rd->guest->get_frame(rd, granted.frame, false, !readonly, &out->mfn);
 
     if (status)
         return status;
@@ -99,7 +99,7 @@ static int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, boo
     if (transitive)
         status = acquire_transitive(*e, ldom, readonly, may_trans, out);
     else if (need_status)
-        status = acquire_frame(e, ldom, out);
+        status = acquire_frame(e, ldom, readonly, out);
     else if (!domain_dying(rd) && frame_get(rd->hv, act->mfn, rd->id))
         status = GNTST_okay;
     else
@@ -206,7 +206,7 @@ static int side_claim(const struct hv_call *c, struct copy_side *s, struct hv_do
         s->e = e;
     } else {
         got = (struct acquired){ .length = HV_PAGE_SIZE };
-        status = d->guest->get_frame(d, number, true, &got.mfn);
+        status = d->guest->get_frame(d, number, true, !readonly, &got.mfn);
     }
     s->got = got;
     s->held = status == GNTST_okay;

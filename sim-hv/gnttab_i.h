@@ -59,7 +59,7 @@ struct grant_table {
     unsigned version, max_version;
     unsigned nr_frames, max_frames;
     unsigned nr_status;
-    unsigned nr_v2_ops;              /* sub-page and transitive copies that hold a pin */
+    unsigned nr_v2_ops, nr_mapped; /* pins by sub-page and transitive copies; parts of mappings */
     struct grant_frame *frames;
     struct status_frame *status;
 };

@@ -37,11 +37,11 @@ static unsigned types_of(const struct hv_domain *ld, const struct hv_domain *rd,
 }
 
 /* First pin: what is granted becomes active. Takes a reference to the frame. */
-static int activate(const struct entry *e, domid_t ldom)
+static int activate(const struct entry *e, domid_t ldom, bool readonly)
 {
     struct grant_frame_ref granted = read_frame(e);
     uint64_t mfn;
-    int status = e->rd->guest->get_frame(e->rd, granted.frame, false, &mfn);
+    int status = e->rd->guest->get_frame(e->rd, granted.frame, false, !readonly, &mfn);
 
     if (status)
         return status;
@@ -60,8 +60,11 @@ static int take_frame(struct hv_domain *ld, struct hv_domain *rd, uint32_t flags
                       bool have_one)
 {
     unsigned more = refs_of(flags) - have_one;
-    struct frame *f = frame_for(ld->hv, mfn, rd->id, more);
+    struct frame *f = frame_shown(ld->hv, mfn, rd->id, more);
 
+    /* Nobody writes to a frame that is shared, or was when it was mapped read-only. */
+    if (f && f->owner == DOMID_COW && !(flags & GNTMAP_readonly))
+        f = NULL;
     if (!f) {
         if (have_one)
             frame_put(ld->hv, mfn);
@@ -94,7 +97,7 @@ static int pin_for_map(struct hv_domain *ld, const struct entry *e, uint32_t fla
             return status;
     }
     if (first) {
-        status = activate(e, ld->id);
+        status = activate(e, ld->id, readonly);
         if (status) {
             reduce_status(e, readonly);
             return status;
@@ -105,6 +108,7 @@ static int pin_for_map(struct hv_domain *ld, const struct entry *e, uint32_t fla
         return GNTST_general_error;
     }
     e->act->pin += pins;
+    e->rd->gt.nr_mapped += refs_of(flags);
     return GNTST_okay;
 }
 
@@ -113,6 +117,9 @@ static void unpin(struct hv_domain *ld, const struct entry *e, uint32_t parts)
     drop_frame(ld, e->rd, parts, e->act->mfn);
     e->act->pin -= pins_for(parts);
     reduce_status(e, parts & GNTMAP_readonly);
+    e->rd->gt.nr_mapped -= refs_of(parts);
+    if (domain_dying(e->rd) && !e->rd->gt.nr_mapped)
+        domain_queue_reap(e->rd);
 }
 
 /* NULL: none left. */

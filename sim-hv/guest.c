@@ -4,16 +4,19 @@
  * use gfns.
  */
 #include "hv_i.h"
+#include "paging_i.h"
+#include "sharing_i.h"
 
 /* ---- PV --------------------------------------------------------------------------------------- */
 
-static int pv_get_frame(struct hv_domain *d, uint64_t number, bool own, uint64_t *mfn)
+static int pv_get_frame(struct hv_domain *d, uint64_t number, bool own, bool write, uint64_t *mfn)
 {
+    (void)write;
     if (!frame_get(d->hv, number, d->id))
         return GNTST_bad_page;
     if (frame_of(d->hv, number)->flags & FRAME_PAGED) {
         frame_put(d->hv, number);
-        mem_populate(d, frame_of(d->hv, number)->gfn, own);
+        paging_populate(d, frame_of(d->hv, number)->gfn, own);
         return GNTST_eagain;
     }
     *mfn = number;
@@ -90,32 +93,27 @@ const struct guest_ops guest_pv = {
 
 /* ---- Auto-translated -------------------------------------------------------------------------- */
 
-static int translated_get_frame(struct hv_domain *d, uint64_t number, bool own, uint64_t *mfn)
+static int translated_get_frame(struct hv_domain *d, uint64_t number, bool own, bool write,
+                                uint64_t *mfn)
 {
     struct p2m_entry e = p2m_get(&d->p2m, number);
+    struct frame *f;
 
     if (p2m_is_paging(e.type)) {
-        mem_populate(d, number, own);
+        paging_populate(d, number, own);
         return GNTST_eagain;
     }
-    if (!p2m_is_ram(e.type) || !frame_get(d->hv, e.mfn, d->id))
+    if (write && e.type == P2M_RAM_SHARED) {
+        if (sharing_unshare_or_notify(d, number, own))
+            return GNTST_eagain;
+        e = p2m_get(&d->p2m, number);
+    }
+    f = p2m_is_ram(e.type) ? frame_shown(d->hv, e.mfn, d->id, 1) : NULL;
+    if (!f)
         return GNTST_bad_page;
+    f->refs++;
     *mfn = e.mfn;
     return GNTST_okay;
-}
-
-/*
- * Something else was put where d had e. Ordinary memory stays d's, out of its sight; what was paged out is given
- * up (a real machine has no frame left for it). Xen forgets to count that when a pager was already asked; we do not.
- */
-static void displaced(struct hv_domain *d, struct p2m_entry e)
-{
-    if (e.type == P2M_INVALID)
-        return;
-    assert(!p2m_is_grant(e.type));
-    frame_of(d->hv, e.mfn)->gfn = NO_GFN;
-    if (p2m_is_paging(e.type))
-        frame_drop_allocated(d->hv, e.mfn);
 }
 
 static int translated_host_map(struct hv_domain *d, uint64_t host_addr, uint32_t flags,
@@ -132,10 +130,14 @@ static int translated_host_map(struct hv_domain *d, uint64_t host_addr, uint32_t
         domain_crash(d, "a grant was mapped on top of another one");
         return -EPERM;
     }
-    rc = p2m_set(d->hv, &d->p2m, gfn, flags & GNTMAP_readonly ? P2M_GRANT_MAP_RO : P2M_GRANT_MAP_RW, mfn);
+    /* No physmap shows another domain's shared frame. */
+    if (f->owner == DOMID_COW)
+        return -EINVAL;
+    rc = memory_make_room(d, gfn, old);
     if (rc)
         return rc;
-    displaced(d, old);
+    p2m_set(d->hv, &d->p2m, gfn,
+            flags & GNTMAP_readonly ? P2M_GRANT_MAP_RO : P2M_GRANT_MAP_RW, mfn);
     /* Mapping an own page takes it away from where it was. */
     if (f->owner == d->id && f->gfn != NO_GFN) {
         p2m_vacate(&d->p2m, f->gfn);
@@ -178,10 +180,10 @@ static int translated_place(struct hv_domain *d, uint64_t wanted, uint64_t mfn)
         domain_crash(d, "a page was to be put where a grant is mapped");
         return -EPERM;
     }
-    rc = p2m_set(d->hv, &d->p2m, wanted, P2M_RAM_RW, mfn);
+    rc = memory_make_room(d, wanted, old);
     if (rc)
         return rc;
-    displaced(d, old);
+    p2m_set(d->hv, &d->p2m, wanted, P2M_RAM_RW, mfn);
     frame_of(d->hv, mfn)->gfn = wanted;
     return 0;
 }

@@ -14,9 +14,10 @@ struct guest_ops {
     bool granter_keeps_type;
     /*
      * The frame that the guest means by a frame number, with a reference taken. own: the caller asks for its own.
-     * GNTST_okay, GNTST_eagain (paged out, now asked for) or GNTST_bad_page.
+     * write: to write to it, so that it must not be shared. GNTST_okay, GNTST_eagain (paged out,
+     * now asked for; or shared, and no memory for a copy) or GNTST_bad_page.
      */
-    int (*get_frame)(struct hv_domain *d, uint64_t number, bool own, uint64_t *mfn);
+    int (*get_frame)(struct hv_domain *d, uint64_t number, bool own, bool write, uint64_t *mfn);
     /* Puts a frame of rd into / takes it out of d's address space. 0 or a negative errno. */
     int (*host_map)(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn);
     int (*host_unmap)(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn,

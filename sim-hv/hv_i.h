@@ -17,6 +17,7 @@
 #include "guest_i.h"
 #include "hostmap_i.h"
 #include "p2m_i.h"
+#include "vm_event_i.h"
 
 #define DOMID_DIR_BITS 8
 #define DOMID_DIR_SIZE (1u << DOMID_DIR_BITS)
@@ -41,8 +42,22 @@ struct hv_domain {
 
     struct p2m p2m;
     uint32_t pages;                 /* list of owned ordinary frames */
-    uint64_t nr_owned;              /* length of that list; tot_pages is this less the paged ones */
-    uint64_t paged_pages, max_pages;
+    uint64_t nr_owned;              /* length of that list; tot_pages is this less the kept ones */
+    uint64_t kept_pages;            /* paged out, but with their frames: FRAME_PAGED */
+    int64_t paged_pages;            /* as Xen counts them: below 0 in the end, if it forgot some */
+    uint64_t max_pages;
+    uint64_t shared_pages; /* gfns that are P2M_RAM_SHARED */
+
+    bool is_bare;                 /* a toolstack made it, and it does not run */
+    bool sharing;                 /* XEN_DOMCTL_MEM_SHARING_CONTROL */
+    bool lost_shared;             /* a shared gfn was taken away without its page's knowledge */
+    bool guest_requests;          /* XEN_DOMCTL_MONITOR_EVENT_GUEST_REQUEST is on */
+    uint32_t nr_vcpus, max_vcpus; /* that there are, and that there may be */
+    uint32_t pauses;              /* by control domains */
+    uint32_t event_pauses;        /* vCPU 0's, for which an event must be answered */
+    xen_domain_handle_t handle;
+    uint64_t params[HVM_NR_PARAMS];
+    struct vm_event events[NR_VM_EVENTS];
 
     uint64_t shared_info_mfn;
     struct shared_info *shared_info;
@@ -69,6 +84,9 @@ struct hv {
     uint64_t freed_first, freed_nr;             /* run not yet reported to hooks.frames_freed */
     struct hv_domain **domains[DOMID_FIRST_RESERVED / DOMID_DIR_SIZE + 1];
     struct hv_domain *reap;                     /* dead, and lost a frame: maybe their last */
+    domid_t last_created;                       /* by XEN_DOMCTL_createdomain */
+    uint64_t last_handle;                       /* of a shared page */
+    uint64_t nr_shared, nr_saved;               /* shared frames, and the ones that they spare */
     long fail_alloc;                            /* tests: the allocation that fails, counting down; < 0: none */
     void (*race)(void *ctx);                    /* tests: a guest acts between our look at its entry and our write */
     void *race_ctx;
@@ -107,66 +125,12 @@ static inline struct hv_domain *domain_lookup_any(const struct hv_domain *self, 
 static inline bool domain_dying(const struct hv_domain *d) { return d->life != DOMAIN_ALIVE; }
 static inline uint64_t domain_tot_pages(const struct hv_domain *d)
 {
-    return d->nr_owned - d->paged_pages;
+    return d->nr_owned - d->kept_pages;
 }
 /* May d name target in an operation on target's own tables? */
 static inline bool domain_may_control(const struct hv_domain *d, const struct hv_domain *target)
 {
     return d == target || d->privileged;
-}
-static inline struct frame *frame_of(const struct hv *hv, uint64_t mfn)
-{
-    assert(mfn < hv->nr_frames);
-    return &hv->frames[mfn];
-}
-static inline void *frame_data(const struct hv *hv, uint64_t mfn)
-{
-    assert(mfn < hv->nr_frames);
-    return hv->memory + mfn * HV_PAGE_SIZE;
-}
-
-/* The live frame of that number, if it is owner's and can have nr more references; else NULL. */
-static inline struct frame *frame_for(const struct hv *hv, uint64_t mfn, domid_t owner, unsigned nr)
-{
-    struct frame *f;
-
-    if (mfn >= hv->nr_frames)
-        return NULL;
-    f = &hv->frames[mfn];
-    return f->refs && f->refs <= UINT32_MAX - nr && f->owner == owner ? f : NULL;
-}
-/* Takes a reference if owner owns a live frame of that number. */
-static inline bool frame_get(const struct hv *hv, uint64_t mfn, domid_t owner)
-{
-    struct frame *f = frame_for(hv, mfn, owner, 1);
-
-    if (f)
-        f->refs++;
-    return f;
-}
-static inline void frame_put_refs(struct hv *hv, uint64_t mfn, unsigned nr)
-{
-    struct frame *f = frame_of(hv, mfn);
-
-    assert(f->refs >= nr);
-    f->refs -= nr;
-    if (f->refs == 0 || f->flags & FRAME_XENHEAP)
-        frame_was_put(hv, mfn);
-}
-static inline void frame_put(struct hv *hv, uint64_t mfn)
-{
-    frame_put_refs(hv, mfn, 1);
-}
-/* So many of the references are as a writable page. Always possible unless it is paged out: page tables are not modelled. */
-static inline void frame_get_types(struct frame *f, unsigned nr)
-{
-    assert(f->refs - f->types >= nr);
-    f->types += nr;
-}
-static inline void frame_put_types(struct frame *f, unsigned nr)
-{
-    assert(f->types >= nr);
-    f->types -= nr;
 }
 
 /* domain.c */
@@ -186,12 +150,22 @@ void *hv_alloc(struct hv *hv, size_t nr, size_t size);
 /* Makes room for one more element: array of capacity elements grows by doubling. NULL: no memory, array untouched. */
 void *hv_grow(struct hv *hv, void *array, size_t old_nr, size_t new_nr, size_t size);
 
-/* physmap.c */
+/* The hypercalls' handlers: memory_op.c, hvm.c, domctl.c, sysctl.c. */
 long memory_hypercall(struct hv_call *call, const uint64_t args[5]);
+long hvm_hypercall(struct hv_call *call, const uint64_t args[5]);
+long domctl_hypercall(struct hv_call *call, const uint64_t args[5]);
+long sysctl_hypercall(struct hv_call *call, const uint64_t args[5]);
 
 /* memory.c */
-/* Someone needs a page that is out: asks for it. own: the domain itself. */
-void mem_populate(struct hv_domain *d, uint64_t gfn, bool own);
+bool domain_may_grow(const struct hv_domain *d, uint64_t nr);
+/*
+ * Something else will be where d has e, which is no grant: after it p2m_set cannot fail. Ordinary
+ * memory stays d's, out of its sight. 0, -ENOMEM, -EINVAL (no such gfn).
+ */
+int memory_make_room(struct hv_domain *d, uint64_t gfn, struct p2m_entry e);
+
+/* info.c: as a toolstack sees it. */
+void domain_describe(const struct hv_domain *d, struct xen_domctl_getdomaininfo *info);
 
 /* foreign.c: its domain dies. */
 void foreign_release_all(struct hv_domain *d);
@@ -234,5 +208,8 @@ static inline bool call_array_okay(const struct hv_call *c, uint64_t addr)
 {
     return c->mem->copy_from == hv_plain_memory.copy_from || c->d->guest != &guest_pv || addr < UINT64_C(1) << 47 || addr >= HYPERVISOR_VIRT_END;
 }
+
+/* On the structures above. */
+#include "frame_refs_i.h"
 
 #endif

@@ -51,6 +51,31 @@ uint64_t hv_shared_info_mfn(const struct hv *hv, domid_t dom)
     return d ? d->shared_info_mfn : HV_INVALID_MFN;
 }
 
+void domain_describe(const struct hv_domain *d, struct xen_domctl_getdomaininfo *info)
+{
+    bool hvm = d->guest == &guest_translated;
+    uint32_t online = d->is_bare ? 0 : d->nr_vcpus;
+
+    *info = (struct xen_domctl_getdomaininfo){
+        .domain = d->id,
+        .tot_pages = domain_tot_pages(d),
+        .max_pages = d->max_pages,
+        .shr_pages = d->shared_pages,
+        .paged_pages = (uint64_t)d->paged_pages,
+        .nr_online_vcpus = online,
+        .max_vcpu_id = d->nr_vcpus ? d->nr_vcpus - 1 : XEN_INVALID_MAX_VCPU_ID,
+        .gpaddr_bits = 48,
+        .shared_info_frame = hvm ? frame_of(d->hv, d->shared_info_mfn)->gfn : d->shared_info_mfn,
+        .flags = (hvm ? XEN_DOMINF_hvm_guest | XEN_DOMINF_hap : 0) |
+                 (d->life == DOMAIN_DEAD ? XEN_DOMINF_dying : 0) |
+                 (d->pauses ? XEN_DOMINF_paused : 0) | (online ? XEN_DOMINF_blocked : 0) |
+                 (d->crashed ? XEN_DOMINF_shutdown | SHUTDOWN_crash << XEN_DOMINF_shutdownshift
+                             : XEN_DOMINF_shutdownmask << XEN_DOMINF_shutdownshift),
+        .arch_config.emulation_flags = hvm ? XEN_X86_EMU_LAPIC : 0,
+    };
+    memcpy(info->handle, d->handle, sizeof info->handle);
+}
+
 int hv_domain_info(const struct hv *hv, domid_t dom, struct hv_domain_info *out)
 {
     const struct hv_domain *d = domain_lookup(hv, dom);
@@ -58,13 +83,22 @@ int hv_domain_info(const struct hv *hv, domid_t dom, struct hv_domain_info *out)
     if (!d)
         return -ESRCH;
     *out = (struct hv_domain_info){
-        .id = d->id, .auto_translated = d->guest == &guest_translated, .privileged = d->privileged,
-        .dying = domain_dying(d), .crashed = d->crashed,
-        .grant_version = d->gt.version, .nr_grant_frames = d->gt.nr_frames, .max_grant_frames = d->gt.max_frames,
+        .id = d->id,
+        .auto_translated = d->guest == &guest_translated,
+        .privileged = d->privileged,
+        .dying = domain_dying(d),
+        .crashed = d->crashed,
+        .grant_version = d->gt.version,
+        .nr_grant_frames = d->gt.nr_frames,
+        .max_grant_frames = d->gt.max_frames,
         .nr_status_frames = d->gt.nr_status,
-        .maptrack_limit = maptrack_limit(&d->maptrack), .max_maptrack_frames = d->maptrack.max_frames,
+        .maptrack_limit = maptrack_limit(&d->maptrack),
+        .max_maptrack_frames = d->maptrack.max_frames,
         .maptrack_in_use = d->maptrack.in_use,
-        .tot_pages = domain_tot_pages(d), .max_pages = d->max_pages, .paged_pages = d->paged_pages,
+        .tot_pages = domain_tot_pages(d),
+        .max_pages = d->max_pages,
+        .paged_pages = d->paged_pages,
+        .shared_pages = d->shared_pages,
         .nr_ports = d->evtchns.in_use,
     };
     return 0;
@@ -121,8 +155,13 @@ int hv_frame_info(const struct hv *hv, uint64_t mfn, struct hv_frame_info *out)
         return -EINVAL;
     f = frame_of(hv, mfn);
     *out = (struct hv_frame_info){
-        .mfn = mfn, .gfn = f->refs ? f->gfn : UINT64_MAX, .owner = f->owner, .refs = f->refs,
-        .writable_types = f->types, .held = f->held, .allocated = f->flags & FRAME_ALLOCATED,
+        .mfn = mfn,
+        .gfn = f->refs && !(f->flags & FRAME_SHARED) ? f->gfn : UINT64_MAX,
+        .owner = f->owner,
+        .refs = f->refs,
+        .writable_types = f->types,
+        .held = f->held,
+        .allocated = f->flags & FRAME_ALLOCATED,
     };
     if (mfn == 0 || f->flags & FRAME_XENHEAP)
         out->owner = -2;

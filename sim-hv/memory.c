@@ -1,6 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /* A domain's memory: adds and removes pages, and pages them out and in. */
 #include "hv_i.h"
+#include "sharing_i.h"
+
+bool domain_may_grow(const struct hv_domain *d, uint64_t nr)
+{
+    return nr <= d->max_pages && domain_tot_pages(d) <= d->max_pages - nr;
+}
+
+/* What was paged out is given up: a real machine has no frame left for it. */
+int memory_make_room(struct hv_domain *d, uint64_t gfn, struct p2m_entry e)
+{
+    struct frame *f;
+
+    assert(!p2m_is_grant(e.type));
+    if (e.type == P2M_INVALID) {
+        /* The nodes for it. */
+        int rc = p2m_set(d->hv, &d->p2m, gfn, P2M_RAM_PAGED, HV_INVALID_MFN);
+
+        if (!rc)
+            p2m_clear(&d->p2m, gfn);
+        return rc;
+    }
+    if (e.type == P2M_RAM_SHARED) {
+        if (sharing_unshare(d, gfn))
+            return -ENOMEM;
+        e = p2m_get(&d->p2m, gfn);
+    }
+    if (e.mfn == HV_INVALID_MFN) {
+        d->paged_pages--;
+        return 0;
+    }
+    f = frame_of(d->hv, e.mfn);
+    f->gfn = NO_GFN;
+    if (f->flags & FRAME_PAGED)
+        frame_drop_allocated(d->hv, e.mfn);
+    return 0;
+}
 
 int64_t hv_page_alloc(struct hv *hv, domid_t dom, uint64_t *mfn)
 {
@@ -17,7 +53,7 @@ int64_t hv_page_alloc_run(struct hv *hv, domid_t dom, uint64_t nr, uint64_t *fir
         return -ESRCH;
     if (domain_dying(d) || nr == 0)
         return -EINVAL;
-    if (nr > d->max_pages || domain_tot_pages(d) > d->max_pages - nr || nr > hv->pool.nr_free)
+    if (!domain_may_grow(d, nr) || nr > hv->pool.nr_free)
         return -ENOMEM;
     gfn = p2m_find_hole(&d->p2m, nr);
     if (frame_alloc_run(hv, nr, &first))
@@ -55,7 +91,16 @@ int hv_page_free(struct hv *hv, domid_t dom, uint64_t gfn)
     }
     if (p2m_is_grant(e.type))
         return -ENXIO;
+    if (e.type == P2M_RAM_SHARED) {
+        if (sharing_unshare(d, gfn))
+            return -ENOMEM;
+        e = p2m_get(&d->p2m, gfn);
+    }
     p2m_clear(&d->p2m, gfn);
+    if (e.mfn == HV_INVALID_MFN) {
+        d->paged_pages--;
+        return 0;
+    }
     frame_of(hv, e.mfn)->gfn = NO_GFN;
     /* One of the hypervisor's frames is only taken out of sight. */
     if (!(frame_of(hv, e.mfn)->flags & FRAME_XENHEAP))
@@ -97,7 +142,7 @@ int hv_grant_frame_number(const struct hv *hv, domid_t dom, uint64_t gfn, uint64
 
     if (rc)
         return rc;
-    *frame = d->guest == &guest_pv ? e.mfn : gfn;
+    *frame = d->guest == &guest_pv ? e.mfn : gfn; /* a PV domain's page has a frame always */
     return 0;
 }
 
@@ -116,14 +161,15 @@ int hv_page_out(struct hv *hv, domid_t dom, uint64_t gfn)
     e = p2m_get(&d->p2m, gfn);
     if (e.type == P2M_INVALID)
         return -ENOENT;
-    if (!p2m_is_ram(e.type))
+    if (e.type != P2M_RAM_RW)
         return -EBUSY;
     f = frame_of(hv, e.mfn);
     /* f->held does not count: no guest knows of those references. */
     if (f->refs != 1 || f->types || f->flags & FRAME_XENHEAP)
         return -EBUSY;
-    p2m_set(hv, &d->p2m, gfn, P2M_RAM_PAGED, e.mfn);
+    p2m_change(&d->p2m, gfn, P2M_RAM_PAGED, e.mfn);
     f->flags |= FRAME_PAGED;
+    d->kept_pages++;
     d->paged_pages++;
     return 0;
 }
@@ -136,24 +182,13 @@ int hv_page_in(struct hv *hv, domid_t dom, uint64_t gfn)
     if (!d)
         return -ESRCH;
     e = p2m_get(&d->p2m, gfn);
-    if (!p2m_is_paging(e.type))
+    /* What a pager took, only it can bring back. */
+    if (!p2m_is_paging(e.type) || e.mfn == HV_INVALID_MFN ||
+        !(frame_of(hv, e.mfn)->flags & FRAME_PAGED))
         return -ENOENT;
-    p2m_set(hv, &d->p2m, gfn, P2M_RAM_RW, e.mfn);
+    p2m_change(&d->p2m, gfn, P2M_RAM_RW, e.mfn);
     frame_of(hv, e.mfn)->flags &= (uint8_t)~FRAME_PAGED;
-    assert(d->paged_pages > 0);
+    d->kept_pages--;
     d->paged_pages--;
     return 0;
-}
-
-/* A foreign access asks once per page-out; the domain itself would wait, so each of its accesses asks. */
-void mem_populate(struct hv_domain *d, uint64_t gfn, bool own)
-{
-    struct p2m_entry e = p2m_get(&d->p2m, gfn);
-
-    assert(p2m_is_paging(e.type));
-    if (e.type == P2M_RAM_PAGING_IN && !own)
-        return;
-    p2m_set(d->hv, &d->p2m, gfn, P2M_RAM_PAGING_IN, e.mfn);
-    if (d->hv->hooks.populate)
-        d->hv->hooks.populate(d->hv->hook_ctx, d->id, gfn);
 }

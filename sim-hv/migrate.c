@@ -15,6 +15,17 @@ int hv_domain_soft_reset(struct hv *hv, domid_t id)
     return 0;
 }
 
+/* A page without its frame, or one that is not the domain's alone, cannot come along. */
+static bool can_move(const struct hv_domain *d)
+{
+    struct p2m_entry e;
+
+    for (uint64_t gfn = 0; p2m_next(&d->p2m, &gfn, &e); gfn++)
+        if (e.mfn == HV_INVALID_MFN || e.type == P2M_RAM_SHARED)
+            return false;
+    return true;
+}
+
 /* Memory of the domain's own: neither a grant of somebody else's nor one of the hypervisor's frames. */
 static bool is_own_memory(const struct hv *hv, const struct p2m_entry *e)
 {
@@ -99,6 +110,8 @@ int hv_domain_migrate(struct hv *hv, domid_t from, domid_t to)
         return -ESRCH;
     if (domain_dying(old))
         return -EINVAL;
+    if (!can_move(old))
+        return -EBUSY;
     config = old->config;
     config.nr_pages = 0;
     config.max_pages = old->max_pages;

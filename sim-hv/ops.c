@@ -42,9 +42,23 @@ static const struct hv_op evtchn_ops[] = {
 };
 
 static const struct hv_op memory_ops[] = {
-#define ROW(op, type) [XENMEM_##op] = { NULL, XENMEM_##op, 0, sizeof(struct type), FIELDS(), NULL },
+#define ROW(op, size) [XENMEM_##op] = { NULL, XENMEM_##op, 0, size, FIELDS(), NULL },
     HV_MEMORY_OPS(ROW)
 #undef ROW
+};
+
+static const struct hv_op hvm_ops[] = {
+#define ROW(op, size) [HVMOP_##op] = { NULL, HVMOP_##op, 0, size, FIELDS(), NULL },
+    HV_HVM_OPS(ROW)
+#undef ROW
+};
+
+static const struct hv_op domctl_ops[] = {
+    { NULL, 0, HV_OP_FIRST, sizeof(struct xen_domctl), FIELDS(), NULL },
+};
+
+static const struct hv_op sysctl_ops[] = {
+    { NULL, 0, HV_OP_FIRST, sizeof(struct xen_sysctl), FIELDS(), NULL },
 };
 
 const struct hv_hypercall hv_hypercalls[] = {

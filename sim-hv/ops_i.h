@@ -7,11 +7,14 @@
  * Columns: the operation as Xen's headers call it; HV_OP_*; of the grant table, what an
  * element names (describe_* in hooks.c); of event channels, the handler (op_* in evtchn.c);
  * what a sweep makes of it; the fields that a trace shows. The grant table's handlers are
- * gnttab_<name>. Memory operations have their structure's name only; their handlers are in
- * physmap.c.
+ * gnttab_<name>. Memory and HVM operations have their argument's size only; their handlers are
+ * memory_<name> (memory_i.h) and <name> in hvm.c.
  *
  * Fields: F(operation, member), NAMED(operation, "name", member), OKAY(…) if the status is
  * okay, and by the argument's flags IF(…, flag) and UNLESS(…, flag).
+ *
+ * Those of a toolstack (domctl, sysctl) have their command inside of their argument. Their handlers
+ * are domctl_<name> in domctl.c, and <name> in sysctl.c.
  */
 #ifndef GNTSIM_HV_OPS_I_H
 #define GNTSIM_HV_OPS_I_H
@@ -19,10 +22,13 @@
 #include <gntsim/ops.h>
 
 /* The hypercall, its word below, the mask of its command, what a sweep makes of all of it, its handler. */
-#define HV_HYPERCALLS(ROW) \
+#define HV_HYPERCALLS(ROW)                                             \
     ROW(grant_table_op, gnttab, GNTTAB_CMD_MASK, NULL, grant_table_op) \
-    ROW(event_channel_op, evtchn, UINT32_MAX, NULL, evtchn_hypercall) \
-    ROW(memory_op, memory, MEMOP_CMD_MASK, "ENOMEM", memory_hypercall)
+    ROW(event_channel_op, evtchn, UINT32_MAX, NULL, evtchn_hypercall)  \
+    ROW(memory_op, memory, MEMOP_CMD_MASK, "ENOMEM", memory_hypercall) \
+    ROW(hvm_op, hvm, UINT32_MAX, NULL, hvm_hypercall)                  \
+    ROW(domctl, domctl, 0, "ENOMEM", domctl_hypercall)                 \
+    ROW(sysctl, sysctl, 0, NULL, sysctl_hypercall)
 
 #define GNTTAB_CMD_MASK 0xfffu
 #define MEMOP_EXTENT_SHIFT 6
@@ -81,9 +87,46 @@
 /* What an interrupted reset becomes. The header shows the number to Xen alone; traces have no name for it. */
 #define RESET_CONT (EVTCHNOP_set_priority + 1)
 
-#define HV_MEMORY_OPS(ROW) \
-    ROW(add_to_physmap, xen_add_to_physmap) \
-    ROW(acquire_resource, xen_mem_acquire_resource)
+#define HV_MEMORY_OPS(ROW)                                           \
+    ROW(decrease_reservation, sizeof(struct xen_memory_reservation)) \
+    ROW(current_reservation, sizeof(domid_t))                        \
+    ROW(maximum_reservation, sizeof(domid_t))                        \
+    ROW(populate_physmap, sizeof(struct xen_memory_reservation))     \
+    ROW(add_to_physmap, sizeof(struct xen_add_to_physmap))           \
+    ROW(maximum_gpfn, sizeof(domid_t))                               \
+    ROW(remove_from_physmap, sizeof(struct xen_remove_from_physmap)) \
+    ROW(get_sharing_freed_pages, 0)                                  \
+    ROW(get_sharing_shared_pages, 0)                                 \
+    ROW(paging_op, sizeof(struct xen_mem_paging_op))                 \
+    ROW(access_op, sizeof(struct xen_mem_access_op))                 \
+    ROW(sharing_op, sizeof(struct xen_mem_sharing_op))               \
+    ROW(acquire_resource, sizeof(struct xen_mem_acquire_resource))
+
+#define HV_HVM_OPS(ROW)                          \
+    ROW(set_param, sizeof(struct xen_hvm_param)) \
+    ROW(get_param, sizeof(struct xen_hvm_param)) \
+    ROW(get_mem_type, sizeof(struct xen_hvm_get_mem_type))
+
+/* A toolstack's, by their commands. */
+#define HV_DOMCTLS(ROW)          \
+    ROW(createdomain)            \
+    ROW(destroydomain)           \
+    ROW(pausedomain)             \
+    ROW(unpausedomain)           \
+    ROW(getdomaininfo)           \
+    ROW(max_mem)                 \
+    ROW(max_vcpus)               \
+    ROW(setdomainhandle)         \
+    ROW(vm_event_op)             \
+    ROW(mem_sharing_op)          \
+    ROW(getpageframeinfo3)       \
+    ROW(monitor_op)              \
+    ROW(get_paging_mempool_size) \
+    ROW(set_paging_mempool_size)
+
+#define HV_SYSCTLS(ROW) \
+    ROW(physinfo)       \
+    ROW(getdomaininfolist)
 
 #define HV_STATUSES(ROW) \
     ROW(okay) ROW(general_error) ROW(bad_domain) ROW(bad_gntref) ROW(bad_handle) ROW(bad_virt_addr) \

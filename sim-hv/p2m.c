@@ -2,10 +2,14 @@
 /* Keeps a domain's physical memory map as a radix tree. */
 #include "hv_i.h"
 
-/* Entries are packed into one word: frame number above, type in the low byte; 0 is a hole. One that was vacated has no type, but still the
- * frame that was there: it is as good as a hole, but for who looks for one. */
-#define ENTRY(type, mfn) ((mfn) << 8 | (uint64_t)(type))
-#define ENTRY_TYPE(word) ((enum p2m_type)((word) & 0xff))
+/*
+ * Entries are packed into one word: the frame's number above, the access, and the type in the low
+ * bits; 0 is a hole. One that was vacated has no type, but still the frame that was there: it is as
+ * good as a hole, but for who looks for one. Frame 0, which nobody ever has, stands for none.
+ */
+#define ENTRY(type, access, mfn) ((mfn) << 8 | (uint64_t)(access) << 4 | (uint64_t)(type))
+#define ENTRY_TYPE(word) ((enum p2m_type)((word)&0xf))
+#define ENTRY_ACCESS(word) ((uint8_t)((word) >> 4 & 0xf))
 #define ENTRY_MFN(word) ((word) >> 8)
 
 static bool is_used(uint64_t word)
@@ -16,6 +20,13 @@ static bool is_used(uint64_t word)
 static bool is_vacated(uint64_t word)
 {
     return word && !is_used(word);
+}
+
+static struct p2m_entry unpack(uint64_t word)
+{
+    return (struct p2m_entry){ .mfn = ENTRY_MFN(word) ? ENTRY_MFN(word) : HV_INVALID_MFN,
+                               .type = ENTRY_TYPE(word),
+                               .access = ENTRY_ACCESS(word) };
 }
 
 struct p2m_node {
@@ -45,9 +56,7 @@ struct p2m_entry p2m_get(const struct p2m *p2m, uint64_t gfn)
 {
     const uint64_t *word = find(p2m, gfn);
 
-    if (!word || ENTRY_TYPE(*word) == P2M_INVALID)
-        return (struct p2m_entry){ .mfn = HV_INVALID_MFN, .type = P2M_INVALID };
-    return (struct p2m_entry){ .mfn = ENTRY_MFN(*word), .type = ENTRY_TYPE(*word) };
+    return unpack(word && is_used(*word) ? *word : 0);
 }
 
 static struct p2m_node *new_node(struct hv *hv, struct p2m *p2m)
@@ -66,7 +75,7 @@ int p2m_set(struct hv *hv, struct p2m *p2m, uint64_t gfn, enum p2m_type type, ui
 {
     struct p2m_node **link = &p2m->root;
 
-    assert(type != P2M_INVALID && mfn < hv->nr_frames);
+    assert(type != P2M_INVALID && (mfn < hv->nr_frames || mfn == HV_INVALID_MFN));
     if (gfn >= P2M_MAX_GFN)
         return -EINVAL;
     for (unsigned level = P2M_LEVELS - 1;; level--) {
@@ -78,8 +87,44 @@ int p2m_set(struct hv *hv, struct p2m *p2m, uint64_t gfn, enum p2m_type type, ui
             break;
         link = &(*link)->child[index_at(gfn, level)];
     }
-    (*link)->entry[index_at(gfn, 0)] = ENTRY(type, mfn);
+    (*link)->entry[index_at(gfn, 0)] =
+        ENTRY(type, p2m->default_access, mfn == HV_INVALID_MFN ? 0 : mfn);
+    if (gfn > p2m->max_gfn)
+        p2m->max_gfn = gfn;
     return 0;
+}
+
+void p2m_change(struct p2m *p2m, uint64_t gfn, enum p2m_type type, uint64_t mfn)
+{
+    uint64_t *word = find(p2m, gfn);
+
+    assert(word && is_used(*word) && type != P2M_INVALID);
+    *word = ENTRY(type, ENTRY_ACCESS(*word), mfn == HV_INVALID_MFN ? 0 : mfn);
+}
+
+void p2m_set_access(struct p2m *p2m, uint64_t gfn, uint8_t access)
+{
+    uint64_t *word = find(p2m, gfn);
+
+    assert(word && is_used(*word));
+    *word = ENTRY(ENTRY_TYPE(*word), access, ENTRY_MFN(*word));
+}
+
+/* Beyond the public headers they stand in the interface of the events alone. */
+unsigned p2m_number(enum p2m_type type)
+{
+    static const unsigned numbers[] = {
+        [P2M_RAM_RW] = 0,
+        [P2M_INVALID] = 1,
+        [P2M_GRANT_MAP_RW] = 7,
+        [P2M_GRANT_MAP_RO] = 8,
+        [P2M_RAM_PAGING_OUT] = 9,
+        [P2M_RAM_PAGED] = 10,
+        [P2M_RAM_PAGING_IN] = 11,
+        [P2M_RAM_SHARED] = 12,
+    };
+
+    return numbers[type];
 }
 
 void p2m_clear(struct p2m *p2m, uint64_t gfn)
@@ -97,7 +142,7 @@ void p2m_vacate(struct p2m *p2m, uint64_t gfn)
     uint64_t *word = find(p2m, gfn);
 
     assert(word && ENTRY_MFN(*word));
-    *word = ENTRY(P2M_INVALID, ENTRY_MFN(*word));
+    *word = ENTRY(P2M_INVALID, 0, ENTRY_MFN(*word));
 }
 
 void p2m_give_up(struct p2m *p2m, uint64_t gfn)
@@ -146,8 +191,7 @@ static bool next_in(const struct p2m_node *node, unsigned level, uint64_t base, 
                 return true;
         } else if (wanted(node->entry[i])) {
             *gfn = first;
-            entry->type = ENTRY_TYPE(node->entry[i]);
-            entry->mfn = ENTRY_MFN(node->entry[i]);
+            *entry = unpack(node->entry[i]);
             return true;
         }
     }

@@ -4,34 +4,35 @@
  * auto-translated domain places its own frames. With XENMEM_acquire_resource a control domain gets
  * another domain's.
  */
-#include "hv_i.h"
+#include "memory_i.h"
 
 /* Makes mfn, one of the hypervisor's frames of d, appear at gfn and nowhere else. */
 static int place_frame(struct hv_domain *d, uint64_t gfn, uint64_t mfn)
 {
     struct p2m_entry old = p2m_get(&d->p2m, gfn);
-    struct frame *f = frame_of(d->hv, mfn), *was;
+    struct frame *f = frame_of(d->hv, mfn);
     int rc;
 
     if (p2m_is_grant(old.type))
         return -ENXIO;
-    rc = p2m_set(d->hv, &d->p2m, gfn, P2M_RAM_RW, mfn);
+    if (old.mfn == mfn)
+        return 0;
+    rc = memory_make_room(d, gfn, old);
     if (rc)
         return rc;
-    if (old.type != P2M_INVALID && old.mfn != mfn) {
-        was = frame_of(d->hv, old.mfn);
-        was->gfn = NO_GFN;
-        /* Ordinary memory is freed, so as not to leak; the hypervisor's frames only go out of sight. */
-        if (!(was->flags & FRAME_XENHEAP))
-            frame_drop_allocated(d->hv, old.mfn);
-    }
+    if (p2m_is_ram(old.type))
+        old = p2m_get(&d->p2m, gfn);
+    p2m_set(d->hv, &d->p2m, gfn, P2M_RAM_RW, mfn);
+    /* Ordinary memory is freed, so as not to leak; the hypervisor's frames only go out of sight. */
+    if (old.type == P2M_RAM_RW && !(frame_of(d->hv, old.mfn)->flags & FRAME_XENHEAP))
+        frame_drop_allocated(d->hv, old.mfn);
     if (f->gfn != NO_GFN && f->gfn != gfn)
         p2m_clear(&d->p2m, f->gfn);
     f->gfn = gfn;
     return 0;
 }
 
-static long add_to_physmap(const struct hv_call *c, uint64_t arg, uint64_t start)
+long memory_add_to_physmap(const struct hv_call *c, uint64_t arg, uint64_t start)
 {
     struct xen_add_to_physmap op;
     struct hv_domain *d;
@@ -101,7 +102,7 @@ static long acquire_frames(const struct hv_call *c, struct hv_domain *d,
     return 0;
 }
 
-static long acquire_resource(const struct hv_call *c, uint64_t arg, uint64_t start)
+long memory_acquire_resource(const struct hv_call *c, uint64_t arg, uint64_t start)
 {
     struct xen_mem_acquire_resource op;
     struct hv_domain *d;
@@ -127,18 +128,4 @@ static long acquire_resource(const struct hv_call *c, uint64_t arg, uint64_t sta
     op.nr_frames = resource_frames(d, op.id);
     return call_to_guest(c, arg + offsetof(struct xen_mem_acquire_resource, nr_frames), &op.nr_frames,
                          sizeof op.nr_frames);
-}
-
-long memory_hypercall(struct hv_call *c, const uint64_t args[5])
-{
-    static long (*const handlers[])(const struct hv_call *c, uint64_t arg, uint64_t start) = {
-#define ROW(op, type) [XENMEM_##op] = op,
-        HV_MEMORY_OPS(ROW)
-#undef ROW
-    };
-    unsigned cmd = (unsigned)args[0] & MEMOP_CMD_MASK;
-
-    if (cmd >= sizeof handlers / sizeof *handlers || !handlers[cmd])
-        return -ENOSYS;
-    return handlers[cmd](c, args[1], args[0] >> MEMOP_EXTENT_SHIFT);
 }

@@ -16,8 +16,8 @@
 /* Elements of an array per piece. */
 #define PIECE 64u
 #define MAX_ELEMENT 40u
-/* More frame numbers than this no operation lists, whatever a domain was created with. */
-#define MAX_LIST 65536u
+/* Of one argument. */
+#define MAX_ARGUMENT 256u
 
 /* A part of the caller's memory as the hypervisor sees it. */
 struct window {
@@ -28,7 +28,7 @@ struct window {
 };
 
 struct call_memory {
-    struct window args, list;
+    struct window args, lists[PRIVCMD_LISTS];
 };
 
 /* ---- What the hypervisor sees ----------------------------------------------------------------- */
@@ -38,23 +38,34 @@ static bool contains(const struct window *w, size_t limit, uint64_t addr, size_t
     return addr >= w->addr && addr - w->addr <= limit && size <= limit - (addr - w->addr);
 }
 
+/* The window that holds it and may be read, or may be written; NULL: none. */
+static struct window *find_window(struct call_memory *m, bool write, uint64_t addr, size_t size)
+{
+    for (unsigned i = 0; i <= PRIVCMD_LISTS; i++) {
+        struct window *w = i ? &m->lists[i - 1] : &m->args;
+
+        if (contains(w, write ? w->writable : w->readable, addr, size))
+            return w;
+    }
+    return NULL;
+}
+
 static int copy_from(void *ctx, void *to, uint64_t from, size_t size)
 {
-    const struct call_memory *m = ctx;
+    const struct window *w = find_window(ctx, false, from, size);
 
-    if (!contains(&m->args, m->args.readable, from, size))
+    if (!w)
         return -EFAULT;
-    memcpy(to, m->args.data + (from - m->args.addr), size);
+    memcpy(to, w->data + (from - w->addr), size);
     return 0;
 }
 
 static int copy_to(void *ctx, uint64_t to, const void *from, size_t size)
 {
-    struct call_memory *m = ctx;
-    struct window *w = contains(&m->args, m->args.writable, to, size) ? &m->args : &m->list;
+    struct window *w = find_window(ctx, true, to, size);
     size_t at;
 
-    if (!contains(w, w->writable, to, size))
+    if (!w)
         return -EFAULT;
     at = to - w->addr;
     memcpy(w->data + at, from, size);
@@ -93,21 +104,29 @@ static int fetch(struct kernel *k, const struct kreq *req, struct window *w, siz
     return rc == -ENODEV ? rc : 0;
 }
 
-/* Sees how much of a list of results can be written, page by page. */
-static int probe_list(struct kernel *k, const struct kreq *req, struct window *w, size_t size)
+/* Reads a list, or sees how much of one can be written, page by page. */
+static int fetch_list(struct kernel *k, const struct kreq *req, struct window *w,
+                      const struct privcmd_list *list)
 {
+    size_t done = 0;
     unsigned char byte;
     int rc = 0;
 
-    while (!rc && w->writable < size) {
-        uint64_t at = w->addr + w->writable;
+    while (!rc && done < list->size) {
+        uint64_t at = w->addr + done;
         size_t piece = PAGE_SIZE - (at & ~PAGE_MASK);
 
-        rc = user_read(k, req, &byte, at, 1);
-        if (!rc)
-            rc = user_write(k, req, at, &byte, 1);
-        if (!rc)
-            w->writable += piece < size - w->writable ? piece : size - w->writable;
+        if (piece > list->size - done)
+            piece = list->size - done;
+        rc = list->in ? user_read(k, req, w->data + done, at, piece)
+                      : user_read(k, req, &byte, at, 1);
+        if (!rc && list->in)
+            w->readable += piece;
+        if (!rc && list->out)
+            rc = user_write(k, req, at, list->in ? w->data + done : &byte, 1);
+        if (!rc && list->out)
+            w->writable += piece;
+        done += piece;
     }
     return rc == -ENODEV ? rc : 0;
 }
@@ -121,77 +140,60 @@ static int deliver(struct kernel *k, const struct kreq *req, const struct window
 
 /* ---- Operations ------------------------------------------------------------------------------- */
 
-/* Only what the hypervisor is going to write is looked at: nothing, if more frames are asked for than there can be. */
-static size_t list_size(struct kernel *k, domid_t dom, uint32_t nr_frames, unsigned frames_per_entry)
+/* The lists that the argument names. 0, -ENOMEM, -ENODEV. */
+static int fetch_lists(struct kernel *k, const struct kreq *req, uint64_t nr,
+                       const struct hv_op *op, struct call_memory *m)
 {
-    struct gnttab_query_size query = { .dom = dom };
+    struct privcmd_list lists[PRIVCMD_LISTS] = { { .size = 0 } };
+    int rc = 0;
 
-    if (kernel_grant_table_op(k, GNTTABOP_query_size, &query, 1) || query.status != GNTST_okay)
-        return 0;
-    if (nr_frames > (query.max_nr_frames + frames_per_entry - 1) / frames_per_entry || nr_frames > MAX_LIST)
-        return 0;
-    return nr_frames * sizeof(uint64_t);
+    privcmd_find_lists(k, (unsigned)nr, op, m->args.data, lists);
+    for (unsigned i = 0; i < PRIVCMD_LISTS && !rc; i++) {
+        if (!lists[i].size)
+            continue;
+        m->lists[i].addr = lists[i].addr;
+        m->lists[i].data = calloc(1, lists[i].size);
+        rc = m->lists[i].data ? fetch_list(k, req, &m->lists[i], &lists[i]) : -ENOMEM;
+    }
+    return rc;
 }
 
-static size_t setup_table_list(struct kernel *k, const void *arg, uint64_t *addr)
+static int deliver_all(struct kernel *k, const struct kreq *req, const struct call_memory *m)
 {
-    const struct gnttab_setup_table *op = arg;
+    int rc = k->dead ? -ENODEV : 0;
 
-    *addr = (uintptr_t)op->frame_list.p;
-    return list_size(k, op->dom, op->nr_frames, 1);
+    for (unsigned i = 0; i < PRIVCMD_LISTS && !rc; i++)
+        rc = deliver(k, req, &m->lists[i]);
+    return rc ? rc : deliver(k, req, &m->args);
 }
 
-/* A status frame is enough for the entries of eight grant frames. */
-static size_t status_frames_list(struct kernel *k, const void *arg, uint64_t *addr)
-{
-    const struct gnttab_get_status_frames *op = arg;
-
-    *addr = (uintptr_t)op->frame_list.p;
-    return list_size(k, op->dom, op->nr_frames, 8);
-}
-
-/* Where an operation will put a list of frames: bytes, 0 for none. */
-static size_t list_of(struct kernel *k, uint64_t nr, const struct hv_op *op, const void *arg, uint64_t *addr)
-{
-    if (nr == __HYPERVISOR_grant_table_op && op->cmd == GNTTABOP_setup_table)
-        return setup_table_list(k, arg, addr);
-    if (nr == __HYPERVISOR_grant_table_op && op->cmd == GNTTABOP_get_status_frames)
-        return status_frames_list(k, arg, addr);
-    return 0;
-}
-
-/* One hypercall on nr elements at args[1]. */
+/* One hypercall on nr elements, or with one argument. */
 static long call_piece(struct kernel *k, const struct kreq *req, uint64_t op, const uint64_t args[5],
                        const struct hv_op *known, size_t nr)
 {
     _Alignas(8) unsigned char data[PIECE * MAX_ELEMENT];
-    struct call_memory m = { .args = { .addr = args[1], .data = data } };
+    struct call_memory m = { .args = { .data = data } };
     struct hv_guest_memory mem = { copy_from, copy_to, &m };
-    size_t list = 0;
-    long rc, flushed;
+    long rc = 0;
+    int delivered;
 
+    static_assert(sizeof data >= MAX_ARGUMENT, "it has room for one");
     assert(!known || known->size * nr <= sizeof data);
-    rc = known && nr ? fetch(k, req, &m.args, known->size, nr) : 0;
-    if (rc)
-        return rc;
-    if (known && m.args.readable)
-        list = list_of(k, op, known, data, &m.list.addr);
-    if (list) {
-        m.list.data = malloc(list);
-        if (!m.list.data)
-            return -ENOMEM;
-        rc = probe_list(k, req, &m.list, list);
-    }
+    m.args.addr = known && known->flags & HV_OP_FIRST ? args[0] : args[1];
+    if (known && known->size && nr)
+        rc = fetch(k, req, &m.args, known->size, nr);
+    if (!rc && known && m.args.readable)
+        rc = fetch_lists(k, req, op, known, &m);
     if (!rc)
         rc = hv_hypercall(k->hv, k->domid, (unsigned)op, args, &mem);
-    flushed = k->dead ? -ENODEV : deliver(k, req, &m.list);
-    if (!flushed)
-        flushed = deliver(k, req, &m.args);
-    free(m.list.data);
-    return flushed ? flushed : rc;
+    delivered = deliver_all(k, req, &m);
+    for (unsigned i = 0; i < PRIVCMD_LISTS; i++)
+        free(m.lists[i].data);
+    return delivered ? delivered : rc;
 }
 
-long privcmd_hypercall(struct kernel *k, const struct kreq *req, uint64_t op, const uint64_t args[5])
+static long one_hypercall(struct kernel *k, const struct kreq *req, uint64_t op,
+                          const uint64_t args[5])
 {
     const struct hv_op *known = op <= UINT32_MAX ? hv_op_find((unsigned)op, args[0]) : NULL;
     bool array = known && known->flags & HV_OP_ARRAY;
@@ -219,4 +221,37 @@ long privcmd_hypercall(struct kernel *k, const struct kreq *req, uint64_t op, co
     if (op == __HYPERVISOR_grant_table_op && known && known->cmd == GNTTABOP_set_version && rc != -ENODEV)
         gnttab_reload_version(k);
     return rc;
+}
+
+/*
+ * Each entry of a multicall is a hypercall of its own. The library makes memory operations in one,
+ * because an ioctl has no room for their results.
+ */
+static long multicall(struct kernel *k, const struct kreq *req, uint64_t list, uint64_t nr)
+{
+    for (uint64_t i = 0; i < nr; i++) {
+        uint64_t at = list + i * sizeof(multicall_entry_t);
+        multicall_entry_t entry;
+        int rc = user_read(k, req, &entry, at, sizeof entry);
+
+        if (rc)
+            return rc;
+        entry.result = entry.op == __HYPERVISOR_multicall
+                         ? (uint64_t)-EINVAL
+                         : (uint64_t)one_hypercall(k, req, entry.op, (const uint64_t *)entry.args);
+        if (k->dead)
+            return -ENODEV;
+        rc = user_write(k, req, at + offsetof(multicall_entry_t, result), &entry.result,
+                        sizeof entry.result);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+long privcmd_hypercall(struct kernel *k, const struct kreq *req, uint64_t op,
+                       const uint64_t args[5])
+{
+    return op == __HYPERVISOR_multicall ? multicall(k, req, args[0], (uint32_t)args[1])
+                                        : one_hypercall(k, req, op, args);
 }

@@ -15,19 +15,16 @@ DEVICES = ("gntdev", "gntalloc", "evtchn", "privcmd")
 
 # What Xen has and this machine has not. It may only shrink.
 NOT_MODELLED = {"XENMEM": set("""
-    access_op add_to_physmap_batch claim_pages current_reservation decrease_reservation exchange
-    get_pod_target get_sharing_freed_pages get_sharing_shared_pages
-    get_vnumainfo increase_reservation
-    machine_memory_map machphys_compat_mfn_list machphys_mapping machphys_mfn_list maximum_gpfn
-    maximum_ram_page maximum_reservation memory_map paging_op populate_physmap remove_from_physmap
-    reserved_device_memory_map set_memory_map set_pod_target sharing_op
+    add_to_physmap_batch claim_pages exchange get_pod_target get_vnumainfo increase_reservation
+    machine_memory_map machphys_compat_mfn_list machphys_mapping machphys_mfn_list
+    maximum_ram_page memory_map reserved_device_memory_map set_memory_map set_pod_target
 """.split())}
 
 
 def rows(path, table):
     """The first word of each row of a table: ROW(name, …)."""
     text = (TOP / path).read_text()
-    body = re.search(r"#define %s\(ROW\) \\\n((?:.*\\\n)*.*\n)" % table, text).group(1)
+    body = re.search(r"#define %s\(ROW\) +\\\n((?:.*\\\n)*.*\n)" % table, text).group(1)
     names = re.findall(r"\bROW\((\w+)", body)
     assert names and len(names) == len(set(names))
     return set(names)

@@ -92,6 +92,8 @@ struct hv_hooks {
     void (*upcall)(void *ctx, domid_t dom);
     /* The hypervisor crashed dom because of what it did. why: a static string. */
     void (*crashed)(void *ctx, domid_t dom, const char *why);
+    /* A hypercall of another domain destroyed dom. */
+    void (*destroyed)(void *ctx, domid_t dom);
     /* nr frames from mfn on became free. Nobody reads their contents again: punch a hole. */
     void (*frames_freed)(void *ctx, uint64_t mfn, uint64_t nr);
     /*
@@ -100,7 +102,8 @@ struct hv_hooks {
      * wanted a frame gets -ENOMEM.
      */
     int (*memory_grows)(void *ctx, uint64_t nr_frames);
-    /* An access of dom or of another domain met a paged-out gfn: ask the pager to bring it back. */
+    /* An access of dom or of another domain met a gfn that hv_page_out paged out, and there is no
+     * ring of a pager: bring it back by hv_page_in. */
     void (*populate)(void *ctx, domid_t dom, uint64_t gfn);
     /* Faults: asked at every point. *value: see enum hv_verdict. */
     enum hv_verdict (*inject)(void *ctx, struct hv_point *point, long *value);
@@ -217,7 +220,8 @@ int hv_domain_soft_reset(struct hv *hv, domid_t id);
  * its memory. pv_ops and pv_ctx are from's. For a kernel of the kernel model, call kernel_migrated
  * then (gntsim/kernel.h).
  *
- * -ESRCH, -EINVAL (from is dying), and the errors of hv_domain_create; then from goes on unchanged.
+ * -ESRCH, -EINVAL (from is dying), -EBUSY (a page is with a pager, or shared), and the errors of
+ * hv_domain_create; then from goes on unchanged.
  */
 int hv_domain_migrate(struct hv *hv, domid_t from, domid_t to);
 /*
@@ -311,8 +315,9 @@ extern const struct hv_guest_memory hv_plain_memory;
 
 /*
  * Makes one hypercall of domain caller. op is __HYPERVISOR_grant_table_op,
- * __HYPERVISOR_event_channel_op or, for XENMEM_add_to_physmap and XENMEM_acquire_resource of grant
- * frames, __HYPERVISOR_memory_op (xen/xen.h). args are the registers.
+ * __HYPERVISOR_event_channel_op, __HYPERVISOR_memory_op, __HYPERVISOR_hvm_op,
+ * __HYPERVISOR_domctl or __HYPERVISOR_sysctl (xen/xen.h), with the operations that gntsim/ops.h
+ * has. args are the registers.
  *
  * Returns what the guest sees in its return register: >= 0 or a negative Xen errno. -ENOSYS:
  * another op. -ESRCH: the caller does not exist, is dead or crashed. Each element's GNTST_* status
@@ -353,7 +358,9 @@ struct hv_domain_info {
     bool auto_translated, privileged, dying, crashed;
     unsigned grant_version, nr_grant_frames, max_grant_frames, nr_status_frames;   /* in frames */
     unsigned maptrack_limit, max_maptrack_frames, maptrack_in_use;   /* handles, frames, handles */
-    uint64_t tot_pages, max_pages, paged_pages;                      /* in pages */
+    uint64_t tot_pages, max_pages;                                   /* in pages */
+    int64_t paged_pages;             /* as Xen counts them, which can come below 0 */
+    uint64_t shared_pages;
     unsigned nr_ports;               /* event channels that are not free */
 };
 /* Fills *out. 0, -ESRCH. */

@@ -30,6 +30,8 @@ struct hv_op_field {
 #define HV_OP_STATUS 4u            /* each element, or the single argument, has a status: a point of
                                     * its own */
 #define HV_OP_OUT    8u            /* an event channel operation that writes its argument back */
+#define HV_OP_FIRST 16u            /* the argument's address is the hypercall's first argument, and
+                                    * the second one's otherwise */
 
 struct hv_op {
     const char *name;              /* as in traces and fault rules; NULL: it goes by the name of its

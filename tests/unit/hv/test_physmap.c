@@ -86,7 +86,7 @@ TEST_HVM("placing is refused", "ent:2.3/idx ent:2.3/status-v1")
     EQ(place(1, DOMID_SELF, XENMAPSPACE_shared_info, 1, 0x100), -EINVAL);
     EQ(place(1, DOMID_SELF, XENMAPSPACE_gmfn, 0, 0x100), -EINVAL);
     EQ(memory_op(1, XENMEM_add_to_physmap, NULL), -EFAULT);
-    EQ(memory_op(1, 3, NULL), -ENOSYS);
+    EQ(memory_op(1, XENMEM_exchange, NULL), -ENOSYS);
     EQ(hv_nr_grant_frames(w.hv, 1), 1);
     audit_clean();
 }

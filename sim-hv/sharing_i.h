@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory sharing: frames that several gfns show, and their copies on write. Such a frame belongs to
+ * DOMID_COW and knows its users. For all domains together, the gfns that are shared are as many as
+ * the shared frames and the saved ones (hv->nr_shared, hv->nr_saved).
+ */
+#ifndef GNTSIM_HV_SHARING_I_H
+#define GNTSIM_HV_SHARING_I_H
+
+#include "hv_i.h"
+
+struct shared_user {
+    struct shared_user *next;
+    uint64_t gfn;
+    domid_t domid;
+    bool lost; /* the gfn was taken out of the physmap past us: only its end ends this */
+};
+
+/* What a frame with FRAME_SHARED knows. */
+struct shared_page {
+    uint64_t handle; /* never used again */
+    uint64_t nr_users;
+    struct shared_user *users;
+};
+
+/* The page at gfn; NULL: it is not shared. */
+struct shared_page *sharing_at(const struct hv_domain *d, uint64_t gfn);
+/*
+ * Makes the page at gfn one that can be shared; expected: references of others that it has. 0 and
+ * its handle (also if it was shared already), -EINVAL (nothing that can be shared), -E2BIG (other
+ * references), -ENOMEM.
+ */
+int sharing_nominate(struct hv_domain *d, uint64_t gfn, unsigned expected, uint64_t *handle);
+/* All users of client's frame show source's from now on. Both are shared, and not the same. */
+void sharing_merge(struct hv *hv, uint64_t source, uint64_t client);
+/* A gfn with nothing in it shows the shared frame mfn. 0, -ENOMEM, -EINVAL. */
+int sharing_add_user(struct hv_domain *d, uint64_t gfn, uint64_t mfn);
+/*
+ * The page at gfn, which is shared, becomes the domain's own: a copy, if others still show the
+ * frame. -ENOMEM: it stays as it is.
+ */
+int sharing_unshare(struct hv_domain *d, uint64_t gfn);
+/* The same; without memory the domain's ring is told. own: the domain itself caused it. */
+int sharing_unshare_or_notify(struct hv_domain *d, uint64_t gfn, bool own);
+/* The page at gfn leaves the physmap, but its frame keeps it as a user. */
+void sharing_lose(struct hv_domain *d, uint64_t gfn);
+/* The domain dies. */
+void sharing_release_all(struct hv_domain *d);
+
+#endif
