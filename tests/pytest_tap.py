@@ -9,7 +9,7 @@ import pytest
 
 
 def reason_of(report):
-    """Why a test was skipped, in a line. Of a skip in a subtest, pytest tells where it was first."""
+    """Why a test was skipped, in a line. Newer pytests tell first where."""
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     said = re.search(r"^(?:E +)?Skipped: (.*)", text, re.M)
     return said.group(1) if said else text.splitlines()[0]
@@ -37,7 +37,8 @@ class Tap:
         if report.when != "teardown":
             return
         self.done += 1
-        name = report.nodeid.split("::", 1)[-1].removeprefix("test_").replace("_", " ").replace("#", "no. ")
+        name = report.nodeid.split("::", 1)[-1].removeprefix("test_")
+        name = name.replace("_", " ").replace("#", "no. ")
         if worst.failed:
             self.line("not ok %d - %s" % (self.done, name))
         elif worst.skipped:
