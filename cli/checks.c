@@ -120,7 +120,7 @@ static void check_mounts(struct finding *finding)
 
 static int try_listener(void)
 {
-    int fd = filter_install();
+    int fd = filter_install(false);
 
     return fd < 0 ? -fd : 0;
 }

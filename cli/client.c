@@ -191,10 +191,22 @@ static void offer_store(json_object *result)
     setenv(STORE_OURS_ENV, json_object_get_string(path), 1);
 }
 
+/* Whether the machine listens to what its programs do: their libraries tell it. */
+static bool offer_ear(json_object *result)
+{
+    bool watched = result && json_object_object_get_ex(result, "watched", NULL);
+
+    unsetenv(SOCK_WATCHED_ENV);
+    if (watched)
+        setenv(SOCK_WATCHED_ENV, "1", 1);
+    return watched;
+}
+
 int client_exec(int fd, int domain, const char *profile, int way, char **argv)
 {
     json_object *request = json_object_new_object(), *reply, *result, *socket;
     int fds[3], listener, rc;
+    bool watched;
     char root[NS_ROOT_NAME];
 
     json_object_object_add(request, "verb", json_object_new_string("enter"));
@@ -216,6 +228,7 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
         json_object_put(reply);
         return failure("what answers is no gntsim machine: its socket has no name");
     }
+    watched = offer_ear(result);
     offer_store(result);
     if (socket && fds[0] < 0) {
         rc = use_socket(domain, way, result, socket, argv);
@@ -226,7 +239,7 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
     json_object_put(reply);
     if (!trust_namespaces(fd, fds[2], fds[0]) || ns_join(fds[2], fds[0], fds[1]))
         return 1;
-    listener = filter_install();
+    listener = filter_install(watched);
     if (listener == -EBUSY)
         return failure("this process is already supervised through seccomp (inside another machine or a container manager that does the same): "
                     "run gntsim outside of it");

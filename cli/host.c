@@ -15,6 +15,7 @@
 #include <json-c/json.h>
 
 #include "checks.h"
+#include "checks_part.h"
 #include "cli.h"
 #include "control.h"
 #include "fault_json.h"
@@ -111,9 +112,10 @@ static int add_faults(struct machine *machine, const char *path)
     return rc;
 }
 
-static void choose_parts(int way, struct machine_config *machine, struct control_config *control,
-                         char *why, size_t size)
+static void choose_parts(const struct options *options, struct machine_config *machine,
+                         struct control_config *control, char *why, size_t size)
 {
+    int way = options->way;
     const struct machine_part **part = machine->parts;
 
     if (way == WAY_SOCKET)
@@ -128,6 +130,8 @@ static void choose_parts(int way, struct machine_config *machine, struct control
     *part++ = &store_part;
     *part++ = &guests_part;
     *part++ = &remote_kernels;
+    if (options->check)
+        *part++ = &checks_part;
 }
 
 static int start_trace(struct machine *machine, const char *path)
@@ -153,10 +157,11 @@ int host_machine(const struct host_config *config)
     struct machine *machine = calloc(1, sizeof *machine);
     struct watch owner = { .fd = -1 };
     char why[200];
+    unsigned nr_findings;
     int rc, status;
     bool ended;
 
-    choose_parts(options->way, &machine_config, &control_config, why, sizeof why);
+    choose_parts(options, &machine_config, &control_config, why, sizeof why);
     catch_signals();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);    /* a file that is too long is an error */
@@ -187,10 +192,11 @@ int host_machine(const struct host_config *config)
             config->ready(config->ctx);
         wait_for(machine, -1);
     }
+    nr_findings = checks_count(machine);
     ended = machine_stop(machine);
     control_destroy(control);
     if (!status)
-        status = rc || machine->trace_error ? 1 : 0;
+        status = rc || machine->trace_error ? 1 : nr_findings ? options->check_exit : 0;
     if (ended)                  /* else a thread of it is still held, and may come back */
         free(machine);
     if (owner.fd >= 0)

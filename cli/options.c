@@ -12,6 +12,7 @@
 
 #include <gntsim/kernel.h>
 
+#include "checks_part.h"
 #include "cli.h"
 #include "machine.h"
 #include "way_names.h"
@@ -89,6 +90,20 @@ static bool take_seed(const char *text, void *field)
     return true;
 }
 
+static bool take_status(const char *text, void *field)
+{
+    unsigned long value;
+    char *end;
+
+    errno = 0;
+    value = strtoul(text, &end, 10);
+    *(int *)field = (int)value;
+    if (!errno && end != text && !*end && *text != '-' && value <= 255)
+        return true;
+    usage_error("'%s' is not an exit status (0 to 255)", text);
+    return false;
+}
+
 /* As Xen's command line has them. */
 static bool take_frames(const char *text, void *field)
 {
@@ -141,6 +156,11 @@ const struct option_row option_rows[] = {
         "(virtual, and jumps to what somebody waits for)"),
     ROW(OPT_FAULT, 0, "fault", take_text, fault, "FILE", "",
         "fault rules, JSON (see gntsim names); - is standard input"),
+    ROW(OPT_CHECK, 0, "check", NULL, check, "", "",
+        "report what right programs do not do: leaks, late unmaps and more (`gntsim explain` lists "
+        "the kinds)"),
+    ROW(OPT_CHECK, 0, "check-exit", take_status, check_exit, "N", "",
+        "the exit status if all else went well and something was reported (default 99)"),
     ROW(OPT_WAY, 0, "way", take_way, way, "WAY", "auto device socket",
         "how programs reach the devices: auto (default: device files, and gntsim's libraries), "
         "device, socket"),
@@ -263,7 +283,8 @@ bool options_parse(struct options *options, int argc, char **argv)
     char letters[2 * NR_ROWS + 4];
     int c;
 
-    *options = (struct options){ .domain = -1, .status = EXIT_USAGE };
+    *options = (struct options){ .domain = -1, .check_exit = CHECKS_STATUS,
+                                 .status = EXIT_USAGE };
     if (allowed & OPT_WAY && !default_way(&options->way))
         return false;
     tell_getopt(allowed, longs, letters);

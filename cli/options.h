@@ -24,6 +24,8 @@ struct options {
     const char *export;          /* --export FILE, NULL: not given */
     const char *fault;           /* --fault FILE, NULL: not given */
     const char *output;          /* --output FILE, NULL: not given, which is DEFAULT_OUTPUT */
+    bool check;                  /* --check */
+    int check_exit;              /* --check-exit N */
     int status;                  /* the command's exit status, if nothing is to be done */
     char **rest;                 /* what follows the options */
     int nr_rest;
@@ -48,9 +50,10 @@ enum {
     OPT_GRANT_FRAMES = 1 << 15,
     OPT_MAPTRACK_FRAMES = 1 << 16,
     OPT_OUTPUT = 1 << 17,
+    OPT_CHECK = 1 << 18,
     /* of whoever starts a machine */
     OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT |
-                  OPT_TRACE | OPT_GRANT_FRAMES | OPT_MAPTRACK_FRAMES,
+                  OPT_TRACE | OPT_GRANT_FRAMES | OPT_MAPTRACK_FRAMES | OPT_CHECK,
 };
 
 struct option_row {

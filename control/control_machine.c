@@ -13,6 +13,7 @@
 #include "machine.h"
 #include "main_loop.h"
 #include "ns.h"
+#include "saying.h"
 #include "sock_way.h"
 #include "store_way.h"
 #include "supervisor.h"
@@ -243,11 +244,16 @@ static json_object *enter_by_devices(struct request *request, struct domain *d, 
     return result;
 }
 
-/* Where nothing depends on the host's time, nothing should on its choice of addresses either. */
+/*
+ * Where nothing depends on the host's time, nothing should on its choice of addresses either. And
+ * whether a part listens to what programs do.
+ */
 static json_object *say_clock(const struct machine *m, json_object *result)
 {
     if (result && m->clock.is_virtual)
         json_object_object_add(result, "fixed_addresses", json_object_new_boolean(true));
+    if (result && machine_is_watched(m))
+        json_object_object_add(result, "watched", json_object_new_boolean(true));
     return result;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <gntsim/socket.h>
@@ -19,6 +20,7 @@
 #include "dev_fs.h"
 #include "fuse_way_i.h"
 #include "maps.h"
+#include "saying.h"
 #include "supervisor_i.h"
 #include "user_mem.h"
 
@@ -106,6 +108,9 @@ static void call_start(struct notice *notice, const struct machine_file *file, c
     struct machine *m = supervisor->machine;
     struct domain *d = file->domain;
     struct call *call = calloc(1, sizeof *call);
+    /* An mmap is dealt with by a thread that must not wait. */
+    const struct witness *witness = notice->nr == SYS_ioctl
+                                        ? machine_witness(m, notice->tid, NULL, 0) : NULL;
 
     if (!call) {
         machine_lock(m);
@@ -124,7 +129,7 @@ static void call_start(struct notice *notice, const struct machine_file *file, c
     machine_lock(m);
     fuse_of(m)->notifications++;
     domain_enter(d);
-    machine_caller(m, notice->tid);
+    machine_caller_seen(m, notice->tid, witness);
     call->result = kind->record(call, kind->start(call));
     machine_settle(m);
     if (call->result == KERNEL_PENDING) {
@@ -289,6 +294,27 @@ static void ioctl_finish(struct call *call)
 }
 
 static const struct call_kind ioctl_call = { ioctl_start, ioctl_record, ioctl_finish };
+
+/* ---- The end of a process -------------------------------------------------------------------- */
+
+/* It has said all that it had to say to the devices, but for what it closed and is under way. */
+static void serve_exit(struct notice *notice)
+{
+    struct machine *m = notice->supervisor->machine;
+    struct process_saying saying = { .word = PROCESS_EXITS, .tid = notice->tid,
+                                     .value = notice->args[0] };
+
+    dev_fs_catch_up(fuse_of(m)->fs);
+    machine_process_says(m, &saying);
+    answer_continue(notice);
+}
+
+void handle_exit(struct notice *notice)
+{
+    supervisor_spare(notice, serve_exit);
+}
+
+/* ---- Other calls on files -------------------------------------------------------------------- */
 
 /* FIOASYNC is the one command for any file that FUSE does not have. (Sockets have it.) */
 static void handle_fioasync(struct notice *notice)

@@ -15,6 +15,7 @@
 #include "dev_fs_i.h"
 #include "loops.h"
 #include "pin.h"
+#include "saying.h"
 #include "watch.h"
 
 #define LOOK_NS (20 * 1000 * 1000)
@@ -315,16 +316,19 @@ void waiting_start(struct waiting *call, long (*start)(struct waiting *call, voi
     struct domain *d = call->file->domain;
     struct machine *m = fs->machine;
     bool pending, is_new = false;
+    const struct witness *witness = NULL;
     pid_t tid = call->tid;
     struct pin pin;
 
     call->user_mem.before = before_access;
+    if (call->what == WAITING_IOCTL)
+        witness = machine_witness(m, tid, NULL, 0);
     machine_lock(m);
     fs->requests++;
     dev_file_get(call->file);
     dev_file_settled(call->file);
     domain_enter(d);
-    machine_caller(m, call->tid);
+    machine_caller_seen(m, tid, witness);
     call->result = start(call, how);
     machine_settle(m);
     pending = call->result == KERNEL_PENDING;

@@ -147,7 +147,7 @@ bool filter_reports_mmap(uint64_t flags, uint64_t fd)
     return !(flags & OTHER_MMAPS) && (flags & MAP_SHARED || (uint32_t)fd >= FILTER_MIN_FD);
 }
 
-static int add_rules(scmp_filter_ctx ctx)
+static int add_rules(scmp_filter_ctx ctx, bool exits)
 {
     static const unsigned fcntls[] = { F_GETFL, F_SETFL, F_SETOWN, F_SETOWN_EX, F_SETSIG };
     int rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), 1, SCMP_A3(SCMP_CMP_MASKED_EQ, OTHER_MMAPS | MAP_SHARED, MAP_SHARED));
@@ -163,6 +163,8 @@ static int add_rules(scmp_filter_ctx ctx)
                               SCMP_A1_32(SCMP_CMP_EQ, fcntls[i]));
     if (!rc)
         rc = add_ioctl_rules(ctx);
+    if (!rc && exits)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(exit_group), 0);
     return rc;
 }
 
@@ -216,7 +218,7 @@ static int load(int program_fd)
     return rc < 0 ? -errno : rc;
 }
 
-int filter_install(void)
+int filter_install(bool exits)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
     int fd = -1, rc = -ENOMEM;
@@ -226,7 +228,7 @@ int filter_install(void)
     /* Programs of another architecture run, without device mappings. */
     rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
     if (!rc)
-        rc = add_rules(ctx);
+        rc = add_rules(ctx, exits);
     if (!rc)
         rc = add_other_entry(ctx);
     if (rc)

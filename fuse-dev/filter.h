@@ -36,8 +36,9 @@ bool filter_reports_ioctl(unsigned cmd);
 /* The same of an mmap with these flags of this file. */
 bool filter_reports_mmap(uint64_t flags, uint64_t fd);
 
-/* Installs the filter in the calling process, for it and all it starts. Returns the listener for the server, or
- * a negative errno: -EBUSY when there is a listener already (a machine within a machine). */
-int filter_install(void);
+/* Installs the filter in the calling process, for it and all it starts; exits: it reports their
+ * ends, too. Returns the listener for the server, or a negative errno: -EBUSY when there is a
+ * listener already (a machine within a machine). */
+int filter_install(bool exits);
 
 #endif

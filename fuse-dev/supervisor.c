@@ -103,6 +103,7 @@ static const struct handler {
     { SYS_shmat, handle_shmat },
     { SYS_ioctl, handle_ioctl },
     { SYS_fcntl, handle_fcntl },
+    { SYS_exit_group, handle_exit },
 };
 
 /* Receives one notification; false: there will be no more. *got: there was one. */

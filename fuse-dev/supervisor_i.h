@@ -70,6 +70,7 @@ bool receive_from(struct supervisor *supervisor, struct inject *inject, struct n
 void handle_mmap(struct notice *notice);
 void handle_ioctl(struct notice *notice);
 void handle_fcntl(struct notice *notice);
+void handle_exit(struct notice *notice);
 void finish_decided(struct supervisor *supervisor);
 /* With the lock: whether the thread waits for an answer of the supervisor's that is to come. */
 bool is_dealt_with(const struct supervisor *supervisor, pid_t tid);

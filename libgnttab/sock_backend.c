@@ -11,6 +11,7 @@
 #include "sock_area_i.h"
 #include "sock_client_i.h"
 #include "sock_copy_i.h"
+#include "sock_says_i.h"
 
 static const struct {
     const char *name;
@@ -164,11 +165,13 @@ static int socket_get_offset_for_vaddr(struct xengntdev_handle *h, struct ioctl_
     if (client->is_known && sock_client_maps(client) < 0)
         return ioctl(h->fd, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, where);
     if (!sock_area_find(client, where->vaddr, &area) || !area.is_gntdev) {
+        sock_says(client, SOCK_SAY_UNMAPS, where->vaddr, SOCK_NO_INDEX);
         errno = EINVAL;
         return -1;
     }
     where->offset = area.offset;
     where->count = area.count;
+    sock_says(client, SOCK_SAY_UNMAPS, where->vaddr, where->offset);
     return 0;
 }
 

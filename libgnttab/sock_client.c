@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "receive.h"
+#include "sock_says_i.h"
 
 #define REPLY_LIMIT (64u << 20)
 
@@ -208,7 +209,8 @@ static int check_connection(struct sock_client *client, bool forked)
 static void client_init(struct sock_client *client)
 {
     *client = (struct sock_client){ .handle = SOCK_FD_NONE, .own = SOCK_FD_NONE, .pid = getpid(), .maps = SOCK_FD_NONE,
-                                    .is_known = secure_getenv(SOCK_FILES_ENV) != NULL };
+                                    .is_known = secure_getenv(SOCK_FILES_ENV) != NULL,
+                                    .is_watched = sock_says_begin() };
     pthread_mutex_init(&client->lock, NULL);
 }
 
@@ -288,6 +290,14 @@ int sock_client_open(struct sock_client *client, const char *device, int flags)
     return -1;
 }
 
+int sock_client_reach(struct sock_client *client)
+{
+    client_init(client);
+    client->own = sock_fd_of(reach(sock_client_path()));
+    client->handle = client->own;
+    return client->own.fd < 0 ? -1 : 0;
+}
+
 int sock_client_adopt(struct sock_client *client, int event_fd)
 {
     int saved_errno;
@@ -308,6 +318,8 @@ int sock_client_close(struct sock_client *client)
 {
     int rc = 0, handle = client->handle.fd;
 
+    if (client->handle.fd >= 0)
+        sock_says(client, SOCK_SAY_CLOSES, 0, 0);
     forget_connection(client);
     sock_fd_close(&client->maps);
     if (handle >= 0)
@@ -359,6 +371,14 @@ static void unlock(struct sock_client *client)
     errno = saved_errno;
 }
 
+static int send_stack(struct sock_client *client)
+{
+    struct sock_stack stack;
+    struct iovec part = { &stack, sock_says_where(&stack) };
+
+    return send_all(client->own.fd, &part, 1, -1);
+}
+
 int sock_client_begin(struct sock_client *client, struct iovec *parts, int nr, struct sock_answer *answer)
 {
     struct sock_header *header = parts[0].iov_base;
@@ -375,6 +395,8 @@ int sock_client_begin(struct sock_client *client, struct iovec *parts, int nr, s
     header->size = (uint32_t)size;
     lock(client, &forked);
     rc = check_connection(client, forked);
+    if (!rc && client->is_watched)
+        rc = send_stack(client);
     if (!rc)
         rc = send_all(client->own.fd, parts, nr, -1);
     if (!rc) {

@@ -22,6 +22,7 @@ struct sock_client {
     struct sock_fd handle;       /* the descriptor that stands for the device: the connection, or the event socket */
     struct sock_fd own;          /* the connection that this process asks over */
     bool has_events;             /* the handle is an event socket */
+    bool is_watched;             /* the machine listens to what this process does */
     bool is_known;               /* system calls on the handle work as on a device file */
     pid_t pid;                   /* whose own is: a child of a fork gets one of its own */
     pthread_mutex_t lock;        /* one request at a time */
@@ -45,6 +46,8 @@ struct sock_answer {
 const char *sock_client_path(void);
 /* As open(2) of a device; SOCK_UNREACHABLE: open its file. The event socket is that of a device that has one. */
 int sock_client_open(struct sock_client *client, const char *device, int flags);
+/* A connection on which no device is opened, for sock_says. 0, or -1 and errno. */
+int sock_client_reach(struct sock_client *client);
 /* The client for an event socket, as somebody else's sock_client_open gave it. 0, or -1 and errno: it stays the caller's. */
 int sock_client_adopt(struct sock_client *client, int event_fd);
 /* Closes everything. As close(2) of the handle. */

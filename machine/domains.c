@@ -57,17 +57,24 @@ static void on_enter(void *ctx, struct kernel_point *point)
         process_look_again(m, m->caller);
     point->tag = !m->caller ? 0 : m->replays ? (int64_t)m->caller : process_number(m, m->caller);
     trace_enter(m, point);
+    PARTS_TELL(m, call_begins, d, point);
 }
 
 static void on_done(void *ctx, const struct kernel_point *point, long result)
 {
-    trace_done(((struct domain *)ctx)->machine, point, result);
+    struct domain *d = ctx;
+
+    trace_done(d->machine, point, result);
+    PARTS_TELL(d->machine, call_over, d, point, result);
 }
 
-static void on_user(void *ctx, const struct kernel_point *point, enum kernel_user op, const void *data, size_t size,
-                    const struct vma *vma, int rc)
+static void on_user(void *ctx, const struct kernel_point *point, enum kernel_user op,
+                    uint64_t addr, const void *data, size_t size, const struct vma *vma, int rc)
 {
-    trace_user(((struct domain *)ctx)->machine, point, op, data, size, vma, rc);
+    struct domain *d = ctx;
+
+    trace_user(d->machine, point, op, data, size, vma, rc);
+    PARTS_TELL(d->machine, call_memory, d, point, op, addr, data, rc ? 0 : size);
 }
 
 static const struct kernel_hooks kernel_hooks = {

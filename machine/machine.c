@@ -22,6 +22,7 @@
 #include "maps.h"
 #include "outlet.h"
 #include "process.h"
+#include "saying.h"
 #include "trace.h"
 
 #define DEFAULT_FRAMES (1ull << 18)      /* 1 GiB */
@@ -37,10 +38,7 @@ void machine_log(const struct machine *m, const char *format, ...)
     vsnprintf(line + used, sizeof line - used - 1, format, ap);
     va_end(ap);
     strcat(line, "\n");
-    if (m->log)
-        outlet_put(m->log, line, strlen(line));
-    else
-        fputs(line, stderr);
+    machine_say(m, line, strlen(line));
 }
 
 /* From now on nobody who logs waits for whoever reads standard error, if anybody does. */
@@ -121,6 +119,7 @@ void machine_unlock(struct machine *m)
     if (m->timer_dirty || m->clock.automatic)
         clock_arm(m);
     m->caller = 0;
+    m->witness = NULL;
     later = m->later;
     m->later = NULL;
     pthread_mutex_unlock(&m->lock);
@@ -200,6 +199,7 @@ static enum hv_verdict on_hypercall(void *ctx, struct hv_point *point, long *val
 void machine_caller(struct machine *m, pid_t tid)
 {
     m->caller = tid;
+    m->witness = NULL;
 }
 
 int machine_domain_of(struct machine *m, pid_t pid)

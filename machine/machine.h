@@ -29,10 +29,8 @@ struct maps;
 struct outlet;
 struct loops;
 
-/*
- * Something to be done when the lock is free again: to wake somebody whose next request would only wait for the lock. Done by the thread
- * that has the lock, before its machine_unlock returns.
- */
+/* Something to be done when the lock is free again: by the thread that has it, before its
+ * machine_unlock returns. */
 struct machine_later {
     void (*run)(struct machine_later *later);    /* frees it */
     struct machine_later *next;
@@ -98,14 +96,15 @@ struct machine {
     int (*refuses_memory)(struct machine *m);    /* a replay's: whether the host had none, as its record says */
     bool said_no_memory;
     pid_t caller;                /* thread that makes the present call, see machine_caller */
+    const struct witness *witness;   /* of the present call */
     struct watch *watches;       /* the machine's own */
     atomic_bool stopping;
 };
 
 /*
- * Makes the machine: memory, models, threads, and what its parts need. Must be called in a process of its
- * own that has one thread. Returns 0, or a negative errno after a message on stderr that says what is missing, and what was made
- * is gone again but for the namespaces that the process is in.
+ * Makes the machine: memory, models, threads, and what its parts need. The process must have one
+ * thread and be the machine's own. 0, or a negative errno after a message on stderr: then nothing is
+ * left but the namespaces that the process is in.
  */
 int machine_start(struct machine *m, const struct machine_config *config);
 /* Ends every domain and its processes, joins threads, frees. False: a client's memory still holds a thread, which may look at *m again. */

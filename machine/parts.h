@@ -8,13 +8,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <sys/types.h>
 
+#include <gntsim/kernel.h>
+
 struct domain;
 struct file;
+struct witness;
 struct machine;
 struct machine_config;
+struct process_saying;
 
 /* An open device, for another part than the one that keeps it. Needs the lock. */
 struct machine_file {
@@ -62,6 +67,21 @@ struct machine_part {
      * be done within a hypercall. */
     void (*settle)(struct machine *m);
 
+    /* A call into the domain's kernel begins, accessed its caller's memory, or is over: as struct
+     * kernel_hooks says. */
+    void (*call_begins)(struct domain *d, const struct kernel_point *point);
+    void (*call_memory)(struct domain *d, const struct kernel_point *point, enum kernel_user op,
+                        uint64_t addr, const void *data, size_t size);
+    void (*call_over)(struct domain *d, const struct kernel_point *point, long result);
+    /* With the lock: a driver that is no program's (an actor) ended the access to a reference, or
+     * tried to: the peer has it mapped. */
+    void (*access_ended)(struct domain *d, grant_ref_t ref, bool ended);
+    /* Without the lock: see machine_witness. */
+    const struct witness *(*witness)(struct machine *m, pid_t tid, const uint64_t *addresses,
+                                     size_t nr);
+    /* Without the lock: a process says something about itself (machine_process_says). */
+    int64_t (*process_says)(struct machine *m, const struct process_saying *saying);
+
     /* Without the lock: the place of the domain that a process is in by this way, -1 if in none. */
     int (*domain_of)(struct machine *m, pid_t pid);
     /* With the lock: the open device that a descriptor stands for, of which stat(2) says this;
@@ -80,7 +100,7 @@ struct machine_part {
     /* Then: it is gone. Removes what it left. */
     void (*clear_up)(struct machine *m);
 };
-#define MACHINE_MAX_PARTS 6
+#define MACHINE_MAX_PARTS 8
 
 /* Tells every part that wants to know. */
 #define PARTS_TELL(m, what, ...) \

@@ -102,13 +102,13 @@ static int step_in(struct kernel *k, struct stepped was, int rc)
     return rc ? -EFAULT : 0;
 }
 
-static void tell(struct kernel *k, const struct kreq *req, enum kernel_user op, const void *data, size_t size,
-                 const struct vma *vma, int rc)
+static void tell(struct kernel *k, const struct kreq *req, enum kernel_user op, uint64_t addr,
+                 const void *data, size_t size, const struct vma *vma, int rc)
 {
     const struct kernel_hooks *hooks = k->config.hooks;
 
     if (hooks && hooks->user)
-        hooks->user(k->config.ctx, &req->point, op, data, size, vma, rc);
+        hooks->user(k->config.ctx, &req->point, op, addr, data, size, vma, rc);
 }
 
 int user_read(struct kernel *k, const struct kreq *req, void *to, uint64_t from, size_t size)
@@ -116,7 +116,7 @@ int user_read(struct kernel *k, const struct kreq *req, void *to, uint64_t from,
     struct stepped was = step_out(k);
     int rc = req->mem.ops->read(req->mem.ctx, to, from, size);
 
-    tell(k, req, KERNEL_USER_READ, to, size, NULL, rc);
+    tell(k, req, KERNEL_USER_READ, from, to, size, NULL, rc);
     return step_in(k, was, rc);
 }
 
@@ -125,7 +125,7 @@ int user_write(struct kernel *k, const struct kreq *req, uint64_t to, const void
     struct stepped was = step_out(k);
     int rc = req->mem.ops->write(req->mem.ctx, to, from, size);
 
-    tell(k, req, KERNEL_USER_WRITE, from, size, NULL, rc);
+    tell(k, req, KERNEL_USER_WRITE, to, from, size, NULL, rc);
     return step_in(k, was, rc);
 }
 
@@ -134,7 +134,7 @@ int user_find_vma(struct kernel *k, const struct kreq *req, uint64_t addr, struc
     struct stepped was = step_out(k);
 
     *vma = req->mem.ops->find_vma ? req->mem.ops->find_vma(req->mem.ctx, addr) : NULL;
-    tell(k, req, KERNEL_USER_FIND_VMA, NULL, 0, *vma, 0);
+    tell(k, req, KERNEL_USER_FIND_VMA, addr, NULL, 0, *vma, 0);
     return step_in(k, was, 0);
 }
 
@@ -143,7 +143,7 @@ int user_vma_at(struct kernel *k, const struct kreq *req, uint64_t addr, struct 
     struct stepped was = step_out(k);
 
     *vma = req->mem.ops->vma_at ? req->mem.ops->vma_at(req->mem.ctx, addr, page) : NULL;
-    tell(k, req, KERNEL_USER_VMA_AT, page, sizeof *page, *vma, 0);
+    tell(k, req, KERNEL_USER_VMA_AT, addr, page, sizeof *page, *vma, 0);
     return step_in(k, was, 0);
 }
 

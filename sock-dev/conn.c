@@ -18,6 +18,7 @@
 #include "loops.h"
 #include "maps.h"
 #include "receive.h"
+#include "saying.h"
 
 #define FIRST_CAPACITY 512u
 
@@ -222,13 +223,18 @@ static bool conn_step(void *ctx)
     if (!receive_request(conn))
         return false;
     conn->out_size = 0;
+    if (say_answer(conn)) {
+        consume(conn);
+        return send_reply(conn);
+    }
     machine_lock(m);
     /* The peer goes on, so it has mapped what the last reply was about. */
     if (conn->placing)
         maps_settled(m->maps, conn->placing);
     conn->placing = 0;
     conn->server->requests++;
-    machine_caller(m, conn->peer);
+    machine_caller_seen(m, conn->peer, conn->witness);
+    conn->witness = NULL;
     answered = call_answer(conn, &why);
     machine_unlock(m);
     message_clear(&conn->message);

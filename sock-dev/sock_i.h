@@ -83,6 +83,7 @@ struct sock_conn {
     long decision;
     struct vma *vma;             /* of an mmap in progress */
     uint64_t placing;            /* mapping that the last reply was about, 0: none */
+    const struct witness *witness;      /* of the next request */
     struct sock_reply reply;
     char *out;                   /* the reply, composed */
     size_t out_size, out_capacity;
@@ -105,6 +106,10 @@ int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer, s
 void conn_hang_up(struct sock_conn *conn);
 /* Makes the reply of conn->reply and its parts; of a successful mmap with its vma's. False: no memory. With the lock. */
 bool conn_compose(struct sock_conn *conn, const struct vma *vma);
+
+/* say.c. Without the lock: whether the request at the head of conn->in is one that only says
+ * something, which is then dealt with, and the reply composed. */
+bool say_answer(struct sock_conn *conn);
 
 /* call.c. Has the request at the head of conn->in answered and the reply composed. False: this connection is over; *why says what is wrong
  * with what the peer sent, NULL if nothing. With the lock, of which it lets go while the kernel model makes it wait. */

@@ -12,7 +12,7 @@ from harness import GNTSIM, gntsim
 pytestmark = pytest.mark.needs_no_machine
 
 VERBS = ["run", "serve", "exec", "ctl", "scenario", "record", "replay-device", "compare", "trace",
-         "replay", "names", "doctor"]
+         "replay", "names", "explain", "doctor"]
 CTL_VERBS = ["domain list", "domain create", "domain destroy", "page-out", "page-in", "dump",
              "stats", "audit", "shutdown"]
 
@@ -63,7 +63,8 @@ def test_ctl_explains_its_verbs():
         assert re.search(r"^  %s\s" % verb["words"], text, re.M), verb
 
 
-@pytest.mark.parametrize("args", [("--help",), ("--version",), ("names",), ("doctor",)])
+@pytest.mark.parametrize("args", [("--help",), ("--version",), ("names",), ("explain",),
+                                  ("doctor",)])
 def test_an_answer_that_cannot_be_written_is_an_error(args):
     with open("/dev/full", "w") as full:
         done = subprocess.run([GNTSIM, *args], stdout=full, stderr=subprocess.PIPE, text=True)

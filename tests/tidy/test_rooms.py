@@ -16,6 +16,7 @@ KNOWS = {
     "sim-store": "",
     "machine": "util sim-hv sim-kernel",
     "guests": "util sim-hv sim-kernel machine",
+    "checks": "util sim-hv sim-kernel machine",
     "fuse-dev": "util sim-hv sim-kernel machine",
     "sock-dev": "util sim-hv sim-kernel machine",
     "store-dev": "util sim-store sim-hv sim-kernel machine sock-dev",
@@ -26,7 +27,7 @@ KNOWS = {
     "replay": "util sim-hv sim-kernel machine guests control",
     "libgnttab": "util",
     "record": "util sim-hv sim-kernel",
-    "cli": "util sim-hv sim-kernel machine guests fuse-dev sock-dev hv-remote/server control"
+    "cli": "util sim-hv sim-kernel machine guests checks fuse-dev sock-dev hv-remote/server control"
            " replay record store-dev sim-store",
 }
 # Folders of C that are users of the rooms, as others are.

@@ -9,7 +9,7 @@ import pytest
 from rules import BUILD, TOP, relative, source, tree
 
 PARTS = ["sim-hv", "sim-kernel", "machine", "fuse-dev", "sock-dev", "hv-remote", "cli", "libgnttab",
-         "util", "guests", "control", "replay", "sim-store", "store-dev"]
+         "util", "guests", "checks", "control", "replay", "sim-store", "store-dev"]
 
 
 def names(paths):

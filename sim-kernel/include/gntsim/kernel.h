@@ -145,10 +145,10 @@ struct kernel_hooks {
     void (*enter)(void *ctx, struct kernel_point *point);
     void (*done)(void *ctx, const struct kernel_point *point, long result);
     /*
-     * A call accessed its caller's memory: size bytes of data were read or written, or vma was
-     * found. rc: 0 or -EFAULT.
+     * A call accessed its caller's memory at addr: size bytes of data were read or written, or vma
+     * was found. rc: 0 or -EFAULT.
      */
-    void (*user)(void *ctx, const struct kernel_point *point, enum kernel_user op,
+    void (*user)(void *ctx, const struct kernel_point *point, enum kernel_user op, uint64_t addr,
                  const void *data, size_t size,
                  const struct vma *vma, int rc);
 };

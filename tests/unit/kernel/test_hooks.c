@@ -59,9 +59,10 @@ static void on_done(void *ctx, const struct kernel_point *point, long result)
 }
 
 static void on_user(void *ctx, const struct kernel_point *point, enum kernel_user op,
-                    const void *data, size_t size, const struct vma *vma, int rc)
+                    uint64_t addr, const void *data, size_t size, const struct vma *vma, int rc)
 {
     (void)ctx;
+    (void)addr;
     (void)data;
     (void)vma;
     OK(point->call != 0 && !rc && size);

@@ -40,6 +40,11 @@
  * work.
  */
 #define SOCK_FILES_ENV "GNTSIM_DEVICE_FILES"
+/*
+ * Environment variable: set if the machine listens to what programs do. The libraries then send
+ * SOCK_STACK and SOCK_SAY.
+ */
+#define SOCK_WATCHED_ENV "GNTSIM_WATCHED"
 /* The filter reports calls on descriptors from here on. */
 #define SOCK_FILES_MIN_FD 512
 
@@ -57,6 +62,9 @@ enum sock_op {
     SOCK_IOCTL_MMAP,             /* struct sock_ioctl_mmap: an ioctl, and if it succeeds an mmap of
                                   * the index that it left in its argument */
     SOCK_WRITE,                  /* a header and the bytes to be written to the device */
+    SOCK_STACK,                  /* a header and uint64_t[], the innermost first: the addresses to
+                                  * which the calls return that led to the next request. No reply */
+    SOCK_SAY,                    /* struct sock_say; without SOCK_OPEN before it, too */
     SOCK_NR_OPS
 };
 
@@ -116,6 +124,22 @@ struct sock_ioctl_mmap {
     /* ranges, views and bytes as above */
 };
 
+/* What a process says about itself. The reply comes when the machine has heard it. */
+#define SOCK_MAX_STACK 64u       /* addresses */
+enum sock_word {
+    SOCK_SAY_EXITS,              /* value: the exit status */
+    SOCK_SAY_CLOSES,             /* it will close the device */
+    SOCK_SAY_UNMAPS,             /* value: an address that is to be unmapped; index: of the mapping
+                                  * there, SOCK_NO_INDEX: there is none */
+    SOCK_NR_WORDS
+};
+struct sock_say {
+    struct sock_header header;
+    uint32_t word, zero;
+    uint64_t value, index;
+};
+#define SOCK_NO_INDEX UINT64_MAX
+
 /*
  * The reply to a successful mmap brings a descriptor, from which the pages are mapped. It keeps the
  * mapping alive; close it once everything is mapped.
@@ -161,6 +185,7 @@ struct sock_run {
 
 static_assert(sizeof(struct sock_open) == 32, "a protocol");
 static_assert(sizeof(struct sock_ioctl) == 32, "a protocol");
+static_assert(sizeof(struct sock_say) == 32, "a protocol");
 static_assert(sizeof(struct sock_mmap) == 32, "a protocol");
 static_assert(sizeof(struct sock_ioctl_mmap) == 56, "a protocol");
 static_assert(sizeof(struct sock_reply) == 40, "a protocol");

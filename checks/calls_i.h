@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* A call into a kernel that is under way. */
+#ifndef GNTSIM_CHECKS_CALLS_I_H
+#define GNTSIM_CHECKS_CALLS_I_H
+
+#include "checks_i.h"
+
+struct call_key {
+    const struct domain *domain;
+    uint64_t call;
+};
+struct call {
+    struct call_key key;
+    uint64_t file, arg;
+    unsigned process;
+    struct event when;
+    /* The fixed part of its argument, as it was read or written last. */
+    unsigned char head[64] __attribute__((aligned(8)));
+    struct grant *grants; /* that it names */
+    size_t nr_grants;
+    UT_hash_handle hh;
+};
+
+/* A program opens a device; it may be another one than it was. */
+void checks_new_file(struct checks *checks, pid_t tid);
+/* A process looked for a mapping to unmap it, and there is none. */
+void calls_no_mapping(struct checks *checks, unsigned process, uint64_t address,
+                      const struct event *when);
+
+#endif

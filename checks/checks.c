@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* The part of the machine that checks programs: its life, and what it knows of processes. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calls_i.h"
+#include "process.h"
+#include "trace.h"
+
+#define EXITING 4u /* PF_EXITING in the flags of /proc/PID/stat */
+
+struct event event_now(const struct checks *checks, const struct witness *where)
+{
+    const struct machine *m = checks->machine;
+
+    return (struct event){ true, trace_is_on(m), trace_next(m), where };
+}
+
+/* ---- Processes ------------------------------------------------------------------------------- */
+
+static void read_command(struct program *program)
+{
+    char path[32];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/comm", program->pid);
+    file = fopen(path, "re");
+    if (!file || !fgets(program->command, sizeof program->command, file))
+        strcpy(program->command, "?");
+    program->command[strcspn(program->command, "\n")] = 0;
+    if (file)
+        fclose(file);
+}
+
+struct program *program_of(struct checks *checks, unsigned number)
+{
+    struct program *program;
+
+    HASH_FIND(hh, checks->programs, &number, sizeof number, program);
+    if (program)
+        return program;
+    program = calloc(1, sizeof *program);
+    if (!program)
+        return NULL;
+    program->number = number;
+    program->pid = process_id(checks->machine, number);
+    read_command(program);
+    HASH_ADD(hh, checks->programs, number, sizeof program->number, program);
+    return program;
+}
+
+bool program_lives(const struct program *program)
+{
+    char path[32], line[512], state = 'X';
+    const char *name_end;
+    unsigned flags = 0;
+    FILE *file;
+
+    if (!program || !program->pid)
+        return false;
+    snprintf(path, sizeof path, "/proc/%d/stat", program->pid);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    name_end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    if (name_end)
+        sscanf(name_end + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags);
+    fclose(file);
+    return state != 'Z' && state != 'X' && !(flags & EXITING);
+}
+
+struct forgetting {
+    struct machine_later later;
+    struct depot *depot;
+    pid_t tid;
+};
+
+static void forget(struct machine_later *later)
+{
+    struct forgetting *forgetting = (struct forgetting *)(void *)later;
+
+    depot_forget(forgetting->depot, forgetting->tid);
+    free(forgetting);
+}
+
+void checks_new_file(struct checks *checks, pid_t tid)
+{
+    struct forgetting *forgetting = malloc(sizeof *forgetting);
+
+    if (!forgetting)
+        return;
+    *forgetting = (struct forgetting){ { .run = forget }, checks->depot, tid };
+    machine_later(checks->machine, &forgetting->later);
+}
+
+/* ---- The part -------------------------------------------------------------------------------- */
+
+static int prepare(struct machine *m, int *memory_fd)
+{
+    struct checks *checks = checks_of(m);
+
+    (void)memory_fd;
+    checks->machine = m;
+    pthread_mutex_init(&checks->lock, NULL);
+    unsetenv("DEBUGINFOD_URLS"); /* a report asks no network */
+    return depot_create(&checks->depot);
+}
+
+static const struct witness *witness(struct machine *m, pid_t tid, const uint64_t *addresses,
+                                     size_t nr)
+{
+    return depot_see(checks_of(m)->depot, tid, addresses, nr);
+}
+
+static void domain_destroyed(struct domain *d)
+{
+    struct checks *checks = checks_of(d->machine);
+
+    calls_drop(checks, d);
+    ledger_drop(&checks->ledger, d);
+}
+
+static void destroy(struct machine *m)
+{
+    struct checks *checks = checks_of(m);
+    struct program *program, *next;
+
+    findings_publish(checks);
+    calls_drop(checks, NULL);
+    ledger_free(&checks->ledger);
+    HASH_ITER(hh, checks->programs, program, next) {
+        HASH_DEL(checks->programs, program);
+        free(program);
+    }
+    findings_free(checks);
+    depot_destroy(checks->depot);
+    pthread_mutex_destroy(&checks->lock);
+}
+
+const struct machine_part checks_part = {
+    .machine_size = sizeof(struct checks),
+    .prepare = prepare,
+    .domain_destroyed = domain_destroyed,
+    .call_begins = calls_begin,
+    .call_memory = calls_memory,
+    .call_over = calls_over,
+    .access_ended = calls_access_ended,
+    .witness = witness,
+    .process_says = says,
+    .destroy = destroy,
+};

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the checks share: their state in a machine, and findings on their way. */
+#ifndef GNTSIM_CHECKS_CHECKS_I_H
+#define GNTSIM_CHECKS_CHECKS_I_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uthash.h>
+
+#include "checks_part.h"
+#include "kinds_i.h"
+#include "ledger_i.h"
+#include "machine.h"
+#include "saying.h"
+
+enum kind {
+#define ROW(id, ...) KIND_##id,
+    CHECKS_KINDS(ROW)
+#undef ROW
+        NR_KINDS
+};
+
+/* A process that made something. */
+struct program {
+    unsigned number; /* as process_number says */
+    pid_t pid;
+    char command[16];
+    bool failed; /* it exits, and not well: what it leaves is no news */
+    UT_hash_handle hh;
+};
+
+struct call;
+struct finding;
+
+struct checks {
+    struct machine *machine;
+    struct depot *depot;
+    struct ledger ledger; /* with the machine's lock, as the next three */
+    struct call *calls;   /* that have begun */
+    struct program *programs;
+    struct finding *new; /* not published yet */
+    bool publishing;     /* machine_later has been asked to */
+    struct machine_later later;
+    pthread_mutex_t lock;     /* of the next ones */
+    struct finding *findings; /* published, oldest first */
+    unsigned nr;
+};
+
+static inline struct checks *checks_of(const struct machine *m)
+{
+    return part_of_machine(m, &checks_part);
+}
+
+/* checks.c, with the machine's lock. What happens now. */
+struct event event_now(const struct checks *checks, const struct witness *where);
+/* Never NULL for a number but for want of memory. */
+struct program *program_of(struct checks *checks, unsigned number);
+/* The process has neither ended nor begun to. */
+bool program_lives(const struct program *program);
+
+/* calls.c, with the machine's lock. struct machine_part's. */
+void calls_begin(struct domain *d, const struct kernel_point *point);
+void calls_memory(struct domain *d, const struct kernel_point *point, enum kernel_user op,
+                  uint64_t addr, const void *data, size_t size);
+void calls_over(struct domain *d, const struct kernel_point *point, long result);
+void calls_drop(struct checks *checks, const struct domain *domain);
+/* Something other than a program ended the access to a page, or tried to. */
+void calls_access_ended(struct domain *d, grant_ref_t ref, bool ended);
+
+/* say.c, without the machine's lock. struct machine_part's. */
+int64_t says(struct machine *m, const struct process_saying *saying);
+
+/* tell.c, with the machine's lock: findings of what the ledger says. */
+void tell_leak(struct checks *checks, enum kind kind, struct item **items, size_t nr,
+               const struct program *program, const struct event *exit);
+void tell_late(struct checks *checks, const struct item *item);
+/* what: was given back, by a call at when. before: the item that it was, NULL: there is none. */
+void tell_bad_end(struct checks *checks, enum kind kind, const struct program *program,
+                  const struct item *before, const struct event *when, const char *what);
+
+/* finding.c */
+#define MAX_PARTS 6u
+/* With the machine's lock: a new finding; its title is formatted. NULL: no memory. */
+struct finding *finding_new(struct checks *checks, enum kind kind, const struct program *program,
+                            const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* A sentence, and the stack of what it says. */
+void finding_add(struct finding *finding, const struct event *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* It is complete: published when the lock is free. */
+void finding_done(struct checks *checks, struct finding *finding);
+/* Without the machine's lock: publishes what is complete. */
+void findings_publish(struct checks *checks);
+void findings_free(struct checks *checks);
+
+#endif

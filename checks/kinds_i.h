@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kinds of findings. A row here and the code that finds it are all that a kind needs in C:
+ * `gntsim explain`, the help and the tests take the rest from the rows. Each kind has a page,
+ * docs/checks/NAME.md.
+ *
+ * Columns: the identifier; the name; whether the kind is a leak, which a test that ends its
+ * programs can do without; one sentence that says what is wrong; one that says what to do.
+ */
+#ifndef GNTSIM_CHECKS_KINDS_I_H
+#define GNTSIM_CHECKS_KINDS_I_H
+
+/* clang-format off */
+#define CHECKS_KINDS(ROW) \
+    ROW(SLOT_LEAK, "slot-leak", true, \
+        "A program mapped grants through gntdev, ended well, and did not unmap them", \
+        "call xengnttab_unmap for every mapping, also on the paths that errors take") \
+    ROW(SLOT_LOST, "slot-lost", true, \
+        "An mmap of gntdev failed, and the index that MAP_GRANT_REF gave was not given back", \
+        "call UNMAP_GRANT_REF with the index and the count after an mmap that failed") \
+    ROW(SHARE_LEAK, "share-leak", true, \
+        "A program shared pages through gntalloc, ended well, and did not unshare them", \
+        "call xengntshr_unshare for every share, also on the paths that errors take") \
+    ROW(PORT_LEAK, "port-leak", true, \
+        "A program bound an event channel, ended well, and neither unbound nor closed it", \
+        "call xenevtchn_unbind, or xenevtchn_close") \
+    ROW(LATE_UNMAP, "late-unmap", false, \
+        "A domain ended the access to a page that another domain still had mapped", \
+        "unmap the page before you tell the peer that you have done with it") \
+    ROW(DOUBLE_UNMAP, "double-unmap", false, \
+        "A program gave back what it had given back before", \
+        "forget an address, an index or a port when you give it back") \
+    ROW(BAD_UNMAP, "bad-unmap", false, \
+        "A program gave back what it does not have, or another part of it than it was given", \
+        "give back the address and the count that the map or share call was about")
+/* clang-format on */
+
+#endif

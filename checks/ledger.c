@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* Keeps the items and mappings of programs, from their making until some time after their end. */
+#include "ledger_i.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#define PAGE 4096u
+
+/* ---- Items ----------------------------------------------------------------------------------- */
+
+static void item_free(struct item *item)
+{
+    if (item)
+        free(item->grants);
+    free(item);
+}
+
+struct item *item_add(struct ledger *ledger, const struct item_key *key, uint32_t count,
+                      struct grant *grants)
+{
+    struct item *item = calloc(1, sizeof *item);
+
+    if (!item) {
+        free(grants);
+        return NULL;
+    }
+    *item = (struct item){ .key = *key, .count = count, .left = count, .grants = grants };
+    HASH_ADD(hh, ledger->live, key, sizeof item->key, item);
+    return item;
+}
+
+struct item *item_find(struct ledger *ledger, const struct item_key *key)
+{
+    struct item *item;
+
+    HASH_FIND(hh, ledger->live, key, sizeof *key, item);
+    return item;
+}
+
+static bool is_same(const struct item_key *a, const struct item_key *b)
+{
+    return a->domain == b->domain && a->file == b->file && a->number == b->number &&
+           a->type == b->type;
+}
+
+struct item *item_find_ended(struct ledger *ledger, const struct item_key *key)
+{
+    for (struct item *item = ledger->lingering; item; item = item->next)
+        if (is_same(&item->key, key))
+            return item;
+    for (uint64_t i = 0; i < ENDED_ITEMS && i < ledger->nr_ended; i++) {
+        struct item *item = ledger->ended[(ledger->nr_ended - 1 - i) % ENDED_ITEMS];
+
+        if (item && is_same(&item->key, key))
+            return item;
+    }
+    return NULL;
+}
+
+/* Neither its file's nor shown by anything: takes the place of the item that ended longest ago. */
+static void end(struct ledger *ledger, struct item *item)
+{
+    struct item **place = &ledger->ended[ledger->nr_ended++ % ENDED_ITEMS];
+
+    item_free(*place);
+    item->place = IN_ENDED;
+    *place = item;
+}
+
+void item_give_back(struct ledger *ledger, struct item *item, const struct event *when)
+{
+    HASH_DEL(ledger->live, item);
+    item->given_back = true;
+    item->back = *when;
+    if (!item->views) {
+        end(ledger, item);
+        return;
+    }
+    item->place = IN_LINGERING;
+    DL_PREPEND(ledger->lingering, item);
+}
+
+void ledger_each(struct ledger *ledger, void (*fn)(void *ctx, struct item *item), void *ctx)
+{
+    struct item *item, *next;
+
+    HASH_ITER(hh, ledger->live, item, next)
+        fn(ctx, item);
+    DL_FOREACH_SAFE(ledger->lingering, item, next)
+        fn(ctx, item);
+}
+
+/* ---- Mappings -------------------------------------------------------------------------------- */
+
+static bool overlaps(const struct item *item, uint64_t offset, uint64_t length)
+{
+    uint64_t size = (uint64_t)item->count * PAGE;
+
+    return item->key.number < offset + length && offset < item->key.number + size;
+}
+
+static int show(struct view *view, struct item *item)
+{
+    struct item **items = reallocarray(view->items, view->nr + 1, sizeof *items);
+
+    if (!items)
+        return -ENOMEM;
+    view->items = items;
+    items[view->nr++] = item;
+    item->views++;
+    item->was_mapped = true;
+    item->gone.happened = false;
+    return 0;
+}
+
+int view_add(struct ledger *ledger, const struct view_key *key, enum item_type type, uint64_t file,
+             uint64_t offset, uint64_t length)
+{
+    struct item_key exact = { .domain = key->domain, .file = file, .number = offset, .type = type };
+    struct item *item = item_find(ledger, &exact), *next;
+    struct view *view = calloc(1, sizeof *view);
+    int rc = 0;
+
+    if (!view)
+        return -ENOMEM;
+    *view = (struct view){ .key = *key, .pages_left = (length + PAGE - 1) / PAGE };
+    HASH_ADD(hh, ledger->views, key, sizeof view->key, view);
+    if (item && (uint64_t)item->count * PAGE >= length)
+        return show(view, item);
+    HASH_ITER(hh, ledger->live, item, next)
+        if (!rc && item->key.domain == key->domain && item->key.file == file &&
+            item->key.type == type && overlaps(item, offset, length))
+            rc = show(view, item);
+    return rc;
+}
+
+static void view_free(struct ledger *ledger, struct view *view)
+{
+    HASH_DEL(ledger->views, view);
+    free(view->items);
+    free(view);
+}
+
+void view_shrink(struct ledger *ledger, const struct view_key *key, uint64_t pages,
+                 const struct event *when, void (*ended)(void *ctx, struct item *item), void *ctx)
+{
+    struct view *view;
+
+    HASH_FIND(hh, ledger->views, key, sizeof *key, view);
+    if (!view)
+        return;
+    view->pages_left -= pages < view->pages_left ? pages : view->pages_left;
+    if (view->pages_left)
+        return;
+    for (size_t i = 0; i < view->nr; i++) {
+        struct item *item = view->items[i];
+
+        if (--item->views)
+            continue;
+        item->gone = *when;
+        ended(ctx, item);
+        if (item->place == IN_LINGERING) {
+            DL_DELETE(ledger->lingering, item);
+            end(ledger, item);
+        }
+    }
+    view_free(ledger, view);
+}
+
+/* ---- The end --------------------------------------------------------------------------------- */
+
+static bool is_of(const struct domain *owner, const struct domain *domain)
+{
+    return !domain || owner == domain;
+}
+
+void ledger_drop(struct ledger *ledger, const struct domain *domain)
+{
+    struct item *item, *next;
+    struct view *view, *after;
+
+    HASH_ITER(hh, ledger->views, view, after)
+        if (is_of(view->key.domain, domain))
+            view_free(ledger, view);
+    HASH_ITER(hh, ledger->live, item, next) {
+        if (is_of(item->key.domain, domain)) {
+            HASH_DEL(ledger->live, item);
+            item_free(item);
+        }
+    }
+    DL_FOREACH_SAFE(ledger->lingering, item, next) {
+        if (is_of(item->key.domain, domain)) {
+            DL_DELETE(ledger->lingering, item);
+            item_free(item);
+        }
+    }
+    for (unsigned i = 0; i < ENDED_ITEMS; i++) {
+        if (ledger->ended[i] && is_of(ledger->ended[i]->key.domain, domain)) {
+            item_free(ledger->ended[i]);
+            ledger->ended[i] = NULL;
+        }
+    }
+}
+
+void ledger_free(struct ledger *ledger)
+{
+    ledger_drop(ledger, NULL);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* Asks the part that listens to what processes do, if there is one. */
+#include "saying.h"
+
+#include <stdio.h>
+
+#include "machine.h"
+#include "outlet.h"
+
+bool machine_is_watched(const struct machine *m)
+{
+    for (unsigned i = 0; i < m->nr_parts; i++)
+        if (m->parts[i]->process_says)
+            return true;
+    return false;
+}
+
+const struct witness *machine_witness(struct machine *m, pid_t tid, const uint64_t *addresses,
+                                      size_t nr)
+{
+    for (unsigned i = 0; i < m->nr_parts; i++)
+        if (m->parts[i]->witness)
+            return m->parts[i]->witness(m, tid, addresses, nr);
+    return NULL;
+}
+
+void machine_caller_seen(struct machine *m, pid_t tid, const struct witness *witness)
+{
+    machine_caller(m, tid);
+    m->witness = witness;
+}
+
+int64_t machine_process_says(struct machine *m, const struct process_saying *saying)
+{
+    for (unsigned i = 0; i < m->nr_parts; i++)
+        if (m->parts[i]->process_says)
+            return m->parts[i]->process_says(m, saying);
+    return 0;
+}
+
+void machine_say(const struct machine *m, const char *lines, size_t size)
+{
+    if (m->log)
+        outlet_put(m->log, lines, size);
+    else
+        fwrite(lines, 1, size, stderr);
+}

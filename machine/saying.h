@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What processes do and say, for a part that listens: where their calls come from, and that they
+ * exit or close a device. Without such a part nothing is asked.
+ */
+#ifndef GNTSIM_MACHINE_SAYING_H
+#define GNTSIM_MACHINE_SAYING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sys/types.h>
+
+struct domain;
+struct machine;
+struct witness;
+
+/* What a process says about itself, and waits until it is heard. */
+enum process_word {
+    PROCESS_EXITS,  /* value: the exit status; nothing of it is gone yet */
+    PROCESS_CLOSES, /* it is about to close the file */
+    PROCESS_UNMAPS, /* value: an address at which its library found a mapping of the
+                                  * file, with this index; UINT64_MAX: none */
+};
+struct process_saying {
+    enum process_word word;
+    pid_t tid;
+    const struct domain *domain; /* of the file; NULL: there is none */
+    uint64_t file;               /* its number in the domain's kernel */
+    uint64_t value, index;
+    const struct witness *witness;
+};
+
+/* Whether a part listens. */
+bool machine_is_watched(const struct machine *m);
+/*
+ * Without the lock: what a thread is doing that waits for an answer. addresses: of the nr calls
+ * that it is in, the innermost first, if it tells; NULL: it does not. The machine keeps the result
+ * until its end. NULL: nobody wants to know.
+ */
+const struct witness *machine_witness(struct machine *m, pid_t tid, const uint64_t *addresses,
+                                      size_t nr);
+/* As machine_caller, with what machine_witness gave. */
+void machine_caller_seen(struct machine *m, pid_t tid, const struct witness *witness);
+/* Without the lock. The answer of the part that listens, 0 if none does. */
+int64_t machine_process_says(struct machine *m, const struct process_saying *saying);
+/* Whole lines to standard error, as they are. Never waits; needs no lock. */
+void machine_say(const struct machine *m, const char *lines, size_t size);
+
+#endif

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""Compiles small programs, runs them under --check, and compares what is reported with the lines
+that they mark."""
+import os
+import re
+import subprocess
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2]
+GNTSIM = os.environ.get("GNTSIM") or str(SOURCE / "build" / "gntsim")
+PAGES = SOURCE / "docs" / "checks"
+MARK = "/* reported */"
+LIBRARIES = ["-lxengnttab", "-lxenevtchn", "-lpthread"]
+PATIENCE = 120
+
+
+def gntsim(*words, **more):
+    return subprocess.run([GNTSIM, *words], capture_output=True, text=True, timeout=PATIENCE,
+                          check=False, **more)
+
+
+def build(text, directory, flags=("-O0", "-g"), name="program"):
+    source = directory / (name + ".c")
+    source.write_text(text)
+    program = directory / name
+    subprocess.run(["cc", "-w", *flags, "-o", program, source, *LIBRARIES], check=True)
+    return program
+
+
+def run(program, way, *words, options=()):
+    return gntsim("run", "--way", way, "--check", *options, "--", str(program), *words)
+
+
+def findings(text):
+    """{kind: the text of each}."""
+    found = {}
+    for part in re.split(r"^==gntsim== ERROR ", text, flags=re.M)[1:]:
+        found.setdefault(part.split(":")[0], []).append(part)
+    return found
+
+
+def marked(text):
+    return [number for number, line in enumerate(text.splitlines(), 1) if MARK in line]
+
+
+def found(text, way, directory, kind, flags=("-O0", "-g"), lines=True):
+    """The program is reported with this kind alone, and all marked lines are in the report."""
+    done = run(build(text, directory, flags), way)
+    reported = findings(done.stderr)
+    assert set(reported) == {kind}, done.stderr
+    assert done.returncode == 99, done.stderr
+    for line in marked(text) if lines else []:
+        assert "program.c:%d\n" % line in done.stderr, (line, done.stderr)
+    return reported[kind]
+
+
+def clean(text, way, directory, flags=("-O0", "-g"), status=0):
+    done = run(build(text, directory, flags), way)
+    assert done.returncode == status, (done.returncode, done.stderr)
+    assert "==gntsim==" not in done.stderr, done.stderr
