@@ -11,10 +11,16 @@
 
 #include "cli.h"
 
-/* Where the package is, seen from the directory of this program: of a build, and where it was installed. */
+/*
+ * Where the package is, seen from the directory of this program: of a build, and where it was
+ * installed.
+ */
 static const char *const places[] = { "scenarios", GNTSIM_PYTHON_FROM_BIN };
 
-/* The path of a file below directory in out; false if that is not possible or the file is not there. */
+/*
+ * The path of a file below directory in out; false if that is not possible or the file is not
+ * there.
+ */
 static bool file_at(char *out, size_t size, const char *directory, const char *name)
 {
     return (size_t)snprintf(out, size, "%s/%s", directory, name) < size && !access(out, F_OK);
@@ -33,14 +39,18 @@ static void prepend(const char *variable, const char *directory)
     free(list);
 }
 
-/* Lets Python find the package, and the runner the programs of a build. False if the package is not there. */
+/*
+ * Lets Python find the package, and the runner the programs of a build. False if the package is not
+ * there.
+ */
 static bool find_package(const char *bin)
 {
     char place[PATH_MAX], file[PATH_MAX];
     bool found = false;
 
     for (unsigned i = 0; !found && i < sizeof places / sizeof *places; i++) {
-        found = file_at(place, sizeof place, bin, places[i]) && file_at(file, sizeof file, place, "gntsim/scenario/__main__.py");
+        found = file_at(place, sizeof place, bin, places[i]) &&
+                file_at(file, sizeof file, place, "gntsim/scenario/__main__.py");
         if (found)
             prepend("PYTHONPATH", place);
     }

@@ -8,7 +8,9 @@
 
 static void help(FILE *out)
 {
-    fputs("Usage: gntsim VERB [OPTIONS] ...\n\nThe Xen grant-table machine that runs without Xen.\n\nVerbs:\n", out);
+    fputs("Usage: gntsim VERB [OPTIONS] ...\n\nThe Xen grant-table machine that runs without "
+          "Xen.\n\nVerbs:\n",
+          out);
     for (const struct command *command = commands; command->name; command++)
         fprintf(out, "  %-13s  %s\n", command->name, command->summary);
     fputs("\n`gntsim VERB --help` explains a verb; the manual page is gntsim(1).\n", out);
@@ -18,7 +20,10 @@ static int unknown_verb(const char *word)
 {
     fprintf(stderr, "gntsim: unknown verb '%s': use ", word);
     for (const struct command *command = commands; command->name; command++)
-        fprintf(stderr, "%s%s", command->name, !command[1].name ? "" : command[2].name ? ", " : " or ");
+        fprintf(stderr, "%s%s", command->name,
+                !command[1].name  ? ""
+                : command[2].name ? ", "
+                                  : " or ");
     fputs("; see gntsim --help\n", stderr);
     return EXIT_USAGE;
 }

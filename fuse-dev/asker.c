@@ -16,10 +16,11 @@
 
 /* No call of a 32-bit program that opens a file has one of these numbers. */
 static const long naming[] = {
-    SYS_stat, SYS_lstat, SYS_newfstatat, SYS_statx, SYS_access, SYS_faccessat, SYS_faccessat2,
-    SYS_chmod, SYS_fchmodat, SYS_fchmodat2, SYS_chown, SYS_lchown, SYS_fchownat, SYS_truncate,
-    SYS_utime, SYS_utimes, SYS_futimesat, SYS_utimensat, SYS_readlink, SYS_readlinkat,
-    SYS_getxattr, SYS_lgetxattr, SYS_setxattr, SYS_lsetxattr, SYS_listxattr, SYS_llistxattr, SYS_removexattr, SYS_lremovexattr,
+    SYS_stat,       SYS_lstat,      SYS_newfstatat,  SYS_statx,        SYS_access,    SYS_faccessat,
+    SYS_faccessat2, SYS_chmod,      SYS_fchmodat,    SYS_fchmodat2,    SYS_chown,     SYS_lchown,
+    SYS_fchownat,   SYS_truncate,   SYS_utime,       SYS_utimes,       SYS_futimesat, SYS_utimensat,
+    SYS_readlink,   SYS_readlinkat, SYS_getxattr,    SYS_lgetxattr,    SYS_setxattr,  SYS_lsetxattr,
+    SYS_listxattr,  SYS_llistxattr, SYS_removexattr, SYS_lremovexattr,
 };
 
 /* One that has just asked may still be on its way to sleep, or preempted there. */

@@ -6,7 +6,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Its system call is one like stat, chmod or access, about a file that it names and does not open. False if that cannot be seen. */
+/*
+ * Its system call is one like stat, chmod or access, about a file that it names and does not open.
+ * False if that cannot be seen.
+ */
 bool asker_names_only(pid_t tid);
 
 #endif

@@ -45,7 +45,10 @@ static bool users_of(pid_t pid, uid_t uid[3])
     return found;
 }
 
-/* A process as thread tid numbers it. In a pid namespace of its own that is known for the process itself only. */
+/*
+ * A process as thread tid numbers it. In a pid namespace of its own that is known for the process
+ * itself only.
+ */
 static pid_t global_pid(pid_t tid, pid_t pid)
 {
     char path[48], line[256];
@@ -137,7 +140,8 @@ int async_getfl(const struct dev_file *file, pid_t tid, int fd)
         return -1;
     snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", tid, fd);
     info = fopen(path, "re");
-    while (info && fgets(line, sizeof line, info) && sscanf(line, "flags: %o", (unsigned *)&flags) != 1)
+    while (info && fgets(line, sizeof line, info) &&
+           sscanf(line, "flags: %o", (unsigned *)&flags) != 1)
         ;
     if (info)
         fclose(info);
@@ -161,7 +165,8 @@ static bool may_signal(const struct async *async)
 
     if (async->type == F_OWNER_PGRP || async->euid == 0)
         return true;
-    return users_of(async->owner, uid) && (async->euid == uid[2] || async->euid == uid[0] || async->uid == uid[2] || async->uid == uid[0]);
+    return users_of(async->owner, uid) && (async->euid == uid[2] || async->euid == uid[0] ||
+                                           async->uid == uid[2] || async->uid == uid[0]);
 }
 
 void async_signal(const struct async *async)

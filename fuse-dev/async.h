@@ -10,10 +10,12 @@
 struct async;
 struct dev_file;
 
-/* fcntl(fd, cmd, arg) of thread tid, which the kernel executes after this: takes note of who is to be told, and whether. With the
- * machine's lock. */
+/* fcntl(fd, cmd, arg) of thread tid, which the kernel executes after this: takes note of who is to
+ * be told, and whether. With the machine's lock. */
 void async_fcntl(struct dev_file *file, pid_t tid, int fd, int cmd, uint64_t arg);
-/* Its flags as fcntl(F_GETFL) is to tell them, or -1: as the kernel does. With the machine's lock. */
+/*
+ * Its flags as fcntl(F_GETFL) is to tell them, or -1: as the kernel does. With the machine's lock.
+ */
 int async_getfl(const struct dev_file *file, pid_t tid, int fd);
 /* ioctl(FIOASYNC). */
 void async_enable(struct dev_file *file, int fd, bool on);

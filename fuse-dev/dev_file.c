@@ -14,9 +14,12 @@
 
 #define MAX_TRANSFER (128 * 1024)
 
-/* ---- Who waits in poll ------------------------------------------------------------------------ */
+/* ---- Who waits in poll ----------------------------------------------------------------------- */
 
-/* Whoever polls a file: woken, it asks again whether the file is ready, for which the lock must be free. */
+/*
+ * Whoever polls a file: woken, it asks again whether the file is ready, for which the lock must be
+ * free.
+ */
 struct poller {
     struct machine_later later;
     struct fuse_pollhandle *handle;
@@ -48,7 +51,7 @@ static struct poller *poller_create(struct fuse_pollhandle *handle)
     return poller;
 }
 
-/* ---- References ------------------------------------------------------------------------------- */
+/* ---- References ------------------------------------------------------------------------------ */
 
 struct file *dev_file_kernel(struct dev_file *file)
 {
@@ -112,7 +115,7 @@ static void dev_file_wake(struct file *kernel_file)
     file->poller = NULL;
 }
 
-/* ---- Open and close --------------------------------------------------------------------------- */
+/* ---- Open and close -------------------------------------------------------------------------- */
 
 static void start_reply(fuse_req_t req, struct dev_file *file)
 {
@@ -211,9 +214,12 @@ void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fuse_reply_err(req, 0);
 }
 
-/* ---- Reads ------------------------------------------------------------------------------------ */
+/* ---- Reads ----------------------------------------------------------------------------------- */
 
-/* A page fault of one of our own threads on a client's private mapping of a device would come here, too. */
+/*
+ * A page fault of one of our own threads on a client's private mapping of a device would come here,
+ * too.
+ */
 static bool is_own_thread(pid_t tid)
 {
     return syscall(SYS_tgkill, getpid(), tid, 0) == 0;
@@ -251,9 +257,10 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
         device_read(req, size, fi);
 }
 
-/* ---- Writes and poll -------------------------------------------------------------------------- */
+/* ---- Writes and poll ------------------------------------------------------------------------- */
 
-void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
+void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+              struct fuse_file_info *fi)
 {
     struct dev_fs *fs = fuse_req_userdata(req);
     struct dev_file *file = (struct dev_file *)(uintptr_t)fi->fh;
@@ -303,7 +310,7 @@ void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct f
     poller_free(poller);
 }
 
-/* ---- What they have not ----------------------------------------------------------------------- */
+/* ---- What they have not ---------------------------------------------------------------------- */
 
 void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
@@ -313,7 +320,8 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
     fuse_reply_err(req, EINVAL);
 }
 
-void fs_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
+void fs_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+                  struct fuse_file_info *fi)
 {
     (void)mode;
     (void)offset;

@@ -22,16 +22,23 @@
 
 #define PIDFD_OF_A_THREAD O_EXCL      /* PIDFD_THREAD, Linux 6.9 */
 
-/* Releases are background requests; none may wait behind a limit while a later request overtakes it. */
+/*
+ * Releases are background requests; none may wait behind a limit while a later request overtakes
+ * it.
+ */
 static void fs_init(void *userdata, struct fuse_conn_info *conn)
 {
     (void)userdata;
     conn->max_background = UINT16_MAX;
 }
 
-/* What would change the directory: nobody may, as in a /dev that its mounter keeps to itself. FUSE would answer ENOSYS, which no file system does. */
+/*
+ * What would change the directory: nobody may, as in a /dev that its mounter keeps to itself. FUSE
+ * would answer ENOSYS, which no file system does.
+ */
 
-static void refuse_node(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+static void refuse_node(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                        dev_t rdev)
 {
     (void)parent, (void)name, (void)mode, (void)rdev;
     fuse_reply_err(req, EPERM);
@@ -61,7 +68,8 @@ static void refuse_removal(fuse_req_t req, fuse_ino_t parent, const char *name)
     fuse_reply_err(req, EPERM);
 }
 
-static void refuse_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name, unsigned flags)
+static void refuse_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
+                          fuse_ino_t new_parent, const char *new_name, unsigned flags)
 {
     (void)parent, (void)name, (void)new_parent, (void)new_name, (void)flags;
     fuse_reply_err(req, EPERM);
@@ -92,11 +100,12 @@ static const struct fuse_lowlevel_ops fs_ops = {
     .rename = refuse_rename,
 };
 
-/* ---- For the supervisors ---------------------------------------------------------------------- */
+/* ---- For the supervisors --------------------------------------------------------------------- */
 
 /*
- * The server makes no request to its own file system, nothing that could be one: SIGKILL would find it waiting for itself. What must be asked for
- * is the attendant's to do. (A copy of a device's descriptor is flushed when it is closed.)
+ * The server makes no request to its own file system, nothing that could be one: SIGKILL would find
+ * it waiting for itself. What must be asked for is the attendant's to do. (A copy of a device's
+ * descriptor is flushed when it is closed.)
  */
 static void ask_for_descriptor(const uint64_t args[2], struct attendant_answer *answer)
 {
@@ -106,10 +115,13 @@ static void ask_for_descriptor(const uint64_t args[2], struct attendant_answer *
     if (pidfd < 0)
         pidfd = (int)syscall(SYS_pidfd_open, (pid_t)args[0], 0);
     copy = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, (int)args[1], 0);
-    if (copy < 0 || syscall(SYS_statx, copy, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &stx))
+    if (copy < 0 ||
+        syscall(SYS_statx, copy, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &stx))
         answer->rc = -errno;
     else
-        memcpy(answer->values, (uint64_t[2]){ makedev(stx.stx_dev_major, stx.stx_dev_minor), stx.stx_ino }, sizeof answer->values);
+        memcpy(answer->values,
+               (uint64_t[2]){ makedev(stx.stx_dev_major, stx.stx_dev_minor), stx.stx_ino },
+               sizeof answer->values);
     if (copy >= 0)
         close(copy);
     if (pidfd >= 0)
@@ -122,7 +134,8 @@ static void ask_for_root(const uint64_t args[2], struct attendant_answer *answer
     struct statx stx;
 
     (void)args;
-    answer->rc = syscall(SYS_statx, AT_FDCWD, STAGE_FS, AT_STATX_FORCE_SYNC, STATX_INO, &stx) ? -errno : 0;
+    answer->rc =
+        syscall(SYS_statx, AT_FDCWD, STAGE_FS, AT_STATX_FORCE_SYNC, STATX_INO, &stx) ? -errno : 0;
 }
 
 /* What file a descriptor of a thread is. False: it has no such descriptor. */
@@ -141,7 +154,8 @@ static bool identify(struct machine *m, pid_t tid, int fd, dev_t *dev, fuse_ino_
     }
     if (errno != EACCES)
         return false;
-    /* A process whose /proc entries an ordinary user's server may not read: the descriptor itself. */
+    /* A process whose /proc entries an ordinary user's server may not read: the descriptor
+     * itself. */
     attendant_ask(m, ask_for_descriptor, (uint64_t[2]){ (uint64_t)tid, (uint64_t)fd }, &answer);
     *dev = answer.values[0];
     *ino = answer.values[1];
@@ -192,7 +206,7 @@ void dev_fs_catch_up(struct dev_fs *fs)
         attendant_ask(fs->machine, ask_for_root, (uint64_t[2]){ 0 }, &answer);
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 /* What is known of a mount's root without asking for it. */
 static int learn_dev(struct dev_fs *fs)
@@ -208,7 +222,8 @@ static int learn_dev(struct dev_fs *fs)
 int dev_fs_create(struct dev_fs **out, struct machine *m, const char *path)
 {
     /* Clients may have dropped to another user: the nodes' modes decide, not who mounted. */
-    char *argv[] = { (char *)"gntsim", (char *)"-oallow_other,default_permissions,fsname=gntsim,subtype=xen", NULL };
+    char *argv[] = { (char *)"gntsim",
+                     (char *)"-oallow_other,default_permissions,fsname=gntsim,subtype=xen", NULL };
     struct fuse_args args = FUSE_ARGS_INIT(2, argv);
     struct dev_fs *fs = calloc(1, sizeof *fs);
 
@@ -222,7 +237,8 @@ int dev_fs_create(struct dev_fs **out, struct machine *m, const char *path)
     fs->session = fuse_session_new(&args, &fs_ops, sizeof fs_ops, fs);
     fuse_opt_free_args(&args);
     if (!fs->path || !fs->session || fuse_session_mount(fs->session, path) || learn_dev(fs)) {
-        fputs("gntsim: cannot mount a FUSE file system; `gntsim doctor` says what is missing\n", stderr);
+        fputs("gntsim: cannot mount a FUSE file system; `gntsim doctor` says what is missing\n",
+              stderr);
         if (fs->session)
             fuse_session_destroy(fs->session);
         free(fs->path);

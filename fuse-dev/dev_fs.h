@@ -28,17 +28,21 @@ int dev_fs_create(struct dev_fs **out, struct machine *m, const char *path);
 bool dev_fs_step(void *fs);
 /* Aborts the connection: everybody's requests fail, dev_fs_step returns false. */
 void dev_fs_abort(struct dev_fs *fs);
-/* Closes what aborted clients had open: no release comes for it any more. With the machine's lock, after maps_end_all. */
+/*
+ * Closes what aborted clients had open: no release comes for it any more. With the machine's lock,
+ * after maps_end_all.
+ */
 void dev_fs_close_all(struct dev_fs *fs);
 void dev_fs_destroy(struct dev_fs *fs);
 
-/* The open device behind descriptor fd of thread tid, with a reference, or NULL. Takes no lock; *is_ours: fd belongs to
- * this file system. The result needs the machine's lock to be used. */
+/* The open device behind descriptor fd of thread tid, with a reference, or NULL. Takes no lock;
+ * *is_ours: fd belongs to this file system. The result needs the machine's lock to be used. */
 struct dev_file *dev_fs_find(struct dev_fs *fs, pid_t tid, int fd, bool *is_ours);
 /* The open device of another way that the descriptor stands for, with a reference; false: none. */
 bool dev_fs_find_elsewhere(struct dev_fs *fs, pid_t tid, int fd, struct machine_file *file);
-/* Waits until every release that a close before this call has caused is served: the kernel sends it by the way, and
- * whoever closed a device expects the next call, wherever it arrives, to find it closed. Takes no lock. */
+/* Waits until every release that a close before this call has caused is served: the kernel sends it
+ * by the way, and whoever closed a device expects the next call, wherever it arrives, to find it
+ * closed. Takes no lock. */
 void dev_fs_catch_up(struct dev_fs *fs);
 
 /* With the machine's lock: */

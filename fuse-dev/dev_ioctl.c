@@ -33,12 +33,15 @@ static void say_compat(struct dev_file *file, pid_t tid)
     file->compat = true;
     machine_unlock(file->fs->machine);
     if (!said)
-        machine_log(file->fs->machine, "process %d is a 32-bit program, or calls like one; the devices serve x86-64 programs only (ioctl: ENOTTY). "
-                    "Build it for x86-64.", tid);
+        machine_log(file->fs->machine,
+                    "process %d is a 32-bit program, or calls like one; the devices serve x86-64 "
+                    "programs only (ioctl: ENOTTY). "
+                    "Build it for x86-64.",
+                    tid);
 }
 
-void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
-              const void *in_buf, size_t in_size, size_t out_size)
+void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
+              unsigned flags, const void *in_buf, size_t in_size, size_t out_size)
 {
     struct command command = { cmd, (uintptr_t)arg };
     struct waiting *call;
@@ -48,7 +51,8 @@ void fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fu
     (void)out_size;
     if (ino_kind(ino) == KIND_DEVICE && flags & FUSE_IOCTL_COMPAT)
         say_compat((struct dev_file *)(uintptr_t)fi->fh, fuse_req_ctx(req)->pid);
-    /* Programs of another architecture are not served. One that runs without the filter gets no pages. */
+    /* Programs of another architecture are not served. One that runs without the filter gets no
+     * pages. */
     if (ino_kind(ino) != KIND_DEVICE || flags & FUSE_IOCTL_COMPAT || filter_reports_ioctl(cmd)) {
         fuse_reply_err(req, ENOTTY);
         return;

@@ -45,8 +45,10 @@ static void fill_device(struct dev_fs *fs, fuse_ino_t ino, struct stat *st)
 
 static void fill_attr(struct dev_fs *fs, fuse_ino_t ino, struct stat *st)
 {
-    *st = (struct stat){ .st_ino = ino, .st_nlink = 1, .st_uid = geteuid(), .st_gid = getegid(), .st_blksize = 4096,
-                         .st_atim = fs->born, .st_mtim = fs->born, .st_ctim = fs->born };
+    *st = (struct stat){
+        .st_ino = ino, .st_nlink = 1, .st_uid = geteuid(), .st_gid = getegid(), .st_blksize = 4096,
+        .st_atim = fs->born, .st_mtim = fs->born, .st_ctim = fs->born
+    };
     switch (ino_kind(ino)) {
     case KIND_DEVICE:
         fill_device(fs, ino, st);
@@ -70,7 +72,7 @@ static double attr_timeout(fuse_ino_t ino)
     return ino_kind(ino) == KIND_DEVICE || ino_kind(ino) == KIND_NODE ? 0 : FOREVER;
 }
 
-/* ---- Names ------------------------------------------------------------------------------------ */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 static fuse_ino_t lookup_device(struct dev_fs *fs, domid_t domid, const char *name, bool only_named)
 {
@@ -96,14 +98,16 @@ static fuse_ino_t lookup_root(struct dev_fs *fs, const char *name)
     unsigned id;
     int end = 0;
 
-    if (sscanf(name, "%u%n", &id, &end) != 1 || id > UINT16_MAX || !machine_domain_at(fs->machine, (domid_t)id))
+    if (sscanf(name, "%u%n", &id, &end) != 1 || id > UINT16_MAX ||
+        !machine_domain_at(fs->machine, (domid_t)id))
         return 0;
     if (!name[end])
         return static_ino(KIND_DOMAIN, (domid_t)id, 0);
     return strcmp(name + end, ".module") ? 0 : static_ino(KIND_MODULES, (domid_t)id, 0);
 }
 
-static fuse_ino_t lookup_name(struct dev_fs *fs, fuse_ino_t parent, const char *name, bool only_named)
+static fuse_ino_t lookup_name(struct dev_fs *fs, fuse_ino_t parent, const char *name,
+                              bool only_named)
 {
     domid_t id = ino_domid(parent);
     unsigned index = ino_index(parent);
@@ -192,8 +196,12 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     reply_attr(req, ino);
 }
 
-/* chmod, chown and utimes of a device, by name or by descriptor, are its node's. O_TRUNC succeeds as on a real node. */
-void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+/*
+ * chmod, chown and utimes of a device, by name or by descriptor, are its node's. O_TRUNC succeeds
+ * as on a real node.
+ */
+void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                struct fuse_file_info *fi)
 {
     struct dev_fs *fs = fuse_req_userdata(req);
     fuse_ino_t named = ino_kind(ino) == KIND_NODE ? ino : 0;
@@ -271,7 +279,7 @@ void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
     free(out);
 }
 
-/* ---- Module parameters ------------------------------------------------------------------------ */
+/* ---- Module parameters ----------------------------------------------------------------------- */
 
 void param_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
 {

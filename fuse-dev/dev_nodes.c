@@ -11,7 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The number for devices without one of their own, and minors of it that Linux leaves to local use: whatever they lead to is no driver of the host's. */
+/*
+ * The number for devices without one of their own, and minors of it that Linux leaves to local use:
+ * whatever they lead to is no driver of the host's.
+ */
 #define MISC_MAJOR 10
 #define FIRST_MINOR 250
 
@@ -37,8 +40,10 @@ static struct node_rights *find(struct dev_fs *fs, fuse_ino_t ino)
 
 static struct node_rights as_new(const struct dev_fs *fs, fuse_ino_t ino)
 {
-    return (struct node_rights){ .ino = ino, .mode = 0600, .uid = geteuid(), .gid = getegid(), .accessed = fs->born, .modified = fs->born,
-                                 .changed = fs->born };
+    return (struct node_rights){
+        .ino = ino, .mode = 0600, .uid = geteuid(), .gid = getegid(), .accessed = fs->born,
+        .modified = fs->born, .changed = fs->born
+    };
 }
 
 void node_stat(struct dev_fs *fs, fuse_ino_t ino, struct stat *st)

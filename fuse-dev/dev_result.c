@@ -24,7 +24,10 @@ static int start(const struct dev_fs *fs, loop_step *step, void *ctx)
     return loops_start(fs->machine->loops, step, NULL, ctx);
 }
 
-/* Seizes the caller; *req: to be answered then, in any case. Whoever is traced by somebody else gets what FUSE can give. */
+/*
+ * Seizes the caller; *req: to be answered then, in any case. Whoever is traced by somebody else
+ * gets what FUSE can give.
+ */
 static int catch(struct waiting *call, struct inject *inject, fuse_req_t *req)
 {
     int rc = 0;
@@ -37,7 +40,7 @@ static int catch(struct waiting *call, struct inject *inject, fuse_req_t *req)
     return rc ? rc : inject_interrupt(inject);
 }
 
-/* ---- ioctls ----------------------------------------------------------------------------------- */
+/* ---- ioctls ---------------------------------------------------------------------------------- */
 
 /* What FUSE gives instead. */
 static int substitute(long result)
@@ -76,7 +79,7 @@ void reply_ioctl(struct waiting *call)
     waiting_free(call);
 }
 
-/* ---- Reads ------------------------------------------------------------------------------------ */
+/* ---- Reads ----------------------------------------------------------------------------------- */
 
 struct restart {
     struct dev_fs *fs;
@@ -84,8 +87,8 @@ struct restart {
     pid_t tid;
 };
 
-/* The kernel repeats the read once the signal was dealt with, or says EINTR if a handler without SA_RESTART ran. Data that came
- * meanwhile is the answer. */
+/* The kernel repeats the read once the signal was dealt with, or says EINTR if a handler without
+ * SA_RESTART ran. Data that came meanwhile is the answer. */
 static bool change_read(void *ctx)
 {
     struct restart *restart = ctx;
@@ -114,12 +117,13 @@ bool read_restart(struct dev_fs *fs, uint64_t id, pid_t tid)
     return false;
 }
 
-/* ---- Opens ------------------------------------------------------------------------------------ */
+/* ---- Opens ----------------------------------------------------------------------------------- */
 
 /* Of a parameter if file is NULL. req may be NULL: nobody waits any more. */
 static void reply_opened(struct dev_fs *fs, fuse_req_t req, struct dev_file *file)
 {
-    /* As fuse_reply_open, which knows no streams: files that have no offset, so that a limit of file sizes is none of their writes. */
+    /* As fuse_reply_open, which knows no streams: files that have no offset, so that a limit of
+     * file sizes is none of their writes. */
     struct fuse_open_out out = { .fh = (uintptr_t)file, .open_flags = FOPEN_DIRECT_IO };
 
     if (file)
@@ -132,7 +136,10 @@ static void reply_opened(struct dev_fs *fs, fuse_req_t req, struct dev_file *fil
     }
 }
 
-/* The number behind the move of a descriptor that was just opened; where there is no such number it stays. */
+/*
+ * The number behind the move of a descriptor that was just opened; where there is no such number it
+ * stays.
+ */
 static long move_descriptor(struct inject *inject, long fd)
 {
     long flags, high;
@@ -140,7 +147,9 @@ static long move_descriptor(struct inject *inject, long fd)
     if (fd < 0 || fd >= FILTER_MIN_FD || !inject_can_call(inject))
         return fd;
     flags = inject_call(inject, SYS_fcntl, (uint64_t[6]){ (uint64_t)fd, F_GETFD });
-    high = inject_call(inject, SYS_fcntl, (uint64_t[6]){ (uint64_t)fd, flags & FD_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, FILTER_MIN_FD });
+    high = inject_call(inject, SYS_fcntl,
+                       (uint64_t[6]){ (uint64_t)fd, flags & FD_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD,
+                                      FILTER_MIN_FD });
     if (high < 0)
         return fd;
     inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)fd });

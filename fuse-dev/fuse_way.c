@@ -54,7 +54,8 @@ static int fuse_prepare(struct machine *m, int *memory_fd)
         *memory_fd = open(STAGE_MEM, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         rc = *memory_fd < 0 ? -errno : 0;
         if (rc)
-            fprintf(stderr, "gntsim: cannot open the place of the machine's memory: %s\n", strerror(-rc));
+            fprintf(stderr, "gntsim: cannot open the place of the machine's memory: %s\n",
+                    strerror(-rc));
     }
     if (!rc)
         m->inner_dir = SOCKETS_DIR;

@@ -14,8 +14,8 @@
 #define SYSCALL_INSN 0x050f
 #define USER_CS 0x33               /* of 64-bit code */
 
-/* Of a stop: the signal that must not be lost. A SIGSTOP comes as a signal first; passed on, it stops the process, and this thread once we
- * let go of it. */
+/* Of a stop: the signal that must not be lost. A SIGSTOP comes as a signal first; passed on, it
+ * stops the process, and this thread once we let go of it. */
 static int signal_of(int status)
 {
     return status >> 8 == SIGSTOP ? SIGSTOP : 0;
@@ -27,13 +27,15 @@ bool inject_reap(pid_t tid)
     siginfo_t info = { .si_pid = 0 };
 
     return !waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && info.si_pid &&
-           (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED) &&
+           (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED ||
+            info.si_code == CLD_DUMPED) &&
            !waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL);
 }
 
 /*
- * As waitpid. While another thread that we trace has ended and nobody has waited for it, its process's first thread never seems to: a kill may
- * bring this about at any moment. So the wait is for whatever happens, and what has ended is waited for.
+ * As waitpid. While another thread that we trace has ended and nobody has waited for it, its
+ * process's first thread never seems to: a kill may bring this about at any moment. So the wait is
+ * for whatever happens, and what has ended is waited for.
  */
 static pid_t wait_for(pid_t tid, int *status)
 {
@@ -52,7 +54,10 @@ static pid_t wait_for(pid_t tid, int *status)
     return rc;
 }
 
-/* The thread is dying: collects it, or it would stay a traced zombie of ours and an execve of its process would wait for it. */
+/*
+ * The thread is dying: collects it, or it would stay a traced zombie of ours and an execve of its
+ * process would wait for it.
+ */
 static void collect(struct inject *inject)
 {
     int status;
@@ -90,7 +95,8 @@ int inject_interrupt(struct inject *inject)
 
 int inject_watch(struct inject *inject, pid_t tid)
 {
-    /* Its mmap may be answered, with half of an answer, before it stops and options can be set: as in inject_begin. */
+    /* Its mmap may be answered, with half of an answer, before it stops and options can be set: as
+     * in inject_begin. */
     return seize(inject, tid, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
 }
 
@@ -108,7 +114,8 @@ int inject_begin_seized(struct inject *inject, pid_t tid, const struct held *hel
 
 int inject_begin(struct inject *inject, pid_t tid)
 {
-    /* A tracee whose tracer is killed runs on, with whatever registers it has: this one must not, as the answer to its call may be half of one. */
+    /* A tracee whose tracer is killed runs on, with whatever registers it has: this one must not,
+     * as the answer to its call may be half of one. */
     int rc = seize(inject, tid, PTRACE_O_EXITKILL);
 
     return rc ? rc : inject_begin_seized(inject, tid, &(struct held){ .signal_mask = 0 });
@@ -129,11 +136,12 @@ void inject_change(struct inject *inject, long from, long to)
 {
     int status;
 
-    /* The interrupt's own stop, or a group's, comes before any signal is looked at: what the kernel does about the result, it does
-     * about ours. */
+    /* The interrupt's own stop, or a group's, comes before any signal is looked at: what the kernel
+     * does about the result, it does about ours. */
     if (!wait_stop(inject, &status))
         return;
-    if (!ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) && (long)inject->regs.rax == from) {
+    if (!ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) &&
+        (long)inject->regs.rax == from) {
         inject->regs.rax = (unsigned long long)to;
         ptrace(PTRACE_SETREGS, inject->tid, NULL, &inject->regs);
     }
@@ -182,7 +190,8 @@ bool inject_can_call(const struct inject *inject)
 }
 
 /* Lets the thread go on, with the registers of a call. */
-static bool resume(struct inject *inject, struct user_regs_struct *regs, long nr, const uint64_t args[6], enum __ptrace_request how)
+static bool resume(struct inject *inject, struct user_regs_struct *regs, long nr,
+                   const uint64_t args[6], enum __ptrace_request how)
 {
     if (inject->gone)
         return false;
@@ -194,7 +203,8 @@ static bool resume(struct inject *inject, struct user_regs_struct *regs, long nr
     regs->r10 = args[3];
     regs->r8 = args[4];
     regs->r9 = args[5];
-    if (ptrace(PTRACE_SETREGS, inject->tid, NULL, regs) || ptrace(how, inject->tid, NULL, inject->signal))
+    if (ptrace(PTRACE_SETREGS, inject->tid, NULL, regs) ||
+        ptrace(how, inject->tid, NULL, inject->signal))
         collect(inject);
     inject->signal = 0;
     return !inject->gone;
@@ -206,7 +216,9 @@ static long go_on(struct inject *inject, enum __ptrace_request how, int status)
     return ptrace(how, inject->tid, NULL, signal_of(status));
 }
 
-/* Whether the signal that the thread stopped with was sent by somebody, not caused by what it did. */
+/*
+ * Whether the signal that the thread stopped with was sent by somebody, not caused by what it did.
+ */
 static bool is_sent(pid_t tid)
 {
     siginfo_t info;
@@ -228,7 +240,8 @@ static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request h
             collect(inject);
             break;
         }
-        if (status >> 16 == PTRACE_EVENT_CLONE && !ptrace(PTRACE_GETEVENTMSG, inject->tid, NULL, &message))
+        if (status >> 16 == PTRACE_EVENT_CLONE &&
+            !ptrace(PTRACE_GETEVENTMSG, inject->tid, NULL, &message))
             inject->started = (pid_t)message;
         if (status >> 8 == SIGTRAP && regs.rip == rip) {
             inject->stepped = true;
@@ -236,10 +249,13 @@ static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request h
         }
         if (!(status >> 16) && WSTOPSIG(status) == SIGSYS && is_sent(inject->tid))
             inject->late = SIGSYS;
-        else if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS || WSTOPSIG(status) == SIGSYS)
-            return -EFAULT;      /* the client took away its own code, or forbids calls from there */
-        /* A SIGSTOP of somebody's cannot be masked. Its stop may come before the step, or after it and before the step's
-         * own, which must not be left behind: it would kill the thread later. A further step collects it. */
+        else if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS ||
+                 WSTOPSIG(status) == SIGSYS)
+            /* the client took away its own code, or forbids calls from there */
+            return -EFAULT;
+        /* A SIGSTOP of somebody's cannot be masked. Its stop may come before the step, or after it
+         * and before the step's own, which must not be left behind: it would kill the thread later.
+         * A further step collects it. */
         if (go_on(inject, how, status))
             collect(inject);
     }
@@ -260,7 +276,8 @@ long inject_call_end(struct inject *inject)
     return wait_at(inject, inject->regs.rip, PTRACE_SINGLESTEP);
 }
 
-long inject_run(struct inject *inject, struct user_regs_struct *regs, long nr, const uint64_t args[6], uint64_t end)
+long inject_run(struct inject *inject, struct user_regs_struct *regs, long nr,
+                const uint64_t args[6], uint64_t end)
 {
     return resume(inject, regs, nr, args, PTRACE_CONT) ? wait_at(inject, end, PTRACE_CONT) : -ESRCH;
 }
@@ -269,8 +286,8 @@ long inject_call(struct inject *inject, long nr, const uint64_t args[6])
 {
     long result = -ESRCH;
 
-    /* A group stop under way makes clone and others ask for a restart, which nobody but us can give. Its stop passes with the
-     * next step. */
+    /* A group stop under way makes clone and others ask for a restart, which nobody but us can
+     * give. Its stop passes with the next step. */
     for (int tries = 0; tries < 100; tries++) {
         result = inject_call_begin(inject, nr, args) ? inject_call_end(inject) : -ESRCH;
         if (result != -ERESTARTNOINTR && result != -ERESTARTSYS)
@@ -279,17 +296,19 @@ long inject_call(struct inject *inject, long nr, const uint64_t args[6])
     return result;
 }
 
-/* ---- A stand-in ------------------------------------------------------------------------------- */
+/* ---- A stand-in ------------------------------------------------------------------------------ */
 
 int inject_stand_in(struct inject *inject, struct inject *stand_in)
 {
-    /* Shares all that makes it a thread of the process, but not the descriptors. It never uses its (our thread's) stack. */
+    /* Shares all that makes it a thread of the process, but not the descriptors. It never uses its
+     * (our thread's) stack. */
     const uint64_t args[6] = { CLONE_VM | CLONE_SIGHAND | CLONE_THREAD };
     int status;
     long tid;
 
     *stand_in = (struct inject){ .gone = true };
-    if (ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE)) {      /* the new one gets both */
+    if (ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE)) {
+        /* the new one gets both */
         collect(inject);
         return -ESRCH;
     }
@@ -374,7 +393,8 @@ static void let_go(struct inject *inject)
         if (ptrace(inject->stays ? PTRACE_CONT : PTRACE_DETACH, inject->tid, NULL, sig))
             collect(inject);
     }
-    pin_end(&inject->pin, inject->tid, inject->gone);      /* after it was woken here: otherwise it would be sent to another, idle processor */
+    /* after it was woken here: otherwise it would be sent to another, idle processor */
+    pin_end(&inject->pin, inject->tid, inject->gone);
 }
 
 void inject_end(struct inject *inject, long result)
@@ -384,10 +404,14 @@ void inject_end(struct inject *inject, long result)
     let_go(inject);
 }
 
-/* Calls that no real kernel interrupts: what ends one is that we were asked about it, or stopped its thread. */
+/*
+ * Calls that no real kernel interrupts: what ends one is that we were asked about it, or stopped
+ * its thread.
+ */
 static bool is_never_interrupted(long nr)
 {
-    return nr == SYS_mmap || nr == SYS_munmap || nr == SYS_mremap || nr == SYS_mprotect || nr == SYS_madvise;
+    return nr == SYS_mmap || nr == SYS_munmap || nr == SYS_mremap || nr == SYS_mprotect ||
+           nr == SYS_madvise;
 }
 
 bool inject_repeat(struct user_regs_struct *regs)

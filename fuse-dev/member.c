@@ -9,7 +9,10 @@
 #include "dev_fs_i.h"
 #include "fuse_way_i.h"
 
-/* A line of mountinfo: the mount's number, its parent's, the device, what of it is mounted. -1: not ours, or no domain's. */
+/*
+ * A line of mountinfo: the mount's number, its parent's, the device, what of it is mounted. -1: not
+ * ours, or no domain's.
+ */
 static int domain_of_mount(const char *line, dev_t dev)
 {
     unsigned device_major, device_minor, id;
@@ -17,7 +20,10 @@ static int domain_of_mount(const char *line, dev_t dev)
 
     if (sscanf(line, "%*u %*u %u:%u /%u%n", &device_major, &device_minor, &id, &after) != 3)
         return -1;
-    return makedev(device_major, device_minor) == dev && id < DOMID_FIRST_RESERVED && (line[after] == ' ' || line[after] == '/') ? (int)id : -1;
+    return makedev(device_major, device_minor) == dev && id < DOMID_FIRST_RESERVED &&
+                   (line[after] == ' ' || line[after] == '/')
+             ? (int)id
+             : -1;
 }
 
 int fuse_domain_of(struct machine *m, pid_t pid)

@@ -7,7 +7,10 @@
 
 struct machine;
 
-/* The domain that a process is in, -1 if in none. Takes no lock, and asks nothing of the file system itself. */
+/*
+ * The domain that a process is in, -1 if in none. Takes no lock, and asks nothing of the file
+ * system itself.
+ */
 int fuse_domain_of(struct machine *m, pid_t pid);
 
 #endif

@@ -49,7 +49,7 @@ static int write_file(const char *path, const char *text)
     return rc;
 }
 
-/* ---- The machine's namespace ------------------------------------------------------------------ */
+/* ---- The machine's namespace ----------------------------------------------------------------- */
 
 /* The number that stands behind key in a file of /proc; other if there is none. */
 static long number_in(const char *path, const char *key, long other)
@@ -71,7 +71,8 @@ static long number_in(const char *path, const char *key, long other)
 /* Linux does not say so. But nothing else forbids it, neither the host's setting nor a sandbox. */
 bool ns_only_for_root(int error)
 {
-    return error == EPERM && number_in("/proc/sys/kernel/unprivileged_userns_clone", "", 1) && number_in("/proc/self/status", "Seccomp:", 2) == 0;
+    return error == EPERM && number_in("/proc/sys/kernel/unprivileged_userns_clone", "", 1) &&
+           number_in("/proc/self/status", "Seccomp:", 2) == 0;
 }
 
 static int enter_user_ns(int *user_ns_fd)
@@ -83,9 +84,13 @@ static int enter_user_ns(int *user_ns_fd)
         int error = errno;
 
         ns_complain("cannot create a user namespace");
-        fputs(ns_only_for_root(error) ? "gntsim: this is a chroot, in which an ordinary user cannot have one: run gntsim outside of it, as root, or in a container\n"
-                                      : "gntsim: `gntsim doctor` says what to change (root: sysctl kernel.unprivileged_userns_clone=1 or "
-                                        "user.max_user_namespaces=10000)\n", stderr);
+        fputs(ns_only_for_root(error)
+                  ? "gntsim: this is a chroot, in which an ordinary user cannot have one: run "
+                    "gntsim outside of it, as root, or in a container\n"
+                  : "gntsim: `gntsim doctor` says what to change (root: sysctl "
+                    "kernel.unprivileged_userns_clone=1 or "
+                    "user.max_user_namespaces=10000)\n",
+              stderr);
         return -EPERM;
     }
     write_file("/proc/self/setgroups", "deny");      /* absent on old kernels, needed on others */
@@ -101,7 +106,10 @@ static int enter_user_ns(int *user_ns_fd)
     return *user_ns_fd < 0 ? ns_complain("cannot open /proc/self/ns/user") : 0;
 }
 
-/* Shows one entry of the host's directory dir_fd in the directory target. Entries that cannot be shown are left out. */
+/*
+ * Shows one entry of the host's directory dir_fd in the directory target. Entries that cannot be
+ * shown are left out.
+ */
 static void show_entry(int dir_fd, const char *name, const char *target)
 {
     char from[64 + NAME_MAX], to[PATH_MAX], link[PATH_MAX];
@@ -155,10 +163,14 @@ static int cover(const char *path)
     return fd;
 }
 
-/* What of the host's /dev is shown as it is: not what is made here, nor what a machine around this one made. */
+/*
+ * What of the host's /dev is shown as it is: not what is made here, nor what a machine around this
+ * one made.
+ */
 static bool is_shown(const char *name)
 {
-    static const char *const hidden[] = { ".", "..", "xen", "ptmx", STAGE_NAME, SOCKETS_NAME, HOST_DEV_NAME };
+    static const char *const hidden[] = { ".",        "..",         "xen",        "ptmx",
+                                          STAGE_NAME, SOCKETS_NAME, HOST_DEV_NAME };
 
     for (unsigned i = 0; i < sizeof hidden / sizeof *hidden; i++)
         if (!strcmp(name, hidden[i]))
@@ -175,24 +187,26 @@ static bool show_host_dev(int tree)
         rmdir(HOST_DEV);
         return false;
     }
-    if (access(HOST_DEV "/xen", F_OK) || !mount("gntsim", HOST_DEV "/xen", "tmpfs", MS_RDONLY, "mode=0755,size=4k"))
+    if (access(HOST_DEV "/xen", F_OK) ||
+        !mount("gntsim", HOST_DEV "/xen", "tmpfs", MS_RDONLY, "mode=0755,size=4k"))
         return true;
     umount2(HOST_DEV, MNT_DETACH);
     return false;
 }
 
 /*
- * Whoever opens ptmx gets a terminal of the devpts that is mounted on "pts" beside it. So a bind mount of that one node would be useless: the
- * kernel finds nothing beside it. It is a node of our own beside /dev/pts; or, for those who may make none, leads into tree, the host's /dev.
- * (A link, as in most containers, needs none of this.)
+ * Whoever opens ptmx gets a terminal of the devpts that is mounted on "pts" beside it. So a bind
+ * mount of that one node would be useless: the kernel finds nothing beside it. It is a node of our
+ * own beside /dev/pts; or, for those who may make none, leads into tree, the host's /dev. (A link,
+ * as in most containers, needs none of this.)
  */
 static void build_ptmx(int host_dev, int tree)
 {
     struct stat st;
 
     if (!fstatat(host_dev, "ptmx", &st, AT_SYMLINK_NOFOLLOW) && S_ISCHR(st.st_mode)) {
-        if (!mknod("/dev/ptmx", st.st_mode, st.st_rdev) && !chown("/dev/ptmx", st.st_uid, st.st_gid) &&
-            !chmod("/dev/ptmx", st.st_mode & 07777))
+        if (!mknod("/dev/ptmx", st.st_mode, st.st_rdev) &&
+            !chown("/dev/ptmx", st.st_uid, st.st_gid) && !chmod("/dev/ptmx", st.st_mode & 07777))
             return;
         unlink("/dev/ptmx");
         if (show_host_dev(tree) && !symlink(HOST_DEV_NAME "/ptmx", "/dev/ptmx"))
@@ -204,7 +218,8 @@ static void build_ptmx(int host_dev, int tree)
 static int build_dev(void)
 {
     /* Before /dev is covered: the copy would carry the cover along. */
-    int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev",
+                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
     int fd = cover("/dev");
     struct dirent *entry;
     DIR *dir;
@@ -227,8 +242,8 @@ static int build_dev(void)
         close(tree);
     if (!dir)
         return ns_complain("cannot read /dev");
-    if (mkdir("/dev/xen", 0755) || mkdir(STAGE_DIR, 0700) || mkdir(STAGE_MEM, 0700) || mkdir(STAGE_FS, 0755) ||
-        mkdir(SOCKETS_DIR, 0700))
+    if (mkdir("/dev/xen", 0755) || mkdir(STAGE_DIR, 0700) || mkdir(STAGE_MEM, 0700) ||
+        mkdir(STAGE_FS, 0755) || mkdir(SOCKETS_DIR, 0700))
         return ns_complain("cannot make directories in the machine's /dev");
     if (mount("gntsim-memory", STAGE_MEM, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=100%"))
         return ns_complain("cannot mount a tmpfs for the machine's memory");
@@ -290,17 +305,21 @@ static void build_modules(void)
 }
 
 /*
- * In a chroot whose root is not a mount there is nothing to be made private but all of the namespace, from its own root: which we are in for a
- * moment, as setns leaves there whoever enters a namespace.
+ * In a chroot whose root is not a mount there is nothing to be made private but all of the
+ * namespace, from its own root: which we are in for a moment, as setns leaves there whoever enters
+ * a namespace.
  */
 static int make_all_private(void)
 {
-    int ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+    int ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC),
+        root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
         place = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), rc = 0;
 
-    if (ns < 0 || root < 0 || place < 0 || setns(ns, CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || fchdir(root) ||
-        chroot(".") || fchdir(place))
-        rc = ns_complain("cannot make the mounts of this chroot private, whose root is not a mount");
+    if (ns < 0 || root < 0 || place < 0 || setns(ns, CLONE_NEWNS) ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || fchdir(root) || chroot(".") ||
+        fchdir(place))
+        rc =
+            ns_complain("cannot make the mounts of this chroot private, whose root is not a mount");
     if (ns >= 0)
         close(ns);
     if (root >= 0)
@@ -339,7 +358,7 @@ int ns_enter_machine(int *user_ns_fd)
     return 0;
 }
 
-/* ---- A domain's namespace --------------------------------------------------------------------- */
+/* ---- A domain's namespace -------------------------------------------------------------------- */
 
 static int bind(const char *from_format, domid_t id, const char *module, const char *to)
 {
@@ -375,7 +394,8 @@ static void *make_domain(void *arg)
         rc = -errno;
     if (!rc && umount2(STAGE_MEM, MNT_DETACH))
         rc = -errno;
-    /* Out of sight, and out of reach: removing a mount point here would detach the machine's mount. */
+    /* Out of sight, and out of reach: removing a mount point here would detach the machine's
+     * mount. */
     if (!rc && mount("gntsim", STAGE_DIR, "tmpfs", MS_RDONLY, "mode=0000,size=4k"))
         rc = -errno;
     if (!rc) {
@@ -410,7 +430,8 @@ static enum kill_verdict is_in(const void *ctx, pid_t pid)
     struct stat st;
 
     snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
-    return !stat(path, &st) && st.st_ino == ns->st_ino && st.st_dev == ns->st_dev ? KILL_IT : KILL_NOT;
+    return !stat(path, &st) && st.st_ino == ns->st_ino && st.st_dev == ns->st_dev
+        ? KILL_IT : KILL_NOT;
 }
 
 void ns_kill_all(int ns_fd, bool wait)

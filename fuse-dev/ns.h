@@ -21,18 +21,23 @@
 #define SOCKETS_DIR  "/dev/" SOCKETS_NAME
 
 /*
- * Moves the calling process, which must have one thread, into namespaces of its own and builds a /dev there: the host's
- * nodes, STAGE_DIR, SOCKETS_DIR, an empty /dev/xen, and room for module parameters under /sys/module. *user_ns_fd: a descriptor of the new
- * user namespace, or -1 if none was needed. Negative errno after a message on stderr.
+ * Moves the calling process, which must have one thread, into namespaces of its own and builds a
+ * /dev there: the host's nodes, STAGE_DIR, SOCKETS_DIR, an empty /dev/xen, and room for module
+ * parameters under /sys/module. *user_ns_fd: a descriptor of the new user namespace, or -1 if none
+ * was needed. Negative errno after a message on stderr.
  */
 int ns_enter_machine(int *user_ns_fd);
-/* After an error: user namespaces are not forbidden here, this is a chroot, in which only root can have one. */
+/*
+ * After an error: user namespaces are not forbidden here, this is a chroot, in which only root can
+ * have one.
+ */
 bool ns_only_for_root(int error);
-/* Makes a mount namespace with domain id's devices. Descriptor, and one of our root directory in it, or negative errno. Waits for the file
- * system to answer. */
+/* Makes a mount namespace with domain id's devices. Descriptor, and one of our root directory in
+ * it, or negative errno. Waits for the file system to answer. */
 int ns_make_domain(domid_t id, int *root_fd);
-/* Sends SIGKILL to every process in the mount namespace; with wait until none is left (for some seconds at most). Waiting needs a
- * served file system: a process in the middle of a request dies when it is answered. */
+/* Sends SIGKILL to every process in the mount namespace; with wait until none is left (for some
+ * seconds at most). Waiting needs a served file system: a process in the middle of a request dies
+ * when it is answered. */
 void ns_kill_all(int ns_fd, bool wait);
 
 /* The number of the calling process's mount namespace, 0 if it is not known. */
@@ -40,10 +45,14 @@ uint64_t ns_number(void);
 /* The root directory of the calling process, as text. 0 or negative errno. */
 #define NS_ROOT_NAME 128
 int ns_root_name(char name[NS_ROOT_NAME]);
-/* Whether two processes see the host from the same root directory; false if one of the names is none. */
+/*
+ * Whether two processes see the host from the same root directory; false if one of the names is
+ * none.
+ */
 bool ns_same_root(const char *one, const char *other);
-/* Moves the calling process, which has the machine's root directory, into a domain's namespaces, and there into its root (root_fd) and working
- * directories. user_ns_fd may be -1. Negative errno after a message on stderr. */
+/* Moves the calling process, which has the machine's root directory, into a domain's namespaces,
+ * and there into its root (root_fd) and working directories. user_ns_fd may be -1. Negative errno
+ * after a message on stderr. */
 int ns_join(int user_ns_fd, int mount_ns_fd, int root_fd);
 
 #endif

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- Root directories --------------------------------------------------------------------------- */
+/* ---- Root directories ------------------------------------------------------------------------ */
 
 /* What a root directory is known by: the mount namespace and the mount that it is seen through,
  * where it is in that namespace, and the directory itself. */
@@ -43,7 +43,8 @@ static void find_place(char path[PATH_MAX])
     snprintf(number, sizeof number, "%d", root);
     memset(path, 0, PATH_MAX);
     if (ns >= 0 && root >= 0 && links >= 0)
-        child = vfork();         /* not fork: to copy this process takes longer than all else here */
+        /* not fork: to copy this process takes longer than all else here */
+        child = vfork();
     if (!child)
         _exit(setns(ns, CLONE_NEWNS) || readlinkat(links, number, path, PATH_MAX - 1) < 0);
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
@@ -95,11 +96,12 @@ bool ns_same_root(const char *one, const char *other)
         a.ino != b.ino)
         return false;
     /* A directory may be the root of several views of the host (bind mounts). The mounts of two
-     * namespaces cannot be compared, but one is a copy of the other, in which each has its place. */
+     * namespaces cannot be compared, but one is a copy of the other, in which each has its
+     * place. */
     return a.ns == b.ns ? a.mount == b.mount : a.place == b.place;
 }
 
-/* ---- Joining ------------------------------------------------------------------------------------ */
+/* ---- Joining --------------------------------------------------------------------------------- */
 
 /* Where a process works, as far as that can be said. */
 struct place {
@@ -121,10 +123,14 @@ static int remember(struct place *place)
 /* These are the domain's own. */
 static bool is_covered(const char *path)
 {
-    return !strcmp(path, "/dev") || !strncmp(path, "/dev/", 5) || !strcmp(path, "/sys/module") || !strncmp(path, "/sys/module/", 12);
+    return !strcmp(path, "/dev") || !strncmp(path, "/dev/", 5) || !strcmp(path, "/sys/module") ||
+           !strncmp(path, "/sys/module/", 12);
 }
 
-/* A directory without a path (it was removed) stays the working directory: the descriptor leads there from any namespace. */
+/*
+ * A directory without a path (it was removed) stays the working directory: the descriptor leads
+ * there from any namespace.
+ */
 static int go_back(const struct place *place)
 {
     struct stat st;
@@ -136,7 +142,8 @@ static int go_back(const struct place *place)
     if ((st.st_dev == place->st.st_dev && st.st_ino == place->st.st_ino) || is_covered(place->path))
         return 0;
     errno = EXDEV;
-    return ns_complain("cannot return to %s in the domain, where it is another directory (was something mounted after the machine was started?)",
+    return ns_complain("cannot return to %s in the domain, where it is another directory (was "
+                       "something mounted after the machine was started?)",
                        place->path);
 }
 
@@ -146,10 +153,13 @@ int ns_join(int user_ns_fd, int mount_ns_fd, int root_fd)
     int rc = remember(&place);
 
     if (!rc && user_ns_fd >= 0 && setns(user_ns_fd, CLONE_NEWUSER))
-        rc = ns_complain("cannot enter the machine's user namespace (was it started by another user?)");
-    /* A runtime (ThreadSanitizer's) may have started a thread that shares our working directory; setns minds. */
+        rc = ns_complain(
+            "cannot enter the machine's user namespace (was it started by another user?)");
+    /* A runtime (ThreadSanitizer's) may have started a thread that shares our working directory;
+     * setns minds. */
     if (!rc && (unshare(CLONE_FS) || setns(mount_ns_fd, CLONE_NEWNS)))
-        rc = ns_complain("cannot enter the domain's mount namespace (was the machine started by another user?)");
+        rc = ns_complain(
+            "cannot enter the domain's mount namespace (was the machine started by another user?)");
     if (!rc && (fchdir(root_fd) || chroot(".")))
         rc = ns_complain("cannot enter the machine's root directory in the domain");
     if (!rc)

@@ -90,7 +90,8 @@ void pin_reply_begin(struct pin *pin, pid_t tid, int cpu)
         return;
     }
     cpu = cpu == PIN_HERE ? sched_getcpu() : cpu;
-    if (!only(&one, cpu) || (!stay.pinned && sched_getaffinity(0, sizeof stay.before, &stay.before)))
+    if (!only(&one, cpu) ||
+        (!stay.pinned && sched_getaffinity(0, sizeof stay.before, &stay.before)))
         return;
     if (!stay.pinned || stay.cpu != cpu) {
         if (!stay.pinned)

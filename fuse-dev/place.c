@@ -49,18 +49,22 @@ struct placing {
 /* The machine's memory from mfn on, of which nothing is behind its end. */
 static uint64_t offset_of(const struct placing *placing, uint64_t mfn)
 {
-    return (mfn == HV_INVALID_MFN ? placing->notice->supervisor->machine->nr_frames : mfn) * HV_PAGE_SIZE;
+    return (mfn == HV_INVALID_MFN ? placing->notice->supervisor->machine->nr_frames : mfn) *
+           HV_PAGE_SIZE;
 }
 
 static unsigned flags_of(const struct placing *placing, unsigned fixed)
 {
-    return (placing->vma->is_private ? MAP_PRIVATE : MAP_SHARED) | INJECTED_MMAP_FLAG | placing->keep | fixed;
+    return (placing->vma->is_private ? MAP_PRIVATE : MAP_SHARED) | INJECTED_MMAP_FLAG |
+           placing->keep | fixed;
 }
 
-static long call_mmap(struct inject *inject, uint64_t addr, uint64_t pages, unsigned prot, unsigned flags, int fd,
-                      uint64_t offset)
+static long call_mmap(struct inject *inject, uint64_t addr, uint64_t pages, unsigned prot,
+                      unsigned flags, int fd, uint64_t offset)
 {
-    uint64_t args[6] = { addr, pages * HV_PAGE_SIZE, prot, flags, (uint64_t)fd, fd < 0 ? 0 : offset };
+    uint64_t args[6] = {
+        addr, pages * HV_PAGE_SIZE, prot, flags, (uint64_t)fd, fd < 0 ? 0 : offset
+    };
 
     return inject_call(inject, SYS_mmap, args);
 }
@@ -72,31 +76,41 @@ static long place_runs(struct placing *placing, struct inject *inject, int their
     long result;
 
     if (placing->nr_runs > 1 && fixed != MAP_FIXED) {
-        result = call_mmap(inject, at, placing->nr_pages, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
+        result = call_mmap(inject, at, placing->nr_pages, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
         if (result < 0)
             return result;
         fixed = MAP_FIXED;
     }
     for (size_t i = 0; i < placing->nr_runs; at += placing->runs[i].nr * HV_PAGE_SIZE, i++) {
-        result = call_mmap(inject, at, placing->runs[i].nr, placing->vma->map_prot, flags_of(placing, fixed), their_fd,
-                           offset_of(placing, placing->runs[i].mfn));
+        result =
+            call_mmap(inject, at, placing->runs[i].nr, placing->vma->map_prot,
+                      flags_of(placing, fixed), their_fd, offset_of(placing, placing->runs[i].mfn));
         if (result < 0) {
             if (placing->nr_runs > 1)
-                inject_call(inject, SYS_munmap, (uint64_t[6]){ placing->addr, placing->nr_pages * HV_PAGE_SIZE, INJECTED_MAGIC });
+                inject_call(inject, SYS_munmap,
+                            (uint64_t[6]){ placing->addr, placing->nr_pages * HV_PAGE_SIZE,
+                                           INJECTED_MAGIC });
             return result;
         }
     }
     /* An inherited copy does no harm: the frames are held for it. */
     if (placing->vma->dont_copy && !placing->status.sandboxed)
-        inject_call(inject, SYS_madvise, (uint64_t[6]){ placing->addr, placing->nr_pages * HV_PAGE_SIZE, MADV_DONTFORK });
+        inject_call(
+            inject, SYS_madvise,
+            (uint64_t[6]){ placing->addr, placing->nr_pages * HV_PAGE_SIZE, MADV_DONTFORK });
     return (long)placing->addr;
 }
 
-/* The same for the one run that almost every mapping has, by a thread that is alone. Closes the descriptor if it succeeds. */
+/*
+ * The same for the one run that almost every mapping has, by a thread that is alone. Closes the
+ * descriptor if it succeeds.
+ */
 static long place_run(struct placing *placing, struct inject *inject, int their_fd, unsigned fixed)
 {
-    uint64_t args[6] = { placing->addr, placing->nr_pages * HV_PAGE_SIZE, placing->vma->map_prot, flags_of(placing, fixed),
-                         (uint64_t)their_fd, offset_of(placing, placing->runs[0].mfn) };
+    uint64_t args[6] = { placing->addr,          placing->nr_pages * HV_PAGE_SIZE,
+                         placing->vma->map_prot, flags_of(placing, fixed),
+                         (uint64_t)their_fd,     offset_of(placing, placing->runs[0].mfn) };
 
     return stub_map(inject, args, placing->vma->dont_copy ? MADV_DONTFORK : MADV_DOFORK);
 }
@@ -108,11 +122,13 @@ static long place(struct placing *placing, struct inject *inject, int their_fd, 
     unsigned fixed = placing->fixed ? placing->fixed : MAP_FIXED_NOREPLACE;
     long result;
 
-    /* Something of the process's is there: its own, or a mapping from before the window was gone through. It may be large, so
-     * further and further on. */
+    /* Something of the process's is there: its own, or a mapping from before the window was gone
+     * through. It may be large, so further and further on. */
     for (uint64_t skip = placing->nr_pages; ; skip *= 2) {
-        result = at_once ? place_run(placing, inject, their_fd, fixed) : place_runs(placing, inject, their_fd, fixed);
-        if (result != -EEXIST || placing->fixed || skip > (WINDOW_END - WINDOW_START) / HV_PAGE_SIZE)
+        result = at_once ? place_run(placing, inject, their_fd, fixed)
+                         : place_runs(placing, inject, their_fd, fixed);
+        if (result != -EEXIST || placing->fixed ||
+            skip > (WINDOW_END - WINDOW_START) / HV_PAGE_SIZE)
             break;
         machine_lock(m);
         maps_window_alloc(m->maps, skip - placing->nr_pages, !placing->space);
@@ -122,24 +138,33 @@ static long place(struct placing *placing, struct inject *inject, int their_fd, 
     return result == -EEXIST && !placing->fixed ? -ENOMEM : result;
 }
 
-/* Lends the descriptor to a thread that waits in its notice's call, and answers the call with its number. Negative errno: it waits on. */
+/*
+ * Lends the descriptor to a thread that waits in its notice's call, and answers the call with its
+ * number. Negative errno: it waits on.
+ */
 static int lend(const struct notice *notice, int our_fd)
 {
-    struct seccomp_notif_addfd add = { .id = notice->id, .flags = SECCOMP_ADDFD_FLAG_SEND, .srcfd = (uint32_t)our_fd,
+    struct seccomp_notif_addfd add = { .id = notice->id,
+                                       .flags = SECCOMP_ADDFD_FLAG_SEND,
+                                       .srcfd = (uint32_t)our_fd,
                                        .newfd_flags = O_CLOEXEC };
     int fd = ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
     return fd < 0 ? -errno : fd;
 }
 
-/* Lends the descriptor to a stopped thread, by a call that the filter reports. Its number there, negative errno. */
+/*
+ * Lends the descriptor to a stopped thread, by a call that the filter reports. Its number there,
+ * negative errno.
+ */
 static int lend_by_call(struct placing *placing, struct inject *inject)
 {
     static const uint64_t nothing[6];
     struct notice notice;
     int fd = -ENOMEM;
 
-    /* A stop of somebody's (SIGSTOP) can end the call before it was received, or lent to: once more. */
+    /* A stop of somebody's (SIGSTOP) can end the call before it was received, or lent to: once
+     * more. */
     for (int tries = 0; tries < MAX_TRIES && fd < 0 && !inject->gone; tries++) {
         if (!inject_call_begin(inject, SYS_remap_file_pages, nothing) ||
             !receive_from(placing->notice->supervisor, inject, &notice))
@@ -154,14 +179,19 @@ static int lend_by_call(struct placing *placing, struct inject *inject)
     return fd;
 }
 
-/* The end of a descriptor's loan. Left open it would keep the mapping for as long as the process lives. */
+/*
+ * The end of a descriptor's loan. Left open it would keep the mapping for as long as the process
+ * lives.
+ */
 static void take_back(struct placing *placing, struct inject *inject, int their_fd)
 {
     long result = inject_call(inject, SYS_close, (uint64_t[6]){ (uint64_t)their_fd });
 
     if (result && !inject->gone)
-        machine_log(placing->notice->supervisor->machine, "process %d has a mapping that will last as long as the process: its seccomp "
-                    "filter forbids close(2) (%s). Allow close.", placing->notice->tid, strerror((int)-result));
+        machine_log(placing->notice->supervisor->machine,
+                    "process %d has a mapping that will last as long as the process: its seccomp "
+                    "filter forbids close(2) (%s). Allow close.",
+                    placing->notice->tid, strerror((int)-result));
 }
 
 /* Placing through a stand-in. False: there can be none, and nothing has happened. */
@@ -175,7 +205,8 @@ static bool place_by_stand_in(struct placing *placing, struct inject *inject, lo
             watched_adopt(placing->notice->supervisor, placing->status.pid);
         return inject->gone;
     }
-    /* If there is no room, its copy of standard input makes some: within any limit, below which the device's descriptor need not be. */
+    /* If there is no room, its copy of standard input makes some: within any limit, below which the
+     * device's descriptor need not be. */
     inject_call(&stand_in, SYS_close, (uint64_t[6]){ STDIN_FILENO });
     fd = lend_by_call(placing, &stand_in);
     *result = fd < 0 ? -ENOMEM : place(placing, &stand_in, fd, false);
@@ -192,7 +223,8 @@ static long place_itself(struct placing *placing, struct inject *inject, int the
     if (alone && !at_once)
         placing->status = proc_status(inject->tid);
     result = place(placing, inject, their_fd, at_once);
-    /* No mmap's answer. The program's own code may make calls, but not ours (syscall user dispatch). */
+    /* No mmap's answer. The program's own code may make calls, but not ours (syscall user
+     * dispatch). */
     if (at_once && result == -EFAULT) {
         at_once = false;
         result = place(placing, inject, their_fd, at_once);
@@ -213,14 +245,22 @@ static long place_elsewhere(struct placing *placing, struct inject *inject)
     fd = placing->status.sandboxed ? -EMFILE : lend_by_call(placing, inject);
     if (fd >= 0)
         return place_itself(placing, inject, fd, false);
-    machine_log(placing->notice->supervisor->machine, "cannot complete an mmap of a Xen device in process %d: it has no descriptor left, and "
-                "%s. Raise its limit of open files (ulimit -n)%s.", placing->notice->tid, placing->status.sandboxed ?
-                "its own seccomp filter may forbid the thread that could do without" : "cannot start the thread that could do without",
-                placing->status.sandboxed ? "" : ", or of tasks (pids.max, ulimit -u)");
+    machine_log(
+        placing->notice->supervisor->machine,
+        "cannot complete an mmap of a Xen device in process %d: it has no descriptor left, and "
+        "%s. Raise its limit of open files (ulimit -n)%s.",
+        placing->notice->tid,
+        placing->status.sandboxed
+            ? "its own seccomp filter may forbid the thread that could do without"
+            : "cannot start the thread that could do without",
+        placing->status.sandboxed ? "" : ", or of tasks (pids.max, ulimit -u)");
     return -ENOMEM;
 }
 
-/* Before the placing: what there will be news of goes where no munmap is reported, and nobody hears of what we do to a mapping. */
+/*
+ * Before the placing: what there will be news of goes where no munmap is reported, and nobody hears
+ * of what we do to a mapping.
+ */
 static void begin_news(struct placing *placing, struct inject *inject, bool alone)
 {
     struct machine *m = placing->notice->supervisor->machine;
@@ -247,7 +287,10 @@ static void end_news(struct placing *placing, bool placed)
     space_put(m, placing->space);
 }
 
-/* Stops the caller behind its call and places. False: the caller is gone, or (with *result set) was left alone. */
+/*
+ * Stops the caller behind its call and places. False: the caller is gone, or (with *result set) was
+ * left alone.
+ */
 static bool place_in_caller(struct placing *placing, struct inject *inject, long *result)
 {
     struct notice *notice = placing->notice;
@@ -275,21 +318,29 @@ static bool place_in_caller(struct placing *placing, struct inject *inject, long
     if (their_fd < 0 && alone)
         placing->status = proc_status(notice->tid);
     begin_news(placing, inject, alone);
-    *result = their_fd < 0 ? place_elsewhere(placing, inject) : place_itself(placing, inject, their_fd, alone);
+    *result = their_fd < 0 ? place_elsewhere(placing, inject)
+                           : place_itself(placing, inject, their_fd, alone);
     end_news(placing, *result >= 0);
-    if (placing->status.sandboxed && (*result == -EPERM || *result == -EFAULT || *result == -ENOSYS))
-        machine_log(notice->supervisor->machine, "cannot complete an mmap of a Xen device in process %d: its own seccomp filter forbids "
-                    "mmap with other arguments than its own (%s). Allow mmap.", notice->tid, strerror((int)-*result));
+    if (placing->status.sandboxed &&
+        (*result == -EPERM || *result == -EFAULT || *result == -ENOSYS))
+        machine_log(
+            notice->supervisor->machine,
+            "cannot complete an mmap of a Xen device in process %d: its own seccomp filter forbids "
+            "mmap with other arguments than its own (%s). Allow mmap.",
+            notice->tid, strerror((int)-*result));
     return true;
 }
 
-void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, uint64_t addr, int our_fd)
+void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, uint64_t addr,
+                   int our_fd)
 {
     unsigned theirs = (unsigned)notice->args[3];
-    struct placing placing = { .notice = notice, .vma = vma, .runs = vma->runs, .nr_runs = vma->nr_runs, .nr_pages = vma->nr_pages,
-                               .addr = addr, .fixed = theirs & (MAP_FIXED | MAP_FIXED_NOREPLACE),
-                               .keep = theirs & (MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE),
-                               .our_fd = our_fd };
+    struct placing placing = {
+        .notice = notice, .vma = vma, .runs = vma->runs, .nr_runs = vma->nr_runs,
+        .nr_pages = vma->nr_pages, .addr = addr,
+        .fixed = theirs & (MAP_FIXED | MAP_FIXED_NOREPLACE),
+        .keep = theirs & (MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE), .our_fd = our_fd
+    };
     struct machine *m = notice->supervisor->machine;
     struct inject inject;
     long result = 0;
@@ -306,18 +357,22 @@ void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, ui
     }
     machine_unlock(m);
     /*
-     * Theirs is the same open file as ours. It kept the mapping, and with it the vma, from ending until here; once the
-     * thread runs again only its own use may count, or an end of the mapping would be seen late.
+     * Theirs is the same open file as ours. It kept the mapping, and with it the vma, from ending
+     * until here; once the thread runs again only its own use may count, or an end of the mapping
+     * would be seen late.
      */
     close(our_fd);
     if (placed)
         inject_end(&inject, result);
 }
 
-void place_fill(struct notice *notice, const struct vma_fill *fill, uint64_t addr, int our_fd, long answer)
+void place_fill(struct notice *notice, const struct vma_fill *fill, uint64_t addr, int our_fd,
+                long answer)
 {
-    struct placing placing = { .notice = notice, .vma = fill->vma, .runs = fill->runs, .nr_runs = fill->nr_runs, .addr = addr,
-                               .fixed = MAP_FIXED, .filled = true, .our_fd = our_fd };
+    struct placing placing = {
+        .notice = notice, .vma = fill->vma, .runs = fill->runs, .nr_runs = fill->nr_runs,
+        .addr = addr, .fixed = MAP_FIXED, .filled = true, .our_fd = our_fd
+    };
     struct inject inject;
     long result = 0;
     bool placed;
@@ -325,7 +380,8 @@ void place_fill(struct notice *notice, const struct vma_fill *fill, uint64_t add
     for (size_t i = 0; i < fill->nr_runs; i++)
         placing.nr_pages += fill->runs[i].nr;
     placed = place_in_caller(&placing, &inject, &result);
-    /* As above: until here our descriptor has kept the vma. The lock orders what was read of it before its end. */
+    /* As above: until here our descriptor has kept the vma. The lock orders what was read of it
+     * before its end. */
     machine_lock_only(notice->supervisor->machine);
     machine_unlock(notice->supervisor->machine);
     close(our_fd);

@@ -118,7 +118,8 @@ bool proc_calls_read(int fd, struct proc_call *call)
     if (n <= 0)
         return false;
     line[n] = 0;
-    call->nr = strtol(at, &end, 10);       /* of one that runs, or is in no call, the arguments are missing */
+    /* of one that runs, or is in no call, the arguments are missing */
+    call->nr = strtol(at, &end, 10);
     for (unsigned i = 0; i < 6 && end != at; i++)
         call->args[i] = strtoull(at = end, &end, 16);
     return end != at;

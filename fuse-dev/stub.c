@@ -15,9 +15,13 @@
 #define STUB_SIZE 4096
 #define STUB_ADDR (WINDOW_START - STUB_SIZE)
 
-/* Entered with the registers of the mmap, and the advice in rbx. Linux keeps all registers but rax, rcx and r11 over a call. */
+/*
+ * Entered with the registers of the mmap, and the advice in rbx. Linux keeps all registers but rax,
+ * rcx and r11 over a call.
+ */
 extern const unsigned char stub_begin[], stub_end[] __attribute__((visibility("hidden")));
-__asm__(".globl stub_begin, stub_end\n"      /* with link-time optimisation the code below is a file of its own */
+/* Global, because link-time optimisation makes the code below a file of its own. */
+__asm__(".globl stub_begin, stub_end\n"
         ".hidden stub_begin, stub_end\n"
         ".pushsection .rodata\n"
         ".balign 8\n"
@@ -47,18 +51,22 @@ static size_t stub_size(void)
 static bool is_there(pid_t tid)
 {
     unsigned char code[STUB_SIZE];
-    struct iovec local = { code, stub_size() }, remote = { (void *)(uintptr_t)STUB_ADDR, stub_size() };
+    struct iovec local = { code, stub_size() },
+                 remote = { (void *)(uintptr_t)STUB_ADDR, stub_size() };
 
-    return process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)stub_size() && !memcmp(code, stub_begin, stub_size());
+    return process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)stub_size() &&
+           !memcmp(code, stub_begin, stub_size());
 }
 
 bool stub_prepare(struct inject *inject)
 {
-    const uint64_t args[6] = { STUB_ADDR, STUB_SIZE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, (uint64_t)-1 };
+    const uint64_t args[6] = { STUB_ADDR, STUB_SIZE, PROT_READ | PROT_EXEC,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, (uint64_t)-1 };
 
     if (is_there(inject->tid))
         return true;
-    if (proc_status(inject->tid).sandboxed || inject_call(inject, SYS_mmap, args) != (long)STUB_ADDR)
+    if (proc_status(inject->tid).sandboxed ||
+        inject_call(inject, SYS_mmap, args) != (long)STUB_ADDR)
         return false;
     for (size_t at = 0; at < stub_size(); at += sizeof(long)) {
         long word;

@@ -12,10 +12,13 @@
 struct machine;
 struct supervisor;
 
-/* Takes the listener of process pid (0: not known) and of all that it starts. Ends by itself when the
- * last of them is gone. Negative errno: listener is closed. */
+/* Takes the listener of process pid (0: not known) and of all that it starts. Ends by itself when
+ * the last of them is gone. Negative errno: listener is closed. */
 int supervisor_start(struct machine *m, int listener, pid_t pid);
-/* Has all end (loops_join waits for it). Programs that still run get ENOSYS from then on. Without the machine's lock. */
+/*
+ * Has all end (loops_join waits for it). Programs that still run get ENOSYS from then on. Without
+ * the machine's lock.
+ */
 void supervisors_stop(struct machine *m);
 
 #endif

@@ -18,14 +18,18 @@ static uint64_t pages_up(uint64_t size)
     return (size + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
 }
 
-/* Tells the kernel model that pages left the thread's address space, then what ended altogether. Without the lock. */
+/*
+ * Tells the kernel model that pages left the thread's address space, then what ended altogether.
+ * Without the lock.
+ */
 static void pages_left(struct notice *notice, uint64_t start, uint64_t end)
 {
     struct machine *m = notice->supervisor->machine;
     struct mapping *mapping;
     size_t cursor = 0;
 
-    /* Not machine_lock, which would first see the end of mappings whose pages have not been reported. */
+    /* Not machine_lock, which would first see the end of mappings whose pages have not been
+     * reported. */
     machine_lock_only(m);
     fuse_of(m)->notifications++;
     machine_caller(m, notice->tid);
@@ -36,8 +40,9 @@ static void pages_left(struct notice *notice, uint64_t start, uint64_t end)
 }
 
 /*
- * If [start, end) holds nothing but mappings that no fork can have copied, whose pages go nowhere else: they end here and now, so they may as
- * well end a moment before the kernel does it. The frames are not reused before.
+ * If [start, end) holds nothing but mappings that no fork can have copied, whose pages go nowhere
+ * else: they end here and now, so they may as well end a moment before the kernel does it. The
+ * frames are not reused before.
  */
 static bool left_if_only_here(struct notice *notice, uint64_t start, uint64_t end)
 {
@@ -76,8 +81,9 @@ void handle_munmap(struct notice *notice)
         answer_continue(notice);
         return;
     }
-    /* Whether the mapping ends depends on forked children: known when the call is over, and to be known before it returns. The
-     * kernel closes what it unmapped before the thread stops behind the call. */
+    /* Whether the mapping ends depends on forked children: known when the call is over, and to be
+     * known before it returns. The kernel closes what it unmapped before the thread stops behind
+     * the call. */
     if (stop_thread(notice, &inject)) {
         answer_continue(notice);
         return;
@@ -88,7 +94,7 @@ void handle_munmap(struct notice *notice)
     inject_end(&inject, result);
 }
 
-/* ---- What a process shows of ours ------------------------------------------------------------- */
+/* ---- What a process shows of ours ------------------------------------------------------------ */
 
 /* A device mapping in a range of the caller's. */
 struct found {
@@ -98,7 +104,10 @@ struct found {
     bool may_write, may_move;
 };
 
-/* Looks at what the process shows: a mapping's own thread may be gone, and forked children have what their parents mapped. */
+/*
+ * Looks at what the process shows: a mapping's own thread may be gone, and forked children have
+ * what their parents mapped.
+ */
 static struct found find_shown(struct notice *notice, uint64_t start, uint64_t end)
 {
     struct maps *maps = notice->supervisor->machine->maps;
@@ -106,7 +115,8 @@ static struct found find_shown(struct notice *notice, uint64_t start, uint64_t e
     struct mapping *mapping;
     struct vma *vma;
 
-    if (start % HV_PAGE_SIZE || end <= start || !(found.link = maps_shown(maps, notice->tid, start, end)))
+    if (start % HV_PAGE_SIZE || end <= start ||
+        !(found.link = maps_shown(maps, notice->tid, start, end)))
         return found;
     machine_lock(notice->supervisor->machine);
     mapping = maps_own(maps, found.link, notice->tid);
@@ -121,10 +131,14 @@ static struct found find_shown(struct notice *notice, uint64_t start, uint64_t e
     return found;
 }
 
-/* ---- mremap ----------------------------------------------------------------------------------- */
+/* ---- mremap ---------------------------------------------------------------------------------- */
 
-/* An mremap that is allowed, executed by the stopped thread. News of an area that moves would say that it is gone. */
-static long inject_mremap(struct notice *notice, struct inject *inject, uint64_t old_size, uint64_t new_size)
+/*
+ * An mremap that is allowed, executed by the stopped thread. News of an area that moves would say
+ * that it is gone.
+ */
+static long inject_mremap(struct notice *notice, struct inject *inject, uint64_t old_size,
+                          uint64_t new_size)
 {
     struct machine *m = notice->supervisor->machine;
     struct space *space = space_of(m, proc_status(notice->tid).pid);
@@ -147,13 +161,14 @@ static long inject_mremap(struct notice *notice, struct inject *inject, uint64_t
 }
 
 /*
- * mremap of device mappings. None may grow. One that is not inherited by fork, a PV kernel's, may not move: a real one's grants
- * are unmapped by it, which leaves the process nothing to use.
+ * mremap of device mappings. None may grow. One that is not inherited by fork, a PV kernel's, may
+ * not move: a real one's grants are unmapped by it, which leaves the process nothing to use.
  */
 void handle_mremap(struct notice *notice)
 {
     struct machine *m = notice->supervisor->machine;
-    uint64_t start = notice->args[0], old_size = pages_up(notice->args[1]), new_size = pages_up(notice->args[2]);
+    uint64_t start = notice->args[0], old_size = pages_up(notice->args[1]),
+             new_size = pages_up(notice->args[2]);
     struct found found = find_shown(notice, start, start + (old_size ? old_size : HV_PAGE_SIZE));
     struct inject inject;
     long result;
@@ -166,7 +181,8 @@ void handle_mremap(struct notice *notice)
         answer_error(notice, -EINVAL);
         return;
     }
-    if (new_size > old_size || (notice->args[3] & MREMAP_FIXED && !found.may_move) || stop_thread(notice, &inject)) {
+    if (new_size > old_size || (notice->args[3] & MREMAP_FIXED && !found.may_move) ||
+        stop_thread(notice, &inject)) {
         answer_error(notice, -EFAULT);
         return;
     }
@@ -183,7 +199,7 @@ void handle_mremap(struct notice *notice)
     inject_end(&inject, result);
 }
 
-/* ---- mprotect --------------------------------------------------------------------------------- */
+/* ---- mprotect -------------------------------------------------------------------------------- */
 
 /* mprotect of a mapping that is not unmapped by it: what it is made from could be written. */
 static void protect_others(struct notice *notice, uint64_t start, uint64_t end, unsigned prot)
@@ -199,8 +215,9 @@ static void protect_others(struct notice *notice, uint64_t start, uint64_t end, 
 }
 
 /*
- * mprotect of a PV kernel's grant mapping: to a real one that is as if the pages were taken away. It unmaps the grants (the byte of a
- * notification is cleared), and what is left is an area in which every access is SIGBUS.
+ * mprotect of a PV kernel's grant mapping: to a real one that is as if the pages were taken away.
+ * It unmaps the grants (the byte of a notification is cleared), and what is left is an area in
+ * which every access is SIGBUS.
  */
 void handle_mprotect(struct notice *notice)
 {
@@ -216,8 +233,11 @@ void handle_mprotect(struct notice *notice)
     int link_fd, rc = 0;
 
     machine_lock(m);
-    mapping = end > start && !(start % HV_PAGE_SIZE) ? maps_find(m->maps, notice->tid, start, end, &cursor) : NULL;
-    if (mapping && mapping->vma->dont_copy && start >= mapping->addr && end <= mapping->addr + mapping->nr_pages * HV_PAGE_SIZE) {
+    mapping = end > start && !(start % HV_PAGE_SIZE)
+                ? maps_find(m->maps, notice->tid, start, end, &cursor)
+                : NULL;
+    if (mapping && mapping->vma->dont_copy && start >= mapping->addr &&
+        end <= mapping->addr + mapping->nr_pages * HV_PAGE_SIZE) {
         changes = prot != mapping->vma->prot;
         if (prot & PROT_WRITE && (mapping->vma->file->flags & O_ACCMODE) == O_RDONLY)
             rc = -EACCES;
@@ -241,7 +261,7 @@ void handle_mprotect(struct notice *notice)
         place_fill(notice, &fill, start, link_fd, 0);
 }
 
-/* ---- Calls that a device does not have -------------------------------------------------------- */
+/* ---- Calls that a device does not have ------------------------------------------------------- */
 
 void handle_remap_file_pages(struct notice *notice)
 {
@@ -251,7 +271,10 @@ void handle_remap_file_pages(struct notice *notice)
         answer_continue(notice);
 }
 
-/* A hole in the memory behind a mapping would be one in the granter's page; Linux has none for character devices. */
+/*
+ * A hole in the memory behind a mapping would be one in the granter's page; Linux has none for
+ * character devices.
+ */
 void handle_madvise(struct notice *notice)
 {
     uint64_t start = notice->args[0];
@@ -277,7 +300,8 @@ void handle_shmat(struct notice *notice)
         answer_continue(notice);
         return;
     }
-    result = inject_call(&inject, SYS_shmat, (uint64_t[6]){ notice->args[0], start, notice->args[2], INJECTED_MAGIC });
+    result = inject_call(&inject, SYS_shmat,
+                         (uint64_t[6]){ notice->args[0], start, notice->args[2], INJECTED_MAGIC });
     if (result > 0)
         pages_left(notice, (uint64_t)result, maps_area_end(m->maps, notice->tid, (uint64_t)result));
     inject_end(&inject, result);

@@ -13,9 +13,11 @@
 #include "machine.h"
 #include "maps.h"
 
-typedef ssize_t transfer(pid_t, const struct iovec *, unsigned long, const struct iovec *, unsigned long, unsigned long);
+typedef ssize_t transfer(pid_t, const struct iovec *, unsigned long, const struct iovec *,
+                         unsigned long, unsigned long);
 
-static int access_client(struct user_mem *user_mem, transfer *move, void *ours, uint64_t theirs, size_t size)
+static int access_client(struct user_mem *user_mem, transfer *move, void *ours, uint64_t theirs,
+                         size_t size)
 {
     struct machine *m = user_mem->machine;
     struct iovec local = { ours, size };
@@ -30,13 +32,17 @@ static int access_client(struct user_mem *user_mem, transfer *move, void *ours, 
     loops_access_begin();
     done = move(user_mem->tid, &local, 1, &remote, 1, 0);
     loops_access_end();
-    machine_lock_only(m);      /* the operation has begun: what ended meanwhile is for the next one */
+    /* the operation has begun: what ended meanwhile is for the next one */
+    machine_lock_only(m);
     return done == (ssize_t)size ? 0 : -EFAULT;
 }
 
-/* What may be written can be read on x86, but the host's kernel lets another process read only what says so. */
-static ssize_t read_anyhow(pid_t tid, const struct iovec *local, unsigned long nr_local, const struct iovec *remote, unsigned long nr_remote,
-                           unsigned long flags)
+/*
+ * What may be written can be read on x86, but the host's kernel lets another process read only what
+ * says so.
+ */
+static ssize_t read_anyhow(pid_t tid, const struct iovec *local, unsigned long nr_local,
+                           const struct iovec *remote, unsigned long nr_remote, unsigned long flags)
 {
     char path[32];
     ssize_t done;

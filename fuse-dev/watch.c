@@ -47,7 +47,7 @@ bool watch_is_for(unsigned cmd)
     return is_one;
 }
 
-/* ---- Asked for by other threads ---------------------------------------------------------------- */
+/* ---- Asked for by other threads -------------------------------------------------------------- */
 
 /* The one whose program the thread belongs to or descends from; NULL: its ancestors are gone. */
 static struct supervisor *supervisor_of(struct machine *m, pid_t tid)
@@ -66,8 +66,8 @@ static struct supervisor *supervisor_of(struct machine *m, pid_t tid)
 }
 
 /*
- * Who watches the thread already, or is likely to be told of its mmap: mapper, if it is still there,
- * or any. A wrong guess is put right at the mmap. With the lock.
+ * Who watches the thread already, or is likely to be told of its mmap: mapper, if it is still
+ * there, or any. A wrong guess is put right at the mmap. With the lock.
  */
 static struct supervisor *choose(struct machine *m, pid_t tid, const struct supervisor *mapper)
 {
@@ -151,7 +151,7 @@ bool watch_hand_over(const struct notice *notice)
     return copy;
 }
 
-/* ---- What the watched do ---------------------------------------------------------------------- */
+/* ---- What the watched do --------------------------------------------------------------------- */
 
 /* One signal may stand for the stops of several, which others wait for. */
 static void tell_others(struct supervisor *supervisor)
@@ -173,8 +173,8 @@ void watch_stops(struct supervisor *supervisor)
 }
 
 /*
- * A thread in execve holds what PTRACE_SEIZE waits for until its siblings are gone. We may trace one of these, which is gone only when it was
- * waited for: somebody else has to do that.
+ * A thread in execve holds what PTRACE_SEIZE waits for until its siblings are gone. We may trace
+ * one of these, which is gone only when it was waited for: somebody else has to do that.
  */
 static bool before_seize(struct supervisor *supervisor)
 {
@@ -201,7 +201,8 @@ bool watch_reap(struct machine *m)
 
     for (struct supervisor *s = fuse_of(m)->supervisors; s; s = s->next) {
         some |= s->seizing;
-        for (struct watched *watched = s->seizing ? s->watched : NULL; watched; watched = watched->next)
+        for (struct watched *watched = s->seizing ? s->watched : NULL; watched;
+             watched = watched->next)
             inject_reap(watched->tid);
     }
     return some;
@@ -240,7 +241,7 @@ bool watch_let_off(const struct notice *notice, int error, struct inject *inject
     return !rc;
 }
 
-/* ---- The supervisor's part -------------------------------------------------------------------- */
+/* ---- The supervisor's part ------------------------------------------------------------------- */
 
 int watch_timeout(const struct supervisor *supervisor)
 {
@@ -276,7 +277,10 @@ static void answer_watched(struct supervisor *supervisor, struct waiting *call)
     pin_reply_end(&pin, tid);
 }
 
-/* Has a thread make its call once more, or if it was let go meanwhile, has the call dealt with as it is. Takes the notice. */
+/*
+ * Has a thread make its call once more, or if it was let go meanwhile, has the call dealt with as
+ * it is. Takes the notice.
+ */
 static void release(struct supervisor *supervisor, struct notice *notice)
 {
     struct watched *watched = watched_find(supervisor, notice->tid);
@@ -347,10 +351,14 @@ int watch_start(struct supervisor *supervisor)
     return supervisor->stops_fd < 0 ? -errno : 0;
 }
 
-/* Our thread is about to end, and with it would those that it traces: threads of other programs, too, whose supervisor was not known. */
+/*
+ * Our thread is about to end, and with it would those that it traces: threads of other programs,
+ * too, whose supervisor was not known.
+ */
 void watch_end(struct supervisor *supervisor)
 {
-    struct pollfd fds[2] = { { supervisor->event_fd, POLLIN, 0 }, { supervisor->stops_fd, POLLIN, 0 } };
+    struct pollfd fds[2] = { { supervisor->event_fd, POLLIN, 0 },
+                             { supervisor->stops_fd, POLLIN, 0 } };
 
     machine_lock_only(supervisor->machine);
     supervisor->ending = true;

@@ -22,20 +22,34 @@ struct waiting;
 
 /* Whether a thread that makes this ioctl is likely to map what it got by it. */
 bool watch_is_for(unsigned cmd);
-/* By any thread. A supervisor will answer the ioctl, and seizes the caller before that if it has signal
- * handlers. False: there is none. */
+/* By any thread. A supervisor will answer the ioctl, and seizes the caller before that if it has
+ * signal handlers. False: there is none. */
 bool watch_ioctl(struct waiting *call);
-/* A held call of a thread that is watched: its supervisor will see to the result. False: it is not. */
+/*
+ * A held call of a thread that is watched: its supervisor will see to the result. False: it is not.
+ */
 bool watch_pass(struct waiting *call);
-/* A thread that another supervisor watches: that one has it make its call once more, unwatched. False: there is no such. */
+/*
+ * A thread that another supervisor watches: that one has it make its call once more, unwatched.
+ * False: there is no such.
+ */
 bool watch_hand_over(const struct notice *notice);
-/* A notice that somebody else kept for a moment: its supervisor deals with it, if it is still there. Takes the notice. */
+/*
+ * A notice that somebody else kept for a moment: its supervisor deals with it, if it is still
+ * there. Takes the notice.
+ */
 void watch_give_back(struct machine *m, struct notice *notice);
 
-/* With the lock. Waits, for supervisors that cannot, for threads that ended. True: it is to be called again. */
+/*
+ * With the lock. Waits, for supervisors that cannot, for threads that ended. True: it is to be
+ * called again.
+ */
 bool watch_reap(struct machine *m);
 
-/* By the supervisor's thread. How long poll may take, -1: for ever; and what it waits for, -1: nothing. */
+/*
+ * By the supervisor's thread. How long poll may take, -1: for ever; and what it waits for, -1:
+ * nothing.
+ */
 int watch_timeout(const struct supervisor *supervisor);
 int watch_fd(const struct supervisor *supervisor);
 /* Something stopped, or another supervisor says so. */

@@ -5,8 +5,10 @@
  */
 #include "hv_i.h"
 
-static_assert(sizeof(struct vcpu_info) == 64 && offsetof(struct shared_info, evtchn_pending) == 2048 &&
-              offsetof(struct shared_info, evtchn_mask) == 2560, "64-bit layout");
+static_assert(sizeof(struct vcpu_info) == 64 &&
+                  offsetof(struct shared_info, evtchn_pending) == 2048 &&
+                  offsetof(struct shared_info, evtchn_mask) == 2560,
+              "64-bit layout");
 
 static uint64_t bit(uint32_t port)
 {

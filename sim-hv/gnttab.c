@@ -130,7 +130,8 @@ static int write_frame_numbers(const struct hv_call *c, uint64_t list, const str
                                unsigned nr, bool status)
 {
     for (unsigned i = 0; i < nr; i++) {
-        uint64_t number = d->guest->frame_number(d, status ? d->gt.status[i].mfn : d->gt.frames[i].mfn);
+        uint64_t number =
+            d->guest->frame_number(d, status ? d->gt.status[i].mfn : d->gt.frames[i].mfn);
 
         if (call_to_guest(c, list + i * sizeof number, &number, sizeof number))
             return GNTST_bad_virt_addr;
@@ -154,13 +155,17 @@ static int setup_table(const struct hv_call *c, void *element, void *state)
 
 static long refuse_setup_table(const struct hv_call *c, const void *op)
 {
-    return call_array_okay(c, (uintptr_t)((const struct gnttab_setup_table *)op)->frame_list.p) ? 0 : -EFAULT;
+    return call_array_okay(c, (uintptr_t)((const struct gnttab_setup_table *)op)->frame_list.p)
+             ? 0
+             : -EFAULT;
 }
 
 long gnttab_setup_table(const struct hv_call *c, uint64_t uop, unsigned count)
 {
-    return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_setup_table),
-                                                                .refuse = refuse_setup_table, .act = setup_table }, NULL);
+    return call_elements(c, uop, count,
+                         &(struct element_kind){ ELEMENT(struct gnttab_setup_table),
+                                                 .refuse = refuse_setup_table, .act = setup_table },
+                         NULL);
 }
 
 static int get_status_frames(const struct hv_call *c, void *element, void *state)
@@ -179,13 +184,19 @@ static int get_status_frames(const struct hv_call *c, void *element, void *state
 
 static long refuse_status_frames(const struct hv_call *c, const void *op)
 {
-    return call_array_okay(c, (uintptr_t)((const struct gnttab_get_status_frames *)op)->frame_list.p) ? 0 : -EFAULT;
+    return call_array_okay(c,
+                           (uintptr_t)((const struct gnttab_get_status_frames *)op)->frame_list.p)
+             ? 0
+             : -EFAULT;
 }
 
 long gnttab_get_status_frames(const struct hv_call *c, uint64_t uop, unsigned count)
 {
-    return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_get_status_frames),
-                                                                .refuse = refuse_status_frames, .act = get_status_frames }, NULL);
+    return call_elements(c, uop, count,
+                         &(struct element_kind){ ELEMENT(struct gnttab_get_status_frames),
+                                                 .refuse = refuse_status_frames,
+                                                 .act = get_status_frames },
+                         NULL);
 }
 
 static int query_size(const struct hv_call *c, void *element, void *state)
@@ -205,7 +216,9 @@ static int query_size(const struct hv_call *c, void *element, void *state)
 long gnttab_query_size(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     return call_elements(c, uop, count,
-                         &(struct element_kind){ ELEMENT(struct gnttab_query_size), .answers = true, .act = query_size }, NULL);
+                         &(struct element_kind){ ELEMENT(struct gnttab_query_size), .answers = true,
+                                                 .act = query_size },
+                         NULL);
 }
 
 long gnttab_get_version(const struct hv_call *c, uint64_t uop, unsigned count)
@@ -223,5 +236,6 @@ long gnttab_get_version(const struct hv_call *c, uint64_t uop, unsigned count)
         return -EPERM;
     }
     op.version = d->gt.version;
-    return call_to_guest(c, uop + offsetof(struct gnttab_get_version, version), &op.version, sizeof op.version);
+    return call_to_guest(c, uop + offsetof(struct gnttab_get_version, version), &op.version,
+                         sizeof op.version);
 }

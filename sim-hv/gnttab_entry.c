@@ -27,8 +27,8 @@ int gnttab_set_status_v2(struct entry e, struct access want)
     if (!permits_v2(h, want) || is_refused_write(h, want))
         return GNTST_general_error;
     /*
-     * The guest revokes by clearing the flags and then, after a barrier, looking here. Our write and the read below are
-     * sequentially consistent, so one of the two sees the other.
+     * The guest revokes by clearing the flags and then, after a barrier, looking here. Our write
+     * and the read below are sequentially consistent, so one of the two sees the other.
      */
     __atomic_fetch_or(status, want.readonly ? GTF_reading : both, __ATOMIC_SEQ_CST);
     guest_may_act(e.rd->hv);
@@ -64,9 +64,9 @@ int gnttab_prepare_transfer(struct hv_domain *rd, uint32_t ref, domid_t from)
         return -EINVAL;
     committed.flags |= GTF_transfer_committed;
     guest_may_act(rd->hv);
-    /* The offer is the whole word: an exchange that fails has seen another one, and need not be tried again. */
-    if (!__atomic_compare_exchange_n(header_word(gt, ref), &offer.word, committed.word, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE))
+    /* The offer is the whole word: a failed exchange has seen another one, and is not repeated. */
+    if (!__atomic_compare_exchange_n(header_word(gt, ref), &offer.word, committed.word, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return -EINVAL;
     return 0;
 }

@@ -32,8 +32,11 @@ static inline struct entry entry_at(struct hv_domain *rd, uint32_t ref)
 {
     const struct grant_table *gt = &rd->gt;
 
-    return (struct entry){ .rd = rd, .ref = ref, .act = active_entry(gt, ref),
-                           .header = gt->version == 1 ? (void *)shared_v1(gt, ref) : (void *)shared_v2(gt, ref) };
+    return (struct entry){ .rd = rd,
+                           .ref = ref,
+                           .act = active_entry(gt, ref),
+                           .header = gt->version == 1
+                               ? (void *)shared_v1(gt, ref) : (void *)shared_v2(gt, ref) };
 }
 
 static inline union header read_header(const uint32_t *word)
@@ -53,7 +56,7 @@ struct access {
     domid_t ldom;
 };
 
-/* Whether the header grants it; a pinned entry's type and domid were looked at when it was pinned. */
+/* Whether the header grants it; a pinned entry's type and domid were checked when pinned. */
 static inline bool permits(union header h, uint16_t mask, uint16_t type, struct access want)
 {
     return (h.flags & mask) == type && h.domid == want.ldom;
@@ -71,7 +74,8 @@ static inline bool is_refused_write(union header h, struct access want)
 
 static inline int set_status_v1(const struct entry *e, struct access want)
 {
-    const uint32_t set = want.readonly ? GTF_reading : GTF_reading | GTF_writing;    /* flags are the lower half */
+    /* flags are the lower half */
+    const uint32_t set = want.readonly ? GTF_reading : GTF_reading | GTF_writing;
     uint32_t old = read_header(e->header).word;
 
     for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -82,7 +86,8 @@ static inline int set_status_v1(const struct entry *e, struct access want)
         if (is_refused_write(seen, want))
             return GNTST_general_error;
         guest_may_act(e->rd->hv);
-        if (__atomic_compare_exchange_n(e->header, &old, old | set, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        if (__atomic_compare_exchange_n(e->header, &old, old | set, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
             return GNTST_okay;
     }
     return GNTST_general_error;
@@ -95,7 +100,9 @@ struct grant_frame_ref gnttab_read_frame_v2(struct entry e);
 /* Before the first pin, or the first one for writing. */
 static inline int set_status(const struct entry *e, bool readonly, bool map, domid_t ldom)
 {
-    struct access want = { .pinned = e->act->pin != 0, .readonly = readonly, .map = map, .ldom = ldom };
+    struct access want = {
+        .pinned = e->act->pin != 0, .readonly = readonly, .map = map, .ldom = ldom
+    };
 
     return e->rd->gt.version == 1 ? set_status_v1(e, want) : gnttab_set_status_v2(*e, want);
 }
@@ -119,8 +126,11 @@ static inline struct grant_frame_ref read_frame(const struct entry *e)
 {
     if (e->rd->gt.version != 1)
         return gnttab_read_frame_v2(*e);
-    return (struct grant_frame_ref){ .start = 0, .length = HV_PAGE_SIZE,
-        .frame = __atomic_load_n(&((grant_entry_v1_t *)(void *)e->header)->frame, __ATOMIC_RELAXED) };
+    return (struct grant_frame_ref){
+        .start = 0,
+        .length = HV_PAGE_SIZE,
+        .frame = __atomic_load_n(&((grant_entry_v1_t *)(void *)e->header)->frame, __ATOMIC_RELAXED)
+    };
 }
 
 #endif

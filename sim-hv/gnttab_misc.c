@@ -46,7 +46,9 @@ static int swap_one(const struct hv_call *c, void *element, void *state)
 
 long gnttab_swap_grant_ref(const struct hv_call *c, uint64_t uop, unsigned count)
 {
-    return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_swap_grant_ref), .act = swap_one }, NULL);
+    return call_elements(
+        c, uop, count,
+        &(struct element_kind){ ELEMENT(struct gnttab_swap_grant_ref), .act = swap_one }, NULL);
 }
 
 /* The first entry from first on through which d uses that frame of owner's; NULL without. */
@@ -62,7 +64,7 @@ static const struct active_entry *granted(const struct hv_domain *d, const struc
     return NULL;
 }
 
-/* There is nothing to flush on one coherent machine, but who may ask for it is the guest's to find out. */
+/* A coherent machine has nothing to flush, but a guest learns whether it may ask for it. */
 static int flush_one(const struct hv_call *c, const struct gnttab_cache_flush *op,
                      uint32_t first_ref)
 {
@@ -87,7 +89,8 @@ static int flush_one(const struct hv_call *c, const struct gnttab_cache_flush *o
         if (!act)
             return -EINVAL;
     }
-    /* Who may not write the frame must not throw writes away either: that is a clean then. x86 can clean, not invalidate. */
+    /* Who may not write the frame must not throw writes away either: that is a clean then. x86 can
+     * clean, not invalidate. */
     if (op->op == GNTTAB_CACHE_INVAL && (!act || act->pin & PIN_WRITE_MASK))
         return -EOPNOTSUPP;
     return 0;

@@ -40,5 +40,7 @@ static int transfer_one(const struct hv_call *c, void *element, void *state)
 
 long gnttab_transfer(const struct hv_call *c, uint64_t uop, unsigned count)
 {
-    return call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_transfer), .act = transfer_one }, NULL);
+    return call_elements(
+        c, uop, count,
+        &(struct element_kind){ ELEMENT(struct gnttab_transfer), .act = transfer_one }, NULL);
 }

@@ -21,7 +21,8 @@ int gnttab_add_status_frames(struct hv_domain *d, unsigned nr_frames)
             return -ENOMEM;
         }
         frame_assign_xenheap(d, mfn);
-        gt->status[gt->nr_status++] = (struct status_frame){ .status = frame_data(d->hv, mfn), .mfn = (uint32_t)mfn };
+        gt->status[gt->nr_status++] =
+            (struct status_frame){ .status = frame_data(d->hv, mfn), .mfn = (uint32_t)mfn };
     }
     return 0;
 }
@@ -100,7 +101,10 @@ static int save_reserved(const struct grant_table *gt, grant_entry_v1_t saved[])
     return 0;
 }
 
-/* Guests may be writing there, however wrongly: word by word, so that this is no worse than any other race of theirs. */
+/*
+ * Guests may be writing there, however wrongly: word by word, so that this is no worse than any
+ * other race of theirs.
+ */
 static void wipe(void *frame)
 {
     uint64_t *words = frame;
@@ -126,9 +130,11 @@ static void restore_reserved(const struct grant_table *gt, const grant_entry_v1_
             continue;
         }
         store16(status_word(gt, ref), saved[ref].flags & in_status);
-        __atomic_store_n(&shared_v2(gt, ref)->full_page.frame, (uint64_t)saved[ref].frame, __ATOMIC_RELAXED);
+        __atomic_store_n(&shared_v2(gt, ref)->full_page.frame, (uint64_t)saved[ref].frame,
+                         __ATOMIC_RELAXED);
         store16(&shared_v2(gt, ref)->hdr.domid, saved[ref].domid);
-        __atomic_store_n(&shared_v2(gt, ref)->hdr.flags, (uint16_t)(saved[ref].flags & ~in_status), __ATOMIC_RELEASE);
+        __atomic_store_n(&shared_v2(gt, ref)->hdr.flags, (uint16_t)(saved[ref].flags & ~in_status),
+                         __ATOMIC_RELEASE);
     }
 }
 

@@ -12,7 +12,7 @@ void hv_set_trace(struct hv *hv, void (*trace)(void *, const struct hv_point *, 
     hv->hooks.trace = trace;
 }
 
-/* ---- What an element says --------------------------------------------------------------------- */
+/* ---- What an element says -------------------------------------------------------------------- */
 
 static void name_peer(struct hv_point *p, const struct hv_call *c, domid_t dom, uint32_t ref)
 {
@@ -68,7 +68,8 @@ static void describe_swap(struct hv_point *p, const struct hv_call *c)
 }
 
 /* These begin with the domain that is meant. */
-static_assert(offsetof(struct gnttab_setup_table, dom) == 0 && offsetof(struct gnttab_query_size, dom) == 0,
+static_assert(offsetof(struct gnttab_setup_table, dom) == 0 &&
+                  offsetof(struct gnttab_query_size, dom) == 0,
               "the domain comes first");
 
 static void describe_table(struct hv_point *p, const struct hv_call *c)
@@ -87,7 +88,8 @@ static const struct {
     void (*describe)(struct hv_point *p, const struct hv_call *c);   /* NULL: it names nobody */
 } elements[] = {
 #define describe_none NULL
-#define ROW(op, flags, names, ...) [GNTTABOP_##op] = { flags, sizeof(struct gnttab_##op), describe_##names },
+#define ROW(op, flags, names, ...) \
+    [GNTTABOP_##op] = { flags, sizeof(struct gnttab_##op), describe_##names },
     HV_GNTTAB_OPS(ROW)
 #undef ROW
 };
@@ -99,9 +101,11 @@ static bool has_elements(unsigned cmd)
 
 static struct hv_point element_point(const struct hv_call *c, uint32_t left, const void *arg)
 {
-    struct hv_point p = { .caller = c->d->id, .element = true, .op = c->op, .cmd = c->cmd, .index = c->count - left,
-                          .count = c->count, .arg = arg, .peer = DOMID_INVALID, .ref = UINT32_MAX,
-                          .tag = c->hv->point.tag };
+    struct hv_point p = {
+        .caller = c->d->id, .element = true, .op = c->op, .cmd = c->cmd, .index = c->count - left,
+        .count = c->count, .arg = arg, .peer = DOMID_INVALID, .ref = UINT32_MAX,
+        .tag = c->hv->point.tag
+    };
 
     assert(has_elements(c->cmd));
     p.size = elements[c->cmd].size;
@@ -116,8 +120,10 @@ static struct hv_point element_point(const struct hv_call *c, uint32_t left, con
 
 static struct hv_point call_point(const struct hv_call *c)
 {
-    return (struct hv_point){ .caller = c->d->id, .op = c->op, .cmd = c->cmd, .count = c->count, .peer = DOMID_INVALID,
-                              .ref = UINT32_MAX, .tag = c->hv->point.tag };
+    return (struct hv_point){
+        .caller = c->d->id, .op = c->op, .cmd = c->cmd, .count = c->count, .peer = DOMID_INVALID,
+        .ref = UINT32_MAX, .tag = c->hv->point.tag
+    };
 }
 
 static void tell(const struct hv_call *c, const struct hv_point *p, long result)
@@ -126,7 +132,7 @@ static void tell(const struct hv_call *c, const struct hv_point *p, long result)
     c->hv->point.tag = 0;
 }
 
-/* ---- Verdicts --------------------------------------------------------------------------------- */
+/* ---- Verdicts -------------------------------------------------------------------------------- */
 
 /* The page that domain peer grants with ref. One that cannot be paged out stays. */
 static void page_out(struct hv *hv, domid_t peer, uint32_t ref)
@@ -147,7 +153,10 @@ static void page_out(struct hv *hv, domid_t peer, uint32_t ref)
     hv_page_out(hv, peer, gfn);
 }
 
-/* Another domain goes at once, though what this call holds of it stays until its end. The caller's own end must wait. */
+/*
+ * Another domain goes at once, though what this call holds of it stays until its end. The caller's
+ * own end must wait.
+ */
 static long destroy(const struct hv_call *c, long dom)
 {
     bool valid = dom >= 0 && dom < DOMID_FIRST_RESERVED;

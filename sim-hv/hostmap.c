@@ -3,7 +3,7 @@
 #include "hv_i.h"
 
 #define HOSTMAP_MIN 64u
-#define BLOCK 8u               /* so many neighbouring pages are neighbours here, too: two cache lines */
+#define BLOCK 8u /* so many neighbouring pages are neighbours here, too: two cache lines */
 
 static uint64_t key_of(uint64_t host_addr, uint32_t flags)
 {
@@ -68,7 +68,7 @@ int hostmap_map(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint64_
     struct hostmap *map = &d->hostmap;
     struct hostmap_slot *slot;
 
-    /* A page table's content cannot be overwritten here, so an address is good for one mapping at a time. */
+    /* A page table's content cannot be overwritten here: an address is good for one mapping. */
     if (host_addr & (flags & GNTMAP_contains_pte ? sizeof(uint64_t) - 1 : HV_PAGE_SIZE - 1))
         return -EINVAL;
     if (make_room(d->hv, map))
@@ -101,8 +101,10 @@ int hostmap_unmap(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint6
     struct hostmap *map = &d->hostmap;
     struct hostmap_slot *slot, *other;
 
-    /* A real hypervisor takes new_addr's entry away first and loses it when the rest fails; here nothing changes then. */
-    if (new_addr && (flags & GNTMAP_contains_pte || new_addr % HV_PAGE_SIZE || new_addr == host_addr))
+    /* A real hypervisor takes new_addr's entry away first and loses it when the rest fails; here
+     * nothing changes then. */
+    if (new_addr &&
+        (flags & GNTMAP_contains_pte || new_addr % HV_PAGE_SIZE || new_addr == host_addr))
         return -EINVAL;
     if (!map->slots)
         return -ENOENT;

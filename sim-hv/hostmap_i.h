@@ -10,7 +10,8 @@ struct hv_domain;
 /* Host mappings of a PV domain without hv_pv_ops: host_addr -> frame, open addressing. */
 enum { SLOT_USED = 1u, SLOT_READONLY = 2u };
 struct hostmap_slot {
-    uint64_t key;          /* host_addr, bit 0: a page-table entry's address (GNTMAP_contains_pte) */
+    /* host_addr, bit 0: a page-table entry's address (GNTMAP_contains_pte) */
+    uint64_t key;
     uint32_t mfn;
     uint32_t state;        /* SLOT_*; 0: free */
 };
@@ -22,7 +23,9 @@ struct hostmap {
 
 /* -EINVAL: address not usable; -EBUSY: in use; -ENOMEM. */
 int hostmap_map(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn);
-/* -ENOENT: no such mapping of that frame with these rights. new_addr: what is there moves to host_addr. */
+/*
+ * -ENOENT: no such mapping of that frame with these rights. new_addr's content moves to host_addr.
+ */
 int hostmap_unmap(struct hv_domain *d, uint64_t host_addr, uint32_t flags, uint64_t mfn,
                   uint64_t new_addr);
 void hostmap_destroy(struct hostmap *map);

@@ -3,7 +3,8 @@
 #include "hv_i.h"
 #include "plain_memory.h"
 
-const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from, .copy_to = plain_copy_to };
+const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from,
+                                                 .copy_to = plain_copy_to };
 
 static const struct {
     gnttab_handler *handler;

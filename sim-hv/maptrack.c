@@ -9,7 +9,9 @@ int maptrack_init(struct hv_domain *d, const struct hv_domain_config *config)
 {
     const struct hv_profile *profile = d->hv->profile;
 
-    d->maptrack = (struct maptrack){ .head = NO_HANDLE, .tail = NO_HANDLE, .max_frames = profile->max_maptrack_frames };
+    d->maptrack = (struct maptrack){ .head = NO_HANDLE,
+                                     .tail = NO_HANDLE,
+                                     .max_frames = profile->max_maptrack_frames };
     if (config->max_maptrack_frames >= 0)
         d->maptrack.max_frames = (unsigned)config->max_maptrack_frames;
     if (profile->limits_are_upper_bounds && d->maptrack.max_frames > profile->max_maptrack_frames)
@@ -38,7 +40,8 @@ uint32_t maptrack_add_frame(struct hv_domain *d)
         return NO_HANDLE;
     /* Room for the pointers is made in powers of two. */
     if ((mt->nr_frames & (mt->nr_frames - 1)) == 0) {
-        frames = hv_grow(d->hv, mt->frames, mt->nr_frames, mt->nr_frames ? mt->nr_frames * 2 : 1, sizeof *frames);
+        frames = hv_grow(d->hv, mt->frames, mt->nr_frames, mt->nr_frames ? mt->nr_frames * 2 : 1,
+                         sizeof *frames);
         if (!frames)
             return NO_HANDLE;
         mt->frames = frames;

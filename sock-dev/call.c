@@ -14,9 +14,12 @@
 
 #include "maps.h"
 
-/* ---- What the kernel model decides ------------------------------------------------------------- */
+/* ---- What the kernel model decides ----------------------------------------------------------- */
 
-/* What it has decided is taken note of in the hold of the lock in which it did. Returns the result, or what else went wrong. */
+/*
+ * What it has decided is taken note of in the hold of the lock in which it did. Returns the result,
+ * or what else went wrong.
+ */
 static long record(struct sock_conn *conn, long result)
 {
     struct machine *m = conn->server->machine;
@@ -48,7 +51,8 @@ static void on_decided(struct kreq *kreq, long result)
 static struct kreq *new_kreq(struct sock_conn *conn)
 {
     conn->vma = NULL;
-    conn->kreq = (struct kreq){ .done = on_decided, .owner = conn, .mem = message_memory(&conn->message) };
+    conn->kreq =
+        (struct kreq){ .done = on_decided, .owner = conn, .mem = message_memory(&conn->message) };
     return &conn->kreq;
 }
 
@@ -75,21 +79,24 @@ static bool reply(struct sock_conn *conn)
     return conn_compose(conn, NULL);
 }
 
-/* ---- mmap ------------------------------------------------------------------------------------- */
+/* ---- mmap ------------------------------------------------------------------------------------ */
 
 /* So many pages of addresses, in turn. */
 static uint32_t take_place(struct sock_server *server, uint64_t nr_pages)
 {
     uint64_t place = server->next_place + nr_pages <= SOCK_NR_PLACES ? server->next_place : 0;
 
-    server->next_place = place + nr_pages + 1;      /* valgrind takes what touches for one mapping, and dies of the second name */
+    /* valgrind takes what touches for one mapping, and dies of the second name */
+    server->next_place = place + nr_pages + 1;
     return (uint32_t)place;
 }
 
-static bool do_mmap(struct sock_conn *conn, uint64_t offset, uint64_t length, uint32_t prot, uint32_t flags)
+static bool do_mmap(struct sock_conn *conn, uint64_t offset, uint64_t length, uint32_t prot,
+                    uint32_t flags)
 {
     struct kreq *kreq = new_kreq(conn);
-    long rc = decided(conn, kernel_mmap(conn->file->file, offset, length, prot, flags, &conn->vma, kreq));
+    long rc =
+        decided(conn, kernel_mmap(conn->file->file, offset, length, prot, flags, &conn->vma, kreq));
     const struct vma *vma = conn->vma;
 
     if (rc == -EAGAIN)
@@ -114,7 +121,7 @@ static bool call_mmap(struct sock_conn *conn, size_t size, const char **why)
     return do_mmap(conn, request->offset, request->length, request->prot, request->flags);
 }
 
-/* ---- ioctl ------------------------------------------------------------------------------------ */
+/* ---- ioctl ----------------------------------------------------------------------------------- */
 
 /* A view says what it likes: only mappings of the caller's own kernel are looked at. */
 static struct vma *look_up(void *ctx, uint64_t id, uint64_t file_page, uint64_t *page)
@@ -144,7 +151,8 @@ static bool do_ioctl(struct sock_conn *conn, size_t fixed, size_t size, const ch
         return false;
     conn->message.look_up = look_up;
     conn->message.ctx = conn;
-    conn->reply.result = decided(conn, kernel_ioctl(conn->file->file, request->cmd, request->arg, new_kreq(conn)));
+    conn->reply.result =
+        decided(conn, kernel_ioctl(conn->file->file, request->cmd, request->arg, new_kreq(conn)));
     if (request->cmd == IOCTL_EVTCHN_RESET && conn->file->events)
         events_reset(conn->file->events);
     return true;
@@ -171,13 +179,14 @@ static bool call_ioctl_mmap(struct sock_conn *conn, size_t size, const char **wh
     return do_mmap(conn, index, request->length, request->prot, request->flags);
 }
 
-/* ---- The rest --------------------------------------------------------------------------------- */
+/* ---- The rest -------------------------------------------------------------------------------- */
 
 static bool call_write(struct sock_conn *conn, size_t size, const char **why)
 {
     long rc;
 
-    rc = kernel_write(conn->file->file, conn->in + sizeof(struct sock_header), size - sizeof(struct sock_header));
+    rc = kernel_write(conn->file->file, conn->in + sizeof(struct sock_header),
+                      size - sizeof(struct sock_header));
     (void)why;
     machine_settle(conn->server->machine);
     conn->reply.result = rc;
@@ -231,7 +240,8 @@ static bool call_open(struct sock_conn *conn, size_t size, const char **why)
     const struct chardev *dev;
     int rc;
 
-    if (size != sizeof *request || request->magic != SOCK_MAGIC || !memchr(request->device, 0, sizeof request->device)) {
+    if (size != sizeof *request || request->magic != SOCK_MAGIC ||
+        !memchr(request->device, 0, sizeof request->device)) {
         *why = "no greeting of this protocol";
         return false;
     }
@@ -240,7 +250,9 @@ static bool call_open(struct sock_conn *conn, size_t size, const char **why)
         return reply(conn);
     }
     dev = kernel_chardev_find(request->device);
-    rc = !dev ? -ENOENT : !d ? -ENODEV : sock_file_open(server, d, dev, request->flags & ~SOCK_OPEN_KNOWN, &conn->file);
+    rc = !dev ? -ENOENT
+       : !d   ? -ENODEV
+              : sock_file_open(server, d, dev, request->flags & ~SOCK_OPEN_KNOWN, &conn->file);
     if (!rc) {
         if (!strcmp(dev->name, "evtchn"))
             rc = events_create(conn->file, &conn->out_fd);

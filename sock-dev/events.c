@@ -28,8 +28,8 @@ struct sock_events {
 static bool flush(struct sock_events *events)
 {
     while (events->sent < events->size) {
-        ssize_t n = send(events->watch.fd, (char *)events->ports + events->sent, events->size - events->sent,
-                         MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = send(events->watch.fd, (char *)events->ports + events->sent,
+                         events->size - events->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -77,7 +77,7 @@ void events_reset(struct sock_events *events)
     events_push(events);
 }
 
-/* ---- What the peer writes --------------------------------------------------------------------- */
+/* ---- What the peer writes -------------------------------------------------------------------- */
 
 static void write_ports(struct sock_events *events, const char *bytes, size_t size)
 {
@@ -112,13 +112,15 @@ static void events_ready(struct sock_watch *watch, unsigned mask)
     struct machine *m = events->file->server->machine;
     char bytes[4096];
     int fd = -1;
-    ssize_t n = mask & ~(unsigned)EPOLLOUT ? sock_receive(watch->fd, bytes, sizeof bytes, &fd) : -EAGAIN;
+    ssize_t n =
+        mask & ~(unsigned)EPOLLOUT ? sock_receive(watch->fd, bytes, sizeof bytes, &fd) : -EAGAIN;
 
     machine_lock(m);
     if (fd >= 0 && attach(events, fd))
         fd = -1;
     if (fd >= 0)
-        machine_log(m, "domain %u: what came to an event socket is no socket: ignored", events->file->domain->id);
+        machine_log(m, "domain %u: what came to an event socket is no socket: ignored",
+                    events->file->domain->id);
     if (n > 0)
         write_ports(events, bytes, (size_t)n);
     if (n == 0 || (n < 0 && n != -EAGAIN)) {
@@ -133,7 +135,7 @@ static void events_ready(struct sock_watch *watch, unsigned mask)
         loops_close(fd);
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 int events_create(struct sock_file *file, int *client_fd)
 {

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *message_parse(struct message *message, const struct sock_ioctl *ioctl, char *ranges, const char *end)
+const char *message_parse(struct message *message, const struct sock_ioctl *ioctl, char *ranges,
+                          const char *end)
 {
     uint64_t total = 0, last = 0;
     uint32_t nr = ioctl->nr_ranges;
@@ -14,13 +15,16 @@ const char *message_parse(struct message *message, const struct sock_ioctl *ioct
     *message = (struct message){ 0 };
     if (nr > (size_t)(end - ranges) / sizeof(struct sock_range))
         return "more ranges than fit";
-    if (ioctl->nr_views > ((size_t)(end - ranges) - nr * sizeof(struct sock_range)) / sizeof(struct sock_view))
+    if (ioctl->nr_views >
+        ((size_t)(end - ranges) - nr * sizeof(struct sock_range)) / sizeof(struct sock_view))
         return "more views than fit";
     message->ranges = (const struct sock_range *)(const void *)ranges;
     message->nr_ranges = nr;
-    message->views = (const struct sock_view *)(const void *)(ranges + nr * sizeof(struct sock_range));
+    message->views =
+        (const struct sock_view *)(const void *)(ranges + nr * sizeof(struct sock_range));
     message->nr_views = ioctl->nr_views;
-    message->data = ranges + nr * sizeof(struct sock_range) + ioctl->nr_views * sizeof(struct sock_view);
+    message->data =
+        ranges + nr * sizeof(struct sock_range) + ioctl->nr_views * sizeof(struct sock_view);
     message->starts = malloc((nr + 1) * sizeof *message->starts);
     if (!message->starts)
         return "no memory for its ranges";
@@ -63,7 +67,9 @@ static char *find(const struct message *message, uint64_t addr, size_t size)
         else if (addr - range->addr >= range->size)
             low = mid + 1;
         else
-            return size <= range->size - (addr - range->addr) ? message->data + message->starts[mid] + (addr - range->addr) : NULL;
+            return size <= range->size - (addr - range->addr)
+                     ? message->data + message->starts[mid] + (addr - range->addr)
+                     : NULL;
     }
     return NULL;
 }
@@ -140,7 +146,8 @@ static struct vma *memory_vma_at(void *ctx, uint64_t addr, uint64_t *page)
         else if (addr - view->addr >= view->size)
             low = mid + 1;
         else
-            return message->look_up(message->ctx, view->mapping, view->page + (addr - view->addr) / HV_PAGE_SIZE, page);
+            return message->look_up(message->ctx, view->mapping,
+                                    view->page + (addr - view->addr) / HV_PAGE_SIZE, page);
     }
     return NULL;
 }

@@ -19,13 +19,18 @@ struct message {
     uint64_t *starts;            /* of each range in data */
     struct sock_range *writes;   /* what a driver wrote, in order */
     uint32_t nr_writes, capacity;
-    /* Whose views they are: the vma of mapping number id, and which page of it is page of its file; NULL if there is none. */
+    /* Whose views they are: the vma of mapping number id, and which page of it is page of its file;
+     * NULL if there is none. */
     struct vma *(*look_up)(void *ctx, uint64_t id, uint64_t file_page, uint64_t *page);
     void *ctx;
 };
 
-/* Takes the ranges and bytes behind a request's fixed part, until end. NULL, or what is wrong with them. */
-const char *message_parse(struct message *message, const struct sock_ioctl *ioctl, char *ranges, const char *end);
+/*
+ * Takes the ranges and bytes behind a request's fixed part, until end. NULL, or what is wrong with
+ * them.
+ */
+const char *message_parse(struct message *message, const struct sock_ioctl *ioctl, char *ranges,
+                          const char *end);
 void message_clear(struct message *message);
 /* The caller's memory. Usable as long as the message. */
 struct user_memory message_memory(struct message *message);

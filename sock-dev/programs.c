@@ -25,7 +25,10 @@ static bool has_program(pid_t pid)
     return readlink(path, target, sizeof target) > 0;
 }
 
-/* Whether a process is in the middle of an execve: it has a program, but no arguments yet and no environment. */
+/*
+ * Whether a process is in the middle of an execve: it has a program, but no arguments yet and no
+ * environment.
+ */
 static bool is_being_executed(pid_t pid)
 {
     FILE *arguments = open_of(pid, "cmdline");

@@ -21,7 +21,7 @@
 
 #define MIN_FRAMES (4096u)       /* 16 MiB */
 
-/* ---- The loop --------------------------------------------------------------------------------- */
+/* ---- The loop -------------------------------------------------------------------------------- */
 
 int server_watch(struct sock_server *server, struct sock_watch *watch, unsigned events)
 {
@@ -75,7 +75,7 @@ static bool server_step(void *ctx)
     return true;
 }
 
-/* ---- The domains' sockets --------------------------------------------------------------------- */
+/* ---- The domains' sockets -------------------------------------------------------------------- */
 
 static void listener_ready(struct sock_watch *watch, unsigned events)
 {
@@ -97,7 +97,10 @@ static void listener_ready(struct sock_watch *watch, unsigned events)
         if (fd >= 0)
             close(fd);
         server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        machine_log(m, "domain %u: a process was turned away: the machine has no descriptors left (ulimit -n)", listener->domid);
+        machine_log(
+            m,
+            "domain %u: a process was turned away: the machine has no descriptors left (ulimit -n)",
+            listener->domid);
     }
     machine_unlock(m);
 }
@@ -137,7 +140,8 @@ static struct sock_listener *listener_of(struct sock_server *server, domid_t id,
 {
     struct sock_listener *listener = server->listeners;
 
-    while (listener && (listener->domid != id || listener->inside != inside || listener->watch.fd < 0))
+    while (listener &&
+           (listener->domid != id || listener->inside != inside || listener->watch.fd < 0))
         listener = listener->next;
     return listener;
 }
@@ -181,7 +185,9 @@ const char *sock_way_path(struct domain *d, bool inside, int *rc)
     *rc = -ENOMEM;
     if (!listener)
         return NULL;
-    *listener = (struct sock_listener){ .watch = { -1, listener_ready }, .server = server, .domid = d->place, .inside = inside };
+    *listener = (struct sock_listener){
+        .watch = { -1, listener_ready }, .server = server, .domid = d->place, .inside = inside
+    };
     snprintf(listener->path, sizeof listener->path, "%s/domain-%u.%llu", dir, d->id,
              (unsigned long long)server->nr_listeners++ % 10000000000u);
     *rc = listener_open(listener);
@@ -215,12 +221,13 @@ const char *sock_way_problem(void)
     struct private_dir dir;
 
     if (private_dir_create(&dir))
-        return "no directory ($GNTSIM_TMPDIR, /dev/shm, $XDG_RUNTIME_DIR, $TMPDIR, /tmp) can be written to and shows the end of mappings";
+        return "no directory ($GNTSIM_TMPDIR, /dev/shm, $XDG_RUNTIME_DIR, $TMPDIR, /tmp) can be "
+               "written to and shows the end of mappings";
     private_dir_remove(&dir);
     return NULL;
 }
 
-/* ---- The way ---------------------------------------------------------------------------------- */
+/* ---- The way --------------------------------------------------------------------------------- */
 
 static void sock_destroy(struct machine *m)
 {
@@ -241,7 +248,10 @@ static void sock_destroy(struct machine *m)
     close(server->spare_fd);
 }
 
-/* Memory is as sparse as the file system allows, but no file system gives more than it has: that would end in SIGBUS. */
+/*
+ * Memory is as sparse as the file system allows, but no file system gives more than it has: that
+ * would end in SIGBUS.
+ */
 static int place_memory(struct machine *m, int *memory_fd)
 {
     struct sock_server *server = sock_of(m);
@@ -254,18 +264,19 @@ static int place_memory(struct machine *m, int *memory_fd)
     }
     frames = server->dir->bytes_free / HV_PAGE_SIZE / 16 * 15;
     if (frames < MIN_FRAMES) {
-        fprintf(stderr, "gntsim: %s has no room for a machine's memory: %llu MiB are free\n", server->dir->path,
-                (unsigned long long)(server->dir->bytes_free >> 20));
+        fprintf(stderr, "gntsim: %s has no room for a machine's memory: %llu MiB are free\n",
+                server->dir->path, (unsigned long long)(server->dir->bytes_free >> 20));
         return -ENOSPC;
     }
     if (frames < m->nr_frames) {
-        machine_log(m, "%s has room for %llu MiB: the machine's memory is not larger", server->dir->path,
-                    (unsigned long long)(frames >> 8));
+        machine_log(m, "%s has room for %llu MiB: the machine's memory is not larger",
+                    server->dir->path, (unsigned long long)(frames >> 8));
         m->nr_frames = frames;
     }
     *memory_fd = fcntl(server->dir->fd, F_DUPFD_CLOEXEC, 0);
     if (*memory_fd < 0) {
-        fprintf(stderr, "gntsim: cannot open the directory %s: %s\n", server->dir->path, strerror(errno));
+        fprintf(stderr, "gntsim: cannot open the directory %s: %s\n", server->dir->path,
+                strerror(errno));
         return -EMFILE;
     }
     return 0;
@@ -325,7 +336,8 @@ static int sock_domain_of(struct machine *m, pid_t pid)
         return -1;
     machine_lock_only(m);
     for (const struct sock_listener *l = sock_of(m)->listeners; l && domain < 0; l = l->next)
-        if (!l->inside && !strcmp(l->path, socket))     /* what is inside has the same name in other machines */
+        if (!l->inside &&
+            !strcmp(l->path, socket)) /* what is inside has the same name in other machines */
             domain = l->domid;
     machine_unlock_only(m);
     free(socket);
@@ -339,7 +351,8 @@ static void sock_wait_killed(struct machine *m)
 
     for (;;) {
         machine_lock(m);
-        for (listener = sock_of(m)->listeners; listener && !listener->killed; listener = listener->next)
+        for (listener = sock_of(m)->listeners; listener && !listener->killed;
+             listener = listener->next)
             ;
         if (listener) {
             listener->killed = false;

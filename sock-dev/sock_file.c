@@ -18,7 +18,8 @@ static void on_wake(struct file *kernel_file)
         events_push(file->events);
 }
 
-int sock_file_open(struct sock_server *server, struct domain *d, const struct chardev *dev, unsigned flags, struct sock_file **out)
+int sock_file_open(struct sock_server *server, struct domain *d, const struct chardev *dev,
+                   unsigned flags, struct sock_file **out)
 {
     struct sock_file *file = calloc(1, sizeof *file);
     int rc;
@@ -66,7 +67,10 @@ void sock_file_known_by(struct sock_file *file, int fd)
     file->ino = st.st_ino;
 }
 
-/* Somebody made a call on the device past its sockets; it may have been one that lets an evtchn device go on after an error. */
+/*
+ * Somebody made a call on the device past its sockets; it may have been one that lets an evtchn
+ * device go on after an error.
+ */
 static void put_found(void *owner)
 {
     struct sock_file *file = owner;
@@ -85,8 +89,10 @@ bool sock_file_find(struct machine *m, dev_t dev, ino_t ino, struct machine_file
     if (!file)
         return false;
     file->refs++;
-    *found = (struct machine_file){ .kernel = file->file, .domain = file->domain, .owner = file, .put = put_found,
-                                    .mapping_ended = sock_file_mapping_ended };
+    *found = (struct machine_file){
+        .kernel = file->file, .domain = file->domain, .owner = file, .put = put_found,
+        .mapping_ended = sock_file_mapping_ended
+    };
     return true;
 }
 

@@ -14,15 +14,19 @@
 
 extern const struct machine_part sock_way;
 
-/* With the machine's lock: the path of the domain's socket, which is made when first asked for. It stays until the domain is
- * destroyed. inside: the one that only programs in the domain's namespaces see. NULL and a negative errno in *rc. */
+/* With the machine's lock: the path of the domain's socket, which is made when first asked for. It
+ * stays until the domain is destroyed. inside: the one that only programs in the domain's
+ * namespaces see. NULL and a negative errno in *rc. */
 const char *sock_way_path(struct domain *d, bool inside, int *rc);
 
 /* With the machine's lock: the directory for its sockets, which it removes at its end; inside: the
  * one that only programs in its namespaces see. NULL and a negative errno in *rc. */
 const char *sock_way_dir(struct machine *m, bool inside, int *rc);
 
-/* Serves a connected socket of type SOCK_SEQPACKET (taken) as a connection to domain id. 0 or negative errno. For tests. */
+/*
+ * Serves a connected socket of type SOCK_SEQPACKET (taken) as a connection to domain id. 0 or
+ * negative errno. For tests.
+ */
 int sock_way_adopt(struct machine *m, int fd, domid_t id);
 
 /* With the lock: requests served over sockets, for people. */
