@@ -196,3 +196,10 @@ json_object *verb_store_socket(struct request *request)
     json_object_object_add(result, "socket", json_object_new_string(path));
     return result;
 }
+
+json_object *verb_store_restart(struct request *request)
+{
+    if (store_way_restart(request->machine))
+        return control_refuse(request, "this machine has no store");
+    return control_done();
+}

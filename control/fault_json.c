@@ -134,11 +134,10 @@ static bool key_at(struct reader *r, const char *key, json_object *value)
     if (!strcmp(name, "*"))
         return true;
     r->rule->at = point_name_find(name);
-    return r->rule->at || refuse(r,
-                                 "there is no point '%.64s': use an operation (map_grant_ref, "
-                                 "copy, evtchn_send …), a device call "
-                                 "(open, ioctl, mmap …), notify, event, defer, unmap, or *",
-                                 name);
+    return r->rule->at || refuse(r, "there is no point '%.64s': use an operation (map_grant_ref, "
+                                 "copy, evtchn_send …), a device call (open, ioctl, mmap …), "
+                                 "notify, event, defer, unmap, a request to the store "
+                                 "(store_read, store_write …), store_event, or *", name);
 }
 
 static bool key_name(struct reader *r, const char *key, json_object *value)
@@ -178,6 +177,11 @@ static bool key_ioctl(struct reader *r, const char *key, json_object *value)
     return kernel_ioctl_named(NULL, r->rule->ioctl) ||
            refuse(r, "no device has an ioctl '%s': use a name like MAP_GRANT_REF or ALLOC_GREF",
                   r->rule->ioctl);
+}
+
+static bool key_path(struct reader *r, const char *key, json_object *value)
+{
+    return read_text(r, key, value, r->rule->path, sizeof r->rule->path);
 }
 
 static bool key_pid(struct reader *r, const char *key, json_object *value)
@@ -289,6 +293,7 @@ static const struct key {
     { "writable", key_writable },
     { "device", key_device },
     { "ioctl", key_ioctl },
+    { "path", key_path },
     { "pid", key_pid },
     { "process", key_process },
     { "skip", key_skip },
@@ -398,6 +403,8 @@ json_object *fault_to_json(const struct fault_rule *rule)
         add_text(object, "device", rule->device);
     if (*rule->ioctl)
         add_text(object, "ioctl", rule->ioctl);
+    if (*rule->path)
+        add_text(object, "path", rule->path);
     if (rule->process)
         add_int(object, "process", rule->process);
     if (rule->skip)

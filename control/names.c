@@ -7,6 +7,7 @@
 #include <gntsim/ioctls.h>
 #include <gntsim/kernel.h>
 #include <gntsim/ops.h>
+#include <xen/io/xs_wire.h>
 
 #include "adversary.h"
 #include "control_dump.h"
@@ -55,6 +56,9 @@ static json_object *points(void)
     for (unsigned op = 0; op < KERNEL_NR_OPS; op++)
         if (point_name_kinds(point_kernel_op_name((enum kernel_op)op)))
             add_point(list, point_kernel_op_name((enum kernel_op)op), 0, NULL);
+    for (uint32_t type = 0; type < XS_TYPE_COUNT; type++)
+        if (point_store_name(type))
+            add_point(list, point_store_name(type), 0, point_store_fault(type));
     return list;
 }
 

@@ -81,6 +81,9 @@
     CTL("store-set-perms", store_set_perms, BY_PRIVILEGED, 0, \
         "store chmod", "PL", ANSWER_NOTHING, \
         "store chmod PATH PERM[,PERM...]: set them, like n0,r1") \
+    CTL("store-restart", store_restart, BY_PRIVILEGED, VERB_RECORDED, \
+        "store restart", "", ANSWER_NOTHING, \
+        "store restart: the daemon starts anew; clients lose their connections") \
     CTL("shutdown", shutdown, BY_PRIVILEGED, 0, \
         "shutdown", "", ANSWER_NOTHING, "end the machine and its programs") \
     SOCKET("trace-read", trace_read, BY_PRIVILEGED, 0) \

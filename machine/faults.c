@@ -13,15 +13,6 @@
 #include "process.h"
 #include "random.h"
 
-const char *const fault_dos[NR_FAULT_DOS + 1] = {
-    [FAULT_STATUS] = "status",   [FAULT_HYPERCALL] = "hypercall",
-    [FAULT_ERRNO] = "errno",     [FAULT_PAGE_OUT] = "page_out",
-    [FAULT_DELAY] = "delay",     [FAULT_KILL] = "kill",
-    [FAULT_DESTROY] = "destroy", [FAULT_SUSPEND] = "suspend",
-    [FAULT_DROP] = "drop",       [FAULT_DOUBLE] = "double",
-    [FAULT_LATE] = "late",       [FAULT_PAUSE] = "pause",
-};
-
 struct faults {
     struct fault_rule *rules;
     uint64_t next_id, next_paused, passed;
@@ -31,96 +22,6 @@ struct faults {
 };
 
 /* ---- Rules ----------------------------------------------------------------------------------- */
-
-void fault_rule_init(struct fault_rule *rule)
-{
-    *rule = (struct fault_rule){
-        .domain = -1, .peer = -1, .ref = -1, .index = -1, .count = -1, .writable = -1, .times = 1,
-        .every = 1, .probability = 1
-    };
-}
-
-#define ELEMENT (1u << POINT_ELEMENT)
-#define CALL (1u << POINT_CALL)
-#define DEVICE (1u << POINT_DEVICE)
-#define KERNEL (1u << POINT_KERNEL)
-
-/* What an element is chosen by; a whole hypercall has none of it. */
-static bool selects_element(const struct fault_rule *rule)
-{
-    return rule->index >= 0 || rule->peer >= 0 || rule->ref >= 0 || rule->writable >= 0;
-}
-
-static unsigned kinds_of(const struct fault_rule *rule)
-{
-    switch (rule->what) {
-    case FAULT_STATUS:
-    case FAULT_PAGE_OUT:
-        return ELEMENT;
-    case FAULT_HYPERCALL:
-        return selects_element(rule) ? ELEMENT : CALL;
-    case FAULT_ERRNO:
-        return DEVICE;
-    case FAULT_DROP:
-    case FAULT_DOUBLE:
-    case FAULT_LATE:
-        return KERNEL;
-    case FAULT_KILL:
-    case FAULT_DELAY:
-    case FAULT_PAUSE:
-        return selects_element(rule) ? ELEMENT : DEVICE | CALL;
-    default:
-        return selects_element(rule) ? ELEMENT : DEVICE | CALL | KERNEL;
-    }
-}
-
-/* What of the calls and events in a kernel an action can do something to. */
-static bool applies(enum fault_do what, enum kernel_op op)
-{
-    switch (what) {
-    case FAULT_ERRNO:
-        return op <= KERNEL_POLL;
-    case FAULT_DELAY:
-    case FAULT_PAUSE:
-        return op == KERNEL_IOCTL || op == KERNEL_MMAP || op == KERNEL_READ;
-    case FAULT_DROP:
-        return op == KERNEL_NOTIFY || op == KERNEL_EVENT || op == KERNEL_DEFER;
-    case FAULT_DOUBLE:
-        return op == KERNEL_NOTIFY || op == KERNEL_EVENT;
-    default:
-        return true;
-    }
-}
-
-static enum kernel_op op_of(const char *at)
-{
-    enum kernel_op op = 0;
-
-    while (op < KERNEL_NR_OPS && point_kernel_op_name(op) != at)
-        op++;
-    return op;
-}
-
-const char *fault_rule_check(const struct fault_rule *rule)
-{
-    unsigned kinds = kinds_of(rule) & point_name_kinds(rule->at);
-    enum kernel_op op = rule->at ? op_of(rule->at) : KERNEL_NR_OPS;
-
-    if (!kinds && kinds_of(rule) == ELEMENT)
-        return "only at a grant operation with a status for each element can this be done";
-    if (!kinds && kinds_of(rule) == KERNEL)
-        return "this can be done only at notify, event, defer or unmap";
-    if (!kinds && kinds_of(rule) == CALL)
-        return "only at a hypercall can this be done";
-    if (!kinds && kinds_of(rule) == DEVICE)
-        return "only at a call of a device file (open, ioctl, mmap, read, write, poll) can this be "
-               "done";
-    if (!kinds || (op < KERNEL_NR_OPS && !applies(rule->what, op)))
-        return "this cannot be done at that point";
-    if ((rule->device || *rule->ioctl) && !(kinds & DEVICE))
-        return "device and ioctl choose among calls of device files";
-    return NULL;
-}
 
 int faults_create(struct machine *m)
 {
@@ -242,27 +143,6 @@ void faults_reset_counts(struct machine *m)
 
 /* ---- Which rule decides ---------------------------------------------------------------------- */
 
-static bool matches(const struct fault_rule *rule, const struct point *p, unsigned process)
-{
-    if ((rule->at && rule->at != p->at) || !(kinds_of(rule) >> p->kind & 1))
-        return false;
-    if (p->kind >= POINT_DEVICE && !applies(rule->what, p->op))
-        return false;
-    if ((rule->domain >= 0 && rule->domain != p->domain) ||
-        (rule->process && rule->process != process))
-        return false;
-    if ((rule->peer >= 0 && rule->peer != p->peer) || (rule->ref >= 0 && rule->ref != p->ref))
-        return false;
-    if ((rule->index >= 0 && rule->index != p->index) ||
-        (rule->count >= 0 && rule->count != p->count))
-        return false;
-    if (rule->writable >= 0 && rule->writable != p->writable)
-        return false;
-    if (rule->device && rule->device != p->device)
-        return false;
-    return !*rule->ioctl || (p->ioctl && !strcmp(rule->ioctl, p->ioctl));
-}
-
 static bool has_its_turn(struct fault_rule *rule)
 {
     uint64_t nth = ++rule->passed;
@@ -296,7 +176,8 @@ static struct fault_rule *decide(struct faults *f, const struct point *p,
 
     count(f, p);
     for (struct fault_rule *rule = f->rules; rule; rule = rule->next)
-        if (matches(rule, p, process) && has_its_turn(rule) && !decided && can(rule, call, process))
+        if (fault_rule_matches(rule, p, process) && has_its_turn(rule) && !decided &&
+            can(rule, call, process))
             decided = rule;
     if (decided)
         decided->fired++;
@@ -446,6 +327,35 @@ struct kernel_verdict faults_at_kernel(void *ctx, struct kernel_point *kernel_po
         kernel_point->tag |= (int64_t)(rule->id << 32);
     }
     return rule ? act(m, rule, &p, process) : (struct kernel_verdict){ .action = KERNEL_GO_ON };
+}
+
+struct store_fault faults_at_store(struct machine *m, const struct point *point, unsigned process)
+{
+    const struct fault_rule *rule = decide(m->faults, point, NULL, process);
+    struct store_fault fault = { .what = NR_FAULT_DOS };
+
+    if (!rule)
+        return fault;
+    fault.rule = rule->id;
+    switch (rule->what) {
+    case FAULT_ERRNO:
+        fault = (struct store_fault){ FAULT_ERRNO, fault_store_error(rule->value), rule->id };
+        break;
+    case FAULT_KILL:
+        kill_caller(m, process);
+        /* It never gets to what it asked for; nobody sees the error. */
+        fault = (struct store_fault){ FAULT_ERRNO, EIO, rule->id };
+        break;
+    case FAULT_DESTROY:
+        doom(m, (domid_t)rule->value);
+        break;
+    case FAULT_SUSPEND:
+        machine_suspend_later(m, (domid_t)rule->value);
+        break;
+    default:
+        fault.what = rule->what;
+    }
+    return fault;
 }
 
 /* ---- Paused calls ---------------------------------------------------------------------------- */

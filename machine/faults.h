@@ -29,6 +29,7 @@ enum fault_do {
     FAULT_DOUBLE,
     FAULT_LATE,                  /* value: ns */
     FAULT_PAUSE,
+    FAULT_RESTART,               /* the store's daemon */
     NR_FAULT_DOS,
 };
 extern const char *const fault_dos[NR_FAULT_DOS + 1];  /* as in a rule; ends with NULL */
@@ -42,6 +43,7 @@ struct fault_rule {
     int writable;
     const char *device;
     char ioctl[32];              /* empty: any */
+    char path[128];              /* a pattern for paths of the store; empty: any */
     unsigned process;
     /* How often. */
     uint64_t skip, times, every; /* times 0: for ever; every 0 is 1 */
@@ -58,6 +60,11 @@ struct fault_rule {
 void fault_rule_init(struct fault_rule *rule);
 /* NULL if the rule can ever do anything; otherwise why not, for people. */
 const char *fault_rule_check(const struct fault_rule *rule);
+
+/* Whether a rule is about this point, in a call by that process. */
+bool fault_rule_matches(const struct fault_rule *rule, const struct point *point, unsigned process);
+/* The errno > 0 that a rule's is on the wire of the store, which has names for some only. */
+int fault_store_error(int64_t value);
 
 int faults_create(struct machine *m);
 void faults_destroy(struct machine *m);
@@ -95,5 +102,13 @@ int faults_resume(struct machine *m, uint64_t id);      /* -ENOENT */
 /* The hooks; ctx of the first is the machine, of the second the domain. */
 enum hv_verdict faults_at_hypercall(void *ctx, struct hv_point *point, long *value);
 struct kernel_verdict faults_at_kernel(void *ctx, struct kernel_point *point);
+
+/* What to do at a point of the store. */
+struct store_fault {
+    enum fault_do what;          /* ERRNO, DROP, DOUBLE, RESTART; NR_FAULT_DOS: nothing */
+    int error;                   /* > 0 */
+    uint64_t rule;               /* 0: none */
+};
+struct store_fault faults_at_store(struct machine *m, const struct point *point, unsigned process);
 
 #endif

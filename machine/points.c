@@ -4,16 +4,16 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <gntsim/ioctls.h>
 #include <gntsim/ops.h>
+#include <xen/io/xs_wire.h>
 
 const char *const point_kinds[NR_POINT_KINDS] = {
-    [POINT_ELEMENT] = "element",
-    [POINT_CALL] = "hypercall",
-    [POINT_DEVICE] = "device",
-    [POINT_KERNEL] = "kernel",
+    [POINT_ELEMENT] = "element", [POINT_CALL] = "hypercall", [POINT_DEVICE] = "device",
+    [POINT_KERNEL] = "kernel",   [POINT_STORE] = "store",
 };
 
 /* ---- Hypercalls ------------------------------------------------------------------------------ */
@@ -88,6 +88,49 @@ const char *point_device_find(const char *name)
     return dev ? dev->name : NULL;
 }
 
+/* ---- The store ------------------------------------------------------------------------------- */
+
+const char point_store_event[] = "store_event";
+static const char store_unknown[] = "store_unknown";    /* a request that there is not */
+
+static const struct store_point_row {
+    const char *name;
+    bool has_path;               /* its first string is one */
+    const char *fault;
+} store_rows[XS_TYPE_COUNT] = {
+    [XS_CONTROL] = { "store_control", false, NULL },
+    [XS_DIRECTORY] = { "store_directory", true, "EIO" },
+    [XS_READ] = { "store_read", true, "EIO" },
+    [XS_GET_PERMS] = { "store_get_perms", true, "EIO" },
+    [XS_WATCH] = { "store_watch", true, "E2BIG" },
+    [XS_UNWATCH] = { "store_unwatch", true, NULL },
+    [XS_TRANSACTION_START] = { "store_transaction_start", false, "ENOSPC" },
+    [XS_TRANSACTION_END] = { "store_transaction_end", false, "EAGAIN" },
+    [XS_INTRODUCE] = { "store_introduce", false, "EINVAL" },
+    [XS_RELEASE] = { "store_release", false, NULL },
+    [XS_GET_DOMAIN_PATH] = { "store_get_domain_path", false, NULL },
+    [XS_WRITE] = { "store_write", true, "ENOSPC" },
+    [XS_MKDIR] = { "store_mkdir", true, "ENOSPC" },
+    [XS_RM] = { "store_rm", true, "EIO" },
+    [XS_SET_PERMS] = { "store_set_perms", true, "ENOSPC" },
+    [XS_WATCH_EVENT] = { point_store_event, true, NULL },
+    [XS_IS_DOMAIN_INTRODUCED] = { "store_is_domain_introduced", false, NULL },
+    [XS_RESUME] = { "store_resume", false, NULL },
+    [XS_SET_TARGET] = { "store_set_target", false, NULL },
+    [XS_RESET_WATCHES] = { "store_reset_watches", false, NULL },
+    [XS_DIRECTORY_PART] = { "store_directory_part", true, "EIO" },
+};
+
+const char *point_store_name(uint32_t type)
+{
+    return type < XS_TYPE_COUNT ? store_rows[type].name : NULL;
+}
+
+const char *point_store_fault(uint32_t type)
+{
+    return type < XS_TYPE_COUNT ? store_rows[type].fault : NULL;
+}
+
 /* ---- Names ----------------------------------------------------------------------------------- */
 
 const char *point_name_find(const char *name)
@@ -98,6 +141,9 @@ const char *point_name_find(const char *name)
     for (unsigned i = 0; !found && i < KERNEL_NR_OPS; i++)
         if (kernel_rows[i].kinds && !strcmp(kernel_rows[i].name, name))
             found = kernel_rows[i].name;
+    for (uint32_t type = 0; !found && type < XS_TYPE_COUNT; type++)
+        if (store_rows[type].name && !strcmp(store_rows[type].name, name))
+            found = store_rows[type].name;
     return found;
 }
 
@@ -111,6 +157,9 @@ unsigned point_name_kinds(const char *at)
     for (unsigned i = 0; i < KERNEL_NR_OPS; i++)
         if (kernel_rows[i].name == at)
             return kernel_rows[i].kinds;
+    for (uint32_t type = 0; type < XS_TYPE_COUNT; type++)
+        if (store_rows[type].name == at)
+            return 1u << POINT_STORE;
     op = find_op(at, &found);
     return 1u << POINT_CALL | (op && op->flags & HV_OP_STATUS ? 1u << POINT_ELEMENT : 0);
 }
@@ -153,4 +202,19 @@ void point_of_kernel(struct point *point, const struct kernel_point *p)
         point->writable = p->args[2] & 2;       /* PROT_WRITE */
     if (p->op == KERNEL_OPEN)
         point->writable = p->args[0] & 3;       /* not O_RDONLY */
+}
+
+void point_of_store(struct point *point, uint32_t type, domid_t domain, const char *path,
+                    char *room, size_t size)
+{
+    *point = (struct point){
+        .kind = POINT_STORE, .at = point_store_name(type), .domain = domain, .peer = DOMID_INVALID,
+        .ref = UINT32_MAX, .path = type < XS_TYPE_COUNT && store_rows[type].has_path ? path : NULL,
+    };
+    if (!point->at)
+        point->at = store_unknown;
+    if (!point->path || *path == '/' || *path == '@')
+        return;
+    snprintf(room, size, "/local/domain/%u/%s", domain, path);
+    point->path = room;
 }

@@ -57,6 +57,24 @@ void trace_enter(struct machine *m, const struct kernel_point *point);
 void trace_done(struct machine *m, const struct kernel_point *point, long result);
 void trace_user(struct machine *m, const struct kernel_point *point, enum kernel_user op, const void *data, size_t size,
                 const struct vma *vma, int rc);
+/* The store. conn is the connection's number; bodies and paths are whatever a client sent. */
+struct trace_store {
+    const char *at;              /* the point's name */
+    domid_t domain;
+    unsigned process;            /* 0: none */
+    uint64_t conn, rule;
+    uint32_t type, tx;
+    const char *path, *token;    /* path NULL: it has none; token: of an event */
+    const void *body;
+    size_t len;
+};
+/* A request comes in; it was answered, with an errno >= 0; an event is sent. */
+void trace_store_asked(struct machine *m, const struct trace_store *store);
+void trace_store_done(struct machine *m, const struct trace_store *store, int error);
+void trace_store_event(struct machine *m, const struct trace_store *store);
+void trace_store_connected(struct machine *m, const struct trace_store *store, bool there);
+/* len bytes of what the store said were taken. */
+void trace_store_taken(struct machine *m, const struct trace_store *store);
 /* Inputs that are no calls. */
 void trace_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, const struct domain_options *options);
 void trace_domain_destroy(struct machine *m, domid_t id);

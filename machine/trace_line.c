@@ -57,3 +57,23 @@ void line_field_hex(struct line *line, const char *key, const void *data, size_t
     *to = '"';
     line->used += 2 * size;
 }
+
+void line_field_escaped(struct line *line, const char *key, const void *data, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *bytes = data;
+
+    line_key(line, key);
+    line_put(line, "\"", 1);
+    for (size_t i = 0; i < size; i++) {
+        char escaped[] = "\\u00..";
+
+        escaped[4] = digits[bytes[i] >> 4];
+        escaped[5] = digits[bytes[i] & 15];
+        if (bytes[i] < ' ' || bytes[i] >= 0x7f || bytes[i] == '"' || bytes[i] == '\\')
+            line_put(line, escaped, 6);
+        else
+            line_put(line, (const char *)&bytes[i], 1);
+    }
+    line_put(line, "\"", 1);
+}

@@ -73,6 +73,8 @@ static inline void line_field_string(struct line *line, const char *key, const c
     line_text(line, value);
     line_put(line, "\"", 1);
 }
+/* Any bytes: what is no plain character of JSON is \u00XX. */
+void line_field_escaped(struct line *line, const char *key, const void *data, size_t size);
 void line_field_hex(struct line *line, const char *key, const void *data, size_t size);
 
 #endif

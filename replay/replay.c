@@ -13,6 +13,7 @@
 #include "container_of.h"
 #include "guests.h"
 #include "say.h"
+#include "store_way.h"
 
 /* ---- The recorded events --------------------------------------------------------------------- */
 
@@ -250,7 +251,7 @@ static void step(struct replay *r)
 
 static int open_machine(struct replay *r, const char *path)
 {
-    struct machine_config config = { .parts = { &guests_part } };
+    struct machine_config config = { .parts = { &guests_part, &store_part } };
     json_object *event = replay_next(r), *args = NULL;
     int rc;
 

@@ -9,7 +9,7 @@
 
 /* ---- The memory of callers -------------------------------------------------------------------- */
 
-static size_t from_hex(void *to, size_t size, const char *hex)
+size_t replay_bytes(void *to, size_t size, const char *hex)
 {
     unsigned char *bytes = to;
     size_t n = 0;
@@ -49,7 +49,7 @@ static int memory_read(void *ctx, void *to, uint64_t from, size_t size)
     (void)from;
     if (args && went_well(event)) {
         memset(to, 0, size);
-        from_hex(to, size, replay_text(args, "hex"));
+        replay_bytes(to, size, replay_text(args, "hex"));
         rc = 0;
     }
     json_object_put(event);
@@ -221,7 +221,7 @@ static bool input_write(const struct replay_step *in)
 
     if (!data)
         return false;
-    from_hex(data, size, hex);
+    replay_bytes(data, size, hex);
     kernel_write(file, data, size);
     free(data);
     return true;

@@ -91,6 +91,11 @@ const struct replay_handler *replay_handler_of(const struct replay_handler *hand
 /* replay_calls.c: a device call. */
 bool replay_enter(const struct replay_step *in);
 
+size_t replay_bytes(void *to, size_t size, const char *hex);
+
+/* replay_store.c: what clients of the store did; ends with a NULL op. */
+extern const struct replay_handler replay_store_inputs[];
+
 /* replay_objects.c: NULL where there is none. */
 void *replay_get(struct replay *r, int64_t domain, uint32_t what, int64_t number);
 void replay_set(struct replay *r, int64_t domain, uint32_t what, uint64_t number, void *thing);

@@ -138,14 +138,26 @@ static const struct replay_handler inputs[] = {
     { "frames_release", input_let_go }, { "verb", input_verb },
 };
 
+static const struct replay_handler *find_input(const char *op)
+{
+    const struct replay_handler *handler =
+        replay_handler_of(inputs, sizeof inputs / sizeof *inputs, op);
+
+    for (const struct replay_handler *other = replay_store_inputs; op && !handler && other->op;
+         other++)
+        if (!strcmp(other->op, op))
+            handler = other;
+    return handler;
+}
+
 bool replay_is_input(const char *op)
 {
-    return replay_handler_of(inputs, sizeof inputs / sizeof *inputs, op);
+    return find_input(op);
 }
 
 bool replay_input(struct replay *r, json_object *event)
 {
-    const struct replay_handler *handler = replay_handler_of(inputs, sizeof inputs / sizeof *inputs, replay_text(event, "op"));
+    const struct replay_handler *handler = find_input(replay_text(event, "op"));
     struct replay_step in = { .r = r, .id = (domid_t)replay_number(event, "domain"), .call = (uint64_t)replay_number(event, "call") };
 
     if (!json_object_object_get_ex(event, "args", &in.args))

@@ -19,21 +19,34 @@ struct store_conn *store_conn_add(struct store *store, struct domain *d, bool so
     return conn;
 }
 
+static struct store_conn *connect_one(struct store *store, struct domain *d)
+{
+    struct store_conn *conn = store_conn_add(store, d, true);
+
+    if (store->hooks.connected)
+        store->hooks.connected(store->hook_ctx, conn, true);
+    return conn;
+}
+
 struct store_conn *store_connect(struct store *store)
 {
-    return store_conn_add(store, store_domain(store, 0), true);
+    return connect_one(store, store_domain(store, 0));
 }
 
 struct store_conn *store_connect_domain(struct store *store, unsigned domid)
 {
     struct domain *d = store_domain(store, domid);
 
-    return d && d->conn ? store_conn_add(store, d, true) : NULL;
+    return d && d->conn ? connect_one(store, d) : NULL;
 }
 
 void store_disconnect(struct store_conn *conn)
 {
+    struct store *store = conn->store;
+
     assert(conn->socket);
+    if (store->hooks.connected)
+        store->hooks.connected(store->hook_ctx, conn, false);
     store_conn_free(conn);
 }
 
@@ -185,7 +198,11 @@ const void *store_output(const struct store_conn *conn, size_t *size)
 
 void store_sent(struct store_conn *conn, size_t size)
 {
+    const struct store *store = conn->store;
+
     assert(conn->queue && size <= conn->queue->size - conn->queue->done);
+    if (store->hooks.taken)
+        store->hooks.taken(store->hook_ctx, conn, size);
     conn->queue->done += size;
     if (conn->queue->done == conn->queue->size)
         free_message(conn, conn->queue);
@@ -291,6 +308,26 @@ struct store_conn *store_domain_conn(const struct store *store, unsigned domid)
     const struct domain *d = store_domain(store, domid);
 
     return d ? d->conn : NULL;
+}
+
+void store_forget_clients(struct store *store)
+{
+    for (struct store_conn *conn = store->conns; conn; conn = conn->next)
+        store_conn_reset(conn);
+}
+
+struct store_conn *store_conn_find(const struct store *store, uint64_t number)
+{
+    struct store_conn *conn = store->conns;
+
+    while (conn && conn->number != number)
+        conn = conn->next;
+    return conn;
+}
+
+uint64_t store_conn_number(const struct store_conn *conn)
+{
+    return conn->number;
 }
 
 void store_conn_set_user(struct store_conn *conn, void *user)

@@ -112,6 +112,8 @@ bool store_request(struct store_conn *conn)
     conn->body[r.len] = '\0';
     store->nr_requests++;
     store->current = conn;
+    if (store->hooks.asked)
+        store->hooks.asked(store->hook_ctx, &point);
     error = carry_out(&r, &point);
     if (error)
         reply_error(&r, error);

@@ -85,6 +85,21 @@ int store_way_ask(struct machine *m, uint32_t type, const void *body, size_t len
     return rc;
 }
 
+void store_way_request(struct machine *m, struct store_conn *conn, unsigned process,
+                       const struct xsd_sockmsg *header, const void *body)
+{
+    struct store_server *server = store_server_of(m);
+
+    if (conn != server->toolstack)
+        store_time(server->store, m->clock.now / NS_PER_MS);
+    server->process = process;
+    store_receive(conn, header, sizeof *header);
+    if (header->len)
+        store_receive(conn, body, header->len);
+    server->process = 0;
+    store_points_settle(server);
+}
+
 struct store *store_way_store(const struct machine *m)
 {
     const struct store_server *server = store_server_of(m);
@@ -105,9 +120,12 @@ static int prepare(struct machine *m, int *memory_fd)
     (void)memory_fd;
     server->machine = m;
     server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    store_points_hooks(&config.hooks);
     server->store = store_create(&config);
     server->toolstack = store_connect(server->store);
+    server->is_building = true;
     store_toolstack_begin(server);
+    server->is_building = false;
     return 0;
 }
 
@@ -123,14 +141,18 @@ static void domain_started(struct domain *d)
 
     *known_id(d) = d->id;
     store_time(server->store, d->machine->clock.now / NS_PER_MS);
+    server->is_building = true;
     store_toolstack_create(server, d);
+    server->is_building = false;
     store_peers_flush(server);
 }
 
 static void domain_gone(struct store_server *server, unsigned domid)
 {
     store_check_domains(server->store);
+    server->is_building = true;
     store_toolstack_destroy(server, domid);
+    server->is_building = false;
     if (!domid)
         store_peers_hang_up(server, domid);
     store_peers_flush(server);

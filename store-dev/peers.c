@@ -15,6 +15,7 @@
 
 #include <utlist.h>
 
+#include "process.h"
 #include "sock_way.h"
 #include "store_way_i.h"
 
@@ -61,8 +62,13 @@ void store_peers_output(struct store_server *server, struct store_conn *conn)
 /* The store takes what it will of the bytes that came. */
 static void feed(struct store_peer *peer)
 {
-    ssize_t taken = store_receive(peer->conn, peer->in, peer->used);
+    struct store_server *server = peer->server;
+    ssize_t taken;
 
+    server->process = peer->process;
+    taken = store_receive(peer->conn, peer->in, peer->used);
+    server->process = 0;
+    store_points_settle(server);
     if (taken < 0) {
         peer->used = 0;
         hang_up(peer);
@@ -172,6 +178,14 @@ static struct store_conn *connect_domain(struct store *store, unsigned domid)
     return domid ? store_connect_domain(store, domid) : store_connect(store);
 }
 
+static unsigned process_of(struct machine *m, int fd)
+{
+    struct ucred peer = { .pid = 0 };
+    socklen_t size = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) ? 0 : process_number(m, peer.pid);
+}
+
 /* Takes fd. */
 static void add_peer(struct store_listener *listener, int fd)
 {
@@ -183,7 +197,8 @@ static void add_peer(struct store_listener *listener, int fd)
         *peer = (struct store_peer){ .watch = { fd, peer_ready, peer },
                                      .server = server,
                                      .conn = conn,
-                                     .domid = listener->domid };
+                                     .domid = listener->domid,
+                                     .process = process_of(server->machine, fd) };
         store_conn_set_user(conn, peer);
         DL_APPEND(server->peers, peer);
         if (!machine_watch(server->machine, &peer->watch, EPOLLIN))
@@ -317,6 +332,14 @@ void store_peers_hang_up(struct store_server *server, unsigned domid)
         unlink(listener->path);
         shutdown(listener->watch.fd, SHUT_RDWR);
     }
+}
+
+void store_peers_drop(struct store_server *server)
+{
+    struct store_peer *peer;
+
+    DL_FOREACH(server->peers, peer)
+        hang_up(peer);
 }
 
 void store_peers_free(struct store_server *server)

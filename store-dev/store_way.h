@@ -30,6 +30,13 @@ const char *store_way_path(struct machine *m, domid_t id, bool inside, int *rc);
 int store_way_ask(struct machine *m, uint32_t type, const void *body, size_t len, void *reply,
                   size_t *reply_len);
 
+/* The daemon starts anew with the nodes that it has: all clients lose their connections. */
+int store_way_restart(struct machine *m);
+
+/* A replay: a whole request of a connection, as the process of that number makes it. */
+void store_way_request(struct machine *m, struct store_conn *conn, unsigned process,
+                       const struct xsd_sockmsg *header, const void *body);
+
 /* The machine's store; NULL: it has none. */
 struct store *store_way_store(const struct machine *m);
 

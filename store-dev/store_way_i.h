@@ -26,6 +26,7 @@ struct store_peer {
     struct store_server *server;
     struct store_conn *conn;
     unsigned domid;
+    unsigned process;               /* the client, as the machine numbers them; 0: not known */
     bool closing;
     bool dirty;                     /* among the server's dirty ones */
     size_t used;                    /* bytes of in that the store has not taken yet */
@@ -43,6 +44,10 @@ struct store_server {
     struct store_listener *listeners;
     struct store_peer *peers, *dirty;
     uint64_t nr_listeners;          /* ever: makes their names differ */
+    unsigned process;               /* whose requests are carried out; 0: nobody knows */
+    uint64_t rule, event_rule;      /* the fault rule that decided what is being done; 0: none */
+    bool is_building;               /* the toolstack is at work for a domain */
+    bool must_restart;
 };
 
 static inline struct store_server *store_server_of(const struct machine *m)
@@ -56,7 +61,14 @@ void store_peers_flush(struct store_server *server);
 /* The store has something for a connection. */
 void store_peers_output(struct store_server *server, struct store_conn *conn);
 void store_peers_hang_up(struct store_server *server, unsigned domid);
+/* All programs lose their connections. */
+void store_peers_drop(struct store_server *server);
 void store_peers_free(struct store_server *server);
+
+/* points.c */
+void store_points_hooks(struct store_hooks *hooks);
+/* After bytes were given to the store: does what a fault rule said that may not be done within. */
+void store_points_settle(struct store_server *server);
 
 /* toolstack.c */
 void store_toolstack_begin(struct store_server *server);

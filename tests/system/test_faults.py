@@ -382,7 +382,7 @@ def test_rules_are_listed_as_they_were_written_and_can_be_removed(machine, contr
     ({"at": "evtchn_send", "do": {"status": "eagain"}}, "grant operation"),
     ({"at": "open", "do": {"pause": True}}, "cannot be done at that point"),
     ({"at": "defer", "do": {"double": True}}, "cannot be done at that point"),
-    ({"at": "mmap", "do": {"drop": True}}, "only at notify, event, defer or unmap"),
+    ({"at": "mmap", "do": {"drop": True}}, "only at notify, event, defer, unmap or store_event"),
     ({"at": "mmap", "do": {"errno": "EIO"}, "colour": "red"}, 'no key "colour"'),
     ({"at": "mmap", "do": {"errno": "EIO"}, "domain": "two"}, '"domain" must be a number'),
     ({"at": "mmap", "do": {"errno": "EIO"}, "domain": 40000}, "from 0 to 32751"),

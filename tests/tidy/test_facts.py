@@ -153,4 +153,5 @@ def test_gntsim_names_tells_what_the_tables_have_and_nothing_else():
     points |= {"evtchn_" + name for name in rows("sim-hv/ops_i.h", "HV_EVTCHN_OPS")}
     text = (TOP / "machine" / "points.c").read_text()
     points |= set(re.findall(r'\[KERNEL_\w+\] = \{ "(\w+)", (?:CALLS|KERNELS)', text))
+    points |= {"store_event", *re.findall(r'\[XS_\w+\] = \{ "(store_\w+)"', text)}
     assert {row["name"] for row in told["points"]} == points

@@ -24,7 +24,7 @@ KNOWS = {
     "hv-remote/server": "util sim-hv machine hv-remote",
     "control": "util sim-hv sim-kernel machine guests fuse-dev sock-dev"
                " store-dev sim-store hv-remote/server",
-    "replay": "util sim-hv sim-kernel machine guests control",
+    "replay": "util sim-hv sim-kernel sim-store machine guests store-dev control",
     "libgnttab": "util",
     "record": "util sim-hv sim-kernel",
     "cli": "util sim-hv sim-kernel machine guests checks fuse-dev sock-dev hv-remote/server control"

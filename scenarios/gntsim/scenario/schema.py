@@ -35,6 +35,7 @@ ACTIONS: dict[str, Check] = {
     "status": STATUS, "hypercall": error_number, "errno": error_number, "page_out": true,
     "delay": time, "kill": true, "destroy": domain,
     "suspend": domain, "drop": true, "double": true, "late": time, "pause": true,
+    "restart": true,
 }
 
 
@@ -46,7 +47,8 @@ def action(path: Path, value: Any) -> None:
 RULE: dict[str, Check] = {
     "name": name, "at": known(point), "domain": domain, "peer": domain, "ref": natural,
     "index": natural, "count": natural, "pid": natural, "process": natural,
-    "device": known(of_machine("devices")), "ioctl": known(words.ioctls), "writable": boolean,
+    "device": known(of_machine("devices")), "ioctl": known(words.ioctls), "path": text,
+    "writable": boolean,
     "skip": natural, "times": natural, "every": natural,
     "probability": fraction, "do": action, "optional": boolean,
 }

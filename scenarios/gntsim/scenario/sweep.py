@@ -22,10 +22,14 @@ MAPTRACK_PER_FRAME = 256        # 4096 bytes of 16
 def fault_at(row: dict[str, Any]) -> dict[str, Any] | None:
     """What goes wrong at a point, as `points` tells of it; None if nothing should."""
     at, kind = row["at"], row["kind"]
+    if at == "store_event":
+        return {"double": True}     # a watch says that something may have changed
     if kind == "device":
         error = words.fault(row.get("ioctl", ""), row["device"]) if at == "ioctl" else CALLS.get(at)
         return {"errno": error} if error else None
     what = words.fault(at)
+    if what and kind == "store":
+        return {"errno": what}
     if not what or kind == "hypercall" and at in words.elements():
         return None             # its elements fail, one by one
     return {"status" if kind == "element" else "hypercall": what}
@@ -34,14 +38,19 @@ def fault_at(row: dict[str, Any]) -> dict[str, Any] | None:
 # The kinds of points at which something can be done.
 KINDS_OF: dict[str, tuple[str, ...]] = {
     "status": ("element",), "page_out": ("element",), "hypercall": ("hypercall",),
-    "errno": ("device",), "drop": ("kernel",), "double": ("kernel",), "late": ("kernel",),
-    "kill": ("device", "hypercall"), "delay": ("device", "hypercall"),
-    "pause": ("device", "hypercall"),
+    "errno": ("device", "store"), "drop": ("kernel", "store"), "double": ("kernel", "store"),
+    "late": ("kernel",), "kill": ("device", "hypercall", "store"),
+    "delay": ("device", "hypercall"), "pause": ("device", "hypercall"), "restart": ("store",),
 }
+ONLY_EVENTS = ("drop", "double")
 
 
 def possible(row: dict[str, Any], do: dict[str, Any]) -> bool:
-    return row["kind"] in KINDS_OF.get(next(iter(do)), ("device", "hypercall", "kernel"))
+    what = next(iter(do))
+    if row["kind"] == "store" and what in ("drop", "double", "errno", "kill", "restart") and \
+            (row["at"] == "store_event") != (what in ONLY_EVENTS):
+        return False
+    return row["kind"] in KINDS_OF.get(what, ("device", "hypercall", "kernel", "store"))
 
 
 def label(point: dict[str, Any]) -> str:
@@ -79,7 +88,7 @@ def kill(case: Case, base: Result) -> Iterator[dict[str, Any]]:
     if "programs" in sweep:
         domains = sorted({number(data, data["programs"][name].get("domain", 0))
                           for name in sweep["programs"]})
-    wanted = sweep.get("at", (*KILLS, *words.batches()))
+    wanted = sweep.get("at", (*KILLS, *words.batches(), *words.of_store()))
     for row in base.points:
         if possible(row, {"kill": True}) and row["at"] in wanted:
             for point in each(row, {"kill": True}):

@@ -51,6 +51,11 @@ def elements() -> list[str]:
     return [row["name"] for row in of_machine("points") if "element" in row["kinds"]]
 
 
+def of_store() -> list[str]:
+    """Requests to the store, and its events."""
+    return [row["name"] for row in of_machine("points") if "store" in row["kinds"]]
+
+
 def columns(table: str) -> list[str]:
     return list(of_machine("columns")[table])
 

@@ -101,6 +101,12 @@ struct store_hooks {
     void (*notify)(void *ctx, unsigned domid);
     /* Something is queued for a connection for which nothing was. */
     void (*output)(void *ctx, struct store_conn *conn);
+    /* Record: of connections other than a domain's own, one is there or goes. */
+    void (*connected)(void *ctx, const struct store_conn *conn, bool there);
+    /* Record: so many bytes of what was queued were taken. */
+    void (*taken)(void *ctx, const struct store_conn *conn, size_t size);
+    /* Record: a request came in; nothing has been looked at. */
+    void (*asked)(void *ctx, const struct store_point *point);
     /* Faults: asked before every request and every event. */
     enum store_verdict (*inject)(void *ctx, const struct store_point *point, int *value);
     /* Trace: told after every request, with its errno, and of every event. */
@@ -146,12 +152,19 @@ struct store_conn *store_connect(struct store *store);
 struct store_conn *store_connect_domain(struct store *store, unsigned domid);
 /* Ends a connection of one of these. */
 void store_disconnect(struct store_conn *conn);
+/*
+ * What a daemon forgets that is started anew with its nodes: every watch, transaction and queue.
+ */
+void store_forget_clients(struct store *store);
 /* The connection of an introduced domain; NULL: it is not. */
 struct store_conn *store_domain_conn(const struct store *store, unsigned domid);
 /* What the embedder likes to find there; and the domain that a connection belongs to. */
 void store_conn_set_user(struct store_conn *conn, void *user);
 void *store_conn_user(const struct store_conn *conn);
 unsigned store_conn_domid(const struct store_conn *conn);
+/* Numbers of connections count up from 1 in the order in which they are made. NULL: it is gone. */
+uint64_t store_conn_number(const struct store_conn *conn);
+struct store_conn *store_conn_find(const struct store *store, uint64_t number);
 bool store_conn_is_socket(const struct store_conn *conn);
 
 /*
