@@ -12,7 +12,7 @@
 #include <xen/sys/gntalloc.h>
 #include <xen/sys/gntdev.h>
 
-#include "calls_i.h"
+#include "unread_i.h"
 
 #define MOST_GRANTS (1u << 20) /* of one call that are noted */
 
@@ -253,6 +253,40 @@ void calls_no_mapping(struct checks *checks, unsigned process, uint64_t address,
                  before, when, text);
 }
 
+/* ---- Copies ---------------------------------------------------------------------------------- */
+
+static uint64_t status_address(const struct call *call, uint64_t segment)
+{
+    const struct ioctl_gntdev_grant_copy *op = (const void *)call->head;
+
+    return (uintptr_t)op->segments + segment * sizeof *op->segments +
+           offsetof(struct ioctl_gntdev_grant_copy_segment, status);
+}
+
+/* The driver writes the status of a segment, or bytes of a copy. */
+static void note_status(struct checks *checks, struct call *call, uint64_t addr, int16_t status)
+{
+    const struct ioctl_gntdev_grant_copy *op = (const void *)call->head;
+    uint64_t from = addr - status_address(call, 0), segment = from / sizeof *op->segments;
+
+    if (from % sizeof *op->segments || segment >= op->count)
+        return;
+    if (status == GNTST_okay) {
+        unread_overwritten(checks, call->process, addr);
+    } else if (!call->failed) {
+        call->failed = true;
+        call->segment = (uint32_t)segment;
+        call->status = status;
+    }
+}
+
+static void copy_over(struct checks *checks, struct call *call, long result)
+{
+    if (!result && call->failed)
+        unread_watch(checks, call, call->segment, call->status,
+                     status_address(call, call->segment));
+}
+
 /* ---- The table of calls ---------------------------------------------------------------------- */
 
 static const struct followed {
@@ -263,6 +297,7 @@ static const struct followed {
     { "gntdev", IOCTL_GNTDEV_MAP_GRANT_REF, map_over },
     { "gntdev", IOCTL_GNTDEV_UNMAP_GRANT_REF, unmap_over },
     { "gntdev", IOCTL_GNTDEV_SET_UNMAP_NOTIFY, notify_over },
+    { "gntdev", IOCTL_GNTDEV_GRANT_COPY, copy_over },
     { "gntdev", IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, offset_over },
     { "gntalloc", IOCTL_GNTALLOC_ALLOC_GREF, alloc_over },
     { "gntalloc", IOCTL_GNTALLOC_DEALLOC_GREF, dealloc_over },
@@ -316,6 +351,8 @@ void calls_begin(struct domain *d, const struct kernel_point *point)
 
     if (point->op == KERNEL_OPEN)
         checks_new_file(checks, d->machine->caller);
+    if (checks->unread)
+        unread_look(checks, (unsigned)(point->tag & UINT32_MAX), false);
     if (point->op != KERNEL_IOCTL || !point->dev || !find_followed(point))
         return;
     call = calloc(1, sizeof *call);
@@ -363,6 +400,8 @@ void calls_memory(struct domain *d, const struct kernel_point *point, enum kerne
         note_grants(call, data, size / sizeof(struct ioctl_gntdev_grant_ref), true);
     else if (op == KERNEL_USER_WRITE && row->over == alloc_over)
         note_grants(call, data, size / sizeof(uint32_t), false);
+    else if (op == KERNEL_USER_WRITE && row->over == copy_over && size == sizeof(int16_t))
+        note_status(checks, call, addr, *(const int16_t *)data);
 }
 
 /* ---- Calls that are over --------------------------------------------------------------------- */

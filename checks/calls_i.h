@@ -16,7 +16,10 @@ struct call {
     struct event when;
     /* The fixed part of its argument, as it was read or written last. */
     unsigned char head[64] __attribute__((aligned(8)));
-    struct grant *grants; /* that it names */
+    bool failed;                 /* a segment of a copy did, the first: */
+    uint32_t segment;
+    int16_t status;
+    struct grant *grants;        /* that it names */
     size_t nr_grants;
     UT_hash_handle hh;
 };

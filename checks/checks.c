@@ -7,6 +7,7 @@
 #include "calls_i.h"
 #include "process.h"
 #include "trace.h"
+#include "unread_i.h"
 
 #define EXITING 4u /* PF_EXITING in the flags of /proc/PID/stat */
 
@@ -118,6 +119,7 @@ static void domain_destroyed(struct domain *d)
     struct checks *checks = checks_of(d->machine);
 
     calls_drop(checks, d);
+    unread_drop(checks, d);
     ledger_drop(&checks->ledger, d);
 }
 
@@ -126,6 +128,7 @@ static void destroy(struct machine *m)
     struct checks *checks = checks_of(m);
     struct program *program, *next;
 
+    unread_drop(checks, NULL);
     findings_publish(checks);
     calls_drop(checks, NULL);
     ledger_free(&checks->ledger);

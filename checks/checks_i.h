@@ -33,11 +33,13 @@ struct program {
 
 struct call;
 struct finding;
+struct unread;
 
 struct checks {
     struct machine *machine;
     struct depot *depot;
-    struct ledger ledger; /* with the machine's lock, as the next three */
+    struct ledger ledger; /* with the machine's lock, as the next ones */
+    struct unread *unread; /* statuses that are watched */
     struct call *calls;   /* that have begun */
     struct program *programs;
     struct finding *new; /* not published yet */

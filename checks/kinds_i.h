@@ -27,6 +27,9 @@
     ROW(LATE_UNMAP, "late-unmap", false, \
         "A domain ended the access to a page that another domain still had mapped", \
         "unmap the page before you tell the peer that you have done with it") \
+    ROW(STATUS_UNREAD, "status-unread", false, \
+        "A grant copy returned 0 with a failed segment, and nobody looked at the status", \
+        "look at the status of each segment after xengnttab_grant_copy returned 0") \
     ROW(DOUBLE_UNMAP, "double-unmap", false, \
         "A program gave back what it had given back before", \
         "forget an address, an index or a port when you give it back") \

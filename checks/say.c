@@ -5,6 +5,7 @@
 #include "calls_i.h"
 #include "process.h"
 #include "sharers_i.h"
+#include "unread_i.h"
 
 /* ---- Leaks ----------------------------------------------------------------------------------- */
 
@@ -86,6 +87,7 @@ static void hear_exit(struct checks *checks, const struct process_saying *saying
     machine_lock(m);
     leaks.process = process_number(m, saying->tid);
     HASH_FIND(hh, checks->programs, &leaks.process, sizeof leaks.process, program);
+    unread_look(checks, leaks.process, !(saying->value & 0xff));
     if (program && !(saying->value & 0xff))
         ledger_each(&checks->ledger, collect, &leaks);
     machine_unlock(m);
