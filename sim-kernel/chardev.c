@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "kernel_i.h"
+#include "privcmd_i.h"
 
 /* As much address space as a process has. */
 #define TASK_SIZE ((1ull << 47) - PAGE_SIZE)
@@ -17,6 +18,7 @@ const struct chardev *const kernel_chardevs[] = {
     &gntalloc_chardev,
     &evtchn_chardev,
     &privcmd_chardev,
+    &hypercall_chardev,
     NULL,
 };
 

@@ -166,7 +166,7 @@ void pages_migrated(struct kernel *k);
 
 /* ---- Devices ---------------------------------------------------------------------------------- */
 
-extern const struct chardev gntdev_chardev, gntalloc_chardev, evtchn_chardev, privcmd_chardev;
+extern const struct chardev gntdev_chardev, gntalloc_chardev, evtchn_chardev;
 
 void gntdev_destroy(struct kernel *k);
 void gntalloc_destroy(struct kernel *k);

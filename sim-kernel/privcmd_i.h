@@ -5,6 +5,8 @@
 
 #include "kernel_i.h"
 
+extern const struct chardev privcmd_chardev, hypercall_chardev;
+
 /* The hypercall's result: >= 0 or a negative errno. */
 long privcmd_hypercall(struct kernel *k, const struct kreq *req, uint64_t op, const uint64_t args[5]);
 

@@ -62,6 +62,12 @@ PROBES = {
     "b03_multi": "libxengnttab: map", "b05_unshare": "libxengnttab: unshare", "b07_limits": "limits", "b08_copy": "libxengnttab: grant copy",
     "c01_gntdev": "gntdev: the ioctls and mmap, by hand", "c03_gntalloc": "gntalloc: the ioctls and mmap, by hand",
     "d01_xencall": "hypercalls of a user program", "z01_setversion": "hypercalls of a user program",
+    "h00_create": "domains with HAP", "h01_paging_control": "memory paging: control",
+    "h02_paging_ops": "memory paging: operations", "h03_paging_grant": "memory paging: grants",
+    "h10_sharing_control": "memory sharing: control",
+    "h11_sharing_nominate": "memory sharing: nominate and share",
+    "h12_sharing_unshare": "memory sharing: copies on write",
+    "h13_sharing_range": "memory sharing: ranges", "h20_access": "memory access",
     "x00_self": "processes: fork, exec, end", "x02_dom0_shares": "libxengnttab: map", "x04_evtchn": "event channels between domains",
 }
 
@@ -113,6 +119,7 @@ def gather():
     add_lines(rows, "one domain", "dom0", lines_of(RECORD / "golden-dom0.txt"), listed, of_probe)
     add_lines(rows, "one domain", "domU", [l[2:] for l in both if l.startswith("U:")], listed, of_probe)
     add_lines(rows, "between domains", "cross", [l for l in both if l[:2] != "U:" and l.split()[0] != "x00_self"], listed, of_probe)
+    add_lines(rows, "toolstack", "hap", lines_of(RECORD / "golden-hap.txt"), listed, of_probe)
     listed = compare.read_list(HERE / "steps/differences.txt")
     differences += listed
     for path in sorted((RECORD / "steps").glob("*.txt")):
@@ -152,9 +159,11 @@ def page():
            "An observation is one thing that a program saw: an answer, an error, a byte in shared memory, an event that came or did not. The same",
            "programs ran on a real Xen, booted in QEMU from Debian's packages, and run on gntsim in every test of the project; what the real one printed",
            "is in `tests/conformance/record`. This page is made from the records by `tests/conformance/fidelity.py`, and a test says if it is out of date.",
-           "`tests/conformance/real-xen` asks a real Xen again; the scripts and how to ask something new: `tests/conformance/steps/README.md`.", "",
+           "`tests/conformance/real-xen` asks a real Xen again; the scripts and how to ask something new: `tests/conformance/steps/README.md`.",
+           "Memory paging, sharing and access are compared with a debug build of Xen RELEASE-4.17.7",
+           "that has all three, on VMX with EPT.", "",
            "| | compared | equal |", "|---|---|---|"]
-    for kind in ("one domain", "between domains", "hypercalls", "random sequences"):
+    for kind in KINDS:
         n, same = rows.sums(kind)
         if n:
             out.append(f"| {KINDS[kind]} | {n} | {same} |")
@@ -164,7 +173,7 @@ def page():
         same, _ = compare.differences("libgnttab", golden, ours)
         out += ["", f"Our own libxengnttab on the real Xen's devices: {same} of {len(golden)} lines as with Debian's."]
     out += ["", "## By operation", "", "On Xen " + xen + ", Linux " + linux + ".", "",
-            "| what | one domain | between domains | hypercalls | random sequences | equal |", "|---|---|---|---|---|---|"]
+            "| what | " + " | ".join(KINDS) + " | equal |", "|---" * (len(KINDS) + 2) + "|"]
     for operation in sorted({o for _, o in rows.total}):
         counts = [rows.total[kind, operation] for kind in KINDS]
         different = sum(rows.different[kind, operation] for kind in KINDS)
@@ -197,7 +206,8 @@ def other_versions():
 
 
 KINDS = {"one domain": "devices and libraries, within one domain (dom0 and domU)", "between domains": "devices and libraries, between domains",
-         "hypercalls": "hypercalls and grant entries, step by step", "random sequences": "random sequences of device calls by two processes"}
+         "hypercalls": "hypercalls and grant entries, step by step", "random sequences": "random sequences of device calls by two processes",
+         "toolstack": "memory paging, sharing and access by a toolstack in dom0"}
 
 
 def main():

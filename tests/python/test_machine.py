@@ -95,7 +95,7 @@ def test_a_program_talks_and_ends(machine):
 @pytest.mark.needs_device_files
 def test_a_program_is_in_its_domain(machine):
     listed = machine.domain(3).run(["ls", "/dev/xen"]).split()
-    assert listed == ["evtchn", "gntalloc", "gntdev", "privcmd"]
+    assert listed == ["evtchn", "gntalloc", "gntdev", "hypercall", "privcmd"]
 
 
 def test_a_program_that_prints_a_lot_and_is_not_read_goes_on(machine):

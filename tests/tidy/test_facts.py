@@ -145,7 +145,8 @@ def test_gntsim_names_tells_what_the_tables_have_and_nothing_else():
         pytest.skip("gntsim is not built")
     told = json.loads(subprocess.run([program, "names", "--json"], capture_output=True,
                                      check=True).stdout)
-    assert {name: {row["name"] for row in ioctls} for name, ioctls in told["devices"].items()} == \
+    assert {name: {row["name"] for row in ioctls}
+            for name, ioctls in told["devices"].items() if ioctls} == \
         {name: rows("sim-kernel/ioctls_i.h", "KERNEL_%s_IOCTLS" % name.upper())
          for name in DEVICES}
     assert set(told["statuses"]) == rows("sim-hv/ops_i.h", "HV_STATUSES")

@@ -110,15 +110,16 @@ TEST("profiles are found by name")
 
 TEST("devices are found by name")
 {
-    static const char *const names[] = { "gntdev", "gntalloc", "evtchn", "privcmd" };
+    static const char *const names[] = { "gntdev", "gntalloc", "evtchn", "privcmd",
+                                         "hypercall" };
 
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         OK(!strcmp(kernel_chardevs[i]->name, names[i]));
         OK(kernel_chardev_find(names[i]) == kernel_chardevs[i]);
         EQ(kernel_chardevs[i]->stream, i == 2);
     }
-    OK(kernel_chardevs[4] == NULL);
-    OK(kernel_chardev_find("hypercall") == NULL);
+    OK(kernel_chardevs[5] == NULL);
+    OK(kernel_chardev_find("xenbus") == NULL);
     OK(kernel_chardev_find("") == NULL);
 }
 
@@ -386,14 +387,15 @@ TEST("an unknown ioctl, or a known number with another size, is ENOTTY; evtchn s
 {
     static const unsigned cmds[] = { 0, 0x5401, UINT32_MAX, _IOC(_IOC_NONE, 'G', 99, 8),
                                      _IOC(_IOC_NONE, 'G', 0, 16) };
-    static const char *const names[] = { "gntdev", "gntalloc", "privcmd", "evtchn" };
+    static const char *const names[] = { "gntdev", "gntalloc", "privcmd", "hypercall",
+                                         "evtchn" };
 
     world_up();
-    for (unsigned d = 0; d < 4; d++) {
+    for (unsigned d = 0; d < 5; d++) {
         struct file *f = open_dev(0, names[d]);
 
         for (unsigned i = 0; i < 5; i++)
-            EQ(do_ioctl(f, cmds[i], NULL), d == 3 ? -ENOSYS : -ENOTTY);
+            EQ(do_ioctl(f, cmds[i], NULL), d == 4 ? -ENOSYS : -ENOTTY);
         close_dev(f);
     }
     world_down();

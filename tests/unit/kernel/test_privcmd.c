@@ -447,3 +447,49 @@ TEST("a file of an unprivileged domain is unrestricted if the parameter says so 
     close_dev(after);
     world_down();
 }
+
+TEST("a buffer for hypercalls is shared memory of zeroes, until its mapping ends")
+{
+    struct file *f;
+    struct vma *vma;
+    struct hv_domain_info before, now;
+
+    up();
+    f = open_dev(0, "hypercall");
+    MUST(hv_domain_info(w.hv, 0, &before) == 0);
+    EQ(do_mmap(f, 0, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, &vma), -EINVAL);
+    EQ(do_mmap(f, 77 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, &vma), 0);
+    EQ(*(char *)at(vma, 1, 123), 0);
+    OK(!vma->dont_copy);
+    close_dev(f);
+    *(char *)at(vma, 1, 123) = 5;
+    MUST(hv_domain_info(w.hv, 0, &now) == 0);
+    EQ(now.tot_pages, before.tot_pages + 2);
+    do_munmap(vma);
+    MUST(hv_domain_info(w.hv, 0, &now) == 0);
+    EQ(now.tot_pages, before.tot_pages);
+    down();
+}
+
+TEST("the calls of a multicall are made one after the other, but not one inside the other")
+{
+    struct gnttab_query_size query = { .dom = DOMID_SELF, .status = 77 };
+    domid_t self = DOMID_SELF;
+    multicall_entry_t calls[3] = {
+        { .op = __HYPERVISOR_memory_op, .args = { XENMEM_current_reservation, (uintptr_t)&self } },
+        { .op = __HYPERVISOR_grant_table_op,
+          .args = { GNTTABOP_query_size, (uintptr_t)&query, 1 } },
+        { .op = __HYPERVISOR_multicall },
+    };
+    privcmd_hypercall_t call = { .op = __HYPERVISOR_multicall, .arg = { (uintptr_t)calls, 3 } };
+
+    up();
+    EQ(do_ioctl(v, IOCTL_PRIVCMD_HYPERCALL, &call), 0);
+    OK((long)calls[0].result >= 0);
+    EQ(calls[1].result, 0);
+    EQ(query.status, GNTST_okay);
+    EQ(calls[2].result, (unsigned long)-EINVAL);
+    call.arg[0] = 8;
+    EQ(do_ioctl(v, IOCTL_PRIVCMD_HYPERCALL, &call), -EFAULT);
+    down();
+}
