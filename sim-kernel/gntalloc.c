@@ -8,6 +8,7 @@
 
 #include "ioctls_i.h"
 #include "kernel_i.h"
+#include "unmap_notify_i.h"
 
 _Static_assert(offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids) == 16,
                "ioctl structures are ABI");
@@ -26,12 +27,7 @@ struct gntalloc_gref {
     domid_t domid;
     bool readonly;
     bool ended; /* its entry went with a migration; nobody can use it any more */
-    struct {
-        unsigned flags;                      /* UNMAP_NOTIFY_* */
-        unsigned pgoff;
-        evtchn_port_t port;
-        bool holds_port;
-    } notify;
+    struct unmap_notify notify;              /* its byte counts from the start of the page */
 };
 
 /* The pages of one open file, in order of allocation, which is the order of their offsets. */
@@ -58,22 +54,13 @@ static void gref_free(struct kernel *k, struct gntalloc_gref *gref)
 
 static void fire_notification(struct kernel *k, struct gntalloc_gref *gref)
 {
-    struct kernel_verdict verdict = { .action = KERNEL_GO_ON };
-    unsigned flags = gref->notify.flags;
+    unsigned char *page;
 
-    if (flags)
-        verdict = point_passed(k, KERNEL_NOTIFY, flags, gref->notify.port);
-    gref->notify.flags = 0;
-    if (verdict.action == KERNEL_DROP)
-        flags = 0;
-    if (flags & UNMAP_NOTIFY_CLEAR_BYTE && !k->dead)
-        __atomic_store_n((unsigned char *)kernel_page_address(k, gref->page) + gref->notify.pgoff,
-                         0, __ATOMIC_SEQ_CST);
-    if (flags & UNMAP_NOTIFY_SEND_EVENT)
-        event_notify_as(k, gref->notify.port, &verdict);
-    if (gref->notify.holds_port)
-        event_put(k, gref->notify.port);
-    gref->notify.holds_port = false;
+    if (unmap_notify_clears(k, &gref->notify) && !k->dead) {
+        page = kernel_page_address(k, gref->page);
+        __atomic_store_n(&page[gref->notify.at], 0, __ATOMIC_SEQ_CST);
+    }
+    unmap_notify_send(k, &gref->notify);
 }
 
 /* Nobody uses the page any more. False: it has to wait for the peer, and is dead until then. */
@@ -307,8 +294,7 @@ static long ioctl_set_unmap_notify(struct file *file, uint64_t arg, struct kreq 
     struct kernel *k = file->kernel;
     struct gntalloc_file *priv = file->priv;
     struct ioctl_gntalloc_unmap_notify op;
-    struct gntalloc_gref *gref;
-    bool holds_port;
+    struct unmap_notify notify;
     size_t at;
     int rc = user_read(k, req, &op, arg, sizeof op);
 
@@ -317,18 +303,11 @@ static long ioctl_set_unmap_notify(struct file *file, uint64_t arg, struct kreq 
     at = find_gref(priv, op.index & PAGE_MASK);
     if (at == priv->nr)
         return -ENOENT;
-    if (op.action & ~(uint32_t)(UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT))
-        return -EINVAL;
-    holds_port = k->profile->notify_checks_port && op.action & UNMAP_NOTIFY_SEND_EVENT;
-    if (holds_port && event_get(k, op.event_channel_port))
-        return -EINVAL;
-    gref = priv->grefs[at];
-    if (gref->notify.holds_port)
-        event_put(k, gref->notify.port);
-    gref->notify.flags = op.action;
-    gref->notify.pgoff = (unsigned)(op.index & ~PAGE_MASK);
-    gref->notify.port = op.event_channel_port;
-    gref->notify.holds_port = holds_port;
+    rc = unmap_notify_init(k, &notify, op.action, op.event_channel_port);
+    if (rc)
+        return rc;
+    notify.at = op.index & ~PAGE_MASK;
+    unmap_notify_replace(k, &priv->grefs[at]->notify, &notify);
     return 0;
 }
 

@@ -219,25 +219,22 @@ static long ioctl_set_unmap_notify(struct file *file, uint64_t arg, struct kreq 
 {
     struct kernel *k = file->kernel;
     struct ioctl_gntdev_unmap_notify op;
+    struct unmap_notify notify;
     struct gntdev_map *map;
-    bool holds_port;
     int rc = user_read(k, req, &op, arg, sizeof op);
 
+    if (!rc)
+        rc = unmap_notify_init(k, &notify, op.action, op.event_channel_port);
     if (rc)
         return rc;
-    if (op.action & ~(uint32_t)(UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT))
-        return -EINVAL;
-    holds_port = k->profile->notify_checks_port && op.action & UNMAP_NOTIFY_SEND_EVENT;
-    if (holds_port && event_get(k, op.event_channel_port))
-        return -EINVAL;
     map = find_byte(file->priv, op.index);
-    rc = -ENOENT;
-    if (map)
-        rc = gntdev_notify_set(map, op.action, op.index - (map->index << PAGE_SHIFT),
-                               op.event_channel_port, holds_port);
-    if (rc && holds_port)
-        event_put(k, op.event_channel_port);
-    return rc;
+    if (!map || (op.action & UNMAP_NOTIFY_CLEAR_BYTE && map->flags & GNTMAP_readonly)) {
+        unmap_notify_release(k, &notify);
+        return map ? -EINVAL : -ENOENT;
+    }
+    notify.at = op.index - (map->index << PAGE_SHIFT);
+    unmap_notify_replace(k, &map->notify, &notify);
+    return 0;
 }
 
 static long ioctl_grant_copy(struct file *file, uint64_t arg, struct kreq *req)

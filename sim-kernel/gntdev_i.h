@@ -4,6 +4,7 @@
 #define GNTSIM_KERNEL_GNTDEV_I_H
 
 #include "kernel_i.h"
+#include "unmap_notify_i.h"
 
 #define INVALID_GRANT_HANDLE ((grant_handle_t)-1)
 
@@ -27,14 +28,7 @@ struct gntdev_map {
     bool in_use;                         /* an mmap has been tried */
     bool releasing;                      /* the last user is gone, grants are being unmapped */
     uint64_t live_grants;
-    struct {
-        unsigned flags;                  /* UNMAP_NOTIFY_* */
-        uint64_t addr;                   /* byte, from the start of the map */
-        evtchn_port_t port;
-        bool holds_port;
-        bool asked;                      /* hooks have been, with this verdict: */
-        struct kernel_verdict verdict;
-    } notify;
+    struct unmap_notify notify;          /* its byte counts from the start of the map */
     struct gntdev_grant *grants;
     struct gnttab_pages *pages;
 };
@@ -60,9 +54,6 @@ void gntdev_map_put(struct gntdev_map *map);
 
 /* Unmaps what is still mapped in the range, unless that is under way, in the largest runs. */
 void gntdev_unmap_pages(struct gntdev_map *map, uint64_t first, uint64_t nr);
-
-int gntdev_notify_set(struct gntdev_map *map, unsigned action, uint64_t addr, evtchn_port_t port,
-                      bool holds_port);
 
 long gntdev_mmap(struct file *file, struct vma *vma, struct kreq *req);
 /* The map behind a vma, NULL if it is not gntdev's. */

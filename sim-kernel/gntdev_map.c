@@ -63,26 +63,13 @@ int gntdev_map_commit(struct gntdev_map *map)
 
 /* ---- Unmap notification ---------------------------------------------------------------------- */
 
-/* Byte and event are one notification, though they may be far apart. */
-static const struct kernel_verdict *notify_verdict(struct gntdev_map *map)
-{
-    if (!map->notify.asked)
-        map->notify.verdict = point_passed(map->k, KERNEL_NOTIFY, map->notify.flags,
-                                           map->notify.port);
-    map->notify.asked = true;
-    return &map->notify.verdict;
-}
-
 static void clear_byte(struct gntdev_map *map, uint64_t first, uint64_t nr)
 {
-    uint64_t page = map->notify.addr >> PAGE_SHIFT;
+    uint64_t page = map->notify.at >> PAGE_SHIFT;
     unsigned char *data;
 
-    if (!(map->notify.flags & UNMAP_NOTIFY_CLEAR_BYTE) || page < first || page >= first + nr)
+    if (page < first || page >= first + nr || !unmap_notify_clears(map->k, &map->notify))
         return;
-    if (notify_verdict(map)->action == KERNEL_DROP)
-        return;
-    map->notify.flags &= ~(unsigned)UNMAP_NOTIFY_CLEAR_BYTE;
     data = gnttab_page_data(map->k, map->pages, (unsigned)page);
     if (!data)
         return;
@@ -91,34 +78,7 @@ static void clear_byte(struct gntdev_map *map, uint64_t first, uint64_t nr)
         kernel_log(map->k, "gntdev: no byte cleared in a read-only mapping");
         return;
     }
-    __atomic_store_n(&data[map->notify.addr & ~PAGE_MASK], 0, __ATOMIC_SEQ_CST);
-}
-
-static void send_event(struct gntdev_map *map)
-{
-    if (!(map->notify.flags & UNMAP_NOTIFY_SEND_EVENT))
-        return;
-    notify_verdict(map);
-    map->notify.flags &= ~(unsigned)UNMAP_NOTIFY_SEND_EVENT;
-    event_notify_as(map->k, map->notify.port, &map->notify.verdict);
-    if (map->notify.holds_port)
-        event_put(map->k, map->notify.port);
-    map->notify.holds_port = false;
-}
-
-int gntdev_notify_set(struct gntdev_map *map, unsigned action, uint64_t addr, evtchn_port_t port,
-                      bool holds_port)
-{
-    if (action & UNMAP_NOTIFY_CLEAR_BYTE && map->flags & GNTMAP_readonly)
-        return -EINVAL;
-    if (map->notify.holds_port)
-        event_put(map->k, map->notify.port);
-    map->notify.flags = action;
-    map->notify.addr = addr;
-    map->notify.port = port;
-    map->notify.asked = false;
-    map->notify.holds_port = holds_port;
-    return 0;
+    __atomic_store_n(&data[map->notify.at & ~PAGE_MASK], 0, __ATOMIC_SEQ_CST);
 }
 
 /* ---- Unmapping ------------------------------------------------------------------------------- */
@@ -261,13 +221,13 @@ void gntdev_map_put(struct gntdev_map *map)
         /* A PV domain unmapped everything with its vma; others do so now, and may take time. */
         map->releasing = true;
         if (map->k->profile->event_before_unmap)
-            send_event(map);
+            unmap_notify_send(map->k, &map->notify);
         map->users = 1;
         gntdev_unmap_pages(map, 0, map->count);
         if (--map->users)
             return;
     }
-    send_event(map);
+    unmap_notify_send(map->k, &map->notify);
     gntdev_map_discard(map);
 }
 
