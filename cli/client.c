@@ -132,6 +132,17 @@ json_object *client_call(int fd, json_object *request, int send_fd, int *fds, un
     return reply;
 }
 
+/* What the machine's answer says there, or NULL. */
+static const char *text_in(json_object *result, const char *key)
+{
+    json_object *value;
+
+    return result && json_object_object_get_ex(result, key, &value) &&
+                   json_object_is_type(value, json_type_string)
+               ? json_object_get_string(value)
+               : NULL;
+}
+
 static int execute(char **argv)
 {
     int error;
@@ -151,7 +162,8 @@ static int use_socket(int domain, int way, json_object *result, json_object *soc
         return failure("the domain's socket %s cannot be reached: %s (is the machine's root directory another one than this process's?)",
                     json_object_get_string(socket), strerror(errno));
     unsetenv(SOCK_FILES_ENV);    /* another machine's */
-    if (libraries_prepend() || setenv(SOCK_ENV, json_object_get_string(socket), 1))
+    if (libraries_prepend(text_in(result, "libraries")) ||
+        setenv(SOCK_ENV, json_object_get_string(socket), 1))
         return 1;
     if (way == WAY_AUTO && json_object_object_get_ex(result, "why", &why))
         fprintf(stderr, "gntsim: domain %d is reached over a socket, with gntsim's own libxengnttab and libxenevtchn (no device files: %s)\n",
@@ -164,11 +176,11 @@ static int use_socket(int domain, int way, json_object *result, json_object *soc
  * Where there are device files: makes our libraries, and through them the socket (NULL: it is not wanted), what programs that are linked
  * with them will use. All others have the device files, and so have those if that cannot be.
  */
-static void offer_socket(const char *path)
+static void offer_socket(const char *path, const char *libraries)
 {
     unsetenv(SOCK_ENV);          /* another machine's */
     unsetenv(SOCK_FILES_ENV);
-    if (path && libraries_offer() && !setenv(SOCK_FILES_ENV, "1", 1))
+    if (path && libraries_offer(libraries) && !setenv(SOCK_FILES_ENV, "1", 1))
         setenv(SOCK_ENV, path, 1);
 }
 
@@ -235,7 +247,7 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
         json_object_put(reply);
         return rc ? rc : execute(argv);
     }
-    offer_socket(socket ? json_object_get_string(socket) : NULL);
+    offer_socket(text_in(result, "socket"), text_in(result, "libraries"));
     json_object_put(reply);
     if (!trust_namespaces(fd, fds[2], fds[0]) || ns_join(fds[2], fds[0], fds[1]))
         return 1;

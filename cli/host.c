@@ -18,10 +18,12 @@
 #include "checks_part.h"
 #include "cli.h"
 #include "control.h"
+#include "embedded.h"
 #include "fault_json.h"
 #include "faults.h"
 #include "fuse_way.h"
 #include "guests.h"
+#include "libraries.h"
 #include "machine.h"
 #include "main_loop.h"
 #include "options.h"
@@ -132,6 +134,8 @@ static void choose_parts(const struct options *options, struct machine_config *m
     *part++ = &remote_kernels;
     if (options->check)
         *part++ = &checks_part;
+    if (embedded_files[0].name)
+        *part++ = &libraries_part;
 }
 
 static int start_trace(struct machine *machine, const char *path)
@@ -171,6 +175,7 @@ int host_machine(const struct host_config *config)
         free(machine);
         return 1;
     }
+    control_config.libraries_dir = libraries_dir(machine);
     machine->clock.automatic = options->clock && !strcmp(options->clock, "auto");
     status = options->trace ? start_trace(machine, options->trace) : 0;
     if (!status)

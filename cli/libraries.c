@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "embedded.h"
 
 /* Below the directory of this program: in a build tree, and as installed. */
 static const char *const places[] = { "libgnttab", GNTSIM_LIBRARIES_FROM_BIN };
@@ -29,8 +30,8 @@ static bool has_them(const char *dir)
     return !access(path, R_OK);
 }
 
-/* The directory that has them; false: none. */
-static bool find_them(char path[PATH_MAX])
+/* The directory that has them: this program's, or else the machine's. False: none. */
+static bool find_them(const char *brought, char path[PATH_MAX])
 {
     char self[PATH_MAX], dir[2 * PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -43,7 +44,7 @@ static bool find_them(char path[PATH_MAX])
         if (realpath(dir, path) && has_them(path))
             return true;
     }
-    return false;
+    return brought && snprintf(path, PATH_MAX, "%s", brought) < PATH_MAX && has_them(path);
 }
 
 /* With the directory before or behind what LD_LIBRARY_PATH has. False: no memory. */
@@ -66,19 +67,19 @@ const char *libraries_problem(void)
 {
     char dir[PATH_MAX];
 
-    return find_them(dir) ? NULL
-                          : "gntsim's own libxengnttab.so.1 and libxenevtchn.so.1 are not where "
-                            "this program looks for them";
+    return embedded_files[0].name || find_them(NULL, dir)
+               ? NULL
+               : "gntsim's own libxengnttab.so.1 and libxenevtchn.so.1 are not where this program "
+                 "looks for them";
 }
 
-int libraries_prepend(void)
+int libraries_prepend(const char *brought)
 {
     char dir[PATH_MAX];
 
-    if (!find_them(dir))
+    if (!find_them(brought, dir))
         return failure("gntsim's own libxengnttab.so.1 and libxenevtchn.so.1 are neither in %s nor "
-                       "in %s, from where this program is: "
-                       "install gntsim, or build all of it",
+                       "in %s, from where this program is: install gntsim, or build all of it",
                        places[0], places[1]);
     return add_to_path(dir, true) ? 0 : failure("no memory");
 }
@@ -96,11 +97,11 @@ static bool have_sanitizer(void)
     return false;
 }
 
-bool libraries_offer(void)
+bool libraries_offer(const char *brought)
 {
     char dir[PATH_MAX];
 
-    return !have_sanitizer() && find_them(dir) && add_to_path(dir, false);
+    return !have_sanitizer() && find_them(brought, dir) && add_to_path(dir, false);
 }
 
 /* ---- Programs that cannot use them ----------------------------------------------------------- */

@@ -7,10 +7,23 @@
 
 #include <stdbool.h>
 
-/* Puts their directory at the head of LD_LIBRARY_PATH. 1 after a message: they are not there. */
-int libraries_prepend(void);
-/* Puts it at the end, so that the user's go first. False: they cannot be offered. */
-bool libraries_offer(void);
+#include "parts.h"
+
+/* Keeps the libraries that this program has in itself in a directory for the machine's programs. */
+extern const struct machine_part libraries_part;
+/* That directory; NULL: there are none in this program. */
+const char *libraries_dir(const struct machine *m);
+
+/*
+ * Puts the directory that has them at the head of LD_LIBRARY_PATH. brought: the machine's own
+ * directory of them, or NULL. 0, or 1 after a message: they are not where they should be.
+ */
+int libraries_prepend(const char *brought);
+/*
+ * Puts it at the end, behind what the user asks for: the programs need not use them. False: they
+ * cannot be offered.
+ */
+bool libraries_offer(const char *brought);
 /* NULL, or why there are none. */
 const char *libraries_problem(void);
 /* Warns on stderr if the program, found as execvp finds it, cannot use them: it is statically

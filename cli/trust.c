@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
+#include <nss.h>
 #include <pwd.h>
 #include <sched.h>
 #include <stdio.h>
@@ -15,12 +16,17 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "embedded.h"
 #include "wire.h"
 
 const char *trust_user_name(uid_t uid, char *space, size_t size)
 {
-    const struct passwd *user = getpwuid(uid);
+    const struct passwd *user;
 
+    /* A program of one file must not load libraries of the host for that. */
+    if (embedded_files[0].name)
+        __nss_configure_lookup("passwd", "files");
+    user = getpwuid(uid);
     if (user)
         snprintf(space, size, "%s", user->pw_name);
     else

@@ -16,6 +16,7 @@ struct machine;
 struct control_config {
     const char *no_devices;      /* why programs get no device files; NULL: they do */
     bool libraries;              /* they get gntsim's libraries, too, unless they say otherwise */
+    const char *libraries_dir;   /* where those are that this program brought; NULL: it did not */
 };
 
 int control_create(struct control **out, struct machine *m, const struct control_config *config);

@@ -257,14 +257,19 @@ static json_object *say_clock(const struct machine *m, json_object *result)
     return result;
 }
 
-/* Where the domain's programs find the store. A machine without one has domains all the same. */
-static json_object *say_store(struct domain *d, bool inside, json_object *result)
+/* Where the domain's programs find the store. A machine without one has domains all the same.
+ * And where they find gntsim's libraries, if the server brought some. */
+static json_object *say_places(struct request *request, struct domain *d, bool inside,
+                               json_object *result)
 {
+    const char *libraries = request->config->libraries_dir;
     int rc;
     const char *path = result ? store_way_path(d->machine, d->id, inside, &rc) : NULL;
 
     if (path)
         json_object_object_add(result, "store", json_object_new_string(path));
+    if (result && libraries)
+        json_object_object_add(result, "libraries", json_object_new_string(libraries));
     return say_clock(d->machine, result);
 }
 
@@ -298,10 +303,12 @@ json_object *verb_enter(struct request *request)
     if (way == WAY_DEVICE && has_other_root(request))
         return control_refuse(request, "this process can have no device files of this machine: %s. Start one here, or use --way socket", other_root);
     if (way == WAY_SOCKET || config->no_devices)
-        return say_store(d, false, enter_by_socket(request, d, config->no_devices));
+        return say_places(request, d, false,
+                          enter_by_socket(request, d, config->no_devices));
     if (has_other_root(request))
-        return say_store(d, false, enter_by_socket(request, d, other_root));
-    return say_store(d, true, enter_by_devices(request, d, way == WAY_AUTO && config->libraries));
+        return say_places(request, d, false, enter_by_socket(request, d, other_root));
+    return say_places(request, d, true,
+                      enter_by_devices(request, d, way == WAY_AUTO && config->libraries));
 }
 
 /* Asked without asking the file itself, which may be one that never answers. */

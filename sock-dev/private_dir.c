@@ -118,7 +118,15 @@ static bool shows_ends(int dir)
     return works;
 }
 
-static int make_in(const char *base, struct private_dir *dir)
+/* Whether programs may map libraries from there. */
+static bool may_execute(int dir)
+{
+    struct statvfs fs;
+
+    return !fstatvfs(dir, &fs) && !(fs.f_flag & ST_NOEXEC);
+}
+
+static int make_in(const char *base, bool (*will_do)(int dir), struct private_dir *dir)
 {
     struct statvfs fs;
     struct stat st;
@@ -143,7 +151,7 @@ static int make_in(const char *base, struct private_dir *dir)
             dir->fd = -1;
         }
     } while (dir->fd < 0);
-    if (!shows_ends(dir->fd) || fstatvfs(dir->fd, &fs))
+    if (!will_do(dir->fd) || fstatvfs(dir->fd, &fs))
         rc = -EOPNOTSUPP;
     else
         dir->bytes_free = (uint64_t)fs.f_bavail * fs.f_frsize;
@@ -163,7 +171,7 @@ static void list_bases(const char *bases[NR_BASES])
         bases[i] = all[i] && all[i][0] == '/' ? all[i] : NULL;
 }
 
-int private_dir_create(struct private_dir *dir)
+static int create(bool (*will_do)(int dir), struct private_dir *dir)
 {
     const char *bases[NR_BASES];
     int rc = -ENOENT;
@@ -171,8 +179,18 @@ int private_dir_create(struct private_dir *dir)
     list_bases(bases);
     for (unsigned i = 0; rc && i < NR_BASES; i++)
         if (bases[i])
-            rc = make_in(bases[i], dir);
+            rc = make_in(bases[i], will_do, dir);
     return rc;
+}
+
+int private_dir_create(struct private_dir *dir)
+{
+    return create(shows_ends, dir);
+}
+
+int private_dir_create_for_libraries(struct private_dir *dir)
+{
+    return create(may_execute, dir);
 }
 
 void private_dir_sweep(void)

@@ -24,6 +24,8 @@ struct private_dir {
  * overlay file systems do not show. Negative errno if there is none.
  */
 int private_dir_create(struct private_dir *dir);
+/* The same, but the first from which programs may execute: a container's /dev/shm forbids it. */
+int private_dir_create_for_libraries(struct private_dir *dir);
 /* Removes it and what is in it. */
 void private_dir_remove(struct private_dir *dir);
 /* Removes those whose machines are gone, wherever one could be. */
