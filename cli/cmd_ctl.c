@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "client.h"
+#include "json_add.h"
 #include "options.h"
 #include "verbs.h"
 
@@ -295,45 +296,43 @@ static int add_argument(json_object *request, char kind, const char *text)
         value = parse_domid(text);
         if (value < 0)
             return usage_error("'%s' is not a domain id", text);
-        json_object_object_add(request, "domain", json_object_new_int64(value));
+        json_add_int(request, "domain", value);
         return 0;
     case 'r':
         if (end == text || *end || value < 0 || value > UINT32_MAX)
             return usage_error("'%s' is not a grant reference", text);
-        json_object_object_add(request, "ref", json_object_new_int64(value));
+        json_add_int(request, "ref", value);
         return 0;
     case 'i':
     case 'v':
         if (end == text || *end || value < 0)
             return usage_error("'%s' is not a number", text);
-        json_object_object_add(request, (kind | 0x20) == 'i' ? "id" : "value",
-                               json_object_new_int64(value));
+        json_add_int(request, (kind | 0x20) == 'i' ? "id" : "value", value);
         return 0;
     case 'n':
         if (!strcmp(text, "next"))
-            json_object_object_add(request, "to", json_object_new_string(text));
+            json_add_text(request, "to", text);
         else if (end == text || *end || value < 0)
             return usage_error("'%s' is not a number of nanoseconds, nor 'next'", text);
         else
-            json_object_object_add(request, "ns", json_object_new_int64(value));
+            json_add_int(request, "ns", value);
         return 0;
     case 'a':
         if (strcmp(text, "on") && strcmp(text, "off"))
             return usage_error("'%s' is neither on nor off", text);
-        json_object_object_add(request, kind == 'A' ? "auto" : "on",
-                               json_object_new_boolean(!strcmp(text, "on")));
+        json_add_bool(request, kind == 'A' ? "auto" : "on", !strcmp(text, "on"));
         return 0;
     case 'j':
         return add_rule(request, text);
     case 'p':
-        json_object_object_add(request, "path", json_object_new_string(text));
+        json_add_text(request, "path", text);
         return 0;
     case 't':
         return add_bytes(request, text);
     case 'l':
         return add_list(request, text);
     default:
-        json_object_object_add(request, "what", json_object_new_string(text));
+        json_add_text(request, "what", text);
         return 0;
     }
 }
@@ -343,11 +342,11 @@ static int build(const struct verb *verb, const struct options *options, int arg
 {
     const char *kind = verb->arguments;
 
-    json_object_object_add(request, "verb", json_object_new_string(verb->name));
+    json_add_text(request, "verb", verb->name);
     if (options->profile && !(verb->flags & VERB_PROFILE))
         return usage_error("--profile means nothing to %s", verb->words);
     if (options->profile)
-        json_object_object_add(request, "profile", json_object_new_string(options->profile));
+        json_add_text(request, "profile", options->profile);
     for (int i = 0; i < argc; i++, kind++) {
         int rc;
 

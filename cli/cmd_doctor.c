@@ -7,6 +7,7 @@
 
 #include "checks.h"
 #include "cli.h"
+#include "json_add.h"
 #include "options.h"
 
 /* The way that run and serve choose, and why. */
@@ -54,18 +55,17 @@ static void print_json(const struct finding *findings, const struct verdict *ver
     for (unsigned i = 0; checks[i].name; i++) {
         json_object *row = json_object_new_object();
 
-        json_object_object_add(row, "check", json_object_new_string(checks[i].name));
-        json_object_object_add(row, "ok", json_object_new_boolean(findings[i].ok));
-        json_object_object_add(row, "detail", json_object_new_string(findings[i].detail));
+        json_add_text(row, "check", checks[i].name);
+        json_add_bool(row, "ok", findings[i].ok);
+        json_add_text(row, "detail", findings[i].detail);
         if (!findings[i].ok)
-            json_object_object_add(row, "remedy", json_object_new_string(findings[i].remedy));
+            json_add_text(row, "remedy", findings[i].remedy);
         json_object_array_add(list, row);
     }
     json_object_object_add(result, "checks", list);
-    json_object_object_add(result, "usable",
-                           json_object_new_boolean(strcmp(verdict->way, "none") != 0));
-    json_object_object_add(result, "way", json_object_new_string(verdict->way));
-    json_object_object_add(result, "why", json_object_new_string(verdict->why));
+    json_add_bool(result, "usable", strcmp(verdict->way, "none") != 0);
+    json_add_text(result, "way", verdict->way);
+    json_add_text(result, "why", verdict->why);
     puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));
     json_object_put(result);
 }

@@ -5,13 +5,9 @@
 #include <json-c/json.h>
 
 #include "cli.h"
+#include "json_add.h"
 #include "options.h"
 #include "verbs.h"
-
-static void add_text(json_object *object, const char *key, const char *text)
-{
-    json_object_object_add(object, key, json_object_new_string(text));
-}
 
 static json_object *names_of(unsigned flags)
 {
@@ -31,7 +27,7 @@ static json_object *usages_of(const struct command *command)
         one = json_object_new_object();
         json_object_object_add(one, "options", names_of(command->usages[i].options));
         json_object_object_add(one, "required", names_of(command->usages[i].required));
-        add_text(one, "rest", command->usages[i].rest);
+        json_add_text(one, "rest", command->usages[i].rest);
         json_object_array_add(list, one);
     }
     return list;
@@ -43,8 +39,8 @@ static json_object *all_commands(void)
 
     for (const struct command *command = commands; command->name; command++) {
         one = json_object_new_object();
-        add_text(one, "name", command->name);
-        add_text(one, "summary", command->summary);
+        json_add_text(one, "name", command->name);
+        json_add_text(one, "summary", command->summary);
         json_object_object_add(one, "usages", usages_of(command));
         json_object_array_add(list, one);
     }
@@ -57,11 +53,11 @@ static json_object *all_options(void)
 
     for (const struct option_row *row = option_rows; row->name; row++) {
         one = json_object_new_object();
-        add_text(one, "name", row->name);
-        add_text(one, "argument", row->argument);
-        add_text(one, "values", row->values);
-        add_text(one, "letter", (char[]){ row->letter, 0 });
-        add_text(one, "help", row->help);
+        json_add_text(one, "name", row->name);
+        json_add_text(one, "argument", row->argument);
+        json_add_text(one, "values", row->values);
+        json_add_text(one, "letter", (char[]){ row->letter, 0 });
+        json_add_text(one, "help", row->help);
         json_object_array_add(list, one);
     }
     return list;
@@ -75,8 +71,8 @@ static json_object *all_verbs(void)
         if (!verb->words)
             continue;
         one = json_object_new_object();
-        add_text(one, "words", verb->words);
-        add_text(one, "help", verb->help);
+        json_add_text(one, "words", verb->words);
+        json_add_text(one, "help", verb->help);
         json_object_array_add(list, one);
     }
     return list;
@@ -86,7 +82,7 @@ int describe(void)
 {
     json_object *all = json_object_new_object();
 
-    add_text(all, "version", GNTSIM_VERSION);
+    json_add_text(all, "version", GNTSIM_VERSION);
     json_object_object_add(all, "commands", all_commands());
     json_object_object_add(all, "options", all_options());
     json_object_object_add(all, "verbs", all_verbs());

@@ -20,6 +20,7 @@
 #include <utlist.h>
 
 #include "control_i.h"
+#include "json_add.h"
 #include "loops.h"
 #include "machine.h"
 #include "main_loop.h"
@@ -290,7 +291,7 @@ static int answer_line(struct connection *connection, const char *line)
     if (result)
         json_object_object_add(reply, "result", result);
     else
-        json_object_object_add(reply, "error", json_object_new_string(request.error));
+        json_add_text(reply, "error", request.error);
     wire_queue(&connection->wire, json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN),
                request.fds, request.nr_fds);
     json_object_put(reply);

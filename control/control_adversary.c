@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control_guest.h"
+#include "json_add.h"
 #include "machine.h"
 #include "words.h"
 
@@ -16,11 +17,11 @@ static json_object *about(const struct adversary_info *info)
 {
     json_object *object = json_object_new_object();
 
-    json_object_object_add(object, "id", json_object_new_int64(info->id));
-    json_object_object_add(object, "domain", json_object_new_int(info->domain));
-    json_object_object_add(object, "kind", json_object_new_string(adversary_kinds[info->kind]));
-    json_object_object_add(object, "steps", json_object_new_uint64(info->steps));
-    json_object_object_add(object, "hits", json_object_new_uint64(info->hits));
+    json_add_int(object, "id", info->id);
+    json_add_int(object, "domain", info->domain);
+    json_add_text(object, "kind", adversary_kinds[info->kind]);
+    json_add_uint(object, "steps", info->steps);
+    json_add_uint(object, "hits", info->hits);
     return object;
 }
 
@@ -158,7 +159,7 @@ json_object *verb_adversary_start(struct request *request)
     if (rc)
         return control_refuse(request, "cannot start an adversary: %s", strerror(-rc));
     result = json_object_new_object();
-    json_object_object_add(result, "id", json_object_new_int64(id));
+    json_add_int(result, "id", id);
     return result;
 }
 

@@ -9,25 +9,11 @@
 #include <gntsim/gnttab.h>
 
 #include "fuse_way.h"
+#include "json_add.h"
 #include "machine.h"
 #include "maps.h"
 #include "sock_way.h"
 #include "store_way.h"
-
-static void add_int(json_object *object, const char *key, uint64_t value)
-{
-    json_object_object_add(object, key, json_object_new_uint64(value));
-}
-
-static void add_text(json_object *object, const char *key, const char *value)
-{
-    json_object_object_add(object, key, json_object_new_string(value));
-}
-
-static void add_bool(json_object *object, const char *key, bool value)
-{
-    json_object_object_add(object, key, json_object_new_boolean(value));
-}
 
 static void add_domain_info(json_object *object, struct machine *m, domid_t id)
 {
@@ -35,29 +21,29 @@ static void add_domain_info(json_object *object, struct machine *m, domid_t id)
 
     if (hv_domain_info(m->hv, id, &info))
         return;
-    add_bool(object, "auto_translated", info.auto_translated);
-    add_bool(object, "privileged", info.privileged);
-    add_int(object, "grant_version", info.grant_version);
-    add_int(object, "grant_frames", info.nr_grant_frames);
-    add_int(object, "max_grant_frames", info.max_grant_frames);
-    add_int(object, "maptrack_in_use", info.maptrack_in_use);
-    add_int(object, "pages", info.tot_pages);
-    add_int(object, "paged_out", info.paged_pages);
-    add_int(object, "ports", info.nr_ports);
+    json_add_bool(object, "auto_translated", info.auto_translated);
+    json_add_bool(object, "privileged", info.privileged);
+    json_add_uint(object, "grant_version", info.grant_version);
+    json_add_uint(object, "grant_frames", info.nr_grant_frames);
+    json_add_uint(object, "max_grant_frames", info.max_grant_frames);
+    json_add_uint(object, "maptrack_in_use", info.maptrack_in_use);
+    json_add_uint(object, "pages", info.tot_pages);
+    json_add_uint(object, "paged_out", info.paged_pages);
+    json_add_uint(object, "ports", info.nr_ports);
 }
 
 json_object *dump_domain(struct machine *m, struct domain *d)
 {
     json_object *object = json_object_new_object();
 
-    add_int(object, "domain", d->id);
-    add_text(object, "profile", d->profile->name);
-    add_text(object, "state", d->dead ? "dead" : "alive");
-    add_int(object, "open_files", d->open_files);
+    json_add_uint(object, "domain", d->id);
+    json_add_text(object, "profile", d->profile->name);
+    json_add_text(object, "state", d->dead ? "dead" : "alive");
+    json_add_uint(object, "open_files", d->open_files);
     if (d->dead)
         return object;           /* the number may be another domain's */
     add_domain_info(object, m, d->id);
-    add_int(object, "deferred", gnttab_nr_deferred(d->kernel));
+    json_add_uint(object, "deferred", gnttab_nr_deferred(d->kernel));
     return object;
 }
 
@@ -65,11 +51,11 @@ json_object *dump_outside(struct machine *m, const struct outside *o)
 {
     json_object *object = json_object_new_object();
 
-    add_int(object, "domain", o->id);
-    add_text(object, "profile", "process");
-    add_int(object, "kernel", (uint64_t)o->pid);
-    add_text(object, "state", "alive");
-    add_int(object, "open_files", 0);
+    json_add_uint(object, "domain", o->id);
+    json_add_text(object, "profile", "process");
+    json_add_uint(object, "kernel", (uint64_t)o->pid);
+    json_add_text(object, "state", "alive");
+    json_add_uint(object, "open_files", 0);
     add_domain_info(object, m, o->id);
     return object;
 }
@@ -79,10 +65,10 @@ json_object *dump_dying(struct machine *m, domid_t id)
 {
     json_object *object = json_object_new_object();
 
-    add_int(object, "domain", id);
-    add_text(object, "profile", "-");
-    add_text(object, "state", "dying");
-    add_int(object, "open_files", 0);
+    json_add_uint(object, "domain", id);
+    json_add_text(object, "profile", "-");
+    json_add_text(object, "state", "dying");
+    json_add_uint(object, "open_files", 0);
     add_domain_info(object, m, id);
     return object;
 }
@@ -92,45 +78,45 @@ json_object *dump_dying(struct machine *m, domid_t id)
 /* clang-format off */
 /* The columns of each table: the kind of the value, its name, the value, and when a row has it. */
 #define ENTRIES(COLUMN) \
-    COLUMN(int, "domain", id, true) \
-    COLUMN(int, "ref", info.ref, true) \
-    COLUMN(int, "flags", info.flags, true) \
-    COLUMN(int, "to", info.domid, true) \
-    COLUMN(int, "frame", info.frame, true) \
-    COLUMN(int, "host_read", info.pin_host_read, true) \
-    COLUMN(int, "host_write", info.pin_host_write, true) \
-    COLUMN(int, "dev_read", info.pin_dev_read, true) \
-    COLUMN(int, "dev_write", info.pin_dev_write, true)
+    COLUMN(uint, "domain", id, true) \
+    COLUMN(uint, "ref", info.ref, true) \
+    COLUMN(uint, "flags", info.flags, true) \
+    COLUMN(uint, "to", info.domid, true) \
+    COLUMN(uint, "frame", info.frame, true) \
+    COLUMN(uint, "host_read", info.pin_host_read, true) \
+    COLUMN(uint, "host_write", info.pin_host_write, true) \
+    COLUMN(uint, "dev_read", info.pin_dev_read, true) \
+    COLUMN(uint, "dev_write", info.pin_dev_write, true)
 
 #define MAPTRACK(COLUMN) \
-    COLUMN(int, "domain", id, true) \
-    COLUMN(int, "handle", info.handle, true) \
-    COLUMN(int, "granter", info.granter, true) \
-    COLUMN(int, "ref", info.ref, true) \
-    COLUMN(int, "flags", info.gntmap_flags, true)
+    COLUMN(uint, "domain", id, true) \
+    COLUMN(uint, "handle", info.handle, true) \
+    COLUMN(uint, "granter", info.granter, true) \
+    COLUMN(uint, "ref", info.ref, true) \
+    COLUMN(uint, "flags", info.gntmap_flags, true)
 
 #define FRAMES(COLUMN) \
-    COLUMN(int, "domain", id, true) \
-    COLUMN(int, "mfn", mfn, true) \
-    COLUMN(int, "gfn", info.gfn, info.gfn != UINT64_MAX) \
-    COLUMN(int, "refs", info.refs, true) \
-    COLUMN(int, "writable_types", info.writable_types, true)
+    COLUMN(uint, "domain", id, true) \
+    COLUMN(uint, "mfn", mfn, true) \
+    COLUMN(uint, "gfn", info.gfn, info.gfn != UINT64_MAX) \
+    COLUMN(uint, "refs", info.refs, true) \
+    COLUMN(uint, "writable_types", info.writable_types, true)
 
 #define PORTS(COLUMN) \
-    COLUMN(int, "domain", id, true) \
-    COLUMN(int, "port", info.port, true) \
+    COLUMN(uint, "domain", id, true) \
+    COLUMN(uint, "port", info.port, true) \
     COLUMN(text, "state", state_name(info.status), true) \
-    COLUMN(int, "remote_domain", info.remote_dom, \
+    COLUMN(uint, "remote_domain", info.remote_dom, \
            info.status == EVTCHNSTAT_unbound || info.status == EVTCHNSTAT_interdomain) \
-    COLUMN(int, "remote_port", info.remote_port, info.status == EVTCHNSTAT_interdomain) \
-    COLUMN(int, "virq", info.virq, info.status == EVTCHNSTAT_virq) \
+    COLUMN(uint, "remote_port", info.remote_port, info.status == EVTCHNSTAT_interdomain) \
+    COLUMN(uint, "virq", info.virq, info.status == EVTCHNSTAT_virq) \
     COLUMN(bool, "pending", info.pending, true) \
     COLUMN(bool, "masked", info.masked, true)
 
 #define NAME(kind, name, value, when) name,
 #define ADD(kind, name, value, when) \
     if (when) \
-        add_##kind(row, name, value);
+        json_add_##kind(row, name, value);
 #define ADD_ROW(TABLE, list) \
     do { \
         json_object *row = json_object_new_object(); \
@@ -220,18 +206,18 @@ json_object *dump_machine(struct machine *m, const char *what, int only)
 
 /* clang-format off */
 #define COUNTERS(COLUMN) \
-    COLUMN(int, "domains", domains, true) \
-    COLUMN(int, "open_files", open_files, true) \
-    COLUMN(int, "mappings", maps_count(m->maps), true) \
-    COLUMN(int, "frames_free", hv_nr_free_frames(m->hv), true) \
-    COLUMN(int, "frames_total", hv_nr_frames(m->hv), true) \
-    COLUMN(int, "fuse_requests", fuse_way_requests(m), true) \
-    COLUMN(int, "socket_requests", sock_way_requests(m), true) \
-    COLUMN(int, "notifications", fuse_way_notifications(m), true) \
-    COLUMN(int, "mappings_made", m->stats.mappings_made, true) \
-    COLUMN(int, "mmap_eagain", m->stats.mmap_eagain, true) \
-    COLUMN(int, "hypercalls", hv_nr_hypercalls(m->hv), true) \
-    COLUMN(int, "events", m->stats.events, true)
+    COLUMN(uint, "domains", domains, true) \
+    COLUMN(uint, "open_files", open_files, true) \
+    COLUMN(uint, "mappings", maps_count(m->maps), true) \
+    COLUMN(uint, "frames_free", hv_nr_free_frames(m->hv), true) \
+    COLUMN(uint, "frames_total", hv_nr_frames(m->hv), true) \
+    COLUMN(uint, "fuse_requests", fuse_way_requests(m), true) \
+    COLUMN(uint, "socket_requests", sock_way_requests(m), true) \
+    COLUMN(uint, "notifications", fuse_way_notifications(m), true) \
+    COLUMN(uint, "mappings_made", m->stats.mappings_made, true) \
+    COLUMN(uint, "mmap_eagain", m->stats.mmap_eagain, true) \
+    COLUMN(uint, "hypercalls", hv_nr_hypercalls(m->hv), true) \
+    COLUMN(uint, "events", m->stats.events, true)
 
 /* clang-format on */
 
@@ -275,7 +261,7 @@ json_object *dump_audit(struct machine *m)
     for (line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save))
         json_object_array_add(lines, json_object_new_string(line));
     free(text);
-    add_int(object, "violations", violations);
+    json_add_uint(object, "violations", violations);
     json_object_object_add(object, "lines", lines);
     return object;
 }

@@ -4,6 +4,8 @@
 
 #include "control_guest.h"
 
+#include "json_add.h"
+
 json_object *verb_guest_event_alloc(struct request *request)
 {
     struct actor *actor = guest_actor(request);
@@ -54,7 +56,7 @@ json_object *verb_guest_event_pending(struct request *request)
     if (rc < 0)
         return guest_no_object(request, "port");
     result = json_object_new_object();
-    json_object_object_add(result, "pending", json_object_new_boolean(rc));
+    json_add_bool(result, "pending", rc);
     return result;
 }
 

@@ -12,14 +12,10 @@
 #include "control_guest.h"
 #include "fault_json.h"
 #include "faults.h"
+#include "json_add.h"
 #include "machine.h"
 #include "names.h"
 #include "words.h"
-
-static void add_int(json_object *object, const char *key, uint64_t value)
-{
-    json_object_object_add(object, key, json_object_new_int64((int64_t)value));
-}
 
 /* ---- Rules ----------------------------------------------------------------------------------- */
 
@@ -56,8 +52,8 @@ json_object *verb_fault_remove(struct request *request)
     if (!rule)
         return control_refuse(request, "there is no fault rule %" PRId64 " (see fault list)", id);
     result = json_object_new_object();
-    add_int(result, "passed", rule->passed);
-    add_int(result, "fired", rule->fired);
+    json_add_int(result, "passed", rule->passed);
+    json_add_int(result, "fired", rule->fired);
     faults_remove(request->machine, rule->id);
     return result;
 }
@@ -75,9 +71,9 @@ json_object *verb_fault_list(struct request *request)
     for (const struct fault_rule *rule = faults_first(request->machine); rule; rule = rule->next) {
         json_object *object = fault_to_json(rule);
 
-        add_int(object, "id", rule->id);
-        add_int(object, "passed", rule->passed);
-        add_int(object, "fired", rule->fired);
+        json_add_int(object, "id", rule->id);
+        json_add_int(object, "passed", rule->passed);
+        json_add_int(object, "fired", rule->fired);
         json_object_array_add(list, object);
     }
     return list;
@@ -91,26 +87,26 @@ static void add_point(json_object *object, const char *at, const char *device, u
     const struct kernel_ioctl *known = ioctl_nr ? kernel_ioctl_find(device, ioctl_nr) : NULL;
     char number[16];
 
-    json_object_object_add(object, "at", json_object_new_string(at));
-    json_object_object_add(object, "kind", json_object_new_string(point_kinds[kind]));
+    json_add_text(object, "at", at);
+    json_add_text(object, "kind", point_kinds[kind]);
     if (device)
-        json_object_object_add(object, "device", json_object_new_string(device));
+        json_add_text(object, "device", device);
     if (!ioctl_nr)
         return;
     snprintf(number, sizeof number, "%#x", ioctl_nr);
-    json_object_object_add(object, "ioctl", json_object_new_string(known ? known->name : number));
+    json_add_text(object, "ioctl", known ? known->name : number);
 }
 
 json_object *verb_points(struct request *request)
 {
     json_object *result = json_object_new_object(), *list = json_object_new_array();
 
-    add_int(result, "total", faults_passed(request->machine));
+    json_add_int(result, "total", faults_passed(request->machine));
     for (const struct fault_count *c = faults_counts(request->machine); c; c = c->next) {
         json_object *object = json_object_new_object();
 
         add_point(object, c->at, c->device, c->ioctl_nr, c->kind);
-        add_int(object, "passed", c->passed);
+        json_add_int(object, "passed", c->passed);
         json_object_array_add(list, object);
     }
     json_object_object_add(result, "points", list);
@@ -133,10 +129,10 @@ json_object *verb_paused(struct request *request)
          paused = paused->next) {
         json_object *object = json_object_new_object();
 
-        add_int(object, "id", paused->id);
-        add_int(object, "rule", paused->rule);
-        add_int(object, "domain", paused->at.domain);
-        add_int(object, "process", paused->process);
+        json_add_int(object, "id", paused->id);
+        json_add_int(object, "rule", paused->rule);
+        json_add_int(object, "domain", paused->at.domain);
+        json_add_int(object, "process", paused->process);
         add_point(object, paused->at.at, paused->at.device, paused->at.ioctl_nr, paused->at.kind);
         json_object_array_add(list, object);
     }
@@ -161,10 +157,9 @@ static json_object *clock_state(struct machine *m)
     json_object *result = json_object_new_object();
     uint64_t next = clock_next(m);
 
-    json_object_object_add(result, "mode",
-                           json_object_new_string(m->clock.is_virtual ? "virtual" : "real"));
-    json_object_object_add(result, "auto", json_object_new_boolean(m->clock.automatic));
-    add_int(result, "now", m->clock.now);
+    json_add_text(result, "mode", m->clock.is_virtual ? "virtual" : "real");
+    json_add_bool(result, "auto", m->clock.automatic);
+    json_add_int(result, "now", m->clock.now);
     json_object_object_add(result, "next",
                            next == CLOCK_NEVER ? NULL : json_object_new_int64((int64_t)next));
     return result;

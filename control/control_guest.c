@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_add.h"
 #include "machine.h"
 
 /* ---- Arguments ------------------------------------------------------------------------------- */
@@ -119,7 +120,7 @@ json_object *guest_value(const char *key, int64_t value)
 {
     json_object *object = json_object_new_object();
 
-    json_object_object_add(object, key, json_object_new_int64(value));
+    json_add_int(object, key, value);
     return object;
 }
 
@@ -207,7 +208,7 @@ static json_object *end_verb(struct request *request, bool deferred)
                               (long long)ref);
     result = json_object_new_object();
     if (!deferred)
-        json_object_object_add(result, "ended", json_object_new_boolean(rc));
+        json_add_bool(result, "ended", rc);
     return result;
 }
 
@@ -249,8 +250,8 @@ json_object *verb_guest_entry(struct request *request)
         guest_has(request, "page"))
         actor_entry_write(actor, (grant_ref_t)ref, &new);
     result = guest_value("flags", old.flags);
-    json_object_object_add(result, "to", json_object_new_int(old.to));
-    json_object_object_add(result, "frame", json_object_new_uint64(old.frame));
+    json_add_int(result, "to", old.to);
+    json_add_uint(result, "frame", old.frame);
     return result;
 }
 

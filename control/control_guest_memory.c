@@ -8,6 +8,8 @@
 
 #include <gntsim/ops.h>
 
+#include "json_add.h"
+
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 static int nibble(char c)
@@ -87,7 +89,7 @@ json_object *verb_guest_read(struct request *request)
         }
         text[2 * size] = 0;
         result = json_object_new_object();
-        json_object_object_add(result, "hex", json_object_new_string(text));
+        json_add_text(result, "hex", text);
     }
     free(bytes);
     free(text);
@@ -101,7 +103,7 @@ static json_object *status_object(int16_t status)
     json_object *object = json_object_new_object();
     const char *name = hv_status_name(status);
 
-    json_object_object_add(object, "status", json_object_new_string(name ? name : "unknown"));
+    json_add_text(object, "status", name ? name : "unknown");
     return object;
 }
 
@@ -145,11 +147,11 @@ static json_object *mapping_object(const struct actor_mapping *mapping)
     json_object *object = status_object(mapping->status);
 
     if (mapping->id && (mapping->pending || mapping->status == GNTST_okay))
-        json_object_object_add(object, "mapping", json_object_new_int64(mapping->id));
+        json_add_int(object, "mapping", mapping->id);
     if (mapping->pending)
-        json_object_object_add(object, "pending", json_object_new_boolean(true));
+        json_add_bool(object, "pending", true);
     else if (mapping->status != GNTST_okay)
-        json_object_object_add(object, "index", json_object_new_int64(mapping->index));
+        json_add_int(object, "index", mapping->index);
     return object;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "json_add.h"
 #include "machine.h"
 #include "server.h"
 
@@ -66,11 +67,10 @@ json_object *verb_kernel_attach(struct request *request)
         if (!control_give(request, fds[1]) || !control_give(request, fds[2]))
             rc = -errno;
     }
-    json_object_object_add(result, "errno", json_object_new_int(-rc));
+    json_add_int(result, "errno", -rc);
     if (rc)
         return take_back(request, result);
-    json_object_object_add(result, "frames", json_object_new_uint64(m->nr_frames));
-    json_object_object_add(result, "shared_info",
-                           json_object_new_uint64(hv_shared_info_mfn(m->hv, id)));
+    json_add_uint(result, "frames", m->nr_frames);
+    json_add_uint(result, "shared_info", hv_shared_info_mfn(m->hv, id));
     return result;
 }

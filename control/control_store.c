@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control_i.h"
+#include "json_add.h"
 #include "machine.h"
 #include "store_way.h"
 
@@ -193,7 +194,7 @@ json_object *verb_store_socket(struct request *request)
         return control_refuse(request, "the store cannot be served to domain %u: %s", id,
                               strerror(-rc));
     result = control_done();
-    json_object_object_add(result, "socket", json_object_new_string(path));
+    json_add_text(result, "socket", path);
     return result;
 }
 

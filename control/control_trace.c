@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control_guest.h"
+#include "json_add.h"
 #include "machine.h"
 #include "process.h"
 #include "trace.h"
@@ -16,9 +17,9 @@ static json_object *state(struct machine *m)
 {
     json_object *result = json_object_new_object();
 
-    json_object_object_add(result, "on", json_object_new_boolean(trace_is_on(m)));
-    json_object_object_add(result, "first", json_object_new_int64((int64_t)trace_first(m)));
-    json_object_object_add(result, "next", json_object_new_int64((int64_t)trace_next(m)));
+    json_add_bool(result, "on", trace_is_on(m));
+    json_add_int(result, "first", (int64_t)trace_first(m));
+    json_add_int(result, "next", (int64_t)trace_next(m));
     return result;
 }
 
@@ -70,8 +71,8 @@ json_object *verb_trace_read(struct request *request)
     }
     result = json_object_new_object();
     json_object_object_add(result, "events", events);
-    json_object_object_add(result, "next", json_object_new_int64((int64_t)seq));
-    json_object_object_add(result, "lost", json_object_new_int64((int64_t)lost));
+    json_add_int(result, "next", (int64_t)seq);
+    json_add_int(result, "lost", (int64_t)lost);
     return result;
 }
 
@@ -97,8 +98,8 @@ json_object *verb_processes(struct request *request)
     for (unsigned number = 1; (pid = process_id(request->machine, number)); number++) {
         json_object *object = json_object_new_object();
 
-        json_object_object_add(object, "process", json_object_new_int64(number));
-        json_object_object_add(object, "pid", json_object_new_int64(pid));
+        json_add_int(object, "process", number);
+        json_add_int(object, "pid", pid);
         json_object_array_add(list, object);
     }
     return list;

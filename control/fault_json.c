@@ -13,6 +13,7 @@
 
 #include "control_guest.h"
 #include "faults.h"
+#include "json_add.h"
 #include "process.h"
 #include "trace.h"
 #include "words.h"
@@ -342,16 +343,6 @@ bool fault_from_json(struct machine *m, json_object *json, const char *const *ig
 
 /* ---- And back -------------------------------------------------------------------------------- */
 
-static void add_int(json_object *object, const char *key, int64_t value)
-{
-    json_object_object_add(object, key, json_object_new_int64(value));
-}
-
-static void add_text(json_object *object, const char *key, const char *value)
-{
-    json_object_object_add(object, key, json_object_new_string(value));
-}
-
 static json_object *action_to_json(const struct fault_rule *rule)
 {
     json_object *action = json_object_new_object(), *value;
@@ -385,39 +376,39 @@ json_object *fault_to_json(const struct fault_rule *rule)
     json_object *object = json_object_new_object();
 
     if (*rule->name)
-        add_text(object, "name", rule->name);
-    add_text(object, "at", rule->at ? rule->at : "*");
+        json_add_text(object, "name", rule->name);
+    json_add_text(object, "at", rule->at ? rule->at : "*");
     if (rule->domain >= 0)
-        add_int(object, "domain", rule->domain);
+        json_add_int(object, "domain", rule->domain);
     if (rule->peer >= 0)
-        add_int(object, "peer", rule->peer);
+        json_add_int(object, "peer", rule->peer);
     if (rule->ref >= 0)
-        add_int(object, "ref", rule->ref);
+        json_add_int(object, "ref", rule->ref);
     if (rule->index >= 0)
-        add_int(object, "index", rule->index);
+        json_add_int(object, "index", rule->index);
     if (rule->count >= 0)
-        add_int(object, "count", rule->count);
+        json_add_int(object, "count", rule->count);
     if (rule->writable >= 0)
-        json_object_object_add(object, "writable", json_object_new_boolean(rule->writable));
+        json_add_bool(object, "writable", rule->writable);
     if (rule->device)
-        add_text(object, "device", rule->device);
+        json_add_text(object, "device", rule->device);
     if (*rule->ioctl)
-        add_text(object, "ioctl", rule->ioctl);
+        json_add_text(object, "ioctl", rule->ioctl);
     if (*rule->path)
-        add_text(object, "path", rule->path);
+        json_add_text(object, "path", rule->path);
     if (rule->process)
-        add_int(object, "process", rule->process);
+        json_add_int(object, "process", rule->process);
     if (rule->skip)
-        add_int(object, "skip", (int64_t)rule->skip);
+        json_add_int(object, "skip", (int64_t)rule->skip);
     if (rule->times != 1)
-        add_int(object, "times", (int64_t)rule->times);
+        json_add_int(object, "times", (int64_t)rule->times);
     if (rule->every > 1)
-        add_int(object, "every", (int64_t)rule->every);
+        json_add_int(object, "every", (int64_t)rule->every);
     if (rule->probability < 1)
         json_object_object_add(object, "probability", json_object_new_double(rule->probability));
     json_object_object_add(object, "do", action_to_json(rule));
     if (rule->optional)
-        json_object_object_add(object, "optional", json_object_new_boolean(true));
+        json_add_bool(object, "optional", true);
     return object;
 }
 
@@ -428,7 +419,7 @@ void fault_record(struct machine *m, const struct fault_rule *rule)
     if (!trace_is_on(m))
         return;
     request = json_object_new_object();
-    json_object_object_add(request, "verb", json_object_new_string("fault-add"));
+    json_add_text(request, "verb", "fault-add");
     json_object_object_add(request, "rule", fault_to_json(rule));
     trace_verb(m, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN));
     json_object_put(request);

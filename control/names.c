@@ -11,12 +11,13 @@
 
 #include "adversary.h"
 #include "control_dump.h"
+#include "json_add.h"
 #include "points.h"
 
 static void add_text(json_object *row, const char *key, const char *value)
 {
     if (value)
-        json_object_object_add(row, key, json_object_new_string(value));
+        json_add_text(row, key, value);
 }
 
 static json_object *words(const char *const *list)
@@ -38,7 +39,7 @@ static void add_point(json_object *list, const char *name, unsigned flags, const
             json_object_array_add(kinds, json_object_new_string(point_kinds[i]));
     add_text(row, "name", name);
     json_object_object_add(row, "kinds", kinds);
-    json_object_object_add(row, "batch", json_object_new_boolean(batch));
+    json_add_bool(row, "batch", batch);
     add_text(row, "fault", fault);
     json_object_array_add(list, row);
 }

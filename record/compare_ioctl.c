@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ioctls.h"
+#include "json_add.h"
 
 /* An address at which no program has anything. */
 #define NOWHERE 32u
@@ -31,7 +32,7 @@ static void change(json_object *in, const char *name, size_t i, uint32_t value)
     if (json_object_is_type(member, json_type_array))
         json_object_array_put_idx(member, i, json_object_new_uint64(value));
     else
-        json_object_object_add(in, name, json_object_new_uint64(value));
+        json_add_uint(in, name, value);
 }
 
 /* Numbers of the record become those of the model. */

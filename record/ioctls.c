@@ -14,6 +14,8 @@
 #include <xen/sys/gntdev.h>
 #include <xen/sys/privcmd.h>
 
+#include "json_add.h"
+
 #define MAX_COUNT 65536u
 
 /* ---- Bytes ----------------------------------------------------------------------------------- */
@@ -88,7 +90,7 @@ static json_object *get_fields(const struct kernel_ioctl *row, const struct memo
         if (!f->stride) {
             if (read_number(memory, arg + f->offset, f->size, &value))
                 goto fault;
-            json_object_object_add(fields, f->name, json_object_new_uint64(value));
+            json_add_uint(fields, f->name, value);
             continue;
         }
         json_object *array = json_object_new_array();
@@ -173,9 +175,9 @@ static json_object *json_end(bool foreign, uint32_t domid, uint32_t ref, uint32_
     json_object *end = json_object_new_object();
 
     if (foreign) {
-        json_object_object_add(end, "domid", json_object_new_uint64(domid));
-        json_object_object_add(end, "ref", json_object_new_uint64(ref));
-        json_object_object_add(end, "offset", json_object_new_uint64(offset));
+        json_add_uint(end, "domid", domid);
+        json_add_uint(end, "ref", ref);
+        json_add_uint(end, "offset", offset);
     } else {
         json_object_object_add(end, "data", data);
     }
@@ -196,8 +198,8 @@ static json_object *get_copy(const struct memory *memory, uint64_t arg,
         bool from_grant = s.flags & GNTCOPY_source_gref, to_grant = s.flags & GNTCOPY_dest_gref;
 
         if (direction == KERNEL_IN) {
-            json_object_object_add(one, "flags", json_object_new_uint64(s.flags));
-            json_object_object_add(one, "len", json_object_new_uint64(s.len));
+            json_add_uint(one, "flags", s.flags);
+            json_add_uint(one, "len", s.len);
             json_object_object_add(
                 one, "source",
                 json_end(from_grant, s.source.foreign.domid, s.source.foreign.ref,
@@ -207,7 +209,7 @@ static json_object *get_copy(const struct memory *memory, uint64_t arg,
                                    json_end(to_grant, s.dest.foreign.domid, s.dest.foreign.ref,
                                             s.dest.foreign.offset, NULL));
         } else {
-            json_object_object_add(one, "status", json_object_new_int(s.status));
+            json_add_int(one, "status", s.status);
             if (!to_grant)
                 json_object_object_add(one, "data",
                                        json_data(memory, (uintptr_t)s.dest.virt, s.len));
@@ -283,11 +285,11 @@ static json_object *get_hypercall(const struct memory *memory, uint64_t arg,
     }
     size = hypercall_data(&call, &at);
     if (direction == KERNEL_IN) {
-        json_object_object_add(fields, "op", json_object_new_uint64(call.op));
+        json_add_uint(fields, "op", call.op);
         if (call.op == __HYPERVISOR_event_channel_op || call.op == __HYPERVISOR_grant_table_op)
-            json_object_object_add(fields, "cmd", json_object_new_uint64(call.arg[0]));
+            json_add_uint(fields, "cmd", call.arg[0]);
         if (call.op == __HYPERVISOR_grant_table_op)
-            json_object_object_add(fields, "count", json_object_new_uint64(call.arg[2]));
+            json_add_uint(fields, "count", call.arg[2]);
     }
     if (size)
         json_object_object_add(fields, direction == KERNEL_IN ? "before" : "after",

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "json_add.h"
 #include "watch.h"
 
 struct recorder {
@@ -43,23 +44,23 @@ static json_object *make_header(char **argv, int domain)
     char major[16], minor[16], extra[32], capabilities[32], xen[80];
     struct utsname name;
 
-    json_object_object_add(header, "gntsim-record", json_object_new_int(RECORD_VERSION));
+    json_add_int(header, "gntsim-record", RECORD_VERSION);
     for (; *argv; argv++)
         json_object_array_add(command, json_object_new_string(*argv));
     json_object_object_add(header, "command", command);
     if (!uname(&name))
-        json_object_object_add(header, "linux", json_object_new_string(name.release));
+        json_add_text(header, "linux", name.release);
     read_text("/sys/hypervisor/version/major", major, sizeof major);
     read_text("/sys/hypervisor/version/minor", minor, sizeof minor);
     read_text("/sys/hypervisor/version/extra", extra, sizeof extra);
     snprintf(xen, sizeof xen, "%s.%s%s", major, minor, extra);
     if (major[0])
-        json_object_object_add(header, "xen", json_object_new_string(xen));
+        json_add_text(header, "xen", xen);
     read_text("/proc/xen/capabilities", capabilities, sizeof capabilities);
     if (domain < 0 && !strcmp(capabilities, "control_d"))
         domain = 0;
     if (domain >= 0)
-        json_object_object_add(header, "domain", json_object_new_int(domain));
+        json_add_int(header, "domain", domain);
     return header;
 }
 

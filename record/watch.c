@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "json_add.h"
+
 static const char *const devices[] = {
     "gntdev", "gntalloc", "evtchn", "privcmd", "hypercall", NULL
 };
@@ -32,7 +34,7 @@ struct memory memory_of(struct task *task)
 
 void add_number(json_object *json, const char *name, uint64_t value)
 {
-    json_object_object_add(json, name, json_object_new_uint64(value));
+    json_add_uint(json, name, value);
 }
 
 int errno_of(const char *name)
@@ -45,11 +47,11 @@ int errno_of(const char *name)
 
 void event_result(json_object *json, long result)
 {
-    json_object_object_add(json, "result", json_object_new_int64(result < 0 ? -1 : result));
+    json_add_int(json, "result", result < 0 ? -1 : result);
     if (result < 0) {
         const char *name = strerrorname_np((int)-result);
 
-        json_object_object_add(json, "error", json_object_new_string(name ? name : "?"));
+        json_add_text(json, "error", name ? name : "?");
     }
 }
 
@@ -187,8 +189,8 @@ json_object *new_event(const struct task *task, const char *call)
 {
     json_object *json = json_object_new_object();
 
-    json_object_object_add(json, "task", json_object_new_string(task->name));
-    json_object_object_add(json, "call", json_object_new_string(call));
+    json_add_text(json, "task", task->name);
+    json_add_text(json, "call", call);
     return json;
 }
 
@@ -216,7 +218,7 @@ static bool enter(void *ctx, struct task *task)
         return false;
     }
     if (strcmp(call->event.call, watched->name))
-        json_object_object_add(call->event.json, "call", json_object_new_string(call->event.call));
+        json_add_text(call->event.json, "call", call->event.call);
     task->call = call;
     if (w->before && !call->quiet)
         call->event.answer = w->before(w->ctx, &call->event, &stop);

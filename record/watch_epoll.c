@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
+#include "json_add.h"
+
 /* What poll does not have. */
 #define MODES (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
 
@@ -72,8 +74,7 @@ bool begin_epoll_wait(struct watch *w, struct task *task, struct watched_call *c
         ours |= i->file;
     }
     if (task->nr != SYS_epoll_pwait2)
-        json_object_object_add(call->event.json, "timeout",
-                               json_object_new_int((int)task->args[3]));
+        json_add_int(call->event.json, "timeout", (int)task->args[3]);
     return ours;
 }
 

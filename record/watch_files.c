@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "json_add.h"
+
 /* ---- open ------------------------------------------------------------------------------------ */
 
 static bool read_path(struct task *task, uint64_t at, char *path, size_t size)
@@ -31,7 +33,7 @@ bool begin_open(struct watch *w, struct task *task, struct watched_call *call)
     (void)w;
     if (!read_path(task, task->args[at], path, sizeof path) || !(device = device_of_path(path)))
         return false;
-    json_object_object_add(call->event.json, "device", json_object_new_string(device));
+    json_add_text(call->event.json, "device", device);
     add_number(call->event.json, "flags", task->args[1 + at] & (O_ACCMODE | O_NONBLOCK));
     return true;
 }
@@ -76,7 +78,7 @@ bool begin_close(struct watch *w, struct task *task, struct watched_call *call)
 static void drop(struct watch *w, struct held_fd *held, json_object *event)
 {
     if (held && space_drop_fd(&w->space, held))
-        json_object_object_add(event, "last", json_object_new_boolean(true));
+        json_add_bool(event, "last", true);
 }
 
 void end_close(struct watch *w, struct task *task, struct watched_call *call, long result)
@@ -201,8 +203,7 @@ bool begin_seek(struct watch *w, struct task *task, struct watched_call *call)
 {
     if (!begin_file(w, task, call))
         return false;
-    json_object_object_add(call->event.json, "offset",
-                           json_object_new_int64((int64_t)task->args[1]));
+    json_add_int(call->event.json, "offset", (int64_t)task->args[1]);
     add_number(call->event.json, "whence", task->args[2]);
     return true;
 }
@@ -249,8 +250,7 @@ bool begin_poll(struct watch *w, struct task *task, struct watched_call *call)
     }
     json_object_object_add(call->event.json, "fds", list);
     if (task->nr == SYS_poll)
-        json_object_object_add(call->event.json, "timeout",
-                               json_object_new_int((int)task->args[2]));
+        json_add_int(call->event.json, "timeout", (int)task->args[2]);
     return ours;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "json_add.h"
 #include "window.h"
 
 /* ---- ioctl ----------------------------------------------------------------------------------- */
@@ -44,7 +45,7 @@ bool begin_ioctl(struct watch *w, struct task *task, struct watched_call *call)
         add_number(call->event.json, "flags", on ? O_NONBLOCK : 0);
         return true;
     }
-    json_object_object_add(call->event.json, "request", json_object_new_string(call->row->name));
+    json_add_text(call->event.json, "request", call->row->name);
     if (!strcmp(call->row->name, "other"))
         add_number(call->event.json, "number", (unsigned)task->args[1]);
     in = ioctl_get(call->row, &memory, task->args[2], KERNEL_IN);
@@ -181,7 +182,7 @@ void take_pieces(struct watch *w, pid_t tgid, uint64_t start, uint64_t end, json
         add_number(one, "at", piece->offset);
         add_number(one, "length", piece->end - piece->start);
         if (!space_has_mapping(&w->space, piece->mapping))
-            json_object_object_add(one, "last", json_object_new_boolean(true));
+            json_add_bool(one, "last", true);
         json_object_array_add(list, one);
         free(piece);
     }

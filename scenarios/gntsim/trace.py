@@ -20,7 +20,8 @@ class Event(dict[str, Any]):
         words = [str(self.get("op")), *([str(args.pop("verb"))] if "verb" in args else []),
                  *("%s=%s" % item for item in args.items())]
         who = "machine" if self.get("domain") is None else "d%s" % self["domain"]
-        who += " %s" % self["program"] if self.get("program") else " pid %s" % self["pid"] if self.get("pid") else ""
+        if self.get("program") or self.get("pid"):
+            who += " " + (self.get("program") or "pid %s" % self["pid"])
         result = " -> %s" % self["result"] if self.get("result") is not None else ""
         rule = " [rule %s]" % self["rule"] if self.get("rule") is not None else ""
         return "%6s %15.9f %-14s %s%s%s" % (self.get("seq"), self.get("time", 0) / 1e9, who,

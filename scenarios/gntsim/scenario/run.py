@@ -144,7 +144,8 @@ def difference(first: list[Event], second: list[Event]) -> str:
     """Where two traces differ; nothing if they do not."""
     for one, other in zip(first, second):
         if canonical(one) != canonical(other):
-            return "the second run differs at event %s:\n  first:  %s\n  second: %s" % (one.get("seq"), one, other)
+            return "the second run differs at event %s:\n  first:  %s\n  second: %s" \
+                % (one.get("seq"), one, other)
     if len(first) != len(second):
         return "the second run has %d events, the first %d" % (len(second), len(first))
     return ""
