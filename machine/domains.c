@@ -5,9 +5,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <utlist.h>
 
+#include "builder.h"
 #include "faults.h"
 #include "machine.h"
 #include "process.h"
@@ -136,6 +138,23 @@ static void domain_free(struct domain *d)
     free(d);
 }
 
+static bool has_store(const struct machine *m)
+{
+    for (unsigned i = 0; i < m->nr_parts; i++)
+        if (m->parts[i]->is_store)
+            return true;
+    return false;
+}
+
+/* What keeps a kernel from its store is no reason not to run. */
+static void connect_store(struct domain *d)
+{
+    int rc = d->options.store ? kernel_connect_store(d->kernel, d->store_gfn, d->store_port) : 0;
+
+    if (rc)
+        machine_log(d->machine, "domain %u: no /dev/xen/xenbus: %s", d->id, strerror(-rc));
+}
+
 int machine_domain_create_with(struct machine *m, domid_t id, const struct domain_options *options, struct domain **out)
 {
     const struct kernel_profile *profile = options->profile ? options->profile : m->profile;
@@ -147,8 +166,10 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
 
     if (!d || !(space = kernel_pv_space_create()))
         goto fail;
-    trace_domain_create(m, id, profile, options);
     *d = (struct domain){ .machine = m, .id = id, .place = choose_place(m, id), .profile = profile, .options = *options };
+    if (has_store(m))
+        d->options.store = true;
+    trace_domain_create(m, id, profile, &d->options);
     if (parts_domain_create(d))
         goto fail;
     kernel_domain_config(&domain_config, profile, space);
@@ -164,12 +185,15 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
                                      .grant_version = options->grant_version, .hooks = &kernel_hooks,
                                      .privcmd_unrestricted = options->privcmd_unrestricted };
     LL_INSERT_INORDER(m->domains, d, by_id);
-    rc = kernel_create(&d->kernel, &config, space);
+    rc = d->options.store ? builder_build(d) : 0;
+    if (!rc)
+        rc = kernel_create(&d->kernel, &config, space);
     if (rc) {
         LL_DELETE(m->domains, d);
         hv_domain_destroy(m->hv, id);
         goto fail;
     }
+    connect_store(d);
     PARTS_TELL(m, domain_started, d);
     if (out)
         *out = d;
@@ -300,8 +324,11 @@ int machine_domain_suspend(struct machine *m, domid_t id, int as, unsigned grant
     if (grant_version)
         d->options.grant_version = grant_version;
     faults_migrated(m, id, d->id);
+    if (d->options.store)
+        builder_restore(d);
     PARTS_TELL(m, domain_migrated, d);
     kernel_migrated(d->kernel, d->id, grant_version);
+    connect_store(d);
     if (now)
         *now = d->id;
     return 0;

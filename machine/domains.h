@@ -24,6 +24,8 @@ struct domain_options {
     int32_t grant_frames, maptrack_frames;   /* limits; -1: the default */
     unsigned grant_version;                  /* that its kernel chooses: 1 or 2; 0: its own choice */
     bool privcmd_unrestricted;               /* xen_privcmd.unrestricted on its kernel's command line */
+    bool store;                              /* pages, ports and grants for store and console; of
+                                              * every domain if a part of the machine has a store */
 };
 
 struct domain {
@@ -40,6 +42,8 @@ struct domain {
     bool crashed;                /* the hypervisor crashed it: destroyed at the next unlock */
     bool suspend;                /* to be suspended and resumed then */
     struct domain_options options;   /* it was made with */
+    uint64_t console_gfn, store_gfn; /* with options.store; domain 0 has no console */
+    evtchn_port_t console_port, store_port;
     void *part_states[MACHINE_MAX_PARTS];
     struct domain *next;
 };

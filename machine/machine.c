@@ -84,6 +84,7 @@ void machine_settle(struct machine *m)
         struct domain *d, *next;
 
         m->attention = false;
+        PARTS_TELL(m, attend, m);
         for (struct outside *o = m->outsiders, *after; o; o = after) {
             after = o->next;
             if (o->crashed)
@@ -142,6 +143,13 @@ static void on_upcall(void *ctx, domid_t id)
         d->upcall = m->attention = true;
     if (o)
         o->upcall(o);
+}
+
+static void on_unheard(void *ctx, domid_t id, uint32_t port)
+{
+    struct machine *m = ctx;
+
+    PARTS_TELL(m, unheard, m, id, port);
 }
 
 static void on_crash(void *ctx, domid_t id, const char *why)
@@ -241,7 +249,8 @@ static int make_models(struct machine *m)
     struct hv_config config = { .memory = m->memory, .nr_frames = m->nr_frames, .profile = &m->xen, .hook_ctx = m,
                                 .hooks = { .upcall = on_upcall, .crashed = on_crash,
                                            .destroyed = on_destroyed, .inject = on_hypercall,
-                                           .memory_grows = on_memory_grows } };
+                                           .memory_grows = on_memory_grows,
+                                           .unheard = on_unheard } };
     int rc = hv_create(&m->hv, &config);
 
     if (!rc)

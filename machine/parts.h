@@ -35,6 +35,7 @@ struct machine_file {
 struct machine_part {
     /* of its state in the machine and in each domain; both begin as zeros. 0: none */
     size_t machine_size, domain_size;
+    bool is_store;               /* domains are built for a store (builder.h) */
 
     /* Before the models, in a process with one thread. *memory_fd: a directory for the memory
      * (maps.h), to be set by a part that offers one if it is still -1. Negative errno after a
@@ -60,6 +61,11 @@ struct machine_part {
     /* The last that is heard of a domain. */
     void (*forget)(struct domain *d);
 
+    /* With the lock, in a hypercall: domain id sent an event to a port to which nobody is bound. */
+    void (*unheard)(struct machine *m, domid_t id, evtchn_port_t port);
+    /* With the lock: while an operation is settled, after each time that something asked for
+     * attention (m->attention). */
+    void (*attend)(struct machine *m);
     /* With the lock: a hypercall, or an element of its batch, is about to be done; called within
      * it. */
     void (*at_hypercall)(struct machine *m);

@@ -75,6 +75,17 @@ void trace_store_event(struct machine *m, const struct trace_store *store);
 void trace_store_connected(struct machine *m, const struct trace_store *store, bool there);
 /* len bytes of what the store said were taken. */
 void trace_store_taken(struct machine *m, const struct trace_store *store);
+/*
+ * The store looked at a domain's ring page: its indices now, the error field, and the bytes that
+ * it put there, up to rsp_prod. reset: before that, it made all indices 0.
+ */
+struct trace_ring {
+    bool reset, raises;          /* raises: an event on the domain's store port */
+    uint32_t req_cons, rsp_prod, error;
+    const void *bytes;
+    size_t size;
+};
+void trace_store_ring(struct machine *m, domid_t id, const struct trace_ring *ring);
 /* Inputs that are no calls. */
 void trace_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, const struct domain_options *options);
 void trace_domain_destroy(struct machine *m, domid_t id);

@@ -214,6 +214,8 @@ void trace_domain_create(struct machine *m, domid_t id, const struct kernel_prof
     line_field_unsigned(line, "grant_version", options->grant_version);
     if (options->privcmd_unrestricted)
         line_field(line, "privcmd_unrestricted", 1);
+    if (options->store)
+        line_field(line, "store", 1);
     line_text(line, "}");
     trace_end(m, false);
 }
@@ -288,6 +290,28 @@ void trace_frames(struct machine *m, const struct vma_run *runs, size_t nr_runs,
         line_text(line, "]");
     }
     line_text(line, "]}");
+    trace_end(m, true);
+}
+
+void trace_store_ring(struct machine *m, domid_t id, const struct trace_ring *ring)
+{
+    struct line *line;
+
+    if (!m->trace->on)
+        return;
+    line = trace_begin(m, id, 0, "store_ring");
+    line_key(line, "args");
+    line_text(line, "{");
+    if (ring->reset)
+        line_field(line, "reset", 1);
+    line_field_unsigned(line, "taken", ring->req_cons);
+    line_field_unsigned(line, "put", ring->rsp_prod);
+    line_field_hex(line, "hex", ring->bytes, ring->size);
+    if (ring->error)
+        line_field_unsigned(line, "error", ring->error);
+    if (ring->raises)
+        line_field(line, "raise", 1);
+    line_text(line, "}");
     trace_end(m, true);
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xen/io/xs_wire.h>
+
 #include "adversary.h"
 #include "control.h"
 #include "verbs.h"
@@ -26,6 +28,7 @@ static bool input_create(const struct replay_step *in)
         .maptrack_frames = (int32_t)replay_number(in->args, "maptrack_frames"),
         .grant_version = (unsigned)replay_number(in->args, "grant_version"),
         .privcmd_unrestricted = replay_number(in->args, "privcmd_unrestricted"),
+        .store = replay_number(in->args, "store"),
     };
 
     if (options.profile)
@@ -117,6 +120,37 @@ static bool input_let_go(const struct replay_step *in)
     return move_frames(in, false);
 }
 
+/* What the store did with a domain's ring page. */
+static bool input_store_ring(const struct replay_step *in)
+{
+    struct trace_ring told = { .reset = replay_number(in->args, "reset"),
+                               .raises = replay_number(in->args, "raise"),
+                               .req_cons = (uint32_t)replay_number(in->args, "taken"),
+                               .rsp_prod = (uint32_t)replay_number(in->args, "put"),
+                               .error = (uint32_t)replay_number(in->args, "error") };
+    struct hv *hv = in->r->machine.hv;
+    struct xenstore_domain_interface *ring;
+    char bytes[XENSTORE_RING_SIZE];
+    uint64_t mfn;
+
+    if (!in->d || !in->d->options.store || hv_gfn_to_mfn(hv, in->id, in->d->store_gfn, &mfn))
+        return false;
+    told.bytes = bytes;
+    told.size = replay_bytes(bytes, sizeof bytes, replay_text(in->args, "hex"));
+    trace_store_ring(&in->r->machine, in->id, &told);
+    ring = hv_frame(hv, mfn);
+    if (told.reset)
+        ring->req_prod = ring->rsp_cons = 0;
+    for (size_t i = 0; i < told.size; i++)
+        ring->rsp[MASK_XENSTORE_IDX(told.rsp_prod - (uint32_t)(told.size - i))] = bytes[i];
+    ring->req_cons = told.req_cons;
+    ring->rsp_prod = told.rsp_prod;
+    ring->error = told.error;
+    if (told.raises)
+        hv_port_raise(hv, in->id, in->d->store_port);
+    return true;
+}
+
 static bool input_verb(const struct replay_step *in)
 {
     const char *name = replay_text(in->args, "verb");
@@ -136,6 +170,7 @@ static const struct replay_handler inputs[] = {
     { "domain_suspend", input_suspend },
     { "timers", input_timers }, { "upcall", input_upcall }, { "steps", input_steps }, { "frames_hold", input_hold },
     { "frames_release", input_let_go }, { "verb", input_verb },
+    { "store_ring", input_store_ring },
 };
 
 static const struct replay_handler *find_input(const char *op)

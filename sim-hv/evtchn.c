@@ -310,14 +310,40 @@ static long op_send(const struct hv_call *c, void *arg)
     case ECS_IPI:
         evtchn_2l_set_pending(c->d, port);
         return 0;
-    case ECS_UNBOUND:
-        return 0;      /* nobody there yet, or not any more */
+    case ECS_UNBOUND:  /* nobody there yet, or not any more */
+        if (c->hv->hooks.unheard)
+            c->hv->hooks.unheard(c->hv->hook_ctx, c->d->id, port);
+        return 0;
     case ECS_FREE:
     case ECS_RESERVED:
     case ECS_VIRQ:
         break;
     }
     return -EINVAL;
+}
+
+int hv_port_alloc(struct hv *hv, domid_t dom, domid_t remote, uint32_t *port)
+{
+    struct hv_domain *d = domain_lookup(hv, dom);
+    int rc = d ? get_free_port(d) : -ESRCH;
+
+    if (rc < 0)
+        return rc;
+    *port = (uint32_t)rc;
+    bind_port(d, *port, (struct evtchn){ .state = ECS_UNBOUND, .remote_dom = remote });
+    return 0;
+}
+
+int hv_port_raise(struct hv *hv, domid_t dom, uint32_t port)
+{
+    struct hv_domain *d = domain_lookup(hv, dom);
+
+    if (!d)
+        return -ESRCH;
+    if (!port_is_valid(&d->evtchns, port) || evtchn(&d->evtchns, port)->state != ECS_UNBOUND)
+        return -EINVAL;
+    evtchn_2l_set_pending(d, port);
+    return 0;
 }
 
 static long op_status(const struct hv_call *c, void *arg)

@@ -9,6 +9,7 @@
 
 #include "kernel_i.h"
 #include "privcmd_i.h"
+#include "xenbus_i.h"
 
 /* As much address space as a process has. */
 #define TASK_SIZE ((1ull << 47) - PAGE_SIZE)
@@ -19,6 +20,7 @@ const struct chardev *const kernel_chardevs[] = {
     &evtchn_chardev,
     &privcmd_chardev,
     &hypercall_chardev,
+    &xenbus_chardev,
     NULL,
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a guest kernel: boot, upcalls, module parameters and the end. */
 #include "kernel_i.h"
+#include "xenbus_i.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -91,6 +92,7 @@ void kernel_destroy(struct kernel *k)
     gntdev_destroy(k);
     gntalloc_destroy(k);
     pages_destroy(k);
+    xenbus_destroy(k);
     events_destroy(k);
     hooks_destroy(k);
     kernel_gnttab_destroy(k);

@@ -4,7 +4,6 @@
 #define GNTSIM_KERNEL_KERNEL_I_H
 
 #include <errno.h>
-
 #include <utlist.h>
 
 #include <gntsim/gnttab.h>
@@ -71,6 +70,7 @@ struct kernel {
     struct events events;
     struct gntdev gntdev;
     struct gntalloc gntalloc;
+    struct xenbus *xenbus;                  /* NULL: the domain has no store */
     uint64_t last_file, last_vma, last_call;
     struct kernel_point *current;           /* the device call that runs now; only with hooks */
     struct held *held;                      /* calls that a hook keeps from going on */

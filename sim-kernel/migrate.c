@@ -5,6 +5,7 @@
  * everything that used them, once.
  */
 #include "kernel_i.h"
+#include "xenbus_i.h"
 
 #include <assert.h>
 
@@ -26,5 +27,6 @@ void kernel_migrated(struct kernel *k, domid_t domid, unsigned grant_version)
     gnttab_migrated(k);
     gntdev_migrated(k);
     gntalloc_migrated(k);
+    xenbus_migrated(k);
     kernel_leave(k);
 }

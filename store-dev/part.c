@@ -26,11 +26,15 @@ static enum store_domain_state domain_state(void *ctx, unsigned domid)
 static void released(void *ctx, unsigned domid)
 {
     store_peers_hang_up(ctx, domid);
+    store_rings_released(ctx, domid);
 }
 
 static void output(void *ctx, struct store_conn *conn)
 {
-    store_peers_output(ctx, conn);
+    if (store_conn_is_socket(conn))
+        store_peers_output(ctx, conn);
+    else
+        store_rings_output(ctx, conn);
 }
 
 /* ---- The toolstack's connection -------------------------------------------------------------- */
@@ -113,12 +117,15 @@ static int prepare(struct machine *m, int *memory_fd)
 {
     struct store_server *server = store_server_of(m);
     struct store_config config = { .hooks = { .domain_state = domain_state,
+                                              .introduce = store_rings_introduce,
                                               .released = released,
+                                              .notify = store_rings_notify,
                                               .output = output },
                                    .hook_ctx = server };
 
     (void)memory_fd;
     server->machine = m;
+    server->again.fd = -1;
     server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     store_points_hooks(&config.hooks);
     server->store = store_create(&config);
@@ -129,17 +136,22 @@ static int prepare(struct machine *m, int *memory_fd)
     return 0;
 }
 
-/* What the store knows a domain by: its id, which changes when it is suspended and resumed. */
-static unsigned *known_id(struct domain *d)
+static int start(struct machine *m)
 {
-    return part_of_domain(d, &store_part);
+    return store_rings_start(store_server_of(m));
+}
+
+static void attend(struct machine *m)
+{
+    store_rings_attend(store_server_of(m));
 }
 
 static void domain_started(struct domain *d)
 {
     struct store_server *server = store_server_of(d->machine);
+    struct store_domain *sd = part_of_domain(d, &store_part);
 
-    *known_id(d) = d->id;
+    sd->id = d->id;
     store_time(server->store, d->machine->clock.now / NS_PER_MS);
     server->is_building = true;
     store_toolstack_create(server, d);
@@ -147,8 +159,13 @@ static void domain_started(struct domain *d)
     store_peers_flush(server);
 }
 
-static void domain_gone(struct store_server *server, unsigned domid)
+static void domain_gone(struct domain *d)
 {
+    struct store_server *server = store_server_of(d->machine);
+    struct store_domain *sd = part_of_domain(d, &store_part);
+    unsigned domid = sd->id;
+
+    store_rings_gone(server, sd);
     store_check_domains(server->store);
     server->is_building = true;
     store_toolstack_destroy(server, domid);
@@ -160,13 +177,13 @@ static void domain_gone(struct store_server *server, unsigned domid)
 
 static void domain_destroyed(struct domain *d)
 {
-    domain_gone(store_server_of(d->machine), *known_id(d));
+    domain_gone(d);
 }
 
 /* A new domain, as a restore makes one. */
 static void domain_migrated(struct domain *d)
 {
-    domain_gone(store_server_of(d->machine), *known_id(d));
+    domain_gone(d);
     domain_started(d);
 }
 
@@ -174,6 +191,7 @@ static void destroy(struct machine *m)
 {
     struct store_server *server = store_server_of(m);
 
+    store_rings_stop(server);
     store_peers_free(server);
     store_destroy(server->store);
     close(server->spare_fd);
@@ -181,10 +199,14 @@ static void destroy(struct machine *m)
 
 const struct machine_part store_part = {
     .machine_size = sizeof(struct store_server),
-    .domain_size = sizeof(unsigned),
+    .domain_size = sizeof(struct store_domain),
+    .is_store = true,
     .prepare = prepare,
+    .start = start,
     .domain_started = domain_started,
     .domain_migrated = domain_migrated,
     .domain_destroyed = domain_destroyed,
+    .unheard = store_rings_unheard,
+    .attend = attend,
     .destroy = destroy,
 };

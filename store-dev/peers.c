@@ -106,6 +106,7 @@ static void feed_again(struct store_server *server)
 {
     struct store_peer *peer;
 
+    store_rings_again(server);
     DL_FOREACH(server->peers, peer) {
         if (!peer->used || peer->closing)
             continue;

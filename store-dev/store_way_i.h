@@ -35,6 +35,22 @@ struct store_peer {
     struct store_peer *next_dirty;
 };
 
+/*
+ * The part's state in a domain: what the store knows it by, which changes when it is suspended and
+ * resumed, and its ring page.
+ */
+struct store_domain {
+    unsigned id;
+    evtchn_port_t port;
+    uint64_t mfn;
+    struct xenstore_domain_interface *ring;    /* NULL: none */
+    uint32_t error;                 /* of the page, as it was last told */
+    bool reset, raise;              /* to be told: all indices became 0; an event is due */
+    bool dirty;                     /* among the server's dirty ones */
+    bool stuck;                     /* requests wait in it */
+    struct store_domain *prev_dirty, *next_dirty;
+};
+
 /* The part's state in a machine. */
 struct store_server {
     struct machine *machine;
@@ -48,6 +64,9 @@ struct store_server {
     uint64_t rule, event_rule;      /* the fault rule that decided what is being done; 0: none */
     bool is_building;               /* the toolstack is at work for a domain */
     bool must_restart;
+    struct store_domain *dirty_rings;
+    int nr_stuck;
+    struct watch again;             /* when there was more to do than at a time */
 };
 
 static inline struct store_server *store_server_of(const struct machine *m)
@@ -69,6 +88,22 @@ void store_peers_free(struct store_server *server);
 void store_points_hooks(struct store_hooks *hooks);
 /* After bytes were given to the store: does what a fault rule said that may not be done within. */
 void store_points_settle(struct store_server *server);
+
+/* rings.c. The store's hooks, with the server. */
+int store_rings_introduce(void *ctx, unsigned domid, uint32_t port, bool again,
+                          struct xenstore_domain_interface **ring);
+void store_rings_notify(void *ctx, unsigned domid);
+void store_rings_output(struct store_server *server, const struct store_conn *conn);
+void store_rings_released(struct store_server *server, unsigned domid);
+/* The domain has no ring page any more. */
+void store_rings_gone(struct store_server *server, struct store_domain *sd);
+/* Something was read by its reader: requests that waited for that go on. */
+void store_rings_again(struct store_server *server);
+/* The part's functions of these names. */
+void store_rings_attend(struct store_server *server);
+void store_rings_unheard(struct machine *m, domid_t id, evtchn_port_t port);
+int store_rings_start(struct store_server *server);
+void store_rings_stop(struct store_server *server);
 
 /* toolstack.c */
 void store_toolstack_begin(struct store_server *server);

@@ -14,7 +14,7 @@ import pytest
 import harness
 
 PAGE = 4096
-DEVICES = ["gntdev", "gntalloc", "evtchn", "privcmd"]
+DEVICES = ["gntdev", "gntalloc", "evtchn", "hypercall", "privcmd", "xenbus"]
 
 
 def command(nr, size, letter="G"):

@@ -80,7 +80,8 @@ def test_a_destroyed_domain_is_dying_until_nobody_holds_its_frames(machine, cont
     assert (row["state"], row["pages"], row["auto_translated"]) == ("dying", 2, profile == "pvh")
     assert " dying " in machine.must("domain", "list")
     assert "still mapped" in control.refused("domain-create", domain=1)
-    assert {e["domain"] for e in machine.json("dump", "entries")["entries"]} == {1}
+    assert {e["domain"] for e in machine.json("dump", "entries")["entries"]
+            if e["ref"] >= 8} == {1}
     machine.audit()
     mapper("unmap", mapped)
     assert domain(machine, 1) is None

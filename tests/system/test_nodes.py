@@ -9,7 +9,7 @@ import pytest
 
 import harness
 
-DEVICES = ["evtchn", "gntalloc", "gntdev", "privcmd"]
+DEVICES = ["evtchn", "gntalloc", "gntdev", "hypercall", "privcmd", "xenbus"]
 root_only = pytest.mark.skipif(os.geteuid() != 0,
                                reason="an ordinary user's machine has one user only")
 
@@ -47,10 +47,10 @@ print(*(entry.name for entry in sorted(os.scandir("/dev/xen"), key=lambda e: e.n
 for st in (os.stat("/dev/xen/gntdev"), os.lstat("/dev/xen/gntdev")):
     print(stat.S_ISCHR(st.st_mode), os.major(st.st_rdev), st.st_size, st == os.stat("/dev/xen/gntdev"))
 print(len({os.stat("/dev/xen/" + name).st_rdev for name in os.listdir("/dev/xen")}))
-""") == [" ".join(DEVICES), "True 10 0 True", "True 10 0 True", "4"]
+""") == [" ".join(DEVICES), "True 10 0 True", "True 10 0 True", "6"]
     said = served.exec(1, "sh", "-c", "find /dev/xen -type c | wc -l; test -c /dev/xen/evtchn; "
                        "echo $?; ls -l /dev/xen | grep -c ^crw-------").stdout
-    assert said.split() == ["4", "0", "4"]
+    assert said.split() == ["6", "0", "6"]
 
 
 def test_nobody_opens_a_node_but_whose_machine_it_is(served):

@@ -37,7 +37,8 @@ def test_the_directories_can_be_listed(machine):
     assert done.returncode == 0, done.stderr
     assert done.stdout.split().count("limit") == 2 and \
         done.stdout.split().count("free_per_iteration") == 1
-    assert done.stdout.split()[-4:] == ["evtchn", "gntalloc", "gntdev", "privcmd"]
+    assert done.stdout.split()[-6:] == \
+        ["evtchn", "gntalloc", "gntdev", "hypercall", "privcmd", "xenbus"]
     done = shell(machine, 1, "stat -c %F /dev/xen /dev/xen/gntdev "
                  "/sys/module/xen_gntdev/parameters/limit; cat "
                  "/sys/module/xen_gntdev/parameters/none")

@@ -10,7 +10,7 @@ import pytest
 import harness
 from harness import GNTSIM, gntsim
 
-DEVICES = ["evtchn", "gntalloc", "gntdev", "privcmd"]
+DEVICES = ["evtchn", "gntalloc", "gntdev", "hypercall", "privcmd", "xenbus"]
 
 
 @pytest.mark.parametrize("status", [0, 1, 7, 127, 255])

@@ -171,7 +171,7 @@ def test_the_directories_of_devices_and_parameters_list_what_is_in_them(machine)
 for path in ("/dev/xen", "/sys/module/xen_gntdev", "/sys/module/xen_gntdev/parameters"):
     print(",".join(sorted(os.listdir(path))))
 """)
-    assert said == ["evtchn,gntalloc,gntdev,privcmd", "parameters", "limit"]
+    assert said == ["evtchn,gntalloc,gntdev,hypercall,privcmd,xenbus", "parameters", "limit"]
 
 
 def test_module_parameters_cannot_be_mapped(machine):

@@ -71,7 +71,12 @@ def test_a_domain_finds_what_a_toolstack_writes_with_its_permissions(machine):
     vm = out(machine, 1, "xenstore-read", "vm").strip()
     assert out(machine, 0, "xenstore-read", vm + "/uuid").strip() == vm[len("/vm/"):]
     assert out(machine, 0, "xenstore-ls", "-f", "-p", "/libxl") == \
-        '/libxl/1 = ""   (n0)\n/libxl/1/device = ""   (n0)\n/libxl/1/type = "pv"   (n0)\n'
+        '/libxl/1 = ""   (n0)\n/libxl/1/device = ""   (n0)\n' + \
+        ''.join('/libxl/1/device/console%s = "%s"   (n0)\n' % row for row in (
+            ("", ""), ("/0", ""), ("/0/frontend", "/local/domain/1/console"),
+            ("/0/backend", "/local/domain/0/backend/console/1/0"), ("/0/frontend-id", "1"),
+            ("/0/online", "1"), ("/0/state", "1"), ("/0/protocol", "vt100"))) + \
+        '/libxl/1/type = "pv"   (n0)\n'
     assert out(machine, 0, "xenstore-read", "domid", "/local/domain/0/name") == "0\nDomain-0\n"
 
 

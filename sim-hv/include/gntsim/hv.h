@@ -90,6 +90,11 @@ enum hv_verdict {
 struct hv_hooks {
     /* A vCPU of dom must look at its event channels: evtchn_upcall_pending was raised. */
     void (*upcall)(void *ctx, domid_t dom);
+    /*
+     * dom sent an event to a port to which nobody is bound. Whoever serves the other end without a
+     * domain of its own is told so, and answers with hv_port_raise.
+     */
+    void (*unheard)(void *ctx, domid_t dom, uint32_t port);
     /* The hypervisor crashed dom because of what it did. why: a static string. */
     void (*crashed)(void *ctx, domid_t dom, const char *why);
     /* A hypercall of another domain destroyed dom. */
@@ -416,6 +421,17 @@ struct hv_port_info {
  * more).
  */
 int hv_port_next(const struct hv *hv, domid_t dom, uint32_t from, struct hv_port_info *out);
+
+/*
+ * Gives dom an unbound port for domain remote, as a toolstack does before dom runs: no hook is
+ * asked. 0, -ESRCH, -EINVAL (dying), -ENOSPC, -ENOMEM.
+ */
+int hv_port_alloc(struct hv *hv, domid_t dom, domid_t remote, uint32_t *port);
+/*
+ * Raises an event on a port of dom to which nobody is bound, as the domain that may bind to it
+ * would. 0, -ESRCH, -EINVAL (no such port, or it is bound).
+ */
+int hv_port_raise(struct hv *hv, domid_t dom, uint32_t port);
 
 /*
  * Checks every invariant of the machine: pins against maptrack, entry flags, frame references and

@@ -240,6 +240,14 @@ void kernel_destroy(struct kernel *k);
  */
 void kernel_migrated(struct kernel *k, domid_t domid, unsigned grant_version);
 /*
+ * Tells a kernel where its connection to the store is, as a toolstack's start_info or HVM
+ * parameters do: the page at gfn, which the builder granted to the store's domain, and the unbound
+ * port. Call it after kernel_create, and again after kernel_migrated. /dev/xen/xenbus opens from
+ * then on. The kernel may use the page at once, so the store resets it before. -ENODEV, -ENOENT
+ * (no page), -EISCONN, -EINVAL (no such port number), -ENOMEM.
+ */
+int kernel_connect_store(struct kernel *k, uint64_t gfn, evtchn_port_t port);
+/*
  * Handles pending events. The embedder's rule: hv_hooks.upcall only notes the domain. When a
  * kernel_*, gnttab_* or hv_* call that may have raised upcalls has returned, call this for each
  * noted domain. A kernel looks for its own events at the end of each call into it, so a domain's

@@ -440,3 +440,28 @@ TEST_KINDS("without hooks nothing is asked or told")
     EQ(h.nr_asked + h.nr_told, 0);
     unmap_all(ops, 4);
 }
+
+TEST_KINDS("a port may be served by whoever embeds the machine")
+{
+    uint32_t port, peer;
+
+    EQ(hv_port_alloc(w.hv, 1, 2, &port), 0);
+    EQ(evt_state(1, port), EVTCHNSTAT_unbound);
+    EQ(w.unheard, 0);
+    EQ(evt_port(1, EVTCHNOP_send, port), 0);
+    EQ(w.unheard, 1);
+    EQ(hv_port_raise(w.hv, 1, port), 0);
+    OK(evt_pending(1, port));
+    evt_ack(1);
+    /* Not any more when somebody is bound to it. */
+    EQ(evt_bind(2, 1, port, &peer), 0);
+    EQ(evt_port(1, EVTCHNOP_send, port), 0);
+    EQ(w.unheard, 1);
+    EQ(hv_port_raise(w.hv, 1, port), -EINVAL);
+    OK(!evt_pending(1, port));
+    EQ(hv_port_raise(w.hv, 1, 0), -EINVAL);
+    EQ(hv_port_raise(w.hv, 1, UINT32_MAX), -EINVAL);
+    EQ(hv_port_raise(w.hv, 999, 1), -ESRCH);
+    EQ(hv_port_alloc(w.hv, 999, 0, &port), -ESRCH);
+    audit_clean();
+}

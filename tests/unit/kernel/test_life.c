@@ -111,15 +111,15 @@ TEST("profiles are found by name")
 TEST("devices are found by name")
 {
     static const char *const names[] = { "gntdev", "gntalloc", "evtchn", "privcmd",
-                                         "hypercall" };
+                                         "hypercall", "xenbus" };
 
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         OK(!strcmp(kernel_chardevs[i]->name, names[i]));
         OK(kernel_chardev_find(names[i]) == kernel_chardevs[i]);
-        EQ(kernel_chardevs[i]->stream, i == 2);
+        EQ(kernel_chardevs[i]->stream, i == 2 || i == 5);
     }
-    OK(kernel_chardevs[5] == NULL);
-    OK(kernel_chardev_find("xenbus") == NULL);
+    OK(kernel_chardevs[6] == NULL);
+    OK(kernel_chardev_find("xen") == NULL);
     OK(kernel_chardev_find("") == NULL);
 }
 
