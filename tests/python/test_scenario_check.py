@@ -366,11 +366,11 @@ def test_help_names_every_option(scenario):
 def test_the_page_of_the_format_knows_every_key():
     page = (SOURCE / "docs" / "scenario-format.md").read_text()
     keys = {*schema.FILE, *schema.SCENARIO, *schema.VARIANT, *schema.DOMAIN, *schema.PROGRAM,
-            *schema.RULE, *schema.ACTIONS, *schema.STEPS,
-            *schema.ACTS, *schema.SWEEP, *schema.LIMIT, *schema.COMMON, *schema.ANSWER}
+            *schema.RULE, *schema.ACTIONS, *schema.STEPS, *schema.ACTS, *schema.STORE_ACTS,
+            *schema.SWEEP, *schema.LIMIT, *schema.COMMON, *schema.ANSWER}
     for _, more, _ in schema.STEPS.values():
         keys |= set(more)
-    for act, _ in schema.ACTS.values():
+    for act, _ in (*schema.ACTS.values(), *schema.STORE_ACTS.values()):
         keys |= set(act)
     words = set(re.findall(r"[\w-]+", page))
     assert not {key for key in keys if key not in words}

@@ -13,6 +13,7 @@ from ..errors import Error
 from ..faults import Rule
 from ..machine import Machine
 from ..process import Process, describe_exit
+from ..store import Store
 from ..tempdir import temporary_directory
 from ..trace import Event
 from . import words
@@ -66,6 +67,7 @@ class Play:
         self.awaited: set[str] = set()                      # programs whose end a step has judged
         self.signals: dict[str, set[int]] = {}              # sent to programs
         self.domains_gone: set[int] = set()
+        self.stores: dict[int, Store] = {}                  # a connection of each domain
         self.mark = 0
         self.crashed = False
         self.said: list[str] = []
@@ -95,6 +97,11 @@ class Play:
                 raise Failed("there is no domain \"%s\"" % value)
             return int(self.data["domains"][value]["id"])
         return int(value)
+
+    def store(self, domain: int) -> Store:
+        if domain not in self.stores:
+            self.stores[domain] = Store.of(self.machine, domain)
+        return self.stores[domain]
 
     def process(self, name: str) -> Process:
         if name not in self.processes:
@@ -177,6 +184,8 @@ class Play:
         except (Failed, Error) as error:
             result.message = self.describe(error)
             self._try_finally()
+        for store in self.stores.values():
+            store.close()
         result.said = self.said
         return result
 

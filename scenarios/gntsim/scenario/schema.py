@@ -96,6 +96,21 @@ ACTS: dict[str, tuple[dict[str, Check], tuple[str, ...]]] = {
     "version": ({"version": natural}, ("version",)),
 }
 
+STORE_ACTS: dict[str, tuple[dict[str, Check], tuple[str, ...]]] = {
+    "read": ({"path": text}, ("path",)),
+    "write": ({"path": text, "value": either(number, text)}, ("path", "value")),
+    "ls": ({"path": text}, ("path",)),
+    "mkdir": ({"path": text}, ("path",)),
+    "rm": ({"path": text}, ("path",)),
+    "perms": ({"path": text, "set": list_of(text, 1)}, ("path",)),
+    "watch": ({"path": text, "token": text}, ("path",)),
+    "unwatch": ({"path": text, "token": text}, ("path",)),
+    "event": ({}, ()),
+    "wait": ({"path": text, "value": either(number, text)}, ("path",)),
+    "restart": ({}, ()),
+}
+
+
 def exit_statuses(path: Path, value: Any) -> None:
     (list_of(exit_status, 1) if isinstance(value, list) else exit_status)(path, value)
 
@@ -123,6 +138,7 @@ STEPS: dict[str, tuple[Check, dict[str, Check], tuple[str, ...]]] = {
     "running": (text, {}, ()),
     "guest": (one_of(*ACTS), {}, ("domain",)),      # its keys: ACTS
     "adversary": (one_of("start", "step", "stop"), {}, ()),     # its keys: words.ADVERSARY_KEYS
+    "store": (one_of(*STORE_ACTS), {}, ()),         # its keys: STORE_ACTS
     "call": (text, {"args": free_table, **ANSWER}, ()),
     "fault": (rule, {}, ()),
     "unfault": (name, {}, ()),
@@ -175,6 +191,10 @@ def step(path: Path, value: Any) -> None:
     check(path + (what,), value[what])
     if what == "guest":
         act, needed = ACTS[value["guest"]] if not late(value["guest"]) else ({}, ())
+        keys = {**keys, "domain": domain, **act, **ANSWER}
+        required += needed
+    elif what == "store":
+        act, needed = STORE_ACTS[value["store"]] if not late(value["store"]) else ({}, ())
         keys = {**keys, "domain": domain, **act, **ANSWER}
         required += needed
     elif what == "adversary":

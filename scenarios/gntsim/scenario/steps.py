@@ -8,14 +8,16 @@ import signal
 import time
 from typing import Any, Callable
 
-from ..errors import Ended, Error, Refused
+from ..errors import Ended, Error, Gone, Refused
 from ..process import describe_exit
+from ..store import StoreError
 from ..trace import agrees, amount, missing, select
 from . import words
 from .cases import find_program, values
 from .places import Path
 from .play import BAD_VALUE, Failed, Play
 from .schema import ANSWER, COMMON, step_kind
+from .store_acts import STORE_ACTS
 from .values import Wrong
 from .values import span as check_span
 
@@ -169,33 +171,40 @@ DOMAIN_KEYS = ("domain", "to", "granter", "remote")
 
 
 def ask(play: Play, step: Step, verb: str, arguments: dict[str, Any]) -> None:
-    """Calls a verb and compares its answer with what the step says, again and again if that may
-    take time."""
+    answer(play, step, verb, lambda: play.machine.call(verb, **arguments))
+
+
+def answer(play: Play, step: Step, what: str, act: Callable[[], Any]) -> None:
+    """Does something and compares what comes of it with what the step says, again and again if that
+    may take time."""
     end = time.monotonic() + (play.timeout(step) if step.get("eventually") else 0)
     while True:
         try:
-            return ask_once(play, step, verb, arguments)
+            return answer_once(play, step, what, act)
         except Failed:
             if time.monotonic() >= end:
                 raise
         time.sleep(0.002)
 
 
-def ask_once(play: Play, step: Step, verb: str, arguments: dict[str, Any]) -> None:
+def answer_once(play: Play, step: Step, what: str, act: Callable[[], Any]) -> None:
     try:
-        result = play.machine.call(verb, **arguments)
-    except Refused as error:
+        result = act()
+    except (Refused, StoreError) as error:
+        said = error.message if isinstance(error, Refused) else str(error)
         if "error" not in step:
+            if isinstance(error, StoreError) and step.get("eventually"):
+                raise Failed(said) from None
             raise
-        if not re.search(play.value(step["error"]), error.message, re.M):
+        if not re.search(play.value(step["error"]), said, re.M):
             raise Failed("%s was refused with %r, which does not match %r"
-                         % (verb, error.message, play.value(step["error"]))) from None
+                         % (what, said, play.value(step["error"]))) from None
         return
     if "error" in step:
         raise Failed("%s succeeded: %s; expected an error that matches %r"
-                     % (verb, json.dumps(result), play.value(step["error"])))
+                     % (what, json.dumps(result), play.value(step["error"])))
     if "result" in step:
-        same(play, verb, result, play.value(step["result"]))
+        same(play, what, result, play.value(step["result"]))
     if "as" in step:
         play.variables[play.value(step["as"])] = result
 
@@ -237,6 +246,27 @@ def adversary(play: Play, step: Step) -> None:
         if key in arguments:
             arguments[key] = play.domain_id(arguments[key])
     ask(play, step, "adversary-" + play.value(step["adversary"]), arguments)
+
+
+# ---- The store
+
+def store(play: Play, step: Step) -> None:
+    what = play.value(step["store"])
+    if what == "restart":
+        ask(play, step, "store-restart", {})
+        return
+    arguments = {key: play.value(step[key]) for key in ("path", "value", "token", "set")
+                 if key in step}
+    arguments["timeout"] = play.timeout(step)
+    domain = play.domain_id(step.get("domain", 0))
+
+    def act() -> Any:
+        try:
+            return STORE_ACTS[what](play.store(domain), arguments)
+        except Gone:
+            play.stores.pop(domain).close()     # the next step connects anew
+            raise
+    answer(play, step, "store " + what, act)
 
 
 def call(play: Play, step: Step) -> None:
@@ -455,7 +485,7 @@ def equal(play: Play, step: Step) -> None:
 HANDLERS: dict[str, Callable[[Play, Step], None]] = {
     "spawn": spawn, "expect": expect, "send": send, "close": close, "wait": wait, "kill": kill,
     "running": running,
-    "guest": guest, "adversary": adversary, "call": call,
+    "guest": guest, "adversary": adversary, "store": store, "call": call,
     "fault": fault, "unfault": unfault, "fired": fired, "paused": paused, "resume": resume,
     "clock": clock,
     "create": create, "destroy": destroy, "suspend": suspend, "page-out": page("page-out"),
