@@ -76,46 +76,17 @@ static void bind_over(struct checks *checks, struct call *call, long result)
 
 /* ---- Ends ------------------------------------------------------------------------------------ */
 
-static bool names(const struct item *item, domid_t domid, grant_ref_t ref)
-{
-    for (uint32_t i = 0; item->grants && i < item->count; i++)
-        if (item->grants[i].ref == ref && item->grants[i].domid == domid)
-            return true;
-    return false;
-}
-
-/* Access to references of a domain has ended. */
-struct revoked {
-    domid_t domid;
-    const struct grant *grants;
-    uint32_t nr;
-    struct event when;
-};
-
-static void mark_late(void *ctx, struct item *item)
-{
-    const struct revoked *revoked = ctx;
-
-    if (item->key.type != ITEM_SLOT || !item->views || item->notifies || item->late.happened)
-        return;
-    for (uint32_t i = 0; i < revoked->nr; i++)
-        if (names(item, revoked->domid, revoked->grants[i].ref))
-            item->late = revoked->when;
-}
-
 /* Neither its file's nor mapped any more: its process lives, so it was a call that ended it. */
 static void ended(struct checks *checks, struct item *item, const struct event *when)
 {
-    struct revoked revoked = { item->domid, item->grants, item->count, *when };
-
     if (item->key.type == ITEM_PORT || !program_lives(program_of(checks, item->process)))
         return;
     if (item->key.type == ITEM_SLOT && item->late.happened && !item->reported) {
         item->reported = true;
         tell_late(checks, item);
     }
-    if (item->key.type == ITEM_SHARE && item->grants && !item->notifies)
-        ledger_each(&checks->ledger, mark_late, &revoked);
+    if (item->key.type == ITEM_SHARE)
+        late_share_ended(checks, item, when);
 }
 
 static void give_back(struct checks *checks, struct item *item, const struct event *when)
@@ -136,16 +107,6 @@ static void unseen(void *ctx, struct item *item)
 
     if (item->place == IN_LINGERING)
         ended(checks, item, &item->gone);
-}
-
-void calls_access_ended(struct domain *d, grant_ref_t ref, bool has_ended)
-{
-    struct checks *checks = checks_of(d->machine);
-    struct grant grant = { ref, d->id };
-    struct revoked revoked = { d->id, &grant, 1, event_now(checks, NULL) };
-
-    if (!has_ended)
-        ledger_each(&checks->ledger, mark_late, &revoked);
 }
 
 /* A call that gives back failed: it is known what its caller took it for, or not. */

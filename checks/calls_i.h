@@ -24,6 +24,8 @@ struct call {
     UT_hash_handle hh;
 };
 
+/* late.c. A share has ended by a call of its process, which lives. */
+void late_share_ended(struct checks *checks, const struct item *item, const struct event *when);
 /* A program opens a device; it may be another one than it was. */
 void checks_new_file(struct checks *checks, pid_t tid);
 /* A process looked for a mapping to unmap it, and there is none. */

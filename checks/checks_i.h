@@ -68,8 +68,8 @@ void calls_memory(struct domain *d, const struct kernel_point *point, enum kerne
                   uint64_t addr, const void *data, size_t size);
 void calls_over(struct domain *d, const struct kernel_point *point, long result);
 void calls_drop(struct checks *checks, const struct domain *domain);
-/* Something other than a program ended the access to a page, or tried to. */
-void calls_access_ended(struct domain *d, grant_ref_t ref, bool ended);
+/* late.c. struct machine_part's. */
+void calls_access_ended(struct domain *d, grant_ref_t ref);
 
 /* say.c, without the machine's lock. struct machine_part's. */
 int64_t says(struct machine *m, const struct process_saying *saying);

@@ -110,6 +110,7 @@ struct shown {
     struct frame_text frames[MAX_FRAMES];
     unsigned nr;
     bool in_program; /* a frame of its own was seen */
+    bool over;       /* main was seen, or its caller */
 };
 
 static bool begins(const char *text, const char *with)
@@ -130,9 +131,10 @@ static void show_frame(void *ctx, const struct frame_text *frame)
 
     if (shown->nr == MAX_FRAMES)
         return;
-    if (shown->nr && shown->frames[shown->nr - 1].function &&
-        !strcmp(shown->frames[shown->nr - 1].function, "main"))
+    shown->over |= begins(frame->function, "__libc_start") || begins(frame->function, "_start");
+    if (shown->over)
         return;
+    shown->over = frame->function && !strcmp(frame->function, "main");
     if (!shown->in_program && is_inside(frame))
         shown->nr = 0;
     else

@@ -271,6 +271,8 @@ int actor_end_deferred(struct actor *a, grant_ref_t ref)
 
     if (!grant)
         return -ENOENT;
+    if (gnttab_query_foreign_access(a->k, ref))
+        PARTS_TELL(a->d->machine, access_ended, a->d, ref);
     gnttab_end_foreign_access(a->k, ref, forget_grant(a, grant));
     return 0;
 }

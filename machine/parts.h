@@ -79,9 +79,9 @@ struct machine_part {
     void (*call_memory)(struct domain *d, const struct kernel_point *point, enum kernel_user op,
                         uint64_t addr, const void *data, size_t size);
     void (*call_over)(struct domain *d, const struct kernel_point *point, long result);
-    /* With the lock: a driver that is no program's (an actor) ended the access to a reference, or
-     * tried to: the peer has it mapped. */
-    void (*access_ended)(struct domain *d, grant_ref_t ref, bool ended);
+    /* With the lock: a driver that is no program's (an actor) gave a page back to its kernel, which
+     * a peer still has mapped. */
+    void (*access_ended)(struct domain *d, grant_ref_t ref);
     /* Without the lock: see machine_witness. */
     const struct witness *(*witness)(struct machine *m, pid_t tid, const uint64_t *addresses,
                                      size_t nr);

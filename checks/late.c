@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* Notices that access to a page ends while another domain still has it mapped. */
+#include "calls_i.h"
+
+static bool names(const struct item *item, domid_t domid, grant_ref_t ref)
+{
+    for (uint32_t i = 0; item->grants && i < item->count; i++)
+        if (item->grants[i].ref == ref && item->grants[i].domid == domid)
+            return true;
+    return false;
+}
+
+/* Access to references of a domain has ended. */
+struct revoked {
+    domid_t domid;
+    const struct grant *grants;
+    uint32_t nr;
+    struct event when;
+};
+
+static void mark_late(void *ctx, struct item *item)
+{
+    const struct revoked *revoked = ctx;
+
+    if (item->key.type != ITEM_SLOT || !item->views || item->notifies || item->late.happened)
+        return;
+    for (uint32_t i = 0; i < revoked->nr; i++)
+        if (names(item, revoked->domid, revoked->grants[i].ref))
+            item->late = revoked->when;
+}
+
+struct others {
+    const struct item *item;
+    bool some, notify;
+};
+
+static void look_at_other(void *ctx, struct item *other)
+{
+    struct others *others = ctx;
+
+    if (other->key.type != ITEM_SHARE || other->process != others->item->process ||
+        !other->grants || other->grants[0].domid != others->item->grants[0].domid)
+        return;
+    others->some |= other != others->item;
+    others->notify |= other->notifies;
+}
+
+/* Whether a share ends while others of its process with the same peer go on. The last one, as a
+ * ring's, may end first at the end of both. So may all, where a notification tells the peer. */
+static bool in_midlife(struct checks *checks, const struct item *item)
+{
+    struct others others = { .item = item };
+
+    ledger_each(&checks->ledger, look_at_other, &others);
+    return others.some && !others.notify && !item->notifies;
+}
+
+void late_share_ended(struct checks *checks, const struct item *item, const struct event *when)
+{
+    struct revoked revoked = { item->domid, item->grants, item->count, *when };
+
+    if (item->grants && in_midlife(checks, item))
+        ledger_each(&checks->ledger, mark_late, &revoked);
+}
+
+void calls_access_ended(struct domain *d, grant_ref_t ref)
+{
+    struct checks *checks = checks_of(d->machine);
+    struct grant grant = { ref, d->id };
+    struct revoked revoked = { d->id, &grant, 1, event_now(checks, NULL) };
+
+    ledger_each(&checks->ledger, mark_late, &revoked);
+}
