@@ -41,7 +41,8 @@ int client_connect(const char *dir)
         if (errno == EACCES)
             failure("%s is another user's: use the machine as that user", addr.sun_path);
         else
-            failure("no machine answers at %s: %s (start one with `gntsim serve --dir %s`)", addr.sun_path, strerror(errno), dir);
+            failure("no machine answers at %s: %s (start one with `gntsim serve --dir %s`)",
+                    addr.sun_path, strerror(errno), dir);
         if (fd >= 0)
             close(fd);
         return -1;
@@ -71,10 +72,14 @@ static json_object *reply_of(const char *line)
     json_object *reply = json_tokener_parse(line), *error;
     char *text;
 
-    if (json_object_is_type(reply, json_type_object) && json_object_object_get_ex(reply, "result", NULL))
+    if (json_object_is_type(reply, json_type_object) &&
+        json_object_object_get_ex(reply, "result", NULL))
         return reply;
-    if (json_object_is_type(reply, json_type_object) && json_object_object_get_ex(reply, "error", &error)) {
-        text = strdup(json_object_is_type(error, json_type_string) ? json_object_get_string(error) : "the machine refuses and does not say why");
+    if (json_object_is_type(reply, json_type_object) &&
+        json_object_object_get_ex(reply, "error", &error)) {
+        text = strdup(json_object_is_type(error, json_type_string)
+                          ? json_object_get_string(error)
+                          : "the machine refuses and does not say why");
         failure("%s", text ? printable(text) : "no memory");
         free(text);
     } else {
@@ -153,28 +158,34 @@ static int execute(char **argv)
     return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
 
-/* Makes our libraries, and through them the socket, what argv[0] will use. Says so, unless it was asked for. 0 or the exit status. */
+/*
+ * Makes our libraries, and through them the socket, what argv[0] uses, and says so. An exit status.
+ */
 static int use_socket(int domain, int way, json_object *result, json_object *socket, char **argv)
 {
     json_object *why;
 
     if (access(json_object_get_string(socket), F_OK))
-        return failure("the domain's socket %s cannot be reached: %s (is the machine's root directory another one than this process's?)",
-                    json_object_get_string(socket), strerror(errno));
+        return failure("the domain's socket %s cannot be reached: %s (is the machine's root "
+                       "directory another one than this process's?)",
+                       json_object_get_string(socket), strerror(errno));
     unsetenv(SOCK_FILES_ENV);    /* another machine's */
     if (libraries_prepend(text_in(result, "libraries")) ||
         setenv(SOCK_ENV, json_object_get_string(socket), 1))
         return 1;
     if (way == WAY_AUTO && json_object_object_get_ex(result, "why", &why))
-        fprintf(stderr, "gntsim: domain %d is reached over a socket, with gntsim's own libxengnttab and libxenevtchn (no device files: %s)\n",
+        fprintf(stderr,
+                "gntsim: domain %d is reached over a socket, with gntsim's own libxengnttab and "
+                "libxenevtchn (no device files: %s)\n",
                 domain, json_object_get_string(why));
     libraries_look_at(argv[0]);
     return 0;
 }
 
 /*
- * Where there are device files: makes our libraries, and through them the socket (NULL: it is not wanted), what programs that are linked
- * with them will use. All others have the device files, and so have those if that cannot be.
+ * Where there are device files: makes our libraries, and through them the socket (NULL: it is not
+ * wanted), what programs that are linked with them will use. All others have the device files, and
+ * so have those if that cannot be.
  */
 static void offer_socket(const char *path, const char *libraries)
 {
@@ -232,9 +243,11 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
     if (!reply)
         return 1;
     /* A sandbox that forbids this only makes traces differ in addresses. */
-    if (json_object_object_get_ex(reply, "result", &result) && json_object_object_get_ex(result, "fixed_addresses", NULL))
+    if (json_object_object_get_ex(reply, "result", &result) &&
+        json_object_object_get_ex(result, "fixed_addresses", NULL))
         personality((unsigned long)personality(0xffffffff) | ADDR_NO_RANDOMIZE);
-    if (!json_object_object_get_ex(reply, "result", &result) || !json_object_object_get_ex(result, "socket", &socket))
+    if (!json_object_object_get_ex(reply, "result", &result) ||
+        !json_object_object_get_ex(result, "socket", &socket))
         socket = NULL;
     if (socket && !json_object_is_type(socket, json_type_string)) {
         json_object_put(reply);
@@ -253,16 +266,20 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
         return 1;
     listener = filter_install(watched);
     if (listener == -EBUSY)
-        return failure("this process is already supervised through seccomp (inside another machine or a container manager that does the same): "
-                    "run gntsim outside of it");
+        return failure("this process is already supervised through seccomp (inside another machine "
+                       "or a container manager that does the same): "
+                       "run gntsim outside of it");
     if (listener < 0)
-        return failure("cannot install the seccomp filter: %s; `gntsim doctor` says what is missing", strerror(-listener));
+        return failure(
+            "cannot install the seccomp filter: %s; `gntsim doctor` says what is missing",
+            strerror(-listener));
     request = json_object_new_object();
     json_object_object_add(request, "verb", json_object_new_string("supervise"));
-    /* So that the machine knows that the domain which it gave us is the one that we joined, and lives. */
+    /* So that the machine knows that the domain which it gave us is the one that we joined. */
     if (ns_number())
         json_object_object_add(request, "ns", json_object_new_uint64(ns_number()));
-    /* Closed even if nobody gets it: were it open, what the filter reports would wait for ever, our own exit's calls as well. */
+    /* Closed even if nobody gets it: while it is open, the calls that the filter reports wait for
+     * ever. */
     reply = client_call(fd, request, listener, NULL, 0);
     if (!reply)
         return 1;

@@ -42,8 +42,8 @@ static void signal_came(int number)
 }
 
 /*
- * Signals that end the machine come while we wait for its end, only. (Whoever waits for a signalfd wakes at every signal of the process, and
- * each stop of a thread that we trace is one.)
+ * Signals that end the machine come while we wait for its end, only. (Whoever waits for a signalfd
+ * wakes at every signal of the process, and each stop of a thread that we trace is one.)
  */
 static void catch_signals(void)
 {
@@ -58,7 +58,7 @@ static void catch_signals(void)
         sigaction(ending[i], &action, NULL);
 }
 
-/* Waits until out, if that is a descriptor, takes what is said there. False: the machine is to stop. */
+/* Waits until out takes what is said there; -1: does not wait. False: the machine is to stop. */
 static bool wait_for(struct machine *machine, int out)
 {
     struct pollfd fds[2] = { { out, POLLOUT, 0 }, { machine->stop_fd, POLLIN, 0 } };
@@ -79,7 +79,7 @@ static void owner_ended(void *ctx, unsigned events)
     machine_request_stop(ctx);
 }
 
-/* A descriptor that is readable once the process has ended. A process that is gone already is an error, ESRCH. */
+/* A descriptor that is readable once the process has ended; -ESRCH: it has ended already. */
 static int watch_owner(struct machine *machine, struct watch *watch, int pid)
 {
     *watch = (struct watch){ (int)syscall(SYS_pidfd_open, pid, 0), owner_ended, machine };
@@ -89,7 +89,9 @@ static int watch_owner(struct machine *machine, struct watch *watch, int pid)
 /* The file's rules: one, or an array of them. 0, or the exit status after a message. */
 static int add_faults(struct machine *machine, const char *path)
 {
-    json_object *json = strcmp(path, "-") ? json_object_from_file(path) : json_object_from_fd(STDIN_FILENO), *rule;
+    json_object *json = strcmp(path, "-") ? json_object_from_file(path)
+                                          : json_object_from_fd(STDIN_FILENO),
+                *rule;
     bool many = json_object_is_type(json, json_type_array);
     struct fault_rule parsed;
     char error[256];
@@ -97,7 +99,8 @@ static int add_faults(struct machine *machine, const char *path)
     int rc = 0;
 
     if (!json)
-        return usage_error("cannot read fault rules from %s: %s", path, access(path, R_OK) && strcmp(path, "-") ? strerror(errno) : "not JSON");
+        return usage_error("cannot read fault rules from %s: %s", path,
+                           access(path, R_OK) && strcmp(path, "-") ? strerror(errno) : "not JSON");
     machine_lock(machine);
     for (size_t i = 0; !rc && i < (many ? json_object_array_length(json) : 1); i++) {
         rule = many ? json_object_array_get_idx(json, i) : json;

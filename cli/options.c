@@ -29,7 +29,7 @@ int parse_domid(const char *text)
     return (int)value;
 }
 
-/* ---- The value of an option: true, or false after a message ----------------------------------- */
+/* ---- The value of an option: true, or false after a message ---------------------------------- */
 
 static bool take_text(const char *text, void *field)
 {
@@ -126,7 +126,7 @@ static bool take_clock(const char *text, void *field)
     return take_text(text, field);
 }
 
-/* ---- The options ------------------------------------------------------------------------------ */
+/* ---- The options ----------------------------------------------------------------------------- */
 
 #define TEXT_OF(value) #value
 #define TEXT(macro) TEXT_OF(macro)
@@ -180,7 +180,7 @@ const struct option_row option_rows[] = {
 #define NR_ROWS (sizeof option_rows / sizeof *option_rows - 1)
 #define FIRST_ROW 256            /* the numbers of rows for getopt_long are no characters */
 
-/* ---- Help ------------------------------------------------------------------------------------- */
+/* ---- Help ------------------------------------------------------------------------------------ */
 
 static void print_option(const char *text, const char *help)
 {
@@ -213,8 +213,9 @@ static void help(const struct command *command)
     for (const struct option_row *row = option_rows; row->name; row++) {
         if (!(command_options(command) & row->flag))
             continue;
-        snprintf(text, sizeof text, "%s%s--%s%s%s", row->letter ? (char[]){ '-', row->letter, 0 } : "",
-                 row->letter ? ", " : "", row->name, *row->argument ? " " : "", row->argument);
+        snprintf(text, sizeof text, "%s%s--%s%s%s",
+                 row->letter ? (char[]){ '-', row->letter, 0 } : "", row->letter ? ", " : "",
+                 row->name, *row->argument ? " " : "", row->argument);
         print_option(text, row->help);
     }
     print_option("--help", "this text");

@@ -14,10 +14,12 @@ struct options {
     const char *profile;         /* --profile NAME, NULL: not given */
     bool json;                   /* --json */
     bool verbose;                /* --verbose */
-    int way;                     /* --way WAY, one of way_names.h; GNTSIM_WAY in the environment if not given */
+    /* --way WAY, one of way_names.h; GNTSIM_WAY in the environment if not given */
+    int way;
     int owner;                   /* --owner PID, 0: not given */
     unsigned long long seed;     /* --seed N, 0: not given */
-    unsigned grant_frames, maptrack_frames;     /* --gnttab-max-frames N, --gnttab-max-maptrack-frames N; 0: not given */
+    /* --gnttab-max-frames N, --gnttab-max-maptrack-frames N; 0: not given */
+    unsigned grant_frames, maptrack_frames;
     const char *clock;           /* --clock real, virtual or auto; NULL: not given */
     const char *trace;           /* --trace FILE, NULL: not given */
     bool detail, chrome;         /* --detail, --chrome */

@@ -26,9 +26,12 @@ static bool get_profile(struct request *request, const struct kernel_profile **o
     *out = NULL;
     if (!json_object_object_get_ex(request->args, "profile", &value))
         return true;
-    *out = json_object_is_type(value, json_type_string) ? kernel_profile_find(json_object_get_string(value)) : NULL;
+    *out = json_object_is_type(value, json_type_string)
+             ? kernel_profile_find(json_object_get_string(value))
+             : NULL;
     if (!*out)
-        control_refuse(request, "unknown profile '%s': use pv, pvh or legacy", json_object_get_string(value));
+        control_refuse(request, "unknown profile '%s': use pv, pvh or legacy",
+                       json_object_get_string(value));
     return *out != NULL;
 }
 
@@ -57,9 +60,13 @@ json_object *verb_domain_list(struct request *request)
 static json_object *create_error(struct request *request, domid_t id, int rc)
 {
     if (rc == -EEXIST && machine_outside(request->machine, id))
-        return control_refuse(request, "the kernel of domain %u is a process of its own: no program can be in it", id);
+        return control_refuse(
+            request, "the kernel of domain %u is a process of its own: no program can be in it",
+            id);
     if (rc == -EEXIST)
-        return control_refuse(request, "domain %u exists already, or is dead and its frames are still mapped by others", id);
+        return control_refuse(
+            request,
+            "domain %u exists already, or is dead and its frames are still mapped by others", id);
     return control_refuse(request, "cannot create domain %u: %s", id, strerror(-rc));
 }
 
@@ -73,16 +80,22 @@ json_object *verb_domain_create(struct request *request)
     if (!control_domid(request, &id) || !get_profile(request, &options.profile) ||
         !control_int(request, "grant_frames", -1, -1, INT32_MAX, &grant_frames) ||
         !control_int(request, "maptrack_frames", -1, -1, INT32_MAX, &maptrack_frames) ||
-        !control_int(request, "grant_version", 0, 0, 2, &version) || !control_int(request, "privcmd_unrestricted", 0, 0, 1, &unrestricted))
+        !control_int(request, "grant_version", 0, 0, 2, &version) ||
+        !control_int(request, "privcmd_unrestricted", 0, 0, 1, &unrestricted))
         return NULL;
     options.privcmd_unrestricted = unrestricted;
     options.grant_frames = (int32_t)grant_frames;
     options.maptrack_frames = (int32_t)maptrack_frames;
     options.grant_version = (unsigned)version;
-    rc = machine_domain(request->machine, id) ? -EEXIST : machine_domain_create_with(request->machine, id, &options, NULL);
+    rc = machine_domain(request->machine, id)
+           ? -EEXIST
+           : machine_domain_create_with(request->machine, id, &options, NULL);
     if (rc == -EINVAL)
-        return control_refuse(request, "cannot create domain %u: its limits are not possible (grant frames 1 to %u, maptrack frames "
-                              "up to %u)", id, hv_profile(request->machine->hv)->max_grant_frames,
+        return control_refuse(request,
+                              "cannot create domain %u: its limits are not possible (grant frames "
+                              "1 to %u, maptrack frames "
+                              "up to %u)",
+                              id, hv_profile(request->machine->hv)->max_grant_frames,
                               hv_profile(request->machine->hv)->max_maptrack_frames);
     return rc ? create_error(request, id, rc) : control_done();
 }
@@ -126,7 +139,8 @@ static int ref_to_gfn(struct machine *m, domid_t id, uint32_t ref, uint64_t *gfn
     return rc;
 }
 
-static json_object *page_verb(struct request *request, int (*move)(struct hv *, domid_t, uint64_t), const char *what)
+static json_object *page_verb(struct request *request, int (*move)(struct hv *, domid_t, uint64_t),
+                              const char *what)
 {
     struct machine *m = request->machine;
     uint64_t gfn;
@@ -140,13 +154,20 @@ static json_object *page_verb(struct request *request, int (*move)(struct hv *, 
         return control_no_domain(request, id);
     rc = ref_to_gfn(m, id, (uint32_t)ref, &gfn);
     if (rc)
-        return control_refuse(request, "domain %u grants nothing with reference %lld (see dump entries)", id, (long long)ref);
+        return control_refuse(request,
+                              "domain %u grants nothing with reference %lld (see dump entries)", id,
+                              (long long)ref);
     rc = move(m->hv, id, gfn);
     if (rc == -EBUSY)
-        return control_refuse(request, "the page behind reference %lld of domain %u cannot be paged out: it is mapped by a grant, "
-                      "or out already", (long long)ref, id);
+        return control_refuse(request,
+                              "the page behind reference %lld of domain %u cannot be paged out: it "
+                              "is mapped by a grant, "
+                              "or out already",
+                              (long long)ref, id);
     if (rc == -ENOENT)
-        return control_refuse(request, "the page behind reference %lld of domain %u is not paged out", (long long)ref, id);
+        return control_refuse(request,
+                              "the page behind reference %lld of domain %u is not paged out",
+                              (long long)ref, id);
     if (rc)
         return control_refuse(request, "cannot %s: %s", what, strerror(-rc));
     return control_done();
@@ -195,15 +216,21 @@ json_object *verb_shutdown(struct request *request)
     return control_done();
 }
 
-static const char other_root[] = "its root directory is not the one that the machine was started in";
+static const char other_root[] =
+    "its root directory is not the one that the machine was started in";
 
-/* Whether who asks says that it sees the host from another root directory than the machine: the machine's namespaces are none for it. */
+/*
+ * Whether who asks says that it sees the host from another root directory than the machine: the
+ * machine's namespaces are none for it.
+ */
 static bool has_other_root(struct request *request)
 {
     json_object *root;
 
     return json_object_object_get_ex(request->args, "root", &root) &&
-           fuse_way_other_root(request->machine, json_object_is_type(root, json_type_string) ? json_object_get_string(root) : NULL);
+           fuse_way_other_root(request->machine, json_object_is_type(root, json_type_string)
+                                                     ? json_object_get_string(root)
+                                                     : NULL);
 }
 
 /* The path of the domain's socket, and why it is that. */
@@ -215,7 +242,8 @@ static json_object *enter_by_socket(struct request *request, struct domain *d, c
 
     path = sock_way_path(d, false, &rc);
     if (!path)
-        return control_refuse(request, "cannot make a socket for domain %u: %s", d->id, strerror(-rc));
+        return control_refuse(request, "cannot make a socket for domain %u: %s", d->id,
+                              strerror(-rc));
     result = control_done();
     json_object_object_add(result, "socket", json_object_new_string(path));
     if (why)
@@ -223,7 +251,10 @@ static json_object *enter_by_socket(struct request *request, struct domain *d, c
     return result;
 }
 
-/* The domain's namespaces; with_socket: and its socket in there. A machine that can make no socket has device files all the same. */
+/*
+ * The domain's namespaces; with_socket: and its socket in there. A machine that can make no socket
+ * has device files all the same.
+ */
 static json_object *enter_by_devices(struct request *request, struct domain *d, bool with_socket)
 {
     struct fuse_way_entry entry;
@@ -233,10 +264,12 @@ static json_object *enter_by_devices(struct request *request, struct domain *d, 
     json_object *result;
 
     if (rc)
-        return control_refuse(request, "cannot make a namespace for domain %u: %s", id, strerror(-rc));
+        return control_refuse(request, "cannot make a namespace for domain %u: %s", id,
+                              strerror(-rc));
     if (!control_give(request, entry.ns_fd) || !control_give(request, entry.root_fd) ||
         (entry.user_ns_fd >= 0 && !control_give(request, entry.user_ns_fd)))
-        return control_refuse(request, "cannot give the namespace of domain %u: %s", id, strerror(errno));
+        return control_refuse(request, "cannot give the namespace of domain %u: %s", id,
+                              strerror(errno));
     result = control_done();
     path = with_socket ? sock_way_path(d, true, &no_socket) : NULL;
     if (path)
@@ -291,17 +324,24 @@ json_object *verb_enter(struct request *request)
         if (rc)
             return create_error(request, id, rc);
     } else if (profile && d->profile != profile) {
-        return control_refuse(request, "domain %u exists with profile %s; a profile is chosen when a domain is created", id, d->profile->name);
+        return control_refuse(
+            request,
+            "domain %u exists with profile %s; a profile is chosen when a domain is created", id,
+            d->profile->name);
     }
     if (!json_object_object_get_ex(request->args, "way", &value))
         value = NULL;
     way = value ? parse_way(json_object_get_string(value)) : WAY_AUTO;
     if (way < 0)
-        return control_refuse(request, "unknown way '%s': use auto, device or socket", json_object_get_string(value));
+        return control_refuse(request, "unknown way '%s': use auto, device or socket",
+                              json_object_get_string(value));
     if (way == WAY_DEVICE && config->no_devices)
         return control_refuse(request, "this machine has no device files: %s", config->no_devices);
     if (way == WAY_DEVICE && has_other_root(request))
-        return control_refuse(request, "this process can have no device files of this machine: %s. Start one here, or use --way socket", other_root);
+        return control_refuse(request,
+                              "this process can have no device files of this machine: %s. Start "
+                              "one here, or use --way socket",
+                              other_root);
     if (way == WAY_SOCKET || config->no_devices)
         return say_places(request, d, false,
                           enter_by_socket(request, d, config->no_devices));
@@ -330,13 +370,18 @@ json_object *verb_supervise(struct request *request)
     json_object *ns;
     int rc;
 
-    /* Its end kills the programs that it finds in the namespace. This one may have come there later. */
-    if (json_object_object_get_ex(request->args, "ns", &ns) && !fuse_way_serves(request->machine, json_object_get_uint64(ns)))
+    /* Its end kills the programs that it finds in the namespace. This one may have come later. */
+    if (json_object_object_get_ex(request->args, "ns", &ns) &&
+        !fuse_way_serves(request->machine, json_object_get_uint64(ns)))
         return control_refuse(request, "the domain ended while its program was being started");
     if (wire->nr_fds && !is_listener(wire->fds[wire->nr_fds - 1]))
-        return control_refuse(request, "cannot supervise: what came with the request is no listener of a seccomp filter");
+        return control_refuse(
+            request,
+            "cannot supervise: what came with the request is no listener of a seccomp filter");
     if (!wire->nr_fds)
-        return control_refuse(request, wire->lost ? "cannot supervise: the machine has no descriptor left" : "no listener came with the request");
+        return control_refuse(request, wire->lost
+                                           ? "cannot supervise: the machine has no descriptor left"
+                                           : "no listener came with the request");
     if (!wire_peer(wire->fd, &program))
         program.pid = 0;
     machine_unlock(request->machine);

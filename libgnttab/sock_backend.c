@@ -31,7 +31,8 @@ static size_t argument_size(unsigned long cmd, const void *arg)
 
     if (cmd == IOCTL_GNTDEV_MAP_GRANT_REF)
         size = offsetof(struct ioctl_gntdev_map_grant_ref, refs) +
-               (size_t)((const struct ioctl_gntdev_map_grant_ref *)arg)->count * sizeof(struct ioctl_gntdev_grant_ref);
+               (size_t)((const struct ioctl_gntdev_map_grant_ref *)arg)->count *
+                   sizeof(struct ioctl_gntdev_grant_ref);
     else if (cmd == IOCTL_GNTALLOC_ALLOC_GREF)
         size = offsetof(struct ioctl_gntalloc_alloc_gref, gref_ids) +
                (size_t)((const struct ioctl_gntalloc_alloc_gref *)arg)->count * sizeof(uint32_t);
@@ -74,29 +75,31 @@ static int socket_ioctl(struct xengntdev_handle *h, unsigned long cmd, void *arg
 }
 
 /* The mmap part of a reply. Ends it. */
-static void *take_mapping(struct sock_client *client, const struct sock_answer *answer, size_t length)
+static void *take_mapping(struct sock_client *client, const struct sock_answer *answer,
+                          size_t length)
 {
     void *area = MAP_FAILED;
 
     if (answer->reply->mapped || !answer->reply->nr_runs)
         errno = -answer->reply->mapped;
     else if (answer->fd < 0)
-        errno = EMFILE;          /* there was no room for the descriptor, which comes by itself only */
+        /* there was no room for the descriptor, which comes by itself only */
+        errno = EMFILE;
     else
         area = sock_area_place(answer, length);
     sock_client_end(client);
     return area;
 }
 
-/* The device's own mmap, which needs no descriptor but the handle's, nor anything that a sandbox may have forbidden. */
+/* The device's mmap. It needs only the handle's descriptor, and nothing a sandbox may forbid. */
 static void *map_handle(struct xengntdev_handle *h, size_t length, int prot, uint64_t index)
 {
     return mmap(NULL, length, prot, MAP_SHARED, h->fd, (off_t)index);
 }
 
 /* As map_handle, after a reply whose descriptor the process had no room for. */
-static void *map_again(struct xengntdev_handle *h, unsigned long cmd, void *arg, const uint64_t *index, size_t length, int prot,
-                       int *requested)
+static void *map_again(struct xengntdev_handle *h, unsigned long cmd, void *arg,
+                       const uint64_t *index, size_t length, int prot, int *requested)
 {
     void *area = map_handle(h, length, prot, *index);
 
@@ -104,7 +107,9 @@ static void *map_again(struct xengntdev_handle *h, unsigned long cmd, void *arg,
         return area;
     /* Most kernels map an index once only, and that was the reply's. */
     {
-        struct ioctl_gntdev_unmap_grant_ref unmap = { .index = *index, .count = ((struct ioctl_gntdev_map_grant_ref *)arg)->count };
+        struct ioctl_gntdev_unmap_grant_ref unmap = {
+            .index = *index, .count = ((struct ioctl_gntdev_map_grant_ref *)arg)->count
+        };
 
         socket_ioctl(h, IOCTL_GNTDEV_UNMAP_GRANT_REF, &unmap);
     }
@@ -114,7 +119,10 @@ static void *map_again(struct xengntdev_handle *h, unsigned long cmd, void *arg,
 
 static void *socket_mmap(struct xengntdev_handle *h, size_t length, int prot, uint64_t index)
 {
-    struct sock_mmap request = { .header.op = SOCK_MMAP, .offset = index, .length = length, .prot = (uint32_t)prot, .flags = MAP_SHARED };
+    struct sock_mmap request = {
+        .header.op = SOCK_MMAP, .offset = index, .length = length, .prot = (uint32_t)prot,
+        .flags = MAP_SHARED
+    };
     struct iovec part = { &request, sizeof request };
     struct sock_answer answer;
 
@@ -123,8 +131,8 @@ static void *socket_mmap(struct xengntdev_handle *h, size_t length, int prot, ui
     return sock_client_is_forbidden(h->priv) ? map_handle(h, length, prot, index) : MAP_FAILED;
 }
 
-static void *socket_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, void *arg, const uint64_t *index, size_t length, int prot,
-                               int *requested)
+static void *socket_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, void *arg,
+                               const uint64_t *index, size_t length, int prot, int *requested)
 {
     struct sock_client *client = h->priv;
     size_t size = argument_size(cmd, arg);
@@ -132,8 +140,14 @@ static void *socket_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, vo
         struct sock_ioctl_mmap both;
         struct sock_range range;
     } request = {
-        .both = { .ioctl = { .header.op = SOCK_IOCTL_MMAP, .arg = (uintptr_t)arg, .cmd = (uint32_t)cmd, .nr_ranges = 1 },
-                  .index = (uintptr_t)index, .length = length, .prot = (uint32_t)prot, .flags = MAP_SHARED },
+        .both = { .ioctl = { .header.op = SOCK_IOCTL_MMAP,
+                             .arg = (uintptr_t)arg,
+                             .cmd = (uint32_t)cmd,
+                             .nr_ranges = 1 },
+                  .index = (uintptr_t)index,
+                  .length = length,
+                  .prot = (uint32_t)prot,
+                  .flags = MAP_SHARED },
         .range = { .addr = (uintptr_t)arg, .size = (uint32_t)size },
     };
     struct iovec parts[] = { { &request, sizeof request }, { arg, size } };
@@ -150,14 +164,17 @@ static void *socket_ioctl_mmap(struct xengntdev_handle *h, unsigned long cmd, vo
     if (answer.reply->result >= 0) {
         *requested = 0;
         area = take_mapping(client, &answer, length);
-        return area == MAP_FAILED && errno == EMFILE && client->is_known ? map_again(h, cmd, arg, index, length, prot, requested) : area;
+        return area == MAP_FAILED && errno == EMFILE && client->is_known
+                 ? map_again(h, cmd, arg, index, length, prot, requested)
+                 : area;
     }
     errno = (int)-answer.reply->result;
     sock_client_end(client);
     return MAP_FAILED;
 }
 
-static int socket_get_offset_for_vaddr(struct xengntdev_handle *h, struct ioctl_gntdev_get_offset_for_vaddr *where)
+static int socket_get_offset_for_vaddr(struct xengntdev_handle *h,
+                                       struct ioctl_gntdev_get_offset_for_vaddr *where)
 {
     struct sock_client *client = h->priv;
     struct sock_area area;

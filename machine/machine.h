@@ -44,7 +44,7 @@ struct machine_stats {
 };
 
 #define MACHINE_DEFAULT_SEED 1
-/* gnttab_max_frames and gnttab_max_maptrack_frames of a host that is configured for many grants (Qubes OS), and what can be asked for. */
+/* gnttab_max_frames and gnttab_max_maptrack_frames as for many grants (Qubes OS), and the most. */
 #define MACHINE_DEFAULT_GRANT_FRAMES 2048u
 #define MACHINE_DEFAULT_MAPTRACK_FRAMES 4096u
 #define MACHINE_MOST_FRAMES 65536u
@@ -54,9 +54,10 @@ struct machine_config {
     const struct kernel_profile *profile;   /* of domains created without one; NULL: pv */
     bool verbose;
     uint64_t seed;               /* of everything that is drawn by lot; 0: MACHINE_DEFAULT_SEED */
-    uint32_t grant_frames, maptrack_frames;     /* at most in a domain, as Xen's command line says; 0: the machine's defaults */
+    uint32_t grant_frames, maptrack_frames;     /* at most in a domain; 0: the usual numbers */
     bool virtual_clock;
-    const struct machine_part *parts[MACHINE_MAX_PARTS + 1];    /* ends with NULL; the first that offers one gives the place for memory */
+    /* ends with NULL; the first that can gives the place for memory */
+    const struct machine_part *parts[MACHINE_MAX_PARTS + 1];
 };
 
 struct machine {
@@ -76,7 +77,7 @@ struct machine {
     const struct machine_part *parts[MACHINE_MAX_PARTS];
     void *part_states[MACHINE_MAX_PARTS];
     unsigned nr_parts;           /* that are prepared */
-    const char *inner_dir;       /* a directory that the programs of its domains see, and nobody else; NULL: none */
+    const char *inner_dir;       /* a directory that only its domains' programs see; NULL: none */
     int epoll_fd;                /* the main loop's */
     int timer_fd;                /* the kernels' next deadline */
     int moment_fd;               /* when to look for ended mappings again */
@@ -93,7 +94,7 @@ struct machine {
     int trace_error;             /* its file is not whole: an errno. After machine_stop */
     struct outlet *log;          /* what machine_log says; NULL: it says so itself */
     bool replays;                /* a replay: no programs, and caller is a process's number */
-    int (*refuses_memory)(struct machine *m);    /* a replay's: whether the host had none, as its record says */
+    int (*refuses_memory)(struct machine *m);    /* a replay's: the recorded host had none */
     bool said_no_memory;
     pid_t caller;                /* thread that makes the present call, see machine_caller */
     const struct witness *witness;   /* of the present call */
@@ -103,11 +104,11 @@ struct machine {
 
 /*
  * Makes the machine: memory, models, threads, and what its parts need. The process must have one
- * thread and be the machine's own. 0, or a negative errno after a message on stderr: then nothing is
- * left but the namespaces that the process is in.
+ * thread and be the machine's own. 0, or a negative errno after a message on stderr: then nothing
+ * is left but the namespaces that the process is in.
  */
 int machine_start(struct machine *m, const struct machine_config *config);
-/* Ends every domain and its processes, joins threads, frees. False: a client's memory still holds a thread, which may look at *m again. */
+/* Ends domains, processes and threads, frees. False: a stuck thread may look at *m again. */
 bool machine_stop(struct machine *m);
 /* The models alone, for a replay: no programs, loops or timers of the host. 0, negative errno. */
 int machine_open_models(struct machine *m, const struct machine_config *config);
@@ -129,17 +130,15 @@ static inline void machine_unlock_only(struct machine *m)
 }
 /* Delivers an upcall; the rest of machine_settle's work is done by the other calls below. */
 void machine_upcall(struct machine *m, struct domain *d);
-/* Delivers pending upcalls; called by machine_unlock, and where an operation needs to know what comes of them. */
+/* Delivers pending upcalls: machine_unlock does, and whoever needs their effects at once. */
 void machine_settle(struct machine *m);
-/* Lets go of the lock and does what was put off until then. Only now may the result of an operation be published: whoever was to be woken
- * by it has been. */
+/* Lets go of the lock and does what was put off, like waking. Only now publish a result. */
 void machine_unlock(struct machine *m);
 
 /* The domain that a process is in, whichever way it came there; -1 if in none. Without the lock. */
 int machine_domain_of(struct machine *m, pid_t pid);
 
 /* The following need the lock. */
-
 /* Before a call into a kernel: the client's thread that makes it. Until machine_unlock. */
 void machine_caller(struct machine *m, pid_t tid);
 /* The open device behind a descriptor that is of no way's own making, as find_file above. */
@@ -147,6 +146,7 @@ bool machine_find_file(struct machine *m, dev_t dev, ino_t ino, struct machine_f
 /* Puts it off until the lock is free. */
 void machine_later(struct machine *m, struct machine_later *later);
 /* A line to standard error, for people. Never waits; needs no lock. */
-void machine_log(const struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void machine_log(const struct machine *m, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The memory of callers -------------------------------------------------------------------- */
+/* ---- The memory of callers ------------------------------------------------------------------- */
 
 size_t replay_bytes(void *to, size_t size, const char *hex)
 {
@@ -22,7 +22,7 @@ size_t replay_bytes(void *to, size_t size, const char *hex)
     return n;
 }
 
-/* What was recorded of this access: args; NULL when there is nothing any more. *event is the caller's. */
+/* What was recorded of this access: its args; NULL at the end. *event is the caller's. */
 static json_object *recorded(struct replay_call *call, json_object **event)
 {
     json_object *args = NULL;
@@ -38,7 +38,8 @@ static bool went_well(json_object *event)
 {
     json_object *result;
 
-    return json_object_object_get_ex(event, "result", &result) && json_object_is_type(result, json_type_int);
+    return json_object_object_get_ex(event, "result", &result) &&
+           json_object_is_type(result, json_type_int);
 }
 
 static int memory_read(void *ctx, void *to, uint64_t from, size_t size)
@@ -71,7 +72,9 @@ static int memory_write(void *ctx, uint64_t to, const void *from, size_t size)
 static struct vma *recorded_vma(struct replay_call *call, uint64_t *page)
 {
     json_object *event, *args = recorded(call, &event);
-    struct vma *vma = args ? replay_get(call->replay, replay_number(args, "of_domain"), REPLAY_VMA, replay_number(args, "vma")) : NULL;
+    struct vma *vma = args ? replay_get(call->replay, replay_number(args, "of_domain"), REPLAY_VMA,
+                                        replay_number(args, "vma"))
+                           : NULL;
 
     if (page && args)
         *page = (uint64_t)replay_number(args, "page");
@@ -98,7 +101,7 @@ static const struct user_memory_ops replay_memory = {
     .vma_at = memory_vma_at,
 };
 
-/* ---- The calls -------------------------------------------------------------------------------- */
+/* ---- The calls ------------------------------------------------------------------------------- */
 
 static struct file *file_of(const struct replay_step *in)
 {
@@ -112,7 +115,7 @@ static void register_vma(struct replay_call *call)
     replay_set(call->replay, call->domain, REPLAY_VMA, call->vma->id, call->vma);
 }
 
-/* Who is told of a mapping takes note of its frames at once, in the middle of what the kernel is doing. */
+/* A server that is told of a mapping notes its frames at once, within the kernel's work. */
 static void call_done(struct kreq *kreq, long result)
 {
     struct replay_call *call = kreq->owner;
@@ -132,14 +135,16 @@ static struct replay_call *new_call(const struct replay_step *in)
 
     if (!call)
         return NULL;
-    *call = (struct replay_call){ .replay = in->r, .domain = in->id, .number = in->call, .next = in->r->calls };
+    *call = (struct replay_call){
+        .replay = in->r, .domain = in->id, .number = in->call, .next = in->r->calls
+    };
     call->kreq = (struct kreq){ .done = call_done, .owner = call, .mem = { &replay_memory, call } };
     in->r->calls = call;
     replay_set(in->r, in->id, REPLAY_CALL, in->call, call);
     return call;
 }
 
-/* A server that reads at once when it is told that there is something does it in the middle of what the kernel is doing. */
+/* A server that is told of something to read may read at once, within the kernel's work. */
 static void on_wake(struct file *file)
 {
     struct replay *r = file->owner;
@@ -147,8 +152,10 @@ static void on_wake(struct file *file)
 
     while (!r->over && file->kernel && (event = replay_next(r))) {
         const char *op = replay_text(event, "op");
-        bool ours = op && !strcmp(op, "enter") && json_object_object_get_ex(event, "args", &args) && replay_number(args, "nested") &&
-                    replay_number(event, "domain") == kernel_domid(file->kernel) && replay_number(args, "file") == (int64_t)file->id;
+        bool ours = op && !strcmp(op, "enter") && json_object_object_get_ex(event, "args", &args) &&
+                    replay_number(args, "nested") &&
+                    replay_number(event, "domain") == kernel_domid(file->kernel) &&
+                    replay_number(args, "file") == (int64_t)file->id;
         size_t before = r->at;
 
         if (ours)
@@ -182,7 +189,8 @@ static bool input_ioctl(const struct replay_step *in)
 
     if (!call)
         return false;
-    kernel_ioctl(file, (unsigned)replay_number(in->args, "cmd"), (uint64_t)replay_number(in->args, "arg"), &call->kreq);
+    kernel_ioctl(file, (unsigned)replay_number(in->args, "cmd"),
+                 (uint64_t)replay_number(in->args, "arg"), &call->kreq);
     return true;
 }
 
@@ -193,8 +201,10 @@ static bool input_mmap(const struct replay_step *in)
 
     if (!call)
         return false;
-    if (!kernel_mmap(file, (uint64_t)replay_number(in->args, "offset"), (uint64_t)replay_number(in->args, "length"),
-                     (unsigned)replay_number(in->args, "prot"), (unsigned)replay_number(in->args, "flags"), &call->vma, &call->kreq))
+    if (!kernel_mmap(file, (uint64_t)replay_number(in->args, "offset"),
+                     (uint64_t)replay_number(in->args, "length"),
+                     (unsigned)replay_number(in->args, "prot"),
+                     (unsigned)replay_number(in->args, "flags"), &call->vma, &call->kreq))
         register_vma(call);
     return true;
 }
@@ -207,7 +217,8 @@ static bool input_read(const struct replay_step *in)
 
     if (!call || size > 1u << 24 || !(call->buf = malloc(size + 1)))
         return false;
-    file->flags = (file->flags & ~(unsigned)O_NONBLOCK) | (replay_number(in->args, "nonblock") ? O_NONBLOCK : 0);
+    file->flags = (file->flags & ~(unsigned)O_NONBLOCK) |
+                  (replay_number(in->args, "nonblock") ? O_NONBLOCK : 0);
     kernel_read(file, call->buf, size, &call->kreq);
     return true;
 }
@@ -250,7 +261,8 @@ static bool input_release(const struct replay_step *in)
 static bool input_munmap(const struct replay_step *in)
 {
     struct vma *vma = replay_get(in->r, in->id, REPLAY_VMA, replay_number(in->args, "vma"));
-    uint64_t first = (uint64_t)replay_number(in->args, "first"), pages = (uint64_t)replay_number(in->args, "pages");
+    uint64_t first = (uint64_t)replay_number(in->args, "first"),
+             pages = (uint64_t)replay_number(in->args, "pages");
 
     if (!vma || first > vma->nr_pages || pages > vma->nr_pages - first)
         return false;
@@ -269,7 +281,8 @@ static bool input_vma_close(const struct replay_step *in)
 
 static bool input_cancel(const struct replay_step *in)
 {
-    struct replay_call *call = replay_get(in->r, in->id, REPLAY_CALL, replay_number(in->args, "cancelled"));
+    struct replay_call *call =
+        replay_get(in->r, in->id, REPLAY_CALL, replay_number(in->args, "cancelled"));
 
     if (call)
         kernel_cancel(&call->kreq);
@@ -280,18 +293,21 @@ static bool input_param(const struct replay_step *in)
 {
     const char *name = replay_text(in->args, "name");
 
-    return in->d && name && !kernel_param_set(in->d->kernel, name, replay_number(in->args, "value"));
+    return in->d && name &&
+           !kernel_param_set(in->d->kernel, name, replay_number(in->args, "value"));
 }
 
 static const struct replay_handler calls[] = {
-    { "open", input_open }, { "ioctl", input_ioctl }, { "mmap", input_mmap }, { "read", input_read },
-    { "write", input_write }, { "poll", input_poll }, { "release", input_release }, { "munmap", input_munmap },
-    { "vma_close", input_vma_close }, { "cancel", input_cancel }, { "param", input_param },
+    { "open", input_open },       { "ioctl", input_ioctl },   { "mmap", input_mmap },
+    { "read", input_read },       { "write", input_write },   { "poll", input_poll },
+    { "release", input_release }, { "munmap", input_munmap }, { "vma_close", input_vma_close },
+    { "cancel", input_cancel },   { "param", input_param },
 };
 
 bool replay_enter(const struct replay_step *in)
 {
-    const struct replay_handler *handler = replay_handler_of(calls, sizeof calls / sizeof *calls, replay_text(in->args, "op"));
+    const struct replay_handler *handler =
+        replay_handler_of(calls, sizeof calls / sizeof *calls, replay_text(in->args, "op"));
     bool done;
 
     if (!handler)

@@ -35,7 +35,8 @@ struct replay_call {
     struct replay_call *next;
 };
 
-/* An input being carried out by a thread of its own: it may stop in the middle, at its caller's memory, and others come first. */
+/* An input being carried out by a thread of its own: it may stop in the middle, at its caller's
+ * memory, and others come first. */
 struct replay_worker {
     struct replay *replay;
     json_object *event;
@@ -86,7 +87,8 @@ struct replay_handler {
 bool replay_is_input(const char *op);
 /* Carries out an input. With the machine's lock. False: the trace makes no sense here. */
 bool replay_input(struct replay *r, json_object *event);
-const struct replay_handler *replay_handler_of(const struct replay_handler *handlers, size_t nr, const char *op);
+const struct replay_handler *replay_handler_of(const struct replay_handler *handlers, size_t nr,
+                                               const char *op);
 
 /* replay_calls.c: a device call. */
 bool replay_enter(const struct replay_step *in);
@@ -108,7 +110,7 @@ void replay_rename(struct replay *r, domid_t from, domid_t to);
 /* Lets go of everything, when nothing runs any more. */
 void replay_objects_free(struct replay *r);
 
-/* replay.c: called by a worker that has reached its caller's memory. Lets others go on until it is its turn again. */
+/* replay.c: for a worker that has reached its caller's memory. Others go on until its turn. */
 void replay_wait_turn(struct replay *r, const struct replay_call *call);
 
 /* Fields of an event. Missing: 0, NULL. */

@@ -60,7 +60,7 @@ static unsigned audit(const struct hv *hv, FILE *out, bool trust_guests)
         audit_report(&a, "audit: out of memory");
         a.broken = true;
     }
-    /* Each checker sees all domains before the next one: later ones use what earlier ones counted. */
+    /* Each checker sees all domains before the next one, which uses what it counted. */
     for (size_t i = 0; i < sizeof checkers / sizeof *checkers && !a.broken; i++)
         for (int id = hv_domain_next(hv, 0); id >= 0 && !a.broken; id = hv_domain_next(hv, id + 1))
             checkers[i](&a, domain_lookup(hv, (domid_t)id));

@@ -16,8 +16,9 @@ static void check_xenheap(struct hv_audit *a, const struct hv_domain *d, uint64_
     }
     f = frame_of(a->hv, mfn);
     if (f->owner != d->id || !(f->flags & FRAME_XENHEAP) || !(f->flags & FRAME_ALLOCATED))
-        audit_report(a, "d%u: %s in frame %" PRIu64 ", which is not the hypervisor's for it (owner d%u)", d->id, what,
-                     mfn, f->owner);
+        audit_report(
+            a, "d%u: %s in frame %" PRIu64 ", which is not the hypervisor's for it (owner d%u)",
+            d->id, what, mfn, f->owner);
     if (a->seen[mfn]++)
         audit_report(a, "d%u: frame %" PRIu64 " of its %s is in use twice", d->id, mfn, what);
 }
@@ -50,8 +51,10 @@ void audit_ownership(struct hv_audit *a, const struct hv_domain *d)
             audit_report(a, "d%u: frame %u was not given up at its death", d->id, mfn);
     }
     if (listed != d->nr_owned || paged != d->kept_pages)
-        audit_report(a, "d%u: owns %" PRIu64 " pages, %" PRIu64 " of them paged out, but counts %" PRIu64
-                     " and %" PRIu64, d->id, listed, paged, d->nr_owned, d->kept_pages);
+        audit_report(a,
+                     "d%u: owns %" PRIu64 " pages, %" PRIu64
+                     " of them paged out, but counts %" PRIu64 " and %" PRIu64,
+                     d->id, listed, paged, d->nr_owned, d->kept_pages);
 }
 
 /* From gfns to frames; audit_frames goes the other way. */
@@ -65,7 +68,8 @@ void audit_p2m(struct hv_audit *a, const struct hv_domain *d)
         if (audit_is_without_frame(&e))
             continue;
         if (!audit_mfn_okay(a, e.mfn)) {
-            audit_report(a, "d%u: gfn %#" PRIx64 " shows frame %" PRIu64 ", out of range", d->id, gfn, e.mfn);
+            audit_report(a, "d%u: gfn %#" PRIx64 " shows frame %" PRIu64 ", out of range", d->id,
+                         gfn, e.mfn);
             continue;
         }
         f = frame_of(a->hv, e.mfn);
@@ -79,12 +83,14 @@ void audit_p2m(struct hv_audit *a, const struct hv_domain *d)
             continue;
         }
         if (f->owner != d->id || f->gfn != gfn || !(f->flags & FRAME_ALLOCATED))
-            audit_report(a, "d%u: gfn %#" PRIx64 " shows frame %" PRIu64 ", which is d%u's at gfn %#" PRIx64, d->id,
-                         gfn, e.mfn, f->owner, f->gfn);
+            audit_report(
+                a, "d%u: gfn %#" PRIx64 " shows frame %" PRIu64 ", which is d%u's at gfn %#" PRIx64,
+                d->id, gfn, e.mfn, f->owner, f->gfn);
         if (f->flags & FRAME_PAGED ? e.type != P2M_RAM_PAGED && e.type != P2M_RAM_PAGING_IN
                                    : e.type == P2M_RAM_PAGED)
-            audit_report(a, "d%u: gfn %#" PRIx64 " and frame %" PRIu64 " differ about being paged out", d->id, gfn,
-                         e.mfn);
+            audit_report(a,
+                         "d%u: gfn %#" PRIx64 " and frame %" PRIu64 " differ about being paged out",
+                         d->id, gfn, e.mfn);
     }
     for (uint64_t gfn = 0; gfn < d->p2m.first_hole && gfn < a->hv->nr_frames; gfn++)
         if (p2m_is_hole(&d->p2m, gfn)) {
@@ -102,14 +108,16 @@ void audit_foreign(struct hv_audit *a, const struct hv_domain *d)
 
     for (int at = -1; (at = foreign_next(d, (uint32_t)(at + 1), &mfn, &typed)) >= 0; found++) {
         if (!audit_mfn_okay(a, mfn)) {
-            audit_report(a, "d%u: foreign mapping %d of frame %" PRIu64 ", out of range", d->id, at, mfn);
+            audit_report(a, "d%u: foreign mapping %d of frame %" PRIu64 ", out of range", d->id, at,
+                         mfn);
             continue;
         }
         a->refs[mfn]++;
         a->types[mfn] += typed;
     }
     if (found != d->foreign.in_use)
-        audit_report(a, "d%u: %u foreign mappings, %u are counted", d->id, found, d->foreign.in_use);
+        audit_report(a, "d%u: %u foreign mappings, %u are counted", d->id, found,
+                     d->foreign.in_use);
 }
 
 static void check_used(struct hv_audit *a, uint64_t mfn, const struct frame *f)
@@ -127,18 +135,21 @@ static void check_used(struct hv_audit *a, uint64_t mfn, const struct frame *f)
         return;
     }
     if (!a->seen[mfn])
-        audit_report(a, "d%u: frame %" PRIu64 " says it is its, but it does not know it", d->id, mfn);
+        audit_report(a, "d%u: frame %" PRIu64 " says it is its, but it does not know it", d->id,
+                     mfn);
     if (f->refs != refs)
-        audit_report(a, "d%u: frame %" PRIu64 " has %u references, its users make %u", d->id, mfn, f->refs, refs);
+        audit_report(a, "d%u: frame %" PRIu64 " has %u references, its users make %u", d->id, mfn,
+                     f->refs, refs);
     if (f->types != a->types[mfn])
-        audit_report(a, "d%u: frame %" PRIu64 " is writable for %u, its users make %u", d->id, mfn, f->types,
-                     a->types[mfn]);
+        audit_report(a, "d%u: frame %" PRIu64 " is writable for %u, its users make %u", d->id, mfn,
+                     f->types, a->types[mfn]);
     if (f->gfn == NO_GFN)
         return;
     e = p2m_get(&d->p2m, f->gfn);
     if (e.mfn != mfn || p2m_is_grant(e.type))
-        audit_report(a, "d%u: frame %" PRIu64 " says it is at gfn %#" PRIx64 ", where frame %" PRIu64 " is", d->id, mfn,
-                     f->gfn, e.mfn);
+        audit_report(
+            a, "d%u: frame %" PRIu64 " says it is at gfn %#" PRIx64 ", where frame %" PRIu64 " is",
+            d->id, mfn, f->gfn, e.mfn);
 }
 
 /* Pages with a frame of their ring. */
@@ -173,16 +184,18 @@ void audit_frames(struct hv_audit *a)
 
         nr_free += frame_is_free(hv, mfn);
         if (frame_is_free(hv, mfn) != (f->refs == 0 && f->held == 0))
-            audit_report(a, "frame %" PRIu64 " is %s, but has %u references and is held %u times", mfn,
-                         frame_is_free(hv, mfn) ? "free" : "not free", f->refs, f->held);
+            audit_report(a, "frame %" PRIu64 " is %s, but has %u references and is held %u times",
+                         mfn, frame_is_free(hv, mfn) ? "free" : "not free", f->refs, f->held);
         if (f->refs)
             check_used(a, mfn, f);
         else if (f->types || f->flags & ~FRAME_DIRTY || a->refs[mfn] || a->seen[mfn])
-            audit_report(a, "frame %" PRIu64 " has no references, but flags %#x, %u writable, %u users%s", mfn, f->flags,
-                         f->types, a->refs[mfn], a->seen[mfn] ? ", and an owner" : "");
+            audit_report(
+                a, "frame %" PRIu64 " has no references, but flags %#x, %u writable, %u users%s",
+                mfn, f->flags, f->types, a->refs[mfn], a->seen[mfn] ? ", and an owner" : "");
     }
     if (nr_free != hv->pool.nr_free)
-        audit_report(a, "%" PRIu64 " frames are free, %" PRIu64 " are counted", nr_free, hv->pool.nr_free);
+        audit_report(a, "%" PRIu64 " frames are free, %" PRIu64 " are counted", nr_free,
+                     hv->pool.nr_free);
     if (frame_is_free(hv, 0))
         audit_report(a, "frame 0 is free");
 }

@@ -6,8 +6,8 @@
 
 static uint32_t pin_of(const struct recount *r)
 {
-    return r->host_write * PIN_HOST_WRITE + r->host_read * PIN_HOST_READ + r->dev_write * PIN_DEV_WRITE +
-           r->dev_read * PIN_DEV_READ;
+    return r->host_write * PIN_HOST_WRITE + r->host_read * PIN_HOST_READ +
+           r->dev_write * PIN_DEV_WRITE + r->dev_read * PIN_DEV_READ;
 }
 
 /* Counts one handle for its granter, its frame and its address space. */
@@ -21,12 +21,13 @@ static void count_handle(struct hv_audit *a, const struct hv_domain *d, uint32_t
     struct recount *r;
 
     if (!rd || e->ref >= nr_grant_entries(&rd->gt)) {
-        audit_report(a, "d%u: handle %u names reference %u of d%u, which does not exist", d->id, handle, e->ref,
-                     e->domid);
+        audit_report(a, "d%u: handle %u names reference %u of d%u, which does not exist", d->id,
+                     handle, e->ref, e->domid);
         return;
     }
     if (!host && !dev)
-        audit_report(a, "d%u: handle %u (reference %u of d%u) maps nothing", d->id, handle, e->ref, rd->id);
+        audit_report(a, "d%u: handle %u (reference %u of d%u) maps nothing", d->id, handle, e->ref,
+                     rd->id);
     if (!a->pins[rd->id])
         a->pins[rd->id] = calloc(nr_grant_entries(&rd->gt), sizeof *r);
     if (!a->pins[rd->id]) {
@@ -36,8 +37,8 @@ static void count_handle(struct hv_audit *a, const struct hv_domain *d, uint32_t
     }
     r = &a->pins[rd->id][e->ref];
     if (pin_of(r) && r->grantee != d->id)
-        audit_report(a, "d%u: reference %u is mapped by d%u (handle %u) and by d%u (handle %u)", rd->id, e->ref,
-                     r->grantee, r->handle, d->id, handle);
+        audit_report(a, "d%u: reference %u is mapped by d%u (handle %u) and by d%u (handle %u)",
+                     rd->id, e->ref, r->grantee, r->handle, d->id, handle);
     r->grantee = d->id;
     r->handle = handle;
     r->host_write += host && !readonly;
@@ -46,7 +47,8 @@ static void count_handle(struct hv_audit *a, const struct hv_domain *d, uint32_t
     r->dev_read += dev && readonly;
     act = active_entry(&rd->gt, e->ref);
     if (!audit_mfn_okay(a, act->mfn)) {
-        audit_report(a, "d%u: reference %u is active with frame %u, out of range", rd->id, e->ref, act->mfn);
+        audit_report(a, "d%u: reference %u is active with frame %u, out of range", rd->id, e->ref,
+                     act->mfn);
         return;
     }
     a->refs[act->mfn] += host + dev;
@@ -78,8 +80,8 @@ void audit_maptrack(struct hv_audit *a, const struct hv_domain *d)
         last = h;
     }
     if (used != mt->in_use || used + listed != limit || last != mt->tail)
-        audit_report(a, "d%u: %u handles used and %u free of %u, %u counted as used", d->id, used, listed, limit,
-                     mt->in_use);
+        audit_report(a, "d%u: %u handles used and %u free of %u, %u counted as used", d->id, used,
+                     listed, limit, mt->in_use);
 }
 
 static void place(struct hv_audit *a, uint64_t mfn, int by)
@@ -99,7 +101,8 @@ static void walk_placements(struct hv_audit *a, const struct hv_domain *d,
             visit(a, d, e.mfn, gfn * HV_PAGE_SIZE, e.type == P2M_GRANT_MAP_RO);
     for (uint64_t i = 0; i < d->hostmap.size; i++)
         if (d->hostmap.slots[i].state)
-            visit(a, d, d->hostmap.slots[i].mfn, d->hostmap.slots[i].key, d->hostmap.slots[i].state & SLOT_READONLY);
+            visit(a, d, d->hostmap.slots[i].mfn, d->hostmap.slots[i].key,
+                  d->hostmap.slots[i].state & SLOT_READONLY);
 }
 
 static void subtract(struct hv_audit *a, const struct hv_domain *d, uint64_t mfn, uint64_t addr,
@@ -115,12 +118,15 @@ static void check_and_clear(struct hv_audit *a, const struct hv_domain *d, uint6
                             uint64_t addr, bool readonly)
 {
     if (!audit_mfn_okay(a, mfn)) {
-        audit_report(a, "d%u: frame %" PRIu64 " is mapped at %#" PRIx64 ", out of range", d->id, mfn, addr);
+        audit_report(a, "d%u: frame %" PRIu64 " is mapped at %#" PRIx64 ", out of range", d->id,
+                     mfn, addr);
         return;
     }
     if (a->placed[mfn] < 0)
-        audit_report(a, "d%u: frame %" PRIu64 " is mapped %d times without a handle, maybe the one %s at %#" PRIx64, d->id,
-                     mfn, -a->placed[mfn], readonly ? "read-only" : "writable", addr);
+        audit_report(a,
+                     "d%u: frame %" PRIu64
+                     " is mapped %d times without a handle, maybe the one %s at %#" PRIx64,
+                     d->id, mfn, -a->placed[mfn], readonly ? "read-only" : "writable", addr);
     if (a->placed[mfn] <= 0)
         a->placed[mfn] = 0;
 }
@@ -140,16 +146,17 @@ static void walk_handles(struct hv_audit *a, const struct hv_domain *d, bool che
             place(a, mfn, 1);
         } else if (audit_mfn_okay(a, mfn) && a->placed[mfn]) {
             if (a->placed[mfn] > 0)
-                audit_report(a, "d%u: handle %u (reference %u of d%u, frame %" PRIu64 ") is mapped nowhere", d->id, handle,
-                             e->ref, rd->id, mfn);
+                audit_report(
+                    a, "d%u: handle %u (reference %u of d%u, frame %" PRIu64 ") is mapped nowhere",
+                    d->id, handle, e->ref, rd->id, mfn);
             a->placed[mfn] = 0;
         }
     }
 }
 
 /*
- * Host mappings that handles stand for, against those in the domain's address space, where the model keeps it. They
- * are matched by frame: a handle does not hold its address.
+ * Host mappings that handles stand for, against those in the domain's address space, where the
+ * model keeps it. They are matched by frame: a handle does not hold its address.
  */
 void audit_placements(struct hv_audit *a, const struct hv_domain *d)
 {
@@ -164,13 +171,14 @@ void audit_placements(struct hv_audit *a, const struct hv_domain *d)
 static void check_flags(struct hv_audit *a, const struct hv_domain *d, uint32_t ref, uint32_t pin)
 {
     uint16_t header = gnttab_header_flags(&d->gt, ref), type = header & GTF_type_mask;
-    uint16_t flags = d->gt.version == 1 ? header : __atomic_load_n(status_word(&d->gt, ref), __ATOMIC_RELAXED);
+    uint16_t flags =
+        d->gt.version == 1 ? header : __atomic_load_n(status_word(&d->gt, ref), __ATOMIC_RELAXED);
     uint16_t want = (pin ? GTF_reading : 0) | (pin & PIN_WRITE_MASK ? GTF_writing : 0);
 
     /* The bits mean something else there. */
     if (!pin && d->gt.version == 1 && (type == GTF_accept_transfer || type == GTF_invalid))
         return;
-    /* And a change of version takes them along, to where they look like ours, in the entries that it keeps. */
+    /* A change of version takes them along, to where they look like ours, in the entries kept. */
     if (!pin && ref < GNTTAB_NR_RESERVED_ENTRIES)
         return;
     if ((flags & (GTF_reading | GTF_writing)) != want)
@@ -183,10 +191,10 @@ void audit_table(struct hv_audit *a, const struct hv_domain *d)
     const struct grant_table *gt = &d->gt;
     unsigned status = gt->version == 2 ? status_frames_for(gt->nr_frames) : 0;
 
-    if ((gt->version != 1 && gt->version != 2) || gt->version > gt->max_version || gt->nr_frames < 1 ||
-        gt->nr_frames > gt->max_frames) {
-        audit_report(a, "d%u: grant table of version %u (at most %u) with %u frames (at most %u)", d->id, gt->version,
-                     gt->max_version, gt->nr_frames, gt->max_frames);
+    if ((gt->version != 1 && gt->version != 2) || gt->version > gt->max_version ||
+        gt->nr_frames < 1 || gt->nr_frames > gt->max_frames) {
+        audit_report(a, "d%u: grant table of version %u (at most %u) with %u frames (at most %u)",
+                     d->id, gt->version, gt->max_version, gt->nr_frames, gt->max_frames);
         return;
     }
     if (gt->nr_status != status) {
@@ -202,17 +210,19 @@ void audit_table(struct hv_audit *a, const struct hv_domain *d)
         uint32_t pin = pin_of(r);
 
         if (act->pin != pin) {
-            audit_report(a, "d%u: reference %u has pins %08x, handles make %08x (the last one: handle %u of d%u)", d->id,
-                         ref, act->pin, pin, r->handle, r->grantee);
+            audit_report(a,
+                         "d%u: reference %u has pins %08x, handles make %08x (the last one: handle "
+                         "%u of d%u)",
+                         d->id, ref, act->pin, pin, r->handle, r->grantee);
             continue;
         }
         if (pin && (act->domid != r->grantee || act->is_sub_page))
-            audit_report(a, "d%u: reference %u is in use by d%u, but handle %u is d%u's", d->id, ref, act->domid, r->handle,
-                         r->grantee);
+            audit_report(a, "d%u: reference %u is in use by d%u, but handle %u is d%u's", d->id,
+                         ref, act->domid, r->handle, r->grantee);
         if (pin && audit_mfn_okay(a, act->mfn) && frame_of(a->hv, act->mfn)->owner != d->id &&
             frame_of(a->hv, act->mfn)->owner != DOMID_COW)
-            audit_report(a, "d%u: reference %u (handle %u of d%u) shows frame %u of d%u", d->id, ref, r->handle,
-                         r->grantee, act->mfn, frame_of(a->hv, act->mfn)->owner);
+            audit_report(a, "d%u: reference %u (handle %u of d%u) shows frame %u of d%u", d->id,
+                         ref, r->handle, r->grantee, act->mfn, frame_of(a->hv, act->mfn)->owner);
         if (a->trust_guests && exists)
             check_flags(a, d, ref, pin);
     }

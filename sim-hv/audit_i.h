@@ -18,11 +18,14 @@ struct recount {
 struct hv_audit {
     const struct hv *hv;
     FILE *out;
-    bool trust_guests;          /* also check what a guest can make untrue by writing its own frames */
+    /* also check what a guest can make untrue by writing its own frames */
+    bool trust_guests;
     unsigned violations;
-    bool broken;                /* a structure cannot be walked, or there is no memory: the rest would be noise */
+    /* a structure cannot be walked, or there is no memory: the rest would be noise */
+    bool broken;
     uint32_t *refs, *types;     /* per frame below pool.top: references that must be there */
-    int32_t *placed;            /* per frame: host mappings by handles, less those found; for one domain at a time */
+    /* per frame: host mappings by handles, less those found; for one domain at a time */
+    int32_t *placed;
     uint8_t *seen;              /* per frame: found through its owner */
     uint64_t nr_shared;         /* frames that are shared, and the gfns that show them */
     uint64_t shared_gfns, lost_gfns;

@@ -77,7 +77,8 @@ int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *c
     int rc;
 
     assert(config);
-    if (id >= DOMID_FIRST_RESERVED || config->nr_pages > hv->nr_frames || config->nr_pages > max_pages)
+    if (id >= DOMID_FIRST_RESERVED || config->nr_pages > hv->nr_frames ||
+        config->nr_pages > max_pages)
         return -EINVAL;
     if (domain_lookup(hv, id))
         return -EEXIST;
@@ -122,7 +123,7 @@ int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *c
     return rc;
 }
 
-/* Whether only the hypervisor refers to the hypervisor's frames of d: others may have mapped them, too. */
+/* Whether only the hypervisor holds the hypervisor's frames of d: others may have mapped them. */
 static bool xenheap_unused(const struct hv_domain *d)
 {
     const struct hv *hv = d->hv;
@@ -239,7 +240,8 @@ int hv_domain_state(const struct hv *hv, domid_t id)
     return domain_dying(d) ? 1 : 0;
 }
 
-int hv_domain_set_limits(struct hv *hv, domid_t id, int32_t max_grant_frames, int32_t max_maptrack_frames)
+int hv_domain_set_limits(struct hv *hv, domid_t id, int32_t max_grant_frames,
+                         int32_t max_maptrack_frames)
 {
     const struct hv_profile *profile = hv->profile;
     struct hv_domain *d = domain_lookup(hv, id);
@@ -248,8 +250,9 @@ int hv_domain_set_limits(struct hv *hv, domid_t id, int32_t max_grant_frames, in
         return -ESRCH;
     if (max_grant_frames == 0 || max_grant_frames < -1 || max_maptrack_frames < -1)
         return -EINVAL;
-    if (profile->limits_are_upper_bounds && (max_grant_frames > (int64_t)profile->max_grant_frames ||
-                                             max_maptrack_frames > (int64_t)profile->max_maptrack_frames))
+    if (profile->limits_are_upper_bounds &&
+        (max_grant_frames > (int64_t)profile->max_grant_frames ||
+         max_maptrack_frames > (int64_t)profile->max_maptrack_frames))
         return -EINVAL;
     if ((max_grant_frames > 0 && (unsigned)max_grant_frames < d->gt.nr_frames) ||
         (max_maptrack_frames >= 0 && (unsigned)max_maptrack_frames < d->maptrack.nr_frames))

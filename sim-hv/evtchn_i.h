@@ -31,7 +31,10 @@ struct evtchns {
     uint32_t virq_to_port[NR_VIRQS];
 };
 
-static inline bool port_is_valid(const struct evtchns *ev, uint32_t port) { return port < ev->valid; }
+static inline bool port_is_valid(const struct evtchns *ev, uint32_t port)
+{
+    return port < ev->valid;
+}
 static inline struct evtchn *evtchn(const struct evtchns *ev, uint32_t port)
 {
     return &ev->buckets[port / EVTCHNS_PER_BUCKET][port % EVTCHNS_PER_BUCKET];

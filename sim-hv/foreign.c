@@ -117,7 +117,8 @@ static int get_frame(struct hv_domain *target, uint64_t mfn, bool by_gfn, bool t
     return 0;
 }
 
-int64_t hv_foreign_map(struct hv *hv, domid_t caller, domid_t dom, uint64_t frame, unsigned flags, uint64_t *mfn)
+int64_t hv_foreign_map(struct hv *hv, domid_t caller, domid_t dom, uint64_t frame, unsigned flags,
+                       uint64_t *mfn)
 {
     struct hv_domain *d = domain_lookup(hv, caller), *target;
     uint32_t handle;

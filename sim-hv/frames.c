@@ -101,7 +101,7 @@ void frames_destroy(struct hv *hv)
     free(hv->frames);
 }
 
-/* A frame that was never handed out still has the zeroes (and no host memory) that the embedder gave it. */
+/* A frame that was never handed out still has the embedder's zeroes, and no host memory. */
 static void take_from_pool(struct hv *hv, uint64_t mfn)
 {
     struct frame *f = frame_of(hv, mfn);
@@ -131,7 +131,8 @@ int frame_alloc_run(struct hv *hv, uint64_t nr, uint64_t *first)
     }
     if (!start)
         return -ENOMEM;
-    if (start + nr > hv->pool.top && hv->hooks.memory_grows && hv->hooks.memory_grows(hv->hook_ctx, start + nr))
+    if (start + nr > hv->pool.top && hv->hooks.memory_grows &&
+        hv->hooks.memory_grows(hv->hook_ctx, start + nr))
         return -ENOMEM;
     for (uint64_t i = 0; i < nr; i++)
         take_from_pool(hv, start + i);

@@ -23,7 +23,8 @@ struct shared_page;
 struct frame {
     uint32_t refs;         /* general references */
     uint32_t types;        /* references as a writable page */
-    uint32_t held;         /* hv_frame_get: not a guest's reference, only keeps the frame from reuse */
+    /* hv_frame_get: not a guest's reference, only keeps the frame from reuse */
+    uint32_t held;
     uint32_t next, prev;   /* owner's list of pages; 0 ends it (frame 0 is never handed out) */
     domid_t owner;         /* NO_OWNER: nobody; means nothing without references */
     uint8_t flags;
@@ -33,7 +34,7 @@ struct frame {
     };
 };
 
-/* A set of free frames with a summary bit per word, so that the lowest is found by looking at few words. */
+/* A set of free frames. A summary bit per word lets few words tell the lowest. */
 struct frame_pool {
     uint64_t *free;        /* bit per frame */
     uint64_t *some;        /* bit per word of free: not zero */
@@ -48,15 +49,16 @@ void frames_destroy(struct hv *hv);
 /* Zeroed frames with one reference, owned by nobody. -ENOMEM. */
 int frame_alloc(struct hv *hv, uint64_t *mfn);
 int frame_alloc_run(struct hv *hv, uint64_t nr, uint64_t *first);
-/* Makes d the owner: ordinary memory (counted and listed), or one of the hypervisor's frames for d. */
+/* Makes d the owner of ordinary memory (counted, listed), or of a frame of the hypervisor's. */
 void frame_assign(struct hv_domain *d, uint64_t mfn);
 void frame_assign_xenheap(struct hv_domain *d, uint64_t mfn);
-/* Takes an ordinary frame from its owner, which keeps nothing of it; refs are the caller's afterwards. */
+/* Takes an ordinary frame from its owner, which keeps nothing of it. The caller owns its refs. */
 void frame_unassign(struct hv *hv, uint64_t mfn);
 /* An ordinary frame, whoever refers to it, becomes DOMID_COW's, or comes back from there. */
 void frame_to_cow(struct hv *hv, uint64_t mfn, struct shared_page *shared);
 void frame_from_cow(struct hv_domain *d, uint64_t mfn, uint64_t gfn);
-/* frame_put, frame_get and the types are in hv_i.h: inline, every mapping and copy needs them. This is frame_put's rest. */
+/* frame_put, frame_get and the types are in hv_i.h: inline, every mapping and copy needs them. This
+ * is frame_put's rest. */
 void frame_was_put(struct hv *hv, uint64_t mfn);
 /* Drops the owner's own reference, if it is still there. */
 void frame_drop_allocated(struct hv *hv, uint64_t mfn);

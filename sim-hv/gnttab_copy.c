@@ -46,7 +46,8 @@ static void release_inner(domid_t domid, uint32_t ref, struct hv *hv, bool reado
     release_grant(&e, readonly);
 }
 
-static int acquire_transitive(struct entry e, domid_t ldom, bool readonly, bool may_trans, struct acquired *inner);
+static int acquire_transitive(struct entry e, domid_t ldom, bool readonly, bool may_trans,
+                              struct acquired *inner);
 
 /* First pin, or first write pin, of an entry that names a frame. */
 static int acquire_frame(const struct entry *e, domid_t ldom, bool readonly, struct acquired *out)
@@ -72,7 +73,8 @@ static int acquire_frame(const struct entry *e, domid_t ldom, bool readonly, str
     }
     /* What the guest changed since the first pin must not mix with what was recorded then. */
     if (act->mfn != out->mfn || act->trans_domid != rd->id || act->trans_ref != e->ref ||
-        (act->is_sub_page && (!granted.is_sub_page || !same_range(act, granted.start, granted.length)))) {
+        (act->is_sub_page &&
+         (!granted.is_sub_page || !same_range(act, granted.start, granted.length)))) {
         frame_put(rd->hv, out->mfn);
         return GNTST_general_error;
     }
@@ -80,7 +82,8 @@ static int acquire_frame(const struct entry *e, domid_t ldom, bool readonly, str
 }
 
 /* Pins the entry for ldom and takes a reference to its frame, or does neither. */
-static int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, bool may_trans, struct acquired *out)
+static int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, bool may_trans,
+                         struct acquired *out)
 {
     struct active_entry *act = e->act;
     struct hv_domain *rd = e->rd;
@@ -90,7 +93,8 @@ static int acquire_grant(const struct entry *e, domid_t ldom, bool readonly, boo
     if (act->pin && (act->domid != ldom || act->pin & PIN_OVERFLOW(pin_for(readonly))))
         return GNTST_general_error;
     need_status = !act->pin || (!readonly && !(act->pin & PIN_WRITE_MASK));
-    transitive = rd->gt.version == 2 && (read_header(e->header).flags & GTF_type_mask) == GTF_transitive;
+    transitive =
+        rd->gt.version == 2 && (read_header(e->header).flags & GTF_type_mask) == GTF_transitive;
     if (need_status) {
         status = set_status(e, readonly, false, ldom);
         if (status)
@@ -152,15 +156,15 @@ static int acquire_transitive(struct entry e, domid_t ldom, bool readonly, bool 
         act->trans_domid == trans_domid && act->trans_ref == trans_ref && act->is_sub_page)
         return GNTST_okay;
     /*
-     * The entry is in use as something else. Xen restarts the hypercall at this element until the guest changes that;
-     * nobody else runs while we do, so it would never end.
+     * The entry is in use as something else. Xen restarts the hypercall at this element until the
+     * guest changes that; nobody else runs while we do, so it would never end.
      */
     release_grant(&from, readonly);
     frame_put(rd->hv, inner->mfn);
     return GNTST_general_error;
 }
 
-/* One side of a copy. Stays acquired from one element of a batch to the next while it is the same. */
+/* One side of a copy. It stays acquired while the elements of a batch name the same. */
 struct copy_side {
     struct hv_domain *d;
     uint64_t number;           /* reference or frame number */
@@ -180,7 +184,10 @@ static void side_release(struct copy_side *s, bool readonly)
     frame_put(s->d->hv, s->got.mfn);
 }
 
-/* That nobody else runs while the side is held makes a reference as a writable page, beside the one to the frame, needless. */
+/*
+ * That nobody else runs while the side is held makes a reference as a writable page, beside the one
+ * to the frame, needless.
+ */
 static int side_claim(const struct hv_call *c, struct copy_side *s, struct hv_domain *d,
                       const struct gnttab_copy_ptr *ptr, bool is_gref, bool readonly)
 {
@@ -224,7 +231,10 @@ static bool in_range(const struct copy_side *s, unsigned offset, unsigned len)
     return offset >= s->got.start && offset + len <= (unsigned)s->got.start + s->got.length;
 }
 
-/* Where a range runs into itself the hypervisor copies on what it just wrote: 8 bytes at a time, then the rest by bytes. */
+/*
+ * Where a range runs into itself the hypervisor copies on what it just wrote: 8 bytes at a time,
+ * then the rest by bytes.
+ */
 static void copy_onto_itself(char *to, const char *from, unsigned len)
 {
     unsigned done = 0;
@@ -239,7 +249,8 @@ static void copy_onto_itself(char *to, const char *from, unsigned len)
         to[done] = from[done];
 }
 
-static void copy_bytes(const struct hv *hv, uint64_t to, unsigned to_offset, uint64_t from, unsigned from_offset, unsigned len)
+static void copy_bytes(const struct hv *hv, uint64_t to, unsigned to_offset, uint64_t from,
+                       unsigned from_offset, unsigned len)
 {
     char *target = (char *)frame_data(hv, to) + to_offset;
     const char *source = (const char *)frame_data(hv, from) + from_offset;
@@ -262,7 +273,8 @@ static int copy_one(const struct hv_call *c, const struct gnttab_copy *op, struc
 
     if (op->len == 0 && c->hv->profile->copy_len0_is_okay)
         return GNTST_okay;
-    /* Both domains are looked up before either page is: that frames are only the caller's to name comes later. */
+    /* Both domains are looked up before either page is: that frames are only the caller's to name
+     * comes later. */
     sd = domain_lookup_any(c->d, op->source.domid);
     dd = domain_lookup_any(c->d, op->dest.domid);
     if (!sd || !dd)
@@ -275,7 +287,8 @@ static int copy_one(const struct hv_call *c, const struct gnttab_copy *op, struc
         status = side_claim(c, dst, dd, &op->dest, op->flags & GNTCOPY_dest_gref, false);
     if (status)
         return status;
-    if (op->source.offset + op->len > (int)HV_PAGE_SIZE || op->dest.offset + op->len > (int)HV_PAGE_SIZE)
+    if (op->source.offset + op->len > (int)HV_PAGE_SIZE ||
+        op->dest.offset + op->len > (int)HV_PAGE_SIZE)
         return GNTST_bad_copy_arg;
     if (!in_range(src, op->source.offset, op->len) || !in_range(dst, op->dest.offset, op->len))
         return GNTST_general_error;
@@ -296,7 +309,9 @@ static int copy_element(const struct hv_call *c, void *op, void *state)
 long gnttab_copy(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     struct copy_sides sides = { .src.held = false };
-    long rc = call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_copy), .act = copy_element }, &sides);
+    long rc = call_elements(
+        c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_copy), .act = copy_element },
+        &sides);
 
     release_sides(&sides.src, &sides.dst);
     return rc;

@@ -16,7 +16,8 @@
 #define NO_HANDLE UINT32_MAX
 
 static_assert(sizeof(grant_entry_v1_t) == 8 && sizeof(grant_entry_v2_t) == 16, "entry layouts");
-static_assert(sizeof(struct gnttab_map_grant_ref) == 32 && sizeof(struct gnttab_unmap_grant_ref) == 24, "ABI");
+static_assert(sizeof(struct gnttab_map_grant_ref) == 32, "ABI");
+static_assert(sizeof(struct gnttab_unmap_grant_ref) == 24, "ABI");
 static_assert(sizeof(struct gnttab_copy) == 40 && sizeof(struct gnttab_setup_table) == 24, "ABI");
 
 struct hv_call;
@@ -31,14 +32,14 @@ struct hv_domain;
 /* The bits that say that a counter raised by incr is at its limit. */
 #define PIN_OVERFLOW(incr) ((incr) << 7)
 
-/* Xen keeps the start of a range in 15 bits, but compares all 16 when a use in progress is to become a write. */
+/* Xen keeps a range's start in 15 bits, but compares all 16 when a use is to become a write. */
 #define ACTIVE_START_MASK 0x7fffu
 
 /* The hypervisor's own copy of an entry in use. Valid while pin is not 0. */
 struct active_entry {
     uint32_t pin;
     uint32_t mfn;
-    uint32_t trans_ref;       /* where the frame comes from: this entry, or the inner one of a transitive grant */
+    uint32_t trans_ref;       /* of the frame: this entry, or a transitive grant's inner one */
     domid_t trans_domid;
     domid_t domid;            /* who uses it */
     uint16_t start, length;   /* the range granted */
@@ -105,7 +106,7 @@ static inline grant_status_t *status_word(const struct grant_table *gt, uint32_t
 {
     return gt->status[ref / STATUS_PER_FRAME].status + ref % STATUS_PER_FRAME;
 }
-/* By frame of V1_PER_FRAME references, so that an active entry stays put when the version changes. */
+/* By frame of V1_PER_FRAME references: an active entry stays put when the version changes. */
 static inline struct active_entry *active_entry(const struct grant_table *gt, uint32_t ref)
 {
     return &gt->frames[ref / V1_PER_FRAME].active[ref % V1_PER_FRAME];
@@ -132,11 +133,11 @@ static inline void maptrack_give(struct maptrack *mt, uint32_t handle)
 int gnttab_init(struct hv_domain *d, const struct hv_domain_config *config);
 void gnttab_destroy(struct hv_domain *d);
 int gnttab_grow(struct hv_domain *d, unsigned nr_frames);
-/* Frame idx of the table, which grows to have it: 0 or -EINVAL. gnttab_get_frame takes XENMAPIDX_grant_table_status. */
+/* Frame idx of the table, which grows. 0, -EINVAL. idx has XENMAPIDX_grant_table_status, too. */
 int gnttab_get_shared_frame(struct hv_domain *d, uint64_t idx, uint64_t *mfn);
 int gnttab_get_status_frame(struct hv_domain *d, uint64_t idx, uint64_t *mfn);
 int gnttab_get_frame(struct hv_domain *d, uint64_t idx, uint64_t *mfn);
-/* gnttab_version.c: status frames up to what nr_frames grant frames need. -ENOMEM leaves things as they were. */
+/* gnttab_version.c: status frames for nr_frames grant frames. -ENOMEM changes nothing. */
 int gnttab_add_status_frames(struct hv_domain *d, unsigned nr_frames);
 void gnttab_drop_status_frames(struct hv_domain *d, unsigned down_to);
 
@@ -145,7 +146,7 @@ int maptrack_init(struct hv_domain *d, const struct hv_domain_config *config);
 void maptrack_destroy(struct hv_domain *d);
 uint32_t maptrack_add_frame(struct hv_domain *d);           /* maptrack_take's last resort */
 
-/* gnttab_entry.c: the protocol with the guest that owns the entry; the rest of it is in gnttab_entry_i.h. */
+/* gnttab_entry.c: the protocol with the entry's owner; gnttab_entry_i.h has the rest. */
 /* What of a shared entry names its frame, read once. */
 struct grant_frame_ref {
     uint64_t frame;
@@ -159,8 +160,7 @@ uint64_t gnttab_transfer_frame(const struct grant_table *gt, uint32_t ref);
 /* Writes the frame (unless HV_INVALID_MFN) and marks the transfer completed. */
 void gnttab_complete_transfer(const struct grant_table *gt, uint32_t ref, uint64_t frame);
 
-/* gnttab_map.c */
-/* Everything that a dying domain maps is released. */
+/* gnttab_map.c: everything that a dying domain maps is released. */
 void gnttab_release_mappings(struct hv_domain *d);
 
 /* Handlers of the operations: array address, count; result as the guest sees it. */

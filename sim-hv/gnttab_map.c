@@ -33,7 +33,8 @@ static unsigned types_of(const struct hv_domain *ld, const struct hv_domain *rd,
 {
     if (flags & GNTMAP_readonly)
         return 0;
-    return !!(flags & GNTMAP_device_map) + (flags & GNTMAP_host_map && (ld == rd || rd->guest->granter_keeps_type));
+    return !!(flags & GNTMAP_device_map) +
+           (flags & GNTMAP_host_map && (ld == rd || rd->guest->granter_keeps_type));
 }
 
 /* First pin: what is granted becomes active. Takes a reference to the frame. */
@@ -55,7 +56,7 @@ static int activate(const struct entry *e, domid_t ldom, bool readonly)
     return GNTST_okay;
 }
 
-/* References of one mapping, the first of which may already be held. 0 or -EBUSY with nothing held. */
+/* References of one mapping; the first may already be held. -EBUSY: nothing is held. */
 static int take_frame(struct hv_domain *ld, struct hv_domain *rd, uint32_t flags, uint64_t mfn,
                       bool have_one)
 {
@@ -169,7 +170,8 @@ static int map_one(const struct hv_call *c, void *element, void *state)
     status = pin_for_map(ld, &e, op->flags, pins);
     if (status)
         goto give_back;
-    if (op->flags & GNTMAP_host_map && ld->guest->host_map(ld, op->host_addr, op->flags, e.act->mfn)) {
+    if (op->flags & GNTMAP_host_map &&
+        ld->guest->host_map(ld, op->host_addr, op->flags, e.act->mfn)) {
         unpin(ld, &e, op->flags);
         status = GNTST_general_error;
         goto give_back;
@@ -189,7 +191,9 @@ give_back:
 long gnttab_map_grant_ref(const struct hv_call *c, uint64_t uop, unsigned count)
 {
     return call_elements(c, uop, count,
-                         &(struct element_kind){ ELEMENT(struct gnttab_map_grant_ref), .answers = true, .act = map_one }, NULL);
+                         &(struct element_kind){ ELEMENT(struct gnttab_map_grant_ref),
+                                                 .answers = true, .act = map_one },
+                         NULL);
 }
 
 /* One element of an unmap between its two passes. */
@@ -218,7 +222,7 @@ static int unmap_one(struct hv_domain *ld, const struct gnttab_unmap_grant_ref *
     flags = track->flags;
     if (!flags)
         return GNTST_bad_handle;
-    /* The mapping's frame keeps the granter, its pin the granter's version: neither of the two can fail here. */
+    /* The mapping's frame keeps the granter, its pin the granter's version: neither can fail. */
     rd = domain_lookup(ld->hv, track->domid);
     assert(rd && grant_ref_okay(&rd->gt, track->ref));
     out->e = entry_at(rd, track->ref);
@@ -251,10 +255,12 @@ static void complete_unmaps(struct hv_domain *ld, struct unmaps *u)
 
 /* Both operations have the same layout but for what the second address is. */
 static_assert(sizeof(struct gnttab_unmap_and_replace) == sizeof(struct gnttab_unmap_grant_ref) &&
-              offsetof(struct gnttab_unmap_and_replace, new_addr) ==
-                  offsetof(struct gnttab_unmap_grant_ref, dev_bus_addr) &&
-              offsetof(struct gnttab_unmap_and_replace, handle) == offsetof(struct gnttab_unmap_grant_ref, handle) &&
-              offsetof(struct gnttab_unmap_and_replace, status) == offsetof(struct gnttab_unmap_grant_ref, status),
+                  offsetof(struct gnttab_unmap_and_replace, new_addr) ==
+                      offsetof(struct gnttab_unmap_grant_ref, dev_bus_addr) &&
+                  offsetof(struct gnttab_unmap_and_replace, handle) ==
+                      offsetof(struct gnttab_unmap_grant_ref, handle) &&
+                  offsetof(struct gnttab_unmap_and_replace, status) ==
+                      offsetof(struct gnttab_unmap_grant_ref, status),
               "one loop reads both");
 
 static int unmap_element(const struct hv_call *c, void *element, void *state)
@@ -267,7 +273,8 @@ static int unmap_element(const struct hv_call *c, void *element, void *state)
         complete_unmaps(c->d, u);
     unmap = &u->batch[u->nr++];
     unmap->done = 0;
-    return unmap_one(c->d, op, u->replace ? 0 : op->dev_bus_addr, u->replace ? op->dev_bus_addr : 0, unmap);
+    return unmap_one(c->d, op, u->replace ? 0 : op->dev_bus_addr, u->replace ? op->dev_bus_addr : 0,
+                     unmap);
 }
 
 static long unmap_batches(const struct hv_call *c, uint64_t uop, unsigned count, bool replace)
@@ -277,8 +284,10 @@ static long unmap_batches(const struct hv_call *c, uint64_t uop, unsigned count,
 
     unmaps.nr = 0;
     unmaps.replace = replace;
-    rc = call_elements(c, uop, count, &(struct element_kind){ ELEMENT(struct gnttab_unmap_grant_ref), .act = unmap_element },
-                       &unmaps);
+    rc = call_elements(
+        c, uop, count,
+        &(struct element_kind){ ELEMENT(struct gnttab_unmap_grant_ref), .act = unmap_element },
+        &unmaps);
     complete_unmaps(c->d, &unmaps);
     return rc;
 }
@@ -294,8 +303,8 @@ long gnttab_unmap_and_replace(const struct hv_call *c, uint64_t uop, unsigned co
 }
 
 /*
- * Highest handle first, as Xen. The dying domain's address space goes as a whole, so nothing is taken out of it
- * piece by piece and hv_pv_ops are not asked.
+ * Highest handle first, as Xen. The dying domain's address space goes as a whole, so nothing is
+ * taken out of it piece by piece and hv_pv_ops are not asked.
  */
 void gnttab_release_mappings(struct hv_domain *d)
 {

@@ -7,7 +7,7 @@
 #include "paging_i.h"
 #include "sharing_i.h"
 
-/* ---- PV --------------------------------------------------------------------------------------- */
+/* ---- PV -------------------------------------------------------------------------------------- */
 
 static int pv_get_frame(struct hv_domain *d, uint64_t number, bool own, bool write, uint64_t *mfn)
 {
@@ -52,8 +52,8 @@ static int pv_steal(struct hv_domain *d, uint64_t number, uint64_t *mfn)
         return GNTST_bad_page;
     f = frame_of(d->hv, number);
     /* References of servers (hv_frame_get) do not count: they are not the guests'. */
-    if (f->owner != d->id || f->flags & (FRAME_XENHEAP | FRAME_PAGED) || !(f->flags & FRAME_ALLOCATED) ||
-        f->refs != 1 || f->types)
+    if (f->owner != d->id || f->flags & (FRAME_XENHEAP | FRAME_PAGED) ||
+        !(f->flags & FRAME_ALLOCATED) || f->refs != 1 || f->types)
         return GNTST_bad_page;
     if (f->gfn != NO_GFN)
         p2m_clear(&d->p2m, f->gfn);
@@ -62,7 +62,7 @@ static int pv_steal(struct hv_domain *d, uint64_t number, uint64_t *mfn)
     return GNTST_okay;
 }
 
-/* A PV guest keeps its own gfn -> mfn table; the one here only serves whoever names pages by gfn from outside. */
+/* A PV guest has its own gfn -> mfn table; this one serves those who name its pages by gfn. */
 static int pv_place(struct hv_domain *d, uint64_t wanted, uint64_t mfn)
 {
     uint64_t gfn = p2m_find_hole(&d->p2m, 1);
@@ -91,7 +91,7 @@ const struct guest_ops guest_pv = {
     .transferred_number = pv_transferred_number,
 };
 
-/* ---- Auto-translated -------------------------------------------------------------------------- */
+/* ---- Auto-translated ------------------------------------------------------------------------- */
 
 static int translated_get_frame(struct hv_domain *d, uint64_t number, bool own, bool write,
                                 uint64_t *mfn)

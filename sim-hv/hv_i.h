@@ -87,8 +87,8 @@ struct hv {
     domid_t last_created;                       /* by XEN_DOMCTL_createdomain */
     uint64_t last_handle;                       /* of a shared page */
     uint64_t nr_shared, nr_saved;               /* shared frames, and the ones that they spare */
-    long fail_alloc;                            /* tests: the allocation that fails, counting down; < 0: none */
-    void (*race)(void *ctx);                    /* tests: a guest acts between our look at its entry and our write */
+    long fail_alloc;                            /* tests: which one fails, or < 0 */
+    void (*race)(void *ctx);                    /* tests: in the middle of our write */
     void *race_ctx;
 };
 
@@ -102,10 +102,10 @@ struct hv_call {
     struct hv *hv;
     struct hv_domain *d;                        /* caller */
     const struct hv_guest_memory *mem;
-    uint32_t opaque;                            /* upper bits of the command: where a continuation goes on */
+    uint32_t opaque;                            /* the command's upper bits: where it goes on */
     unsigned op, cmd;                           /* for the hooks, as count */
     uint32_t count;
-    bool traced;                                /* the operation has told its result itself, with its argument */
+    bool traced;                                /* the operation has told its result itself */
 };
 
 static inline struct hv_domain *domain_lookup(const struct hv *hv, domid_t id)
@@ -137,17 +137,17 @@ static inline bool domain_may_control(const struct hv_domain *d, const struct hv
 void domain_crash(struct hv_domain *d, const char *why);
 /* Kills a living domain; hv_reap frees what is left of it. */
 void domain_kill(struct hv_domain *d);
-/* Its two halves: what the domain has mapped is given back; then its ports, its map and its memory. */
+/* Its two halves: it gives back what it has mapped; then its ports, map and memory. */
 void domain_kill_begin(struct hv_domain *d);
 void domain_kill_end(struct hv_domain *d);
 /* A dead domain lost a reference to one of its frames. */
 void domain_queue_reap(struct hv_domain *d);
-/* Frees the dead domains of which nothing is left. Called at the end of whatever may drop a reference. */
+/* Frees the dead domains of which nothing is left, after whatever may drop a reference. */
 void hv_reap(struct hv *hv);
 
 /* machine.c: zeroed memory, NULL when there is none; tests make the n-th call fail. */
 void *hv_alloc(struct hv *hv, size_t nr, size_t size);
-/* Makes room for one more element: array of capacity elements grows by doubling. NULL: no memory, array untouched. */
+/* Room for one more element: the array grows by doubling. NULL: no memory, array untouched. */
 void *hv_grow(struct hv *hv, void *array, size_t old_nr, size_t new_nr, size_t size);
 
 /* The hypercalls' handlers: memory_op.c, hvm.c, domctl.c, sysctl.c. */
@@ -172,8 +172,8 @@ void foreign_release_all(struct hv_domain *d);
 /* The handle >= from of a mapping, -1: no more. */
 int foreign_next(const struct hv_domain *d, uint32_t from, uint64_t *mfn, bool *writable);
 
-/* hooks.c: the points of a hypercall. left: elements of the array that are left, the present one included. */
-/* 0: go on; 1: the element is not executed, *status is decided; negative: the hypercall ends with it. */
+/* hooks.c: the points of a hypercall. left: elements of the array from the present one on. */
+/* 0: go on; 1: *status is decided, skip the element; negative: the hypercall ends with it. */
 int hook_inject_element(const struct hv_call *c, uint32_t left, const void *arg, int16_t *status);
 /* arg: what the operation answers beside a status, or NULL. */
 void hook_trace_element(const struct hv_call *c, const void *arg, int16_t status);
@@ -200,13 +200,13 @@ static inline int call_to_guest(const struct hv_call *c, uint64_t to, const void
     return c->mem->copy_to(c->mem->ctx, to, from, size) ? -EFAULT : 0;
 }
 /*
- * Whether an array may lie there at all (guest_handle_okay). Xen refuses a PV caller's array that starts above the lower
- * half and not above its own part of the address space. What follows the start is found out element by element.
- * Translated callers are never refused here, and plain pointers of this process are not guest addresses.
+ * Whether an array may begin there (guest_handle_okay): Xen refuses a PV caller's in Xen's own part
+ * of the address space. Plain pointers of this process are no guest addresses.
  */
 static inline bool call_array_okay(const struct hv_call *c, uint64_t addr)
 {
-    return c->mem->copy_from == hv_plain_memory.copy_from || c->d->guest != &guest_pv || addr < UINT64_C(1) << 47 || addr >= HYPERVISOR_VIRT_END;
+    return c->mem->copy_from == hv_plain_memory.copy_from || c->d->guest != &guest_pv ||
+           addr < UINT64_C(1) << 47 || addr >= HYPERVISOR_VIRT_END;
 }
 
 /* On the structures above. */

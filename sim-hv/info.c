@@ -115,16 +115,22 @@ int hv_entry_info(const struct hv *hv, domid_t dom, uint32_t ref, struct hv_entr
         return -EINVAL;
     act = active_entry(&d->gt, ref);
     *out = (struct hv_entry_info){
-        .ref = ref, .flags = gnttab_header_flags(&d->gt, ref), .frame = gnttab_transfer_frame(&d->gt, ref),
-        .pin_host_write = act->pin & 0xff, .pin_host_read = act->pin >> 8 & 0xff,
-        .pin_dev_write = act->pin >> 16 & 0xff, .pin_dev_read = act->pin >> 24,
-        .pinned_by = act->domid, .mfn = act->mfn,
+        .ref = ref,
+        .flags = gnttab_header_flags(&d->gt, ref),
+        .frame = gnttab_transfer_frame(&d->gt, ref),
+        .pin_host_write = act->pin & 0xff,
+        .pin_host_read = act->pin >> 8 & 0xff,
+        .pin_dev_write = act->pin >> 16 & 0xff,
+        .pin_dev_read = act->pin >> 24,
+        .pinned_by = act->domid,
+        .mfn = act->mfn,
     };
     if (d->gt.version == 1) {
         out->domid = __atomic_load_n(&shared_v1(&d->gt, ref)->domid, __ATOMIC_RELAXED);
     } else {
         out->domid = __atomic_load_n(&shared_v2(&d->gt, ref)->hdr.domid, __ATOMIC_RELAXED);
-        out->flags |= __atomic_load_n(status_word(&d->gt, ref), __ATOMIC_RELAXED) & (GTF_reading | GTF_writing);
+        out->flags |= __atomic_load_n(status_word(&d->gt, ref), __ATOMIC_RELAXED) &
+                      (GTF_reading | GTF_writing);
     }
     return 0;
 }
@@ -140,8 +146,9 @@ int hv_mapping_next(const struct hv *hv, domid_t dom, uint32_t from, struct hv_m
 
         if (!e->flags)
             continue;
-        *out = (struct hv_mapping_info){ .handle = (uint32_t)handle, .granter = e->domid, .ref = e->ref,
-                                         .gntmap_flags = e->flags };
+        *out = (struct hv_mapping_info){
+            .handle = (uint32_t)handle, .granter = e->domid, .ref = e->ref, .gntmap_flags = e->flags
+        };
         return 0;
     }
     return -ENOENT;

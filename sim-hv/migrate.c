@@ -26,7 +26,7 @@ static bool can_move(const struct hv_domain *d)
     return true;
 }
 
-/* Memory of the domain's own: neither a grant of somebody else's nor one of the hypervisor's frames. */
+/* Memory of the domain's own: no grant of another domain's, no frame of the hypervisor's. */
 static bool is_own_memory(const struct hv *hv, const struct p2m_entry *e)
 {
     return !p2m_is_grant(e->type) && !(frame_of(hv, e->mfn)->flags & FRAME_XENHEAP);
@@ -54,14 +54,18 @@ static int prepare_memory(const struct hv_domain *from, struct hv_domain *to)
     for (uint64_t gfn = 0; !rc && p2m_next(&from->p2m, &gfn, &e); gfn++) {
         if (!is_own_memory(hv, &e))
             continue;
-        rc = frame_of(hv, e.mfn)->refs > 1 ? give_frame(to, gfn) : p2m_set(hv, &to->p2m, gfn, P2M_RAM_RW, e.mfn);
+        rc = frame_of(hv, e.mfn)->refs > 1 ? give_frame(to, gfn)
+                                           : p2m_set(hv, &to->p2m, gfn, P2M_RAM_RW, e.mfn);
     }
     for (uint64_t gfn = 0; !rc && p2m_next_vacated(&from->p2m, &gfn, &e); gfn++)
         rc = give_frame(to, gfn);
     return rc;
 }
 
-/* A frame that only its owner refers to becomes to's; of any other, which stays what it is for those who see it, to has a copy. */
+/*
+ * A frame that only its owner refers to becomes to's; of any other, which stays what it is for
+ * those who see it, to has a copy.
+ */
 static void move_page(struct hv_domain *to, uint64_t gfn, uint64_t mfn)
 {
     uint64_t own = p2m_get(&to->p2m, gfn).mfn;
@@ -82,7 +86,7 @@ static void move_page(struct hv_domain *to, uint64_t gfn, uint64_t mfn)
     frame_of(hv, mfn)->gfn = gfn;
 }
 
-/* from maps nothing any more, but others may still map its pages. Those that are out come back in. */
+/* from maps nothing any more, but others may map its pages. Paged-out ones come back in. */
 static void move_memory(struct hv_domain *from, struct hv_domain *to)
 {
     struct hv *hv = from->hv;
@@ -91,7 +95,7 @@ static void move_memory(struct hv_domain *from, struct hv_domain *to)
     for (uint64_t gfn = 0; p2m_next(&from->p2m, &gfn, &e); gfn++)
         if (is_own_memory(hv, &e))
             move_page(to, gfn, e.mfn);
-    /* A page that was mapped by its own domain elsewhere returns to where the kernel believes it to be. */
+    /* A page that its own domain mapped elsewhere returns to where the kernel believes it to be. */
     for (uint64_t gfn = 0; p2m_next_vacated(&from->p2m, &gfn, &e); gfn++) {
         const struct frame *f = frame_of(hv, e.mfn);
 

@@ -25,7 +25,8 @@
 static const struct hv_op gnttab_ops[] = {
 #define GROUP(op) gnttab_##op
 #define ROW(op, flags, names, fault, fields) \
-    [GNTTABOP_##op] = { #op, GNTTABOP_##op, flags, sizeof(struct gnttab_##op), FIELDS(fields), fault },
+    [GNTTABOP_##                             \
+        op] = { #op, GNTTABOP_##op, flags, sizeof(struct gnttab_##op), FIELDS(fields), fault },
     HV_GNTTAB_OPS(ROW)
 #undef ROW
 #undef GROUP
@@ -33,12 +34,13 @@ static const struct hv_op gnttab_ops[] = {
 
 static const struct hv_op evtchn_ops[] = {
 #define GROUP(op) evtchn_##op
-#define ROW(op, flags, handler, fault, fields) \
-    [EVTCHNOP_##op] = { "evtchn_" #op, EVTCHNOP_##op, flags, sizeof(struct evtchn_##op), FIELDS(fields), fault },
+#define ROW(op, flags, handler, fault, fields)                                            \
+    [EVTCHNOP_##op] = { "evtchn_" #op,  EVTCHNOP_##op, flags, sizeof(struct evtchn_##op), \
+                        FIELDS(fields), fault },
     HV_EVTCHN_OPS(ROW)
 #undef ROW
 #undef GROUP
-    [RESET_CONT] = { NULL, RESET_CONT, 0, sizeof(struct evtchn_reset), FIELDS(), NULL },
+        [RESET_CONT] = { NULL, RESET_CONT, 0, sizeof(struct evtchn_reset), FIELDS(), NULL },
 };
 
 static const struct hv_op memory_ops[] = {

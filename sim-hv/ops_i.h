@@ -21,7 +21,7 @@
 
 #include <gntsim/ops.h>
 
-/* The hypercall, its word below, the mask of its command, what a sweep makes of all of it, its handler. */
+/* The hypercall, its word below, the mask of its command, a sweep's fault, its handler. */
 #define HV_HYPERCALLS(ROW)                                             \
     ROW(grant_table_op, gnttab, GNTTAB_CMD_MASK, NULL, grant_table_op) \
     ROW(event_channel_op, evtchn, UINT32_MAX, NULL, evtchn_hypercall)  \
@@ -84,7 +84,7 @@
     ROW(expand_array, 0, fifo, NULL, ) \
     ROW(set_priority, 0, set_priority, NULL, )
 
-/* What an interrupted reset becomes. The header shows the number to Xen alone; traces have no name for it. */
+/* What an interrupted reset becomes. The header shows it to Xen alone; traces do not name it. */
 #define RESET_CONT (EVTCHNOP_set_priority + 1)
 
 #define HV_MEMORY_OPS(ROW)                                           \
@@ -128,9 +128,10 @@
     ROW(physinfo)       \
     ROW(getdomaininfolist)
 
-#define HV_STATUSES(ROW) \
-    ROW(okay) ROW(general_error) ROW(bad_domain) ROW(bad_gntref) ROW(bad_handle) ROW(bad_virt_addr) \
-    ROW(bad_dev_addr) ROW(no_device_space) ROW(permission_denied) ROW(bad_page) ROW(bad_copy_arg) \
-    ROW(address_too_big) ROW(eagain) ROW(no_space)
+#define HV_STATUSES(ROW)                                                                  \
+    ROW(okay)                                                                             \
+    ROW(general_error) ROW(bad_domain) ROW(bad_gntref) ROW(bad_handle) ROW(bad_virt_addr) \
+        ROW(bad_dev_addr) ROW(no_device_space) ROW(permission_denied) ROW(bad_page)       \
+            ROW(bad_copy_arg) ROW(address_too_big) ROW(eagain) ROW(no_space)
 
 #endif

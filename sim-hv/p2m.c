@@ -179,8 +179,8 @@ uint64_t p2m_find_hole(struct p2m *p2m, uint64_t nr)
 }
 
 /* The first wanted entry >= gfn below node, whose first gfn is base. */
-static bool next_in(const struct p2m_node *node, unsigned level, uint64_t base, uint64_t *gfn, bool (*wanted)(uint64_t word),
-                    struct p2m_entry *entry)
+static bool next_in(const struct p2m_node *node, unsigned level, uint64_t base, uint64_t *gfn,
+                    bool (*wanted)(uint64_t word), struct p2m_entry *entry)
 {
     uint64_t span = UINT64_C(1) << (level * P2M_BITS), first;
 

@@ -36,7 +36,8 @@ struct p2m_entry {
 struct p2m_node;
 struct p2m {
     struct p2m_node *root;
-    uint64_t nr_nodes, max_nodes;   /* as the p2m pool of a real domain: nodes are kept until it dies */
+    /* as the p2m pool of a real domain: nodes are kept until it dies */
+    uint64_t nr_nodes, max_nodes;
     uint64_t first_hole;            /* no hole below this gfn */
     uint64_t max_gfn;               /* the highest that was ever set */
     uint8_t default_access;         /* of new entries */
@@ -51,7 +52,10 @@ static inline bool p2m_is_paging(enum p2m_type type)
 {
     return type >= P2M_RAM_PAGING_OUT && type <= P2M_RAM_PAGING_IN;
 }
-static inline bool p2m_is_grant(enum p2m_type type) { return type == P2M_GRANT_MAP_RW || type == P2M_GRANT_MAP_RO; }
+static inline bool p2m_is_grant(enum p2m_type type)
+{
+    return type == P2M_GRANT_MAP_RW || type == P2M_GRANT_MAP_RO;
+}
 
 /* Type P2M_INVALID for anything that is not there. */
 struct p2m_entry p2m_get(const struct p2m *p2m, uint64_t gfn);
@@ -64,7 +68,8 @@ void p2m_set_access(struct p2m *p2m, uint64_t gfn, uint8_t access);
 /* The type's number in Xen, which its events name. */
 unsigned p2m_number(enum p2m_type type);
 void p2m_clear(struct p2m *p2m, uint64_t gfn);
-/* As p2m_clear, but it stays no hole until the domain gives it up: its kernel still has a page there, as far as it knows. */
+/* As p2m_clear, but it stays no hole until the domain gives it up: its kernel still has a page
+ * there, as far as it knows. */
 void p2m_vacate(struct p2m *p2m, uint64_t gfn);
 /* Of a gfn that is not there, vacated or not. */
 void p2m_give_up(struct p2m *p2m, uint64_t gfn);
@@ -74,7 +79,7 @@ bool p2m_is_hole(const struct p2m *p2m, uint64_t gfn);
 uint64_t p2m_find_hole(struct p2m *p2m, uint64_t nr);
 /* The first entry with gfn >= *gfn that is not a hole; false at the end. */
 bool p2m_next(const struct p2m *p2m, uint64_t *gfn, struct p2m_entry *entry);
-/* The same for a gfn that was vacated; the frame is the one that was there, and may be anybody's now. */
+/* The same for a vacated gfn; the frame is the one that was there, and may be another's now. */
 bool p2m_next_vacated(const struct p2m *p2m, uint64_t *gfn, struct p2m_entry *entry);
 void p2m_destroy(struct p2m *p2m);
 

@@ -107,7 +107,8 @@ long memory_acquire_resource(const struct hv_call *c, uint64_t arg, uint64_t sta
     struct xen_mem_acquire_resource op;
     struct hv_domain *d;
 
-    /* A translated caller would have the frames put into its physmap, which Xen allows only its hardware domain. */
+    /* A translated caller would have the frames put into its physmap, which Xen allows only its
+     * hardware domain. */
     if (c->d->guest == &guest_translated)
         return -EACCES;
     if (call_from_guest(c, &op, arg, sizeof op))
@@ -126,6 +127,6 @@ long memory_acquire_resource(const struct hv_call *c, uint64_t arg, uint64_t sta
     if (op.nr_frames || start)
         return -EINVAL;
     op.nr_frames = resource_frames(d, op.id);
-    return call_to_guest(c, arg + offsetof(struct xen_mem_acquire_resource, nr_frames), &op.nr_frames,
-                         sizeof op.nr_frames);
+    return call_to_guest(c, arg + offsetof(struct xen_mem_acquire_resource, nr_frames),
+                         &op.nr_frames, sizeof op.nr_frames);
 }

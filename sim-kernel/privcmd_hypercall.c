@@ -31,7 +31,7 @@ struct call_memory {
     struct window args, lists[PRIVCMD_LISTS];
 };
 
-/* ---- What the hypervisor sees ----------------------------------------------------------------- */
+/* ---- What the hypervisor sees ---------------------------------------------------------------- */
 
 static bool contains(const struct window *w, size_t limit, uint64_t addr, size_t size)
 {
@@ -81,9 +81,9 @@ static int copy_to(void *ctx, uint64_t to, const void *from, size_t size)
     return 0;
 }
 
-/* ---- Fetching and delivering ------------------------------------------------------------------ */
+/* ---- Fetching and delivering ----------------------------------------------------------------- */
 
-/* Reads nr elements, or as many as can be read; then sees how many of those can be written. -ENODEV or 0. */
+/* Reads nr elements, or as many as can be; then sees how many can be written. -ENODEV or 0. */
 static int fetch(struct kernel *k, const struct kreq *req, struct window *w, size_t size, size_t nr)
 {
     size_t done = 0;
@@ -99,7 +99,8 @@ static int fetch(struct kernel *k, const struct kreq *req, struct window *w, siz
     rc = user_write(k, req, w->addr, w->data, w->readable);
     if (!rc)
         w->writable = w->readable;
-    for (rc = rc == -EFAULT ? 0 : rc; !rc && w->writable < w->readable; w->writable += rc ? 0 : size)
+    for (rc = rc == -EFAULT ? 0 : rc; !rc && w->writable < w->readable;
+         w->writable += rc ? 0 : size)
         rc = user_write(k, req, w->addr + w->writable, w->data + w->writable, size);
     return rc == -ENODEV ? rc : 0;
 }
@@ -135,10 +136,11 @@ static int deliver(struct kernel *k, const struct kreq *req, const struct window
 {
     if (w->dirty_from == w->dirty_to)
         return 0;
-    return user_write(k, req, w->addr + w->dirty_from, w->data + w->dirty_from, w->dirty_to - w->dirty_from);
+    return user_write(k, req, w->addr + w->dirty_from, w->data + w->dirty_from,
+                      w->dirty_to - w->dirty_from);
 }
 
-/* ---- Operations ------------------------------------------------------------------------------- */
+/* ---- Operations ------------------------------------------------------------------------------ */
 
 /* The lists that the argument names. 0, -ENOMEM, -ENODEV. */
 static int fetch_lists(struct kernel *k, const struct kreq *req, uint64_t nr,
@@ -168,8 +170,8 @@ static int deliver_all(struct kernel *k, const struct kreq *req, const struct ca
 }
 
 /* One hypercall on nr elements, or with one argument. */
-static long call_piece(struct kernel *k, const struct kreq *req, uint64_t op, const uint64_t args[5],
-                       const struct hv_op *known, size_t nr)
+static long call_piece(struct kernel *k, const struct kreq *req, uint64_t op,
+                       const uint64_t args[5], const struct hv_op *known, size_t nr)
 {
     _Alignas(8) unsigned char data[PIECE * MAX_ELEMENT];
     struct call_memory m = { .args = { .data = data } };
@@ -218,7 +220,8 @@ static long one_hypercall(struct kernel *k, const struct kreq *req, uint64_t op,
         piece[1] += known ? known->size * nr : 0;
     } while (!rc && left);
     /* A version change wipes the table that the kernel believes to be its own. */
-    if (op == __HYPERVISOR_grant_table_op && known && known->cmd == GNTTABOP_set_version && rc != -ENODEV)
+    if (op == __HYPERVISOR_grant_table_op && known && known->cmd == GNTTABOP_set_version &&
+        rc != -ENODEV)
         gnttab_reload_version(k);
     return rc;
 }

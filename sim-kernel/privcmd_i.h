@@ -8,7 +8,8 @@
 extern const struct chardev privcmd_chardev, hypercall_chardev;
 
 /* The hypercall's result: >= 0 or a negative errno. */
-long privcmd_hypercall(struct kernel *k, const struct kreq *req, uint64_t op, const uint64_t args[5]);
+long privcmd_hypercall(struct kernel *k, const struct kreq *req, uint64_t op,
+                       const uint64_t args[5]);
 
 /*
  * privcmd_lists.c: what an operation reads and writes beside its argument, as far as its argument

@@ -28,7 +28,8 @@ void kreq_adopt(struct kernel *k, struct kreq *req)
     DL_PREPEND(k->requests, req);
 }
 
-long kreq_pend(struct kernel *k, struct kreq *req, bool interruptible, void (*abort)(struct kreq *, long), void *driver)
+long kreq_pend(struct kernel *k, struct kreq *req, bool interruptible,
+               void (*abort)(struct kreq *, long), void *driver)
 {
     assert(!req->kernel && !k->dead);
     assert(!interruptible || abort);
@@ -71,8 +72,8 @@ void kernel_cancel(struct kreq *req)
 }
 
 /*
- * Whatever waits for the end of a call would wait for this process's memory, so it is done first; and calls that come in
- * between are outermost calls of their own.
+ * Whatever waits for the end of a call would wait for this process's memory, so it is done first;
+ * and calls that come in between are outermost calls of their own.
  */
 struct stepped {
     unsigned depth;
@@ -138,7 +139,8 @@ int user_find_vma(struct kernel *k, const struct kreq *req, uint64_t addr, struc
     return step_in(k, was, 0);
 }
 
-int user_vma_at(struct kernel *k, const struct kreq *req, uint64_t addr, struct vma **vma, uint64_t *page)
+int user_vma_at(struct kernel *k, const struct kreq *req, uint64_t addr, struct vma **vma,
+                uint64_t *page)
 {
     struct stepped was = step_out(k);
 
@@ -147,7 +149,7 @@ int user_vma_at(struct kernel *k, const struct kreq *req, uint64_t addr, struct 
     return step_in(k, was, 0);
 }
 
-/* ---- A caller in this very process ------------------------------------------------------------ */
+/* ---- A caller in this very process ----------------------------------------------------------- */
 
 /* Below is the page that holds NULL, above nothing that a program can have. */
 #define USER_START 4096u

@@ -22,7 +22,7 @@
 
 #define FIRST_CAPACITY 512u
 
-/* ---- Receiving -------------------------------------------------------------------------------- */
+/* ---- Receiving ------------------------------------------------------------------------------- */
 
 ssize_t sock_receive(int from, void *to, size_t size, int *fd)
 {
@@ -53,14 +53,19 @@ static struct sock_header announced(const struct sock_conn *conn)
 
 static bool drop(struct sock_conn *conn, const char *why)
 {
-    machine_log(conn->server->machine, "domain %u: dropped process %d, which sent over its socket %s", conn->domid, conn->peer, why);
+    machine_log(conn->server->machine,
+                "domain %u: dropped process %d, which sent over its socket %s", conn->domid,
+                conn->peer, why);
     return false;
 }
 
-/* Makes room for the next packet; not much faster than they arrive, whatever the header announces. */
+/*
+ * Makes room for the next packet; not much faster than they arrive, whatever the header announces.
+ */
 static bool make_room(struct sock_conn *conn)
 {
-    size_t needed = conn->in_used + SOCK_MAX_PACKET, capacity = conn->in_capacity * 2 > needed ? conn->in_capacity * 2 : needed;
+    size_t needed = conn->in_used + SOCK_MAX_PACKET,
+           capacity = conn->in_capacity * 2 > needed ? conn->in_capacity * 2 : needed;
     char *bigger;
 
     if (conn->in_capacity >= needed)
@@ -100,14 +105,18 @@ static bool receive(struct sock_conn *conn)
     return true;
 }
 
-/* A whole request is at the head of conn->in. Processes that share a connection may have sent others behind it. */
+/*
+ * A whole request is at the head of conn->in. Processes that share a connection may have sent
+ * others behind it.
+ */
 static bool receive_request(struct sock_conn *conn)
 {
     while (conn->in_used < sizeof(struct sock_header) || conn->in_used < announced(conn).size) {
         if (!receive(conn))
             return false;
         if (conn->in_used >= sizeof(struct sock_header) &&
-            (announced(conn).size < sizeof(struct sock_header) || announced(conn).size > SOCK_MAX_MESSAGE))
+            (announced(conn).size < sizeof(struct sock_header) ||
+             announced(conn).size > SOCK_MAX_MESSAGE))
             return drop(conn, "a message of an impossible size");
     }
     return true;
@@ -122,7 +131,7 @@ static void consume(struct sock_conn *conn)
         memmove(conn->in, conn->in + size, conn->in_used);
 }
 
-/* ---- Sending ---------------------------------------------------------------------------------- */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 static bool out_append(struct sock_conn *conn, const void *bytes, size_t size)
 {
@@ -160,9 +169,11 @@ bool conn_compose(struct sock_conn *conn, const struct vma *vma)
         fits = out_append(conn, &run, sizeof run);
     }
     if (message->nr_writes)
-        fits = fits && out_append(conn, message->writes, message->nr_writes * sizeof *message->writes);
+        fits =
+            fits && out_append(conn, message->writes, message->nr_writes * sizeof *message->writes);
     for (uint32_t i = 0; fits && i < message->nr_writes; i++)
-        fits = out_append(conn, message_bytes(message, message->writes[i].addr), message->writes[i].size);
+        fits = out_append(conn, message_bytes(message, message->writes[i].addr),
+                          message->writes[i].size);
     if (!fits)
         return false;
     reply->header.size = (uint32_t)conn->out_size;
@@ -210,7 +221,7 @@ static bool send_reply(struct sock_conn *conn)
     return done == conn->out_size;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 /* A loop_step: one request. */
 static bool conn_step(void *ctx)
@@ -273,7 +284,8 @@ void conn_hang_up(struct sock_conn *conn)
     shutdown(conn->fd, SHUT_RDWR);
 }
 
-int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer, struct sock_file *file)
+int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer,
+                struct sock_file *file)
 {
     struct sock_conn *conn = calloc(1, sizeof *conn);
     struct ucred cred = { 0 };
@@ -288,11 +300,14 @@ int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer, s
     /* Whatever its sender made of it: the thread waits in it. */
     fcntl(fd, F_SETFL, 0);
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size);
-    *conn = (struct sock_conn){ .fd = fd, .server = server, .domid = domid, .peer = peer ? peer : cred.pid, .file = file,
-                                .in_fd = -1, .out_fd = -1 };
+    *conn = (struct sock_conn){
+        .fd = fd, .server = server, .domid = domid, .peer = peer ? peer : cred.pid, .file = file,
+        .in_fd = -1, .out_fd = -1
+    };
     sem_init(&conn->decided, 0, 0);
     DL_PREPEND(server->conns, conn);
-    rc = server->stopping ? -ESHUTDOWN : loops_start(server->machine->loops, conn_step, conn_ended, conn);
+    rc = server->stopping ? -ESHUTDOWN
+                          : loops_start(server->machine->loops, conn_step, conn_ended, conn);
     if (!rc)
         return 0;
     DL_DELETE(server->conns, conn);

@@ -19,7 +19,7 @@
 
 #define PREFIX "gntsim-machine."
 
-/* ---- Sweeping --------------------------------------------------------------------------------- */
+/* ---- Sweeping -------------------------------------------------------------------------------- */
 
 /*
  * Removes what a machine puts into a directory: files, and one level of directories. Closes fd. It
@@ -76,7 +76,7 @@ static void sweep(const char *base)
         closedir(dir);
 }
 
-/* ---- Making ----------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 /* The event that a file of the directory was closed, waited for if it must come. */
 static bool was_closed(int inotify, bool must)
@@ -87,7 +87,10 @@ static bool was_closed(int inotify, bool must)
     return poll(&fd, 1, must ? 1000 : 0) == 1 && read(inotify, event, sizeof event) > 0;
 }
 
-/* Whether the end of a mapping shows as the close of what it was made from, not before and no later. */
+/*
+ * Whether the end of a mapping shows as the close of what it was made from, not before and no
+ * later.
+ */
 static bool shows_ends(int dir)
 {
     int inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), file = -1, link = -1;
@@ -97,7 +100,8 @@ static bool shows_ends(int dir)
 
     snprintf(path, sizeof path, "/proc/self/fd/%d", dir);
     file = openat(dir, "file", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (inotify >= 0 && file >= 0 && !ftruncate(file, 4096) && !linkat(dir, "file", dir, "link", 0)) {
+    if (inotify >= 0 && file >= 0 && !ftruncate(file, 4096) &&
+        !linkat(dir, "file", dir, "link", 0)) {
         link = openat(dir, "link", O_RDWR | O_CLOEXEC);
         unlinkat(dir, "link", 0);
     }
@@ -132,7 +136,8 @@ static int make_in(const char *base, bool (*will_do)(int dir), struct private_di
     struct stat st;
     int rc = 0;
 
-    if ((size_t)snprintf(dir->path, sizeof dir->path, "%s/" PREFIX "XXXXXX", base) >= sizeof dir->path)
+    if ((size_t)snprintf(dir->path, sizeof dir->path, "%s/" PREFIX "XXXXXX", base) >=
+        sizeof dir->path)
         return -ENAMETOOLONG;
     sweep(base);
     do {
@@ -165,7 +170,8 @@ static int make_in(const char *base, bool (*will_do)(int dir), struct private_di
 /* Where it may be; not all of them are there. */
 static void list_bases(const char *bases[NR_BASES])
 {
-    const char *all[NR_BASES] = { getenv("GNTSIM_TMPDIR"), "/dev/shm", getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp" };
+    const char *all[NR_BASES] = { getenv("GNTSIM_TMPDIR"), "/dev/shm", getenv("XDG_RUNTIME_DIR"),
+                                  getenv("TMPDIR"), "/tmp" };
 
     for (unsigned i = 0; i < NR_BASES; i++)
         bases[i] = all[i] && all[i][0] == '/' ? all[i] : NULL;

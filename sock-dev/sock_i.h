@@ -22,12 +22,13 @@ struct sock_watch {
     void (*ready)(struct sock_watch *watch, unsigned events);
 };
 
-/* A domain's socket. One whose domain is gone has fd -1, and is freed by the loop, which may be about to look at it. */
+/* A domain's socket. Without a domain its fd is -1, and the loop, which may use it, frees it. */
 struct sock_listener {
     struct sock_watch watch;
     struct sock_server *server;
     domid_t domid;
-    bool inside;                 /* in machine->inner_dir: whoever sees it is in the domain's namespaces, and ends with them */
+    /* in machine->inner_dir: whoever sees it is in the domain's namespaces, and ends with them */
+    bool inside;
     bool killed;                 /* its programs have been sent SIGKILL */
     char path[PRIVATE_DIR_MAX + 27];
     struct sock_listener *next;
@@ -40,7 +41,7 @@ struct sock_server {
     struct private_dir *dir;     /* for memory and sockets, NULL until needed */
     int epoll_fd;
     struct sock_watch stop;      /* eventfd */
-    int spare_fd;                /* lets a connection in to be refused when there are no descriptors left */
+    int spare_fd;                /* closed to accept and refuse one when no descriptors are left */
     struct sock_listener *listeners;
     uint64_t nr_listeners;       /* ever: makes their names differ */
     atomic_bool retired;         /* some listener's domain is gone */
@@ -96,27 +97,32 @@ int server_watch(struct sock_server *server, struct sock_watch *watch, unsigned 
 void server_rearm(struct sock_server *server, struct sock_watch *watch, unsigned events);
 void server_unwatch(struct sock_server *server, struct sock_watch *watch);
 
-/* conn.c. recvmsg of what there is, waited for: bytes, 0 at the end, or a negative errno; *fd: a descriptor that came, -1 if
- * none. -EBADMSG: more than one; -EMSGSIZE: a packet longer than size. */
+/* conn.c. recvmsg of what there is, waited for: bytes, 0 at the end, or a negative errno; *fd: a
+ * descriptor that came, -1 if none. -EBADMSG: more than one; -EMSGSIZE: a packet longer than
+ * size. */
 ssize_t sock_receive(int from, void *to, size_t size, int *fd);
-/* Serves fd (taken if this succeeds), for a file that is open already unless NULL (its reference is taken if this succeeds). peer: the process at the other
- * end; 0: whoever made the socket. With the lock. */
-int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer, struct sock_file *file);
+/* Serves fd (taken if this succeeds), for a file that is open already unless NULL (its reference is
+ * taken if this succeeds). peer: the process at the other end; 0: whoever made the socket. With the
+ * lock. */
+int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer,
+                struct sock_file *file);
 /* Has it end. */
 void conn_hang_up(struct sock_conn *conn);
-/* Makes the reply of conn->reply and its parts; of a successful mmap with its vma's. False: no memory. With the lock. */
+/* Makes the reply of its parts; an mmap's with the vma's. False: no memory. With the lock. */
 bool conn_compose(struct sock_conn *conn, const struct vma *vma);
 
 /* say.c. Without the lock: whether the request at the head of conn->in is one that only says
  * something, which is then dealt with, and the reply composed. */
 bool say_answer(struct sock_conn *conn);
 
-/* call.c. Has the request at the head of conn->in answered and the reply composed. False: this connection is over; *why says what is wrong
- * with what the peer sent, NULL if nothing. With the lock, of which it lets go while the kernel model makes it wait. */
+/* call.c. Has the request at the head of conn->in answered and the reply composed. False: this
+ * connection is over; *why says what is wrong with what the peer sent, NULL if nothing. With the
+ * lock, of which it lets go while the kernel model makes it wait. */
 bool call_answer(struct sock_conn *conn, const char **why);
 
 /* sock_file.c. All with the lock. */
-int sock_file_open(struct sock_server *server, struct domain *d, const struct chardev *dev, unsigned flags, struct sock_file **out);
+int sock_file_open(struct sock_server *server, struct domain *d, const struct chardev *dev,
+                   unsigned flags, struct sock_file **out);
 void sock_file_put(struct sock_file *file);
 /* For maps_add. */
 void sock_file_mapping_ended(struct file *file);
@@ -133,9 +139,10 @@ void events_push(struct sock_events *events);
 /* The device may be readable again after an error. */
 void events_reset(struct sock_events *events);
 
-/* programs.c. SIGKILL to every process that was started with the socket in its environment; with wait until none is left. */
+/* programs.c. SIGKILL to every process that was started with the socket in its environment; with
+ * wait until none is left. */
 void programs_kill(const char *path, bool wait);
-/* The socket that a process was started with in its environment, NULL if with none. The caller frees it. */
+/* The socket in the environment that a process was started with, or NULL. The caller frees it. */
 char *programs_socket_of(pid_t pid);
 
 #endif
