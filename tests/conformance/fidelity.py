@@ -119,6 +119,8 @@ def gather():
     add_lines(rows, "one domain", "dom0", lines_of(RECORD / "golden-dom0.txt"), listed, of_probe)
     add_lines(rows, "one domain", "domU", [l[2:] for l in both if l.startswith("U:")], listed, of_probe)
     add_lines(rows, "between domains", "cross", [l for l in both if l[:2] != "U:" and l.split()[0] != "x00_self"], listed, of_probe)
+    add_lines(rows, "between domains", "pvh", lines_of(RECORD / "golden-pvh-domu.txt"), listed,
+              of_probe)
     add_lines(rows, "toolstack", "hap", lines_of(RECORD / "golden-hap.txt"), listed, of_probe)
     listed = compare.read_list(HERE / "steps/differences.txt")
     differences += listed

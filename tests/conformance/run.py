@@ -14,6 +14,7 @@ Each run has a machine of its own and all run at the same time:
   domU    the same in domain 1, which has no privileges
   cross   record/probes-domu: one half in domain 0, the other started in domain 1 by the recorded
   job runner
+  pvh     the same, with a domain 1 that is auto-translated
   hap     record/probes-hap in domain 0: memory paging, sharing and access of domains that they make
 """
 import os
@@ -106,7 +107,10 @@ def end_group(process):
 class CrossRun(Run):
     """Two domains, which meet through xenstore."""
 
+    domu_profile = PROFILE
+
     def use(self):
+        self.machine.ctl("domain", "create", str(DOMU), "--profile", self.domu_profile)
         with Xenstore(self.work, [0, DOMU]) as store:
             env = {domid: self.env | {"XENSTORED_PATH": store.socket(domid),
                                       "CONFORMANCE_ROOT": str(self.root(domid))}
@@ -133,6 +137,12 @@ class CrossRun(Run):
         return root
 
 
+class PvhRun(CrossRun):
+    """The second one is auto-translated."""
+
+    domu_profile = "pvh"
+
+
 def runs(programs, libgnttab, work):
     dom0 = recorded("golden-dom0.txt")
     both = recorded("golden-domu.txt")
@@ -142,6 +152,7 @@ def runs(programs, libgnttab, work):
         # x00_self started the programs of the domU, which is what the run before does.
         CrossRun("cross", [l for l in both if l[:2] != "U:" and l.split()[0] != "x00_self"], 0,
                  programs, work),
+        PvhRun("pvh", recorded("golden-pvh-domu.txt"), 0, programs, work),
     ]
     # Only where libxenctrl is the one that they were made for.
     if (programs / "h00_create").exists():

@@ -41,8 +41,8 @@ long call(struct fuzz *f, domid_t caller, unsigned op, uint64_t cmd, uint64_t ar
 
     fuzz_note(f, "d%u op %u cmd %#llx at %#llx count %u: %ld", caller, op, (unsigned long long)cmd,
               (unsigned long long)arg, count, rc);
-    /* Xen's errnos are small; anything else is a value that came from nowhere. */
-    if (rc > 0 || rc < -200)
+    /* Xen's errnos are small, and memory operations count; anything else came from nowhere. */
+    if ((rc > 0 && op != __HYPERVISOR_memory_op) || rc < -200)
         fuzz_fail(f, "hypercall %u command %#llx of d%u returned %ld", op, (unsigned long long)cmd,
                   caller, rc);
     return rc;

@@ -133,6 +133,9 @@ void do_transitive(struct fuzz *f);
 void do_status_frame(struct fuzz *f);
 void do_channel(struct fuzz *f);
 
+/* hv_fuzz_hap.c */
+void do_hap(struct fuzz *f);
+
 /* hv_fuzz_life.c */
 void do_evtchn(struct fuzz *f);
 void do_physmap(struct fuzz *f);
