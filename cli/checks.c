@@ -53,6 +53,7 @@ static int in_child(int (*try)(void))
 static void check_fuse(struct finding *finding)
 {
     int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC), error = errno;
+    char text[sizeof finding->detail];
 
     if (fd >= 0) {
         close(fd);
@@ -61,7 +62,8 @@ static void check_fuse(struct finding *finding)
         found(finding, false, "/dev/fuse may not be opened by this user",
               "as root: chmod 0666 /dev/fuse   (udev does this on an ordinary Debian; containers need --device /dev/fuse)");
     } else {
-        found(finding, false, strerror(error),
+        snprintf(text, sizeof text, "/dev/fuse: %s", strerror(error));
+        found(finding, false, text,
               "as root: modprobe fuse   (in a container: start it with --device /dev/fuse)");
     }
 }
@@ -206,15 +208,15 @@ static void check_libraries(struct finding *finding)
 }
 
 const struct check checks[] = {
-    { "processor", check_processor, true, true },
-    { "fuse", check_fuse, true, false },
-    { "namespaces", check_namespaces, true, false },
-    { "mounts", check_mounts, true, false },
-    { "seccomp", check_seccomp, true, false },
-    { "tracing", check_tracing, true, false },
-    { "socket", check_socket, false, true },
-    { "libraries", check_libraries, false, true },
-    { NULL, NULL, false, false },
+    { "processor", check_processor, true, true, { NULL } },
+    { "fuse", check_fuse, true, false, { NULL } },
+    { "namespaces", check_namespaces, true, false, { NULL } },
+    { "mounts", check_mounts, true, false, { "fuse", "namespaces" } },
+    { "seccomp", check_seccomp, true, false, { "namespaces" } },
+    { "tracing", check_tracing, true, false, { "namespaces" } },
+    { "socket", check_socket, false, true, { NULL } },
+    { "libraries", check_libraries, false, true, { NULL } },
+    { .name = NULL },
 };
 
 /* ---- For run and serve ------------------------------------------------------------------------ */

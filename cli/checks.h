@@ -17,6 +17,7 @@ struct check {
     const char *name;
     void (*check)(struct finding *finding);
     bool for_devices, for_socket;        /* which ways need it */
+    const char *needs[2];                /* checks without which this one cannot be good */
 };
 extern const struct check checks[];      /* ends with a NULL name */
 #define MAX_CHECKS 16u

@@ -26,6 +26,16 @@ static bool all_ok(const struct finding *findings, bool devices)
     return ok;
 }
 
+/* The check that fails, too, and that this one cannot do without; NULL: it fails by itself. */
+static const char *cause(const struct finding *findings, const struct check *check)
+{
+    for (unsigned n = 0; n < 2 && check->needs[n]; n++)
+        for (unsigned i = 0; checks[i].name; i++)
+            if (!strcmp(checks[i].name, check->needs[n]) && !findings[i].ok)
+                return check->needs[n];
+    return NULL;
+}
+
 static void decide(const struct finding *findings, struct verdict *verdict)
 {
     if (all_ok(findings, true)) {
@@ -58,7 +68,9 @@ static void print_json(const struct finding *findings, const struct verdict *ver
         json_add_text(row, "check", checks[i].name);
         json_add_bool(row, "ok", findings[i].ok);
         json_add_text(row, "detail", findings[i].detail);
-        if (!findings[i].ok)
+        if (!findings[i].ok && cause(findings, &checks[i]))
+            json_add_text(row, "because", cause(findings, &checks[i]));
+        else if (!findings[i].ok)
             json_add_text(row, "remedy", findings[i].remedy);
         json_object_array_add(list, row);
     }
@@ -91,9 +103,14 @@ int cmd_doctor(int argc, char **argv)
         return all ? 0 : 1;
     }
     for (unsigned i = 0; checks[i].name; i++) {
-        printf("%-8s %-11s %s\n", findings[i].ok ? "ok" : "MISSING", checks[i].name,
-               findings[i].detail);
-        if (!findings[i].ok)
+        const char *because = findings[i].ok ? NULL : cause(findings, &checks[i]);
+
+        if (because)
+            printf("%-8s %-11s not without %s\n", "-", checks[i].name, because);
+        else
+            printf("%-8s %-11s %s\n", findings[i].ok ? "ok" : "MISSING", checks[i].name,
+                   findings[i].detail);
+        if (!findings[i].ok && !because)
             printf("         %-11s %s\n", "remedy:", findings[i].remedy);
     }
     printf("way      %-11s %s\n", verdict.way, verdict.text);

@@ -129,13 +129,19 @@ json_object *guest_value(const char *key, int64_t value)
 json_object *verb_guest_page(struct request *request)
 {
     struct actor *actor = guest_actor(request);
+    json_object *result;
     int64_t count, page;
+    uint64_t frame;
 
     if (!actor || !control_int(request, "count", 1, 1, ACTOR_MAX_BATCH, &count))
         return NULL;
     page = actor_page_alloc(actor, (unsigned)count);
-    return page < 0 ? guest_failed(request, "cannot allocate guest pages", page)
-                    : guest_value("page", page);
+    if (page < 0)
+        return guest_failed(request, "cannot allocate guest pages", page);
+    result = guest_value("page", page);
+    if (!actor_page_frame(actor, page, &frame))
+        json_object_object_add(result, "frame", json_object_new_uint64(frame));
+    return result;
 }
 
 json_object *verb_guest_page_free(struct request *request)

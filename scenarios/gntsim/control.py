@@ -29,7 +29,7 @@ SHAPES: dict[str, Any] = {
     "guest-copy": {"status": str}, "guest-end": {"ended": bool}, "guest-event-alloc": {"port": int},
     "guest-event-bind": {"port": int},
     "guest-grant": {"ref": int}, "guest-map": dict, "guest-mapping": dict,
-    "guest-page": {"page": int}, "guest-read": {"hex": str},
+    "guest-page": {"page": int, "frame": int}, "guest-read": {"hex": str},
     "guest-unmap": dict, "paused": [{"id": int, "rule": int}], "points": dict,
     "processes": [{"process": int, "pid": int}], "stats": dict,
     "trace-read": {"events": [dict], "next": int},

@@ -126,6 +126,11 @@ class Domain:
         """A new page of the domain; its number."""
         return int(self.call("guest-page")["page"])
 
+    def page_and_frame(self) -> tuple[int, int]:
+        """The same, and the number of its frame as the domain knows it: for a ring-ref."""
+        answer = self.call("guest-page")
+        return int(answer["page"]), int(answer["frame"])
+
     def page_free(self, page: int) -> None:
         self.call("guest-page-free", page=page)
 

@@ -203,8 +203,9 @@ class Process:
 
     def expect(self, pattern: str, timeout: float = PATIENCE, stream: str = "stdout",
                unless: Optional[str] = None) -> re.Match[str]:
-        """Waits until it prints what the regular expression matches, after what the last expect has
-        seen. With unless: fails as soon as that matches either of its outputs."""
+        """Waits until it prints what the regular expression matches, after the lines that the last
+        expect has seen: the rest of a line is not left behind. With unless: fails as soon as that
+        matches either of its outputs."""
         regex = re.compile(pattern, re.M)
         source = self._streams[stream]
         end = time.monotonic() + timeout
@@ -216,7 +217,9 @@ class Process:
                 if match and (match.end() < len(text) or text.endswith("\n")
                               or self.returncode is not None
                               or not self._changed.wait(0.1)):
-                    source.seen += len(text[:match.end()].encode(errors="replace"))
+                    end_of_line = text.find("\n", match.end() - match[0].endswith("\n"))
+                    looked_at = text[:end_of_line + 1] if end_of_line >= 0 else text[:match.end()]
+                    source.seen += len(looked_at.encode(errors="replace"))
                     return match
                 if match:
                     continue

@@ -75,7 +75,8 @@ def answers(place, **results):
 
 
 def test_the_methods_of_a_domain_are_the_guest_verbs(place):
-    with answers(place, domain_list=[{"domain": 1, "profile": "pv"}], guest_page={"page": 4},
+    with answers(place, domain_list=[{"domain": 1, "profile": "pv"}],
+                 guest_page={"page": 4, "frame": 9},
                  guest_grant={"ref": 8, "refs": [8]},
                  guest_end={"ended": False}, guest_read={"hex": "6869"}, guest_write={},
                  guest_map={"status": "okay", "mapping": 3},

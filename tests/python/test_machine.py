@@ -125,6 +125,24 @@ def test_waiting_ends_with_a_timeout_that_shows_what_was_printed(machine):
         program.expect("more", 0.05)
 
 
+def test_expect_leaves_no_rest_of_a_line_behind(machine):
+    program = machine.domain(1).spawn(["printf", "one two\\nthree\\nfour five\\nsix"])
+    assert program.wait() == 0
+    assert program.expect("one").group() == "one"
+    assert program.readline() == "three"
+    assert program.expect("four (five\n)").group(1) == "five\n"
+    assert program.expect("s").group() == "s"
+    assert program.expect("x").group() == "x", "what ends in no newline is a line to come"
+
+
+def test_a_page_comes_with_the_frame_that_its_grant_names(machine):
+    front = machine.domain(1)
+    page, frame = front.page_and_frame()
+    ref = front.grant(to=2, page=page)
+    [entry] = [row for row in machine.dump("entries", 1) if row["ref"] == ref]
+    assert entry["frame"] == frame
+
+
 def test_expecting_what_never_comes_ends_with_the_program(machine):
     program = machine.domain(1).spawn(["sh", "-c", "echo something else"])
     with pytest.raises(gntsim.Ended, match="ended without printing 'ready'.*exit status "
