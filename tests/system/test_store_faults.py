@@ -254,3 +254,16 @@ def test_a_trace_of_a_store_that_makes_no_sense_ends_with_a_difference(serve_one
         done = subprocess.run([harness.GNTSIM, "replay", trace], capture_output=True, text=True,
                               timeout=harness.PATIENCE, check=False)
         assert done.returncode == 1, done
+
+
+def test_two_machines_at_once_have_the_same_paths_and_a_store_each(serve):
+    stores = []
+    for value in ("first", "second"):
+        server = serve()
+        assert server.exec(1, "xenstore-write", "data/x", value).returncode == 0
+        stores.append(server)
+    for server, value in zip(stores, ("first", "second")):
+        assert server.exec(0, "xenstore-read", "/local/domain/1/data/x").stdout == value + "\n"
+    with gntsim.Machine.attach(stores[0].dir) as first:
+        first.call("store-restart")
+    assert stores[1].exec(1, "xenstore-read", "data/x").stdout == "second\n"

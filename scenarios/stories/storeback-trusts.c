@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Wrong: a front end always has a state. */
+#include "storeback.h"
+
+void front_changed(struct front *front, const char *state)
+{
+    if (!strcmp(state, "3"))
+        storeback_connect(front, storeback_ring(front));
+    else if (!strcmp(state, "6"))
+        storeback_close(front);
+}
+
+bool front_lost(struct front *front)
+{
+    xs_close(front->xs);
+    return storeback_open(front) && storeback_watch(front);
+}
