@@ -29,5 +29,7 @@ const struct check_kind *check_kind_find(const char *name);
 
 /* How many findings there are, without suppressed ones. Without the lock. */
 unsigned checks_count(struct machine *m);
+/* Calls tell with the text of each, the oldest first. The lock does not matter. */
+void checks_texts(struct machine *m, void (*tell)(void *ctx, const char *text), void *ctx);
 
 #endif

@@ -257,3 +257,16 @@ unsigned checks_count(struct machine *m)
     pthread_mutex_unlock(&checks->lock);
     return nr;
 }
+
+void checks_texts(struct machine *m, void (*tell)(void *ctx, const char *text), void *ctx)
+{
+    struct checks *checks = checks_of(m);
+
+    if (!checks)
+        return;
+    pthread_mutex_lock(&checks->lock);
+    for (const struct finding *finding = checks->findings; finding; finding = finding->next)
+        if (finding->text)
+            tell(ctx, finding->text);
+    pthread_mutex_unlock(&checks->lock);
+}

@@ -22,7 +22,7 @@
         "A program shared pages through gntalloc, ended well, and did not unshare them", \
         "call xengntshr_unshare for every share, also on the paths that errors take") \
     ROW(PORT_LEAK, "port-leak", true, \
-        "A program bound an event channel, ended well, and neither unbound nor closed it", \
+        "A program bound event channels, ended well, and neither unbound nor closed them", \
         "call xenevtchn_unbind, or xenevtchn_close") \
     ROW(LATE_UNMAP, "late-unmap", false, \
         "A domain ended the access to a page that another domain still had mapped", \

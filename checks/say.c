@@ -72,7 +72,9 @@ static void tell_leaks(struct leaks *leaks, const struct program *program)
             item->reported = true;
             group[nr++] = item;
         }
-        tell_leak(leaks->checks, kind, group, nr, program, &exit);
+        /* One event channel may be for life. */
+        if (kind != KIND_PORT_LEAK || nr > 1)
+            tell_leak(leaks->checks, kind, group, nr, program, &exit);
     }
     free(group);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checks_part.h"
 #include "control_dump.h"
 #include "dev_fs.h"
 #include "fuse_way.h"
@@ -208,6 +209,22 @@ json_object *verb_stats(struct request *request)
 json_object *verb_audit(struct request *request)
 {
     return dump_audit(request->machine);
+}
+
+static void add_text(void *ctx, const char *text)
+{
+    json_object_array_add(ctx, json_object_new_string(text));
+}
+
+json_object *verb_findings(struct request *request)
+{
+    json_object *list;
+
+    if (!machine_is_watched(request->machine))
+        return control_refuse(request, "this machine checks nothing: start it with --check");
+    list = json_object_new_array();
+    checks_texts(request->machine, add_text, list);
+    return list;
 }
 
 json_object *verb_shutdown(struct request *request)

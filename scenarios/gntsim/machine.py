@@ -70,7 +70,7 @@ class Machine:
     "auto" (virtual, and jumps to the next deadline when somebody waits for it). way: "device",
     "socket" or "auto". trace: a file that gets the trace. program: the gntsim command.
     gnttab_max_frames, gnttab_max_maptrack_frames: what a domain can be created with at most, as on
-    Xen's command line.
+    Xen's command line. check: report what right programs do not do (findings).
     """
 
     _server: Optional[subprocess.Popen[bytes]]
@@ -81,7 +81,7 @@ class Machine:
     def __init__(self, *, profile: Optional[str] = None, seed: Optional[int] = None,
                  clock: str = "auto", way: Optional[str] = None,
                  trace: Optional[str | os.PathLike[str]] = None, program: Optional[str] = None,
-                 verbose: bool = False,
+                 verbose: bool = False, check: bool = False,
                  gnttab_max_frames: Optional[int] = None,
                  gnttab_max_maptrack_frames: Optional[int] = None):
         self._begin(way)
@@ -99,8 +99,7 @@ class Machine:
                               ("--gnttab-max-maptrack-frames", gnttab_max_maptrack_frames)):
             if value is not None:
                 argv += [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]
-        if verbose:
-            argv.append("--verbose")
+        argv += ["--verbose"] * verbose + ["--check"] * check
         atexit.register(self.close)
         try:
             self._start(argv)
@@ -244,6 +243,10 @@ class Machine:
         lines = self.violations()
         if lines:
             raise AuditFailed(lines)
+
+    def findings(self) -> list[str]:
+        """What a machine with check=True has reported so far, a text each."""
+        return list(self.call("findings"))
 
     def trace(self, start: int = 0, **pattern: Any) -> list[Event]:
         """The events so far, from the number `start` on. With a pattern (op="map_grant_ref",

@@ -18,7 +18,12 @@ class NeverFired(Error):
     """A fault was asked for, and nothing met it."""
 
 
-DEFAULTS: dict[str, Any] = {"profile": None, "seed": 1, "clock": "auto", "way": None, "audit": True}
+class Reported(Error):
+    """A program of the test did what a right program does not do."""
+
+
+DEFAULTS: dict[str, Any] = {"profile": None, "seed": 1, "clock": "auto", "way": None, "audit": True,
+                            "check": False}
 LAST_EVENTS = 20
 MACHINE = pytest.StashKey[Machine]()
 Hook = TypeVar("Hook", bound=Callable[..., Any])
@@ -36,14 +41,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="keep the trace of each test's machine in DIR")
     group.addoption("--gntsim-seed", metavar="N", type=int,
                     help="the machines' seed, instead of what the tests' markers say")
+    group.addoption("--gntsim-check", action="store_true", default=None,
+                    help="a test fails if one of its programs leaks, or does what else `gntsim "
+                         "explain` lists")
     group.addoption("--gntsim-way", choices=("device", "socket", "auto"),
                     help="how programs reach their devices")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gntsim(profile='pv', seed=1, clock='auto', way=None, "
-                            "audit=True): what the machine of the gntsim fixture is "
-                            "like; audit=False: it need not be clean at the end")
+                            "audit=True, check=False): what the machine of the gntsim fixture is "
+                            "like; audit=False: it need not be clean at the end; check=True: the "
+                            "test fails if one of its programs leaks and the like")
 
 
 def settings(item: pytest.Item) -> dict[str, Any]:
@@ -56,7 +65,7 @@ def settings(item: pytest.Item) -> dict[str, Any]:
                 item.nodeid, ", ".join(key + "=" for key in DEFAULTS),
                 ", ".join([*map(repr, marker.args), *sorted(unknown)])))
         chosen.update(marker.kwargs)
-    for key in ("seed", "way"):
+    for key in ("seed", "way", "check"):
         given = item.config.getoption("gntsim_" + key)
         if given is not None:
             chosen[key] = given
@@ -78,7 +87,8 @@ def gntsim(request: pytest.FixtureRequest) -> Iterator[Machine]:
     it is gone, whatever happened."""
     chosen = settings(request.node)
     with Machine(profile=chosen["profile"], seed=chosen["seed"], clock=chosen["clock"],
-                 way=chosen["way"], trace=trace_file(request.node)) as machine:
+                 way=chosen["way"], check=chosen["check"],
+                 trace=trace_file(request.node)) as machine:
         request.node.stash[MACHINE] = machine
         try:
             yield machine
@@ -102,6 +112,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None
                                                         rule.passed))
             if settings(pyfuncitem)["audit"]:
                 machine.audit()
+            if settings(pyfuncitem)["check"] and machine.findings():
+                raise Reported("\n" + "".join(machine.findings()))
         except Error as error:
             if not hasattr(outcome, "force_exception"):     # pluggy before 1.1
                 raise

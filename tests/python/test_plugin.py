@@ -120,6 +120,42 @@ def test_an_audit_that_is_not_clean_fails_the_test_unless_it_is_marked(run):
                       "test_it(gntsim):\n    pass\n")) == {"passed": 1}
 
 
+LEAKS = """
+#include <sys/mman.h>
+#include <xengnttab.h>
+int main(int argc, char **argv)
+{
+    xengntshr_handle *shr = xengntshr_open(0, 0);
+    xengnttab_handle *tab = xengnttab_open(0, 0);
+    unsigned ref;
+    void *mine = xengntshr_share_pages(shr, 1, 1, &ref, 1);
+    void *theirs = xengnttab_map_grant_ref(tab, 1, ref, PROT_READ); /* line 10 */
+    if (argc > 1)
+        xengnttab_unmap(tab, theirs, 1);
+    return xengntshr_unshare(shr, mine, 1);
+}
+"""
+
+
+@pytest.mark.parametrize("way", ["device", "socket"])
+def test_a_leak_fails_a_test_that_asks_for_checks(run, place, way):
+    (place / "leaks.c").write_text(LEAKS)
+    subprocess.run(["cc", "-w", "-g", "-o", place / "leaks", place / "leaks.c", "-lxengnttab"],
+                   check=True)
+    text = """
+def test_wrong(gntsim):
+    gntsim.domain(1).run([%r])
+@pytest.mark.gntsim(check=True)
+def test_right(gntsim):
+    gntsim.domain(1).run([%r, "unmap"])
+    assert gntsim.findings() == []
+""" % (str(place / "leaks"), str(place / "leaks"))
+    assert counts(run(text, "--gntsim-way", way)) == {"passed": 2}
+    done = run(text, "--gntsim-way", way, "--gntsim-check", again=True)
+    assert counts(done) == {"passed": 1, "failed": 1}
+    assert "==gntsim== ERROR slot-leak" in done.stdout and "leaks.c:10" in done.stdout
+
+
 def test_a_fault_that_never_fired_fails_the_test_unless_it_is_optional(run):
     text = "def test_it(gntsim):\n    gntsim.fault(at='copy', do={'status': 'bad_gntref'}, name='nothing'%s)\n"
     done = run(text % "")

@@ -22,7 +22,7 @@ KNOWS = {
     "store-dev": "util sim-store sim-hv sim-kernel machine sock-dev",
     "hv-remote": "util sim-hv",
     "hv-remote/server": "util sim-hv machine hv-remote",
-    "control": "util sim-hv sim-kernel machine guests fuse-dev sock-dev"
+    "control": "util sim-hv sim-kernel machine guests checks fuse-dev sock-dev"
                " store-dev sim-store hv-remote/server",
     "replay": "util sim-hv sim-kernel sim-store machine guests store-dev control",
     "libgnttab": "util",
