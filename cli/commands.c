@@ -19,7 +19,7 @@ const struct command commands[] = {
       { { OPT_DIR | OPT_JSON | OPT_PROFILE | OPT_ANYWHERE, OPT_DIR, "VERB..." } },
       ctl_list_verbs, "Verbs" },
     { "scenario", cmd_scenario, "Play scenario files and say whether all was as they say",
-      { { 0, 0, "run|check [OPTIONS] FILE..." } } },
+      { { 0, 0, "run|check|schema [OPTIONS] [FILE...]" } } },
     { "record", cmd_record,
       "Run a command on a real Xen and note all that it does with /dev/xen, with every answer",
       { { OPT_OUTPUT | OPT_DOMAIN, 0, "-- CMD..." } } },

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Optional
 
 from ..errors import Error, NotFound
 from ..machine import find_program, usual_way
-from . import schema, sweep, values
+from . import json_schema, schema, sweep, values
 from .cases import Case, Mistake, Options, Scenario, cases, check_programs, load
 from .play import Unreachable
 from .report import Progress, Tap, junit
@@ -72,6 +72,9 @@ def parser() -> argparse.ArgumentParser:
                              "playing them",
                              description="Looks for mistakes in scenario files and names line and "
                              "key. Exit status 2 if there are any.")
+    verbs.add_parser("schema", help="print the JSON schema of scenario files, for editors",
+                     description="Prints the JSON schema of scenario files: an editor completes "
+                     "and checks a file by it.")
     for verb in (run, check):
         verb.add_argument("files", nargs="+", metavar="FILE")
         verb.add_argument("--programs", action="append", default=[], metavar="DIR",
@@ -199,6 +202,12 @@ def check(args: argparse.Namespace) -> int:
     return PASSED
 
 
+def print_schema(_args: argparse.Namespace) -> int:
+    json.dump(json_schema.json_schema(), sys.stdout, indent=1)
+    print(flush=True)
+    return PASSED
+
+
 def interrupted(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
@@ -208,7 +217,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
     try:
-        return {"run": run, "check": check}[args.verb](args)
+        return {"run": run, "check": check, "schema": print_schema}[args.verb](args)
     except (Mistake, NotFound) as error:
         complain(str(error))
         return USAGE

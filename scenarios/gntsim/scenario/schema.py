@@ -9,7 +9,7 @@ from .places import Path
 from .values import (
     Check, Wrong, amount, anything, argument, boolean, clock_step, domain, domid, either,
     error_number, exit_status, fraction, free_table, hexadecimal, kind, known, late, late_span,
-    list_of, name, natural, number, one_of, one_of_these, real, regex, signal_name, span,
+    list_of, name, natural, number, one_of, one_of_these, real, record, regex, signal_name, span,
     suggest, table, table_of, text, time, true
 )
 
@@ -22,10 +22,9 @@ def point() -> list[str]:
     return ["*", *words.names("points")]
 
 
-def pattern(path: Path, value: Any) -> None:
-    table(path, value, {"op": text, "domain": domain, "program": text, "result": anything,
-                        "rule": text, "args": free_table,
-                        "time": amount})
+PATTERN: dict[str, Check] = {"op": text, "domain": domain, "program": text, "result": anything,
+                             "rule": text, "args": free_table, "time": amount}
+pattern = record(PATTERN)
 
 
 # ---- Faults
@@ -184,25 +183,29 @@ def step_kind(path: Path, value: Any) -> str:
     return found[0]
 
 
-def step(path: Path, value: Any) -> None:
-    what = step_kind(path, value)
+def keys_of(what: str, act: Any) -> tuple[dict[str, Check], tuple[str, ...]]:
+    """The keys of a kind of step, and those that it needs. act: what it does to a guest or the
+    store; an act that only the run will know needs nothing."""
     check, more, required = STEPS[what]
     keys: dict[str, Check] = {what: check, **more, **COMMON}
-    check(path + (what,), value[what])
-    if what == "guest":
-        act, needed = ACTS[value["guest"]] if not late(value["guest"]) else ({}, ())
-        keys = {**keys, "domain": domain, **act, **ANSWER}
-        required += needed
-    elif what == "store":
-        act, needed = STORE_ACTS[value["store"]] if not late(value["store"]) else ({}, ())
-        keys = {**keys, "domain": domain, **act, **ANSWER}
+    if what in ("guest", "store"):
+        acts = ACTS if what == "guest" else STORE_ACTS
+        own, needed = acts[act] if not late(act) else ({}, ())
+        keys = {**keys, "domain": domain, **own, **ANSWER}
         required += needed
     elif what == "adversary":
         keys = {**keys, **{key: anything for key in words.ADVERSARY_KEYS}, "domain": domain,
                 "kind": one_of_these(of_machine("adversaries")), **ANSWER}
-        required += {"start": ("domain", "kind")}.get(value["adversary"], ("id",))
+        required += {"start": ("domain", "kind")}.get(act, ("id",))
     elif what == "for":
         keys = {**keys, "steps": steps}
+    return keys, required
+
+
+def step(path: Path, value: Any) -> None:
+    what = step_kind(path, value)
+    STEPS[what][0](path + (what,), value[what])
+    keys, required = keys_of(what, value[what])
     table(path, value, keys)
     if what == "dump" and isinstance(value.get("where"), dict) and not late(value["dump"]):
         where(path + ("where",), value["where"], value["dump"])
@@ -261,15 +264,15 @@ LIMIT: dict[str, Check] = {"domain": domain, "what": one_of_these(of_machine("li
 SWEEP: dict[str, Check] = {"errors": regex, "timeout": real, "exit": list_of(exit_status, 1),
                            "at": list_of(known(point), 1), "do": action,
                            "programs": list_of(text, 1),
-                           "ends": list_of(text), "limit": lambda path, value: table(path, value, LIMIT, ("domain", "what"))}
+                           "ends": list_of(text), "limit": record(LIMIT, ("domain", "what"))}
 
 
 def rows(keys: dict[str, Check], required: tuple[str, ...] = ()) -> Check:
-    return table_of(lambda path, value: table(path, value, keys, required))
+    return table_of(record(keys, required))
 
 
 FILE: dict[str, Check] = {
-    "scenario": lambda path, value: table(path, value, SCENARIO),
+    "scenario": record(SCENARIO),
     "vars": table_of(anything),
     "matrix": table_of(span),
     "variants": rows(VARIANT),
@@ -278,5 +281,5 @@ FILE: dict[str, Check] = {
     "faults": list_of(rule),
     "steps": steps,
     "finally": steps,
-    "sweep": lambda path, value: table(path, value, SWEEP),
+    "sweep": record(SWEEP),
 }

@@ -31,6 +31,12 @@ def late(value: Any) -> bool:
 Check = Callable[[Path, Any], None]
 
 
+def made_of(check: Check, kind: str, *parts: Any) -> Check:
+    """Notes what a check is made of, for who describes it: json_schema.py."""
+    setattr(check, "made_of", (kind, *parts))
+    return check
+
+
 def kind(path: Path, value: Any, wanted: str, ok: bool) -> None:
     if not ok:
         shown = repr(value).lower() if isinstance(value, bool) else repr(value)
@@ -144,7 +150,7 @@ def one_of_these(find: Callable[[], list[str]]) -> Check:
     def check(path: Path, value: Any) -> None:
         kind(path, value, "one of " + ", ".join('"%s"' % word for word in find()),
              late(value) or value in find())
-    return check
+    return made_of(check, "words", find)
 
 
 def either(*checks: Check) -> Check:
@@ -156,7 +162,7 @@ def either(*checks: Check) -> Check:
             except Wrong:
                 continue
         return checks[-1](path, value)
-    return check
+    return made_of(check, "any", *checks)
 
 
 def known(find: Callable[[], list[str]]) -> Check:
@@ -166,7 +172,7 @@ def known(find: Callable[[], list[str]]) -> Check:
         names = find()
         if "${" not in value and value not in names:
             raise Wrong(path, "there is no '%s'; %s" % (value, suggest(value, names)))
-    return check
+    return made_of(check, "known", find)
 
 
 def error_number(path: Path, value: Any) -> None:
@@ -195,7 +201,7 @@ def list_of(item: Check, least: int = 0) -> Check:
             kind(path, value, "a list with at least one item", len(value) >= least)
             for i, part in enumerate(value):
                 item(path + (i,), part)
-    return check
+    return made_of(check, "list", item, least)
 
 
 def table_of(item: Check) -> Check:
@@ -205,7 +211,7 @@ def table_of(item: Check) -> Check:
         for key, part in value.items():
             name(path + (key,), key)
             item(path + (key,), part)
-    return check
+    return made_of(check, "names", item)
 
 
 def table(path: Path, value: Any, keys: dict[str, Check], required: tuple[str, ...] = ()) -> None:
@@ -217,6 +223,13 @@ def table(path: Path, value: Any, keys: dict[str, Check], required: tuple[str, .
     for key in required:
         if key not in value:
             raise Wrong(path, "\"%s\" is missing" % key)
+
+
+def record(keys: dict[str, Check], required: tuple[str, ...] = ()) -> Check:
+    """A table with these keys."""
+    def check(path: Path, value: Any) -> None:
+        table(path, value, keys, required)
+    return made_of(check, "record", keys, required)
 
 
 def suggest(word: str, known: Any) -> str:
