@@ -388,6 +388,14 @@ class Machine:
                    lambda: "no mappings, %d open files: %s" % (open_files, self.stats()))
         self.audit()
 
+    def own_ports(self):
+        """Ports that programs bound: 1 and 2 are those of the store and the console."""
+        return [port for port in self.json("dump", "ports")["ports"] if port["port"] > 2]
+
+    def own_grants(self):
+        """Grants that programs made: 0 and 1 are those of the console's and the store's pages."""
+        return [entry for entry in self.json("dump", "entries")["entries"] if entry["ref"] > 1]
+
     def free_frames(self):
         return self.stats()["frames_free"]
 

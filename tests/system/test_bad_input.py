@@ -310,12 +310,14 @@ def test_random_bytes_as_arguments_do_no_harm(machine):
                 "gntalloc": [ALLOC, DEALLOC, NOTIFY],
                 "evtchn": [BIND_VIRQ, BIND_INTERDOMAIN, BIND_UNBOUND, UNBIND, EVTCHN_NOTIFY,
                            command(5, 0, "E"), command(6, 2, "E")],
-                "privcmd": [command(0, 48, "P"), command(5, 16, "P"), command(6, 2, "P")]}
+                "privcmd": [command(0, 48, "P"), command(5, 16, "P"), command(6, 2, "P")],
+                "hypercall": [command(0, 48, "P")],
+                "xenbus": [command(0, 8, "X")]}
     for _ in range(1000):
         device = rng.choice(DEVICES)
         words = [rng.choice((0, 1, 2, 3, 8, 0x1000, 0x7ff0, 0xffff, 0xffffffff,
                              rng.getrandbits(32))) for _ in range(16)]
-        if device == "privcmd":
+        if device in ("privcmd", "hypercall"):
             # grant table, event channels and one it does not have
             words[0:2] = [rng.choice((20, 32, 41)), 0]
         agent.send("ioctl", fds[device], rng.choice(commands[device]), packed("16I", *words))
