@@ -115,7 +115,8 @@ static bool receive(struct supervisor *supervisor, struct notice *notice, bool *
     *got = !ioctl(supervisor->listener, SECCOMP_IOCTL_NOTIF_RECV, &notif);
     if (!*got)
         return errno == EINTR || errno == ENOENT || errno == EAGAIN;
-    *notice = (struct notice){ .supervisor = supervisor, .id = notif.id, .tid = (pid_t)notif.pid, .nr = notif.data.nr };
+    *notice = (struct notice){ .supervisor = supervisor, .id = notif.id, .tid = (pid_t)notif.pid,
+                               .nr = notif.data.nr, .cpu = PIN_NOWHERE };
     for (unsigned i = 0; i < 6; i++)
         notice->args[i] = notif.data.args[i];
     return true;
@@ -233,6 +234,12 @@ static void put_and_unlock(struct supervisor *supervisor)
     free(supervisor);
 }
 
+void supervisor_put(struct supervisor *supervisor)
+{
+    machine_lock_only(supervisor->machine);
+    put_and_unlock(supervisor);
+}
+
 struct spare {
     struct notice notice;
     void (*serve)(struct notice *notice);
@@ -245,8 +252,7 @@ static bool spare_step(void *ctx)
 
     spare->serve(&spare->notice);
     free(spare);
-    machine_lock_only(supervisor->machine);
-    put_and_unlock(supervisor);
+    supervisor_put(supervisor);
     return false;
 }
 
@@ -266,8 +272,7 @@ void supervisor_spare(const struct notice *notice, void (*serve)(struct notice *
     }
     free(spare);
     answer_error(notice, -ENOMEM);
-    machine_lock_only(m);
-    put_and_unlock(supervisor);
+    supervisor_put(supervisor);
 }
 
 static void supervisor_ended(void *ctx)
@@ -287,8 +292,7 @@ static void supervisor_ended(void *ctx)
         free(notice);
     }
     finish_decided(supervisor);
-    machine_lock_only(m);
-    put_and_unlock(supervisor);
+    supervisor_put(supervisor);
 }
 
 int supervisor_start(struct machine *m, int listener, pid_t pid)
