@@ -69,7 +69,7 @@ static void audit_node(struct audit *audit, const struct node *node)
 
 /* ---- Domains and connections ----------------------------------------------------------------- */
 
-static void audit_domain(struct audit *audit, const struct domain *d)
+static void audit_domain(struct audit *audit, const struct store_domain *d)
 {
     unsigned nodes = 0;
     size_t memory = 0;
@@ -151,7 +151,7 @@ unsigned store_audit(const struct store *store, FILE *out)
         wrong(&audit, "there is no root");
     for (const struct node *node = store->nodes; node; node = node->hh.next)
         audit_node(&audit, node);
-    for (const struct domain *d = store->domains; d; d = d->hh.next)
+    for (const struct store_domain *d = store->domains; d; d = d->hh.next)
         audit_domain(&audit, d);
     DL_FOREACH(store->conns, conn)
         audit_conn(&audit, conn);

@@ -4,7 +4,7 @@
 
 #define HEADER sizeof(struct xsd_sockmsg)
 
-struct store_conn *store_conn_add(struct store *store, struct domain *d, bool socket)
+struct store_conn *store_conn_add(struct store *store, struct store_domain *d, bool socket)
 {
     struct store_conn *conn = store_alloc(sizeof *conn);
 
@@ -19,7 +19,7 @@ struct store_conn *store_conn_add(struct store *store, struct domain *d, bool so
     return conn;
 }
 
-static struct store_conn *connect_one(struct store *store, struct domain *d)
+static struct store_conn *connect_one(struct store *store, struct store_domain *d)
 {
     struct store_conn *conn = store_conn_add(store, d, true);
 
@@ -35,7 +35,7 @@ struct store_conn *store_connect(struct store *store)
 
 struct store_conn *store_connect_domain(struct store *store, unsigned domid)
 {
-    struct domain *d = store_domain(store, domid);
+    struct store_domain *d = store_domain(store, domid);
 
     return d && d->conn ? connect_one(store, d) : NULL;
 }
@@ -122,9 +122,11 @@ void store_reply(struct request *r, const void *body, size_t len)
     queue(r->conn, &header, body);
 }
 
-void store_reply_ok(struct request *r)
+int store_reply_done(struct request *r, int error)
 {
-    store_reply(r, "OK", sizeof "OK");
+    if (!error)
+        store_reply(r, "OK", sizeof "OK");
+    return error;
 }
 
 /* Two strings as they stand in an event; returns the length. */
@@ -305,7 +307,7 @@ void store_conn_free(struct store_conn *conn)
 
 struct store_conn *store_domain_conn(const struct store *store, unsigned domid)
 {
-    const struct domain *d = store_domain(store, domid);
+    const struct store_domain *d = store_domain(store, domid);
 
     return d ? d->conn : NULL;
 }

@@ -31,7 +31,7 @@ struct message {
     uint8_t bytes[];                /* header and body */
 };
 
-struct domain {
+struct store_domain {
     unsigned domid;
     struct store_conn *conn;        /* NULL: not introduced; known as an owner or in a permission */
     uint64_t generation;            /* when it became known */
@@ -44,18 +44,18 @@ struct domain {
 
 /* A SET_TARGET: a target stays until its stub goes. RELEASE takes one of them away. */
 struct target_hold {
-    struct domain *stub, *target;
+    struct store_domain *stub, *target;
     struct target_hold *prev, *next;    /* of the store, as they were made */
 };
 
 struct store_conn {
     struct store *store;
-    struct domain *domain;
+    struct store_domain *domain;
     unsigned domid;                 /* its number, also when it is gone */
     uint64_t number;                /* in the order in which all connected */
     bool socket, deaf;
     bool gone;                      /* by its own request, at the end of which it is freed */
-    struct domain *target;          /* SET_TARGET: whose rights it has, too */
+    struct store_domain *target;          /* SET_TARGET: whose rights it has, too */
     bool dead;                      /* its domain is gone, but it is held as a target */
     struct transaction *transactions;
     unsigned nr_transactions;
@@ -77,15 +77,15 @@ struct store_conn {
 };
 
 /* domain.c */
-struct domain *store_domain(const struct store *store, unsigned domid);
+struct store_domain *store_domain(const struct store *store, unsigned domid);
 /* The known one; else, if the machine has one, it becomes known. NULL: there is none. */
-struct domain *store_domain_existing(struct store *store, unsigned domid);
-struct domain *store_domain_add(struct store *store, unsigned domid);
-void store_domain_free(struct store *store, struct domain *d);
+struct store_domain *store_domain_existing(struct store *store, unsigned domid);
+struct store_domain *store_domain_add(struct store *store, unsigned domid);
+void store_domain_free(struct store *store, struct store_domain *d);
 void store_targets_forget(struct store *store);
 
 /* conn.c */
-struct store_conn *store_conn_add(struct store *store, struct domain *d, bool socket);
+struct store_conn *store_conn_add(struct store *store, struct store_domain *d, bool socket);
 void store_conn_free(struct store_conn *conn);
 /* Watches, transactions and what is queued. */
 void store_conn_reset(struct store_conn *conn);
@@ -96,7 +96,8 @@ bool store_conn_is_ready(const struct store_conn *conn);
 /* How many bytes are missing of the header, or of the body. */
 size_t store_conn_wants(const struct store_conn *conn);
 void store_reply(struct request *r, const void *body, size_t len);
-void store_reply_ok(struct request *r);
+/* Replies OK, unless there is an error, which it returns. */
+int store_reply_done(struct request *r, int error);
 void store_send_event(struct store_conn *conn, const char *path, const char *token);
 /* Events that nobody began to read for so long. */
 void store_conn_drop_events(struct store_conn *conn, uint64_t ms);

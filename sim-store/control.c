@@ -29,8 +29,7 @@ static int run_nothing(struct request *r, const char **params, size_t nr)
 {
     (void)params;
     (void)nr;
-    store_reply_ok(r);
-    return 0;
+    return store_reply_done(r, 0);
 }
 
 static int run_log(struct request *r, const char **params, size_t nr)
@@ -38,8 +37,7 @@ static int run_log(struct request *r, const char **params, size_t nr)
     (void)nr;
     if (strcmp(params[0], "on") && strcmp(params[0], "off"))
         return EINVAL;
-    store_reply_ok(r);
-    return 0;
+    return store_reply_done(r, 0);
 }
 
 /* ---- quota ----------------------------------------------------------------------------------- */
@@ -54,8 +52,7 @@ static int set_quota(struct request *r, const char *name, const char *value)
     if (i == STORE_NR_QUOTAS || number < 1)
         return EINVAL;
     store_set_quota(r->store, i, (unsigned)number);
-    store_reply_ok(r);
-    return 0;
+    return store_reply_done(r, 0);
 }
 
 static int tell_domain(struct request *r, unsigned domid)

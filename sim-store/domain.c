@@ -7,17 +7,17 @@
 
 #define DOMID_SELF_AS_ASKED 0x7ff0u
 
-struct domain *store_domain(const struct store *store, unsigned domid)
+struct store_domain *store_domain(const struct store *store, unsigned domid)
 {
-    struct domain *d;
+    struct store_domain *d;
 
     HASH_FIND(hh, store->domains, &domid, sizeof domid, d);
     return d;
 }
 
-struct domain *store_domain_add(struct store *store, unsigned domid)
+struct store_domain *store_domain_add(struct store *store, unsigned domid)
 {
-    struct domain *d = store_alloc(sizeof *d);
+    struct store_domain *d = store_alloc(sizeof *d);
 
     d->domid = domid;
     d->generation = ++store->generation;
@@ -25,7 +25,7 @@ struct domain *store_domain_add(struct store *store, unsigned domid)
     return d;
 }
 
-void store_domain_free(struct store *store, struct domain *d)
+void store_domain_free(struct store *store, struct store_domain *d)
 {
     assert(!d->nodes && !d->memory && !d->conn);
     HASH_DEL(store->domains, d);
@@ -41,9 +41,9 @@ static enum store_domain_state state_of(const struct store *store, unsigned domi
     return domid < DOMID_SELF_AS_ASKED ? STORE_DOMAIN_RUNS : STORE_DOMAIN_GONE;
 }
 
-struct domain *store_domain_existing(struct store *store, unsigned domid)
+struct store_domain *store_domain_existing(struct store *store, unsigned domid)
 {
-    struct domain *d = store_domain(store, domid);
+    struct store_domain *d = store_domain(store, domid);
 
     if (!d && state_of(store, domid) != STORE_DOMAIN_GONE)
         d = store_domain_add(store, domid);
@@ -79,7 +79,7 @@ static void remove_owned(struct request *r, struct node *node, unsigned domid)
     free(names);
 }
 
-static void forget(struct store *store, struct domain *d)
+static void forget(struct store *store, struct store_domain *d)
 {
     struct request r = { .store = store, .conn = store_domain_conn(store, 0) };
 
@@ -88,11 +88,11 @@ static void forget(struct store *store, struct domain *d)
     store_domain_free(store, d);
 }
 
-static void destroy(struct store *store, struct domain *d);
+static void destroy(struct store *store, struct store_domain *d);
 
 /* ---- Targets --------------------------------------------------------------------------------- */
 
-static struct target_hold *newest_hold(const struct store *store, const struct domain *target)
+static struct target_hold *newest_hold(const struct store *store, const struct store_domain *target)
 {
     struct target_hold *hold, *newest = NULL;
 
@@ -108,7 +108,7 @@ static void drop_hold(struct store *store, struct target_hold *hold)
     free(hold);
 }
 
-static void hold_target(struct store *store, struct domain *stub, struct domain *target)
+static void hold_target(struct store *store, struct store_domain *stub, struct store_domain *target)
 {
     struct target_hold *hold = store_alloc(sizeof *hold);
 
@@ -118,7 +118,7 @@ static void hold_target(struct store *store, struct domain *stub, struct domain 
 }
 
 /* A domain goes that others had the rights of, or that held others, which may go now. */
-static void drop_holds(struct store *store, struct domain *d)
+static void drop_holds(struct store *store, struct store_domain *d)
 {
     struct target_hold *hold, *next;
 
@@ -129,7 +129,7 @@ static void drop_holds(struct store *store, struct domain *d)
         if (hold->target == d)
             drop_hold(store, hold);
     for (hold = store->holds; hold; hold = next) {
-        struct domain *target = hold->target;
+        struct store_domain *target = hold->target;
 
         next = hold->next;
         if (hold->stub != d)
@@ -151,7 +151,7 @@ void store_targets_forget(struct store *store)
 /* ---- The end of an introduced domain --------------------------------------------------------- */
 
 /* Whoever embeds the store still knows the other connections of a domain that goes. */
-static void orphan_others(struct store *store, struct domain *d)
+static void orphan_others(struct store *store, struct store_domain *d)
 {
     for (struct store_conn *other = store->conns; other; other = other->next) {
         if (other->domain != d || other == d->conn)
@@ -161,7 +161,7 @@ static void orphan_others(struct store *store, struct domain *d)
     }
 }
 
-static void destroy(struct store *store, struct domain *d)
+static void destroy(struct store *store, struct store_domain *d)
 {
     struct store_conn *conn = d->conn;
 
@@ -177,7 +177,7 @@ static void destroy(struct store *store, struct domain *d)
 /* Looks at the domains until one is gone, which may end others, too. */
 static bool find_gone(struct store *store, bool *shut)
 {
-    for (struct domain *d = store->domains; d; d = d->hh.next) {
+    for (struct store_domain *d = store->domains; d; d = d->hh.next) {
         enum store_domain_state state = state_of(store, d->domid);
 
         if (state == STORE_DOMAIN_GONE && d->conn && newest_hold(store, d)) {
@@ -208,7 +208,7 @@ void store_check_domains(struct store *store)
 /* ---- Requests -------------------------------------------------------------------------------- */
 
 /* An introduced domain, whose connection is not only there for a stub. */
-static int connected(const struct store *store, unsigned domid, struct domain **out)
+static int connected(const struct store *store, unsigned domid, struct store_domain **out)
 {
     *out = store_domain(store, domid);
     if (!*out || !(*out)->conn)
@@ -217,7 +217,7 @@ static int connected(const struct store *store, unsigned domid, struct domain **
 }
 
 /* The introduced domain that the only string names, as RELEASE and RESUME need one. */
-static int named(const struct request *r, struct domain **out)
+static int named(const struct request *r, struct store_domain **out)
 {
     const char *string = store_request_string(r);
 
@@ -237,7 +237,7 @@ static int introduce(struct store *store, unsigned domid, uint32_t port, bool ag
 static int introduce_new(struct store *store, unsigned domid, uint32_t port)
 {
     struct xenstore_domain_interface *ring = NULL;
-    struct domain *d = store_domain(store, domid);
+    struct store_domain *d = store_domain(store, domid);
     int error = introduce(store, domid, port, false, &ring);
 
     if (error)
@@ -276,13 +276,12 @@ int store_do_introduce(struct request *r)
     store_conn_reset(conn);
     r->tx = NULL;
     store_ring_reset(conn);
-    store_reply_ok(r);
-    return 0;
+    return store_reply_done(r, 0);
 }
 
 int store_do_release(struct request *r)
 {
-    struct domain *d;
+    struct store_domain *d;
     struct target_hold *hold;
     int error = named(r, &d);
     bool held;
@@ -292,15 +291,13 @@ int store_do_release(struct request *r)
     /* The daemon goes from connection to connection and holds the one that it will look at next. */
     held = r->conn->next == d->conn;
     if (held)
-        store_reply_ok(r);
+        store_reply_done(r, 0);
     hold = newest_hold(r->store, d);
     if (hold)
         drop_hold(r->store, hold);
     else
         destroy(r->store, d);
-    if (!held)
-        store_reply_ok(r);
-    return 0;
+    return held ? 0 : store_reply_done(r, 0);
 }
 
 int store_do_is_domain_introduced(struct request *r)
@@ -329,19 +326,18 @@ int store_do_get_domain_path(struct request *r)
 
 int store_do_resume(struct request *r)
 {
-    struct domain *d;
+    struct store_domain *d;
     int error = named(r, &d);
 
     if (error)
         return error;
     d->shut_down = false;
-    store_reply_ok(r);
-    return 0;
+    return store_reply_done(r, 0);
 }
 
 int store_do_set_target(struct request *r)
 {
-    struct domain *d, *target;
+    struct store_domain *d, *target;
     const char *strings[2];
     int error;
 
@@ -355,17 +351,16 @@ int store_do_set_target(struct request *r)
     /* Its own rights it has. */
     if (d != target)
         hold_target(r->store, d, target);
-    store_reply_ok(r);
-    return 0;
+    return store_reply_done(r, 0);
 }
 
 /* ---- Looking inside -------------------------------------------------------------------------- */
 
 int store_domain_next(const struct store *store, unsigned from, struct store_domain_info *out)
 {
-    const struct domain *best = NULL;
+    const struct store_domain *best = NULL;
 
-    for (const struct domain *d = store->domains; d; d = d->hh.next)
+    for (const struct store_domain *d = store->domains; d; d = d->hh.next)
         if (d->domid >= from && (!best || d->domid < best->domid))
             best = d;
     if (!best)

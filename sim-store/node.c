@@ -108,7 +108,7 @@ struct node *store_live(const struct store *store, const char *path)
 
 void store_live_leave(struct store *store, const struct node *node)
 {
-    struct domain *owner = store_domain(store, node->perms.entries[0].domid);
+    struct store_domain *owner = store_domain(store, node->perms.entries[0].domid);
 
     assert(owner && owner->nodes && owner->memory >= store_node_memory(node));
     owner->nodes--;
@@ -117,7 +117,7 @@ void store_live_leave(struct store *store, const struct node *node)
 
 void store_live_enter(struct store *store, const struct node *node)
 {
-    struct domain *owner = store_domain(store, node->perms.entries[0].domid);
+    struct store_domain *owner = store_domain(store, node->perms.entries[0].domid);
 
     assert(owner);
     owner->nodes++;

@@ -244,9 +244,7 @@ int store_do_write(struct request *r)
     else if (error == ENOENT)
         error = create(r, path, value, len);
     free(path);
-    if (!error)
-        store_reply_ok(r);
-    return error;
+    return store_reply_done(r, error);
 }
 
 int store_do_mkdir(struct request *r)
@@ -262,9 +260,7 @@ int store_do_mkdir(struct request *r)
     if (error == ENOENT)
         error = create(r, path, NULL, 0);
     free(path);
-    if (!error)
-        store_reply_ok(r);
-    return error;
+    return store_reply_done(r, error);
 }
 
 /* Nothing to be removed: well, if it could have been there. */
@@ -293,7 +289,5 @@ int store_do_rm(struct request *r)
     else if (!error)
         error = strcmp(path, "/") ? store_view_remove_tree(r, node) : EINVAL;
     free(path);
-    if (!error)
-        store_reply_ok(r);
-    return error;
+    return store_reply_done(r, error);
 }

@@ -54,7 +54,7 @@ void store_perms_free(struct perms *perms)
  */
 static bool is_stale(const struct store *store, const struct perm *perm, uint64_t generation)
 {
-    const struct domain *d = store_domain(store, perm->domid);
+    const struct store_domain *d = store_domain(store, perm->domid);
 
     return perm->ignored || !d || d->generation > generation;
 }

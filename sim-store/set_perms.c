@@ -78,7 +78,5 @@ int store_do_set_perms(struct request *r)
                                                   : set(r, strings[0], &perms);
     store_perms_free(&perms);
     free(strings);
-    if (!error)
-        store_reply_ok(r);
-    return error;
+    return store_reply_done(r, error);
 }

@@ -28,7 +28,7 @@ struct store {
     struct node *nodes;
     uint64_t generation;            /* of the last change */
     struct held special[2];         /* of @introduceDomain, @releaseDomain */
-    struct domain *domains;
+    struct store_domain *domains;
     struct store_conn *conns;
     struct target_hold *holds;
     uint64_t last_conn, last_watch;

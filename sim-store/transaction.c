@@ -66,7 +66,7 @@ int store_do_transaction_start(struct request *r)
 /* False: there is no such domain any more. */
 static bool count(struct store *store, unsigned domid, int by)
 {
-    struct domain *d = store_domain_existing(store, domid);
+    struct store_domain *d = store_domain_existing(store, domid);
 
     if (d)
         d->counted += by;
@@ -89,7 +89,7 @@ static int count_nodes(struct store *store, const struct transaction *tx, int by
         if (a->node && !count(store, a->node->perms.entries[0].domid, by))
             error = ENOMEM;
     }
-    for (const struct domain *d = store->domains; d && !error; d = d->hh.next) {
+    for (const struct store_domain *d = store->domains; d && !error; d = d->hh.next) {
         long nodes = (long)d->nodes + d->counted;
 
         if (nodes < 0)
@@ -219,7 +219,5 @@ int store_do_transaction_end(struct request *r)
         error = commit(r, tx);
     r->tx = NULL;
     drop(r->conn, tx);
-    if (!error)
-        store_reply_ok(r);
-    return error;
+    return store_reply_done(r, error);
 }

@@ -115,7 +115,7 @@ int store_do_watch(struct request *r)
     error = may_watch(r->conn, path, strings[1]);
     if (!error) {
         add(r->conn, path, strlen(path) - strlen(strings[0]), strings[1]);
-        store_reply_ok(r);
+        store_reply_done(r, 0);
         store_send_event(r->conn, strings[0], strings[1]);
     }
     free(path);
@@ -136,8 +136,7 @@ int store_do_unwatch(struct request *r)
     if (!watch)
         return ENOENT;
     drop(watch);
-    store_reply_ok(r);
-    return 0;
+    return store_reply_done(r, 0);
 }
 
 int store_do_reset_watches(struct request *r)
@@ -145,8 +144,7 @@ int store_do_reset_watches(struct request *r)
     store_watches_drop(r->conn);
     store_transactions_drop(r->conn);
     r->tx = NULL;
-    store_reply_ok(r);
-    return 0;
+    return store_reply_done(r, 0);
 }
 
 /* ---- Events ---------------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@ TEST(a_store_in_use_is_in_order)
 
 TEST(counts_of_nodes_and_bytes)
 {
-    struct domain *d = store_domain(w.store, 0);
+    struct store_domain *d = store_domain(w.store, 0);
 
     d->nodes++;
     found(1);
