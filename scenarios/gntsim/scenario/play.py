@@ -343,10 +343,12 @@ def _judge_failure(case: Case, result: Result) -> None:
     assert case.fails is not None
     if result.ok:
         result.ok = False
-        result.message = "%s: was expected to fail with a message that matches %r, and passed" % (case.scenario.path, case.fails)
+        result.message = "%s: was expected to fail with a message that matches %r, and passed" \
+            % (case.scenario.path, case.fails)
     elif re.search(case.fails, result.message, re.M):
         result.ok = True
         result.said.append("fails as it should: " + result.message)
         result.events = []
     else:
-        result.message = "was expected to fail with a message that matches %r, and failed otherwise:\n%s" % (case.fails, result.message)
+        result.message = "was expected to fail with a message that matches %r, and failed " \
+            "otherwise:\n%s" % (case.fails, result.message)

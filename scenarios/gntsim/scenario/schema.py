@@ -227,11 +227,9 @@ def exclusive(path: Path, value: dict[str, Any], what: str) -> None:
                                 1 if value.get("guest") == "write" else None)):
         given = [key for key in keys if key in value]
         if what in kinds and least is not None and not least <= len(given) <= 1:
-            raise Wrong(path + tuple(given[1:2]),
-                        "a step \"%s\" %s %s" % (what,
-                                                 "needs one of" if least
-                                                 else "may have one of only:",
-                                                                          ", ".join('"%s"' % key for key in keys)))
+            raise Wrong(path + tuple(given[1:2]), "a step \"%s\" %s %s"
+                        % (what, "needs one of" if least else "may have one of only:",
+                           ", ".join('"%s"' % key for key in keys)))
 
 
 def steps(path: Path, value: Any) -> None:

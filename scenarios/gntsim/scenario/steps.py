@@ -278,8 +278,8 @@ def create(play: Play, step: Step) -> None:
     if name in play.data.get("domains", {}):
         row = play.data["domains"][name]
         arguments = {key: play.value(row.get(key)) for key in words.DOMAIN_OPTIONS}
-        ask(play, step, "domain-create", {"domain": row["id"],
-                                          "profile": play.value(row.get("profile", play.case.profile)), **arguments})
+        profile = play.value(row.get("profile", play.case.profile))
+        ask(play, step, "domain-create", {"domain": row["id"], "profile": profile, **arguments})
     else:
         ask(play, step, "domain-create", {"domain": play.domain_id(name),
                                           "profile": play.case.profile})
