@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches the status of a failed segment with a hardware breakpoint, which records the first access
- * of the program to it. An access that finds the status there is a look at it. One that changes it,
- * or comes when the frame that held it has returned, shows that nobody looked. Where the host has
- * no such breakpoints, nothing is reported.
+ * Watches the status of a failed segment with two hardware breakpoints in each thread: one for its
+ * first access, one for its first write. An access that is no write is a look at the status. A
+ * write before any look shows that nobody looked, also if it belongs to a later function that has
+ * its variables there. Who starts a thread or a process meanwhile may have left the look to it.
+ * Where the host has no such breakpoints, nothing is reported.
  */
 #include "unread_i.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
@@ -20,16 +22,22 @@
 #include <utlist.h>
 
 #define PAGE 4096u
-#define RING_PAGES 4u         /* a power of two, and room for one record */
-#define STACK_BYTES 8192u     /* of the thread, in the record */
-#define MOST_STACK (8u << 20) /* addresses so near to the stack pointer are the stack's */
+#define RING_BYTES (2 * PAGE) /* the kernel's page, and room for some records */
 #define MOST_THREADS 32u
-#define MOST_WATCHED 4u /* in a process: a processor has so many */
-#define REG_SP 7        /* PERF_REG_X86_SP */
+#define MOST_WATCHED 2u       /* in a process: a processor has breakpoints for so many */
+#define REGISTERS 0xff01ffull /* all general ones, the stack pointer and the program counter */
+#define NR_REGISTERS 17u
 
-struct sensor {
+/* A breakpoint, and what it has seen. */
+struct trap {
     int fd;
     struct perf_event_mmap_page *page;
+};
+
+/* The breakpoints of a thread. */
+struct sensor {
+    pid_t tid;
+    struct trap access, write;
 };
 
 struct unread {
@@ -50,43 +58,64 @@ enum verdict { NOT_YET,
 
 /* ---- Breakpoints ----------------------------------------------------------------------------- */
 
-static bool sensor_open(struct sensor *sensor, pid_t tid, uint64_t address)
+/* 0, or a negative errno. type: HW_BREAKPOINT_* */
+static int trap_open(struct trap *trap, pid_t tid, uint64_t address, uint32_t type)
 {
     struct perf_event_attr attr = {
         .type = PERF_TYPE_BREAKPOINT,
         .size = sizeof attr,
         .sample_period = 1,
-        .sample_type = PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER,
-        .sample_regs_user = 1ull << REG_SP,
-        .sample_stack_user = STACK_BYTES,
+        .sample_type = PERF_SAMPLE_REGS_USER,
+        .sample_regs_user = REGISTERS,
         .disabled = 1,
         .exclude_kernel = 1,
         .exclude_hv = 1,
-        .bp_type = HW_BREAKPOINT_RW,
+        .task = type == HW_BREAKPOINT_RW, /* new threads and processes are recorded, too */
+        .bp_type = type,
         .bp_addr = address,
         .bp_len = address % 2 ? HW_BREAKPOINT_LEN_1 : HW_BREAKPOINT_LEN_2,
     };
+    int rc;
 
-    sensor->fd =
+    trap->fd =
         (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, (unsigned long)PERF_FLAG_FD_CLOEXEC);
-    if (sensor->fd < 0)
-        return false;
-    sensor->page =
-        mmap(NULL, (1 + RING_PAGES) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, sensor->fd, 0);
-    if (sensor->page != MAP_FAILED && !ioctl(sensor->fd, PERF_EVENT_IOC_REFRESH, 1))
-        return true;
-    if (sensor->page != MAP_FAILED)
-        munmap(sensor->page, (1 + RING_PAGES) * PAGE);
-    close(sensor->fd);
-    return false;
+    if (trap->fd < 0)
+        return -errno;
+    trap->page = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, trap->fd, 0);
+    if (trap->page != MAP_FAILED && !ioctl(trap->fd, PERF_EVENT_IOC_REFRESH, 1))
+        return 0;
+    rc = -errno;
+    if (trap->page != MAP_FAILED)
+        munmap(trap->page, RING_BYTES);
+    close(trap->fd);
+    return rc;
+}
+
+static void trap_close(struct trap *trap)
+{
+    munmap(trap->page, RING_BYTES);
+    close(trap->fd);
+}
+
+static int sensor_open(struct sensor *sensor, pid_t tid, uint64_t address)
+{
+    int rc = trap_open(&sensor->write, tid, address, HW_BREAKPOINT_W);
+
+    sensor->tid = tid;
+    if (rc)
+        return rc;
+    rc = trap_open(&sensor->access, tid, address, HW_BREAKPOINT_RW);
+    if (rc)
+        trap_close(&sensor->write);
+    return rc;
 }
 
 static void unread_free(struct checks *checks, struct unread *unread)
 {
     DL_DELETE(checks->unread, unread);
     for (unsigned i = 0; i < unread->nr; i++) {
-        munmap(unread->sensors[i].page, (1 + RING_PAGES) * PAGE);
-        close(unread->sensors[i].fd);
+        trap_close(&unread->sensors[i].access);
+        trap_close(&unread->sensors[i].write);
     }
     free(unread);
 }
@@ -94,28 +123,33 @@ static void unread_free(struct checks *checks, struct unread *unread)
 /* The record of an access, as perf_event_open(2) lays it out. */
 struct record {
     struct perf_event_header header;
-    uint64_t abi, sp;
-    uint64_t size;
-    unsigned char stack[STACK_BYTES];
-    uint64_t dumped;
+    uint64_t abi, registers[NR_REGISTERS];
 };
 
-static enum verdict judge(const struct unread *unread, const struct sensor *sensor)
+/* The first. NULL: there is none. */
+static const struct record *record_of(const struct trap *trap)
 {
-    const struct record *record = (const void *)((const char *)sensor->page + PAGE);
-    uint64_t above = unread->address - record->sp;
-    int16_t value;
+    if (!__atomic_load_n(&trap->page->data_head, __ATOMIC_ACQUIRE))
+        return NULL;
+    return (const void *)((const char *)trap->page + PAGE);
+}
 
-    if (!__atomic_load_n(&sensor->page->data_head, __ATOMIC_ACQUIRE))
+/* Both are of one instruction's run: all registers are equal. */
+static bool is_same(const struct record *access, const struct record *write)
+{
+    return write && write->header.type == PERF_RECORD_SAMPLE &&
+           !memcmp(access->registers, write->registers, sizeof access->registers);
+}
+
+static enum verdict judge(const struct sensor *sensor)
+{
+    const struct record *access = record_of(&sensor->access);
+
+    if (!access || access->header.type == PERF_RECORD_EXIT)
         return NOT_YET;
-    if (record->header.type != PERF_RECORD_SAMPLE || !record->abi)
+    if (access->header.type != PERF_RECORD_SAMPLE || !access->abi)
         return WAS_READ; /* it is not known what happened */
-    if (record->sp - unread->address < MOST_STACK)
-        return CANNOT_BE_READ; /* below the stack: its frame is gone */
-    if (record->size != STACK_BYTES || above + sizeof value > record->dumped)
-        return WAS_READ; /* elsewhere, or far up the stack */
-    memcpy(&value, record->stack + above, sizeof value);
-    return value == unread->status ? WAS_READ : CANNOT_BE_READ;
+    return is_same(access, record_of(&sensor->write)) ? CANNOT_BE_READ : WAS_READ;
 }
 
 static enum verdict judge_all(const struct unread *unread)
@@ -123,7 +157,7 @@ static enum verdict judge_all(const struct unread *unread)
     enum verdict verdict = NOT_YET;
 
     for (unsigned i = 0; i < unread->nr && verdict != WAS_READ; i++) {
-        enum verdict one = judge(unread, &unread->sensors[i]);
+        enum verdict one = judge(&unread->sensors[i]);
 
         if (one != NOT_YET)
             verdict = one;
@@ -191,23 +225,54 @@ void unread_drop(struct checks *checks, const struct domain *domain)
     }
 }
 
-/* A sensor for each thread of the process. */
-static void watch_threads(struct unread *unread, pid_t pid)
+static bool is_watched(const struct unread *unread, pid_t tid)
+{
+    for (unsigned i = 0; i < unread->nr; i++)
+        if (unread->sensors[i].tid == tid)
+            return true;
+    return false;
+}
+
+/* Sensors for the threads that have none: how many that were, or -1 if one gets none. */
+static int watch_new_threads(struct unread *unread, pid_t pid)
 {
     struct dirent *entry;
     char path[32];
+    int found = 0;
     DIR *tasks;
 
     snprintf(path, sizeof path, "/proc/%d/task", pid);
     tasks = opendir(path);
-    while (tasks && unread->nr < MOST_THREADS && (entry = readdir(tasks))) {
+    while (tasks && found >= 0 && (entry = readdir(tasks))) {
         pid_t tid = atoi(entry->d_name);
+        int rc;
 
-        if (tid > 0 && sensor_open(&unread->sensors[unread->nr], tid, unread->address))
+        if (tid <= 0 || is_watched(unread, tid))
+            continue;
+        rc = unread->nr < MOST_THREADS
+               ? sensor_open(&unread->sensors[unread->nr], tid, unread->address)
+               : -EMFILE;
+        if (!rc) {
             unread->nr++;
+            found++;
+        } else if (rc != -ESRCH) {
+            found = -1;
+        }
     }
     if (tasks)
         closedir(tasks);
+    return found;
+}
+
+/* All threads, or it would not be known who looks. One that a watched thread starts is recorded. */
+static bool watch_threads(struct unread *unread, pid_t pid)
+{
+    int found;
+
+    do
+        found = watch_new_threads(unread, pid);
+    while (found > 0);
+    return !found && unread->nr;
 }
 
 void unread_watch(struct checks *checks, const struct call *call, uint32_t segment, int16_t status,
@@ -229,7 +294,6 @@ void unread_watch(struct checks *checks, const struct call *call, uint32_t segme
     unread->status = status;
     unread->copied = call->when;
     DL_APPEND(checks->unread, unread);
-    watch_threads(unread, program->pid);
-    if (!unread->nr)
+    if (!watch_threads(unread, program->pid))
         unread_free(checks, unread);
 }

@@ -7,11 +7,14 @@ import corpus
 
 HEAD = """
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <xengnttab.h>
 
@@ -130,6 +133,118 @@ static int serve(void)
     return !is_good(&copy);
 }
 """,
+    "in a thread that starts later": """
+static xengnttab_grant_copy_segment_t segment;
+static void *look(void *arg) { return is_good(&segment) ? NULL : arg; }
+static int serve(void)
+{
+    pthread_t thread;
+    void *bad;
+    fill(&segment, 1);
+    if (xengnttab_grant_copy(tab, 1, &segment)) return 1;
+    pthread_create(&thread, NULL, look, &thread);
+    pthread_join(thread, &bad);
+    return bad != NULL;
+}
+""",
+    "in the last of fifty threads": """
+static xengnttab_grant_copy_segment_t segment;
+static sem_t go[50], done;
+static int bad;
+static void *look(void *arg)
+{
+    long own = (long)arg;
+    for (;;) {
+        sem_wait(&go[own]);
+        if (own == 49) bad = !is_good(&segment);
+        sem_post(&done);
+    }
+}
+static int serve(void)
+{
+    pthread_t thread;
+    static int begun;
+    for (long i = 0; i < 50 && !begun; i++) pthread_create(&thread, NULL, look, (void *)i);
+    begun = 1;
+    fill(&segment, 1);
+    if (xengnttab_grant_copy(tab, 1, &segment)) return 1;
+    for (int i = 0; i < 50; i++) { sem_post(&go[i]); sem_wait(&done); }
+    return bad;
+}
+""",
+    "in a thread whose stack lies above": """
+static char *stacks;
+static xengnttab_grant_copy_segment_t *shown;
+static pthread_barrier_t barrier;
+static void *look(void *arg)
+{
+    void *bad = NULL;
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    bad = is_good(shown) ? NULL : arg;
+    pthread_barrier_wait(&barrier);
+    return bad;
+}
+static void *copy(void *arg)
+{
+    xengnttab_grant_copy_segment_t segment;
+    void *bad;
+    pthread_barrier_wait(&barrier);
+    fill(shown = &segment, 1);
+    bad = xengnttab_grant_copy(tab, 1, &segment) ? arg : NULL;
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    return bad;
+}
+static int serve(void)
+{
+    pthread_t threads[2];
+    pthread_attr_t attr;
+    void *bad[2];
+    stacks = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_barrier_init(&barrier, NULL, 2);
+    pthread_attr_init(&attr);
+    for (int i = 0; i < 2; i++) {
+        pthread_attr_setstack(&attr, stacks + (i << 20), 1 << 20);
+        pthread_create(&threads[i], &attr, i ? look : copy, &barrier);
+    }
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], &bad[i]);
+    return bad[0] || bad[1];
+}
+""",
+    "in memory below the stack of its thread": """
+static char *memory;
+static void *copy(void *arg)
+{
+    xengnttab_grant_copy_segment_t *segment = (void *)(memory + (1 << 20) - 64);
+    fill(segment, 1);
+    return xengnttab_grant_copy(tab, 1, segment) || !is_good(segment) ? arg : NULL;
+}
+static int serve(void)
+{
+    pthread_t thread;
+    pthread_attr_t attr;
+    void *bad;
+    memory = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_attr_init(&attr);
+    pthread_attr_setstack(&attr, memory + (1 << 20), 1 << 20);
+    pthread_create(&thread, &attr, copy, &thread);
+    pthread_join(thread, &bad);
+    return bad != NULL;
+}
+""",
+    "in a child": """
+static int serve(void)
+{
+    static xengnttab_grant_copy_segment_t segment;
+    int status;
+    fill(&segment, 1);
+    if (xengnttab_grant_copy(tab, 1, &segment)) return 1;
+    if (!fork()) _exit(!is_good(&segment));
+    wait(&status);
+    return status != 0;
+}
+""",
 }
 IGNORES = {
     "on the stack": """
@@ -154,6 +269,30 @@ static int serve(void)
 {
     fill(segments, 2);
     return xengnttab_grant_copy(tab, 2, segments); /* reported */
+}
+""",
+    "and clears static memory": """
+static xengnttab_grant_copy_segment_t segments[2];
+static int serve(void)
+{
+    fill(segments, 2);
+    if (xengnttab_grant_copy(tab, 2, segments)) return 1; /* reported */
+    fill(segments, 2);
+    return 0;
+}
+""",
+    "and writes into memory of malloc that it had freed": """
+static int serve(void)
+{
+    xengnttab_grant_copy_segment_t *segments = malloc(2 * sizeof *segments);
+    int rc;
+    fill(segments, 2);
+    rc = xengnttab_grant_copy(tab, 2, segments); /* reported */
+    free(segments);
+    segments = malloc(2 * sizeof *segments);
+    memset(segments, 0, 2 * sizeof *segments);
+    free(segments);
+    return rc;
 }
 """,
     "though it answers what it got": """
