@@ -154,7 +154,8 @@ void hv_reap(struct hv *hv)
     while ((d = hv->reap)) {
         hv->reap = d->next_reap;
         d->reap_queued = false;
-        if (d->life != DOMAIN_DEAD || d->nr_owned || d->gt.nr_mapped || !xenheap_unused(d))
+        if (d->life != DOMAIN_DEAD || d->nr_owned || d->gt.nr_mapped || d->nr_forks ||
+            !xenheap_unused(d))
             continue;
         d->reap_queued = true;
         domain_free(d);
@@ -187,6 +188,7 @@ void domain_kill_end(struct hv_domain *d)
     vm_event_close_all(d);
     evtchn_close_all(d);
     sharing_release_all(d);
+    sharing_leave_parent(d);
     hostmap_destroy(&d->hostmap);
     p2m_destroy(&d->p2m);
     forget_placements(d);

@@ -72,8 +72,10 @@ static bool is_out(const struct hv *hv, const struct p2m_entry *e)
 /* The frame at a gfn. */
 static int find_gfn(struct hv_domain *target, uint64_t gfn, bool write, uint64_t *mfn)
 {
-    struct p2m_entry e = p2m_get(&target->p2m, gfn);
+    struct p2m_entry e;
 
+    sharing_fork_fill(target, gfn, write);
+    e = p2m_get(&target->p2m, gfn);
     if (is_out(target->hv, &e)) {
         if (e.type == P2M_RAM_PAGED)
             paging_populate(target, gfn, false);

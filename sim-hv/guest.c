@@ -96,9 +96,11 @@ const struct guest_ops guest_pv = {
 static int translated_get_frame(struct hv_domain *d, uint64_t number, bool own, bool write,
                                 uint64_t *mfn)
 {
-    struct p2m_entry e = p2m_get(&d->p2m, number);
+    struct p2m_entry e;
     struct frame *f;
 
+    sharing_fork_fill(d, number, write);
+    e = p2m_get(&d->p2m, number);
     if (p2m_is_paging(e.type)) {
         paging_populate(d, number, own);
         return GNTST_eagain;

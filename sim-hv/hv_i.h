@@ -49,11 +49,11 @@ struct hv_domain {
     uint64_t shared_pages; /* gfns that are P2M_RAM_SHARED */
 
     bool is_bare;                 /* a toolstack made it, and it does not run */
-    bool sharing;                 /* XEN_DOMCTL_MEM_SHARING_CONTROL */
-    bool lost_shared;             /* a shared gfn was taken away without its page's knowledge */
+    struct hv_domain *parent;     /* it is a fork of that one, which stays until it ends */
+    bool sharing, lost_shared;    /* it is on; a shared gfn was taken away without a word */
     bool guest_requests;          /* XEN_DOMCTL_MONITOR_EVENT_GUEST_REQUEST is on */
     uint32_t nr_vcpus, max_vcpus; /* that there are, and that there may be */
-    uint32_t pauses;              /* by control domains */
+    uint32_t pauses, nr_forks;    /* by control domains; of it, by XENMEM_sharing_op_fork */
     uint32_t event_pauses;        /* vCPU 0's, for which an event must be answered */
     xen_domain_handle_t handle;
     uint64_t params[HVM_NR_PARAMS];

@@ -44,6 +44,15 @@ int sharing_unshare(struct hv_domain *d, uint64_t gfn);
 int sharing_unshare_or_notify(struct hv_domain *d, uint64_t gfn, bool own);
 /* The page at gfn leaves the physmap, but its frame keeps it as a user. */
 void sharing_lose(struct hv_domain *d, uint64_t gfn);
+/* sharing_fork.c: XENMEM_sharing_op_fork and fork_reset of d, the child. */
+long sharing_fork(const struct hv_call *c, struct hv_domain *d,
+                  const struct mem_sharing_op_fork *fork);
+long sharing_fork_reset(struct hv_domain *d, const struct mem_sharing_op_fork *fork);
+/* Somebody needs gfn of d: if d is a fork without it, its parent's page or a copy comes there. */
+void sharing_fork_fill(struct hv_domain *d, uint64_t gfn, bool write);
+/* The fork dies. */
+void sharing_leave_parent(struct hv_domain *d);
+
 /* The domain dies. */
 void sharing_release_all(struct hv_domain *d);
 

@@ -249,6 +249,18 @@ static long count_errors(const struct hv *hv)
     return errors;
 }
 
+static long op_fork(const struct hv_call *c, struct hv_domain *d, struct xen_mem_sharing_op *op)
+{
+    return sharing_fork(c, d, &op->u.fork);
+}
+
+static long op_fork_reset(const struct hv_call *c, struct hv_domain *d,
+                          struct xen_mem_sharing_op *op)
+{
+    (void)c;
+    return sharing_fork_reset(d, &op->u.fork);
+}
+
 typedef long sharing_handler(const struct hv_call *c, struct hv_domain *d,
                              struct xen_mem_sharing_op *op);
 
@@ -265,6 +277,8 @@ static sharing_handler *find_handler(uint8_t number)
         { XENMEM_sharing_op_debug_gref, op_debug_gref },
         { XENMEM_sharing_op_add_physmap, op_add_physmap },
         { XENMEM_sharing_op_range_share, op_range_share },
+        { XENMEM_sharing_op_fork, op_fork },
+        { XENMEM_sharing_op_fork_reset, op_fork_reset },
     };
 
     for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++)

@@ -303,3 +303,55 @@ TEST_PV("the audit finds a user that does not show the page, and a wrong count")
     p2m_change(&domain_lookup(w.hv, a)->p2m, 3, P2M_RAM_SHARED, mfn_of(b, 3));
     fclose(nowhere);
 }
+
+static long fork_op(uint8_t what, domid_t child, domid_t parent, uint16_t flags)
+{
+    struct xen_mem_sharing_op op = { .op = what,
+                                     .domain = child,
+                                     .u.fork = { .parent_domain = parent, .flags = flags } };
+
+    return memory_op(0, XENMEM_sharing_op, &op);
+}
+
+TEST_PV("a fork shares what is read, and has its own copy of what is written")
+{
+    const uint8_t start = XENMEM_sharing_op_fork, reset = XENMEM_sharing_op_fork_reset;
+    uint64_t mfn;
+    int64_t handle;
+
+    a = hap_domain();
+    memset(page(a, 3), 0x33, HV_PAGE_SIZE);
+    EQ(create(XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap, &b), 0);
+    EQ(fork_op(reset, b, 0, XENMEM_FORK_RESET_MEMORY), -ENOSYS);
+    EQ(fork_op(start, b, 99, 0), -ESRCH);
+    EQ(fork_op(start, b, a, 1 << 9), -EINVAL);
+    EQ(fork_op(start, b, a, 0), 0);
+    counters(1, 1);
+    handle = hv_foreign_map(w.hv, 0, b, 3, 0, &mfn);
+    OK(handle >= 0);
+    EQ(mfn, mfn_of(a, 3));
+    counters(2, 2);
+    hv_foreign_unmap(w.hv, 0, (uint32_t)handle);
+    handle = hv_foreign_map(w.hv, 0, b, 4, HV_FOREIGN_WRITE, &mfn);
+    OK(handle >= 0 && mfn != mfn_of(a, 4));
+    hv_foreign_unmap(w.hv, 0, (uint32_t)handle);
+    EQ(info(b).tot_pages, 1);
+    EQ(fork_op(reset, b, 0, 0), -EINVAL);
+    EQ(fork_op(reset, b, 0, XENMEM_FORK_RESET_MEMORY), 0);
+    EQ(info(b).tot_pages, 0);
+    EQ(hv_foreign_map(w.hv, 0, b, 99, 0, &mfn), -EINVAL); /* the parent has none either */
+    EQ(domctl_plain(XEN_DOMCTL_destroydomain, a), 0);
+    EQ(hv_domain_state(w.hv, a), 1); /* its fork keeps it */
+    EQ(domctl_plain(XEN_DOMCTL_destroydomain, b), 0);
+    EQ(hv_domain_state(w.hv, a), -ESRCH);
+    counters(0, 0);
+}
+
+TEST_PV("a fork that runs already is refused")
+{
+    a = hap_domain();
+    b = hap_domain();
+    EQ(domctl_plain(XEN_DOMCTL_unpausedomain, b), 0);
+    EQ(fork_op(XENMEM_sharing_op_fork, b, a, 0), -EBUSY);
+    EQ(fork_op(XENMEM_sharing_op_fork, b, b, 0), -EINVAL);
+}
