@@ -18,16 +18,17 @@ from conftest import SOURCE
 
 def test_two_domains_share_a_page(machine):
     front, back = machine.domain(1), machine.domain(2, profile="pvh")
+    toolstacks = machine.dump("entries", front)
     ref = front.grant(to=back)
     mapping = back.map(front, ref)
     back.write(b"hello", mapping=mapping, offset=7)
-    [row] = machine.dump("entries", front)
+    [row] = [row for row in machine.dump("entries", front) if row not in toolstacks]
     assert (row["to"], row["ref"]) == (2, ref)
     assert back.read(5, mapping=mapping, offset=7) == b"hello"
     assert front.end(ref) is False
     back.unmap(mapping)
     assert front.end(ref) is True
-    assert machine.dump("entries", front) == []
+    assert machine.dump("entries", front) == toolstacks
     machine.audit()
 
 
@@ -95,7 +96,7 @@ def test_a_program_talks_and_ends(machine):
 @pytest.mark.needs_device_files
 def test_a_program_is_in_its_domain(machine):
     listed = machine.domain(3).run(["ls", "/dev/xen"]).split()
-    assert listed == ["evtchn", "gntalloc", "gntdev", "hypercall", "privcmd"]
+    assert listed == ["evtchn", "gntalloc", "gntdev", "hypercall", "privcmd", "xenbus"]
 
 
 def test_a_program_that_prints_a_lot_and_is_not_read_goes_on(machine):
