@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Compares the descriptors of processes: sockets by their numbers, devices by their inodes. */
+/*
+ * Compares the descriptors of processes: sockets by their numbers, devices by their inodes. Our
+ * libraries close their sockets on exec. So one that came with an exec, as the standard input from
+ * sshd, belongs to others.
+ */
 #include "sharers_i.h"
 
 #include <dirent.h>
@@ -18,38 +22,47 @@ struct files {
     unsigned nr;
 };
 
-/* An open file's inode and mount, as the kernel tells without asking the file system: each machine
- * has a mount of its own. */
-static uint64_t device_of(const char *pid, const char *fd)
+/* What /proc tells of an open file, without asking its file system. */
+struct info {
+    unsigned long long ino, mount;
+    unsigned flags;
+};
+
+static struct info info_of(const char *pid, const char *fd)
 {
-    unsigned long long ino = 0, mount = 0;
+    struct info info = { 0 };
     char path[300], line[128];
     FILE *file;
 
     snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid, fd);
     file = fopen(path, "re");
     while (file && fgets(line, sizeof line, file)) {
-        sscanf(line, "ino: %llu", &ino);
-        sscanf(line, "mnt_id: %llu", &mount);
+        sscanf(line, "flags: %o", &info.flags);
+        sscanf(line, "ino: %llu", &info.ino);
+        sscanf(line, "mnt_id: %llu", &info.mount);
     }
     if (file)
         fclose(file);
-    return ino + (mount << 32);
+    return info;
 }
 
 static uint64_t name_of(const char *pid, const char *fd)
 {
     char path[300], link[64];
-    unsigned long long ino;
+    struct info info;
     ssize_t n;
 
     snprintf(path, sizeof path, "/proc/%s/fd/%s", pid, fd);
     n = readlink(path, link, sizeof link - 1);
     link[n < 0 ? 0 : n] = 0;
-    if (sscanf(link, "socket:[%llu]", &ino) == 1)
-        return ino;
-    if (strstr(link, "/xen/"))
-        return device_of(pid, fd) | 1ull << 63;
+    if (!strncmp(link, "socket:", 7)) {
+        info = info_of(pid, fd);
+        return info.flags & O_CLOEXEC ? info.ino : 0;
+    }
+    if (strstr(link, "/xen/")) {
+        info = info_of(pid, fd);
+        return (info.ino + (info.mount << 32)) | 1ull << 63; /* each machine has its own mount */
+    }
     return 0;
 }
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Right programs that look wrong are not reported, and wrong ones that look right are."""
+import socket
+
 import pytest
 
 import corpus
@@ -207,3 +209,12 @@ def test_without_the_option_nothing_is_reported(tmp_path):
     program = corpus.build(HEAD + WRONG["by munmap alone"][1], tmp_path)
     done = corpus.gntsim("run", "--", str(program))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_leak_is_reported_though_others_have_the_same_socket_as_standard_input(way, tmp_path):
+    program = corpus.build(HEAD + WRONG["by munmap alone"][1], tmp_path)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        done = corpus.gntsim("run", "--way", way, "--check", "--", str(program), stdin=theirs)
+    assert set(corpus.findings(done.stderr)) == {"slot-leak"}, done.stderr
