@@ -27,6 +27,10 @@ os.environ.setdefault("GNTSIM_WAY", "device")
 PATIENCE = int(os.environ.get("GNTSIM_TEST_PATIENCE") or 60)
 
 
+# The device files of a domain, in the order of their names.
+DEVICES = ["evtchn", "gntalloc", "gntdev", "hypercall", "privcmd", "xenbus"]
+
+
 def eventually(condition, what, patience=PATIENCE):
     """Polls until condition() is true and returns its value; fails with `what` if that never
     happens."""
@@ -388,13 +392,16 @@ class Machine:
                    lambda: "no mappings, %d open files: %s" % (open_files, self.stats()))
         self.audit()
 
-    def own_ports(self):
-        """Ports that programs bound: 1 and 2 are those of the store and the console."""
-        return [port for port in self.json("dump", "ports")["ports"] if port["port"] > 2]
+    def own_ports(self, *domain):
+        """Ports that programs bound, of one domain or all: 1 and 2 are those of the store and the
+        console."""
+        return [port for port in self.json("dump", "ports", *domain)["ports"] if port["port"] > 2]
 
-    def own_grants(self):
-        """Grants that programs made: 0 and 1 are those of the console's and the store's pages."""
-        return [entry for entry in self.json("dump", "entries")["entries"] if entry["ref"] > 1]
+    def own_grants(self, *domain):
+        """Grants that programs made, of one domain or all: 0 and 1 are those of the console's and
+        the store's pages."""
+        return [entry for entry in self.json("dump", "entries", *domain)["entries"]
+                if entry["ref"] > 1]
 
     def free_frames(self):
         return self.stats()["frames_free"]

@@ -14,7 +14,6 @@ import pytest
 import harness
 
 PAGE = 4096
-DEVICES = ["gntdev", "gntalloc", "evtchn", "hypercall", "privcmd", "xenbus"]
 
 
 def command(nr, size, letter="G"):
@@ -190,7 +189,7 @@ def test_evtchn_and_privcmd_cannot_be_mapped_as_plain_files(machine):
     assert agent.error("mmap", agent.open("evtchn"), 0, 1, "rw", "shared") == "ENODEV"
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", harness.DEVICES)
 def test_a_device_is_no_file_that_could_be_changed_or_removed(machine, device):
     for words in (("rm", "-f"), ("truncate", "-s", "100"), ("mv", "-t", "/dev/xen/..")):
         machine.exec(1, *words, "/dev/xen/" + device)
@@ -219,7 +218,7 @@ def test_a_program_finds_no_other_domains_devices_and_no_memory_of_the_machine(m
     machine.must("domain", "create", "2")
     done = machine.exec(1, "sh", "-c", "ls /dev/xen; find /dev -xdev -name memory; find /dev/xen/ "
                         "-mindepth 1 -type d")
-    assert sorted(done.stdout.split()) == sorted(DEVICES), done.stdout
+    assert sorted(done.stdout.split()) == harness.DEVICES, done.stdout
     shown = machine.exec(1, "grep", "-c", "gntsim-memory", "/proc/self/mountinfo")
     assert shown.stdout == "0\n"
 
@@ -305,7 +304,7 @@ def test_random_bytes_as_arguments_do_no_harm(machine):
 
     rng = random.Random(20261120)
     agent = machine.new(1)
-    fds = {device: agent.open(device, "nb") for device in DEVICES}
+    fds = {device: agent.open(device, "nb") for device in harness.DEVICES}
     commands = {"gntdev": [MAP, UNMAP, GET_OFFSET, NOTIFY, COPY],
                 "gntalloc": [ALLOC, DEALLOC, NOTIFY],
                 "evtchn": [BIND_VIRQ, BIND_INTERDOMAIN, BIND_UNBOUND, UNBIND, EVTCHN_NOTIFY,
@@ -314,7 +313,7 @@ def test_random_bytes_as_arguments_do_no_harm(machine):
                 "hypercall": [command(0, 48, "P")],
                 "xenbus": [command(0, 8, "X")]}
     for _ in range(1000):
-        device = rng.choice(DEVICES)
+        device = rng.choice(harness.DEVICES)
         words = [rng.choice((0, 1, 2, 3, 8, 0x1000, 0x7ff0, 0xffff, 0xffffffff,
                              rng.getrandbits(32))) for _ in range(16)]
         if device in ("privcmd", "hypercall"):

@@ -9,7 +9,6 @@ import pytest
 
 import harness
 
-DEVICES = ["evtchn", "gntalloc", "gntdev", "hypercall", "privcmd", "xenbus"]
 root_only = pytest.mark.skipif(os.geteuid() != 0,
                                reason="an ordinary user's machine has one user only")
 
@@ -47,7 +46,7 @@ print(*(entry.name for entry in sorted(os.scandir("/dev/xen"), key=lambda e: e.n
 for st in (os.stat("/dev/xen/gntdev"), os.lstat("/dev/xen/gntdev")):
     print(stat.S_ISCHR(st.st_mode), os.major(st.st_rdev), st.st_size, st == os.stat("/dev/xen/gntdev"))
 print(len({os.stat("/dev/xen/" + name).st_rdev for name in os.listdir("/dev/xen")}))
-""") == [" ".join(DEVICES), "True 10 0 True", "True 10 0 True", "6"]
+""") == [" ".join(harness.DEVICES), "True 10 0 True", "True 10 0 True", "6"]
     said = served.exec(1, "sh", "-c", "find /dev/xen -type c | wc -l; test -c /dev/xen/evtchn; "
                        "echo $?; ls -l /dev/xen | grep -c ^crw-------").stdout
     assert said.split() == ["6", "0", "6"]
@@ -204,4 +203,4 @@ print(answer(os.unlink, "/dev/xen/gntdev"), answer(os.rmdir, "/dev/xen/gntdev"),
 print(answer(os.mknod, "/dev/xen/new"), answer(os.open, "/dev/xen/new", os.O_CREAT | os.O_RDWR), answer(os.symlink, "a", "/dev/xen/new"))
 print(answer(os.link, "/dev/xen/gntdev", "/dev/xen/new"), answer(os.rename, "/dev/xen/gntdev", "/dev/xen/new"))
 print(*sorted(os.listdir("/dev/xen")))
-""") == ["EPERM ENOTDIR EPERM", "EPERM EPERM EPERM", "EPERM EPERM", " ".join(DEVICES)]
+""") == ["EPERM ENOTDIR EPERM", "EPERM EPERM EPERM", "EPERM EPERM", " ".join(harness.DEVICES)]

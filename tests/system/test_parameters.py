@@ -2,6 +2,7 @@
 """Module parameters, as a program of a domain finds them below /sys/module."""
 import pytest
 
+import harness
 from control import Control
 
 PARAMETERS = {"xen_gntdev/parameters/limit": "65536", "xen_gntalloc/parameters/limit": "1024",
@@ -38,7 +39,7 @@ def test_the_directories_can_be_listed(machine):
     assert done.stdout.split().count("limit") == 2 and \
         done.stdout.split().count("free_per_iteration") == 1
     assert done.stdout.split()[-6:] == \
-        ["evtchn", "gntalloc", "gntdev", "hypercall", "privcmd", "xenbus"]
+        harness.DEVICES
     done = shell(machine, 1, "stat -c %F /dev/xen /dev/xen/gntdev "
                  "/sys/module/xen_gntdev/parameters/limit; cat "
                  "/sys/module/xen_gntdev/parameters/none")

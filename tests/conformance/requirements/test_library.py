@@ -319,7 +319,7 @@ def test_closing_unbinds_every_port(world, how):
         agent("close", "evtchn")
     else:
         end(agent, how, "", 0)
-    harness.eventually(lambda: not world.own_ports(), "no port is left")
+    harness.eventually(lambda: not world.own_ports(1), "no port is left")
 
 
 
