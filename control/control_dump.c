@@ -217,7 +217,8 @@ json_object *dump_machine(struct machine *m, const char *what, int only)
     COLUMN(uint, "mappings_made", m->stats.mappings_made, true) \
     COLUMN(uint, "mmap_eagain", m->stats.mmap_eagain, true) \
     COLUMN(uint, "hypercalls", hv_nr_hypercalls(m->hv), true) \
-    COLUMN(uint, "events", m->stats.events, true)
+    COLUMN(uint, "events", m->stats.events, true) \
+    COLUMN(uint, "unmodelled", m->stats.unmodelled, true)
 
 /* clang-format on */
 

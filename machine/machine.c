@@ -15,6 +15,8 @@
 
 #include <utlist.h>
 
+#include <gntsim/ops.h>
+
 #include "attendant.h"
 #include "faults.h"
 #include "loops.h"
@@ -152,6 +154,32 @@ static void on_unheard(void *ctx, domid_t id, uint32_t port)
     PARTS_TELL(m, unheard, m, id, port);
 }
 
+/* FLASK and FIFO event channels are things that many a Xen has not. */
+static bool is_missing_elsewhere(unsigned op)
+{
+    return op == __HYPERVISOR_xsm_op || op == __HYPERVISOR_event_channel_op;
+}
+
+/* Each is named once; nobody wants to read more than some of them. */
+static void on_unmodelled(void *ctx, domid_t id, unsigned op, uint32_t cmd)
+{
+    const struct hv_hypercall *known = hv_hypercall_find(op);
+    uint64_t which = (uint64_t)op << 32 | cmd;
+    struct machine *m = ctx;
+
+    if (is_missing_elsewhere(op))
+        return;
+    m->stats.unmodelled++;
+    for (unsigned i = 0; i < m->nr_told; i++)
+        if (m->told[i] == which)
+            return;
+    if (m->replays || m->nr_told == sizeof m->told / sizeof *m->told)
+        return;
+    m->told[m->nr_told++] = which;
+    machine_log(m, "domain %u made hypercall %s (%u), command %u, which is not modelled: ENOSYS",
+                id, known ? known->name : "of an unknown number", op, cmd);
+}
+
 static void on_crash(void *ctx, domid_t id, const char *why)
 {
     struct machine *m = ctx;
@@ -250,7 +278,8 @@ static int make_models(struct machine *m)
                                 .hooks = { .upcall = on_upcall, .crashed = on_crash,
                                            .destroyed = on_destroyed, .inject = on_hypercall,
                                            .memory_grows = on_memory_grows,
-                                           .unheard = on_unheard } };
+                                           .unheard = on_unheard,
+                                           .unmodelled = on_unmodelled } };
     int rc = hv_create(&m->hv, &config);
 
     if (!rc)

@@ -14,12 +14,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-
 #include <sys/types.h>
-
 #include <gntsim/hv.h>
 #include <gntsim/kernel.h>
-
 #include "clock.h"
 #include "domains.h"
 #include "parts.h"
@@ -41,6 +38,7 @@ struct machine_stats {
     uint64_t mappings_made;      /* device mappings completed since the start */
     uint64_t mmap_eagain;        /* mmap calls that failed with EAGAIN */
     uint64_t events;             /* upcalls delivered to guest kernels */
+    uint64_t unmodelled;         /* hypercalls that the model has not */
 };
 
 #define MACHINE_DEFAULT_SEED 1
@@ -93,6 +91,8 @@ struct machine {
     struct trace *trace;
     int trace_error;             /* its file is not whole: an errno. After machine_stop */
     struct outlet *log;          /* what machine_log says; NULL: it says so itself */
+    uint64_t told[16];           /* hypercalls without a model that were named, op << 32 | cmd */
+    unsigned nr_told;
     bool replays;                /* a replay: no programs, and caller is a process's number */
     int (*refuses_memory)(struct machine *m);    /* a replay's: the recorded host had none */
     bool said_no_memory;

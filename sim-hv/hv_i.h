@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include <gntsim/hv.h>
 
 #include "elements_i.h"
@@ -150,11 +149,12 @@ void *hv_alloc(struct hv *hv, size_t nr, size_t size);
 /* Room for one more element: the array grows by doubling. NULL: no memory, array untouched. */
 void *hv_grow(struct hv *hv, void *array, size_t old_nr, size_t new_nr, size_t size);
 
-/* The hypercalls' handlers: memory_op.c, hvm.c, domctl.c, sysctl.c. */
+/* The hypercalls' handlers: memory_op.c, hvm.c, domctl.c, sysctl.c, version.c. */
 long memory_hypercall(struct hv_call *call, const uint64_t args[5]);
 long hvm_hypercall(struct hv_call *call, const uint64_t args[5]);
 long domctl_hypercall(struct hv_call *call, const uint64_t args[5]);
 long sysctl_hypercall(struct hv_call *call, const uint64_t args[5]);
+long version_hypercall(struct hv_call *call, const uint64_t args[5]);
 
 /* memory.c */
 bool domain_may_grow(const struct hv_domain *d, uint64_t nr);

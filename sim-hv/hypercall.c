@@ -93,6 +93,18 @@ static long hooked_hypercall(struct hv_call *call, hypercall_handler *handler, u
     return rc;
 }
 
+static uint32_t command_of(const struct hv_call *call, unsigned op, const uint64_t args[5])
+{
+    const struct hv_hypercall *known = hv_hypercall_find(op);
+    uint32_t cmd = (uint32_t)args[0];
+
+    if (known && known->cmd_mask)
+        return cmd & known->cmd_mask;
+    if (known && call_from_guest(call, &cmd, args[0], sizeof cmd))
+        return 0;
+    return cmd;
+}
+
 long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t args[5],
                   const struct hv_guest_memory *mem)
 {
@@ -112,6 +124,8 @@ long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t arg
         rc = hooked_hypercall(&call, handler, op, args);
     else
         rc = handler(&call, args);
+    if (rc == -ENOSYS && hv->hooks.unmodelled)
+        hv->hooks.unmodelled(hv->hook_ctx, caller, op, command_of(&call, op, args));
     hv_reap(hv);
     return rc;
 }

@@ -55,6 +55,12 @@ static const struct hv_op hvm_ops[] = {
 #undef ROW
 };
 
+static const struct hv_op version_ops[] = {
+#define ROW(op, size) [XENVER_##op] = { NULL, XENVER_##op, 0, size, FIELDS(), NULL },
+    HV_VERSION_OPS(ROW)
+#undef ROW
+};
+
 static const struct hv_op domctl_ops[] = {
     { NULL, 0, HV_OP_FIRST, sizeof(struct xen_domctl), FIELDS(), NULL },
 };

@@ -21,6 +21,8 @@
 
 #include <gntsim/ops.h>
 
+#include "version_ops_i.h"
+
 /* The hypercall, its word below, the mask of its command, a sweep's fault, its handler. */
 #define HV_HYPERCALLS(ROW)                                             \
     ROW(grant_table_op, gnttab, GNTTAB_CMD_MASK, NULL, grant_table_op) \
@@ -28,7 +30,8 @@
     ROW(memory_op, memory, MEMOP_CMD_MASK, "ENOMEM", memory_hypercall) \
     ROW(hvm_op, hvm, UINT32_MAX, NULL, hvm_hypercall)                  \
     ROW(domctl, domctl, 0, "ENOMEM", domctl_hypercall)                 \
-    ROW(sysctl, sysctl, 0, NULL, sysctl_hypercall)
+    ROW(sysctl, sysctl, 0, NULL, sysctl_hypercall)                     \
+    ROW(xen_version, version, UINT32_MAX, NULL, version_hypercall)
 
 #define GNTTAB_CMD_MASK 0xfffu
 #define MEMOP_EXTENT_SHIFT 6
@@ -125,7 +128,9 @@
     ROW(set_paging_mempool_size)
 
 #define HV_SYSCTLS(ROW) \
+    ROW(readconsole)    \
     ROW(physinfo)       \
+    ROW(sched_id)       \
     ROW(getdomaininfolist)
 
 #define HV_STATUSES(ROW)                                                                  \

@@ -19,6 +19,21 @@ static long physinfo(const struct hv_call *c, struct xen_sysctl *op)
     return 0;
 }
 
+/* What Xen printed: nothing. */
+static long readconsole(const struct hv_call *c, struct xen_sysctl *op)
+{
+    (void)c;
+    op->u.readconsole.count = 0;
+    return 0;
+}
+
+static long sched_id(const struct hv_call *c, struct xen_sysctl *op)
+{
+    (void)c;
+    op->u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2;
+    return 0;
+}
+
 static long getdomaininfolist(const struct hv_call *c, struct xen_sysctl *op)
 {
     struct xen_sysctl_getdomaininfolist *list = &op->u.getdomaininfolist;

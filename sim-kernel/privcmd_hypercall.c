@@ -17,7 +17,7 @@
 #define PIECE 64u
 #define MAX_ELEMENT 40u
 /* Of one argument. */
-#define MAX_ARGUMENT 256u
+#define MAX_ARGUMENT 1024u
 
 /* A part of the caller's memory as the hypervisor sees it. */
 struct window {

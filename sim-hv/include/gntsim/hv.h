@@ -95,6 +95,11 @@ struct hv_hooks {
      * domain of its own is told so, and answers with hv_port_raise.
      */
     void (*unheard)(void *ctx, domid_t dom, uint32_t port);
+    /*
+     * dom made a hypercall that the model has not, and gets -ENOSYS. cmd: its command, also of
+     * those that have it in their argument.
+     */
+    void (*unmodelled)(void *ctx, domid_t dom, unsigned op, uint32_t cmd);
     /* The hypervisor crashed dom because of what it did. why: a static string. */
     void (*crashed)(void *ctx, domid_t dom, const char *why);
     /* A hypercall of another domain destroyed dom. */

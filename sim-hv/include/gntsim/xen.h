@@ -21,6 +21,8 @@
 #include <xen/memory.h>
 #include <xen/sched.h>
 #include <xen/sysctl.h>
+#include <xen/version.h>
+#include <xen/features.h>
 #include <xen/vm_event.h>
 
 #endif

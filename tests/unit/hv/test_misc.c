@@ -158,3 +158,39 @@ TEST("a new hypervisor has no flush on x86", "ops:0.3/op12")
     EQ(flush(2, mfn_of(2, 3) * 4096, 4096, 8, CLEAN), -ENOSYS);
     world_down();
 }
+
+/* ---- What the hypervisor says of itself ------------------------------------------------------ */
+
+static long say(domid_t caller, uint64_t cmd, void *arg)
+{
+    const uint64_t args[5] = { cmd, (uintptr_t)arg };
+
+    return hv_hypercall(w.hv, caller, __HYPERVISOR_xen_version, args, &hv_plain_memory);
+}
+
+TEST_KINDS("the hypervisor tells its version, and its command line to a control domain only")
+{
+    xen_commandline_t line;
+    xen_extraversion_t extra;
+    struct xen_feature_info features = { .submap_idx = 1 };
+
+    EQ(say(1, XENVER_version, NULL), 4 << 16 | 17);
+    EQ(say(1, XENVER_extraversion, extra), 0);
+    OK(!strcmp(extra, ".7"));
+    EQ(say(1, XENVER_get_features, &features), -EINVAL);
+    features.submap_idx = 0;
+    EQ(say(1, XENVER_get_features, &features), 0);
+    EQ(features.submap >> XENFEAT_dom0 & 1, 0);
+    EQ(say(0, XENVER_get_features, &features), 0);
+    EQ(features.submap >> XENFEAT_dom0 & 1, 1);
+    EQ(say(1, XENVER_pagesize, NULL), 4096);
+    EQ(say(1, XENVER_pagesize, extra), -EINVAL);
+    EQ(say(1, XENVER_commandline, line), 0);
+    OK(!strcmp(line, "<denied>"));
+    EQ(say(0, XENVER_commandline, line), 0);
+    OK(strcmp(line, "<denied>"));
+    EQ(say(0, XENVER_build_id, NULL), -ENODATA);
+    EQ(say(1, XENVER_build_id, NULL), -EPERM);
+    EQ(say(1, 11, NULL), -ENOSYS);
+    EQ(say(1, UINT32_MAX, NULL), -ENOSYS);
+}

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""Debian's own Xen programs, unmodified, in the domains of a machine: toolstack, console daemon,
+vchan, tests of Xen. Those that are not installed are skipped."""
+import signal
+import socket
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import gntsim
+import harness
+
+PROGRAMS = sorted(Path("/usr/lib").glob("xen-[0-9]*/bin/xl"))
+CONSOLE_PAGE, CONSOLE_PORT = 0, 2   # the reserved reference and the second port of a domain
+OUT, OUT_PROD = 1024, 3084          # in the console page
+
+pytestmark = pytest.mark.skipif(not PROGRAMS, reason="Debian's xen-utils-4.17 are not there")
+
+
+@pytest.fixture
+def machine(serve):
+    """With domain 1, which no program has begun."""
+    machine = serve("--way", "device")
+    machine.must("domain", "create", "1")
+    return machine
+
+
+def program(name):
+    return PROGRAMS[-1].with_name(name)
+
+
+def out(machine, domain, name, *words):
+    done = machine.exec(domain, program(name), *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_xl_lists_domains_with_the_names_that_the_store_has(machine):
+    machine.must("domain", "create", "7")
+    rows = [line.split() for line in out(machine, 0, "xl", "list").splitlines()]
+    assert [row[:2] for row in rows] == [["Name", "ID"], ["Domain-0", "0"], ["domain-1", "1"],
+                                         ["domain-7", "7"]]
+    assert out(machine, 0, "xl", "domid", "domain-7") == "7\n"
+    assert out(machine, 0, "xl", "domname", "1") == "domain-1\n"
+    assert machine.exec(0, program("xl"), "domid", "nobody").returncode == 1
+    machine.audit()
+
+
+def test_xl_tells_which_hypervisor_it_is(machine):
+    said = dict(line.split(":", 1) for line in out(machine, 0, "xl", "info").splitlines())
+    said = {key.strip(): value.strip() for key, value in said.items()}
+    assert said["xen_version"] == "4.17.7" and said["xen_scheduler"] == "credit2"
+    assert "hvm-3.0-x86_64" in said["xen_caps"]
+
+
+def test_a_toolstacks_questions_are_refused_in_an_unprivileged_domain(machine):
+    assert machine.exec(1, program("xl"), "list").returncode == 1
+
+
+def test_lsevtchn_shows_the_ports_of_console_and_store(machine):
+    assert out(machine, 0, "lsevtchn", "1").splitlines() == [
+        "   %d: VCPU 0: Interdomain (Waiting connection) - Remote Domain 0" % port
+        for port in (1, 2)]
+
+
+def test_xen_diag_asks_for_the_size_of_a_grant_table(machine):
+    assert out(machine, 0, "xen-diag", "gnttab_query_size", "1") == \
+        "domid=1: nr_frames=1, max_nr_frames=64\n"
+
+
+def test_a_hypercall_that_is_not_modelled_is_named_once_and_counted(machine):
+    for _ in range(2):
+        machine.exec(0, program("xl"), "vcpu-list")
+    assert machine.stderr().count("made hypercall domctl (36), command 14, which is not") == 1
+    assert machine.stats()["unmodelled"] >= 2
+
+
+def say(machine, line):
+    """Domain 1's kernel prints a line on its console."""
+    with gntsim.Machine.attach(machine.dir) as attached:
+        used = struct.unpack("<I", bytes.fromhex(attached.call(
+            "guest-read", domain=1, ref=CONSOLE_PAGE, offset=OUT_PROD, size=4)["hex"]))[0]
+        attached.call("guest-write", domain=1, ref=CONSOLE_PAGE, offset=OUT + used,
+                      hex=line.encode().hex())
+        attached.call("guest-write", domain=1, ref=CONSOLE_PAGE, offset=OUT_PROD,
+                      hex=struct.pack("<I", used + len(line)).hex())
+        attached.call("guest-event-send", domain=1, port=CONSOLE_PORT)
+
+
+def consoled(machine, log):
+    """The daemon, when it serves domain 1."""
+    daemon = machine.popen(0, program("xenconsoled"), "-i", "--log=guest", "--log-dir=%s" % log,
+                           stdin=subprocess.DEVNULL)
+    harness.eventually(lambda: machine.must("store", "read", "/local/domain/1/console/tty")
+                       .startswith("/dev/pts/"), "the console has a terminal")
+    return daemon
+
+
+def test_xenconsoled_writes_what_a_guest_says_into_its_log(machine, tmp_path):
+    daemon = consoled(machine, tmp_path)
+    say(machine, "first line\n")
+    log = tmp_path / "guest-domain-1.log"
+    harness.eventually(lambda: log.exists() and log.read_text() == "first line\n", "it is logged")
+    daemon.kill()
+    daemon.wait(harness.PATIENCE)
+    machine.must("store", "write", "/local/domain/1/console/tty", "")
+    say(machine, "nobody listens\n")
+    consoled(machine, tmp_path)
+    harness.eventually(lambda: log.read_text() == "first line\nnobody listens\n",
+                       "another daemon goes on where it ended")
+    machine.must("domain", "destroy", "1")
+    machine.audit()
+
+
+def proxy(machine, domain, mode, peer, path):
+    """An end of a vchan whose other side is a socket."""
+    return machine.popen(domain, program("vchan-socket-proxy"), "-m", mode, str(peer),
+                         "/local/domain/1/data/vchan", path, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("killed", ["server", "client"])
+def test_two_sockets_are_joined_by_vchan_until_an_end_is_killed(machine, tmp_path, killed):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "inner"))
+        listener.listen()
+        server = proxy(machine, 1, "server", 0, tmp_path / "inner")
+        client = proxy(machine, 0, "client", 1, tmp_path / "outer")
+        with socket.socket(socket.AF_UNIX) as mine:
+            mine.settimeout(harness.PATIENCE)
+            harness.eventually(lambda: not mine.connect_ex(str(tmp_path / "outer")),
+                               "the client listens")
+            listener.settimeout(harness.PATIENCE)
+            theirs, _ = listener.accept()
+            with theirs:
+                theirs.settimeout(harness.PATIENCE)
+                data = bytes(range(256)) * 64
+                mine.sendall(data)
+                assert whole(theirs, len(data)) == data
+                theirs.sendall(b"answer")
+                assert whole(mine, 6) == b"answer"
+                {"server": server, "client": client}[killed].kill()
+                other = mine if killed == "server" else theirs
+                assert ends(other), "the other side is told"
+    for process in (server, client):
+        process.send_signal(signal.SIGKILL)
+        process.wait(harness.PATIENCE)
+    machine.audit()
+
+
+def ends(connection):
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def whole(connection, size):
+    said = b""
+    while len(said) < size:
+        more = connection.recv(size - len(said))
+        assert more, "the connection ended"
+        said += more
+    return said
+
+
+def test_xens_own_test_of_resources_passes(machine):
+    done = machine.exec(0, program("test-resource"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    machine.audit()
