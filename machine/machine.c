@@ -427,6 +427,7 @@ void machine_close_domains(struct machine *m)
 
 void machine_close_models(struct machine *m)
 {
+    PARTS_TELL(m, destroy, m);
     close_models(m);
     if (m->memory)
         munmap(m->memory, m->nr_frames * HV_PAGE_SIZE);

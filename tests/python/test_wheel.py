@@ -12,6 +12,9 @@ import pytest
 import harness
 from conftest import SOURCE
 
+pytestmark = pytest.mark.skipif(not os.environ.get("GNTSIM_TEST_ALL"),
+                                reason="makes environments of pip: runs with ./test --all")
+
 VERSION = re.search(r"^  version: '([\d.]+)'", (SOURCE / "meson.build").read_text(), re.M).group(1)
 MODULES = {str(path.relative_to(SOURCE / "scenarios"))
            for path in (SOURCE / "scenarios" / "gntsim").rglob("*.py")} | {"gntsim/py.typed"}

@@ -17,6 +17,8 @@ COMMAND = TOP / "tools" / "fresh-root"
 PROGRAMS = ("sh", "env", "setpriv", "cat", "mkdir", "umount", "rmdir", "sleep", "id", "ls", "stat")
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("git"),
                                 reason="only root, with git, makes fresh roots")
+takes_long = pytest.mark.skipif(not os.environ.get("GNTSIM_TEST_ALL"),
+                                reason="clones the project again and again: with ./test --all")
 
 
 @pytest.fixture
@@ -75,6 +77,7 @@ def test_its_command_ends_with_its_own_status_and_leaves_no_process(cache):
 
 
 @needs_root
+@takes_long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing(cache, number):
     with subprocess.Popen([COMMAND, "--cache", cache, "--command", "echo ready; sleep 1000",
@@ -86,6 +89,7 @@ def test_an_interrupted_run_leaves_nothing(cache, number):
 
 
 @needs_root
+@takes_long
 def test_what_a_killed_run_left_goes_with_the_next_one(cache):
     with subprocess.Popen([COMMAND, "--cache", cache, "--command", "echo ready; sleep 1000",
                            "small"], stdout=subprocess.PIPE, text=True) as process:
