@@ -12,6 +12,7 @@
 struct leaks {
     struct checks *checks;
     unsigned process, heir; /* heir: the process that has what it leaves; 0: none */
+    bool holds;             /* the process has some device open */
     struct item **items;
     size_t nr, capacity;
 };
@@ -39,6 +40,9 @@ static void collect(void *ctx, struct item *item)
     enum kind kind;
 
     if (item->process != leaks->process || item->reported || !is_leak(item, &kind))
+        return;
+    /* An execve closed it. The machine only has not seen that yet. */
+    if (!leaks->holds && !item->closed && !item->views)
         return;
     if (leaks->nr == leaks->capacity) {
         leaks->capacity = leaks->capacity ? leaks->capacity * 2 : 16;
@@ -82,7 +86,7 @@ static void tell_leaks(struct leaks *leaks, const struct program *program)
 static void hear_exit(struct checks *checks, const struct process_saying *saying)
 {
     struct machine *m = checks->machine;
-    struct leaks leaks = { .checks = checks };
+    struct leaks leaks = { .checks = checks, .holds = true };
     struct program *program;
     pid_t heir = 0;
 
@@ -96,7 +100,7 @@ static void hear_exit(struct checks *checks, const struct process_saying *saying
     if (!leaks.nr)
         goto out;
     /* A child may go on with its parent's descriptors, as a daemon does. */
-    heir = find_sharer(saying->tid);
+    heir = find_sharer(saying->tid, &leaks.holds);
     leaks.nr = 0;
     machine_lock(m);
     HASH_FIND(hh, checks->programs, &leaks.process, sizeof leaks.process, program);

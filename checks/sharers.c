@@ -111,7 +111,7 @@ static pid_t leader_of(pid_t tid)
     return leader;
 }
 
-pid_t find_sharer(pid_t tid)
+pid_t find_sharer(pid_t tid, bool *holds)
 {
     struct files *files = calloc(2, sizeof *files);
     pid_t leader = leader_of(tid), sharer = 0;
@@ -122,6 +122,7 @@ pid_t find_sharer(pid_t tid)
     snprintf(name, sizeof name, "%d", leader);
     if (files)
         list_files(name, &files[0]);
+    *holds = files && files[0].nr;
     while (files && files[0].nr && dir && !sharer && (entry = readdir(dir))) {
         pid_t pid = atoi(entry->d_name);
 
