@@ -133,6 +133,14 @@ def full_pipe():
     return source, target
 
 
+def answers(path):
+    """Whether somebody listens there: the socket has its name a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+        probe.connect(str(path))
+        return True
+    return False
+
+
 @pytest.fixture
 def unread(place):
     """A machine whose standard output, messages and trace are read by nobody."""
@@ -142,7 +150,7 @@ def unread(place):
     server = subprocess.Popen([harness.GNTSIM, "serve", "--verbose", "--dir", place / "m",
                                "--trace", place / "trace"], stdin=subprocess.DEVNULL,
                               stdout=to_out, stderr=to_errors)
-    harness.eventually(lambda: (place / "m" / "control").exists(), "it serves")
+    harness.eventually(lambda: answers(place / "m" / "control"), "it serves")
     yield types.SimpleNamespace(dir=place / "m", server=server)
     server.terminate()
     assert server.wait(harness.PATIENCE) == 1, "the trace is not whole"
