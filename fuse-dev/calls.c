@@ -232,12 +232,10 @@ static void mmap_finish(struct call *call)
 static const struct call_kind mmap_call = { mmap_start, mmap_record, mmap_finish };
 
 /* Who will be told of the file's next mmap. */
-static void reported(const struct machine_file *file, struct notice *notice)
+static void reported(const struct machine_file *file, struct supervisor *supervisor)
 {
-    if (file->put != put_dev_file)
-        return;
-    dev_file_mapped_by(file->owner, notice->supervisor);
-    notice->cpu = dev_file_cpu(file->owner);
+    if (file->put == put_dev_file)
+        dev_file_mapped_by(file->owner, supervisor);
 }
 
 void handle_mmap(struct notice *notice)
@@ -246,7 +244,7 @@ void handle_mmap(struct notice *notice)
     bool is_ours;
 
     if (find_file(notice, (int)notice->args[4], &file, &is_ours)) {
-        reported(&file, notice);
+        reported(&file, notice->supervisor);
         call_start(notice, &file, &mmap_call);
     } else if (is_ours)
         answer_error(notice, -ENODEV);

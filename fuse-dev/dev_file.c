@@ -12,8 +12,6 @@
 
 #include <utlist.h>
 
-#include "pin.h"
-
 #define MAX_TRANSFER (128 * 1024)
 
 /* ---- Who waits in poll ----------------------------------------------------------------------- */
@@ -68,11 +66,6 @@ struct domain *dev_file_domain(struct dev_file *file)
 void dev_file_mapped_by(struct dev_file *file, struct supervisor *supervisor)
 {
     atomic_store(&file->mapper, supervisor);
-}
-
-int dev_file_cpu(const struct dev_file *file)
-{
-    return atomic_load(&file->cpu);
 }
 
 void dev_file_get(struct dev_file *file)
@@ -173,7 +166,6 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     file->fs = fs;
     file->domain = d;
     file->node = node;
-    atomic_store(&file->cpu, PIN_NOWHERE);
     file->refs = 1;
     file->file->owner = file;
     file->file->wake = dev_file_wake;

@@ -55,8 +55,6 @@ struct domain *dev_file_domain(struct dev_file *file);
 void dev_file_get(struct dev_file *file);
 /* Without it: the supervisor that got an mmap of the file, which will probably get the next. */
 void dev_file_mapped_by(struct dev_file *file, struct supervisor *supervisor);
-/* Where its latest map ioctl was answered, as of pin_begin. */
-int dev_file_cpu(const struct dev_file *file);
 /* The last reference closes the file in the kernel model. */
 void dev_file_put(struct dev_file *file);
 /* For maps_add: gives the mapping's reference back. */

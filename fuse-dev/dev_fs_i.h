@@ -65,7 +65,6 @@ struct dev_file {
     bool flushed;                /* a descriptor was closed: the release may be under way */
     struct poller *poller;       /* who waits in poll; NULL: nobody */
     _Atomic(struct supervisor *) mapper;   /* that reported its last mmap; it may be gone */
-    atomic_int cpu;              /* of its latest map ioctl, as of pin_begin */
     struct async *async;         /* NULL: nobody asked for signals */
     struct dev_file *prev, *next;
 };
@@ -87,6 +86,7 @@ struct dev_fs {
     pthread_mutex_t buffer_lock;
     struct spare *spare;         /* receive buffers not in use */
 };
+
 /* A call on a device that is not answered at once: the kernel model will, or the answer is one that needs more than a reply. */
 struct waiting {
     struct kreq kreq;

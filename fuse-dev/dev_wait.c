@@ -348,8 +348,6 @@ void waiting_start(struct waiting *call, long (*start)(struct waiting *call, voi
     if (call->req && call->precedes_mmap && !call->result && watch_ioctl(call))
         return;
     pin_reply_begin(&pin, tid, PIN_HERE);
-    if (call->req && call->precedes_mmap)
-        atomic_store(&call->file->cpu, pin_place());
     reply(call);
     pin_reply_end(&pin, tid);
 }

@@ -100,25 +100,25 @@ int inject_watch(struct inject *inject, pid_t tid)
     return seize(inject, tid, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
 }
 
-int inject_begin_seized(struct inject *inject, pid_t tid, const struct held *held, int cpu)
+int inject_begin_seized(struct inject *inject, pid_t tid, const struct held *held)
 {
     int rc;
 
     *inject = (struct inject){ .tid = tid, .held = *held };
-    pin_begin(&inject->pin, tid, cpu);     /* every stop is two switches */
+    pin_begin(&inject->pin, tid);     /* every stop is two switches */
     rc = inject_interrupt(inject);
     if (rc)
         pin_end(&inject->pin, tid, true);
     return rc;
 }
 
-int inject_begin(struct inject *inject, pid_t tid, int cpu)
+int inject_begin(struct inject *inject, pid_t tid)
 {
     /* A tracee whose tracer is killed runs on, with whatever registers it has: this one must not,
      * as the answer to its call may be half of one. */
     int rc = seize(inject, tid, PTRACE_O_EXITKILL);
 
-    return rc ? rc : inject_begin_seized(inject, tid, &(struct held){ .signal_mask = 0 }, cpu);
+    return rc ? rc : inject_begin_seized(inject, tid, &(struct held){ .signal_mask = 0 });
 }
 
 /* Waits for any stop; false when the thread ended. */

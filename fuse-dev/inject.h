@@ -43,9 +43,9 @@ struct inject {
 };
 
 /* Seizes the thread and asks it to stop as soon as its system call is answered. From here to
- * inject_end the thread is not itself: if we are killed, SIGKILL ends its process. cpu: as of
- * pin_begin. -EPERM: somebody else traces it. */
-int inject_begin(struct inject *inject, pid_t tid, int cpu);
+ * inject_end the thread is not itself: if we are killed, SIGKILL ends its process. -EPERM: somebody
+ * else traces it. */
+int inject_begin(struct inject *inject, pid_t tid);
 /* Waits for a thread that somebody of us traces, if it has ended. False: it has not. */
 bool inject_reap(pid_t tid);
 /*
@@ -61,7 +61,7 @@ int inject_interrupt(struct inject *inject);
 void inject_change(struct inject *inject, long from, long to);
 /* Of a thread that goes on meanwhile: seizes it. And as inject_begin, of such a one. */
 int inject_watch(struct inject *inject, pid_t tid);
-int inject_begin_seized(struct inject *inject, pid_t tid, const struct held *held, int cpu);
+int inject_begin_seized(struct inject *inject, pid_t tid, const struct held *held);
 /* Of one that stopped, as status says: as inject_wait. */
 bool inject_stopped(struct inject *inject, pid_t tid, int status, const struct held *held);
 /* Waits for the stop. False if the thread is gone. */

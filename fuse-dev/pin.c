@@ -41,6 +41,18 @@ static bool pin_them(struct pin *pin, pid_t tid, const cpu_set_t *one)
     return true;
 }
 
+void pin_begin(struct pin *pin, pid_t tid)
+{
+    cpu_set_t one;
+
+    *pin = (struct pin){ 0 };
+    if (!only(&one, sched_getcpu()) || sched_getaffinity(0, sizeof pin->ours, &pin->ours))
+        return;
+    pin->ours_set = !CPU_EQUAL(&pin->ours, &one) && !sched_setaffinity(0, sizeof one, &one);
+    if (!pin_them(pin, tid, &one))
+        pin_end(pin, tid, false);
+}
+
 void pin_end(struct pin *pin, pid_t tid, bool gone)
 {
     if (pin->theirs_set && !gone)
@@ -89,20 +101,6 @@ void pin_reply_begin(struct pin *pin, pid_t tid, int cpu)
     }
     if (stay.pinned && !pin_them(pin, tid, &one))
         move_on();
-}
-
-void pin_begin(struct pin *pin, pid_t tid, int cpu)
-{
-    cpu_set_t one;
-
-    pin_reply_begin(pin, tid, cpu);
-    if (stay.pinned)
-        return;
-    if (!only(&one, sched_getcpu()) || sched_getaffinity(0, sizeof pin->ours, &pin->ours))
-        return;
-    pin->ours_set = !CPU_EQUAL(&pin->ours, &one) && !sched_setaffinity(0, sizeof one, &one);
-    if (!pin_them(pin, tid, &one))
-        pin_end(pin, tid, false);
 }
 
 void pin_reply_end(struct pin *pin, pid_t tid)

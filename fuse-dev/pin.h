@@ -16,21 +16,16 @@ struct pin {
     cpu_set_t theirs, ours;
 };
 
-/* A processor that is not named. */
-#define PIN_HERE (-1)
-#define PIN_NOWHERE (-2)
-
-/*
- * Until pin_end: thread tid and ours on one processor. cpu: where another thread of ours keeps it,
- * and then we stay there like that one; PIN_NOWHERE: ours, for this time.
- */
-void pin_begin(struct pin *pin, pid_t tid, int cpu);
+/* Until pin_end: thread tid on our processor, and ours there. */
+void pin_begin(struct pin *pin, pid_t tid);
 void pin_end(struct pin *pin, pid_t tid, bool gone);
 
 /*
  * For a thread of ours that waits for requests of anybody: around the reply to tid. While one client's thread makes call after
  * call, both stay on the processor cpu, where a third one may be (PIN_HERE: where we are); with several, the scheduler decides.
  */
+#define PIN_HERE (-1)
+#define PIN_NOWHERE (-2)
 void pin_reply_begin(struct pin *pin, pid_t tid, int cpu);
 void pin_reply_end(struct pin *pin, pid_t tid);
 /* Instead of a reply to tid, which another thread of ours makes: the processor for that. */

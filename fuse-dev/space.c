@@ -186,7 +186,7 @@ static bool begin_stop(struct space *space, struct inject *inject, pid_t tid)
     machine_unlock(m);
     if (!stops)
         return false;
-    interrupted = !inject_begin(inject, tid, PIN_NOWHERE);
+    interrupted = !inject_begin(inject, tid);
     machine_lock_only(m);
     space->interrupted = interrupted;
     space->stops = interrupted ? tid : 0;

@@ -115,8 +115,7 @@ static bool receive(struct supervisor *supervisor, struct notice *notice, bool *
     *got = !ioctl(supervisor->listener, SECCOMP_IOCTL_NOTIF_RECV, &notif);
     if (!*got)
         return errno == EINTR || errno == ENOENT || errno == EAGAIN;
-    *notice = (struct notice){ .supervisor = supervisor, .id = notif.id, .tid = (pid_t)notif.pid,
-                               .nr = notif.data.nr, .cpu = PIN_NOWHERE };
+    *notice = (struct notice){ .supervisor = supervisor, .id = notif.id, .tid = (pid_t)notif.pid, .nr = notif.data.nr };
     for (unsigned i = 0; i < 6; i++)
         notice->args[i] = notif.data.args[i];
     return true;
@@ -234,12 +233,6 @@ static void put_and_unlock(struct supervisor *supervisor)
     free(supervisor);
 }
 
-void supervisor_put(struct supervisor *supervisor)
-{
-    machine_lock_only(supervisor->machine);
-    put_and_unlock(supervisor);
-}
-
 struct spare {
     struct notice notice;
     void (*serve)(struct notice *notice);
@@ -252,7 +245,8 @@ static bool spare_step(void *ctx)
 
     spare->serve(&spare->notice);
     free(spare);
-    supervisor_put(supervisor);
+    machine_lock_only(supervisor->machine);
+    put_and_unlock(supervisor);
     return false;
 }
 
@@ -272,7 +266,8 @@ void supervisor_spare(const struct notice *notice, void (*serve)(struct notice *
     }
     free(spare);
     answer_error(notice, -ENOMEM);
-    supervisor_put(supervisor);
+    machine_lock_only(m);
+    put_and_unlock(supervisor);
 }
 
 static void supervisor_ended(void *ctx)
@@ -292,7 +287,8 @@ static void supervisor_ended(void *ctx)
         free(notice);
     }
     finish_decided(supervisor);
-    supervisor_put(supervisor);
+    machine_lock_only(m);
+    put_and_unlock(supervisor);
 }
 
 int supervisor_start(struct machine *m, int listener, pid_t pid)

@@ -34,7 +34,7 @@ struct supervisor {
     struct notice *to_release;
     struct notice *backlog;        /* received while another one was being answered; oldest first */
     atomic_bool stop, hung_up;
-    unsigned refs;                 /* with the lock: our own thread's, and others' for a moment */
+    unsigned refs;                 /* with the lock: our own thread's, and those of threads that deal with one notice */
     bool ending, over;             /* with the lock: our own thread watches nobody new; it has ended */
     struct supervisor *prev, *next;
 };
@@ -46,7 +46,6 @@ struct notice {
     pid_t tid;
     int nr;
     uint64_t args[6];
-    int cpu;                       /* where our threads keep its thread, as of pin_begin */
     struct notice *next;           /* in the backlog */
 };
 
@@ -60,8 +59,6 @@ void answer_continue(const struct notice *notice);
  * of the caller's threads: it never waits, and never gives its loop to another thread, as its end would kill them.
  */
 void supervisor_spare(const struct notice *notice, void (*serve)(struct notice *notice));
-/* The end of a reference. Without the lock. */
-void supervisor_put(struct supervisor *supervisor);
 /* Seizes the thread, answers its call and waits until it has stopped behind it. 0, -EPERM (somebody else traces it), -ESRCH. */
 int stop_thread(struct notice *notice, struct inject *inject);
 /* Says on stderr who traces the caller, if somebody does: one that is exiting cannot be seized either. */

@@ -82,32 +82,36 @@ static struct supervisor *choose(struct machine *m, pid_t tid, const struct supe
     return chosen;
 }
 
+static bool are_any(struct machine *m)
+{
+    bool some;
+
+    machine_lock_only(m);
+    some = fuse_of(m)->supervisors;
+    machine_unlock(m);
+    return some;
+}
+
 bool watch_ioctl(struct waiting *call)
 {
     struct machine *m = call->fs->machine;
     struct supervisor *supervisor, *mapper = call->file->mapper;
 
-    /* Without a handler no signal ends its mmap. */
-    if (!proc_has_handlers(call->tid))
+    if (!are_any(m))
         return false;
     if (!mapper && (mapper = supervisor_of(m, call->tid)))
         dev_file_mapped_by(call->file, mapper);
     call->cpu = pin_pass(call->tid);
-    atomic_store(&call->file->cpu, call->cpu);
     waiting_hold(call);
     machine_lock_only(m);
     supervisor = choose(m, call->tid, mapper);
     if (supervisor) {
         LL_PREPEND(supervisor->to_watch, call);
-        supervisor->refs++;
+        wake(supervisor);
     }
     machine_unlock(m);
-    if (supervisor) {            /* without the lock, which is the first that it wants */
-        wake(supervisor);
-        supervisor_put(supervisor);
-    } else {
+    if (!supervisor)
         call->req = waiting_take(call);
-    }
     return supervisor;
 }
 
@@ -211,12 +215,12 @@ int watch_inject(const struct notice *notice, struct inject *inject)
     int rc;
 
     if (watched) {
-        rc = inject_begin_seized(inject, notice->tid, &watched->held, notice->cpu);
+        rc = inject_begin_seized(inject, notice->tid, &watched->held);
         watched_forget(supervisor, notice->tid);
         return rc;
     }
     before_seize(supervisor);
-    rc = inject_begin(inject, notice->tid, notice->cpu);
+    rc = inject_begin(inject, notice->tid);
     after_seize(supervisor);
     return rc;
 }
@@ -226,7 +230,7 @@ bool watch_let_off(const struct notice *notice, int error, struct inject *inject
     struct supervisor *supervisor = notice->supervisor;
     struct watched *watched = notice->nr == SYS_mmap ? watched_find(supervisor, notice->tid) : NULL;
     bool again = watched && error == -EAGAIN, held = watched_is_held(watched);
-    int rc = held ? inject_begin_seized(inject, notice->tid, &watched->held, notice->cpu) : -ENOENT;
+    int rc = held ? inject_begin_seized(inject, notice->tid, &watched->held) : -ENOENT;
 
     if (again) {
         watched_again(watched);
@@ -262,8 +266,9 @@ static void answer_watched(struct supervisor *supervisor, struct waiting *call)
     /* Of mappings since we last waited for stops. */
     if (!supervisor->watched && read(supervisor->stops_fd, &info, sizeof info) > 0)
         tell_others(supervisor);
-    /* Fails if somebody else traces it; then a signal may interrupt its mmap. */
-    if (before_seize(supervisor))
+    /* Without a handler no signal ends its mmap; it is here so that we answer it and map for it on
+     * one processor. Fails if somebody else traces it; then a signal may interrupt its mmap. */
+    if (proc_has_handlers(tid) && before_seize(supervisor))
         watched_begin(supervisor, tid);
     after_seize(supervisor);
     call->req = waiting_take(call);

@@ -22,8 +22,8 @@ struct waiting;
 
 /* Whether a thread that makes this ioctl is likely to map what it got by it. */
 bool watch_is_for(unsigned cmd);
-/* By any thread. A supervisor will answer the ioctl, and seizes the caller before that. False: the
- * program needs none, as it has no signal handlers, or there is none. */
+/* By any thread. A supervisor will answer the ioctl, and seizes the caller before that if it has
+ * signal handlers. False: there is none. */
 bool watch_ioctl(struct waiting *call);
 /*
  * A held call of a thread that is watched: its supervisor will see to the result. False: it is not.
