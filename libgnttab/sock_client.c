@@ -392,7 +392,7 @@ int sock_client_begin(struct sock_client *client, struct iovec *parts, int nr, s
         errno = ENOMEM;
         return -1;
     }
-    header->size = (uint32_t)size;
+    *header = (struct sock_header){ (uint32_t)size, header->op, (uint16_t)sched_getcpu() };
     lock(client, &forked);
     rc = check_connection(client, forked);
     if (!rc && client->is_watched)

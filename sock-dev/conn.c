@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -223,16 +224,32 @@ static bool send_reply(struct sock_conn *conn)
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
+/* Waits for the next request where the peer sends it from. On another processor, idle as it is by
+ * then, this thread and the peer would each wait for the other to wake up. */
+static void follow(struct sock_conn *conn, int processor)
+{
+    cpu_set_t set;
+
+    if (processor == conn->processor || processor >= CPU_SETSIZE)
+        return;
+    conn->processor = processor;
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    sched_setaffinity(0, sizeof set, &set);      /* one that the machine may not use: it stays */
+}
+
 /* A loop_step: one request. */
 static bool conn_step(void *ctx)
 {
     struct sock_conn *conn = ctx;
     struct machine *m = conn->server->machine;
     const char *why = NULL;
+    int processor;
     bool answered;
 
     if (!receive_request(conn))
         return false;
+    processor = announced(conn).processor;
     conn->out_size = 0;
     if (say_answer(conn)) {
         consume(conn);
@@ -252,7 +269,10 @@ static bool conn_step(void *ctx)
     if (!answered)
         return why ? drop(conn, why) : false;
     consume(conn);
-    return send_reply(conn);
+    if (!send_reply(conn))
+        return false;
+    follow(conn, processor);
+    return true;
 }
 
 /* Without the lock. */
@@ -302,7 +322,7 @@ int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer,
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size);
     *conn = (struct sock_conn){
         .fd = fd, .server = server, .domid = domid, .peer = peer ? peer : cred.pid, .file = file,
-        .in_fd = -1, .out_fd = -1
+        .in_fd = -1, .out_fd = -1, .processor = -1
     };
     sem_init(&conn->decided, 0, 0);
     DL_PREPEND(server->conns, conn);

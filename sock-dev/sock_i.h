@@ -78,6 +78,7 @@ struct sock_conn {
     char *in;
     size_t in_used, in_capacity;
     int in_fd;                   /* a descriptor that came, -1: none */
+    int processor;               /* that the peer was seen on last, -1: none yet */
     struct message message;      /* the caller's memory in the request */
     struct kreq kreq;
     sem_t decided;               /* the kernel model has answered */

@@ -49,7 +49,7 @@
 #define SOCK_FILES_MIN_FD 512
 
 #define SOCK_MAGIC   0x6d69736eu
-#define SOCK_VERSION 2u
+#define SOCK_VERSION 3u
 #define SOCK_MAX_MESSAGE (16u << 20)      /* in bytes */
 #define SOCK_MAX_PACKET  (16u << 10)      /* in bytes */
 
@@ -70,7 +70,9 @@ enum sock_op {
 
 struct sock_header {
     uint32_t size;               /* of the whole message, in bytes */
-    uint32_t op;
+    uint16_t op;
+    uint16_t processor;          /* of a request: the one that its sender runs on. The machine
+                                  * answers there, since to wake another one takes longer */
 };
 
 /*
