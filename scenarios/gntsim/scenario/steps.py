@@ -255,8 +255,8 @@ def store(play: Play, step: Step) -> None:
     if what == "restart":
         ask(play, step, "store-restart", {})
         return
-    arguments = {key: play.value(step[key]) for key in ("path", "value", "token", "set")
-                 if key in step}
+    arguments: dict[str, Any] = {key: play.value(step[key])
+                                 for key in ("path", "value", "token", "set") if key in step}
     arguments["timeout"] = play.timeout(step)
     domain = play.domain_id(step.get("domain", 0))
 
