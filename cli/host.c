@@ -153,6 +153,7 @@ int host_machine(const struct host_config *config)
     const struct options *options = config->options;
     struct machine_config machine_config = {
         .profile = options->profile ? kernel_profile_find(options->profile) : NULL,
+        .xen = options->xen ? hv_profile_find(options->xen) : NULL,
         .verbose = options->verbose,
         .seed = options->seed,
         .grant_frames = options->grant_frames,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gntsim/hv.h>
 #include <gntsim/kernel.h>
 
 #include "checks_part.h"
@@ -119,6 +120,13 @@ static bool take_frames(const char *text, void *field)
     return false;
 }
 
+static bool take_xen(const char *text, void *field)
+{
+    if (!hv_profile_find(text))
+        return usage_error("unknown Xen '%s': use xen-4.17, xen-4.20 or xen-4.23", text), false;
+    return take_text(text, field);
+}
+
 static bool take_clock(const char *text, void *field)
 {
     if (strcmp(text, "real") && strcmp(text, "virtual") && strcmp(text, "auto"))
@@ -151,6 +159,8 @@ const struct option_row option_rows[] = {
         "grant frames that a domain can be created with, as on Xen's command line (default 2048)"),
     ROW(OPT_MAPTRACK_FRAMES, 0, "gnttab-max-maptrack-frames", take_frames, maptrack_frames, "N", "",
         "the same of maptrack frames, of 256 handles each (default 4096)"),
+    ROW(OPT_XEN, 0, "xen", take_xen, xen, "NAME", "xen-4.17 xen-4.20 xen-4.23",
+        "the hypervisor's release: xen-4.17 (default), xen-4.20, xen-4.23"),
     ROW(OPT_CLOCK, 0, "clock", take_clock, clock, "MODE", "real virtual auto",
         "the machine's time: real (default), virtual (stands still until it is moved), auto "
         "(virtual, and jumps to what somebody waits for)"),

@@ -20,6 +20,7 @@ struct options {
     unsigned long long seed;     /* --seed N, 0: not given */
     /* --gnttab-max-frames N, --gnttab-max-maptrack-frames N; 0: not given */
     unsigned grant_frames, maptrack_frames;
+    const char *xen;             /* --xen NAME, NULL: not given */
     const char *clock;           /* --clock real, virtual or auto; NULL: not given */
     const char *trace;           /* --trace FILE, NULL: not given */
     bool detail, chrome;         /* --detail, --chrome */
@@ -53,9 +54,10 @@ enum {
     OPT_MAPTRACK_FRAMES = 1 << 16,
     OPT_OUTPUT = 1 << 17,
     OPT_CHECK = 1 << 18,
+    OPT_XEN = 1 << 19,
     /* of whoever starts a machine */
     OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT |
-                  OPT_TRACE | OPT_GRANT_FRAMES | OPT_MAPTRACK_FRAMES | OPT_CHECK,
+                  OPT_TRACE | OPT_GRANT_FRAMES | OPT_MAPTRACK_FRAMES | OPT_CHECK | OPT_XEN,
 };
 
 struct option_row {

@@ -264,7 +264,7 @@ static void set_up(struct machine *m, const struct machine_config *config)
                            .profile = config->profile ? config->profile : &kernel_profile_pv,
                            .verbose = config->verbose, .seed = config->seed ? config->seed : MACHINE_DEFAULT_SEED,
                            .timer_fd = -1 };
-    m->xen = hv_profile_xen_4_17;
+    m->xen = config->xen ? *config->xen : hv_profile_xen_4_17;
     m->xen.max_grant_frames = config->grant_frames ? config->grant_frames : MACHINE_DEFAULT_GRANT_FRAMES;
     m->xen.max_maptrack_frames = config->maptrack_frames ? config->maptrack_frames : MACHINE_DEFAULT_MAPTRACK_FRAMES;
     clock_start(&m->clock, config->virtual_clock);

@@ -50,10 +50,10 @@ struct machine_stats {
 struct machine_config {
     uint64_t nr_frames;          /* 0: 1 GiB worth */
     const struct kernel_profile *profile;   /* of domains created without one; NULL: pv */
-    bool verbose;
+    const struct hv_profile *xen;           /* its hypervisor; NULL: xen-4.17 */
+    bool verbose, virtual_clock;
     uint64_t seed;               /* of everything that is drawn by lot; 0: MACHINE_DEFAULT_SEED */
     uint32_t grant_frames, maptrack_frames;     /* at most in a domain; 0: the usual numbers */
-    bool virtual_clock;
     /* ends with NULL; the first that can gives the place for memory */
     const struct machine_part *parts[MACHINE_MAX_PARTS + 1];
 };

@@ -190,6 +190,7 @@ void trace_machine(struct machine *m)
     line_text(line, "{");
     line_field(line, "format", TRACE_FORMAT);
     line_field_string(line, "profile", m->profile->name);
+    line_field_string(line, "xen", m->xen.name);
     line_field_unsigned(line, "frames", m->nr_frames);
     line_field_unsigned(line, "seed", m->seed);
     line_field_unsigned(line, "max_grant_frames", m->xen.max_grant_frames);

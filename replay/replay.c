@@ -271,6 +271,7 @@ static int open_machine(struct replay *r, const char *path)
     config.profile = replay_text(args, "profile")
                        ? kernel_profile_find(replay_text(args, "profile"))
                        : NULL;
+    config.xen = replay_text(args, "xen") ? hv_profile_find(replay_text(args, "xen")) : NULL;
     config.seed = (uint64_t)replay_number(args, "seed");
     config.grant_frames = (uint32_t)replay_number(args, "max_grant_frames");
     config.maptrack_frames = (uint32_t)replay_number(args, "max_maptrack_frames");

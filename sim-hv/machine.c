@@ -4,6 +4,7 @@
 
 const struct hv_profile hv_profile_xen_4_17 = {
     .name = "xen-4.17",
+    .extraversion = ".7",
     .copy_len0_is_okay = false,
     .cache_flush_on_x86 = true,
     .global_virq_needs_handler = false,
@@ -11,8 +12,19 @@ const struct hv_profile hv_profile_xen_4_17 = {
     .max_maptrack_frames = 1024,
     .limits_are_upper_bounds = true,
 };
+const struct hv_profile hv_profile_xen_4_20 = {
+    .name = "xen-4.20",
+    .extraversion = ".4",
+    .copy_len0_is_okay = true,
+    .cache_flush_on_x86 = true,
+    .global_virq_needs_handler = false,
+    .max_grant_frames = 64,
+    .max_maptrack_frames = 1024,
+    .limits_are_upper_bounds = false,
+};
 const struct hv_profile hv_profile_xen_4_23 = {
     .name = "xen-4.23",
+    .extraversion = "-unstable",
     .copy_len0_is_okay = true,
     .cache_flush_on_x86 = false,
     .global_virq_needs_handler = true,
@@ -20,6 +32,17 @@ const struct hv_profile hv_profile_xen_4_23 = {
     .max_maptrack_frames = 1024,
     .limits_are_upper_bounds = false,
 };
+
+const struct hv_profile *const hv_profiles[] = { &hv_profile_xen_4_17, &hv_profile_xen_4_20,
+                                                 &hv_profile_xen_4_23, NULL };
+
+const struct hv_profile *hv_profile_find(const char *name)
+{
+    for (const struct hv_profile *const *p = hv_profiles; *p; p++)
+        if (!strcmp((*p)->name, name))
+            return *p;
+    return NULL;
+}
 
 void *hv_alloc(struct hv *hv, size_t nr, size_t size)
 {

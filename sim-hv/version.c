@@ -23,8 +23,9 @@ static long version(const struct hv_call *c, uint64_t arg)
 
 static long extraversion(const struct hv_call *c, uint64_t arg)
 {
-    static const xen_extraversion_t extra = ".7";
+    xen_extraversion_t extra = { 0 };
 
+    strncpy(extra, c->hv->profile->extraversion, sizeof extra - 1);
     return call_to_guest(c, arg, extra, sizeof extra);
 }
 

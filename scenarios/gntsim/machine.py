@@ -65,10 +65,11 @@ class Machine:
     """A simulated machine. As a context manager it ends, with everything in it, when the block is
     left; it also ends with this process, however that ends.
 
-    profile: the guest kernel of its domains ("pv", "pvh", "legacy"). seed: for faults with a
-    probability, and for adversaries. clock: "real", "virtual" (stands still until clock.advance) or
-    "auto" (virtual, and jumps to the next deadline when somebody waits for it). way: "device",
-    "socket" or "auto". trace: a file that gets the trace. program: the gntsim command.
+    profile: the guest kernel of its domains ("pv", "pvh", "legacy"). xen: the hypervisor's release
+    ("xen-4.17", "xen-4.20", "xen-4.23"). seed: for faults with a probability, and for adversaries.
+    clock: "real", "virtual" (stands still until clock.advance) or "auto" (virtual, and jumps to
+    the next deadline when somebody waits for it). way: "device", "socket" or "auto". trace: a file
+    that gets the trace. program: the gntsim command.
     gnttab_max_frames, gnttab_max_maptrack_frames: what a domain can be created with at most, as on
     Xen's command line. check: report what right programs do not do (findings).
     """
@@ -78,8 +79,8 @@ class Machine:
     _control: Optional[Control]
     _pump: Optional[Pump]
 
-    def __init__(self, *, profile: Optional[str] = None, seed: Optional[int] = None,
-                 clock: str = "auto", way: Optional[str] = None,
+    def __init__(self, *, profile: Optional[str] = None, xen: Optional[str] = None,
+                 seed: Optional[int] = None, clock: str = "auto", way: Optional[str] = None,
                  trace: Optional[str | os.PathLike[str]] = None, program: Optional[str] = None,
                  verbose: bool = False, check: bool = False,
                  gnttab_max_frames: Optional[int] = None,
@@ -93,7 +94,8 @@ class Machine:
         self.dir = new_name("gntsim")
         sweep(self.dir)
         argv = [self.program, "serve", "--dir", self.dir, "--owner", str(os.getpid())]
-        for option, value in (("--profile", profile), ("--seed", seed), ("--clock", clock),
+        for option, value in (("--profile", profile), ("--xen", xen), ("--seed", seed),
+                              ("--clock", clock),
                               ("--trace", trace), ("--way", way),
                               ("--gnttab-max-frames", gnttab_max_frames),
                               ("--gnttab-max-maptrack-frames", gnttab_max_maptrack_frames)):

@@ -22,8 +22,8 @@ class Reported(Error):
     """A program of the test did what a right program does not do."""
 
 
-DEFAULTS: dict[str, Any] = {"profile": None, "seed": 1, "clock": "auto", "way": None, "audit": True,
-                            "check": False}
+DEFAULTS: dict[str, Any] = {"profile": None, "xen": None, "seed": 1, "clock": "auto",
+                            "way": None, "audit": True, "check": False}
 LAST_EVENTS = 20
 MACHINE = pytest.StashKey[Machine]()
 Hook = TypeVar("Hook", bound=Callable[..., Any])
@@ -49,10 +49,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "gntsim(profile='pv', seed=1, clock='auto', way=None, "
-                            "audit=True, check=False): what the machine of the gntsim fixture is "
-                            "like; audit=False: it need not be clean at the end; check=True: the "
-                            "test fails if one of its programs leaks and the like")
+    config.addinivalue_line("markers", "gntsim(profile='pv', xen=None, seed=1, clock='auto', "
+                            "way=None, audit=True, check=False): what the machine of the gntsim "
+                            "fixture is like; audit=False: it need not be clean at the end; "
+                            "check=True: the test fails if one of its programs leaks and the like")
 
 
 def settings(item: pytest.Item) -> dict[str, Any]:
@@ -86,8 +86,8 @@ def gntsim(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A simulated machine of the test's own. At the end of the test its audit must be clean; then
     it is gone, whatever happened."""
     chosen = settings(request.node)
-    with Machine(profile=chosen["profile"], seed=chosen["seed"], clock=chosen["clock"],
-                 way=chosen["way"], check=chosen["check"],
+    with Machine(profile=chosen["profile"], xen=chosen["xen"], seed=chosen["seed"],
+                 clock=chosen["clock"], way=chosen["way"], check=chosen["check"],
                  trace=trace_file(request.node)) as machine:
         request.node.stash[MACHINE] = machine
         try:

@@ -121,6 +121,11 @@ def gather():
     add_lines(rows, "between domains", "cross", [l for l in both if l[:2] != "U:" and l.split()[0] != "x00_self"], listed, of_probe)
     add_lines(rows, "between domains", "pvh", lines_of(RECORD / "golden-pvh-domu.txt"), listed,
               of_probe)
+    for run, lines in (("4.20-dom0", lines_of(RECORD / "golden-4.20-dom0.txt")),
+                       ("4.20-domU", [l[2:] for l in both if l.startswith("U:")]),
+                       ("4.20-cross", [l for l in both
+                                       if l[:2] != "U:" and l.split()[0] != "x00_self"])):
+        add_lines(rows, "Xen 4.20", run, lines, listed, of_probe)
     add_lines(rows, "toolstack", "hap", lines_of(RECORD / "golden-hap.txt"), listed, of_probe)
     listed = compare.read_list(HERE / "steps/differences.txt")
     differences += listed
@@ -157,7 +162,8 @@ def page():
     known = versions()
     xen, linux = known["xen"], known["linux"]
     out = ["# How faithful gntsim is", "",
-           f"**{equal} of {total} observations equal**: gntsim (profile `pv`) and Xen {xen} with Linux {linux}.", "",
+           f"**{equal} of {total} observations equal**: gntsim (profile `pv`) and Xen {xen} with Linux {linux}.",
+           "Those of the row for Xen 4.20 are from a machine with `--xen xen-4.20`.", "",
            "An observation is one thing that a program saw: an answer, an error, a byte in shared memory, an event that came or did not. The same",
            "programs ran on a real Xen, booted in QEMU from Debian's packages, and run on gntsim in every test of the project; what the real one printed",
            "is in `tests/conformance/record`. This page is made from the records by `tests/conformance/fidelity.py`, and a test says if it is out of date.",
@@ -209,6 +215,7 @@ def other_versions():
 
 KINDS = {"one domain": "devices and libraries, within one domain (dom0 and domU)", "between domains": "devices and libraries, between domains",
          "hypercalls": "hypercalls and grant entries, step by step", "random sequences": "random sequences of device calls by two processes",
+         "Xen 4.20": "the same on Xen 4.20.4 with Linux 6.12.117 (`--xen xen-4.20`)",
          "toolstack": "memory paging, sharing and access by a toolstack in dom0"}
 
 

@@ -15,6 +15,7 @@ Each run has a machine of its own and all run at the same time:
   cross   record/probes-domu: one half in domain 0, the other started in domain 1 by the recorded
   job runner
   pvh     the same, with a domain 1 that is auto-translated
+  4.20-*  dom0, domU and cross again, on a machine with --xen xen-4.20
   hap     record/probes-hap in domain 0: memory paging, sharing and access of domains that they make
 """
 import os
@@ -46,12 +47,14 @@ def recorded(name):
 class Run(threading.Thread):
     """One machine and the lines that its programs printed."""
 
-    def __init__(self, name, golden, domain, programs, work, env=(), listed_as=None):
+    def __init__(self, name, golden, domain, programs, work, env=(), listed_as=None,
+                 machine=()):
         super().__init__(name=name)
         self.golden, self.domain, self.programs = golden, domain, programs
         self.listed_as = listed_as or name
         self.work = Path(work) / name
         self.work.mkdir()
+        self.options = machine
         # As in the oracle's init: a bare environment, and the distribution's libraries.
         self.env = {k: os.environ[k] for k in ("PATH", "HOME", "TMPDIR")
                     if k in os.environ} | dict(env)
@@ -59,7 +62,7 @@ class Run(threading.Thread):
 
     def run(self):
         try:
-            self.machine = harness.Machine(self.work, "--profile", PROFILE)
+            self.machine = harness.Machine(self.work, "--profile", PROFILE, *self.options)
             try:
                 self.use()
                 self.machine.quiet()
@@ -143,23 +146,33 @@ class PvhRun(CrossRun):
     domu_profile = "pvh"
 
 
-def runs(programs, libgnttab, work):
-    dom0 = recorded("golden-dom0.txt")
+def of_release(prefix, programs, work, *options):
+    """What one release of Xen was asked; prefix: of its runs. In a domU all printed the same."""
     both = recorded("golden-domu.txt")
-    result = [
-        Run("dom0", dom0, 0, programs, work),
-        Run("domU", [l[2:] for l in both if l.startswith("U:")], DOMU, programs, work),
+    return [
+        Run(prefix + "dom0", recorded(f"golden-{prefix}dom0.txt"), 0, programs, work,
+            machine=options),
+        Run(prefix + "domU", [l[2:] for l in both if l.startswith("U:")], DOMU, programs, work,
+            machine=options),
         # x00_self started the programs of the domU, which is what the run before does.
-        CrossRun("cross", [l for l in both if l[:2] != "U:" and l.split()[0] != "x00_self"], 0,
-                 programs, work),
+        CrossRun(prefix + "cross",
+                 [l for l in both if l[:2] != "U:" and l.split()[0] != "x00_self"], 0, programs,
+                 work, machine=options),
+    ]
+
+
+def runs(programs, libgnttab, work):
+    result = [
+        *of_release("", programs, work),
+        *of_release("4.20-", programs, work, "--xen", "xen-4.20"),
         PvhRun("pvh", recorded("golden-pvh-domu.txt"), 0, programs, work),
     ]
     # Only where libxenctrl is the one that they were made for.
     if (programs / "h00_create").exists():
         result.append(Run("hap", recorded("golden-hap.txt"), 0, programs, work))
     if libgnttab:
-        result.append(Run("libgnttab", dom0, 0, programs, work, {"LD_LIBRARY_PATH": libgnttab},
-                          listed_as="dom0"))
+        result.append(Run("libgnttab", recorded("golden-dom0.txt"), 0, programs, work,
+                          {"LD_LIBRARY_PATH": libgnttab}, listed_as="dom0"))
     return result
 
 

@@ -66,7 +66,7 @@ def test_own(gntsim):
 def test_a_wrong_marker_is_an_error_that_names_the_right_ones(run):
     done = run("@pytest.mark.gntsim(profil='pv')\ndef test_it(gntsim):\n    pass\n")
     assert done.returncode != 0 and \
-        "the marker gntsim takes profile=, seed=, clock=, way=, audit=, check=, not profil" in done.stdout + done.stderr
+        "the marker gntsim takes profile=, xen=, seed=, clock=, way=, audit=, check=, not profil" in done.stdout + done.stderr
 
 
 FAILING = """

@@ -98,3 +98,18 @@ def test_the_old_half_of_a_suspended_domain_is_dying_too(machine, control):
     assert (domain(machine, 1)["state"], domain(machine, 3)["state"]) == ("dying", "alive")
     mapper("unmap", mapped)
     assert domain(machine, 1) is None
+
+
+def test_the_release_of_the_hypervisor_can_be_chosen(serve, compiled, place):
+    """Since 4.20 what the host allows is a default only."""
+    path = place / "trace.jsonl"
+    machine = serve("--xen", "xen-4.20", "--gnttab-max-frames", 8, "--trace", path)
+    control = Control(machine)
+    control.domain_create(domain=2, grant_frames=9)
+    assert domain(machine, 2)["max_grant_frames"] == 9
+    control.close()
+    machine.stop()
+    done = harness.gntsim("replay", path)
+    assert done.returncode == 0 and "all as recorded" in done.stdout, done
+    done = harness.gntsim("run", "--xen", "4.20", "--", "true")
+    assert done.returncode == 2 and "use xen-4.17, xen-4.20 or xen-4.23" in done.stderr

@@ -292,7 +292,7 @@ class Unreachable(Exception):
 
 def start(case: Case, options: Options, trace: Optional[str]) -> Machine:
     try:
-        return Machine(profile=case.profile, seed=case.seed,
+        return Machine(profile=case.profile, xen=case.scenario.head.get("xen"), seed=case.seed,
                        clock=case.scenario.head.get("clock", "auto"), way=options.way, trace=trace)
     except Error as error:
         raise Unreachable(str(error)) from None

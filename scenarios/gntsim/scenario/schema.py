@@ -246,7 +246,7 @@ def profiles(path: Path, value: Any) -> None:
 
 
 SCENARIO: dict[str, Check] = {
-    "description": text, "profile": profiles,
+    "description": text, "profile": profiles, "xen": one_of("xen-4.17", "xen-4.20", "xen-4.23"),
     "clock": one_of("auto", "virtual", "real"), "seed": natural, "timeout": real, "audit": boolean,
     "ways": list_of(one_of("device", "socket"), 1), "tags": list_of(text), "fails": regex,
 }

@@ -39,7 +39,8 @@ struct hv;
 
 /* What differs between hypervisor releases, as data. */
 struct hv_profile {
-    const char *name;                  /* "xen-4.17", "xen-4.23" */
+    const char *name;                  /* xen-MAJOR.MINOR */
+    const char *extraversion;          /* what xen_version tells after these two */
     bool copy_len0_is_okay;            /* GNTTABOP_copy with len 0 looks at nothing else */
     bool cache_flush_on_x86;           /* GNTTABOP_cache_flush exists */
     bool global_virq_needs_handler;    /* bind_virq of a global virq by a stranger: -EBUSY */
@@ -48,7 +49,12 @@ struct hv_profile {
     bool limits_are_upper_bounds;      /* creation with a larger limit: -EINVAL */
 };
 extern const struct hv_profile hv_profile_xen_4_17;    /* the default, confirmed on a real Xen */
+extern const struct hv_profile hv_profile_xen_4_20;    /* its grants, confirmed on a real Xen */
 extern const struct hv_profile hv_profile_xen_4_23;
+extern const struct hv_profile *const hv_profiles[];   /* all, the default first; ends with NULL */
+
+/* The profile of that name; NULL if there is none. */
+const struct hv_profile *hv_profile_find(const char *name);
 
 /*
  * A point that a hypercall passes: the call itself, before the model looks at anything of it, or

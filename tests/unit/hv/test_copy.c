@@ -129,6 +129,7 @@ static void length_zero(const struct hv_profile *profile, int nothing, int bad_r
 TEST("length zero is checked by old hypervisors only", "ops:6.1/1")
 {
     length_zero(&hv_profile_xen_4_17, GNTST_okay, GNTST_bad_gntref, GNTST_bad_copy_arg);
+    length_zero(&hv_profile_xen_4_20, GNTST_okay, GNTST_okay, GNTST_okay);
     length_zero(&hv_profile_xen_4_23, GNTST_okay, GNTST_okay, GNTST_okay);
 }
 

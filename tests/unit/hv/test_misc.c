@@ -159,6 +159,14 @@ TEST("a new hypervisor has no flush on x86", "ops:0.3/op12")
     world_down();
 }
 
+TEST("a hypervisor's release is found by its name")
+{
+    OK(hv_profile_find("xen-4.17") == hv_profiles[0]);
+    OK(hv_profile_find("xen-4.20") == &hv_profile_xen_4_20);
+    OK(hv_profile_find("xen-4.23") == &hv_profile_xen_4_23);
+    OK(!hv_profile_find("xen-4.2"));
+}
+
 /* ---- What the hypervisor says of itself ------------------------------------------------------ */
 
 static long say(domid_t caller, uint64_t cmd, void *arg)
