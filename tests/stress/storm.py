@@ -105,7 +105,7 @@ class Storm:
         self.mounted, self.workers, self.machine = mounts(), [], None
         try:
             self.machine = harness.Machine(self.work, "--way", way, "--profile", profile)
-            self.numbers = [1, 2]
+            self.numbers, self.fresh = [1, 2], 1000     # the latter: more than suspends make
             self.hire()
             getattr(self, mode.replace("-", "_"))()
             self.nothing_is_left()
@@ -194,6 +194,10 @@ class Storm:
         for worker in late:          # it may have come to a new domain of that number
             worker.signal(signal.SIGKILL)
         eventually(lambda: all(w.process.poll() is not None for w in victims), lambda: "the programs of domain %d are gone: %s" % (number, states(victims)))
+        # While somebody who is stopped holds its frames, its number is taken.
+        if any(row["state"] == "dying" for row in self.machine.json("domain", "list")
+               if row["domain"] == number):
+            self.numbers[self.numbers.index(number)] = self.fresh = self.fresh + 1
 
     def suspend(self):
         number = self.lot.choice(self.numbers)
