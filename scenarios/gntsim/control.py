@@ -127,4 +127,5 @@ class Control:
             self._buffer += more
 
     def close(self) -> None:
+        """Ends the connection."""
         self._socket.close()

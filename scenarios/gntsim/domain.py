@@ -118,6 +118,7 @@ class Domain:
         self.call("page-out", ref=ref)
 
     def page_in(self, ref: int) -> None:
+        """The pager brings back the page that it grants with a reference."""
         self.call("page-in", ref=ref)
 
     # ---- Acting as its kernel
@@ -132,6 +133,7 @@ class Domain:
         return int(answer["page"]), int(answer["frame"])
 
     def page_free(self, page: int) -> None:
+        """Gives a page of its own back."""
         self.call("guest-page-free", page=page)
 
     def grant(self, to: int | Domain, page: Optional[int] = None, *, readonly: bool = False) -> int:
@@ -154,6 +156,7 @@ class Domain:
 
     def read(self, size: int, *, page: Optional[int] = None, mapping: Optional[int] = None,
              offset: int = 0) -> bytes:
+        """Bytes of a page of its own, or of a mapping."""
         return bytes.fromhex(self.call("guest-read", page=page, mapping=mapping, offset=offset,
                                        size=size)["hex"])
 
@@ -170,6 +173,7 @@ class Domain:
         return int(result["mapping"])
 
     def unmap(self, mapping: int) -> None:
+        """Ends a mapping. GrantFailed, with .status, if it does not."""
         status = self.call("guest-unmap", mapping=mapping).get("status", "okay")
         if status != "okay":
             raise GrantFailed("domain %d unmapping %d" % (self.id, mapping), status)
@@ -188,6 +192,7 @@ class Domain:
         return int(self.call("guest-event-bind", remote=int(remote), port=port)["port"])
 
     def event_send(self, port: int) -> None:
+        """Notifies the other end of a port."""
         self.call("guest-event-send", port=port)
 
     def event_pending(self, port: int) -> Any:
@@ -195,6 +200,7 @@ class Domain:
         return self.call("guest-event-pending", port=port)
 
     def event_close(self, port: int) -> None:
+        """Closes a port."""
         self.call("guest-event-close", port=port)
 
     def entry(self, ref: int, *, flags: Optional[int] = None, to: Optional[int | Domain] = None,

@@ -82,6 +82,7 @@ class Clock:
 
     @property
     def mode(self) -> str:
+        """"real", "virtual" or "auto"."""
         return str(self._get("mode"))
 
     @property

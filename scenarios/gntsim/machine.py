@@ -210,6 +210,7 @@ class Machine:
         return self._real_way
 
     def pump(self) -> Pump:
+        """What reads the output of the machine's programs."""
         if not self._pump:
             self._pump = Pump()
         return self._pump

@@ -182,6 +182,7 @@ class Process:
 
     @property
     def running(self) -> bool:
+        """Whether it has not ended yet."""
         return self.returncode is None
 
     def send(self, line: str | bytes) -> None:

@@ -52,6 +52,7 @@ class Store:
 
     @classmethod
     def of(cls, machine: Machine, domain: int) -> Store:
+        """A connection with the rights of a domain; Domain.store() and Machine.store are shorter."""
         return cls(os.fspath(machine.call("store-socket", domain=domain)["socket"]))
 
     # ---- Messages
@@ -105,9 +106,11 @@ class Store:
     # ---- Requests
 
     def read(self, path: str) -> bytes:
+        """The value of a node."""
         return self._path(READ, path)
 
     def write(self, path: str, value: Union[str, bytes]) -> None:
+        """Gives a node a value; the node and its parents are made if they are missing."""
         data = value.encode() if isinstance(value, str) else value
         self.request(WRITE, path.encode() + b"\0" + data, path)
 
@@ -130,19 +133,24 @@ class Store:
                 return strings(names[:-1])
 
     def mkdir(self, path: str) -> None:
+        """Makes a node without a value, and its parents."""
         self._path(MKDIR, path)
 
     def rm(self, path: str) -> None:
+        """Removes a node and all below it."""
         self._path(RM, path)
 
     def perms(self, path: str) -> list[str]:
+        """The permissions of a node, such as ["n0", "r1"]."""
         return strings(self._path(GET_PERMS, path))
 
     def set_perms(self, path: str, *perms: str) -> None:
+        """Gives a node these permissions; the first names its owner."""
         body = b"".join(text.encode() + b"\0" for text in (path, *perms))
         self.request(SET_PERMS, body, path)
 
     def exists(self, path: str) -> bool:
+        """Whether there is such a node."""
         try:
             self.read(path)
         except StoreError as error:
@@ -154,9 +162,11 @@ class Store:
     # ---- Watches
 
     def watch(self, path: str, token: str = "") -> None:
+        """Asks for events of a node and all below it; the first comes at once."""
         self.request(WATCH, b"%s\0%s\0" % (path.encode(), token.encode()), path)
 
     def unwatch(self, path: str, token: str = "") -> None:
+        """Ends a watch."""
         self.request(UNWATCH, b"%s\0%s\0" % (path.encode(), token.encode()), path)
 
     def event(self, timeout: Optional[float] = None) -> tuple[str, str]:
@@ -216,6 +226,7 @@ class Store:
     # ---- The end
 
     def close(self) -> None:
+        """Ends the connection."""
         self._socket.close()
 
     def __enter__(self) -> Store:

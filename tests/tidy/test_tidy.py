@@ -91,6 +91,12 @@ def test_the_architecture_page_has_the_first_sentence_of_every_file():
     assert made == (TOP / "docs" / "architecture.md").read_text(), "run docs/update-architecture"
 
 
+def test_the_page_of_the_python_package_says_what_its_docstrings_say():
+    made = subprocess.run([TOP / "docs" / "update-python-api", "--print"], check=True,
+                          capture_output=True, text=True).stdout
+    assert made == (TOP / "docs" / "python-api.md").read_text(), "run docs/update-python-api"
+
+
 def test_every_folder_of_the_product_has_its_table_of_files():
     page = (TOP / "docs" / "architecture.md").read_text()
     for path in source(".c"):
