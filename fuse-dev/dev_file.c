@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Serves open devices over FUSE. Their mmaps arrive elsewhere (supervisor.c). */
 #include "dev_fs_i.h"
+#include "dev_sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,7 +141,11 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct domain *d;
     int rc = -ENOMEM;
 
-    if (ino_kind(ino) == KIND_PARAMETER) {
+    if (ino_kind(ino) == KIND_SYS_FILE && (fi->flags & O_ACCMODE) != O_RDONLY) {
+        fuse_reply_err(req, EACCES);
+        return;
+    }
+    if (ino_kind(ino) == KIND_PARAMETER || ino_kind(ino) == KIND_SYS_FILE) {
         start_reply(req, NULL);
         return;
     }
@@ -253,6 +258,8 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 {
     if (ino_kind(ino) == KIND_PARAMETER)
         param_read(req, ino, size, off);
+    else if (ino_kind(ino) == KIND_SYS_FILE)
+        sys_read(req, ino, size, off);
     else
         device_read(req, size, fi);
 }

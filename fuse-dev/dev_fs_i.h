@@ -13,37 +13,9 @@
 
 #include "async.h"
 #include "dev_fs.h"
+#include "dev_ino.h"
 #include "machine.h"
 #include "user_mem.h"
-
-/*
- * Directories, parameters and nodes have computed inode numbers: kind << 40 | domid << 8 | index. A node is what programs see of a device by
- * its name, a character device. What they open by that name is a device: each open another one, counting up from DEVICE_INO.
- */
-enum kind { KIND_ROOT, KIND_DOMAIN, KIND_MODULES, KIND_MODULE, KIND_PARAMETERS, KIND_PARAMETER, KIND_NODE, KIND_DEVICE };
-#define DEVICE_INO (1ull << 48)
-
-static inline enum kind ino_kind(fuse_ino_t ino)
-{
-    if (ino == FUSE_ROOT_ID)
-        return KIND_ROOT;
-    return ino >= DEVICE_INO ? KIND_DEVICE : (enum kind)(ino >> 40);
-}
-
-static inline fuse_ino_t static_ino(enum kind kind, domid_t domid, unsigned index)
-{
-    return (fuse_ino_t)kind << 40 | (fuse_ino_t)domid << 8 | index;
-}
-
-static inline domid_t ino_domid(fuse_ino_t ino)
-{
-    return (domid_t)(ino >> 8);
-}
-
-static inline unsigned ino_index(fuse_ino_t ino)
-{
-    return ino & 0xff;
-}
 
 /* A device as looked up to be opened; dev_file once it is open. */
 struct node {
@@ -51,6 +23,7 @@ struct node {
     uint64_t lookups;
     domid_t domid;
     unsigned index;              /* of the device, in kernel_chardevs */
+    fuse_ino_t named;            /* the node that its name leads to */
     struct dev_file *file;
     UT_hash_handle hh;
 };

@@ -2,6 +2,7 @@
 /* The names in the file system: directories, attributes and module parameters. */
 #include "asker.h"
 #include "dev_fs_i.h"
+#include "dev_sys.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -36,7 +37,7 @@ static void fill_device(struct dev_fs *fs, fuse_ino_t ino, struct stat *st)
     HASH_FIND(hh, fs->nodes, &ino, sizeof ino, node);
     if (!node)
         return;
-    node_stat(fs, static_ino(KIND_NODE, node->domid, node->index), st);
+    node_stat(fs, node->named, st);
     st->st_mode = S_IFREG | (st->st_mode & ~(mode_t)S_IFMT);
     st->st_rdev = 0;
     if (kernel_chardevs[node->index]->ops->mmap)
@@ -54,7 +55,12 @@ static void fill_attr(struct dev_fs *fs, fuse_ino_t ino, struct stat *st)
         fill_device(fs, ino, st);
         break;
     case KIND_NODE:
+    case KIND_PROC_NODE:
         node_stat(fs, ino, st);
+        break;
+    case KIND_SYS_FILE:
+        st->st_mode = S_IFREG | sys_mode(ino);
+        st->st_size = 4096;
         break;
     case KIND_PARAMETER:
         st->st_mode = S_IFREG | (params[ino_index(ino)].at_boot ? 0444 : 0644);
@@ -69,41 +75,70 @@ static void fill_attr(struct dev_fs *fs, fuse_ino_t ino, struct stat *st)
 /* How long the kernel may remember the attributes: those of devices change by chmod. */
 static double attr_timeout(fuse_ino_t ino)
 {
-    return ino_kind(ino) == KIND_DEVICE || ino_kind(ino) == KIND_NODE ? 0 : FOREVER;
+    enum kind kind = ino_kind(ino);
+
+    return kind == KIND_DEVICE || kind == KIND_NODE || kind == KIND_PROC_NODE ? 0 : FOREVER;
+}
+
+/* A directory with devices in it. */
+static bool has_devices(fuse_ino_t dir)
+{
+    return ino_kind(dir) == KIND_DOMAIN || ino_kind(dir) == KIND_PROC;
+}
+
+/* Whether the domain has the device in the directory. */
+static bool has_device(struct dev_fs *fs, fuse_ino_t dir, unsigned index)
+{
+    const struct domain *d = machine_domain_at(fs->machine, ino_domid(dir));
+
+    return d && kernel_has_chardev(d->kernel, kernel_chardevs[index], ino_kind(dir) == KIND_PROC);
 }
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
-static fuse_ino_t lookup_device(struct dev_fs *fs, domid_t domid, const char *name, bool only_named)
+static fuse_ino_t lookup_device(struct dev_fs *fs, fuse_ino_t dir, const char *name,
+                                bool only_named)
 {
+    domid_t domid = ino_domid(dir);
     struct node *node;
+    fuse_ino_t named;
     unsigned index = 0;
 
     while (kernel_chardevs[index] && strcmp(kernel_chardevs[index]->name, name))
         index++;
-    if (!kernel_chardevs[index])
+    if (!kernel_chardevs[index] || !has_device(fs, dir, index))
         return 0;
+    named = static_ino(ino_kind(dir) == KIND_PROC ? KIND_PROC_NODE : KIND_NODE, domid, index);
     if (only_named)
-        return static_ino(KIND_NODE, domid, index);
+        return named;
     node = calloc(1, sizeof *node);
     if (!node)
         return 0;
-    *node = (struct node){ .ino = fs->next_ino++, .lookups = 1, .domid = domid, .index = index };
+    *node = (struct node){ .ino = fs->next_ino++, .lookups = 1, .domid = domid, .index = index,
+                           .named = named };
     HASH_ADD(hh, fs->nodes, ino, sizeof node->ino, node);
     return node->ino;
 }
 
 static fuse_ino_t lookup_root(struct dev_fs *fs, const char *name)
 {
+    static const struct {
+        const char *suffix;
+        enum kind kind;
+    } kinds[] = { { "", KIND_DOMAIN },
+                  { ".module", KIND_MODULES },
+                  { ".proc", KIND_PROC },
+                  { ".hypervisor", KIND_SYS } };
     unsigned id;
     int end = 0;
 
     if (sscanf(name, "%u%n", &id, &end) != 1 || id > UINT16_MAX ||
         !machine_domain_at(fs->machine, (domid_t)id))
         return 0;
-    if (!name[end])
-        return static_ino(KIND_DOMAIN, (domid_t)id, 0);
-    return strcmp(name + end, ".module") ? 0 : static_ino(KIND_MODULES, (domid_t)id, 0);
+    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kinds[i].suffix, name + end))
+            return static_ino(kinds[i].kind, (domid_t)id, 0);
+    return 0;
 }
 
 static fuse_ino_t lookup_name(struct dev_fs *fs, fuse_ino_t parent, const char *name,
@@ -116,7 +151,10 @@ static fuse_ino_t lookup_name(struct dev_fs *fs, fuse_ino_t parent, const char *
     case KIND_ROOT:
         return lookup_root(fs, name);
     case KIND_DOMAIN:
-        return lookup_device(fs, id, name, only_named);
+    case KIND_PROC:
+        return lookup_device(fs, parent, name, only_named);
+    case KIND_SYS:
+        return sys_lookup(parent, name);
     case KIND_MODULES:
         for (unsigned i = 0; i < NR_PARAMS; i++)
             if (!strcmp(params[i].module, name))
@@ -134,7 +172,7 @@ static fuse_ino_t lookup_name(struct dev_fs *fs, fuse_ino_t parent, const char *
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct dev_fs *fs = fuse_req_userdata(req);
-    bool only_named = ino_kind(parent) == KIND_DOMAIN && asker_names_only(fuse_req_ctx(req)->pid);
+    bool only_named = has_devices(parent) && asker_names_only(fuse_req_ctx(req)->pid);
     struct fuse_entry_param entry = { 0 };
 
     machine_lock(fs->machine);
@@ -147,7 +185,7 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         return;
     }
     entry.attr_timeout = attr_timeout(entry.ino);
-    if (ino_kind(parent) != KIND_DOMAIN)
+    if (!has_devices(parent))
         entry.entry_timeout = 1;
     fuse_reply_entry(req, &entry);
 }
@@ -204,7 +242,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
                 struct fuse_file_info *fi)
 {
     struct dev_fs *fs = fuse_req_userdata(req);
-    fuse_ino_t named = ino_kind(ino) == KIND_NODE ? ino : 0;
+    fuse_ino_t named = ino_kind(ino) == KIND_NODE || ino_kind(ino) == KIND_PROC_NODE ? ino : 0;
     struct node *node;
     int rc = 0;
 
@@ -215,7 +253,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
     machine_lock_only(fs->machine);
     if (ino_kind(ino) == KIND_DEVICE) {
         HASH_FIND(hh, fs->nodes, &ino, sizeof ino, node);
-        named = node ? static_ino(KIND_NODE, node->domid, node->index) : 0;
+        named = node ? node->named : 0;
     }
     if (named)
         rc = node_set(fs, named, attr, to_set);
@@ -227,16 +265,19 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 }
 
 /* The index-th name in a directory that programs see, NULL after the last. */
-static const char *name_at(fuse_ino_t dir, off_t index)
+static const char *name_at(struct dev_fs *fs, fuse_ino_t dir, off_t index)
 {
     unsigned param = ino_index(dir);
 
     switch (ino_kind(dir)) {
     case KIND_DOMAIN:
-        for (off_t i = 0; i < index; i++)
-            if (!kernel_chardevs[i])
-                return NULL;
-        return kernel_chardevs[index] ? kernel_chardevs[index]->name : NULL;
+    case KIND_PROC:
+        for (unsigned i = 0; kernel_chardevs[i]; i++)
+            if (has_device(fs, dir, i) && !index--)
+                return kernel_chardevs[i]->name;
+        return NULL;
+    case KIND_SYS:
+        return sys_name_at(dir, index);
     case KIND_MODULE:
         return index ? NULL : "parameters";
     case KIND_PARAMETERS:
@@ -250,11 +291,13 @@ static mode_t entry_type(fuse_ino_t dir, off_t off)
 {
     if (off >= 2 && ino_kind(dir) == KIND_DOMAIN)
         return S_IFCHR;
-    return off >= 2 && ino_kind(dir) == KIND_PARAMETERS ? S_IFREG : S_IFDIR;
+    return off >= 2 && (ino_kind(dir) == KIND_PARAMETERS || ino_kind(dir) == KIND_PROC)
+               ? S_IFREG : S_IFDIR;
 }
 
 void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
+    struct dev_fs *fs = fuse_req_userdata(req);
     char *out = malloc(size);
     size_t used = 0;
 
@@ -263,9 +306,10 @@ void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
         fuse_reply_err(req, ENOMEM);
         return;
     }
+    machine_lock_only(fs->machine);
     for (;; off++) {
         struct stat st = { .st_ino = ~0u, .st_mode = entry_type(ino, off) };
-        const char *name = off == 0 ? "." : off == 1 ? ".." : name_at(ino, off - 2);
+        const char *name = off == 0 ? "." : off == 1 ? ".." : name_at(fs, ino, off - 2);
         size_t need;
 
         if (!name)
@@ -275,6 +319,7 @@ void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
             break;
         used += need;
     }
+    machine_unlock_only(fs->machine);
     fuse_reply_buf(req, out, used);
     free(out);
 }

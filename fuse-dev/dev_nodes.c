@@ -16,7 +16,7 @@
  * whatever they lead to is no driver of the host's.
  */
 #define MISC_MAJOR 10
-#define FIRST_MINOR 250
+#define FIRST_MINOR 240
 
 /* What was changed of a node. */
 struct node_rights {
@@ -38,10 +38,17 @@ static struct node_rights *find(struct dev_fs *fs, fuse_ino_t ino)
     return rights;
 }
 
+static mode_t mode_of(fuse_ino_t ino)
+{
+    unsigned mode = kernel_chardevs[ino_index(ino)]->mode;
+
+    return mode ? mode : 0600;
+}
+
 static struct node_rights as_new(const struct dev_fs *fs, fuse_ino_t ino)
 {
     return (struct node_rights){
-        .ino = ino, .mode = 0600, .uid = geteuid(), .gid = getegid(), .accessed = fs->born,
+        .ino = ino, .mode = mode_of(ino), .uid = geteuid(), .gid = getegid(), .accessed = fs->born,
         .modified = fs->born, .changed = fs->born
     };
 }
@@ -54,10 +61,11 @@ void node_stat(struct dev_fs *fs, fuse_ino_t ino, struct stat *st)
         made = as_new(fs, ino);
         rights = &made;
     }
-    st->st_mode = S_IFCHR | rights->mode;
+    st->st_mode = (ino_kind(ino) == KIND_NODE ? S_IFCHR : S_IFREG) | rights->mode;
     st->st_uid = rights->uid;
     st->st_gid = rights->gid;
-    st->st_rdev = makedev(MISC_MAJOR, FIRST_MINOR + ino_index(ino));
+    if (ino_kind(ino) == KIND_NODE)
+        st->st_rdev = makedev(MISC_MAJOR, FIRST_MINOR + ino_index(ino));
     st->st_atim = rights->accessed;
     st->st_mtim = rights->modified;
     st->st_ctim = rights->changed;

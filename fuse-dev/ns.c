@@ -19,6 +19,12 @@
 
 #include "kill.h"
 
+#define SYS_PLACE  "/sys/hypervisor"
+#define PROC_PLACE "/proc/xen"
+/* Where libxenstore looks, by both names: they may be one directory. */
+static const char *const store_places[] = { "/run/xenstored", "/var/run/xenstored" };
+#define NR_STORE_PLACES (sizeof store_places / sizeof *store_places)
+
 #define HOST_MODULES ".host"      /* under /sys/module: the host's own */
 /* Under /dev: the host's own, as one mounted tree, where terminals need it. */
 #define HOST_DEV_NAME ".host"
@@ -107,70 +113,13 @@ static int enter_user_ns(int *user_ns_fd)
 }
 
 /*
- * Shows one entry of the host's directory dir_fd in the directory target. Entries that cannot be
- * shown are left out.
- */
-static void show_entry(int dir_fd, const char *name, const char *target)
-{
-    char from[64 + NAME_MAX], to[PATH_MAX], link[PATH_MAX];
-    struct stat st;
-    ssize_t n;
-    int fd;
-
-    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
-        return;
-    snprintf(from, sizeof from, "/proc/self/fd/%d/%s", dir_fd, name);
-    snprintf(to, sizeof to, "%s/%s", target, name);
-    if (S_ISLNK(st.st_mode)) {
-        n = readlinkat(dir_fd, name, link, sizeof link - 1);
-        if (n > 0) {
-            link[n] = 0;
-            if (symlink(link, to))
-                return;
-        }
-        return;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        if (mkdir(to, st.st_mode & 07777))
-            return;
-    } else {
-        fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd < 0)
-            return;
-        close(fd);
-    }
-    if (mount(from, to, NULL, MS_BIND | (S_ISDIR(st.st_mode) ? MS_REC : 0), NULL)) {
-        if (S_ISDIR(st.st_mode))
-            rmdir(to);
-        else
-            unlink(to);
-    }
-}
-
-/* Covers a directory with a tmpfs. Returns a descriptor of what it covers. */
-static int cover(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0)
-        return -errno;
-    if (mount("gntsim", path, "tmpfs", MS_NOSUID, "mode=0755,size=1m")) {
-        int rc = -errno;
-
-        close(fd);
-        return rc;
-    }
-    return fd;
-}
-
-/*
  * What of the host's /dev is shown as it is: not what is made here, nor what a machine around this
  * one made.
  */
 static bool is_shown(const char *name)
 {
-    static const char *const hidden[] = { ".",        "..",         "xen",        "ptmx",
-                                          STAGE_NAME, SOCKETS_NAME, HOST_DEV_NAME };
+    static const char *const hidden[] = { "xen",        "ptmx",        STAGE_NAME,
+                                          SOCKETS_NAME, HOST_DEV_NAME, XENFS_NAME };
 
     for (unsigned i = 0; i < sizeof hidden / sizeof *hidden; i++)
         if (!strcmp(name, hidden[i]))
@@ -212,7 +161,7 @@ static void build_ptmx(int host_dev, int tree)
         if (show_host_dev(tree) && !symlink(HOST_DEV_NAME "/ptmx", "/dev/ptmx"))
             return;
     }
-    show_entry(host_dev, "ptmx", "/dev");
+    ns_show_entry(host_dev, "ptmx", "/dev");
 }
 
 static int build_dev(void)
@@ -220,30 +169,19 @@ static int build_dev(void)
     /* Before /dev is covered: the copy would carry the cover along. */
     int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev",
                             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-    int fd = cover("/dev");
-    struct dirent *entry;
-    DIR *dir;
+    int fd = ns_cover_showing("/dev", is_shown);
 
+    if (fd >= 0)
+        build_ptmx(fd, tree);
+    if (tree >= 0)
+        close(tree);
     if (fd < 0) {
-        if (tree >= 0)
-            close(tree);
         errno = -fd;
         return ns_complain("cannot mount a tmpfs over /dev");
     }
-    dir = fdopendir(fd);
-    if (dir) {
-        while ((entry = readdir(dir)))
-            if (is_shown(entry->d_name))
-                show_entry(fd, entry->d_name, "/dev");
-        build_ptmx(fd, tree);
-        closedir(dir);
-    }
-    if (tree >= 0)
-        close(tree);
-    if (!dir)
-        return ns_complain("cannot read /dev");
+    close(fd);
     if (mkdir("/dev/xen", 0755) || mkdir(STAGE_DIR, 0700) || mkdir(STAGE_MEM, 0700) ||
-        mkdir(STAGE_FS, 0755) || mkdir(SOCKETS_DIR, 0700))
+        mkdir(STAGE_FS, 0755) || mkdir(SOCKETS_DIR, 0700) || mkdir(XENFS_DIR, 0755))
         return ns_complain("cannot make directories in the machine's /dev");
     if (mount("gntsim-memory", STAGE_MEM, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=100%"))
         return ns_complain("cannot mount a tmpfs for the machine's memory");
@@ -268,7 +206,7 @@ static void build_modules(void)
     struct dirent *entry;
     DIR *dir;
     char from[64];
-    int fd = cover("/sys/module");
+    int fd = ns_cover("/sys/module");
 
     if (fd < 0)
         return;
@@ -354,6 +292,7 @@ int ns_enter_machine(int *user_ns_fd)
     rc = build_dev();
     if (rc)
         return rc;
+    ns_make_room(SYS_PLACE);
     build_modules();
     return 0;
 }
@@ -366,6 +305,18 @@ static int bind(const char *from_format, domid_t id, const char *module, const c
 
     snprintf(from, sizeof from, from_format, id, module);
     return mount(from, to, NULL, MS_BIND, NULL) ? -errno : 0;
+}
+
+/* What programs find of Xen outside of /dev, where the host has room for it. */
+static void show_places(domid_t id)
+{
+    bind(STAGE_FS "/%u.hypervisor%s", id, "", SYS_PLACE);
+    bind(STAGE_FS "/%u.proc%s", id, "", access(PROC_PLACE, F_OK) ? XENFS_DIR : PROC_PLACE);
+    /* The store's socket is the initial domain's. */
+    if (id || access(STORE_DIR, F_OK))
+        return;
+    for (unsigned i = 0; i < NR_STORE_PLACES; i++)
+        ns_show(STORE_DIR, store_places[i]);
 }
 
 struct make_domain {
@@ -384,11 +335,14 @@ static void *make_domain(void *arg)
         return NULL;
     }
     rc = bind(STAGE_FS "/%u%s", make->id, "", "/dev/xen");
+    /* Comforts, as above, all of these. */
+    if (!rc)
+        show_places(make->id);
     for (unsigned i = 0; !rc && i < NR_MODULES; i++) {
         char to[64];
 
         snprintf(to, sizeof to, "/sys/module/%s", modules[i]);
-        bind(STAGE_FS "/%u.module/%s", make->id, modules[i], to);      /* a comfort, as above */
+        bind(STAGE_FS "/%u.module/%s", make->id, modules[i], to);
     }
     if (!rc && umount2(STAGE_FS, MNT_DETACH))
         rc = -errno;

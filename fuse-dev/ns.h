@@ -19,6 +19,10 @@
 /* Inside the domains' namespaces as well: */
 #define SOCKETS_NAME ".gntsim-sockets"
 #define SOCKETS_DIR  "/dev/" SOCKETS_NAME
+#define STORE_DIR    SOCKETS_DIR "/xenstored"   /* shown at /run/xenstored in domain 0 */
+/* A domain's /proc/xen, where the host has no directory of that name. */
+#define XENFS_NAME ".gntsim-xenfs"
+#define XENFS_DIR  "/dev/" XENFS_NAME
 
 /*
  * Moves the calling process, which must have one thread, into namespaces of its own and builds a

@@ -123,8 +123,20 @@ static int remember(struct place *place)
 /* These are the domain's own. */
 static bool is_covered(const char *path)
 {
-    return !strcmp(path, "/dev") || !strncmp(path, "/dev/", 5) || !strcmp(path, "/sys/module") ||
-           !strncmp(path, "/sys/module/", 12);
+    static const char *const trees[] = { "/dev", "/sys/module", "/sys/hypervisor", "/proc/xen",
+                                         "/run/xenstored", "/var/run/xenstored" };
+    static const char *const alone[] = { "/sys", "/run", "/var/run" };
+
+    for (unsigned i = 0; i < sizeof trees / sizeof *trees; i++) {
+        size_t size = strlen(trees[i]);
+
+        if (!strncmp(path, trees[i], size) && (!path[size] || path[size] == '/'))
+            return true;
+    }
+    for (unsigned i = 0; i < sizeof alone / sizeof *alone; i++)
+        if (!strcmp(path, alone[i]))
+            return true;
+    return false;
 }
 
 /*

@@ -2,6 +2,7 @@
 /* What the hypervisor says of itself (xen_version), to whom. */
 #include "hv_i.h"
 #include "ops_i.h"
+#include "plain_memory.h"
 
 /* The profile is called after its release: xen-MAJOR.MINOR. */
 static void release_of(const struct hv *hv, unsigned *major, unsigned *minor)
@@ -118,4 +119,12 @@ long version_hypercall(struct hv_call *c, const uint64_t args[5])
     if (cmd >= sizeof handlers / sizeof *handlers || !handlers[cmd])
         return -ENOSYS;
     return handlers[cmd](c, args[1]);
+}
+
+long hv_version(struct hv *hv, domid_t dom, unsigned cmd, void *arg)
+{
+    static const struct hv_guest_memory plain = { plain_copy_from, plain_copy_to, NULL };
+    struct hv_call call = { .hv = hv, .d = domain_lookup(hv, dom), .mem = &plain };
+
+    return call.d ? version_hypercall(&call, (uint64_t[5]){ cmd, (uintptr_t)arg }) : -ESRCH;
 }

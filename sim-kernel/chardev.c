@@ -21,6 +21,10 @@ const struct chardev *const kernel_chardevs[] = {
     &privcmd_chardev,
     &hypercall_chardev,
     &xenbus_chardev,
+    &xenbus_backend_chardev,
+    &xsd_kva_chardev,
+    &xsd_port_chardev,
+    &capabilities_chardev,
     NULL,
 };
 
@@ -30,6 +34,13 @@ const struct chardev *kernel_chardev_find(const char *name)
         if (!strcmp((*dev)->name, name))
             return *dev;
     return NULL;
+}
+
+bool kernel_has_chardev(const struct kernel *k, const struct chardev *dev, bool in_proc)
+{
+    enum chardev_place elsewhere = in_proc ? CHARDEV_IN_DEV : CHARDEV_IN_PROC;
+
+    return dev->place != elsewhere && (k->privileged || !dev->initial_only);
 }
 
 /* ---- Open and close --------------------------------------------------------------------------- */
@@ -63,6 +74,10 @@ int kernel_open(struct kernel *k, const struct chardev *dev, unsigned flags, str
     struct kernel_point point;
     int rc = -ENOMEM;
 
+    if (dev->initial_only && !k->privileged) {
+        free(file);
+        return -ENOENT;
+    }
     if (!file)
         return rc;
     file->dev = dev;

@@ -22,6 +22,7 @@ struct ioctl_privcmd_restrict {
 #define FIELDS(...) (const struct kernel_ioctl_field[]){ __VA_ARGS__ { .name = NULL } }
 #define NOT_RECORDED NULL
 
+/* clang-format off */
 const struct kernel_ioctl kernel_ioctls[] = {
 #define TYPE(type) ioctl_gntdev_##type
 #define ROW(name, handler, flags, fault, fields) \
@@ -47,8 +48,13 @@ const struct kernel_ioctl kernel_ioctls[] = {
     KERNEL_PRIVCMD_IOCTLS(ROW)
 #undef ROW
 #undef TYPE
+#define ROW(name, handler, flags, fault, fields) \
+    { "xenbus_backend", #name, IOCTL_XENBUS_BACKEND_##name, flags, fault, fields },
+    KERNEL_XENBUS_BACKEND_IOCTLS(ROW)
+#undef ROW
     { .device = NULL },
 };
+/* clang-format on */
 
 const struct kernel_ioctl *kernel_ioctl_find(const char *device, unsigned cmd)
 {

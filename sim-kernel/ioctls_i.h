@@ -22,6 +22,7 @@
 #include <xen/sys/gntalloc.h>
 #include <xen/sys/gntdev.h>
 #include <xen/sys/privcmd.h>
+#include <xen/sys/xenbus_dev.h>
 
 /* Linux has these; the headers do not, or not yet. */
 #ifndef IOCTL_EVTCHN_BIND_STATIC
@@ -93,6 +94,10 @@
     ROW(IRQFD, ioctl_no_eventfd, 0, NULL, NOT_RECORDED) \
     ROW(IOEVENTFD, ioctl_no_eventfd, 0, NULL, NOT_RECORDED) \
     ROW(PCIDEV_GET_GSI, ioctl_pcidev_get_gsi, 0, NULL, NOT_RECORDED)
+
+#define KERNEL_XENBUS_BACKEND_IOCTLS(ROW) \
+    ROW(EVTCHN, ioctl_evtchn, 0, "ENODEV", NOT_RECORDED) \
+    ROW(SETUP, ioctl_setup, 0, "EEXIST", NOT_RECORDED)
 
 struct kreq;
 struct file;

@@ -152,4 +152,6 @@ static const struct chardev_ops privcmd_ops = {
     .mmap = privcmd_mmap,
 };
 
-const struct chardev privcmd_chardev = { .name = "privcmd", .ops = &privcmd_ops };
+const struct chardev privcmd_chardev = {
+    .name = "privcmd", .place = CHARDEV_IN_BOTH, .ops = &privcmd_ops
+};

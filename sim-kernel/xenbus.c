@@ -253,6 +253,7 @@ static void on_event(struct event_handler *handler)
     struct kernel *k = bus->kernel;
     bool some = false;
 
+    bus->heard = true;
     while (take_piece(k))
         some = true;
     if (some)
@@ -298,6 +299,7 @@ int kernel_connect_store(struct kernel *k, uint64_t gfn, evtchn_port_t port)
     rc = event_bind(k, &bus->handler, port, false);
     if (rc)
         return rc;
+    bus->gfn = gfn;
     bus->mfn = mfn;
     bus->ring = hv_frame(k->hv, mfn);
     kernel_enter(k);
@@ -306,6 +308,14 @@ int kernel_connect_store(struct kernel *k, uint64_t gfn, evtchn_port_t port)
     write_out(k);
     kernel_leave(k);
     return 0;
+}
+
+int xenbus_move(struct kernel *k, evtchn_port_t port)
+{
+    struct xenbus *bus = k->xenbus;
+
+    event_unbind(k, &bus->handler);
+    return event_bind(k, &bus->handler, port, false);
 }
 
 /* A transaction did not survive: its end says so. Whatever else was asked is asked again. */
@@ -317,6 +327,7 @@ void xenbus_migrated(struct kernel *k)
     if (!bus)
         return;
     bus->ring = NULL;
+    bus->heard = false;
     bus->generation++;
     bus->have = 0;
     DL_CONCAT(bus->waiting, bus->unsent);

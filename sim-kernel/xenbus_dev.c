@@ -459,4 +459,6 @@ static const struct chardev_ops xenbus_ops = {
     .poll = xenbus_poll,
 };
 
-const struct chardev xenbus_chardev = { .name = "xenbus", .stream = true, .ops = &xenbus_ops };
+const struct chardev xenbus_chardev = {
+    .name = "xenbus", .place = CHARDEV_IN_BOTH, .stream = true, .ops = &xenbus_ops
+};

@@ -14,6 +14,9 @@
 #include "events_i.h"
 
 extern const struct chardev xenbus_chardev;
+/* xenbus_backend.c: for the store's daemon in domain 0, and for scripts. */
+extern const struct chardev xenbus_backend_chardev, xsd_kva_chardev, xsd_port_chardev,
+    capabilities_chardev;
 
 struct xenbus_request;
 
@@ -46,8 +49,9 @@ struct xenbus_watch {
 struct xenbus {
     struct kernel *kernel;
     struct xenstore_domain_interface *ring;   /* NULL: there is none */
-    uint64_t mfn;
+    uint64_t gfn, mfn;
     struct event_handler handler;
+    bool heard;                      /* the store sent an event over it */
     unsigned generation;             /* how often the domain got another connection */
     uint32_t last_id;
     size_t queued;                   /* bytes of all requests */
@@ -73,6 +77,9 @@ void xenbus_drop_watch(struct kernel *k, struct xenbus_watch *watch);
 /* Nobody tells owner anything any more. */
 void xenbus_forget(struct kernel *k, const void *owner);
 void xenbus_destroy(struct kernel *k);
+/* The store is reached over another port, which is the domain's own and unbound; the former is
+ * closed. */
+int xenbus_move(struct kernel *k, evtchn_port_t port);
 /* The ring page and the channel are gone: what was asked is asked again, of the next store. */
 void xenbus_migrated(struct kernel *k);
 

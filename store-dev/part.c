@@ -2,8 +2,10 @@
 /* Makes the store a part of the machine: its life, and what it asks of the machine. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store_way_i.h"
@@ -136,9 +138,22 @@ static int prepare(struct machine *m, int *memory_fd)
     return 0;
 }
 
+/* Domain 0's programs will see it as /run/xenstored, if they have namespaces. */
+static int make_directory(const struct machine *m)
+{
+    char path[PRIVATE_DIR_MAX + 16];
+
+    if (!m->inner_dir)
+        return 0;
+    snprintf(path, sizeof path, "%s/xenstored", m->inner_dir);
+    return mkdir(path, 0755) && errno != EEXIST ? -errno : 0;
+}
+
 static int start(struct machine *m)
 {
-    return store_rings_start(store_server_of(m));
+    int rc = make_directory(m);
+
+    return rc ? rc : store_rings_start(store_server_of(m));
 }
 
 static void attend(struct machine *m)

@@ -305,8 +305,11 @@ const char *store_way_path(struct machine *m, domid_t id, bool inside, int *rc)
     if (!listener)
         return NULL;
     *listener = (struct store_listener){ .server = server, .domid = id, .inside = inside };
-    snprintf(listener->path, sizeof listener->path, "%s/store-%u.%llu", dir, id,
-             (unsigned long long)server->nr_listeners++ % 10000000000u);
+    if (inside && !id)
+        snprintf(listener->path, sizeof listener->path, "%s/xenstored/socket", dir);
+    else
+        snprintf(listener->path, sizeof listener->path, "%s/store-%u.%llu", dir, id,
+                 (unsigned long long)server->nr_listeners++ % 10000000000u);
     *rc = open_listener(listener);
     if (*rc) {
         free(listener);

@@ -29,6 +29,7 @@ PATIENCE = int(os.environ.get("GNTSIM_TEST_PATIENCE") or 60)
 
 # The device files of a domain, in the order of their names.
 DEVICES = ["evtchn", "gntalloc", "gntdev", "hypercall", "privcmd", "xenbus"]
+INITIAL_DEVICES = [*DEVICES, "xenbus_backend"]      # domain 0's
 
 
 def eventually(condition, what, patience=PATIENCE):

@@ -265,6 +265,11 @@ int64_t hv_page_alloc_run(struct hv *hv, domid_t dom, uint64_t nr, uint64_t *fir
  * this call. -ESRCH, -EINVAL (nothing there), -ENXIO (a grant mapping).
  */
 int hv_page_free(struct hv *hv, domid_t dom, uint64_t gfn);
+/*
+ * What xen_version answers domain dom: for files that its kernel shows, so it is no hypercall that
+ * hooks see. arg is in this process's memory. A result, or -ESRCH and the hypercall's errors.
+ */
+long hv_version(struct hv *hv, domid_t dom, unsigned cmd, void *arg);
 /* *mfn: the frame behind gfn. 0, -ESRCH, -ENOENT (a hole), -EAGAIN (paged out). */
 int hv_gfn_to_mfn(const struct hv *hv, domid_t dom, uint64_t gfn, uint64_t *mfn);
 /*

@@ -441,8 +441,17 @@ struct chardev_ops {
     long (*write)(struct file *file, const void *buf, size_t size);
     unsigned (*poll)(struct file *file);        /* NULL: always readable and writable */
 };
+/* The directories in which a device has a name. */
+enum chardev_place {
+    CHARDEV_IN_DEV,                /* /dev/xen */
+    CHARDEV_IN_BOTH,
+    CHARDEV_IN_PROC,               /* /proc/xen */
+};
 struct chardev {
-    const char *name;              /* file name under /dev/xen */
+    const char *name;              /* file name under /dev/xen or /proc/xen */
+    enum chardev_place place;
+    bool initial_only;             /* privileged domains have it, and no other */
+    unsigned mode;                 /* of a new node; 0: 0600 */
     bool async;                    /* with O_ASYNC, sends signals when wake reports something to
                                     * read */
     bool stream;                   /* reads and writes cannot seek */
@@ -451,6 +460,8 @@ struct chardev {
 /* All devices, NULL-terminated, and the one of that name; NULL: there is none. */
 extern const struct chardev *const kernel_chardevs[];
 const struct chardev *kernel_chardev_find(const char *name);
+/* Whether the kernel has the device, in /dev/xen or (in_proc) in /proc/xen. */
+bool kernel_has_chardev(const struct kernel *k, const struct chardev *dev, bool in_proc);
 
 /*
  * The calls on devices: the ops with what the VFS does around them, and -ENODEV for a dead kernel.

@@ -111,14 +111,15 @@ TEST("profiles are found by name")
 TEST("devices are found by name")
 {
     static const char *const names[] = { "gntdev", "gntalloc", "evtchn", "privcmd",
-                                         "hypercall", "xenbus" };
+                                         "hypercall", "xenbus", "xenbus_backend",
+                                         "xsd_kva", "xsd_port", "capabilities" };
 
-    for (unsigned i = 0; i < 6; i++) {
+    for (unsigned i = 0; i < 10; i++) {
         OK(!strcmp(kernel_chardevs[i]->name, names[i]));
         OK(kernel_chardev_find(names[i]) == kernel_chardevs[i]);
-        EQ(kernel_chardevs[i]->stream, i == 2 || i == 5);
+        EQ(kernel_chardevs[i]->stream, i == 2 || i == 5 || i > 6);
     }
-    OK(kernel_chardevs[6] == NULL);
+    OK(kernel_chardevs[10] == NULL);
     OK(kernel_chardev_find("xen") == NULL);
     OK(kernel_chardev_find("") == NULL);
 }
