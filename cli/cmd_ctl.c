@@ -7,11 +7,13 @@
 
 #include "cli.h"
 #include "client.h"
+#include "ctl_arguments.h"
+#include "ctl_follow.h"
 #include "json_add.h"
 #include "options.h"
 #include "verbs.h"
 
-#define NONSENSE (-1)            /* the answer is not what the verb's answers are */
+#define NONSENSE CTL_NONSENSE
 
 /* ---- Printing for people --------------------------------------------------------------------- */
 
@@ -120,25 +122,20 @@ static int print_points(json_object *result)
     return 0;
 }
 
-/* The bytes that the characters of a text from the store stand for. */
 static int print_value(json_object *result)
 {
     json_object *value;
-    const char *text;
+    char *bytes;
 
     if (!json_object_object_get_ex(result, "value", &value) ||
         !json_object_is_type(value, json_type_string))
         return NONSENSE;
-    text = json_object_get_string(value);
-    for (int i = 0; i < json_object_get_string_len(value); i++) {
-        unsigned char c = (unsigned char)text[i];
-
-        if (c < 0x80)
-            putchar(c);
-        else if (c >= 0xc0)
-            putchar(c << 6 | (text[++i] & 0x3f));
-    }
+    bytes = malloc((size_t)json_object_get_string_len(value) + 1);
+    if (!bytes)
+        return failure("no memory");
+    fwrite(bytes, 1, ctl_bytes(value, bytes), stdout);
     putchar('\n');
+    free(bytes);
     return 0;
 }
 
@@ -196,6 +193,12 @@ static int (*const print[])(json_object *result) = {
     [ANSWER_VALUE] = print_value, [ANSWER_TEXTS] = print_texts,
 };
 
+/* These print, too, and go on asking. */
+static int (*const follow[])(struct ctl_call *call) = {
+    [ANSWER_EVENTS] = ctl_follow_events, [ANSWER_WAIT] = ctl_follow_wait,
+    [ANSWER_DETACH] = ctl_follow_detach, [ANSWER_DEVICE] = ctl_follow_device,
+};
+
 void ctl_list_verbs(FILE *out)
 {
     for (const struct verb *verb = control_verbs; verb->name; verb++)
@@ -240,101 +243,32 @@ static const struct verb *find_verb(int argc, char **argv, int *words)
     return found;
 }
 
-static int add_rule(json_object *request, const char *text)
+static int add_options(const struct verb *verb, const struct options *options,
+                       json_object *request)
 {
-    json_object *rule = json_tokener_parse(text);
+    const struct {
+        bool given;
+        const char *name;
+        unsigned flags;
+    } rows[] = {
+        { options->profile, "profile", VERB_PROFILE },
+        { options->backend, "backend", VERB_DEVICE },
+        { options->params, "params", VERB_DEVICE },
+        { options->force, "force", VERB_DETACH },
+        { options->timeout, "timeout", VERB_TIMEOUT | VERB_DETACH },
+    };
 
-    if (!json_object_is_type(rule, json_type_object)) {
-        json_object_put(rule);
-        return usage_error("a fault rule is a JSON object, like "
-                           "'{\"at\":\"mmap\",\"do\":{\"errno\":\"ENOMEM\"}}'");
-    }
-    json_object_object_add(request, "rule", rule);
-    return 0;
-}
-
-/* The store has bytes, JSON has characters: a byte is the character of that number. */
-static int add_bytes(json_object *request, const char *text)
-{
-    size_t len = strlen(text), n = 0;
-    char *characters = malloc(2 * len + 1);
-
-    if (!characters)
-        return failure("no memory");
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-
-        if (c >= 0x80)
-            characters[n++] = (char)(0xc0 | c >> 6);
-        characters[n++] = (char)(c >= 0x80 ? 0x80 | (c & 0x3f) : c);
-    }
-    json_object_object_add(request, "value", json_object_new_string_len(characters, (int)n));
-    free(characters);
-    return 0;
-}
-
-static int add_list(json_object *request, const char *text)
-{
-    json_object *list = json_object_new_array();
-
-    for (size_t len; *text; text += len + (text[len] == ',')) {
-        len = strcspn(text, ",");
-        json_object_array_add(list, json_object_new_string_len(text, (int)len));
-    }
-    json_object_object_add(request, "perms", list);
-    return 0;
-}
-
-/* Adds one argument to the request; 0 or the exit status. */
-static int add_argument(json_object *request, char kind, const char *text)
-{
-    char *end;
-    long long value = strtoll(text, &end, 0);
-
-    switch (kind | 0x20) {
-    case 'd':
-        value = parse_domid(text);
-        if (value < 0)
-            return usage_error("'%s' is not a domain id", text);
-        json_add_int(request, "domain", value);
-        return 0;
-    case 'r':
-        if (end == text || *end || value < 0 || value > UINT32_MAX)
-            return usage_error("'%s' is not a grant reference", text);
-        json_add_int(request, "ref", value);
-        return 0;
-    case 'i':
-    case 'v':
-        if (end == text || *end || value < 0)
-            return usage_error("'%s' is not a number", text);
-        json_add_int(request, (kind | 0x20) == 'i' ? "id" : "value", value);
-        return 0;
-    case 'n':
-        if (!strcmp(text, "next"))
-            json_add_text(request, "to", text);
-        else if (end == text || *end || value < 0)
-            return usage_error("'%s' is not a number of nanoseconds, nor 'next'", text);
-        else
-            json_add_int(request, "ns", value);
-        return 0;
-    case 'a':
-        if (strcmp(text, "on") && strcmp(text, "off"))
-            return usage_error("'%s' is neither on nor off", text);
-        json_add_bool(request, kind == 'A' ? "auto" : "on", !strcmp(text, "on"));
-        return 0;
-    case 'j':
-        return add_rule(request, text);
-    case 'p':
-        json_add_text(request, "path", text);
-        return 0;
-    case 't':
-        return add_bytes(request, text);
-    case 'l':
-        return add_list(request, text);
-    default:
-        json_add_text(request, "what", text);
-        return 0;
-    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].given && !(verb->flags & rows[i].flags))
+            return usage_error("--%s means nothing to %s", rows[i].name, verb->words);
+    json_add_text(request, "verb", verb->name);
+    if (options->profile)
+        json_add_text(request, "profile", options->profile);
+    if (options->force)
+        json_add_bool(request, "force", true);
+    if (options->params)
+        ctl_add_key(request, "params", options->params);
+    return options->backend ? ctl_add_key(request, "backend", options->backend) : 0;
 }
 
 static int build(const struct verb *verb, const struct options *options, int argc, char **argv,
@@ -342,20 +276,18 @@ static int build(const struct verb *verb, const struct options *options, int arg
 {
     const char *kind = verb->arguments;
 
-    json_add_text(request, "verb", verb->name);
-    if (options->profile && !(verb->flags & VERB_PROFILE))
-        return usage_error("--profile means nothing to %s", verb->words);
-    if (options->profile)
-        json_add_text(request, "profile", options->profile);
-    for (int i = 0; i < argc; i++, kind++) {
-        int rc;
+    int rc = add_options(verb, options, request);
+
+    if (rc)
+        return rc;
+    for (int i = 0; i < argc; i++, kind += *kind != 'm') {
 
         /* "dump 3": the word is left out */
         if (*kind == 'w' && parse_domid(argv[i]) >= 0)
             kind++;
         if (!*kind)
             return usage_error("unexpected argument '%s' after %s", argv[i], verb->words);
-        rc = add_argument(request, *kind, argv[i]);
+        rc = ctl_add_argument(request, *kind, argv[i]);
         if (rc)
             return rc;
     }
@@ -364,26 +296,32 @@ static int build(const struct verb *verb, const struct options *options, int arg
     return 0;
 }
 
+static int show(struct ctl_call *call)
+{
+    enum verb_answer answer = call->verb->answer;
+
+    if (answer < sizeof follow / sizeof *follow && follow[answer])
+        return follow[answer](call);
+    if (!call->options->json)
+        return print[answer](call->result);
+    puts(json_object_to_json_string_ext(call->result, JSON_C_TO_STRING_PLAIN));
+    return answer == ANSWER_AUDIT ? audit_status(call->result) : 0;
+}
+
 static int call(const struct verb *verb, const struct options *options, json_object *request)
 {
-    json_object *reply, *result;
-    int fd = client_connect(options->dir), rc = 1;
+    struct ctl_call call = { verb, options, client_connect(options->dir), request, NULL };
+    json_object *reply;
+    int rc = 1;
 
-    if (fd < 0) {
-        json_object_put(request);
-        return 1;
+    if (call.fd >= 0) {
+        reply = client_call(call.fd, json_object_get(request), -1, NULL, 0);
+        if (reply && json_object_object_get_ex(reply, "result", &call.result))
+            rc = show(&call);
+        json_object_put(reply);
+        close(call.fd);
     }
-    reply = client_call(fd, request, -1, NULL, 0);
-    close(fd);
-    if (reply && json_object_object_get_ex(reply, "result", &result)) {
-        if (options->json) {
-            puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));
-            rc = verb->answer == ANSWER_AUDIT ? audit_status(result) : 0;
-        } else {
-            rc = print[verb->answer](result);
-        }
-    }
-    json_object_put(reply);
+    json_object_put(request);
     return rc == NONSENSE
              ? failure("what answers is no gntsim machine: that is no answer to %s", verb->words)
              : rc;

@@ -16,7 +16,7 @@ const struct command commands[] = {
       "Run a command as a process of a domain (created if new) of the machine at DIR",
       { { OPT_DIR | OPT_DOMAIN | OPT_PROFILE | OPT_WAY, OPT_DIR, "-- CMD..." } } },
     { "ctl", cmd_ctl, "Look into and steer the machine at DIR",
-      { { OPT_DIR | OPT_JSON | OPT_PROFILE | OPT_ANYWHERE, OPT_DIR, "VERB..." } },
+      { { OPT_DIR | OPT_JSON | OPT_PROFILE | OPT_DEVICE | OPT_ANYWHERE, OPT_DIR, "VERB..." } },
       ctl_list_verbs, "Verbs" },
     { "scenario", cmd_scenario, "Play scenario files and say whether all was as they say",
       { { 0, 0, "run|check|schema [OPTIONS] [FILE...]" } } },

@@ -127,6 +127,20 @@ static bool take_xen(const char *text, void *field)
     return take_text(text, field);
 }
 
+static bool take_seconds(const char *text, void *field)
+{
+    unsigned long value;
+    char *end;
+
+    errno = 0;
+    value = strtoul(text, &end, 10);
+    *(unsigned *)field = (unsigned)value;
+    if (!errno && end != text && !*end && *text != '-' && value && value <= INT_MAX / 1000)
+        return true;
+    usage_error("'%s' is not a number of seconds", text);
+    return false;
+}
+
 static bool take_clock(const char *text, void *field)
 {
     if (strcmp(text, "real") && strcmp(text, "virtual") && strcmp(text, "auto"))
@@ -182,6 +196,15 @@ const struct option_row option_rows[] = {
         "in the format of chrome://tracing and ui.perfetto.dev"),
     ROW(OPT_EXPORT, 0, "export", take_text, export, "FILE", "",
         "write a recorded trace there in that format; - is standard output"),
+    ROW(OPT_DEVICE, 0, "backend", take_text, backend, "N", "",
+        "device attach: the domain of the back end (default 0)"),
+    ROW(OPT_DEVICE, 0, "params", take_text, params, "TEXT", "",
+        "device attach: the disk, like raw:/disk.img"),
+    ROW(OPT_DEVICE, 0, "force", NULL, force, "", "",
+        "device detach: do not wait for the back end"),
+    ROW(OPT_DEVICE, 0, "timeout", take_seconds, timeout, "SECONDS", "",
+        "store wait, device wait: the longest time (default: none); device detach: after it the "
+        "nodes are removed all the same (default 10)"),
     ROW(OPT_VERBOSE, 0, "verbose", NULL, verbose, "", "", "print what the guest kernels log"),
 #undef ROW
     { .name = NULL },

@@ -29,6 +29,10 @@ struct options {
     const char *output;          /* --output FILE, NULL: not given, which is DEFAULT_OUTPUT */
     bool check;                  /* --check */
     int check_exit;              /* --check-exit N */
+    /* --backend N, --params TEXT, --force, --timeout SECONDS: of ctl's verbs of devices */
+    const char *backend, *params; /* NULL: not given */
+    bool force;
+    unsigned timeout;            /* 0: not given */
     int status;                  /* the command's exit status, if nothing is to be done */
     char **rest;                 /* what follows the options */
     int nr_rest;
@@ -55,6 +59,7 @@ enum {
     OPT_OUTPUT = 1 << 17,
     OPT_CHECK = 1 << 18,
     OPT_XEN = 1 << 19,
+    OPT_DEVICE = 1 << 20,
     /* of whoever starts a machine */
     OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT |
                   OPT_TRACE | OPT_GRANT_FRAMES | OPT_MAPTRACK_FRAMES | OPT_CHECK | OPT_XEN,

@@ -177,16 +177,18 @@ json_object *verb_store_perms(struct request *request)
     return ask_path(request, XS_GET_PERMS, "perms", true);
 }
 
-/* The socket of a domain's programs, for a client that watches. */
+/* The socket of a domain's programs, for a client that watches; domain 0's if none is named. */
 json_object *verb_store_socket(struct request *request)
 {
     json_object *result;
     const char *path;
+    int64_t domain;
     domid_t id;
     int rc;
 
-    if (!control_domid(request, &id))
+    if (!control_int(request, "domain", 0, 0, DOMID_FIRST_RESERVED - 1, &domain))
         return NULL;
+    id = (domid_t)domain;
     path = store_way_path(request->machine, id, false, &rc);
     if (!path && rc == -ESRCH)
         return control_no_domain(request, id);

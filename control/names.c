@@ -11,6 +11,7 @@
 
 #include "adversary.h"
 #include "control_dump.h"
+#include "device_kinds.h"
 #include "json_add.h"
 #include "points.h"
 
@@ -107,6 +108,16 @@ static json_object *columns(void)
     return tables;
 }
 
+static json_object *kinds_of_devices(void)
+{
+    json_object *list = json_object_new_array();
+
+    for (const struct device_kind *kind = device_kinds; kind->name; kind++)
+        if (device_kind_find(kind->name, NULL) == kind)
+            json_object_array_add(list, json_object_new_string(kind->name));
+    return list;
+}
+
 json_object *names_as_json(void)
 {
     json_object *result = json_object_new_object();
@@ -116,6 +127,7 @@ json_object *names_as_json(void)
     json_object_object_add(result, "statuses", statuses());
     json_object_object_add(result, "limits", words(limit_names));
     json_object_object_add(result, "adversaries", words(adversary_kinds));
+    json_object_object_add(result, "device_kinds", kinds_of_devices());
     json_object_object_add(result, "counters", words(dump_counters));
     json_object_object_add(result, "columns", columns());
     return result;

@@ -18,6 +18,9 @@ enum verb_by {
                                   * look only, or what they do is recorded where it happens */
 #define VERB_RECORDS 2u  /* the same, but the verb tells the trace in a form of its own */
 #define VERB_PROFILE 4u  /* ctl takes --profile for it */
+#define VERB_DEVICE 16u  /* ctl takes --backend and --params for it */
+#define VERB_DETACH 32u  /* the same of --force and --timeout */
+#define VERB_TIMEOUT 64u /* the same of --timeout */
 #define VERB_OF_PARTS 8u /* for gntsim's own parts: it goes with descriptors */
 
 /* How ctl shows the answer. */
@@ -29,7 +32,12 @@ enum verb_answer {
     ANSWER_POINTS,
     ANSWER_AUDIT,
     ANSWER_VALUE,
-    ANSWER_TEXTS
+    ANSWER_TEXTS,
+    /* ctl goes on until something is so. */
+    ANSWER_EVENTS,
+    ANSWER_WAIT,
+    ANSWER_DETACH,
+    ANSWER_DEVICE
 };
 
 struct verb {

@@ -6,7 +6,8 @@
  * CTL: name, handler, who may ask, VERB_*, then for ctl its words, its arguments, how the answer is
  * shown, and what the list of verbs says. An argument is a letter: D a domain id, R a reference,
  * I an id, W a word ("what"), V a value, J JSON, N nanoseconds, A on or off, P a path, T a text,
- * L a list; a small letter may be left out. SOCKET: the first four, for programs.
+ * L a list, K a kind of device, S a state, M keys with values, to the last; a small letter may be
+ * left out. SOCKET: the first four, for programs.
  */
 #ifndef GNTSIM_CONTROL_VERBS_I_H
 #define GNTSIM_CONTROL_VERBS_I_H
@@ -86,11 +87,26 @@
     CTL("store-restart", store_restart, BY_PRIVILEGED, VERB_RECORDED, \
         "store restart", "", ANSWER_NOTHING, \
         "store restart: the daemon starts anew; clients lose their connections") \
+    CTL("store-socket", store_socket, BY_PRIVILEGED, 0, \
+        "store watch", "P", ANSWER_EVENTS, "store watch PATH: print what changes") \
+    CTL("store-socket", store_socket, BY_PRIVILEGED, VERB_TIMEOUT, \
+        "store wait", "Pt", ANSWER_WAIT, \
+        "store wait PATH [VALUE]: until the node is there, with that value; print it") \
+    CTL("device-attach", device_attach, BY_PRIVILEGED, VERB_RECORDED | VERB_DEVICE, \
+        "device attach", "DKm", ANSWER_FIELDS, \
+        "device attach N KIND [KEY=VALUE...]: nodes for a new device, as a toolstack writes them") \
+    CTL("device-detach", device_detach, BY_PRIVILEGED, VERB_RECORDED | VERB_DETACH, \
+        "device detach", "DKi", ANSWER_DETACH, \
+        "device detach N KIND [ID]: let the back end close it, and remove its nodes") \
+    CTL("device-list", device_list, BY_PRIVILEGED, 0, \
+        "device list", "d", ANSWER_LIST, "device list [N]: devices with their states") \
+    CTL("device-list", device_list, BY_PRIVILEGED, VERB_TIMEOUT, \
+        "device wait", "DKSi", ANSWER_DEVICE, \
+        "device wait N KIND connected|closed|gone [ID]: until both ends are in this state") \
     CTL("shutdown", shutdown, BY_PRIVILEGED, 0, \
         "shutdown", "", ANSWER_NOTHING, "end the machine and its programs") \
     SOCKET("trace-read", trace_read, BY_PRIVILEGED, 0) \
     SOCKET("trace-subscribe", trace_subscribe, BY_PRIVILEGED, VERB_OF_PARTS) \
-    SOCKET("store-socket", store_socket, BY_PRIVILEGED, 0) \
     SOCKET("processes", processes, BY_ANYBODY, 0) \
     SOCKET("enter", enter, BY_PRIVILEGED, VERB_OF_PARTS) \
     SOCKET("supervise", supervise, BY_PRIVILEGED, VERB_OF_PARTS) \

@@ -80,9 +80,10 @@ int store_way_ask(struct machine *m, uint32_t type, const void *body, size_t len
         return -ENOTSUP;
     if (len > XENSTORE_PAYLOAD_MAX)
         return -E2BIG;
-    /* It would get events and transactions that nobody looks at. */
-    if (type == XS_WATCH || type == XS_TRANSACTION_START)
+    /* It would get events that nobody looks at. */
+    if (type == XS_WATCH)
         return -EINVAL;
+    header.tx_id = server->tx;
     store_receive(server->toolstack, &header, sizeof header);
     if (len)
         store_receive(server->toolstack, body, len);
@@ -193,13 +194,21 @@ static void domain_gone(struct domain *d)
 static void domain_destroyed(struct domain *d)
 {
     domain_gone(d);
+    store_devices_free(part_of_domain(d, &store_part));
 }
 
 /* A new domain, as a restore makes one. */
 static void domain_migrated(struct domain *d)
 {
+    struct store_server *server = store_server_of(d->machine);
+    struct attached *devices = store_devices_take(part_of_domain(d, &store_part));
+
     domain_gone(d);
     domain_started(d);
+    server->is_building = true;
+    store_devices_again(server, d->id, devices);
+    server->is_building = false;
+    store_peers_flush(server);
 }
 
 static void destroy(struct machine *m)

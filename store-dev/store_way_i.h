@@ -48,6 +48,7 @@ struct store_domain {
     bool reset, raise;              /* to be told: all indices became 0; an event is due */
     bool dirty;                     /* among the server's dirty ones */
     bool stuck;                     /* requests wait in it */
+    struct attached *devices;       /* for when the domain goes on under another id */
     struct store_domain *prev_dirty, *next_dirty;
 };
 
@@ -63,6 +64,7 @@ struct store_server {
     unsigned process;               /* whose requests are carried out; 0: nobody knows */
     uint64_t rule, event_rule;      /* the fault rule that decided what is being done; 0: none */
     bool is_building;               /* the toolstack is at work for a domain */
+    uint32_t tx;                    /* the toolstack's transaction, 0: none */
     bool must_restart;
     struct store_domain *dirty_rings;
     int nr_stuck;
@@ -104,6 +106,32 @@ void store_rings_attend(struct store_server *server);
 void store_rings_unheard(struct machine *m, domid_t id, evtchn_port_t port);
 int store_rings_start(struct store_server *server);
 void store_rings_stop(struct store_server *server);
+
+/* toolstack_asks.c: 0 or the negative errno that the store answered. */
+#define STORE_TOOL_PATH 256         /* no path of the toolstack is longer */
+int store_tool_write(struct store_server *server, const char *path, const char *value);
+/* perms[1] may be NULL. */
+int store_tool_perms(struct store_server *server, const char *path, const char *const perms[2]);
+int store_tool_introduce(struct store_server *server, const char *const words[3]);
+int store_tool_remove(struct store_server *server, const char *path);
+/* Also removes the directories above that are empty then, but not keep or what is above it. */
+void store_tool_prune(struct store_server *server, const char *path, const char *keep);
+/* False: there is none, or it is too long for value, which is "" then. */
+bool store_tool_read(struct store_server *server, const char *path, char *value, size_t size);
+/* The bytes of names, each with its NUL; 0: it has none, or is not there. */
+size_t store_tool_names(struct store_server *server, const char *path,
+                        char names[XENSTORE_PAYLOAD_MAX]);
+/* What is asked in between is one transaction. -EAGAIN: it has to be done again. */
+void store_tool_begin(struct store_server *server);
+int store_tool_end(struct store_server *server, bool commit);
+
+/* devices.c */
+/* Removes all devices of a domain that ends. */
+void store_devices_gone(struct store_server *server, unsigned domid);
+/* Takes the list of a domain that is about to get another id; then attaches them to it anew. */
+struct attached *store_devices_take(struct store_domain *sd);
+void store_devices_again(struct store_server *server, unsigned domid, struct attached *devices);
+void store_devices_free(struct store_domain *sd);
 
 /* toolstack.c */
 void store_toolstack_begin(struct store_server *server);

@@ -118,43 +118,6 @@ static const struct row rows[] = {
     { CONSOLE, "/protocol", VT100, { 0 } },
 };
 
-/* A body: strings with their NULs. */
-struct body {
-    char bytes[512];
-    size_t len;
-};
-
-static void add(struct body *body, const char *string)
-{
-    size_t len = strlen(string) + 1;
-
-    memcpy(body->bytes + body->len, string, len);
-    body->len += len;
-}
-
-static void ask(struct store_server *server, uint32_t type, const struct body *body)
-{
-    store_way_ask(server->machine, type, body->bytes, body->len, NULL, NULL);
-}
-
-static void write_value(struct store_server *server, const char *path, const char *value)
-{
-    struct body body = { .len = 0 };
-
-    add(&body, path);
-    add(&body, value);
-    body.len--;                     /* a value has no NUL */
-    ask(server, XS_WRITE, &body);
-}
-
-static void remove_tree(struct store_server *server, const char *path)
-{
-    struct body body = { .len = 0 };
-
-    add(&body, path);
-    ask(server, XS_RM, &body);
-}
-
 /* The same for every machine: a uuid tells the domains of one machine apart. */
 static void write_root(char *out, size_t size, enum root root, unsigned domid)
 {
@@ -224,74 +187,50 @@ static void write_text(char *out, size_t size, enum value value, const struct do
 
 static void write_row(struct store_server *server, const struct row *row, const struct domain *d)
 {
-    char path[128], value[64], perm[16];
-    struct body perms = { .len = 0 };
+    char path[128], value[64], perms[2][16];
 
     write_root(path, sizeof path, row->root, d->id);
     strcat(path, row->path);
     write_text(value, sizeof value, row->value, d);
-    write_value(server, path, value);
+    store_tool_write(server, path, value);
     if (!row->perms[0])
         return;
-    add(&perms, path);
-    for (unsigned i = 0; i < 2 && row->perms[i]; i++) {
-        snprintf(perm, sizeof perm, "%c%u", row->perms[i][0], row->perms[i][1] == '%' ? d->id : 0);
-        add(&perms, perm);
-    }
-    ask(server, XS_SET_PERMS, &perms);
+    for (unsigned i = 0; i < 2 && row->perms[i]; i++)
+        snprintf(perms[i], sizeof perms[i], "%c%u", row->perms[i][0],
+                 row->perms[i][1] == '%' ? d->id : 0);
+    store_tool_perms(server, path,
+                     (const char *const[]){ perms[0], row->perms[1] ? perms[1] : NULL });
 }
 
 /* As Debian's xen-init-dom0 leaves it. */
 void store_toolstack_begin(struct store_server *server)
 {
-    write_value(server, "/local/domain/0/domid", "0");
-    write_value(server, "/local/domain/0/name", "Domain-0");
-    write_value(server, "/local/pool/0/name", "Pool-0");
-}
-
-/* Removes the directories above a path, up to the first that is not empty. */
-static void remove_empty_parents(struct store_server *server, char *path)
-{
-    char *slash, names[XENSTORE_PAYLOAD_MAX];
-    size_t size;
-
-    while ((slash = strrchr(path, '/')) && slash != path) {
-        struct body body = { .len = 0 };
-
-        *slash = '\0';
-        add(&body, path);
-        if (store_way_ask(server->machine, XS_DIRECTORY, body.bytes, body.len, names, &size) ||
-            size)
-            return;
-        remove_tree(server, path);
-    }
+    store_tool_write(server, "/local/domain/0/domid", "0");
+    store_tool_write(server, "/local/domain/0/name", "Domain-0");
+    store_tool_write(server, "/local/pool/0/name", "Pool-0");
 }
 
 static void remove_roots(struct store_server *server, unsigned domid)
 {
-    static const enum root roots[] = { VM_ROOT, DOMAIN, LIBXL, CONSOLE };
+    static const enum root roots[] = { VM_ROOT, DOMAIN, LIBXL };
     char path[64];
 
+    store_devices_gone(server, domid);
     for (unsigned i = 0; i < sizeof roots / sizeof *roots; i++) {
         write_root(path, sizeof path, roots[i], domid);
-        remove_tree(server, path);
+        store_tool_remove(server, path);
     }
-    remove_empty_parents(server, path);
 }
 
 /* Names the domain's page and port to the store. */
 static void introduce(struct store_server *server, const struct domain *d)
 {
-    struct body body = { .len = 0 };
-    char text[24];
+    char id[12], page[24], port[12];
 
-    snprintf(text, sizeof text, "%u", d->id);
-    add(&body, text);
-    snprintf(text, sizeof text, "%" PRIu64, page_number(d, d->store_gfn));
-    add(&body, text);
-    snprintf(text, sizeof text, "%u", d->store_port);
-    add(&body, text);
-    ask(server, XS_INTRODUCE, &body);
+    snprintf(id, sizeof id, "%u", d->id);
+    snprintf(page, sizeof page, "%" PRIu64, page_number(d, d->store_gfn));
+    snprintf(port, sizeof port, "%u", d->store_port);
+    store_tool_introduce(server, (const char *const[]){ id, page, port });
 }
 
 void store_toolstack_create(struct store_server *server, const struct domain *d)
@@ -306,15 +245,9 @@ void store_toolstack_create(struct store_server *server, const struct domain *d)
 
 void store_toolstack_destroy(struct store_server *server, unsigned domid)
 {
-    if (domid) {
+    if (domid)
         remove_roots(server, domid);
-    } else {
-        struct body body = { .len = 0 };
-
+    else
         /* Its kernel's connection starts over, without a page. */
-        add(&body, "0");
-        add(&body, "0");
-        add(&body, "1");
-        ask(server, XS_INTRODUCE, &body);
-    }
+        store_tool_introduce(server, (const char *const[]){ "0", "0", "1" });
 }

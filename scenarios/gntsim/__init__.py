@@ -12,6 +12,7 @@
         machine.audit()
 """
 from .control import Control
+from .device import Device
 from .domain import Domain
 from .errors import AuditFailed, Ended, Error, Gone, GrantFailed, NotFound, Refused, Timeout
 from .faults import Clock, Rule
@@ -21,7 +22,7 @@ from .store import Store, StoreError
 from .trace import Event
 from .units import nanoseconds
 
-__all__ = ["AuditFailed", "Clock", "Control", "Domain", "Ended", "Error", "Event", "Gone",
+__all__ = ["AuditFailed", "Clock", "Control", "Device", "Domain", "Ended", "Error", "Event", "Gone",
            "GrantFailed", "Machine", "NotFound",
            "PAGE_SIZE", "Process", "Refused", "Rule", "Store", "StoreError",
            "Timeout", "find_program", "nanoseconds"]

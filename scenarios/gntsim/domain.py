@@ -7,6 +7,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence
 
+from .device import Device
 from .errors import GrantFailed, NotFound
 from .process import Process
 from .store import Store
@@ -62,6 +63,18 @@ class Domain:
         """A connection to the store with the rights of this domain; to be closed, or a context
         manager."""
         return Store.of(self.machine, self.id)
+
+    def attach(self, kind: str, *, backend: int | Domain = 0, id: Optional[int] = None,
+               type: Optional[str] = None, keys: Optional[Mapping[str, str]] = None) -> Device:
+        """Attaches a device as a toolstack does: "vbd", "vif", "console", "9pfs", "vchan". keys
+        are values for the store, like {"params": "raw:/disk.img"}."""
+        given = {key: str(value) for key, value in (keys or {}).items()}
+        return Device(self.machine, self.call("device-attach", kind=kind, backend=int(backend),
+                                              id=id, type=type, keys=given))
+
+    def devices(self) -> list[Device]:
+        """Its devices, also the console that it was made with."""
+        return [Device(self.machine, row) for row in self.call("device-list")]
 
     # ---- Programs
 

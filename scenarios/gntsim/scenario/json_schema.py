@@ -85,6 +85,7 @@ def table(keys: dict[str, Check], required: tuple[str, ...] = ()) -> dict[str, A
 def kinds_of_step() -> list[dict[str, Any]]:
     """Each kind of step, and each act of those that act."""
     acts: dict[str, Any] = {"guest": schema.ACTS, "store": schema.STORE_ACTS,
+                            "device": schema.DEVICE_ACTS,
                             "adversary": ("start", "step", "stop")}
     kinds = []
     for what in schema.STEPS:

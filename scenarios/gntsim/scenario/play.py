@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
+from ..device import Device
+from ..domain import Domain
 from ..errors import Error
 from ..faults import Rule
 from ..machine import Machine
@@ -136,6 +138,21 @@ class Play:
                           profile=self.value(row.get("profile", self.case.profile)),
                           **{key: self.value(row.get(key)) for key in words.DOMAIN_OPTIONS})
 
+    def attach(self, row: dict[str, Any]) -> Device:
+        """A row of [devices], or a step with the same keys."""
+        keys = {key: str(self.value(value)) for key, value in row.get("keys", {}).items()}
+        domain = Domain(self.machine, self.domain_id(row["domain"]))
+        return domain.attach(self.value(row["kind"]), backend=self.domain_id(row.get("backend", 0)),
+                             id=self.value(row.get("id")), type=self.value(row.get("type")),
+                             keys=keys)
+
+    def device(self, domain: int, kind: str, number: Optional[int]) -> Device:
+        for device in Domain(self.machine, domain).devices():
+            if device.kind == kind and number in (None, device.id):
+                return device
+        raise Failed("domain %d has no %s%s" % (domain, kind,
+                                                "" if number is None else " %d" % number))
+
     def events(self, start: int = 0) -> list[Event]:
         """The trace with names instead of numbers that differ from run to run."""
         names = {rule.id: name for name, rule in self.rules.items()}
@@ -197,6 +214,9 @@ class Play:
             self.path = ("domains", name)
             if row.get("create", True):
                 self.create_domain(name)
+        for name, row in self.data.get("devices", {}).items():
+            self.path = ("devices", name)
+            self.attach(row)
         for i, row in enumerate(self.data.get("faults", [])):
             self.path = ("faults", i)
             self.add_rule(self.path, row)

@@ -110,6 +110,16 @@ STORE_ACTS: dict[str, tuple[dict[str, Check], tuple[str, ...]]] = {
 }
 
 
+DEVICE: dict[str, Check] = {"kind": one_of_these(of_machine("device_kinds")), "backend": domain,
+                            "id": natural, "type": text,
+                            "keys": table_of(either(number, argument))}
+DEVICE_ACTS: dict[str, tuple[dict[str, Check], tuple[str, ...]]] = {
+    "attach": (DEVICE, ("kind",)),
+    "detach": ({"kind": DEVICE["kind"], "id": natural, "force": boolean}, ("kind",)),
+    "wait": ({"kind": DEVICE["kind"], "id": natural, "state": text}, ("kind",)),
+}
+
+
 def exit_statuses(path: Path, value: Any) -> None:
     (list_of(exit_status, 1) if isinstance(value, list) else exit_status)(path, value)
 
@@ -138,6 +148,7 @@ STEPS: dict[str, tuple[Check, dict[str, Check], tuple[str, ...]]] = {
     "guest": (one_of(*ACTS), {}, ("domain",)),      # its keys: ACTS
     "adversary": (one_of("start", "step", "stop"), {}, ()),     # its keys: words.ADVERSARY_KEYS
     "store": (one_of(*STORE_ACTS), {}, ()),         # its keys: STORE_ACTS
+    "device": (one_of(*DEVICE_ACTS), {}, ("domain",)),         # its keys: DEVICE_ACTS
     "call": (text, {"args": free_table, **ANSWER}, ()),
     "fault": (rule, {}, ()),
     "unfault": (name, {}, ()),
@@ -188,8 +199,8 @@ def keys_of(what: str, act: Any) -> tuple[dict[str, Check], tuple[str, ...]]:
     store; an act that only the run will know needs nothing."""
     check, more, required = STEPS[what]
     keys: dict[str, Check] = {what: check, **more, **COMMON}
-    if what in ("guest", "store"):
-        acts = ACTS if what == "guest" else STORE_ACTS
+    acts = {"guest": ACTS, "store": STORE_ACTS, "device": DEVICE_ACTS}.get(what)
+    if acts:
         own, needed = acts[act] if not late(act) else ({}, ())
         keys = {**keys, "domain": domain, **own, **ANSWER}
         required += needed
@@ -275,6 +286,7 @@ FILE: dict[str, Check] = {
     "matrix": table_of(span),
     "variants": rows(VARIANT),
     "domains": rows(DOMAIN, ("id",)),
+    "devices": rows({"domain": domain, **DEVICE}, ("domain", "kind")),
     "programs": rows(PROGRAM, ("command",)),
     "faults": list_of(rule),
     "steps": steps,

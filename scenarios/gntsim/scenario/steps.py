@@ -14,11 +14,12 @@ from ..store import StoreError
 from ..trace import agrees, amount, missing, select
 from . import words
 from .cases import find_program, values
+from .device_acts import device_act
 from .places import Path
 from .play import BAD_VALUE, Failed, Play
 from .schema import ANSWER, COMMON, step_kind
 from .store_acts import STORE_ACTS
-from .values import Wrong
+from .values import Wrong, shown
 from .values import span as check_span
 
 Step = dict[str, Any]
@@ -218,14 +219,6 @@ def same(play: Play, what: str, result: Any, wanted: dict[str, Any]) -> None:
                          % (what, key, shown(result[key]), shown(value)))
 
 
-def shown(value: Any) -> str:
-    if isinstance(value, dict) and value and set(value) <= {"min", "max"}:
-        return " and ".join("%s %s" % (word, value[key])
-                            for key, word in (("min", "at least"), ("max", "at most"))
-                            if key in value)
-    return json.dumps(value)
-
-
 def guest(play: Play, step: Step) -> None:
     arguments = {key: play.value(value) for key, value in step.items() if key not in OWN_KEYS}
     for key in DOMAIN_KEYS:
@@ -267,6 +260,10 @@ def store(play: Play, step: Step) -> None:
             play.stores.pop(domain).close()     # the next step connects anew
             raise
     answer(play, step, "store " + what, act)
+
+
+def device(play: Play, step: Step) -> None:
+    answer(play, step, "device " + play.value(step["device"]), lambda: device_act(play, step))
 
 
 def call(play: Play, step: Step) -> None:
@@ -485,7 +482,7 @@ def equal(play: Play, step: Step) -> None:
 HANDLERS: dict[str, Callable[[Play, Step], None]] = {
     "spawn": spawn, "expect": expect, "send": send, "close": close, "wait": wait, "kill": kill,
     "running": running,
-    "guest": guest, "adversary": adversary, "store": store, "call": call,
+    "guest": guest, "adversary": adversary, "store": store, "device": device, "call": call,
     "fault": fault, "unfault": unfault, "fired": fired, "paused": paused, "resume": resume,
     "clock": clock,
     "create": create, "destroy": destroy, "suspend": suspend, "page-out": page("page-out"),

@@ -52,7 +52,7 @@ def check_names(data: Any) -> None:
             known(path + (what,), one[what], rules, "rule")
         if what in ("create", "destroy", "suspend", "page-out", "page-in", "limit", "info"):
             known(path + (what,), one[what], domains, "domain")
-        for key in ("domain", "to", "granter", "remote"):
+        for key in ("domain", "to", "granter", "remote", "backend"):
             if key in one:
                 known(path + (key,), one[key], domains, "domain")
         for key in ("domain", "peer"):
@@ -65,6 +65,9 @@ def check_names(data: Any) -> None:
         each((part,), data.get(part, []), visit)
     for key, program in programs.items():
         known(("programs", key, "domain"), program.get("domain", 0), domains, "domain")
+    for key, value in data.get("devices", {}).items():
+        for end in ("domain", "backend"):
+            known(("devices", key, end), value.get(end, 0), domains, "domain")
     for i, value in enumerate(data.get("faults", [])):
         for key in ("domain", "peer"):
             known(("faults", i, key), value.get(key, 0), domains, "domain")

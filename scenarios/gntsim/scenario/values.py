@@ -4,6 +4,7 @@ right."""
 from __future__ import annotations
 
 import errno
+import json
 import re
 import signal
 from typing import Any, Callable
@@ -262,3 +263,12 @@ def late_span(path: Path, value: Any) -> None:
 
 def free_table(path: Path, value: Any) -> None:
     kind(path, value, "a table", isinstance(value, dict))
+
+
+def shown(value: Any) -> str:
+    """A value that a step expects, for people."""
+    if isinstance(value, dict) and value and set(value) <= {"min", "max"}:
+        return " and ".join("%s %s" % (word, value[key])
+                            for key, word in (("min", "at least"), ("max", "at most"))
+                            if key in value)
+    return json.dumps(value)

@@ -32,8 +32,8 @@ def of_machine(group: str) -> Any:
 
 
 def names(group: str) -> list[str]:
-    """"points", "devices", "statuses", "limits", "adversaries", "counters", "columns" (the tables
-    that have them)."""
+    """"points", "devices", "statuses", "limits", "adversaries", "device_kinds", "counters",
+    "columns" (the tables that have them)."""
     return [row["name"] if isinstance(row, dict) else row for row in of_machine(group)]
 
 
