@@ -6,6 +6,7 @@
 
 #include "calls_i.h"
 #include "process.h"
+#include "suppress_i.h"
 #include "trace.h"
 #include "unread_i.h"
 
@@ -30,8 +31,40 @@ static void read_command(struct program *program)
     if (!file || !fgets(program->command, sizeof program->command, file))
         strcpy(program->command, "?");
     program->command[strcspn(program->command, "\n")] = 0;
+    for (char *c = program->command; *c; c++)
+        if ((unsigned char)*c < ' ')
+            *c = '?'; /* it is printed on a terminal */
     if (file)
         fclose(file);
+}
+
+/* The fields of /proc/PID/stat behind the name; "": there is no such process. */
+static void read_stat(pid_t pid, char line[512])
+{
+    char path[32], *end;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    file = fopen(path, "re");
+    if (!file || !fgets(line, 512, file) || !(end = strrchr(line, ')')))
+        line[0] = 0;
+    else
+        memmove(line, end + 1, strlen(end));
+    if (file)
+        fclose(file);
+}
+
+static void read_parents(struct program *program)
+{
+    pid_t pid = program->pid;
+    char line[512];
+
+    for (unsigned i = 0; i < MOST_PARENTS && pid > 1; i++) {
+        read_stat(pid, line);
+        if (sscanf(line, " %*c %d", &pid) != 1)
+            return;
+        program->parents[i] = pid;
+    }
 }
 
 struct program *program_of(struct checks *checks, unsigned number)
@@ -47,27 +80,20 @@ struct program *program_of(struct checks *checks, unsigned number)
     program->number = number;
     program->pid = process_id(checks->machine, number);
     read_command(program);
+    read_parents(program);
     HASH_ADD(hh, checks->programs, number, sizeof program->number, program);
     return program;
 }
 
 bool program_lives(const struct program *program)
 {
-    char path[32], line[512], state = 'X';
-    const char *name_end;
+    char line[512], state = 'X';
     unsigned flags = 0;
-    FILE *file;
 
     if (!program || !program->pid)
         return false;
-    snprintf(path, sizeof path, "/proc/%d/stat", program->pid);
-    file = fopen(path, "re");
-    if (!file)
-        return false;
-    name_end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
-    if (name_end)
-        sscanf(name_end + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags);
-    fclose(file);
+    read_stat(program->pid, line);
+    sscanf(line, " %c %*d %*d %*d %*d %*d %u", &state, &flags);
     return state != 'Z' && state != 'X' && !(flags & EXITING);
 }
 
@@ -104,8 +130,28 @@ static int prepare(struct machine *m, int *memory_fd)
     (void)memory_fd;
     checks->machine = m;
     pthread_mutex_init(&checks->lock, NULL);
+    pthread_cond_init(&checks->calm, NULL);
+    checks_choose_usual(&checks->choice);
     unsetenv("DEBUGINFOD_URLS"); /* a report asks no network */
     return depot_create(&checks->depot);
+}
+
+int checks_configure(struct machine *m, const struct checks_config *config, char *error,
+                     size_t size)
+{
+    struct checks *checks = checks_of(m);
+
+    checks->choice = config->choice;
+    checks->format = config->format;
+    checks->suppressions_path = config->suppressions;
+    if (config->suppressions &&
+        suppressions_read(&checks->suppressions, config->suppressions, error, size))
+        return -1;
+    checks->report = config->report ? fopen(config->report, "we") : NULL;
+    if (!config->report || checks->report)
+        return 0;
+    snprintf(error, size, "cannot write the report to %s: %s", config->report, strerror(errno));
+    return -1;
 }
 
 static const struct witness *witness(struct machine *m, pid_t tid, const uint64_t *addresses,
@@ -137,7 +183,11 @@ static void destroy(struct machine *m)
         free(program);
     }
     findings_free(checks);
+    suppressions_free(checks->suppressions);
+    if (checks->report)
+        fclose(checks->report);
     depot_destroy(checks->depot);
+    pthread_cond_destroy(&checks->calm);
     pthread_mutex_destroy(&checks->lock);
 }
 

@@ -22,10 +22,13 @@ enum kind {
         NR_KINDS
 };
 
+#define MOST_PARENTS 16u
+
 /* A process that made something. */
 struct program {
     unsigned number; /* as process_number says */
     pid_t pid;
+    pid_t parents[MOST_PARENTS]; /* that it had when it was seen first, the nearest first */
     char command[16];
     bool failed; /* it exits, and not well: what it leaves is no news */
     UT_hash_handle hh;
@@ -33,6 +36,7 @@ struct program {
 
 struct call;
 struct finding;
+struct suppression;
 struct unread;
 
 struct checks {
@@ -45,9 +49,15 @@ struct checks {
     struct finding *new; /* not published yet */
     bool publishing;     /* machine_later has been asked to */
     struct machine_later later;
-    pthread_mutex_t lock;     /* of the next ones */
+    struct check_choice choice;
+    struct suppression *suppressions;
+    const char *suppressions_path;
+    FILE *report; /* NULL: none is wanted */
+    enum report_format format;
+    pthread_mutex_t lock; /* of the next ones, and of the suppressions' counts */
+    pthread_cond_t calm;  /* publishers became 0 */
+    unsigned publishers;
     struct finding *findings; /* published, oldest first */
-    unsigned nr;
 };
 
 static inline struct checks *checks_of(const struct machine *m)
@@ -94,6 +104,8 @@ void finding_add(struct finding *finding, const struct event *event, const char 
 void finding_done(struct checks *checks, struct finding *finding);
 /* Without the machine's lock: publishes what is complete. */
 void findings_publish(struct checks *checks);
+/* The same, and waits until other threads have published theirs. */
+void findings_settle(struct checks *checks);
 void findings_free(struct checks *checks);
 
 #endif

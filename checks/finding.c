@@ -7,26 +7,11 @@
 
 #include <utlist.h>
 
-#include "checks_i.h"
 #include "container_of.h"
+#include "finding_i.h"
+#include "suppress_i.h"
 
-#define NAME_COLUMN 42
-
-struct part {
-    char *text;
-    const struct witness *where;
-};
-
-struct finding {
-    enum kind kind;
-    char command[16];
-    unsigned process;
-    char *title;
-    struct part parts[MAX_PARTS];
-    unsigned nr_parts;
-    char *text; /* once published */
-    struct finding *next;
-};
+#define MAX_FRAMES 256u
 
 /* ---- Making ---------------------------------------------------------------------------------- */
 
@@ -36,14 +21,13 @@ struct finding *finding_new(struct checks *checks, enum kind kind, const struct 
     struct finding *finding = calloc(1, sizeof *finding);
     va_list ap;
 
-    (void)checks;
     if (!finding)
         return NULL;
     finding->kind = kind;
-    if (program) {
-        finding->process = program->number;
-        memcpy(finding->command, program->command, sizeof finding->command);
-    }
+    finding->level = checks->choice.levels[kind];
+    finding->times = 1;
+    if (program)
+        finding->program = *program;
     va_start(ap, format);
     if (vasprintf(&finding->title, format, ap) < 0)
         finding->title = NULL;
@@ -61,7 +45,7 @@ void finding_add(struct finding *finding, const struct event *event, const char 
     part = &finding->parts[finding->nr_parts];
     va_start(ap, format);
     if (vasprintf(&part->text, format, ap) >= 0) {
-        part->where = event ? event->where : NULL;
+        part->event = event ? *event : (struct event){ .happened = false };
         finding->nr_parts++;
     }
     va_end(ap);
@@ -77,10 +61,28 @@ static void publish_later(struct machine_later *later)
     findings_publish(checks);
 }
 
+static void free_list(struct finding *finding)
+{
+    for (struct finding *next; finding; finding = next) {
+        next = finding->next;
+        for (unsigned i = 0; i < finding->nr_parts; i++) {
+            free(finding->parts[i].text);
+            free(finding->parts[i].frames);
+        }
+        free(finding->title);
+        free(finding->text);
+        free(finding);
+    }
+}
+
 void finding_done(struct checks *checks, struct finding *finding)
 {
     if (!finding)
         return;
+    if (finding->level == CHECK_OFF) {
+        free_list(finding);
+        return;
+    }
     LL_APPEND(checks->new, finding);
     if (checks->publishing)
         return;
@@ -89,21 +91,7 @@ void finding_done(struct checks *checks, struct finding *finding)
     machine_later(checks->machine, &checks->later);
 }
 
-static void free_list(struct finding *finding)
-{
-    for (struct finding *next; finding; finding = next) {
-        next = finding->next;
-        for (unsigned i = 0; i < finding->nr_parts; i++)
-            free(finding->parts[i].text);
-        free(finding->title);
-        free(finding->text);
-        free(finding);
-    }
-}
-
 /* ---- Publishing ------------------------------------------------------------------------------ */
-
-#define MAX_FRAMES 256u
 
 /* A stack as it is shown: without what is inside the libraries, and what is around main. */
 struct shown {
@@ -118,10 +106,19 @@ static bool begins(const char *text, const char *with)
     return text && !strncmp(text, with, strlen(with));
 }
 
-static bool is_inside(const struct frame_text *frame)
+bool frame_is_inside(const struct frame_text *frame)
 {
     return begins(frame->module, "libxengnttab.so") || begins(frame->module, "libxenevtchn.so") ||
            begins(frame->module, "libc.so") || begins(frame->module, "ld-linux");
+}
+
+const struct frame_text *finding_place(const struct finding *finding)
+{
+    for (unsigned i = 0; i < finding->nr_parts; i++)
+        for (unsigned j = 0; j < finding->parts[i].nr_frames; j++)
+            if (!frame_is_inside(&finding->parts[i].frames[j]))
+                return &finding->parts[i].frames[j];
+    return NULL;
 }
 
 /* The library's function that the program called stands for all that it called. */
@@ -135,92 +132,66 @@ static void show_frame(void *ctx, const struct frame_text *frame)
     if (shown->over)
         return;
     shown->over = frame->function && !strcmp(frame->function, "main");
-    if (!shown->in_program && is_inside(frame))
+    if (!shown->in_program && frame_is_inside(frame))
         shown->nr = 0;
     else
         shown->in_program = true;
     shown->frames[shown->nr++] = *frame;
 }
 
-static const char *base_name(const char *path)
+static void read_stack(struct depot *depot, struct part *part)
 {
-    const char *slash = strrchr(path, '/');
+    struct shown *shown = calloc(1, sizeof *shown);
 
-    return slash ? slash + 1 : path;
-}
-
-static void print_frame(FILE *out, unsigned number, const struct frame_text *frame)
-{
-    fprintf(out, "      #%-2u %-*s ", number, NAME_COLUMN,
-            frame->function ? frame->function : "?");
-    if (frame->file && frame->line)
-        fprintf(out, "%s:%u\n", base_name(frame->file), frame->line);
-    else if (frame->module)
-        fprintf(out, "%s+0x%llx\n", frame->module, (unsigned long long)frame->offset);
-    else
-        fprintf(out, "0x%llx\n", (unsigned long long)frame->offset);
-}
-
-static char *render(struct checks *checks, const struct finding *finding)
-{
-    const struct check_kind *kind = &check_kinds[finding->kind];
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-
-    if (!out)
-        return NULL;
-    fprintf(out, "==gntsim== ERROR %s: %s\n", kind->name, finding->title ? finding->title : "");
-    for (unsigned i = 0; i < finding->nr_parts; i++) {
-        const struct part *part = &finding->parts[i];
-        struct shown *shown = calloc(1, sizeof *shown);
-
-        fprintf(out, "  %s%s\n", part->text,
-                witness_is_approximate(part->where) ? " (the stack is approximate)" : "");
-        if (shown)
-            witness_read(checks->depot, part->where, show_frame, shown);
-        for (unsigned j = 0; shown && j < shown->nr; j++)
-            print_frame(out, j, &shown->frames[j]);
-        free(shown);
+    part->approximate = witness_is_approximate(part->event.where);
+    if (shown)
+        witness_read(depot, part->event.where, show_frame, shown);
+    part->frames = shown && shown->nr ? calloc(shown->nr, sizeof *part->frames) : NULL;
+    if (part->frames) {
+        memcpy(part->frames, shown->frames, shown->nr * sizeof *part->frames);
+        part->nr_frames = shown->nr;
     }
-    fprintf(out, "  what to do: %s\n  more: gntsim explain %s\n", kind->repair, kind->name);
-    fclose(out);
-    return text;
+    free(shown);
 }
 
 /* What a loop does wrong again and again is said once. */
-static bool is_known(const struct checks *checks, const struct finding *finding)
+static struct finding *find_known(const struct checks *checks, const struct finding *finding)
 {
-    for (const struct finding *known = checks->findings; known; known = known->next) {
-        bool same = known->kind == finding->kind && known->process == finding->process &&
-                    known->nr_parts == finding->nr_parts && known->parts[0].where;
+    for (struct finding *known = checks->findings; known; known = known->next) {
+        bool same = known->kind == finding->kind &&
+                    known->program.number == finding->program.number &&
+                    known->nr_parts == finding->nr_parts && known->parts[0].event.where;
 
         for (unsigned i = 0; same && i < known->nr_parts; i++)
-            same = known->parts[i].where == finding->parts[i].where;
+            same = known->parts[i].event.where == finding->parts[i].event.where;
         if (same)
-            return true;
+            return known;
     }
-    return false;
+    return NULL;
 }
 
 static void publish(struct checks *checks, struct finding *finding)
 {
-    bool known;
+    struct finding *known;
 
     pthread_mutex_lock(&checks->lock);
-    known = is_known(checks, finding);
+    known = find_known(checks, finding);
+    if (known)
+        known->times++;
     pthread_mutex_unlock(&checks->lock);
     if (known) {
         free_list(finding);
         return;
     }
-    finding->text = render(checks, finding);
-    if (finding->text)
-        machine_say(checks->machine, finding->text, strlen(finding->text));
+    for (unsigned i = 0; i < finding->nr_parts; i++)
+        read_stack(checks->depot, &finding->parts[i]);
+    finding->text = finding_text(finding);
     pthread_mutex_lock(&checks->lock);
+    finding->suppressed = suppressions_find(checks->suppressions, finding);
     LL_APPEND(checks->findings, finding);
-    checks->nr++;
     pthread_mutex_unlock(&checks->lock);
+    if (finding->text && !finding->suppressed)
+        machine_say(checks->machine, finding->text, strlen(finding->text));
 }
 
 void findings_publish(struct checks *checks)
@@ -230,12 +201,28 @@ void findings_publish(struct checks *checks)
     machine_lock_only(checks->machine);
     finding = checks->new;
     checks->new = NULL;
+    pthread_mutex_lock(&checks->lock);
+    checks->publishers++;
+    pthread_mutex_unlock(&checks->lock);
     machine_unlock_only(checks->machine);
     for (; finding; finding = next) {
         next = finding->next;
         finding->next = NULL;
         publish(checks, finding);
     }
+    pthread_mutex_lock(&checks->lock);
+    if (!--checks->publishers)
+        pthread_cond_broadcast(&checks->calm);
+    pthread_mutex_unlock(&checks->lock);
+}
+
+void findings_settle(struct checks *checks)
+{
+    findings_publish(checks);
+    pthread_mutex_lock(&checks->lock);
+    while (checks->publishers)
+        pthread_cond_wait(&checks->calm, &checks->lock);
+    pthread_mutex_unlock(&checks->lock);
 }
 
 void findings_free(struct checks *checks)
@@ -245,28 +232,34 @@ void findings_free(struct checks *checks)
     checks->findings = checks->new = NULL;
 }
 
-unsigned checks_count(struct machine *m)
-{
-    struct checks *checks = checks_of(m);
-    unsigned nr;
+/* ---- Asking ---------------------------------------------------------------------------------- */
 
-    if (!checks)
-        return 0;
-    pthread_mutex_lock(&checks->lock);
-    nr = checks->nr;
-    pthread_mutex_unlock(&checks->lock);
-    return nr;
+/* Whether the process is pid, or was started by it or by what it started. */
+static bool is_below(const struct program *program, pid_t pid)
+{
+    bool below = program->pid == pid;
+
+    for (unsigned i = 0; i < MOST_PARENTS; i++)
+        below |= program->parents[i] == pid;
+    return below;
 }
 
-void checks_texts(struct machine *m, void (*tell)(void *ctx, const char *text), void *ctx)
+json_object *checks_list(struct machine *m, const struct checks_asked *asked)
 {
     struct checks *checks = checks_of(m);
+    json_object *list = json_object_new_array();
 
     if (!checks)
-        return;
+        return list;
+    findings_settle(checks);
     pthread_mutex_lock(&checks->lock);
-    for (const struct finding *finding = checks->findings; finding; finding = finding->next)
-        if (finding->text)
-            tell(ctx, finding->text);
+    for (const struct finding *finding = checks->findings; finding; finding = finding->next) {
+        if (finding->suppressed || !finding->text ||
+            (asked->below && !is_below(&finding->program, asked->below)))
+            continue;
+        json_object_array_add(list, asked->detail ? finding_json(finding)
+                                                  : clean_text(finding->text));
+    }
     pthread_mutex_unlock(&checks->lock);
+    return list;
 }

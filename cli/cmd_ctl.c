@@ -139,15 +139,24 @@ static int print_value(json_object *result)
     return 0;
 }
 
-/* A list of texts, a line for each; it is all that the result has. */
+static int print_lines(json_object *list)
+{
+    if (!is_list_of(list, json_type_string))
+        return NONSENSE;
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        puts(json_object_get_string(json_object_array_get_idx(list, i)));
+    return 0;
+}
+
+/* A list of texts, a line for each; or an object that has nothing else. */
 static int print_texts(json_object *result)
 {
+    if (!json_object_is_type(result, json_type_object))
+        return print_lines(result);
     json_object_object_foreach(result, key, list) {
         (void)key;
-        if (!is_list_of(list, json_type_string))
+        if (print_lines(list))
             return NONSENSE;
-        for (size_t i = 0; i < json_object_array_length(list); i++)
-            puts(json_object_get_string(json_object_array_get_idx(list, i)));
     }
     return 0;
 }
@@ -266,6 +275,8 @@ static int add_options(const struct verb *verb, const struct options *options,
         json_add_text(request, "profile", options->profile);
     if (options->force)
         json_add_bool(request, "force", true);
+    if (options->json && verb->flags & VERB_DETAIL)
+        json_add_bool(request, "detail", true);
     if (options->params)
         ctl_add_key(request, "params", options->params);
     return options->backend ? ctl_add_key(request, "backend", options->backend) : 0;

@@ -2,13 +2,13 @@
 /* `gntsim run`: runs a command in a domain of a private machine. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "cli.h"
 #include "client.h"
 #include "host.h"
@@ -42,33 +42,10 @@ static int be_machine(int fd, int ready_fd, const struct options *options)
     return host_machine(&config);
 }
 
-static const int passed_on[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
-
-/*
- * Waits for the command. Signals sent to us are for it; those of the terminal have reached it
- * already.
- */
-static int wait_for(pid_t child, const sigset_t *waited)
-{
-    siginfo_t info;
-    int status;
-
-    for (;;) {
-        if (sigwaitinfo(waited, &info) < 0)
-            continue;
-        if (info.si_signo != SIGCHLD) {
-            if (info.si_code != SI_KERNEL)
-                kill(child, info.si_signo);
-        } else if (waitpid(child, &status, WNOHANG) == child) {
-            return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-        }
-    }
-}
-
 int cmd_run(int argc, char **argv)
 {
     struct options options;
-    sigset_t waited, before;
+    struct child_signals signals;
     pid_t machine, child;
     int rc, sockets[2], ready[2], status = 0;
     char byte;
@@ -77,11 +54,7 @@ int cmd_run(int argc, char **argv)
         return options.status;
     if (!options.nr_rest)
         return usage_error("run needs a command: gntsim run [--domain N] -- CMD...");
-    sigemptyset(&waited);
-    sigaddset(&waited, SIGCHLD);
-    for (unsigned i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
-        sigaddset(&waited, passed_on[i]);
-    sigprocmask(SIG_BLOCK, &waited, &before);
+    child_prepare(&signals);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) || pipe2(ready, O_CLOEXEC))
         return failure("cannot make a socket: %s", strerror(errno));
     machine = fork();
@@ -103,12 +76,12 @@ int cmd_run(int argc, char **argv)
     close(ready[0]);
     child = fork();
     if (!child) {
-        sigprocmask(SIG_SETMASK, &before, NULL);
+        child_begin(&signals);
         _exit(client_exec(sockets[0], options.domain < 0 ? 0 : options.domain, NULL, options.way,
                           options.rest));
     }
     rc = child < 0 ? failure("cannot start a process: %s", strerror(errno))
-                   : wait_for(child, &waited);
+                   : child_wait(child, &signals);
     /* The machine ends with its last owner; what the command left running in it ends, too. */
     close(sockets[0]);
     waitpid(machine, &status, 0);

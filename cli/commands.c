@@ -14,7 +14,7 @@ const struct command commands[] = {
       { { OPT_DIR | OPT_MACHINE | OPT_OWNER, OPT_DIR, "" } } },
     { "exec", cmd_exec,
       "Run a command as a process of a domain (created if new) of the machine at DIR",
-      { { OPT_DIR | OPT_DOMAIN | OPT_PROFILE | OPT_WAY, OPT_DIR, "-- CMD..." } } },
+      { { OPT_DIR | OPT_DOMAIN | OPT_PROFILE | OPT_WAY | OPT_CHECK, OPT_DIR, "-- CMD..." } } },
     { "ctl", cmd_ctl, "Look into and steer the machine at DIR",
       { { OPT_DIR | OPT_JSON | OPT_PROFILE | OPT_DEVICE | OPT_ANYWHERE, OPT_DIR, "VERB..." } },
       ctl_list_verbs, "Verbs" },

@@ -148,6 +148,44 @@ static int start_trace(struct machine *machine, const char *path)
     return rc ? usage_error("cannot write the trace to %s: %s", path, strerror(-rc)) : 0;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), more = strlen(end);
+
+    return length >= more && !strcmp(text + length - more, end);
+}
+
+/* 0, or the exit status after a message. */
+static int configure_checks(struct machine *machine, const struct options *options)
+{
+    const char *report = options->check_report;
+    struct checks_config config = { .choice = options->checks,
+                                    .suppressions = options->check_suppress,
+                                    .report = report,
+                                    .format = REPORT_TEXT };
+    char error[512];
+
+    if (!options->check)
+        return 0;
+    if (options->check_format >= 0)
+        config.format = (enum report_format)options->check_format;
+    else if (report && (ends_with(report, ".sarif") || ends_with(report, ".sarif.json")))
+        config.format = REPORT_SARIF;
+    else if (report && ends_with(report, ".json"))
+        config.format = REPORT_JSON;
+    return checks_configure(machine, &config, error, sizeof error) ? usage_error("%s", error) : 0;
+}
+
+/* Whether something was found, and the exit status that tells. */
+static int conclude_checks(struct machine *machine, const struct options *options)
+{
+    int rc = checks_conclude(machine);
+
+    if (rc < 0)
+        return failure("cannot write the report to %s: %s", options->check_report, strerror(-rc));
+    return rc ? options->check_exit : 0;
+}
+
 int host_machine(const struct host_config *config)
 {
     const struct options *options = config->options;
@@ -165,8 +203,7 @@ int host_machine(const struct host_config *config)
     struct machine *machine = calloc(1, sizeof *machine);
     struct watch owner = { .fd = -1 };
     char why[200];
-    unsigned nr_findings;
-    int rc, status;
+    int rc, status, found;
     bool ended;
 
     choose_parts(options, &machine_config, &control_config, why, sizeof why);
@@ -181,7 +218,9 @@ int host_machine(const struct host_config *config)
     }
     control_config.libraries_dir = libraries_dir(machine);
     machine->clock.automatic = options->clock && !strcmp(options->clock, "auto");
-    status = options->trace ? start_trace(machine, options->trace) : 0;
+    status = configure_checks(machine, options);
+    if (!status && options->trace)
+        status = start_trace(machine, options->trace);
     if (!status)
         status = options->fault ? add_faults(machine, options->fault) : 0;
     rc = status ? -ECANCELED : control_create(&control, machine, &control_config);
@@ -201,11 +240,11 @@ int host_machine(const struct host_config *config)
             config->ready(config->ctx);
         wait_for(machine, -1);
     }
-    nr_findings = checks_count(machine);
+    found = conclude_checks(machine, options);
     ended = machine_stop(machine);
     control_destroy(control);
     if (!status)
-        status = rc || machine->trace_error ? 1 : nr_findings ? options->check_exit : 0;
+        status = rc || machine->trace_error ? 1 : found;
     if (ended)                  /* else a thread of it is still held, and may come back */
         free(machine);
     if (owner.fd >= 0)

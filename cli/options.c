@@ -105,6 +105,35 @@ static bool take_status(const char *text, void *field)
     return false;
 }
 
+/* The field is options.check, and options.checks is set as well. */
+static bool take_check(const char *text, void *field)
+{
+    struct options *options =
+        (struct options *)(void *)((char *)field - offsetof(struct options, check));
+    char error[256];
+
+    options->check = checks_choose(&options->checks, text ? text : "", error, sizeof error);
+    if (!options->check)
+        usage_error("%s", error);
+    return options->check;
+}
+
+static bool take_format(const char *text, void *field)
+{
+    static const char *const names[] = {
+        [REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_SARIF] = "sarif"
+    };
+
+    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++) {
+        if (!strcmp(text, names[i])) {
+            *(int *)field = i;
+            return true;
+        }
+    }
+    usage_error("unknown format '%s': use text, json or sarif", text);
+    return false;
+}
+
 /* As Xen's command line has them. */
 static bool take_frames(const char *text, void *field)
 {
@@ -180,11 +209,19 @@ const struct option_row option_rows[] = {
         "(virtual, and jumps to what somebody waits for)"),
     ROW(OPT_FAULT, 0, "fault", take_text, fault, "FILE", "",
         "fault rules, JSON (see gntsim names); - is standard input"),
-    ROW(OPT_CHECK, 0, "check", NULL, check, "", "",
-        "report what right programs do not do: leaks, late unmaps and more (`gntsim explain` lists "
-        "the kinds)"),
+    ROW(OPT_CHECK, 0, "check", take_check, check, "[=WORDS]", "",
+        "report what right programs do not do: leaks, late unmaps and more. WORDS: only leaks or "
+        "the kinds named (`gntsim explain` lists them); no-KIND and KIND=warning change what is "
+        "usual"),
     ROW(OPT_CHECK, 0, "check-exit", take_status, check_exit, "N", "",
         "the exit status if all else went well and something was reported (default 99)"),
+    ROW(OPT_REPORT, 0, "check-report", take_text, check_report, "FILE", "",
+        "write all findings there when the machine ends"),
+    ROW(OPT_REPORT, 0, "check-format", take_format, check_format, "FORMAT", "text json sarif",
+        "of the report; by default sarif or json if FILE ends with that, else text"),
+    ROW(OPT_REPORT, 0, "check-suppress", take_text, check_suppress, "FILE", "",
+        "findings that are known: a line of KIND:PATTERN each, of a function, file, module or "
+        "command"),
     ROW(OPT_WAY, 0, "way", take_way, way, "WAY", "auto device socket",
         "how programs reach the devices: auto (default: device files, and gntsim's libraries), "
         "device, socket"),
@@ -215,6 +252,17 @@ const struct option_row option_rows[] = {
 
 /* ---- Help ------------------------------------------------------------------------------------ */
 
+static bool is_optional(const struct option_row *row)
+{
+    return row->argument[0] == '[';
+}
+
+/* What stands between the option and its value. */
+static const char *gap(const struct option_row *row)
+{
+    return *row->argument && !is_optional(row) ? " " : "";
+}
+
 static void print_option(const char *text, const char *help)
 {
     bool fits = strlen(text) <= 16;
@@ -229,8 +277,8 @@ static void print_usage(const char *before, const char *name, const struct usage
         bool required = usage->required & row->flag;
 
         if (usage->options & row->flag)
-            printf(" %s--%s%s%s%s", required ? "" : "[", row->name, *row->argument ? " " : "",
-                   row->argument, required ? "" : "]");
+            printf(" %s--%s%s%s%s", required ? "" : "[", row->name, gap(row), row->argument,
+                   required ? "" : "]");
     }
     printf("%s%s\n", *usage->rest ? " " : "", usage->rest);
 }
@@ -248,7 +296,7 @@ static void help(const struct command *command)
             continue;
         snprintf(text, sizeof text, "%s%s--%s%s%s",
                  row->letter ? (char[]){ '-', row->letter, 0 } : "", row->letter ? ", " : "",
-                 row->name, *row->argument ? " " : "", row->argument);
+                 row->name, gap(row), row->argument);
         print_option(text, row->help);
     }
     print_option("--help", "this text");
@@ -291,8 +339,11 @@ static void tell_getopt(unsigned allowed, struct option *longs, char *letters)
 
         if (!(allowed & row->flag))
             continue;
-        longs[n++] = (struct option){ row->name, row->take ? required_argument : no_argument, NULL,
-                                      FIRST_ROW + (int)i };
+        longs[n++] = (struct option){ row->name,
+                                      !row->take          ? no_argument
+                                      : is_optional(row) ? optional_argument
+                                                         : required_argument,
+                                      NULL, FIRST_ROW + (int)i };
         if (row->letter)
             letters += sprintf(letters, "%c%s", row->letter, row->take ? ":" : "");
     }
@@ -318,7 +369,7 @@ bool options_parse(struct options *options, int argc, char **argv)
     int c;
 
     *options = (struct options){ .domain = -1, .check_exit = CHECKS_STATUS,
-                                 .status = EXIT_USAGE };
+                                 .check_format = -1, .status = EXIT_USAGE };
     if (allowed & OPT_WAY && !default_way(&options->way))
         return false;
     tell_getopt(allowed, longs, letters);
@@ -340,6 +391,8 @@ bool options_parse(struct options *options, int argc, char **argv)
         if (!take(options, row))
             return false;
     }
+    if (!options->check && (options->check_report || options->check_suppress))
+        return usage_error("--check-report and --check-suppress need --check"), false;
     options->rest = argv + optind;
     options->nr_rest = argc - optind;
     options->status = 0;

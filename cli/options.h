@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "checks_part.h"
+
 #define DEFAULT_OUTPUT "gntsim.record"
 
 struct options {
@@ -27,8 +29,12 @@ struct options {
     const char *export;          /* --export FILE, NULL: not given */
     const char *fault;           /* --fault FILE, NULL: not given */
     const char *output;          /* --output FILE, NULL: not given, which is DEFAULT_OUTPUT */
-    bool check;                  /* --check */
+    bool check;                  /* --check[=WORDS] */
+    struct check_choice checks;  /* that WORDS choose */
     int check_exit;              /* --check-exit N */
+    const char *check_report;    /* --check-report FILE, NULL: not given */
+    int check_format;            /* --check-format FORMAT, -1: not given */
+    const char *check_suppress;  /* --check-suppress FILE, NULL: not given */
     /* --backend N, --params TEXT, --force, --timeout SECONDS: of ctl's verbs of devices */
     const char *backend, *params; /* NULL: not given */
     bool force;
@@ -60,18 +66,21 @@ enum {
     OPT_CHECK = 1 << 18,
     OPT_XEN = 1 << 19,
     OPT_DEVICE = 1 << 20,
+    OPT_REPORT = 1 << 21,
     /* of whoever starts a machine */
     OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT |
-                  OPT_TRACE | OPT_GRANT_FRAMES | OPT_MAPTRACK_FRAMES | OPT_CHECK | OPT_XEN,
+                  OPT_TRACE | OPT_GRANT_FRAMES | OPT_MAPTRACK_FRAMES | OPT_CHECK | OPT_XEN |
+                  OPT_REPORT,
 };
 
 struct option_row {
     unsigned flag;
     char letter; /* as in -o, 0: there is none */
     const char *name;
-    bool (*take)(const char *text, void *field); /* NULL: no value, and the field is a bool */
+    bool (*take)(const char *text, void *field); /* NULL: no value, and the field is a bool;
+                                                    * text NULL: the value was left out */
     size_t field;
-    const char *argument; /* what help calls the value */
+    const char *argument; /* what help calls the value; "[=X]": it can be left out */
     const char *values;   /* all that it can be, with spaces between, or "" */
     const char *help;
 };

@@ -21,6 +21,7 @@ enum verb_by {
 #define VERB_DEVICE 16u  /* ctl takes --backend and --params for it */
 #define VERB_DETACH 32u  /* the same of --force and --timeout */
 #define VERB_TIMEOUT 64u /* the same of --timeout */
+#define VERB_DETAIL 128u /* ctl --json asks for "detail" */
 #define VERB_OF_PARTS 8u /* for gntsim's own parts: it goes with descriptors */
 
 /* How ctl shows the answer. */

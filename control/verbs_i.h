@@ -34,7 +34,7 @@
     CTL("stats", stats, BY_ANYBODY, 0, "stats", "", ANSWER_FIELDS, "counters") \
     CTL("audit", audit, BY_ANYBODY, 0, \
         "audit", "", ANSWER_AUDIT, "check every invariant; exit status 1 if one is violated") \
-    CTL("findings", findings, BY_ANYBODY, 0, \
+    CTL("findings", findings, BY_ANYBODY, VERB_DETAIL, \
         "findings", "", ANSWER_TEXTS, "what --check has reported so far") \
     CTL("domain-suspend", domain_suspend, BY_PRIVILEGED, 0, \
         "domain suspend", "D", ANSWER_FIELDS, \

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2]
-GNTSIM = os.environ.get("GNTSIM") or str(SOURCE / "build" / "gntsim")
+GNTSIM = os.path.abspath(os.environ.get("GNTSIM") or SOURCE / "build" / "gntsim")
 PAGES = SOURCE / "docs" / "checks"
 MARK = "/* reported */"
 LIBRARIES = ["-lxengnttab", "-lxenevtchn", "-lpthread"]
