@@ -261,6 +261,7 @@ static int add_options(const struct verb *verb, const struct options *options,
         unsigned flags;
     } rows[] = {
         { options->profile, "profile", VERB_PROFILE },
+        { options->type, "type", VERB_PROFILE },
         { options->backend, "backend", VERB_DEVICE },
         { options->params, "params", VERB_DEVICE },
         { options->force, "force", VERB_DETACH },
@@ -273,6 +274,8 @@ static int add_options(const struct verb *verb, const struct options *options,
     json_add_text(request, "verb", verb->name);
     if (options->profile)
         json_add_text(request, "profile", options->profile);
+    if (options->type)
+        json_add_text(request, "type", options->type);
     if (options->force)
         json_add_bool(request, "force", true);
     if (options->json && verb->flags & VERB_DETAIL)

@@ -193,6 +193,8 @@ const struct option_row option_rows[] = {
         "the domain, 0 to 32751 (default 0, or the one that a record names)"),
     ROW(OPT_PROFILE, 0, "profile", take_profile, profile, "NAME", "pv pvh legacy",
         "guest kernel of new domains: pv (default), pvh, legacy"),
+    ROW(OPT_TYPE, 0, "type", take_text, type, "TYPE", "pv pvh hvm",
+        "what a toolstack calls the new domain: pv, pvh, hvm (default: as its profile)"),
     ROW(OPT_JSON, 0, "json", NULL, json, "", "", "print JSON"),
     ROW(OPT_OWNER, 0, "owner", take_pid, owner, "PID", "",
         "end when this process ends, in whatever way"),

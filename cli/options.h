@@ -14,6 +14,7 @@ struct options {
     const char *dir;             /* --dir DIR */
     int domain;                  /* --domain N, -1: not given */
     const char *profile;         /* --profile NAME, NULL: not given */
+    const char *type;            /* --type TYPE, NULL: not given */
     bool json;                   /* --json */
     bool verbose;                /* --verbose */
     /* --way WAY, one of way_names.h; GNTSIM_WAY in the environment if not given */
@@ -67,6 +68,7 @@ enum {
     OPT_XEN = 1 << 19,
     OPT_DEVICE = 1 << 20,
     OPT_REPORT = 1 << 21,
+    OPT_TYPE = 1 << 22,
     /* of whoever starts a machine */
     OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT |
                   OPT_TRACE | OPT_GRANT_FRAMES | OPT_MAPTRACK_FRAMES | OPT_CHECK | OPT_XEN |

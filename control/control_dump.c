@@ -60,14 +60,14 @@ json_object *dump_outside(struct machine *m, const struct outside *o)
     return object;
 }
 
-/* Dead, but others still hold frames of it. */
-json_object *dump_dying(struct machine *m, domid_t id)
+/* Dead, but others still hold frames of it; or made by a toolstack, and it does not run. */
+json_object *dump_kernelless(struct machine *m, domid_t id)
 {
     json_object *object = json_object_new_object();
 
     json_add_uint(object, "domain", id);
     json_add_text(object, "profile", "-");
-    json_add_text(object, "state", "dying");
+    json_add_text(object, "state", hv_domain_state(m->hv, id) ? "dying" : "alive");
     json_add_uint(object, "open_files", 0);
     add_domain_info(object, m, id);
     return object;

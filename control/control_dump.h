@@ -17,8 +17,9 @@ struct outside;
 json_object *dump_domain(struct machine *m, struct domain *d);
 /* A domain whose kernel is a process of its own. */
 json_object *dump_outside(struct machine *m, const struct outside *o);
-/* One that the hypervisor keeps for frames that others hold, without kernel and programs. */
-json_object *dump_dying(struct machine *m, domid_t id);
+/* One without kernel and programs: the hypervisor keeps it for frames that others hold, or a
+ * toolstack made it. */
+json_object *dump_kernelless(struct machine *m, domid_t id);
 
 struct dump_table {
     const char *name;                /* NULL: the end of the list */

@@ -36,10 +36,46 @@ static bool get_profile(struct request *request, const struct kernel_profile **o
     return *out != NULL;
 }
 
+/* What toolstacks call the kinds of domains, and whether that is a kernel's. */
+static const struct {
+    const char *name;
+    bool auto_translated, is_hvm;
+} types[] = {
+    { "pv", false, false },
+    { "pvh", true, false },
+    { "hvm", true, true },
+};
+
+/* The type, which a profile has to fit; a profile that is not named is chosen for it. */
+static bool get_type(struct request *request, struct domain_options *options)
+{
+    const char *name;
+    json_object *value;
+
+    if (!json_object_object_get_ex(request->args, "type", &value))
+        return true;
+    name = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strcmp(types[i].name, name))
+            continue;
+        if (!options->profile)
+            options->profile = request->machine->profile;
+        else if (options->profile->auto_translated != types[i].auto_translated)
+            return control_refuse(request, "a domain of type %s cannot have the kernel profile %s",
+                                  name, options->profile->name), false;
+        if (options->profile->auto_translated != types[i].auto_translated)
+            options->profile =
+                types[i].auto_translated ? &kernel_profile_pvh : &kernel_profile_pv;
+        options->is_hvm = types[i].is_hvm;
+        return true;
+    }
+    return control_refuse(request, "unknown type '%s': use pv, pvh or hvm", name), false;
+}
+
 /* Whoever its kernel is. */
 static bool exists(struct machine *m, domid_t id)
 {
-    return machine_domain(m, id) || machine_outside(m, id);
+    return machine_domain(m, id) || machine_outside(m, id) || machine_domain_is_bare(m, id);
 }
 
 json_object *verb_domain_list(struct request *request)
@@ -53,8 +89,8 @@ json_object *verb_domain_list(struct request *request)
     for (const struct outside *o = m->outsiders; o; o = o->next)
         json_object_array_add(list, dump_outside(m, o));
     for (int id = hv_domain_next(m->hv, 0); id >= 0; id = hv_domain_next(m->hv, id + 1))
-        if (hv_domain_state(m->hv, (domid_t)id) == 1)
-            json_object_array_add(list, dump_dying(m, (domid_t)id));
+        if (hv_domain_state(m->hv, (domid_t)id) == 1 || machine_domain_is_bare(m, (domid_t)id))
+            json_object_array_add(list, dump_kernelless(m, (domid_t)id));
     return list;
 }
 
@@ -68,13 +104,18 @@ static json_object *create_error(struct request *request, domid_t id, int rc)
         return control_refuse(
             request,
             "domain %u exists already, or is dead and its frames are still mapped by others", id);
+    if (rc == -EAGAIN)
+        return control_refuse(request,
+                              "domain %u is paused, or has no vCPU: its toolstack has to unpause "
+                              "it before programs can be in it",
+                              id);
     return control_refuse(request, "cannot create domain %u: %s", id, strerror(-rc));
 }
 
 json_object *verb_domain_create(struct request *request)
 {
     int64_t grant_frames, maptrack_frames, version, unrestricted;
-    struct domain_options options;
+    struct domain_options options = { .profile = NULL };
     domid_t id;
     int rc;
 
@@ -82,13 +123,14 @@ json_object *verb_domain_create(struct request *request)
         !control_int(request, "grant_frames", -1, -1, INT32_MAX, &grant_frames) ||
         !control_int(request, "maptrack_frames", -1, -1, INT32_MAX, &maptrack_frames) ||
         !control_int(request, "grant_version", 0, 0, 2, &version) ||
-        !control_int(request, "privcmd_unrestricted", 0, 0, 1, &unrestricted))
+        !control_int(request, "privcmd_unrestricted", 0, 0, 1, &unrestricted) ||
+        !get_type(request, &options))
         return NULL;
     options.privcmd_unrestricted = unrestricted;
     options.grant_frames = (int32_t)grant_frames;
     options.maptrack_frames = (int32_t)maptrack_frames;
     options.grant_version = (unsigned)version;
-    rc = machine_domain(request->machine, id)
+    rc = machine_domain(request->machine, id) || machine_domain_is_bare(request->machine, id)
            ? -EEXIST
            : machine_domain_create_with(request->machine, id, &options, NULL);
     if (rc == -EINVAL)
@@ -348,7 +390,8 @@ json_object *verb_enter(struct request *request)
         return NULL;
     d = machine_domain(m, id);
     if (!d) {
-        rc = machine_domain_create(m, id, profile, &d);
+        rc = machine_domain_is_bare(m, id) ? machine_domain_boot(m, id, profile, &d)
+                                           : machine_domain_create(m, id, profile, &d);
         if (rc)
             return create_error(request, id, rc);
     } else if (profile && d->profile != profile) {

@@ -17,7 +17,7 @@ enum verb_by {
 #define VERB_RECORDED 1u /* an input of the models by itself, which a replay repeats: others
                                   * look only, or what they do is recorded where it happens */
 #define VERB_RECORDS 2u  /* the same, but the verb tells the trace in a form of its own */
-#define VERB_PROFILE 4u  /* ctl takes --profile for it */
+#define VERB_PROFILE 4u  /* ctl takes --profile and --type for it */
 #define VERB_DEVICE 16u  /* ctl takes --backend and --params for it */
 #define VERB_DETACH 32u  /* the same of --force and --timeout */
 #define VERB_TIMEOUT 64u /* the same of --timeout */

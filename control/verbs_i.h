@@ -19,7 +19,8 @@
     CTL("domain-list", domain_list, BY_ANYBODY, 0, \
         "domain list", "", ANSWER_LIST, "domains with their state") \
     CTL("domain-create", domain_create, BY_PRIVILEGED, VERB_PROFILE, \
-        "domain create", "D", ANSWER_NOTHING, "domain create N [--profile NAME]: a new domain") \
+        "domain create", "D", ANSWER_NOTHING, \
+        "domain create N [--profile NAME] [--type pv|pvh|hvm]: a new domain") \
     CTL("domain-destroy", domain_destroy, BY_PRIVILEGED, 0, \
         "domain destroy", "D", ANSWER_NOTHING, \
         "domain destroy N: end it as a hypervisor does, without notifications") \

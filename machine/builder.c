@@ -39,10 +39,36 @@ static int grant(struct domain *d, grant_ref_t ref, uint64_t gfn)
     return 0;
 }
 
+/* Where a real toolstack places the rings of pagers and the like; these pages come with them. */
+#define RING_GFN(n) (UINT64_C(0xfeff8) + (n))
+
+/* What an auto-translated guest, and whoever serves it, asks the hypervisor for. */
+static int set_params(const struct domain *d)
+{
+    const struct {
+        unsigned index;
+        uint64_t value;
+    } params[] = {
+        { HVM_PARAM_STORE_PFN, d->store_gfn },
+        { HVM_PARAM_STORE_EVTCHN, d->store_port },
+        { HVM_PARAM_CONSOLE_PFN, d->console_gfn },
+        { HVM_PARAM_CONSOLE_EVTCHN, d->console_port },
+        { HVM_PARAM_PAGING_RING_PFN, RING_GFN(0) },
+        { HVM_PARAM_MONITOR_RING_PFN, RING_GFN(1) },
+        { HVM_PARAM_SHARING_RING_PFN, RING_GFN(2) },
+    };
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof params / sizeof *params && !rc; i++)
+        rc = hv_domain_set_param(d->machine->hv, d->id, params[i].index, params[i].value);
+    return rc;
+}
+
 int builder_restore(struct domain *d)
 {
     int rc = alloc_port(d, &d->store_port);
 
+    d->has_toolstack = false;
     if (rc || !has_console(d))
         return rc;
     rc = alloc_port(d, &d->console_port);
@@ -50,13 +76,40 @@ int builder_restore(struct domain *d)
         rc = grant(d, GNTTAB_RESERVED_CONSOLE, d->console_gfn);
     if (!rc)
         rc = grant(d, GNTTAB_RESERVED_XENSTORE, d->store_gfn);
+    if (!rc && d->profile->auto_translated)
+        rc = set_params(d);
     return rc;
+}
+
+static uint64_t param(const struct domain *d, unsigned index)
+{
+    uint64_t value = 0;
+
+    hv_domain_param(d->machine->hv, d->id, index, &value);
+    return value;
+}
+
+/* Whether somebody else built it, who then serves its store, too. */
+static bool is_built(struct domain *d)
+{
+    if (!d->options.is_made || !param(d, HVM_PARAM_STORE_PFN))
+        return false;
+    d->store_gfn = param(d, HVM_PARAM_STORE_PFN);
+    d->store_port = (evtchn_port_t)param(d, HVM_PARAM_STORE_EVTCHN);
+    d->console_gfn = param(d, HVM_PARAM_CONSOLE_PFN);
+    d->console_port = (evtchn_port_t)param(d, HVM_PARAM_CONSOLE_EVTCHN);
+    d->has_toolstack = true;
+    return true;
 }
 
 int builder_build(struct domain *d)
 {
     int64_t gfn;
 
+    if (is_built(d))
+        return 0;
+    if (!d->options.store)
+        return 0;
     if (has_console(d)) {
         gfn = hv_page_alloc(d->machine->hv, d->id, NULL);
         if (gfn < 0)

@@ -155,10 +155,33 @@ static void connect_store(struct domain *d)
         machine_log(d->machine, "domain %u: no /dev/xen/xenbus: %s", d->id, strerror(-rc));
 }
 
+/* The hypervisor's domain: a new one, or the one that a toolstack made. */
+static int begin_in_hv(struct domain *d, struct kernel_pv_space *space)
+{
+    struct hv_domain_config config;
+
+    kernel_domain_config(&config, d->profile, space);
+    if (d->options.is_made)
+        return hv_domain_boot(d->machine->hv, d->id, config.pv_ops, config.pv_ctx);
+    config.privileged = d->id == PRIVILEGED_DOMAIN;
+    config.is_hvm = d->options.is_hvm;
+    config.max_grant_frames = d->options.grant_frames;
+    config.max_maptrack_frames = d->options.maptrack_frames;
+    choose_limits(d->machine, &config);
+    return hv_domain_create(d->machine->hv, d->id, &config);
+}
+
+static void end_in_hv(struct domain *d)
+{
+    if (d->options.is_made)
+        hv_domain_halt(d->machine->hv, d->id);
+    else
+        hv_domain_destroy(d->machine->hv, d->id);
+}
+
 int machine_domain_create_with(struct machine *m, domid_t id, const struct domain_options *options, struct domain **out)
 {
     const struct kernel_profile *profile = options->profile ? options->profile : m->profile;
-    struct hv_domain_config domain_config;
     struct kernel_config config;
     struct kernel_pv_space *space = NULL;
     struct domain *d = calloc(1, sizeof *d);
@@ -172,12 +195,7 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
     trace_domain_create(m, id, profile, &d->options);
     if (parts_domain_create(d))
         goto fail;
-    kernel_domain_config(&domain_config, profile, space);
-    domain_config.privileged = id == PRIVILEGED_DOMAIN;
-    domain_config.max_grant_frames = options->grant_frames;
-    domain_config.max_maptrack_frames = options->maptrack_frames;
-    choose_limits(m, &domain_config);
-    rc = hv_domain_create(m->hv, id, &domain_config);
+    rc = begin_in_hv(d, space);
     if (rc)
         goto fail;
     config = (struct kernel_config){ .hv = m->hv, .domid = id, .profile = profile, .now = now,
@@ -185,12 +203,12 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
                                      .grant_version = options->grant_version, .hooks = &kernel_hooks,
                                      .privcmd_unrestricted = options->privcmd_unrestricted };
     LL_INSERT_INORDER(m->domains, d, by_id);
-    rc = d->options.store ? builder_build(d) : 0;
+    rc = d->options.store || d->options.is_made ? builder_build(d) : 0;
     if (!rc)
         rc = kernel_create(&d->kernel, &config, space);
     if (rc) {
         LL_DELETE(m->domains, d);
-        hv_domain_destroy(m->hv, id);
+        end_in_hv(d);
         goto fail;
     }
     connect_store(d);
@@ -204,6 +222,32 @@ fail:
         kernel_pv_space_destroy(space);
     domain_free(d);
     return rc;
+}
+
+bool machine_domain_is_bare(const struct machine *m, domid_t id)
+{
+    struct hv_domain_info info;
+
+    return !hv_domain_info(m->hv, id, &info) && info.is_bare && !info.dying;
+}
+
+int machine_domain_boot(struct machine *m, domid_t id, const struct kernel_profile *profile,
+                        struct domain **out)
+{
+    struct domain_options options = { .profile = profile ? profile : m->profile,
+                                      .grant_frames = -1,
+                                      .maptrack_frames = -1,
+                                      .is_made = true };
+    struct hv_domain_info info;
+
+    if (hv_domain_info(m->hv, id, &info))
+        return -ESRCH;
+    if (options.profile->auto_translated != info.auto_translated) {
+        if (profile)
+            return -EINVAL;
+        options.profile = info.auto_translated ? &kernel_profile_pvh : &kernel_profile_pv;
+    }
+    return machine_domain_create_with(m, id, &options, out);
 }
 
 static void domain_try_free(struct domain *d)
@@ -257,9 +301,17 @@ static int destroy_outside(struct machine *m, domid_t id)
     return 0;
 }
 
+static int destroy_bare(struct machine *m, domid_t id)
+{
+    trace_domain_destroy(m, id);
+    return hv_domain_destroy(m->hv, id);
+}
+
 int machine_domain_destroy(struct machine *m, domid_t id)
 {
-    return machine_domain(m, id) ? destroy(m, id) : destroy_outside(m, id);
+    if (machine_domain(m, id))
+        return destroy(m, id);
+    return machine_domain_is_bare(m, id) ? destroy_bare(m, id) : destroy_outside(m, id);
 }
 
 void machine_wait_killed(struct machine *m)

@@ -24,6 +24,9 @@ struct domain_options {
     int32_t grant_frames, maptrack_frames;   /* limits; -1: the default */
     unsigned grant_version;                  /* that its kernel chooses: 1 or 2; 0: its own choice */
     bool privcmd_unrestricted;               /* xen_privcmd.unrestricted on its kernel's command line */
+    bool is_hvm;                             /* what toolstacks call hvm: an auto-translated domain
+                                              * with emulated devices, of which none works */
+    bool is_made;                            /* by XEN_DOMCTL_createdomain: its kernel begins */
     bool store;                              /* pages, ports and grants for store and console; of
                                               * every domain if a part of the machine has a store */
 };
@@ -36,6 +39,7 @@ struct domain {
     const struct kernel_profile *profile;
     unsigned in_flight;          /* threads inside a call that may let go of the lock */
     unsigned open_files;
+    bool has_toolstack;          /* a program of domain 0 built it, and writes its nodes */
     bool dead;                   /* destroyed, waiting for in_flight and open_files to reach 0 */
     bool hostile;                /* somebody wrote its grant table past its kernel */
     bool upcall;                 /* the hypervisor asked for attention */
@@ -67,6 +71,15 @@ struct domain *machine_domain(struct machine *m, domid_t id);
  * -EEXIST, -EINVAL, -ENOMEM. */
 int machine_domain_create(struct machine *m, domid_t id, const struct kernel_profile *profile, struct domain **out);
 int machine_domain_create_with(struct machine *m, domid_t id, const struct domain_options *options, struct domain **out);
+/*
+ * A kernel begins in a domain that a toolstack made; profile NULL: the machine's, or the first one
+ * of its kind. -ESRCH, -EEXIST (it has one), -EAGAIN (it is paused, or has no vCPU), -EINVAL (a
+ * profile of another kind), -ENOMEM.
+ */
+int machine_domain_boot(struct machine *m, domid_t id, const struct kernel_profile *profile,
+                        struct domain **out);
+/* Whether a toolstack made it, and no kernel has begun in it. */
+bool machine_domain_is_bare(const struct machine *m, domid_t id);
 /*
  * Suspend and resume: the domain goes on under another id (as; -1: the lowest above its own that is free) with the same kernel,
  * programs and files; its grants, mappings and event channels are gone (kernel_migrated). grant_version 0: as before.

@@ -217,6 +217,10 @@ void trace_domain_create(struct machine *m, domid_t id, const struct kernel_prof
         line_field(line, "privcmd_unrestricted", 1);
     if (options->store)
         line_field(line, "store", 1);
+    if (options->is_hvm)
+        line_field(line, "hvm", 1);
+    if (options->is_made)
+        line_field(line, "made", 1);
     line_text(line, "}");
     trace_end(m, false);
 }

@@ -29,6 +29,8 @@ static bool input_create(const struct replay_step *in)
         .grant_version = (unsigned)replay_number(in->args, "grant_version"),
         .privcmd_unrestricted = replay_number(in->args, "privcmd_unrestricted"),
         .store = replay_number(in->args, "store"),
+        .is_hvm = replay_number(in->args, "hvm"),
+        .is_made = replay_number(in->args, "made"),
     };
 
     if (options.profile)
@@ -38,7 +40,7 @@ static bool input_create(const struct replay_step *in)
 
 static bool input_destroy(const struct replay_step *in)
 {
-    if (!in->d)
+    if (!in->d && !machine_domain_is_bare(&in->r->machine, in->id))
         return false;
     machine_domain_destroy(&in->r->machine, in->id);
     replay_orphan(in->r, in->id);

@@ -95,6 +95,8 @@ int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *c
         .p2m = { .max_nodes = P2M_MIN_NODES + config->nr_pages / 256,
                  .default_access = XENMEM_access_rwx },
         .max_pages = config->max_pages ? config->max_pages : config->nr_pages + 1024,
+        .emulated = !config->auto_translated ? 0
+                    : config->is_hvm ? XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI : XEN_X86_EMU_LAPIC,
         .nr_vcpus = 1,
         .max_vcpus = 1,
         .config = *config,
@@ -240,6 +242,32 @@ int hv_domain_state(const struct hv *hv, domid_t id)
     if (!d)
         return -ESRCH;
     return domain_dying(d) ? 1 : 0;
+}
+
+int hv_domain_boot(struct hv *hv, domid_t id, const struct hv_pv_ops *pv_ops, void *pv_ctx)
+{
+    struct hv_domain *d = domain_lookup(hv, id);
+
+    if (!d || domain_dying(d))
+        return -ESRCH;
+    if (!d->is_bare)
+        return -EEXIST;
+    if (d->pauses || !d->nr_vcpus)
+        return -EAGAIN;
+    d->is_bare = false;
+    if (d->guest == &guest_pv) {
+        d->pv_ops = pv_ops;
+        d->pv_ctx = pv_ctx;
+    }
+    return 0;
+}
+
+void hv_domain_halt(struct hv *hv, domid_t id)
+{
+    struct hv_domain *d = domain_lookup(hv, id);
+
+    d->is_bare = true;
+    d->pv_ops = NULL;
 }
 
 int hv_domain_set_limits(struct hv *hv, domid_t id, int32_t max_grant_frames,

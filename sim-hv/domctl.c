@@ -8,6 +8,7 @@
 #define MAX_PAUSES 255u
 #define MAX_PAGES UINT32_MAX
 #define MAX_PAGE_INFO 1024u
+#define POOL_NODES 256u /* of the paging pool, until a toolstack sets its size */
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
@@ -74,7 +75,9 @@ DOMCTL(createdomain)
     d->nr_vcpus = 0;
     d->max_vcpus = create->max_vcpus;
     d->max_pages = 0;
+    d->p2m.max_nodes = POOL_NODES;
     d->pauses = 1;
+    d->emulated = create->arch.emulation_flags;
     memcpy(d->handle, create->handle, sizeof d->handle);
     op->domain = d->id;
     *back = true;

@@ -109,6 +109,39 @@ static long get_mem_type(const struct hv_call *c, uint64_t arg)
     return call_to_guest(c, arg, &op, sizeof op);
 }
 
+/* The parameter that somebody in the same process may read and set. */
+static uint64_t *param_at(const struct hv *hv, domid_t id, unsigned index, int *rc)
+{
+    struct hv_domain *d = domain_lookup(hv, id);
+
+    *rc = 0;
+    if (!d)
+        *rc = -ESRCH;
+    else if (d->guest != &guest_translated || index >= HVM_NR_PARAMS)
+        *rc = -EINVAL;
+    return *rc ? NULL : &d->params[index];
+}
+
+int hv_domain_param(const struct hv *hv, domid_t id, unsigned index, uint64_t *value)
+{
+    int rc;
+    const uint64_t *param = param_at(hv, id, index, &rc);
+
+    if (param)
+        *value = *param;
+    return rc;
+}
+
+int hv_domain_set_param(struct hv *hv, domid_t id, unsigned index, uint64_t value)
+{
+    int rc;
+    uint64_t *param = param_at(hv, id, index, &rc);
+
+    if (param)
+        *param = value;
+    return rc;
+}
+
 long hvm_hypercall(struct hv_call *c, const uint64_t args[5])
 {
     static long (*const handlers[])(const struct hv_call *c, uint64_t arg) = {

@@ -71,7 +71,7 @@ void domain_describe(const struct hv_domain *d, struct xen_domctl_getdomaininfo 
                  (d->pauses ? XEN_DOMINF_paused : 0) | (online ? XEN_DOMINF_blocked : 0) |
                  (d->crashed ? XEN_DOMINF_shutdown | SHUTDOWN_crash << XEN_DOMINF_shutdownshift
                              : XEN_DOMINF_shutdownmask << XEN_DOMINF_shutdownshift),
-        .arch_config.emulation_flags = hvm ? XEN_X86_EMU_LAPIC : 0,
+        .arch_config.emulation_flags = d->emulated,
     };
     memcpy(info->handle, d->handle, sizeof info->handle);
 }
@@ -99,6 +99,8 @@ int hv_domain_info(const struct hv *hv, domid_t dom, struct hv_domain_info *out)
         .max_pages = d->max_pages,
         .paged_pages = d->paged_pages,
         .shared_pages = d->shared_pages,
+        .max_gfn = d->p2m.max_gfn,
+        .is_bare = d->is_bare,
         .nr_ports = d->evtchns.in_use,
     };
     return 0;

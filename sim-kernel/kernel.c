@@ -45,8 +45,9 @@ int kernel_create(struct kernel **out, const struct kernel_config *config, struc
     k->gntdev.limit = k->profile->gntdev_limit;
     k->gntalloc.limit = k->profile->gntalloc_limit;
     k->unrestricted = config->privcmd_unrestricted;
-    /* A guest knows how much memory it can have, and that beyond it are only holes. */
-    k->first_slot_gfn = info.max_pages;
+    /* A guest knows how much memory it can have, and that beyond it are only holes; unless its
+     * toolstack put something there. */
+    k->first_slot_gfn = info.max_pages > info.max_gfn ? info.max_pages : info.max_gfn + 1;
     rc = -EINVAL;
     if (k->profile->auto_translated != info.auto_translated || (!info.auto_translated && !space))
         goto fail;

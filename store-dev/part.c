@@ -170,7 +170,8 @@ static void domain_started(struct domain *d)
     sd->id = d->id;
     store_time(server->store, d->machine->clock.now / NS_PER_MS);
     server->is_building = true;
-    store_toolstack_create(server, d);
+    if (!d->has_toolstack)
+        store_toolstack_create(server, d);
     server->is_building = false;
     store_peers_flush(server);
 }

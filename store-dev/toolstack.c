@@ -161,6 +161,11 @@ static uint64_t number_of(enum value value, const struct domain *d)
     }
 }
 
+static const char *type_of(const struct domain *d)
+{
+    return d->options.is_hvm ? "hvm" : d->profile->auto_translated ? "pvh" : "pv";
+}
+
 static void write_text(char *out, size_t size, enum value value, const struct domain *d)
 {
     uint64_t now = d->machine->clock.now / 10000000u;
@@ -172,7 +177,7 @@ static void write_text(char *out, size_t size, enum value value, const struct do
     else if (value == NAME)
         snprintf(out, size, "domain-%u", d->id);
     else if (value == TYPE)
-        snprintf(out, size, "%s", d->profile->auto_translated ? "pvh" : "pv");
+        snprintf(out, size, "%s", type_of(d));
     else if (value == VM || value == UUID)
         snprintf(out, size, "%s", value == VM ? vm : vm + strlen("/vm/"));
     else if (value == START_TIME)

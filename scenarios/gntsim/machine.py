@@ -185,7 +185,7 @@ class Machine:
         """A domain; it is created if it is new. Naming another profile than it has is an error."""
         for row in self.domains():
             if row["domain"] == number and row.get("state", "alive") == "alive":
-                if profile and row["profile"] != profile:
+                if profile and row["profile"] not in (profile, "-"):
                     raise Error("domain %d exists with profile %s: a profile is chosen when a "
                                 "domain is created" % (number, row["profile"]))
                 return Domain(self, number)

@@ -16,6 +16,8 @@ FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-O1", "-g"]
 LIBRARIES = ["-lxengnttab", "-lxenevtchn", "-lxentoollog", "-lxentoolcore"]
 # vchan brings its own xenstore: its functions must be seen by libxenvchan.
 MORE_LIBRARIES = {"foreign": ["-lxenforeignmemory", "-lxendevicemodel", "-lxencall"],
+                  "libxc_memory": ["-lxenctrl", "-lxenforeignmemory"],
+                  "toolstack": ["-lxenctrl", "-lxenforeignmemory"],
                   "vchan": ["-rdynamic", "-lxenvchan"]}
 KINDS = {"dynamic": [], "static": ["-static"],
          "asan": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],

@@ -186,6 +186,7 @@ struct hv_pv_ops {
 struct hv_domain_config {
     bool auto_translated;          /* PVH or HVM; false: PV */
     bool privileged;               /* a control domain, which may name other domains */
+    bool is_hvm;                   /* auto-translated, and said to have emulated devices */
     uint64_t nr_pages;             /* memory at start: gfns 0 .. nr_pages-1 */
     uint64_t max_pages;            /* that it can have at once; 0: nr_pages + 1024 */
     int32_t max_grant_frames;      /* -1: the profile's default */
@@ -211,6 +212,19 @@ int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *c
  * if it is dead already), -ESRCH.
  */
 int hv_domain_destroy(struct hv *hv, domid_t id);
+/*
+ * A kernel begins in a domain that XEN_DOMCTL_createdomain made; pv_ops and pv_ctx are those of
+ * struct hv_domain_config. -ESRCH (no such domain, or it is dying), -EEXIST (it has a kernel),
+ * -EAGAIN (it is paused, or has no vCPU yet). hv_domain_halt: that kernel could not begin.
+ */
+int hv_domain_boot(struct hv *hv, domid_t id, const struct hv_pv_ops *pv_ops, void *pv_ctx);
+void hv_domain_halt(struct hv *hv, domid_t id);
+/*
+ * An HVM parameter of an auto-translated domain, as a toolstack reads and sets it; 0: it is not
+ * set. -ESRCH, -EINVAL (a PV domain, or index is none).
+ */
+int hv_domain_param(const struct hv *hv, domid_t id, unsigned index, uint64_t *value);
+int hv_domain_set_param(struct hv *hv, domid_t id, unsigned index, uint64_t value);
 /*
  * Changes the limits of a living domain, in frames; -1 leaves one as it is. -EBUSY (fewer grant
  * frames than the table has, or fewer maptrack frames than there are handles for), -EINVAL (0 grant
@@ -382,7 +396,9 @@ struct hv_domain_info {
     uint64_t tot_pages, max_pages;                                   /* in pages */
     int64_t paged_pages;             /* as Xen counts them, which can come below 0 */
     uint64_t shared_pages;
+    uint64_t max_gfn;                /* the highest that was ever used */
     unsigned nr_ports;               /* event channels that are not free */
+    bool is_bare;                    /* made by XEN_DOMCTL_createdomain, and no kernel runs in it */
 };
 /* Fills *out. 0, -ESRCH. */
 int hv_domain_info(const struct hv *hv, domid_t dom, struct hv_domain_info *out);
