@@ -161,10 +161,10 @@ static bool is_missing_elsewhere(unsigned op)
 }
 
 /* Each is named once; nobody wants to read more than some of them. */
-static void on_unmodelled(void *ctx, domid_t id, unsigned op, uint32_t cmd)
+static void on_unmodelled(void *ctx, domid_t id, unsigned op, uint32_t cmd, const char *what)
 {
     const struct hv_hypercall *known = hv_hypercall_find(op);
-    uint64_t which = (uint64_t)op << 32 | cmd;
+    uint64_t which = what ? (uintptr_t)what : (uint64_t)op << 32 | cmd;
     struct machine *m = ctx;
 
     if (is_missing_elsewhere(op))
@@ -176,8 +176,13 @@ static void on_unmodelled(void *ctx, domid_t id, unsigned op, uint32_t cmd)
     if (m->replays || m->nr_told == sizeof m->told / sizeof *m->told)
         return;
     m->told[m->nr_told++] = which;
-    machine_log(m, "domain %u made hypercall %s (%u), command %u, which is not modelled: ENOSYS",
-                id, known ? known->name : "of an unknown number", op, cmd);
+    if (what)
+        machine_log(m, "domain %u asked %s (%u), command %u, for %s: not modelled, EOPNOTSUPP", id,
+                    known->name, op, cmd, what);
+    else
+        machine_log(m,
+                    "domain %u made hypercall %s (%u), command %u, which is not modelled: ENOSYS",
+                    id, known ? known->name : "of an unknown number", op, cmd);
 }
 
 static void on_crash(void *ctx, domid_t id, const char *why)

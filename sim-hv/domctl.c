@@ -239,10 +239,43 @@ DOMCTL(mem_sharing_op)
     return 0;
 }
 
+/* What an access that is not allowed does while nobody listens; no access is stopped here. */
+DOMCTL(set_access_required)
+{
+    (void)back;
+    if (d == c->d)
+        return -EPERM;
+    d->access_required = op->u.access_required.access_required;
+    return 0;
+}
+
 /* Of the events that a vCPU can cause, only the guest's own requests are there to be asked for. */
 static uint32_t monitor_capabilities(const struct hv_domain *d)
 {
     return d->guest == &guest_translated ? 1u << XEN_DOMCTL_MONITOR_EVENT_GUEST_REQUEST : 0;
+}
+
+/* The features of a vCPU that a monitor asks for in vain, each told to the embedder. */
+static long missing_event(const struct hv_call *c, uint32_t event)
+{
+    static const char *const names[32] = {
+        [XEN_DOMCTL_MONITOR_EVENT_WRITE_CTRLREG] = "writes of a vCPU's control registers",
+        [XEN_DOMCTL_MONITOR_EVENT_MOV_TO_MSR] = "writes of a vCPU's model-specific registers",
+        [XEN_DOMCTL_MONITOR_EVENT_SINGLESTEP] = "single steps of a vCPU",
+        [XEN_DOMCTL_MONITOR_EVENT_SOFTWARE_BREAKPOINT] = "software breakpoints of a vCPU",
+        [XEN_DOMCTL_MONITOR_EVENT_DEBUG_EXCEPTION] = "debug exceptions of a vCPU",
+        [XEN_DOMCTL_MONITOR_EVENT_CPUID] = "the CPUID instructions of a vCPU",
+        [XEN_DOMCTL_MONITOR_EVENT_PRIVILEGED_CALL] = "privileged calls of a vCPU",
+        [XEN_DOMCTL_MONITOR_EVENT_INTERRUPT] = "interrupts of a vCPU",
+        [XEN_DOMCTL_MONITOR_EVENT_DESC_ACCESS] = "a vCPU's accesses to descriptor tables",
+        [XEN_DOMCTL_MONITOR_EVENT_EMUL_UNIMPLEMENTED] = "what the emulator of a vCPU has not",
+        [XEN_DOMCTL_MONITOR_EVENT_INGUEST_PAGEFAULT] = "page faults in a vCPU's guest",
+    };
+
+    if (c->hv->hooks.unmodelled && names[event])
+        c->hv->hooks.unmodelled(c->hv->hook_ctx, c->d->id, __HYPERVISOR_domctl,
+                                XEN_DOMCTL_monitor_op, names[event]);
+    return -EOPNOTSUPP;
 }
 
 DOMCTL(monitor_op)
@@ -262,7 +295,7 @@ DOMCTL(monitor_op)
     if (monitor->event > 31)
         return -EINVAL;
     if (!(monitor_capabilities(d) & 1u << monitor->event))
-        return -EOPNOTSUPP;
+        return missing_event(c, monitor->event);
     if (d->guest_requests == on)
         return -EEXIST;
     d->guest_requests = on;

@@ -50,7 +50,7 @@ struct hv_domain {
     bool is_bare;                 /* a toolstack made it, and it does not run */
     struct hv_domain *parent;     /* it is a fork of that one, which stays until it ends */
     bool sharing, lost_shared;    /* it is on; a shared gfn was taken away without a word */
-    bool guest_requests;          /* XEN_DOMCTL_MONITOR_EVENT_GUEST_REQUEST is on */
+    bool guest_requests, access_required; /* a monitor wants them; it must be there */
     uint32_t nr_vcpus, max_vcpus, emulated; /* that there are, that may be; XEN_X86_EMU_* */
     uint32_t pauses, nr_forks;    /* by control domains; of it, by XENMEM_sharing_op_fork */
     uint32_t event_pauses;        /* vCPU 0's, for which an event must be answered */

@@ -125,7 +125,7 @@ long hv_hypercall(struct hv *hv, domid_t caller, unsigned op, const uint64_t arg
     else
         rc = handler(&call, args);
     if (rc == -ENOSYS && hv->hooks.unmodelled)
-        hv->hooks.unmodelled(hv->hook_ctx, caller, op, command_of(&call, op, args));
+        hv->hooks.unmodelled(hv->hook_ctx, caller, op, command_of(&call, op, args), NULL);
     hv_reap(hv);
     return rc;
 }

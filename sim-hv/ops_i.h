@@ -123,6 +123,7 @@
     ROW(vm_event_op)             \
     ROW(mem_sharing_op)          \
     ROW(getpageframeinfo3)       \
+    ROW(set_access_required)     \
     ROW(monitor_op)              \
     ROW(get_paging_mempool_size) \
     ROW(set_paging_mempool_size)

@@ -103,9 +103,10 @@ struct hv_hooks {
     void (*unheard)(void *ctx, domid_t dom, uint32_t port);
     /*
      * dom made a hypercall that the model has not, and gets -ENOSYS. cmd: its command, also of
-     * those that have it in their argument.
+     * those that have it in their argument. what: a static string, the only thing that a command
+     * asked for in vain, which gets -EOPNOTSUPP; NULL: all of the command.
      */
-    void (*unmodelled)(void *ctx, domid_t dom, unsigned op, uint32_t cmd);
+    void (*unmodelled)(void *ctx, domid_t dom, unsigned op, uint32_t cmd, const char *what);
     /* The hypervisor crashed dom because of what it did. why: a static string. */
     void (*crashed)(void *ctx, domid_t dom, const char *why);
     /* A hypercall of another domain destroyed dom. */
