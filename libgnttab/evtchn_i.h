@@ -37,6 +37,7 @@ struct xenevtchn_handle {
     xentoollog_logger *logger_tofree;   /* NULL when the caller brought his own */
     Xentoolcore__Active_Handle active_handle;
     struct sock_client client;          /* the socket's */
+    struct sock_events_page *page;      /* shared with the machine; NULL: it is not */
     int failed; /* errno that reading the device gives from now on; 0: none */
 };
 

@@ -3,7 +3,52 @@
 #include "evtchn_i.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+/* ---- Ports that are unmasked without a message ----------------------------------------------- */
+
+/* Without the page, every unmask is a message. */
+static void share_page(struct xenevtchn_handle *h)
+{
+    struct sock_header header = { .op = SOCK_EVENTS_PAGE };
+    struct iovec part = { &header, sizeof header };
+    struct sock_answer answer;
+    int saved_errno = errno;
+
+    if (!h->client.is_watched && !sock_client_begin(&h->client, &part, 1, &answer)) {
+        int fd = answer.fd;
+
+        sock_client_end(&h->client);
+        if (fd >= 0) {
+            void *page = mmap(NULL, SOCK_EVENTS_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                              MAP_SHARED | SOCK_MMAP_FLAG, fd, 0);
+
+            h->page = page == MAP_FAILED ? NULL : page;
+            close(fd);
+        }
+    }
+    errno = saved_errno;
+}
+
+/* False: the machine must be asked. */
+static bool unmask(struct xenevtchn_handle *h, evtchn_port_t port)
+{
+    struct sock_events_page *page = h->page;
+    uint64_t bit = UINT64_C(1) << port % 64;
+    unsigned word = port / 64;
+
+    if (!page || word >= SOCK_EVENTS_WORDS || !__atomic_load_n(&page->may, __ATOMIC_SEQ_CST) ||
+        !sock_fd_is_there(&h->client.own))
+        return false;
+    __atomic_fetch_or(&page->unmasked[word], bit, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&page->any, 1, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&page->may, __ATOMIC_SEQ_CST) &&
+           !(__atomic_load_n(&page->late[word], __ATOMIC_SEQ_CST) & bit);
+}
+
+/* ---- The back end ---------------------------------------------------------------------------- */
 
 static int socket_open(struct xenevtchn_handle *h, int flags)
 {
@@ -12,6 +57,7 @@ static int socket_open(struct xenevtchn_handle *h, int flags)
     if (fd < 0)
         return fd;
     h->fd = fd;
+    share_page(h);
     return 0;
 }
 
@@ -20,11 +66,14 @@ static int socket_fdopen(struct xenevtchn_handle *h, int fd)
     if (sock_client_adopt(&h->client, fd))
         return -1;
     h->fd = fd;
+    share_page(h);
     return 0;
 }
 
 static int socket_close(struct xenevtchn_handle *h)
 {
+    if (h->page)
+        munmap(h->page, SOCK_EVENTS_PAGE_SIZE);
     return sock_client_close(&h->client);
 }
 
@@ -51,7 +100,8 @@ static ssize_t socket_read(struct xenevtchn_handle *h, evtchn_port_t *port)
 
 static ssize_t socket_write(struct xenevtchn_handle *h, const evtchn_port_t *port)
 {
-    return sock_client_write(&h->client, port, sizeof *port);
+    return unmask(h, *port) ? (ssize_t)sizeof *port
+                            : sock_client_write(&h->client, port, sizeof *port);
 }
 
 const struct evtchn_backend evtchn_socket = {

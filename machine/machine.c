@@ -63,6 +63,7 @@ void machine_lock(struct machine *m)
     clock_sample(m);
     if (m->maps)
         maps_drain(m->maps);
+    PARTS_TELL(m, catch_up, m);
 }
 
 void machine_upcall(struct machine *m, struct domain *d)
@@ -152,6 +153,13 @@ static void on_unheard(void *ctx, domid_t id, uint32_t port)
     struct machine *m = ctx;
 
     PARTS_TELL(m, unheard, m, id, port);
+}
+
+static void on_masked(void *ctx, domid_t id, uint32_t port)
+{
+    struct machine *m = ctx;
+
+    PARTS_TELL(m, masked, m, id, port);
 }
 
 /* FLASK and FIFO event channels are things that many a Xen has not. */
@@ -284,6 +292,7 @@ static int make_models(struct machine *m)
                                            .destroyed = on_destroyed, .inject = on_hypercall,
                                            .memory_grows = on_memory_grows,
                                            .unheard = on_unheard,
+                                           .masked = on_masked,
                                            .unmodelled = on_unmodelled } };
     int rc = hv_create(&m->hv, &config);
 

@@ -116,7 +116,7 @@ int machine_open_models(struct machine *m, const struct machine_config *config);
 void machine_close_domains(struct machine *m);
 void machine_close_models(struct machine *m);
 
-/* Takes the lock and takes note of mappings that ended since. */
+/* Takes the lock and takes note of what programs did without waiting, like ending a mapping. */
 void machine_lock(struct machine *m);
 /* The lock and nothing else: for books of the server's own, when no operation begins. */
 static inline void machine_lock_only(struct machine *m)

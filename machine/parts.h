@@ -63,6 +63,11 @@ struct machine_part {
 
     /* With the lock, in a hypercall: domain id sent an event to a port to which nobody is bound. */
     void (*unheard)(struct machine *m, domid_t id, evtchn_port_t port);
+    /* With the lock, in a hypercall: an event waits at a port that domain id has masked. */
+    void (*masked)(struct machine *m, domid_t id, evtchn_port_t port);
+    /* With the lock, which was just taken: what programs did without waiting for the machine
+     * happens now, before anything else does. */
+    void (*catch_up)(struct machine *m);
     /* With the lock: while an operation is settled, after each time that something asked for
      * attention (m->attention). */
     void (*attend)(struct machine *m);

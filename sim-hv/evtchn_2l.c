@@ -55,6 +55,8 @@ void evtchn_2l_set_pending(struct hv_domain *d, uint32_t port)
         return;
     if (!evtchn_2l_is_masked(d, port))
         select_and_kick(d, port);
+    else if (d->hv->hooks.masked)
+        d->hv->hooks.masked(d->hv->hook_ctx, d->id, port);
 }
 
 void evtchn_2l_clear_pending(struct hv_domain *d, uint32_t port)

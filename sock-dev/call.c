@@ -267,6 +267,18 @@ static bool call_open(struct sock_conn *conn, size_t size, const char **why)
     return reply(conn);
 }
 
+static bool call_events_page(struct sock_conn *conn, size_t size, const char **why)
+{
+    int rc = size != sizeof(struct sock_header) || !conn->file->events ? -EINVAL
+                                                                       : page_of(conn->file);
+
+    (void)why;
+    if (rc >= 0)
+        conn->out_fd = rc;
+    conn->reply.result = rc < 0 ? rc : 0;
+    return reply(conn);
+}
+
 static const struct {
     bool (*fn)(struct sock_conn *conn, size_t size, const char **why);
     size_t size;                 /* at least */
@@ -276,6 +288,7 @@ static const struct {
     [SOCK_IOCTL] = { call_ioctl, sizeof(struct sock_ioctl) },
     [SOCK_MMAP] = { call_mmap, sizeof(struct sock_mmap) },
     [SOCK_IOCTL_MMAP] = { call_ioctl_mmap, sizeof(struct sock_ioctl_mmap) },
+    [SOCK_EVENTS_PAGE] = { call_events_page, sizeof(struct sock_header) },
     [SOCK_WRITE] = { call_write, sizeof(struct sock_header) },
 };
 

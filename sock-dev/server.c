@@ -373,6 +373,7 @@ static void sock_stop(struct machine *m)
 
     machine_lock(m);
     sock_of(m)->stopping = true;
+    pages_settle(m);
     for (struct sock_conn *conn = sock_of(m)->conns; conn; conn = conn->next)
         conn_hang_up(conn);
     /* Programs of domains that went on as others, too. */
@@ -406,6 +407,10 @@ const struct machine_part sock_way = {
     .wait_killed = sock_wait_killed,
     .domain_of = sock_domain_of,
     .find_file = sock_file_find,
+    .masked = pages_masked,
+    .catch_up = pages_catch_up,
+    .attend = pages_attend,
+    .settle = pages_settle,
     .stop = sock_stop,
     .close_all = sock_close_all,
     .destroy = sock_destroy,

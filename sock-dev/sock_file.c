@@ -50,6 +50,8 @@ void sock_file_put(struct sock_file *file)
     if (--file->refs)
         return;
     DL_DELETE(file->server->files, file);
+    if (file->page)
+        page_free(file->page);
     kernel_file_close(file->file);
     free(file);
     d->open_files--;

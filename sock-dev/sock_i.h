@@ -15,6 +15,7 @@
 #include "message.h"
 #include "private_dir.h"
 #include "sock_way.h"
+#include "unmask.h"
 
 struct sock_watch {
     int fd;
@@ -48,6 +49,7 @@ struct sock_server {
     struct sock_conn *conns;
     bool stopping;               /* no more connections */
     struct sock_file *files;
+    struct pages pages;
     uint64_t next_place;         /* for the next mapping, pages above SOCK_PLACES */
 };
 
@@ -62,6 +64,7 @@ struct sock_file {
     struct domain *domain;
     struct file *file;
     struct sock_events *events;  /* evtchn's */
+    struct sock_page *page;      /* evtchn's, if a program asked for it */
     unsigned refs;               /* one per connection and mapping, one for the event socket */
     dev_t dev;                   /* of the descriptor that stands for it, where we made that */
     ino_t ino;                   /* 0: we did not */
@@ -111,7 +114,6 @@ int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer,
 void conn_hang_up(struct sock_conn *conn);
 /* Makes the reply of its parts; an mmap's with the vma's. False: no memory. With the lock. */
 bool conn_compose(struct sock_conn *conn, const struct vma *vma);
-
 /* say.c. Without the lock: whether the request at the head of conn->in is one that only says
  * something, which is then dealt with, and the reply composed. */
 bool say_answer(struct sock_conn *conn);
@@ -139,7 +141,6 @@ void events_free(struct sock_events *events);
 void events_push(struct sock_events *events);
 /* The device may be readable again after an error. */
 void events_reset(struct sock_events *events);
-
 /* programs.c. SIGKILL to every process that was started with the socket in its environment; with
  * wait until none is left. */
 void programs_kill(const char *path, bool wait);

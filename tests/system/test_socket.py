@@ -22,7 +22,7 @@ from harness import GNTSIM, PATIENCE, eventually, gntsim
 pytestmark = pytest.mark.needs_no_machine      # that is, none with device files
 SAYS_ONCE = "is reached over a socket"
 OPEN, ATTACH, IOCTL, MMAP, IOCTL_MMAP, WRITE = range(1, 7)
-MAGIC, VERSION, PACKET = 0x6D69736E, 3, 16 << 10
+MAGIC, VERSION, PACKET = 0x6D69736E, 4, 16 << 10
 
 
 # ---- What is chosen ------------------------------------------------------------------------------

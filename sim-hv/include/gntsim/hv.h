@@ -101,6 +101,8 @@ struct hv_hooks {
      * domain of its own is told so, and answers with hv_port_raise.
      */
     void (*unheard)(void *ctx, domid_t dom, uint32_t port);
+    /* An event came to a port of dom that its kernel has masked: it waits to be unmasked. */
+    void (*masked)(void *ctx, domid_t dom, uint32_t port);
     /*
      * dom made a hypercall that the model has not, and gets -ENOSYS. cmd: its command, also of
      * those that have it in their argument. what: a static string, the only thing that a command

@@ -20,6 +20,15 @@ void eq_(long long actual, long long expected, const char *what, const char *fil
     }
 }
 
+static void on_masked(void *ctx, domid_t dom, uint32_t port)
+{
+    struct world *world = ctx;
+
+    (void)dom;
+    (void)port;
+    world->masked++;
+}
+
 static void on_unheard(void *ctx, domid_t dom, uint32_t port)
 {
     struct world *world = ctx;
@@ -65,8 +74,8 @@ void world_empty(uint64_t nr_frames, const struct hv_profile *profile)
 {
     struct hv_config config = {
         .nr_frames = nr_frames, .profile = profile, .hook_ctx = &w,
-        .hooks = { .upcall = on_upcall, .unheard = on_unheard, .crashed = on_crashed,
-                   .populate = on_populate, .frames_freed = on_freed },
+        .hooks = { .upcall = on_upcall, .unheard = on_unheard, .masked = on_masked,
+                   .crashed = on_crashed, .populate = on_populate, .frames_freed = on_freed },
     };
 
     w = (struct world){ .nr_frames = nr_frames };

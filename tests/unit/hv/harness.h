@@ -22,7 +22,7 @@ struct world {
     struct hv *hv;
     void *memory;
     uint64_t nr_frames;
-    unsigned upcalls[8], crashes, populates, freed, unheard;
+    unsigned upcalls[8], crashes, populates, freed, unheard, masked;
     const char *crash_why;
 };
 extern struct world w;          /* the machine of the running test */

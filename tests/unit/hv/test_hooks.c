@@ -441,6 +441,27 @@ TEST_KINDS("without hooks nothing is asked or told")
     unmap_all(ops, 4);
 }
 
+TEST_KINDS("whoever embeds the machine is told of an event that waits at a masked port")
+{
+    struct shared_info *s = hv_shared_info(w.hv, 1);
+    uint32_t port, peer;
+
+    EQ(evt_alloc(1, DOMID_SELF, 2, &port), 0);
+    EQ(evt_bind(2, 1, port, &peer), 0);
+    evt_ack(1);
+    s->evtchn_mask[0] = 0;
+    EQ(evt_port(2, EVTCHNOP_send, peer), 0);
+    EQ(w.masked, 0);
+    evt_ack(1);
+    s->evtchn_mask[0] = UINT64_MAX;
+    EQ(evt_port(2, EVTCHNOP_send, peer), 0);
+    EQ(w.masked, 1);
+    EQ(evt_port(2, EVTCHNOP_send, peer), 0);          /* it is pending already */
+    EQ(w.masked, 1);
+    EQ(evt_port(1, EVTCHNOP_unmask, port), 0);
+    EQ(w.masked, 1);
+}
+
 TEST_KINDS("a port may be served by whoever embeds the machine")
 {
     uint32_t port, peer;

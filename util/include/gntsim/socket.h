@@ -49,7 +49,7 @@
 #define SOCK_FILES_MIN_FD 512
 
 #define SOCK_MAGIC   0x6d69736eu
-#define SOCK_VERSION 3u
+#define SOCK_VERSION 4u
 #define SOCK_MAX_MESSAGE (16u << 20)      /* in bytes */
 #define SOCK_MAX_PACKET  (16u << 10)      /* in bytes */
 
@@ -65,6 +65,8 @@ enum sock_op {
     SOCK_STACK,                  /* a header and uint64_t[], the innermost first: the addresses to
                                   * which the calls return that led to the next request. No reply */
     SOCK_SAY,                    /* struct sock_say; without SOCK_OPEN before it, too */
+    SOCK_EVENTS_PAGE,            /* a header: the reply brings a descriptor of an evtchn device's
+                                  * struct sock_events_page */
     SOCK_NR_OPS
 };
 
@@ -180,6 +182,24 @@ struct sock_run {
     uint64_t nr;                 /* how many */
 };
 
+/*
+ * What an evtchn device shares with its programs. To unmask a port without a message, a program
+ * adds it to unmasked, sets any, and then looks: if the machine lets it (may), and no event waits
+ * at the port (late), the port is unmasked. The machine sees it before its next operation. Else
+ * the program must write the port, as to the device.
+ *
+ * Both sides access each field with sequentially consistent operations. The machine adds a port to
+ * late and then looks at unmasked. So at least one of both sides sees what the other one did.
+ */
+#define SOCK_EVENTS_WORDS 64u    /* ports below 4096 */
+struct sock_events_page {
+    uint32_t may;                /* the machine's: nobody wants to know of each call */
+    uint32_t any;                /* the program's */
+    uint64_t unmasked[SOCK_EVENTS_WORDS];    /* a bit for each port; the program's */
+    uint64_t late[SOCK_EVENTS_WORDS];        /* the machine's */
+};
+#define SOCK_EVENTS_PAGE_SIZE 4096u          /* of the descriptor's file */
+
 /* What else an event socket carries; neither is a port's number. Written: attach a connection. */
 #define SOCK_EVENTS_ATTACH UINT32_MAX
 /* Read: the errno that the device's reads answer from now on; 0: it is a port. */
@@ -191,5 +211,6 @@ static_assert(sizeof(struct sock_say) == 32, "a protocol");
 static_assert(sizeof(struct sock_mmap) == 32, "a protocol");
 static_assert(sizeof(struct sock_ioctl_mmap) == 56, "a protocol");
 static_assert(sizeof(struct sock_reply) == 40, "a protocol");
+static_assert(sizeof(struct sock_events_page) == 1032, "a protocol");
 
 #endif
