@@ -19,7 +19,7 @@ from .control import Control
 from .domain import Domain
 from .errors import AuditFailed, Error, Gone, NotFound, Timeout
 from .faults import Clock, Rule, rule_arguments
-from .process import PATIENCE, Process, Pump
+from .process import PATIENCE, Process, Pump, ends
 from .store import Store
 from .tempdir import new_name, remove_machine, sweep
 from .trace import Event, select
@@ -375,9 +375,7 @@ class Machine:
         assert self._server.stdout
         if self._server.poll() is None:
             self._server.terminate()
-            try:
-                self._server.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
+            if not ends(self._server, PATIENCE):
                 self._server.kill()
                 self._server.wait()
         self._server.stdout.close()

@@ -79,6 +79,23 @@ class Pump:
         self._waker.close()
 
 
+def ends(popen: subprocess.Popen[bytes], timeout: float) -> bool:
+    """Waits until it has ended, and says whether it has. Popen.wait with a timeout would look now
+    and then, and sleep up to 50 ms in between."""
+    if popen.poll() is not None:
+        return True
+    pidfd = os.pidfd_open(popen.pid)
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(pidfd, selectors.EVENT_READ)
+            if not selector.select(timeout):
+                return False
+    finally:
+        os.close(pidfd)
+    popen.wait()
+    return True
+
+
 def void(_: Any) -> None:
     pass
 
