@@ -152,6 +152,11 @@ static int execute(char **argv)
 {
     int error;
 
+    if (libraries_are_of_another_size(argv[0])) {
+        failure("%s is a 32-bit program; the devices serve 64-bit ones: build it for x86-64",
+                argv[0]);
+        return EXIT_CANNOT_RUN;
+    }
     execvp(argv[0], argv);
     error = errno;
     failure("cannot execute %s: %s", argv[0], strerror(error));

@@ -126,6 +126,20 @@ static int open_program(const char *program)
     return fd;
 }
 
+bool libraries_are_of_another_size(const char *program)
+{
+    unsigned char ident[EI_NIDENT];
+    int fd = open_program(program);
+    bool other = false;
+
+    if (fd < 0)
+        return false;
+    if (pread(fd, ident, sizeof ident, 0) == sizeof ident && !memcmp(ident, ELFMAG, SELFMAG))
+        other = ident[EI_CLASS] == ELFCLASS32;
+    close(fd);
+    return other;
+}
+
 static bool has_interpreter(const unsigned char *image, size_t size)
 {
     Elf64_Ehdr header;

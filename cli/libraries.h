@@ -29,5 +29,7 @@ const char *libraries_problem(void);
 /* Warns on stderr if the program, found as execvp finds it, cannot use them: it is statically
  * linked, it names the devices itself, or the loader would not let it. */
 void libraries_look_at(const char *program);
+/* Whether the program, found as execvp finds it, is a 32-bit one: neither way serves those. */
+bool libraries_are_of_another_size(const char *program);
 
 #endif

@@ -29,6 +29,17 @@ def test_a_command_that_does_not_exist_is_127_and_is_named():
     assert "/no/such/command" in done.stderr
 
 
+def test_a_32_bit_program_is_refused_in_one_line(place):
+    """The head of an ELF file says how long its addresses are."""
+    program = place / "old"
+    program.write_bytes(b"\x7fELF\x01\x01\x01" + bytes(45))
+    program.chmod(0o755)
+    done = gntsim("run", "--", program)
+    assert done.returncode == 126
+    assert [line for line in done.stderr.splitlines() if "is a 32-bit program" in line] == \
+        done.stderr.splitlines()[-1:], done.stderr
+
+
 def test_a_command_that_cannot_be_executed_is_126():
     done = gntsim("run", "--", "/etc/passwd")
     assert done.returncode == 126
