@@ -49,22 +49,32 @@ static void timer_ready(void *ctx, unsigned events)
     machine_unlock(m);
 }
 
+static void look_later(struct machine *m)
+{
+    struct itimerspec soon = { .it_value.tv_nsec = 1000 * 1000 };
+
+    timerfd_settime(m->moment_fd, 0, &soon, NULL);
+}
+
 /*
  * machine_lock is all there is to do. Whoever makes an operation sees the end of mappings by
- * itself; this is for those that end while nobody does. In a burst there is no hurry, so the next
- * look is a moment later.
+ * itself; this is for those that end while nobody does.
  */
 static void maps_ready(void *ctx, unsigned events)
 {
-    struct itimerspec soon = { .it_value.tv_nsec = 1000 * 1000 };
     struct machine *m = ctx;
 
     (void)events;
     machine_lock(m);
     machine_unlock(m);
-    timerfd_settime(m->moment_fd, 0, &soon, NULL);
+    maps_have_news(m->maps);     /* what this look found says nothing of others */
+    look_later(m);
 }
 
+/*
+ * While operations see mappings end, this waits: to be woken would cost the thread that unmaps more
+ * than its munmap.
+ */
 static void moment_ready(void *ctx, unsigned events)
 {
     struct machine *m = ctx;
@@ -73,8 +83,11 @@ static void moment_ready(void *ctx, unsigned events)
     (void)events;
     if (read(m->moment_fd, &count, sizeof count) < 0 && errno != EAGAIN)
         return;
-    machine_rearm(m, &m->watches[1], EPOLLIN);
     machine_rearm(m, &m->watches[3], EPOLLIN);
+    if (maps_have_news(m->maps))
+        look_later(m);
+    else
+        machine_rearm(m, &m->watches[1], EPOLLIN);
 }
 
 static void stop_ready(void *ctx, unsigned events)

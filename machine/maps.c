@@ -128,6 +128,11 @@ int maps_reserve(struct maps *maps, uint64_t nr_frames)
     return reserve_to(maps, end);
 }
 
+bool maps_have_news(struct maps *maps)
+{
+    return atomic_exchange(&maps->news, false);
+}
+
 size_t maps_count(const struct maps *maps)
 {
     return HASH_COUNT(maps->by_id);
@@ -376,6 +381,7 @@ void maps_drain(struct maps *maps)
     if (!maps->by_id)
         return;
     while ((size = read(maps->inotify_fd, buffer, sizeof buffer)) > 0) {
+        atomic_store(&maps->news, true);
         for (char *at = buffer; at < buffer + size;) {
             struct inotify_event *event = (struct inotify_event *)(void *)at;
 

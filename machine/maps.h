@@ -50,6 +50,8 @@ void maps_destroy(struct maps *maps);      /* after maps_end_all */
 void maps_set_machine(struct maps *maps, struct machine *m);
 /* Readable when a mapping ended. */
 int maps_inotify_fd(const struct maps *maps);
+/* Whether somebody has taken note of mappings that ended since the last call of this. */
+bool maps_have_news(struct maps *maps);
 size_t maps_count(const struct maps *maps);
 /* Has the file system give room for the first nr_frames frames: an access to one that it has no
  * room for would be SIGBUS, for us and for programs. 0 or negative errno. Waits for nobody: the

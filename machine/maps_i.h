@@ -6,6 +6,8 @@
 #ifndef GNTSIM_MACHINE_MAPS_I_H
 #define GNTSIM_MACHINE_MAPS_I_H
 
+#include <stdatomic.h>
+
 #include "maps.h"
 
 struct maps {
@@ -30,6 +32,7 @@ struct maps {
     struct mapping *by_id;
     struct mapping **by_addr;    /* placed ones, ascending addr */
     size_t nr, capacity;
+    atomic_bool news;            /* maps_drain has found some */
 };
 
 /*
