@@ -11,7 +11,6 @@
 #include "filter.h"
 #include "inject.h"
 
-#define CALL_STOP (SIGTRAP | 0x80)
 /* What the thread's own code can cause: the kernel kills one that blocks it. */
 #define FAULTS (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGFPE - 1) | \
                 1ull << (SIGILL - 1))

@@ -20,6 +20,8 @@
 #define ALL_SIGNALS (~(1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1)))
 
 #define KERNEL_SIGSET_SIZE 8
+/* What a stop at a call says instead of a signal. */
+#define CALL_STOP (SIGTRAP | 0x80)
 
 struct held {
     siginfo_t info;                   /* si_signo 0: there is none */

@@ -11,9 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* 32 and 33, in a mask of signals: for cancelling threads and for setuid in all of them. */
-#define LIBRARY_SIGNALS (3ull << (32 - 1))
-
 bool proc_is_alone(pid_t tid)
 {
     struct stat st;
@@ -41,23 +38,6 @@ bool proc_is_running(pid_t tid, unsigned long *ticks)
     fclose(file);
     *ticks = user + system;
     return state == 'R';
-}
-
-bool proc_has_handlers(pid_t tid)
-{
-    char path[32], text[4096];
-    const char *caught;
-    ssize_t n;
-    int fd;
-
-    snprintf(path, sizeof path, "/proc/%d/status", tid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    text[n < 0 ? 0 : n] = 0;
-    caught = strstr(text, "\nSigCgt:");
-    return !caught || strtoull(caught + 8, NULL, 16) & ~LIBRARY_SIGNALS;
 }
 
 struct lines {

@@ -16,9 +16,6 @@ bool proc_is_alone(pid_t tid);
 bool proc_is_running(pid_t tid, unsigned long *ticks);
 /* The thread's process, and the parent of that. False: it is gone. */
 bool proc_family(pid_t tid, pid_t *pid, pid_t *parent);
-/* Whether the process has handlers of signals, apart from the C library's own, which restart calls.
- * True also if that cannot be told. */
-bool proc_has_handlers(pid_t tid);
 struct proc_status {
     pid_t pid;                   /* its process; the thread itself if that cannot be told */
     /* It has seccomp filters besides ours and those that everybody has. They may kill it for a call

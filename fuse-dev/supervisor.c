@@ -190,6 +190,7 @@ static bool supervisor_step(void *ctx)
     struct pollfd fds[3] = { { supervisor->listener, POLLIN, 0 }, { supervisor->event_fd, POLLIN, 0 }, { watch_fd(supervisor), POLLIN, 0 } };
     bool go_on = true, got;
     struct notice notice;
+    int nr;
 
     loops_stay();
     if (handle_backlog(supervisor))
@@ -197,9 +198,10 @@ static bool supervisor_step(void *ctx)
     /* Once the last program is gone only decisions can come, for calls nobody waits for any more. */
     if (supervisor->hung_up)
         fds[0].fd = -1;
-    if (poll(fds, 3, watch_timeout(supervisor)) < 0)
+    nr = poll(fds, 3, watch_timeout(supervisor));
+    if (nr < 0)
         return errno == EINTR;
-    if (supervisor->watched && (fds[1].revents | fds[2].revents) & POLLIN)
+    if (supervisor->watched && (!nr || (fds[1].revents | fds[2].revents) & POLLIN))
         watch_stops(supervisor);
     if (fds[1].revents & POLLIN)
         finish_decided(supervisor);
@@ -233,6 +235,12 @@ static void put_and_unlock(struct supervisor *supervisor)
     free(supervisor);
 }
 
+void supervisor_put(struct supervisor *supervisor)
+{
+    machine_lock_only(supervisor->machine);
+    put_and_unlock(supervisor);
+}
+
 struct spare {
     struct notice notice;
     void (*serve)(struct notice *notice);
@@ -245,8 +253,7 @@ static bool spare_step(void *ctx)
 
     spare->serve(&spare->notice);
     free(spare);
-    machine_lock_only(supervisor->machine);
-    put_and_unlock(supervisor);
+    supervisor_put(supervisor);
     return false;
 }
 
@@ -266,8 +273,7 @@ void supervisor_spare(const struct notice *notice, void (*serve)(struct notice *
     }
     free(spare);
     answer_error(notice, -ENOMEM);
-    machine_lock_only(m);
-    put_and_unlock(supervisor);
+    supervisor_put(supervisor);
 }
 
 static void supervisor_ended(void *ctx)
@@ -287,8 +293,7 @@ static void supervisor_ended(void *ctx)
         free(notice);
     }
     finish_decided(supervisor);
-    machine_lock_only(m);
-    put_and_unlock(supervisor);
+    supervisor_put(supervisor);
 }
 
 int supervisor_start(struct machine *m, int listener, pid_t pid)

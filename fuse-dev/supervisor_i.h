@@ -27,7 +27,8 @@ struct supervisor {
     unsigned pending;
     struct call *undecided;        /* they, and those decided; with the lock */
     _Atomic pid_t handled;         /* whose call it deals with; set with the lock */
-    int stops_fd;                  /* watch.c's, as the next three: SIGCHLD */
+    int stops_fd;                  /* watch.c's, as the next four: SIGCHLD */
+    _Atomic uint64_t stops_until;  /* milliseconds: of watched_expect_stops */
     struct watched *watched;       /* the list is changed by our own thread, with the lock */
     bool seizing;                  /* with the lock: our thread may wait for threads that it watches to be gone */
     struct waiting *to_watch;      /* with the lock, as the next one */
@@ -59,6 +60,8 @@ void answer_continue(const struct notice *notice);
  * of the caller's threads: it never waits, and never gives its loop to another thread, as its end would kill them.
  */
 void supervisor_spare(const struct notice *notice, void (*serve)(struct notice *notice));
+/* The end of a reference. Without the lock. */
+void supervisor_put(struct supervisor *supervisor);
 /* Seizes the thread, answers its call and waits until it has stopped behind it. 0, -EPERM (somebody else traces it), -ESRCH. */
 int stop_thread(struct notice *notice, struct inject *inject);
 /* Says on stderr who traces the caller, if somebody does: one that is exiting cannot be seized either. */

@@ -107,11 +107,15 @@ bool watch_ioctl(struct waiting *call)
     supervisor = choose(m, call->tid, mapper);
     if (supervisor) {
         LL_PREPEND(supervisor->to_watch, call);
-        wake(supervisor);
+        supervisor->refs++;
     }
     machine_unlock(m);
-    if (!supervisor)
+    if (supervisor) {            /* without the lock, which is the first that it wants */
+        wake(supervisor);
+        supervisor_put(supervisor);
+    } else {
         call->req = waiting_take(call);
+    }
     return supervisor;
 }
 
@@ -154,21 +158,23 @@ bool watch_hand_over(const struct notice *notice)
 /* ---- What the watched do --------------------------------------------------------------------- */
 
 /* One signal may stand for the stops of several, which others wait for. */
-static void tell_others(struct supervisor *supervisor)
+static void take_stop(struct supervisor *supervisor)
 {
+    struct signalfd_siginfo info;
+
+    if (read(supervisor->stops_fd, &info, sizeof info) <= 0)
+        return;
     machine_lock_only(supervisor->machine);
     for (struct supervisor *s = fuse_of(supervisor->machine)->supervisors; s; s = s->next)
-        if (s != supervisor && s->watched)
+        if (s != supervisor && s->watched && watched_stops_expected(s))
             wake(s);
     machine_unlock(supervisor->machine);
 }
 
 void watch_stops(struct supervisor *supervisor)
 {
-    struct signalfd_siginfo info;
-
-    if (read(supervisor->stops_fd, &info, sizeof info) > 0)
-        tell_others(supervisor);
+    if (watched_stops_expected(supervisor))
+        take_stop(supervisor);
     watched_collect(supervisor);
 }
 
@@ -250,25 +256,28 @@ int watch_timeout(const struct supervisor *supervisor)
     return timeout == UINT64_MAX ? -1 : (int)timeout;
 }
 
+/*
+ * The signal that announces a stop is the process's: every mapping makes two, and everybody who
+ * waits for one wakes up. So only those wait that expect a stop. The others look when a thread is
+ * late.
+ */
 int watch_fd(const struct supervisor *supervisor)
 {
-    return supervisor->watched ? supervisor->stops_fd : -1;
+    return supervisor->watched && watched_stops_expected(supervisor) ? supervisor->stops_fd : -1;
 }
 
 /* Has the caller of an ioctl watched and answers it. */
 static void answer_watched(struct supervisor *supervisor, struct waiting *call)
 {
-    struct signalfd_siginfo info;
     pid_t tid = call->tid;
     int cpu = call->cpu;
     struct pin pin;
 
     /* Of mappings since we last waited for stops. */
-    if (!supervisor->watched && read(supervisor->stops_fd, &info, sizeof info) > 0)
-        tell_others(supervisor);
-    /* Without a handler no signal ends its mmap; it is here so that we answer it and map for it on
-     * one processor. Fails if somebody else traces it; then a signal may interrupt its mmap. */
-    if (proc_has_handlers(tid) && before_seize(supervisor))
+    if (!supervisor->watched && watched_stops_expected(supervisor))
+        take_stop(supervisor);
+    /* Fails if somebody else traces it; then a signal may interrupt its mmap. */
+    if (before_seize(supervisor))
         watched_begin(supervisor, tid);
     after_seize(supervisor);
     call->req = waiting_take(call);
@@ -288,6 +297,7 @@ static void release(struct supervisor *supervisor, struct notice *notice)
     if (watched_is_held(watched) ||
         (watched && !ptrace(PTRACE_INTERRUPT, notice->tid, NULL, NULL))) {
         watched->leaving = true;
+        watched_expect_stops(supervisor);
         answer_error(notice, -ERESTARTNOINTR);
         free(notice);
         return;
@@ -364,12 +374,14 @@ void watch_end(struct supervisor *supervisor)
     supervisor->ending = true;
     machine_unlock(supervisor->machine);
     watched_hurry(supervisor);
+    watched_expect_stops(supervisor);
     watch_work(supervisor);      /* whoever waits for an answer gets one */
     while (supervisor->watched) {
         poll(fds, 2, WATCH_MS);
         watch_stops(supervisor);
         finish_decided(supervisor);
         watched_hurry(supervisor);
+        watched_expect_stops(supervisor);
         watch_work(supervisor);
     }
     if (supervisor->stops_fd >= 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Watches threads that are about to map. A signal that overtakes the notification of their mmap
- * would end it with EINTR, which no real kernel does. So the server seizes a thread of a process
- * with signal handlers, without stopping it, before it answers the ioctl that precedes the mmap.
+ * would end it with EINTR, which no real kernel does. So the server seizes the thread, without
+ * stopping it, before it answers the ioctl that precedes the mmap.
  * A signal then stops the thread, and reaches it when the mapping is complete. The watcher releases
  * a thread that does something else for some milliseconds, so that a debugger can attach.
  *
@@ -22,8 +22,7 @@ struct waiting;
 
 /* Whether a thread that makes this ioctl is likely to map what it got by it. */
 bool watch_is_for(unsigned cmd);
-/* By any thread. A supervisor will answer the ioctl, and seizes the caller before that if it has
- * signal handlers. False: there is none. */
+/* By any thread. A supervisor will seize the caller and answer the ioctl. False: there is none. */
 bool watch_ioctl(struct waiting *call);
 /*
  * A held call of a thread that is watched: its supervisor will see to the result. False: it is not.

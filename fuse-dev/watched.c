@@ -18,6 +18,7 @@
 
 #define WATCH_TICKS 2            /* of processor time that a thread may have meanwhile */
 #define WATCH_TIMES 100          /* so often, if nobody can tell what it waits for */
+#define STOPS_MS 1000            /* after one, more are expected */
 
 static uint64_t now_ms(void)
 {
@@ -127,6 +128,18 @@ bool watched_is_held(const struct watched *watched)
 
 /* ---- Stops ---------------------------------------------------------------------------------- */
 
+void watched_expect_stops(struct supervisor *supervisor)
+{
+    atomic_store(&supervisor->stops_until, now_ms() + STOPS_MS);
+}
+
+bool watched_stops_expected(const struct supervisor *supervisor)
+{
+    uint64_t until = atomic_load(&supervisor->stops_until);
+
+    return until && until > now_ms();
+}
+
 static void repeat(pid_t tid)
 {
     struct user_regs_struct regs;
@@ -173,6 +186,8 @@ static void stopped(struct supervisor *supervisor, pid_t tid, int status)
         watched_forget(supervisor, tid);
         return;
     }
+    if (!event && WSTOPSIG(status) != CALL_STOP)
+        watched_expect_stops(supervisor);
     if (watched && hold_stop(&watched->held, tid, status, watched->leaving))
         return;
     repeat(tid);
@@ -229,6 +244,7 @@ static void ask_to_leave(struct supervisor *supervisor, struct watched *watched)
     watched->until = now + WATCH_MS;
     if (!watched->leaving && (supervisor->ending || !may_still_map(watched))) {
         watched->leaving = true;
+        watched_expect_stops(supervisor);
         ptrace(PTRACE_INTERRUPT, watched->tid, NULL, NULL);
     }
 }

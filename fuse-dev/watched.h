@@ -45,6 +45,10 @@ bool watched_is_held(const struct watched *watched);
  * execve.
  */
 void watched_adopt(struct supervisor *supervisor, pid_t pid);
+/* Some of its threads are about to stop: for a while it is to be told of stops at once. */
+void watched_expect_stops(struct supervisor *supervisor);
+/* Whether it is. By any thread. */
+bool watched_stops_expected(const struct supervisor *supervisor);
 /* Sees to all that stopped or ended. */
 void watched_collect(struct supervisor *supervisor);
 /* Asks those to leave that take too long. */
