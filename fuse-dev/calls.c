@@ -131,6 +131,7 @@ static void call_start(struct notice *notice, const struct machine_file *file, c
     domain_enter(d);
     machine_caller_seen(m, notice->tid, witness);
     call->result = kind->record(call, kind->start(call));
+    user_mem_forget(&call->user_mem);
     machine_settle(m);
     if (call->result == KERNEL_PENDING) {
         expect(call);

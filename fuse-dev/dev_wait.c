@@ -330,6 +330,7 @@ void waiting_start(struct waiting *call, long (*start)(struct waiting *call, voi
     domain_enter(d);
     machine_caller_seen(m, tid, witness);
     call->result = start(call, how);
+    user_mem_forget(&call->user_mem);
     machine_settle(m);
     pending = call->result == KERNEL_PENDING;
     if (pending && !call->id) {

@@ -149,19 +149,43 @@ void inject_change(struct inject *inject, long from, long to)
         collect(inject);
 }
 
-/* From here on signals wait until we are done, or the thread dies with us. */
+/* Reads the registers. From here on the thread dies with us. */
 static bool begin_work(struct inject *inject)
+{
+    if ((inject->may_outlive && ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL)) ||
+        ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs))
+        collect(inject);
+    inject->masked = inject->held.info.si_signo;
+    if (inject->masked)
+        inject->signal_mask = inject->held.signal_mask;
+    return !inject->gone;
+}
+
+/*
+ * Signals wait until we are done. if_needed: only if the thread blocks what its work may cause, of
+ * which the kernel would reset the handler.
+ */
+static bool block_signals(struct inject *inject, bool if_needed)
 {
     uint64_t all = ALL_SIGNALS;
 
-    if ((inject->may_outlive && ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL)) ||
-        ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) ||
-        ptrace(PTRACE_GETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask) ||
-        ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &all))
+    if (inject->gone || inject->masked)
+        return !inject->gone;
+    if (ptrace(PTRACE_GETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask)) {
         collect(inject);
-    if (inject->held.info.si_signo)
-        inject->signal_mask = inject->held.signal_mask;
+        return false;
+    }
+    inject->masked = !if_needed || inject->signal_mask & ~all;
+    if (inject->masked && ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &all))
+        collect(inject);
     return !inject->gone;
+}
+
+/* Keeps the signal that the thread stopped for until we let go of it. */
+static bool hold_signal(struct inject *inject)
+{
+    return !ptrace(PTRACE_GETSIGINFO, inject->tid, NULL, &inject->held.info) &&
+           block_signals(inject, false);
 }
 
 bool inject_wait(struct inject *inject)
@@ -226,6 +250,23 @@ static bool is_sent(pid_t tid)
     return !ptrace(PTRACE_GETSIGINFO, tid, NULL, &info) && info.si_code <= 0;
 }
 
+/*
+ * The thread stopped for a signal, which it gets when we let go of it. False: its own code caused
+ * it. The client took away that code, or forbids calls from there.
+ */
+static bool may_go_on(struct inject *inject, int sig)
+{
+    bool is_fault = sig == SIGSEGV || sig == SIGBUS || sig == SIGSYS;
+
+    if (is_fault && !is_sent(inject->tid))
+        return false;
+    if (sig == SIGSYS)
+        inject->late = SIGSYS;
+    else if (sig != SIGSTOP && sig != SIGTRAP && !inject->masked)
+        return hold_signal(inject);
+    return true;
+}
+
 /* Waits until the thread has stopped at rip, and returns its rax. */
 static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request how)
 {
@@ -247,12 +288,8 @@ static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request h
             inject->stepped = true;
             return (long)regs.rax;
         }
-        if (!(status >> 16) && WSTOPSIG(status) == SIGSYS && is_sent(inject->tid))
-            inject->late = SIGSYS;
-        else if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS ||
-                 WSTOPSIG(status) == SIGSYS)
-            /* the client took away its own code, or forbids calls from there */
-            return -EFAULT;
+        if (!(status >> 16) && !may_go_on(inject, WSTOPSIG(status)))
+            return inject->gone ? -ESRCH : -EFAULT;
         /* A SIGSTOP of somebody's cannot be masked. Its stop may come before the step, or after it
          * and before the step's own, which must not be left behind: it would kill the thread later.
          * A further step collects it. */
@@ -268,7 +305,7 @@ bool inject_call_begin(struct inject *inject, long nr, const uint64_t args[6])
 
     /* The thread came through a syscall instruction: step over it again. */
     regs.rip -= SYSCALL_INSN_SIZE;
-    return resume(inject, &regs, nr, args, PTRACE_SINGLESTEP);
+    return block_signals(inject, false) && resume(inject, &regs, nr, args, PTRACE_SINGLESTEP);
 }
 
 long inject_call_end(struct inject *inject)
@@ -279,7 +316,9 @@ long inject_call_end(struct inject *inject)
 long inject_run(struct inject *inject, struct user_regs_struct *regs, long nr,
                 const uint64_t args[6], uint64_t end)
 {
-    return resume(inject, regs, nr, args, PTRACE_CONT) ? wait_at(inject, end, PTRACE_CONT) : -ESRCH;
+    return block_signals(inject, true) && resume(inject, regs, nr, args, PTRACE_CONT)
+               ? wait_at(inject, end, PTRACE_CONT)
+               : -ESRCH;
 }
 
 long inject_call(struct inject *inject, long nr, const uint64_t args[6])
@@ -389,7 +428,8 @@ static void let_go(struct inject *inject)
 
     if (!inject->gone) {
         ptrace(PTRACE_SETREGS, inject->tid, NULL, &inject->regs);
-        ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask);
+        if (inject->masked)
+            ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask);
         if (ptrace(inject->stays ? PTRACE_CONT : PTRACE_DETACH, inject->tid, NULL, sig))
             collect(inject);
     }

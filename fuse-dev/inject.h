@@ -32,7 +32,8 @@ struct inject {
     bool may_outlive;                 /* us, as seized: a stop comes before it does */
     bool stays;                       /* traced when we let go of it, as from inject_watch on */
     struct user_regs_struct regs;     /* as it stopped */
-    uint64_t signal_mask;
+    bool masked;                      /* its signals wait until we let go of it */
+    uint64_t signal_mask;             /* the thread's own, then */
     struct held held;
     bool stepped;                     /* since then: at this stop a signal can be given */
     int late;                         /* a signal of somebody's, for when we let go of it */

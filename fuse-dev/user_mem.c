@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -60,13 +61,29 @@ static ssize_t read_anyhow(pid_t tid, const struct iovec *local, unsigned long n
     return done;
 }
 
+static bool was_seen(const struct user_mem *user_mem, uint64_t from, size_t size)
+{
+    return size <= user_mem->nr_seen && from >= user_mem->seen_at &&
+           from - user_mem->seen_at <= user_mem->nr_seen - size;
+}
+
 static int user_mem_read(void *ctx, void *to, uint64_t from, size_t size)
 {
     struct user_mem *user_mem = ctx;
-    int rc = access_client(ctx, process_vm_readv, to, from, size);
     const struct vma *vma;
     uint64_t page;
+    int rc;
 
+    if (was_seen(user_mem, from, size)) {
+        memcpy(to, user_mem->seen + (from - user_mem->seen_at), size);
+        return 0;
+    }
+    rc = access_client(ctx, process_vm_readv, to, from, size);
+    if (!rc && size <= sizeof user_mem->seen) {
+        memcpy(user_mem->seen, to, size);
+        user_mem->seen_at = from;
+        user_mem->nr_seen = size;
+    }
     if (rc != -EFAULT)
         return rc;
     vma = maps_vma_at(user_mem->machine->maps, user_mem->tid, from, &page);
@@ -75,6 +92,7 @@ static int user_mem_read(void *ctx, void *to, uint64_t from, size_t size)
 
 static int user_mem_write(void *ctx, uint64_t to, const void *from, size_t size)
 {
+    user_mem_forget(ctx);
     return access_client(ctx, process_vm_writev, (void *)from, to, size);
 }
 
