@@ -376,6 +376,37 @@ static void domain_creation(void)
     machine_down(&m);
 }
 
+/* ---- Memory sharing -------------------------------------------------------------------------- */
+
+enum { PAIRS = 100000, SHARING_ROUNDS = 7 };
+
+static void sharing(void)
+{
+    unsigned nr = rounds < SHARING_ROUNDS ? rounds : SHARING_ROUNDS, all = rounds;
+    double took[SHARING_ROUNDS], few_took[ROUNDS], many_took[ROUNDS];
+    struct machine few, many;
+
+    sharing_up(&few, PAIRS / 10);
+    sharing_up(&many, PAIRS);
+    for (unsigned r = 0; r < nr; r++)
+        took[r] = time_sharing(&many, PAIRS);
+    line("share + unshare of a pair, of 100,000", median(took, nr), " us", 3);
+    for (uint64_t gfn = 0; gfn < PAIRS; gfn++)
+        share(&many, gfn);
+    for (uint64_t gfn = 0; gfn < PAIRS / 10; gfn++)
+        share(&few, gfn);
+    rounds = nr;
+    for (unsigned r = 0; r < nr; r++) {
+        many_took[r] = time_audit(&many) / 10;
+        few_took[r] = time_audit(&few);
+    }
+    ratio("audit, 100,000 shared pairs, a tenth of it", many_took, "10,000 shared pairs", few_took,
+          1.5);
+    rounds = all;
+    machine_down(&few);
+    machine_down(&many);
+}
+
 int main(int argc, char **argv)
 {
     struct machine few, many;
@@ -403,6 +434,7 @@ int main(int argc, char **argv)
     line("model's memory per live mapping, of 1,000,000", taken / 1e6 + 24, " B", 128);
     unused_entries();
     domain_creation();
+    sharing();
     machine_down(&few);
     machine_down(&many);
     if (json)

@@ -30,6 +30,15 @@ void populate(struct machine *m, unsigned domains, unsigned mappings);
 /* All but the BATCH. */
 void map_all(struct machine *m);
 
+/* Domain 0, which controls, and two auto-translated ones of as many pages each. */
+void sharing_up(struct machine *m, uint64_t pages);
+/* The page at gfn of the one with the other's. */
+void share(const struct machine *m, uint64_t gfn);
+/* Shares and unshares all, which are shared at the same time. In us a pair. */
+double time_sharing(const struct machine *m, uint64_t pages);
+/* In ns. */
+double time_audit(const struct machine *m);
+
 /* Within what is timed. */
 static inline struct gnttab_map_grant_ref map_op(domid_t granter, uint32_t ref, uint64_t addr)
 {

@@ -255,6 +255,7 @@ int hv_domain_boot(struct hv *hv, domid_t id, const struct hv_pv_ops *pv_ops, vo
     if (d->pauses || !d->nr_vcpus)
         return -EAGAIN;
     d->is_bare = false;
+    d->config.keeps_frames = true;
     if (d->guest == &guest_pv) {
         d->pv_ops = pv_ops;
         d->pv_ctx = pv_ctx;

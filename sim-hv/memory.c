@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A domain's memory: adds and removes pages, and pages them out and in. */
 #include "hv_i.h"
+#include "paging_i.h"
 #include "sharing_i.h"
 
 bool domain_may_grow(const struct hv_domain *d, uint64_t nr)
@@ -97,6 +98,8 @@ int hv_page_free(struct hv *hv, domid_t dom, uint64_t gfn)
         e = p2m_get(&d->p2m, gfn);
     }
     p2m_clear(&d->p2m, gfn);
+    if (e.type == P2M_RAM_PAGED || e.type == P2M_RAM_PAGING_IN)
+        paging_forget(d, gfn);
     if (e.mfn == HV_INVALID_MFN) {
         d->paged_pages--;
         return 0;

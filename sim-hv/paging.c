@@ -45,21 +45,52 @@ void paging_resume(struct hv_domain *d, uint64_t gfn)
         p2m_change(&d->p2m, gfn, P2M_RAM_RW, e.mfn);
 }
 
-/* Xen counts a page as not out any more that never was, and keeps its frame for nobody. */
-int paging_drop(struct hv_domain *d, uint64_t gfn, struct p2m_entry e)
+static void tell_dropped(struct hv_domain *d, uint64_t gfn)
 {
     vm_event_request_t request = { .reason = VM_EVENT_REASON_MEM_PAGING };
 
+    request.u.mem_paging.gfn = gfn;
+    request.u.mem_paging.flags = MEM_PAGING_DROP_PAGE;
+    vm_event_send(d, VM_EVENT_PAGING, &request, false);
+}
+
+void paging_forget(struct hv_domain *d, uint64_t gfn)
+{
+    struct vm_event *ev = &d->events[VM_EVENT_PAGING];
+    uint32_t max = ev->max_dropped ? ev->max_dropped * 2 : 64;
+    uint64_t *more;
+
+    if (!vm_event_is_on(ev))
+        return;
+    if (ev->nr_dropped == ev->max_dropped) {
+        more = hv_grow(d->hv, ev->dropped, ev->max_dropped, max, sizeof *more);
+        if (!more)
+            return;
+        ev->dropped = more;
+        ev->max_dropped = max;
+    }
+    ev->dropped[ev->nr_dropped++] = gfn;
+    paging_tell_forgotten(d);
+}
+
+void paging_tell_forgotten(struct hv_domain *d)
+{
+    struct vm_event *ev = &d->events[VM_EVENT_PAGING];
+
+    while (ev->nr_dropped && !vm_event_claim(d, VM_EVENT_PAGING))
+        tell_dropped(d, ev->dropped[--ev->nr_dropped]);
+}
+
+/* Xen counts a page as not out any more that never was, and keeps its frame for nobody. */
+int paging_drop(struct hv_domain *d, uint64_t gfn, struct p2m_entry e)
+{
     if (e.mfn == HV_INVALID_MFN || frame_of(d->hv, e.mfn)->flags & FRAME_PAGED)
         return -EILSEQ;
     p2m_clear(&d->p2m, gfn);
     frame_of(d->hv, e.mfn)->gfn = NO_GFN;
     d->paged_pages--;
-    if (vm_event_claim(d, VM_EVENT_PAGING))
-        return 0;
-    request.u.mem_paging.gfn = gfn;
-    request.u.mem_paging.flags = MEM_PAGING_DROP_PAGE;
-    vm_event_send(d, VM_EVENT_PAGING, &request, false);
+    if (!vm_event_claim(d, VM_EVENT_PAGING))
+        tell_dropped(d, gfn);
     return 0;
 }
 
@@ -88,7 +119,8 @@ static long nominate(struct hv_domain *d, uint64_t gfn)
 
 /*
  * A program of the domain that has the page in its address space goes on using it (f->held): a
- * real machine would stop it and bring the page back. So its frame stays the page's.
+ * real machine would stop it and bring the page back. So its frame stays the page's. So does that
+ * of every page of a domain whose kernel runs here.
  */
 static long evict(struct hv_domain *d, uint64_t gfn)
 {
@@ -99,7 +131,7 @@ static long evict(struct hv_domain *d, uint64_t gfn)
         return -EBUSY;
     f = frame_of(d->hv, e.mfn);
     d->paged_pages++;
-    if (f->held) {
+    if (f->held || d->config.keeps_frames) {
         f->flags |= FRAME_PAGED;
         d->kept_pages++;
         p2m_change(&d->p2m, gfn, P2M_RAM_PAGED, e.mfn);
@@ -133,7 +165,10 @@ static long load(const struct hv_call *c, struct hv_domain *d, uint64_t gfn, uin
     return 0;
 }
 
-/* The same where the frame was kept. What a program sees there is newer than what the pager has. */
+/*
+ * The same where the frame was kept. What the domain's kernel or a program has there is newer than
+ * what the pager has.
+ */
 static long load_kept(const struct hv_call *c, struct hv_domain *d, uint64_t gfn, uint64_t mfn,
                       uint64_t buffer)
 {
@@ -143,7 +178,8 @@ static long load_kept(const struct hv_call *c, struct hv_domain *d, uint64_t gfn
         return -EINVAL;
     if (!domain_may_grow(d, 1))
         return -ENOMEM;
-    if (!f->held && call_from_guest(c, frame_data(d->hv, mfn), buffer, HV_PAGE_SIZE))
+    if (!f->held && !d->config.keeps_frames &&
+        call_from_guest(c, frame_data(d->hv, mfn), buffer, HV_PAGE_SIZE))
         return -EFAULT;
     f->flags &= (uint8_t)~FRAME_PAGED;
     d->kept_pages--;

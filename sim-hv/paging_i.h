@@ -14,5 +14,12 @@ void paging_populate(struct hv_domain *d, uint64_t gfn, bool own);
 void paging_resume(struct hv_domain *d, uint64_t gfn);
 /* The domain gives up a page that is out or coming: 0, or -EILSEQ as Xen's p2m refuses it. */
 int paging_drop(struct hv_domain *d, uint64_t gfn, struct p2m_entry e);
+/*
+ * The domain's kernel has given up a page that is out: its pager need not keep it. A real vCPU
+ * waits until the ring has room. This one goes on, and the pager is told later.
+ */
+void paging_forget(struct hv_domain *d, uint64_t gfn);
+/* The ring has room. */
+void paging_tell_forgotten(struct hv_domain *d);
 
 #endif

@@ -67,6 +67,7 @@ static void disable(struct hv_domain *d, enum vm_event_kind kind)
 
     evtchn_close_xen(d, ev->port);
     drop_page(d, ev->mfn);
+    free(ev->dropped);
     *ev = (struct vm_event){ .mfn = 0 };
     d->event_pauses = 0;
     frames_flush_freed(d->hv);
@@ -189,4 +190,6 @@ void vm_event_resume(struct hv_domain *d, enum vm_event_kind kind)
     }
     ev->ring.rsp_cons = prod;
     __atomic_store_n(&ev->ring.sring->rsp_event, prod + 1, __ATOMIC_RELEASE);
+    if (kind == VM_EVENT_PAGING)
+        paging_tell_forgotten(d);
 }

@@ -18,6 +18,8 @@ struct vm_event {
     vm_event_front_ring_t ring;
     uint64_t mfn;
     uint32_t port; /* the domain's, which Xen itself serves */
+    uint64_t *dropped; /* gfns of which a pager is told when there is room (paging_forget) */
+    uint32_t nr_dropped, max_dropped;
 };
 
 static inline bool vm_event_is_on(const struct vm_event *ev) { return ev->ring.sring; }

@@ -18,6 +18,7 @@ void kernel_domain_config(struct hv_domain_config *config, const struct kernel_p
     config->auto_translated = profile->auto_translated;
     config->nr_pages = 0;
     config->max_pages = DOMAIN_MAX_PAGES;
+    config->keeps_frames = true;
     if (!profile->auto_translated) {
         assert(space);
         config->pv_ops = &pv_space_ops;

@@ -190,6 +190,8 @@ struct hv_domain_config {
     bool auto_translated;          /* PVH or HVM; false: PV */
     bool privileged;               /* a control domain, which may name other domains */
     bool is_hvm;                   /* auto-translated, and said to have emulated devices */
+    bool keeps_frames;             /* its kernel knows its pages by their frames: what a pager
+                                    * evicts stays in its frame, which nobody else gets */
     uint64_t nr_pages;             /* memory at start: gfns 0 .. nr_pages-1 */
     uint64_t max_pages;            /* that it can have at once; 0: nr_pages + 1024 */
     int32_t max_grant_frames;      /* -1: the profile's default */
