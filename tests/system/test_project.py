@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -142,15 +143,21 @@ def test_every_gntsim_command_in_a_document_is_understood(document):
         assert "gntsim serve" in done.stderr
 
 
-@pytest.mark.parametrize("tutorial", ["tutorial", "tutorial-domains", "howto-scenarios"])
+QEMU = Path("/usr/libexec/xen-qemu-system-i386")
+needs_qemu = pytest.mark.skipif(not (os.environ.get("GNTSIM_TEST_ALL") and QEMU.exists()),
+                                reason="only in ./test --all, with Debian's qemu-system-xen")
+
+
+@pytest.mark.parametrize("tutorial", ["tutorial", "tutorial-domains", "howto-scenarios",
+                                      pytest.param("howto-backend", marks=needs_qemu)])
 def test_a_tutorial_works_as_it_is_written(tmp_path, tutorial):
     """Runs every ```sh block in one shell; a block with a file's name is written there when its
     turn comes."""
     text = (SOURCE / "docs" / (tutorial + ".md")).read_text()
-    script = ["set -e", "export PATH=%s PYTHONPATH=%s PYTHONDONTWRITEBYTECODE=1"
+    script = ["set -e", "export PATH=%s PYTHONPATH=%s PYTHONDONTWRITEBYTECODE=1 GNTSIM_DOC=%s"
               % tuple(map(shlex.quote, (
         "%s:%s:%s" % (os.path.dirname(GNTSIM), os.path.dirname(sys.executable), os.environ["PATH"]),
-        os.path.dirname(GNTSIM) + "/scenarios")))]
+        os.path.dirname(GNTSIM) + "/scenarios", str(SOURCE / "docs"))))]
     for number, (kind, name, body) in enumerate(re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```", text,
                                                            re.M | re.S)):
         if name:
