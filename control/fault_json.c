@@ -254,6 +254,10 @@ static bool read_action(struct reader *r, const char *key, json_object *value)
     case FAULT_DELAY:
     case FAULT_LATE:
         return read_int(r, key, value, 1, MAX_NS, &r->rule->value);
+    case FAULT_AFTER:
+        return read_int(r, key, value, 1, 1000000, &r->rule->value);
+    case FAULT_REWRITE:
+        return read_text(r, key, value, r->rule->text, sizeof r->rule->text);
     case FAULT_DESTROY:
     case FAULT_SUSPEND:
         return read_int(r, key, value, 0, DOMID_FIRST_RESERVED - 1, &r->rule->value);
@@ -360,9 +364,13 @@ static json_object *action_to_json(const struct fault_rule *rule)
         break;
     case FAULT_DELAY:
     case FAULT_LATE:
+    case FAULT_AFTER:
     case FAULT_DESTROY:
     case FAULT_SUSPEND:
         value = json_object_new_int64(rule->value);
+        break;
+    case FAULT_REWRITE:
+        value = json_object_new_string(rule->text);
         break;
     default:
         value = json_object_new_boolean(true);

@@ -23,6 +23,9 @@ const char *const fault_dos[NR_FAULT_DOS + 1] = {
     [FAULT_LATE] = "late",
     [FAULT_PAUSE] = "pause",
     [FAULT_RESTART] = "restart",
+    [FAULT_AFTER] = "after",
+    [FAULT_REWRITE] = "rewrite",
+    [FAULT_REMOVE] = "remove",
 };
 
 void fault_rule_init(struct fault_rule *rule)
@@ -66,6 +69,9 @@ static unsigned kinds_of(const struct fault_rule *rule)
     case FAULT_PAUSE:
         return selects_element(rule) ? ELEMENT : DEVICE | CALL;
     case FAULT_RESTART:
+    case FAULT_AFTER:
+    case FAULT_REWRITE:
+    case FAULT_REMOVE:
         return STORE;
     default:
         return selects_element(rule) ? ELEMENT : DEVICE | CALL | KERNEL | STORE;
@@ -97,9 +103,12 @@ static bool applies_to_store(enum fault_do what, const char *at)
     case FAULT_ERRNO:
     case FAULT_KILL:
     case FAULT_RESTART:
+    case FAULT_REWRITE:
+    case FAULT_REMOVE:
         return at != point_store_event;
     case FAULT_DROP:
     case FAULT_DOUBLE:
+    case FAULT_AFTER:
         return at == point_store_event;
     default:
         return true;
@@ -136,7 +145,7 @@ const char *fault_rule_check(const struct fault_rule *rule)
     if (!kinds && kinds_of(rule) == (KERNEL | STORE))
         return "this can be done only at notify, event, defer, unmap or store_event";
     if (!kinds && kinds_of(rule) == STORE)
-        return "only at a request to the store can this be done";
+        return "only at a request to the store, or at its event, can this be done";
     if (!kinds && kinds_of(rule) == CALL)
         return "only at a hypercall can this be done";
     if (!kinds && kinds_of(rule) == (DEVICE | STORE))

@@ -339,12 +339,14 @@ struct store_fault faults_at_store(struct machine *m, const struct point *point,
     fault.rule = rule->id;
     switch (rule->what) {
     case FAULT_ERRNO:
-        fault = (struct store_fault){ FAULT_ERRNO, fault_store_error(rule->value), rule->id };
+        fault.what = FAULT_ERRNO;
+        fault.value = fault_store_error(rule->value);
         break;
     case FAULT_KILL:
         kill_caller(m, process);
         /* It never gets to what it asked for; nobody sees the error. */
-        fault = (struct store_fault){ FAULT_ERRNO, EIO, rule->id };
+        fault.what = FAULT_ERRNO;
+        fault.value = EIO;
         break;
     case FAULT_DESTROY:
         doom(m, (domid_t)rule->value);
@@ -354,6 +356,8 @@ struct store_fault faults_at_store(struct machine *m, const struct point *point,
         break;
     default:
         fault.what = rule->what;
+        fault.value = (int)rule->value;
+        fault.text = rule->text;
     }
     return fault;
 }

@@ -30,6 +30,9 @@ enum fault_do {
     FAULT_LATE,                  /* value: ns */
     FAULT_PAUSE,
     FAULT_RESTART,               /* the store's daemon */
+    FAULT_AFTER,                 /* value: so many more requests to the store */
+    FAULT_REWRITE,               /* text: what the node has afterwards */
+    FAULT_REMOVE,                /* the node's directory goes afterwards */
     NR_FAULT_DOS,
 };
 extern const char *const fault_dos[NR_FAULT_DOS + 1];  /* as in a rule; ends with NULL */
@@ -50,6 +53,7 @@ struct fault_rule {
     double probability;          /* 1: always */
     enum fault_do what;
     int64_t value;
+    char text[64];               /* REWRITE */
     bool optional;
     /* So far. */
     uint64_t passed, fired;
@@ -105,8 +109,10 @@ struct kernel_verdict faults_at_kernel(void *ctx, struct kernel_point *point);
 
 /* What to do at a point of the store. */
 struct store_fault {
-    enum fault_do what;          /* ERRNO, DROP, DOUBLE, RESTART; NR_FAULT_DOS: nothing */
-    int error;                   /* > 0 */
+    enum fault_do what;          /* ERRNO, DROP, DOUBLE, RESTART, AFTER, REWRITE, REMOVE;
+                                    NR_FAULT_DOS: nothing */
+    int value;                   /* ERRNO: > 0; AFTER: requests */
+    const char *text;            /* REWRITE; the rule's */
     uint64_t rule;               /* 0: none */
 };
 struct store_fault faults_at_store(struct machine *m, const struct point *point, unsigned process);

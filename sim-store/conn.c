@@ -139,46 +139,74 @@ static size_t event_body(char *out, const char *path, const char *token)
     return len + strlen(token) + 1;
 }
 
-static enum store_verdict ask_about_event(struct store_conn *conn, const struct store_point *point)
+static enum store_verdict ask_about_event(struct store_conn *conn, const struct store_point *point,
+                                          int *value)
 {
     const struct store *store = conn->store;
-    int value = 0;
 
-    return store->hooks.inject ? store->hooks.inject(store->hook_ctx, point, &value) : STORE_GO_ON;
+    return store->hooks.inject ? store->hooks.inject(store->hook_ctx, point, value) : STORE_GO_ON;
+}
+
+/* An event whose body is written; *point: what the hooks are told of it. */
+struct event {
+    struct store_point point;
+    char body[XENSTORE_PAYLOAD_MAX];
+};
+
+/* False: it is not to be sent, or another that waits says the same. */
+static bool make_event(struct event *event, struct store_conn *conn, const char *path,
+                       const char *token)
+{
+    size_t len = strlen(path) + strlen(token) + 2;
+    struct message *same;
+
+    if (conn->gone || conn->deaf || len > sizeof event->body ||
+        !store_conn_has_memory(conn, HEADER + len))
+        return false;
+    event_body(event->body, path, token);
+    event->point = (struct store_point){ .conn = conn, .type = XS_WATCH_EVENT, .path = path,
+                                         .token = token, .body = event->body, .len = len };
+    HASH_FIND(hh, conn->events, event->body, len, same);
+    return !same;
+}
+
+static void queue_event(struct store_conn *conn, const struct event *event, bool twice)
+{
+    const struct store_point *point = &event->point;
+    struct xsd_sockmsg header = { .type = XS_WATCH_EVENT, .len = (uint32_t)point->len };
+    struct message *msg = queue(conn, &header, event->body);
+
+    if (!store_path_is_special(point->path)) {
+        msg->found = true;
+        HASH_ADD_KEYPTR(hh, conn->events, msg->bytes + HEADER, point->len, msg);
+    }
+    if (twice)
+        queue(conn, &header, event->body);
+    if (conn->store->hooks.trace)
+        conn->store->hooks.trace(conn->store->hook_ctx, point, 0);
+}
+
+void store_queue_event(struct store_conn *conn, const char *path, const char *token)
+{
+    struct event event;
+
+    if (make_event(&event, conn, path, token))
+        queue_event(conn, &event, false);
 }
 
 void store_send_event(struct store_conn *conn, const char *path, const char *token)
 {
-    struct store *store = conn->store;
-    char body[XENSTORE_PAYLOAD_MAX];
-    struct xsd_sockmsg header = { .type = XS_WATCH_EVENT };
-    struct store_point point = {
-        .conn = conn, .type = XS_WATCH_EVENT, .path = path, .token = token, .body = body
-    };
     enum store_verdict verdict;
-    struct message *same, *msg;
-    size_t len = strlen(path) + strlen(token) + 2;
+    struct event event;
+    int value = 0;
 
-    if (conn->gone || conn->deaf || len > sizeof body || !store_conn_has_memory(conn, HEADER + len))
+    if (!make_event(&event, conn, path, token))
         return;
-    event_body(body, path, token);
-    HASH_FIND(hh, conn->events, body, len, same);
-    if (same)
-        return;
-    point.len = len;
-    verdict = ask_about_event(conn, &point);
-    if (verdict == STORE_LOSE)
-        return;
-    header.len = (uint32_t)len;
-    msg = queue(conn, &header, body);
-    if (!store_path_is_special(path)) {
-        msg->found = true;
-        HASH_ADD_KEYPTR(hh, conn->events, msg->bytes + HEADER, len, msg);
-    }
-    if (verdict == STORE_TWICE)
-        queue(conn, &header, body);
-    if (store->hooks.trace)
-        store->hooks.trace(store->hook_ctx, &point, 0);
+    verdict = ask_about_event(conn, &event.point, &value);
+    if (verdict == STORE_LATE)
+        store_late_add(conn, path, token, (unsigned)value);
+    else if (verdict != STORE_LOSE)
+        queue_event(conn, &event, verdict == STORE_TWICE);
 }
 
 void store_conn_drop_events(struct store_conn *conn, uint64_t ms)
@@ -272,6 +300,7 @@ void store_conn_reset(struct store_conn *conn)
 {
     store_watches_drop(conn);
     store_transactions_drop(conn);
+    store_late_drop(conn);
     while (conn->queue)
         free_message(conn, conn->queue);
     conn->have = 0;

@@ -48,6 +48,13 @@ struct target_hold {
     struct target_hold *prev, *next;    /* of the store, as they were made */
 };
 
+struct late {
+    struct store_conn *conn;
+    char *path, *token;
+    unsigned left;                  /* requests, this one included */
+    struct late *prev, *next;
+};
+
 struct store_conn {
     struct store *store;
     struct store_domain *domain;
@@ -99,10 +106,19 @@ void store_reply(struct request *r, const void *body, size_t len);
 /* Replies OK, unless there is an error, which it returns. */
 int store_reply_done(struct request *r, int error);
 void store_send_event(struct store_conn *conn, const char *path, const char *token);
+/* The same, but no fault comes in between. */
+void store_queue_event(struct store_conn *conn, const char *path, const char *token);
 /* Events that nobody began to read for so long. */
 void store_conn_drop_events(struct store_conn *conn, uint64_t ms);
 /* Whether the connection's domain may have so many bytes more. */
 bool store_conn_has_memory(const struct store_conn *conn, size_t more);
+
+/* late.c */
+void store_late_add(struct store_conn *conn, const char *path, const char *token,
+                    unsigned requests);
+void store_late_drop(struct store_conn *conn);
+/* A request was carried out. */
+void store_late_step(struct store *store);
 
 /* ring.c: the page as it is after INTRODUCE. */
 void store_ring_reset(struct store_conn *conn);

@@ -121,6 +121,7 @@ bool store_request(struct store_conn *conn)
     store->current = NULL;
     if (store->hooks.trace)
         store->hooks.trace(store->hook_ctx, &point, error);
+    store_late_step(store);
     stays = !conn->gone;
     if (!stays)
         free(conn);

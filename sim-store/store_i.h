@@ -31,6 +31,7 @@ struct store {
     struct store_domain *domains;
     struct store_conn *conns;
     struct target_hold *holds;
+    struct late *late;
     uint64_t last_conn, last_watch;
     struct watched *watched;
     uint64_t now, nr_requests;

@@ -68,14 +68,14 @@ static void feed(struct store_peer *peer)
     server->process = peer->process;
     taken = store_receive(peer->conn, peer->in, peer->used);
     server->process = 0;
-    store_points_settle(server);
     if (taken < 0) {
         peer->used = 0;
         hang_up(peer);
-        return;
+    } else {
+        peer->used -= (size_t)taken;
+        memmove(peer->in, peer->in + taken, peer->used);
     }
-    peer->used -= (size_t)taken;
-    memmove(peer->in, peer->in + taken, peer->used);
+    store_points_settle(server);
 }
 
 /* Sends until nothing is left, or the socket is full. True: it sent something. */

@@ -6,6 +6,12 @@
  * The toolstack's own work is no point: what it does for a new domain follows from that domain's
  * creation.
  */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
 #include "faults.h"
 #include "points.h"
 #include "store_way_i.h"
@@ -78,6 +84,48 @@ static void on_asked(void *ctx, const struct store_point *point)
         trace_store_asked(server->machine, &store);
 }
 
+/* What a fault rule makes a hostile peer do when the request is over. */
+struct peer_act {
+    char path[STORE_TOOL_PATH], value[64];
+    bool removes;
+    struct peer_act *prev, *next;
+};
+
+/* value NULL: the directory of the node goes. Of no memory nothing comes. */
+static void peer_later(struct store_server *server, const char *path, const char *value)
+{
+    struct peer_act *act = path ? calloc(1, sizeof *act) : NULL;
+    char *end;
+
+    if (!act)
+        return;
+    act->removes = !value;
+    snprintf(act->path, sizeof act->path, "%s", path);
+    end = value ? NULL : strrchr(act->path, '/');
+    if (end)
+        *end = '\0';
+    snprintf(act->value, sizeof act->value, "%s", value ? value : "");
+    DL_APPEND(server->acts, act);
+}
+
+static void peers_act(struct store_server *server)
+{
+    bool before = server->is_building;
+    struct peer_act *act;
+
+    /* A replay has the rules, too. */
+    server->is_building = true;
+    while ((act = server->acts)) {
+        DL_DELETE(server->acts, act);
+        if (act->removes)
+            store_tool_remove(server, act->path);
+        else
+            store_tool_write(server, act->path, act->value);
+        free(act);
+    }
+    server->is_building = before;
+}
+
 static enum store_verdict on_point(void *ctx, const struct store_point *point, int *value)
 {
     struct store_server *server = ctx;
@@ -93,7 +141,7 @@ static enum store_verdict on_point(void *ctx, const struct store_point *point, i
     *(point->type == XS_WATCH_EVENT ? &server->event_rule : &server->rule) = fault.rule;
     switch (fault.what) {
     case FAULT_ERRNO:
-        *value = fault.error;
+        *value = fault.value;
         return STORE_ERROR;
     case FAULT_DROP:
         store.rule = fault.rule;
@@ -102,6 +150,17 @@ static enum store_verdict on_point(void *ctx, const struct store_point *point, i
         return STORE_LOSE;
     case FAULT_DOUBLE:
         return STORE_TWICE;
+    case FAULT_AFTER:
+        store.rule = fault.rule;
+        store.at = "store_late";
+        trace_store_event(server->machine, &store);
+        server->event_rule = 0;
+        *value = fault.value;
+        return STORE_LATE;
+    case FAULT_REWRITE:
+    case FAULT_REMOVE:
+        peer_later(server, at.path, fault.what == FAULT_REWRITE ? fault.text : NULL);
+        return STORE_GO_ON;
     case FAULT_RESTART:
         server->must_restart = true;
         *value = EIO;
@@ -141,6 +200,7 @@ void store_points_hooks(struct store_hooks *hooks)
 
 void store_points_settle(struct store_server *server)
 {
+    peers_act(server);
     if (!server->must_restart)
         return;
     server->must_restart = false;

@@ -66,6 +66,7 @@ struct store_server {
     bool is_building;               /* the toolstack is at work for a domain */
     uint32_t tx;                    /* the toolstack's transaction, 0: none */
     bool must_restart;
+    struct peer_act *acts;          /* points.c */
     struct store_domain *dirty_rings;
     int nr_stuck;
     struct watch again;             /* when there was more to do than at a time */

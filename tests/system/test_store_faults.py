@@ -131,6 +131,67 @@ def test_an_event_is_lost_or_comes_twice(machine, guest):
         ["/local/domain/1/data/lost"]
 
 
+def test_an_event_comes_after_so_many_more_requests(machine, guest):
+    machine.store.watch("/a", "t")
+    machine.store.event()
+    guest.watch("data", "g")
+    guest.event()
+    rule = machine.fault(at="store_event", path="/a*", do={"after": 2})
+    machine.store.write("/a", "1")
+    guest.write("data/x", "")
+    with pytest.raises(gntsim.Timeout):
+        machine.store.event(0.05)
+    guest.write("data/x", "")
+    assert machine.store.event() == ("/a", "t") and rule.fired == 1
+    assert [event.args["path"] for event in machine.trace(op="store_late")] == ["/a"]
+    machine.fault(at="store_event", path="/a*", do={"after": 1})
+    machine.store.write("/a", "2")
+    machine.call("store-restart")
+    machine.audit()
+
+
+def test_a_peer_rewrites_what_was_just_read(machine, guest):
+    machine.store.write("/local/domain/1/data/ring-ref", "8")
+    machine.fault(at="store_read", path="*/ring-ref", do={"rewrite": "9"})
+    assert [guest.read("data/ring-ref") for _ in range(3)] == [b"8", b"9", b"9"]
+    assert machine.faults()[0]["do"] == {"rewrite": "9"}
+
+
+def test_a_peer_that_never_leaves_its_state(machine, guest):
+    machine.fault(at="store_write", domain=1, path="*/state", do={"rewrite": "3"}, times=0)
+    for state in "1456":
+        guest.write("data/state", state)
+        assert machine.store.read("/local/domain/1/data/state") == b"3"
+
+
+def test_a_peers_directory_goes_and_whoever_watches_it_is_told(machine, guest):
+    vif = machine.domain(1).attach("vif")
+    machine.store.watch(vif.frontend, "t")
+    machine.store.event()
+    machine.fault(at="store_write", path=vif.frontend + "/state", do={"remove": True})
+    guest.write("device/vif/0/state", "3")
+    assert [machine.store.event()[0] for _ in range(2)] == [vif.frontend + "/state", vif.frontend]
+    assert not machine.store.exists(vif.frontend) and machine.store.exists(vif.backend)
+    machine.audit()
+
+
+def test_what_rules_made_of_a_store_is_done_again_by_a_replay(serve_one, machine, guest, trace):
+    machine.fault(at="store_event", do={"after": 1}, times=0)
+    machine.fault(at="store_write", path="*/ring-ref", do={"rewrite": "9"})
+    machine.fault(at="store_read", path="*/gone/*", do={"remove": True})
+    machine.store.watch("/local/domain/1/data", "t")
+    guest.write("data/ring-ref", "8")
+    guest.write("data/gone/x", "8")
+    guest.read("data/gone/x")
+    machine.store.ls("/")
+    machine.store.event()
+    serve_one.stop()
+    lines = len(trace.read_text().splitlines())
+    done = harness.gntsim("replay", trace)
+    assert (done.returncode, done.stdout) == (0, "replay: %d events, all as recorded\n" % lines), \
+        done.stdout + done.stderr
+
+
 def test_a_client_is_killed_at_its_request_which_is_not_carried_out(serve_one, machine):
     machine.domain(1)
     machine.fault(at="store_write", path="*/data/x", do={"kill": True})
@@ -164,6 +225,9 @@ def test_requests_of_the_toolstack_itself_do_not_fail(machine):
     ({"at": "store_read", "do": {"errno": "ENOTTY"}}, "protocol has no such error"),
     ({"at": "store_read", "do": {"delay": 1}}, "this cannot be done at that point"),
     ({"at": "map_grant_ref", "do": {"restart": True}}, "only at a request to the store"),
+    ({"at": "store_event", "do": {"remove": True}}, "this cannot be done at that point"),
+    ({"at": "store_read", "do": {"after": 1}}, "this cannot be done at that point"),
+    ({"at": "store_read", "do": {"rewrite": "x" * 64}}, "less than 64 characters"),
     ({"at": "ioctl", "path": "/a", "do": {"errno": "EIO"}}, "path chooses among requests"),
     ({"at": "store_reed", "do": {"errno": "EIO"}}, "there is no point 'store_reed'"),
 ])

@@ -34,7 +34,7 @@ ACTIONS: dict[str, Check] = {
     "status": STATUS, "hypercall": error_number, "errno": error_number, "page_out": true,
     "delay": time, "kill": true, "destroy": domain,
     "suspend": domain, "drop": true, "double": true, "late": time, "pause": true,
-    "restart": true,
+    "restart": true, "after": natural, "rewrite": text, "remove": true,
 }
 
 

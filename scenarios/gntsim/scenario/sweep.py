@@ -41,13 +41,15 @@ KINDS_OF: dict[str, tuple[str, ...]] = {
     "errno": ("device", "store"), "drop": ("kernel", "store"), "double": ("kernel", "store"),
     "late": ("kernel",), "kill": ("device", "hypercall", "store"),
     "delay": ("device", "hypercall"), "pause": ("device", "hypercall"), "restart": ("store",),
+    "after": ("store",), "rewrite": ("store",), "remove": ("store",),
 }
-ONLY_EVENTS = ("drop", "double")
+ONLY_EVENTS = ("drop", "double", "after")
+ONLY_REQUESTS = ("errno", "kill", "restart", "rewrite", "remove")
 
 
 def possible(row: dict[str, Any], do: dict[str, Any]) -> bool:
     what = next(iter(do))
-    if row["kind"] == "store" and what in ("drop", "double", "errno", "kill", "restart") and \
+    if row["kind"] == "store" and what in (*ONLY_EVENTS, *ONLY_REQUESTS) and \
             (row["at"] == "store_event") != (what in ONLY_EVENTS):
         return False
     return row["kind"] in KINDS_OF.get(what, ("device", "hypercall", "kernel", "store"))

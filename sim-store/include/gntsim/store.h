@@ -82,6 +82,7 @@ enum store_verdict {
     STORE_ERROR, /* the request is answered with the error *value; nothing is done */
     STORE_LOSE,  /* the event is not sent */
     STORE_TWICE, /* the event is sent twice */
+    STORE_LATE,  /* the event is sent after *value more requests, of whomever */
 };
 
 /* Calls out of the model. Every pointer may be NULL. They must not call back into the model. */
