@@ -36,9 +36,12 @@ static const uint8_t param_rules[HVM_NR_PARAMS] = {
     [30] = NEITHER,
 };
 
-static long find(const struct hv_call *c, const struct xen_hvm_param *op, unsigned right,
-                 struct hv_domain **d)
+/* What the caller wants of which domain, if it may. */
+static long read_param(const struct hv_call *c, uint64_t arg, unsigned right,
+                       struct xen_hvm_param *op, struct hv_domain **d)
 {
+    if (call_from_guest(c, op, arg, sizeof *op))
+        return -EFAULT;
     if (op->index >= HVM_NR_PARAMS)
         return -EINVAL;
     *d = domain_lookup_any(c->d, op->domid);
@@ -57,11 +60,8 @@ static long set_param(const struct hv_call *c, uint64_t arg)
 {
     struct xen_hvm_param op;
     struct hv_domain *d;
-    long rc;
+    long rc = read_param(c, arg, WRITES, &op, &d);
 
-    if (call_from_guest(c, &op, arg, sizeof op))
-        return -EFAULT;
-    rc = find(c, &op, WRITES, &d);
     if (rc)
         return rc;
     if (param_rules[op.index] & ONCE && d->params[op.index] && op.value != d->params[op.index])
@@ -74,11 +74,8 @@ static long get_param(const struct hv_call *c, uint64_t arg)
 {
     struct xen_hvm_param op;
     struct hv_domain *d;
-    long rc;
+    long rc = read_param(c, arg, READS, &op, &d);
 
-    if (call_from_guest(c, &op, arg, sizeof op))
-        return -EFAULT;
-    rc = find(c, &op, READS, &d);
     if (rc)
         return rc;
     op.value = d->params[op.index];

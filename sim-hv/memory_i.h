@@ -28,4 +28,18 @@ static inline long memory_live_remote(const struct hv_call *c, domid_t id, struc
     return domain_may_control(c->d, *d) ? 0 : -EPERM;
 }
 
+/*
+ * The auto-translated domain whose physmap somebody changes, perhaps the caller's own: 0, -ESRCH,
+ * -EACCES (a PV domain has none), -EPERM.
+ */
+static inline long memory_translated(const struct hv_call *c, domid_t id, struct hv_domain **d)
+{
+    *d = domain_lookup_any(c->d, id);
+    if (!*d)
+        return -ESRCH;
+    if ((*d)->guest != &guest_translated)
+        return -EACCES;
+    return domain_may_control(c->d, *d) ? 0 : -EPERM;
+}
+
 #endif

@@ -37,20 +37,17 @@ long memory_add_to_physmap(const struct hv_call *c, uint64_t arg, uint64_t start
     struct xen_add_to_physmap op;
     struct hv_domain *d;
     uint64_t mfn;
-    int rc = -EINVAL;
+    long rc;
 
     (void)start;
     if (call_from_guest(c, &op, arg, sizeof op))
         return -EFAULT;
-    d = domain_lookup_any(c->d, op.domid);
-    if (!d)
-        return -ESRCH;
-    if (d->guest != &guest_translated)
-        return -EACCES;
-    if (!domain_may_control(c->d, d))
-        return -EPERM;
+    rc = memory_translated(c, op.domid, &d);
+    if (rc)
+        return rc;
+    rc = -EINVAL;
     if (op.gpfn == UINT64_MAX)
-        return -EINVAL;
+        return rc;
     if (op.space == XENMAPSPACE_shared_info && op.idx == 0) {
         mfn = d->shared_info_mfn;
         rc = 0;

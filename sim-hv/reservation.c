@@ -169,17 +169,14 @@ long memory_remove_from_physmap(const struct hv_call *c, uint64_t arg, uint64_t 
     struct xen_remove_from_physmap op;
     struct hv_domain *d;
     struct p2m_entry e;
+    long rc;
 
     (void)start;
     if (call_from_guest(c, &op, arg, sizeof op))
         return -EFAULT;
-    d = domain_lookup_any(c->d, op.domid);
-    if (!d)
-        return -ESRCH;
-    if (d->guest != &guest_translated)
-        return -EACCES;
-    if (!domain_may_control(c->d, d))
-        return -EPERM;
+    rc = memory_translated(c, op.domid, &d);
+    if (rc)
+        return rc;
     e = p2m_get(&d->p2m, op.gpfn);
     if (e.type == P2M_INVALID || p2m_is_grant(e.type) || e.mfn == HV_INVALID_MFN ||
         frame_of(c->hv, e.mfn)->flags & FRAME_PAGED)

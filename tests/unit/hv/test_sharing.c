@@ -2,6 +2,8 @@
 /* Pages that domains share: handles, users, counters, and the copies that writes make. */
 #include "scene_hap.h"
 
+#include "sharing_i.h"
+
 SUITE("sharing");
 
 static domid_t a, b;
@@ -354,4 +356,45 @@ TEST_PV("a fork that runs already is refused")
     EQ(domctl_plain(XEN_DOMCTL_unpausedomain, b), 0);
     EQ(fork_op(XENMEM_sharing_op_fork, b, a, 0), -EBUSY);
     EQ(fork_op(XENMEM_sharing_op_fork, b, b, 0), -EINVAL);
+}
+
+/* ---- The audit ------------------------------------------------------------------------------- */
+
+static void finds(const char *text)
+{
+    static char report[65536];
+    FILE *out = fmemopen(report, sizeof report - 1, "w");
+
+    OK(hv_audit(w.hv, out) > 0);
+    fclose(out);
+    OK(strstr(report, text) != NULL);
+}
+
+TEST_PV("the audit compares users with physmaps, and the counters with each other")
+{
+    struct shared_page *shared;
+    uint64_t source, client;
+
+    a = hap_domain();
+    b = hap_domain();
+    EQ(nominate(a, 5, &source), 0);
+    EQ(nominate(b, 5, &client), 0);
+    EQ(share(5, source, 5, client), 0);
+    EQ(add_to_physmap(5, source, 20), 0);
+    audit_clean();
+    shared = sharing_at(domain_lookup(w.hv, a), 5);
+    shared->users->gfn = 6;
+    finds("does not show it");
+    /* One of them twice, and another one not: all that are listed do show it. */
+    shared->users->gfn = 5;
+    finds("the users of shared frames are not the gfns that show them");
+    shared->users->gfn = 20;
+    audit_clean();
+    w.hv->nr_saved++;
+    finds("are counted and 3 saved by them");
+    w.hv->nr_saved--;
+    shared->nr_users++;
+    finds("has 3 users, 4 are counted");
+    shared->nr_users--;
+    audit_clean();
 }
