@@ -204,11 +204,16 @@ static void offer_socket(const char *path, const char *libraries)
  * The store of the machine is the program's, unless it was told of another one than a machine's
  * that it is a program of already.
  */
-static void offer_store(json_object *result)
+static void offer_store(json_object *result, bool is_store)
 {
     const char *present = getenv(STORE_PATH_ENV), *ours = getenv(STORE_OURS_ENV);
     json_object *path;
 
+    if (is_store) {
+        unsetenv(STORE_PATH_ENV);
+        unsetenv(STORE_OURS_ENV);
+        return;
+    }
     if (present && (!ours || strcmp(present, ours)))
         return;
     unsetenv(STORE_PATH_ENV);
@@ -230,7 +235,7 @@ static bool offer_ear(json_object *result)
     return watched;
 }
 
-int client_exec(int fd, int domain, const char *profile, int way, char **argv)
+int client_exec(int fd, const struct client_program *program)
 {
     json_object *request = json_object_new_object(), *reply, *result, *socket;
     int fds[3], listener, rc;
@@ -238,10 +243,10 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
     char root[NS_ROOT_NAME];
 
     json_object_object_add(request, "verb", json_object_new_string("enter"));
-    json_object_object_add(request, "domain", json_object_new_int(domain));
-    if (profile)
-        json_object_object_add(request, "profile", json_object_new_string(profile));
-    json_object_object_add(request, "way", json_object_new_string(way_name(way)));
+    json_object_object_add(request, "domain", json_object_new_int(program->domain));
+    if (program->profile)
+        json_object_object_add(request, "profile", json_object_new_string(program->profile));
+    json_object_object_add(request, "way", json_object_new_string(way_name(program->way)));
     if (!ns_root_name(root))
         json_object_object_add(request, "root", json_object_new_string(root));
     reply = client_call(fd, request, -1, fds, 3);
@@ -259,11 +264,11 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
         return failure("what answers is no gntsim machine: its socket has no name");
     }
     watched = offer_ear(result);
-    offer_store(result);
+    offer_store(result, program->is_store);
     if (socket && fds[0] < 0) {
-        rc = use_socket(domain, way, result, socket, argv);
+        rc = use_socket(program->domain, program->way, result, socket, program->argv);
         json_object_put(reply);
-        return rc ? rc : execute(argv);
+        return rc ? rc : execute(program->argv);
     }
     offer_socket(text_in(result, "socket"), text_in(result, "libraries"));
     json_object_put(reply);
@@ -289,5 +294,7 @@ int client_exec(int fd, int domain, const char *profile, int way, char **argv)
     if (!reply)
         return 1;
     json_object_put(reply);
-    return execute(argv);
+    if (program->is_store && ns_show_for_store())
+        return 1;
+    return execute(program->argv);
 }

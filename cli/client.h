@@ -22,10 +22,19 @@ json_object *client_call(int fd, json_object *request, int send_fd, int *fds, un
  * The next reply: an object with a "result", or NULL after a message that says why there is none.
  */
 json_object *client_receive(struct wire *wire);
+/* What is to run where. */
+struct client_program {
+    int domain;                  /* created if new */
+    const char *profile;         /* NULL: as the domain has it */
+    int way;
+    bool is_store;               /* the store's daemon: nobody tells it of a store, and it finds
+                                  * /proc/xen on every host */
+    char **argv;
+};
 /*
- * Moves the calling process into a domain, created if new, and executes argv there. Returns only on
+ * Moves the calling process into the domain and executes the program there. Returns only on
  * failure: the exit status, after a message.
  */
-int client_exec(int fd, int domain, const char *profile, int way, char **argv);
+int client_exec(int fd, const struct client_program *program);
 
 #endif

@@ -15,8 +15,11 @@
 
 static int become(const struct options *options, int fd)
 {
-    return client_exec(fd, options->domain < 0 ? 0 : options->domain, options->profile,
-                       options->way, options->rest);
+    return client_exec(fd, &(struct client_program){
+                               .domain = options->domain < 0 ? 0 : options->domain,
+                               .profile = options->profile,
+                               .way = options->way,
+                               .argv = options->rest });
 }
 
 /* What the machine has found of this process and those below it. NULL after a message. */

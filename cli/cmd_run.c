@@ -77,8 +77,10 @@ int cmd_run(int argc, char **argv)
     child = fork();
     if (!child) {
         child_begin(&signals);
-        _exit(client_exec(sockets[0], options.domain < 0 ? 0 : options.domain, NULL, options.way,
-                          options.rest));
+        _exit(client_exec(sockets[0], &(struct client_program){
+                                          .domain = options.domain < 0 ? 0 : options.domain,
+                                          .way = options.way,
+                                          .argv = options.rest }));
     }
     rc = child < 0 ? failure("cannot start a process: %s", strerror(errno))
                    : child_wait(child, &signals);

@@ -23,6 +23,7 @@
 #include "faults.h"
 #include "fuse_way.h"
 #include "guests.h"
+#include "keeper.h"
 #include "libraries.h"
 #include "machine.h"
 #include "main_loop.h"
@@ -58,10 +59,10 @@ static void catch_signals(void)
         sigaction(ending[i], &action, NULL);
 }
 
-/* Waits until out takes what is said there; -1: does not wait. False: the machine is to stop. */
-static bool wait_for(struct machine *machine, int out)
+/* Waits for events of fd; -1: does not wait. False: the machine is to stop. */
+static bool wait_for(struct machine *machine, int fd, short events)
 {
-    struct pollfd fds[2] = { { out, POLLOUT, 0 }, { machine->stop_fd, POLLIN, 0 } };
+    struct pollfd fds[2] = { { fd, events, 0 }, { machine->stop_fd, POLLIN, 0 } };
     sigset_t mask;
 
     sigprocmask(SIG_BLOCK, NULL, &mask);
@@ -132,13 +133,43 @@ static void choose_parts(const struct options *options, struct machine_config *m
         control->no_devices = why;
     }
     *part++ = &sock_way;
-    *part++ = &store_part;
+    *part++ = options->xenstored ? &store_daemon_part : &store_part;
     *part++ = &guests_part;
     *part++ = &remote_kernels;
     if (options->check)
         *part++ = &checks_part;
     if (embedded_files[0].name)
         *part++ = &libraries_part;
+}
+
+/* 0, or the exit status after a message. */
+static int start_keeper(const struct options *options, struct keeper *keeper)
+{
+    char why[200];
+
+    if (!options->xenstored)
+        return 0;
+    if (options->way == WAY_SOCKET)
+        return usage_error("--xenstored needs device files, which --way socket does without");
+    if (!checks_device_way(why, sizeof why))
+        return failure("--xenstored needs device files, and this host has none: %s", why);
+    return keeper_start(keeper, options->xenstored);
+}
+
+/* Waits until the daemon serves, or has ended, which it has said then. 0 or an exit status. */
+static int start_store(struct machine *machine, struct control *control, struct keeper *keeper)
+{
+    int rc;
+
+    if (!keeper->pid)
+        return 0;
+    keeper->control = control;
+    rc = store_way_use_daemon(machine, &keeper->base);
+    if (rc)
+        return failure("cannot start the store's daemon: %s", strerror(-rc));
+    if (!wait_for(machine, store_way_daemon_fd(machine), POLLIN))
+        return 1;
+    return store_way_daemon_serves(machine) ? 0 : 1;
 }
 
 static int start_trace(struct machine *machine, const char *path)
@@ -186,10 +217,9 @@ static int conclude_checks(struct machine *machine, const struct options *option
     return rc ? options->check_exit : 0;
 }
 
-int host_machine(const struct host_config *config)
+static struct machine_config machine_config_of(const struct options *options)
 {
-    const struct options *options = config->options;
-    struct machine_config machine_config = {
+    return (struct machine_config){
         .profile = options->profile ? kernel_profile_find(options->profile) : NULL,
         .xen = options->xen ? hv_profile_find(options->xen) : NULL,
         .verbose = options->verbose,
@@ -198,21 +228,32 @@ int host_machine(const struct host_config *config)
         .maptrack_frames = options->maptrack_frames,
         .virtual_clock = options->clock && strcmp(options->clock, "real"),
     };
+}
+
+int host_machine(const struct host_config *config)
+{
+    const struct options *options = config->options;
+    struct machine_config machine_config = machine_config_of(options);
     struct control_config control_config = { .libraries = false };
     struct control *control = NULL;
-    struct machine *machine = calloc(1, sizeof *machine);
+    struct machine *machine;
     struct watch owner = { .fd = -1 };
+    struct keeper keeper = { .pid = 0 };
     char why[200];
-    int rc, status, found;
+    int rc, status = start_keeper(options, &keeper), found;
     bool ended;
 
+    if (status)
+        return status;
     choose_parts(options, &machine_config, &control_config, why, sizeof why);
     catch_signals();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);    /* a file that is too long is an error */
+    machine = calloc(1, sizeof *machine);
     if (!machine)
         return failure("no memory");
     if (machine_start(machine, &machine_config)) {
+        keeper_end(&keeper);
         free(machine);
         return 1;
     }
@@ -236,12 +277,17 @@ int host_machine(const struct host_config *config)
         failure("cannot wait for requests: %s", strerror(-rc));
     }
     if (!rc) {
-        if (config->ready && wait_for(machine, STDOUT_FILENO))
+        status = start_store(machine, control, &keeper);
+        rc = status ? -ECANCELED : 0;
+    }
+    if (!rc) {
+        if (config->ready && wait_for(machine, STDOUT_FILENO, POLLOUT))
             config->ready(config->ctx);
-        wait_for(machine, -1);
+        wait_for(machine, -1, 0);
     }
     found = conclude_checks(machine, options);
     ended = machine_stop(machine);
+    keeper_end(&keeper);
     control_destroy(control);
     if (!status)
         status = rc || machine->trace_error ? 1 : found;

@@ -224,6 +224,8 @@ const struct option_row option_rows[] = {
     ROW(OPT_REPORT, 0, "check-suppress", take_text, check_suppress, "FILE", "",
         "findings that are known: a line of KIND:PATTERN each, of a function, file, module or "
         "command"),
+    ROW(OPT_XENSTORED, 0, "xenstored", take_text, xenstored, "PATH", "",
+        "a real daemon is the store: xenstored or oxenstored, as a process of domain 0"),
     ROW(OPT_WAY, 0, "way", take_way, way, "WAY", "auto device socket",
         "how programs reach the devices: auto (default: device files, and gntsim's libraries), "
         "device, socket"),

@@ -29,6 +29,7 @@ struct options {
     bool detail, chrome;         /* --detail, --chrome */
     const char *export;          /* --export FILE, NULL: not given */
     const char *fault;           /* --fault FILE, NULL: not given */
+    const char *xenstored;       /* --xenstored PATH, NULL: not given */
     const char *output;          /* --output FILE, NULL: not given, which is DEFAULT_OUTPUT */
     bool check;                  /* --check[=WORDS] */
     struct check_choice checks;  /* that WORDS choose */
@@ -69,10 +70,11 @@ enum {
     OPT_DEVICE = 1 << 20,
     OPT_REPORT = 1 << 21,
     OPT_TYPE = 1 << 22,
+    OPT_XENSTORED = 1 << 23,
     /* of whoever starts a machine */
     OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT |
                   OPT_TRACE | OPT_GRANT_FRAMES | OPT_MAPTRACK_FRAMES | OPT_CHECK | OPT_XEN |
-                  OPT_REPORT,
+                  OPT_REPORT | OPT_XENSTORED,
 };
 
 struct option_row {

@@ -452,6 +452,11 @@ int control_listen(struct control *control, int fd)
     return machine_watch(control->machine, &control->listen, EPOLLIN);
 }
 
+int control_serve(struct control *control, int fd)
+{
+    return add_connection(control, fd, false);
+}
+
 int control_serve_owner(struct control *control, int fd)
 {
     return add_connection(control, fd, true);

@@ -22,6 +22,8 @@ struct control_config {
 int control_create(struct control **out, struct machine *m, const struct control_config *config);
 /* Serves connections to listening socket fd (taken). 0 or negative errno. */
 int control_listen(struct control *control, int fd);
+/* Serves a connected socket (taken). 0 or negative errno. */
+int control_serve(struct control *control, int fd);
 /* Serves a connected socket (taken) whose end ends the machine. 0 or negative errno. */
 int control_serve_owner(struct control *control, int fd);
 /* After the loops have ended. */

@@ -140,7 +140,10 @@ json_object *verb_domain_create(struct request *request)
                               "up to %u)",
                               id, hv_profile(request->machine->hv)->max_grant_frames,
                               hv_profile(request->machine->hv)->max_maptrack_frames);
-    return rc ? create_error(request, id, rc) : control_done();
+    if (rc)
+        return create_error(request, id, rc);
+    store_way_settle(request->machine);
+    return control_done();
 }
 
 json_object *verb_domain_destroy(struct request *request)
@@ -155,6 +158,7 @@ json_object *verb_domain_destroy(struct request *request)
     machine_unlock(m);
     machine_wait_killed(m);
     machine_lock(m);
+    store_way_settle(m);
     return control_done();
 }
 
@@ -390,10 +394,16 @@ json_object *verb_enter(struct request *request)
         return NULL;
     d = machine_domain(m, id);
     if (!d) {
-        rc = machine_domain_is_bare(m, id) ? machine_domain_boot(m, id, profile, &d)
-                                           : machine_domain_create(m, id, profile, &d);
+        rc = machine_domain_is_bare(m, id) ? machine_domain_boot(m, id, profile, NULL)
+                                           : machine_domain_create(m, id, profile, NULL);
         if (rc)
             return create_error(request, id, rc);
+        /* Not for the domain of a store's daemon, which is about to enter it. */
+        if (id)
+            store_way_settle(m);
+        d = machine_domain(m, id);
+        if (!d)
+            return control_no_domain(request, id);
     } else if (profile && d->profile != profile) {
         return control_refuse(
             request,

@@ -84,6 +84,11 @@ static json_object *ask(struct request *request, uint32_t type, const char *path
 
     if (rc == -ENOTSUP)
         return control_refuse(request, "this machine has no store");
+    if (rc == -ENOTCONN)
+        return control_refuse(request, "the store's daemon is not there: start it anew with "
+                                       "`gntsim ctl store restart`");
+    if (rc == -ETIMEDOUT)
+        return control_refuse(request, "the store's daemon does not answer");
     if (rc)
         return control_refuse(request, "the store answers for %s: %s", path, strerror(-rc));
     return control_done();
@@ -202,7 +207,11 @@ json_object *verb_store_socket(struct request *request)
 
 json_object *verb_store_restart(struct request *request)
 {
-    if (store_way_restart(request->machine))
+    int rc = store_way_restart(request->machine);
+
+    if (rc == -ENOTSUP)
         return control_refuse(request, "this machine has no store");
+    if (rc)
+        return control_refuse(request, "the store's daemon does not start anew: %s", strerror(-rc));
     return control_done();
 }

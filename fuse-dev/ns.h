@@ -44,6 +44,14 @@ int ns_make_domain(domid_t id, int *root_fd);
  * when it is answered. */
 void ns_kill_all(int ns_fd, bool wait);
 
+/*
+ * Gives the calling process, which has joined domain 0, what a store's daemon needs, in a mount
+ * namespace of its own. /proc/xen: where the host's /proc has no such directory, no process can
+ * make one, so /proc becomes a directory with the kernel's files and the process itself, but no
+ * other processes. And directories for its log and state, all of them /run/xenstored. 0 or negative
+ * errno after a message.
+ */
+int ns_show_for_store(void);
 /* The number of the calling process's mount namespace, 0 if it is not known. */
 uint64_t ns_number(void);
 /* The root directory of the calling process, as text. 0 or negative errno. */

@@ -9,11 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void ns_show_entry(int dir_fd, const char *name, const char *target)
@@ -131,4 +134,82 @@ int ns_show(const char *what, const char *place)
         one.st_ino == other.st_ino)
         return 0;
     return mount(what, place, NULL, MS_BIND | MS_REC, NULL) ? -errno : 0;
+}
+
+/* ---- What a store's daemon needs besides ----------------------------------------------------- */
+
+#define HOST_NAME  ".host"
+#define LIMIT_FILE "/run/xenstored/.nr_open"
+
+/* In the covered /proc: links into the host's for all but processes. */
+static int link_entries(void)
+{
+    DIR *dir = opendir("/proc/" HOST_NAME);
+    char link[16 + NAME_MAX], to[16 + NAME_MAX];
+    struct dirent *entry;
+
+    if (!dir)
+        return -errno;
+    while ((entry = readdir(dir))) {
+        if (entry->d_name[0] == '.' || (entry->d_name[0] >= '0' && entry->d_name[0] <= '9'))
+            continue;
+        snprintf(link, sizeof link, HOST_NAME "/%s", entry->d_name);
+        snprintf(to, sizeof to, "/proc/%s", entry->d_name);
+        if (symlink(link, to))
+            break;
+    }
+    closedir(dir);
+    return entry ? -EIO : 0;
+}
+
+/*
+ * oxenstored raises its limit of descriptors to what the host allows anybody, or ends. So it is
+ * told what this process may have. A comfort.
+ */
+static void show_limit(void)
+{
+    FILE *file = fopen(LIMIT_FILE, "we");
+    struct rlimit limit;
+
+    if (!file)
+        return;
+    if (!getrlimit(RLIMIT_NOFILE, &limit))
+        fprintf(file, "%llu\n", (unsigned long long)limit.rlim_max);
+    if (!fclose(file))
+        mount(LIMIT_FILE, "/proc/sys/fs/nr_open", NULL, MS_BIND, NULL);
+}
+
+static int show_proc(void)
+{
+    int tree;
+
+    if (is_directory("/proc/xen"))
+        return 0;
+    tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/proc",
+                        OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    if (tree < 0 || mount("gntsim", "/proc", "tmpfs", MS_NOSUID, "mode=0755,size=1m") ||
+        mkdir("/proc/" HOST_NAME, 0755) ||
+        syscall(SYS_move_mount, tree, "", AT_FDCWD, "/proc/" HOST_NAME, MOVE_MOUNT_F_EMPTY_PATH) ||
+        link_entries() || mkdir("/proc/xen", 0755) ||
+        mount(XENFS_DIR, "/proc/xen", NULL, MS_BIND, NULL))
+        return ns_complain("cannot show /proc/xen");
+    close(tree);
+    return 0;
+}
+
+int ns_show_for_store(void)
+{
+    static const char *const own[] = { "/var/log/xen", "/var/run/xen", "/var/lib/xenstored" };
+    int rc;
+
+    if (unshare(CLONE_NEWNS))
+        return ns_complain("cannot make a mount namespace for the store's daemon");
+    rc = show_proc();
+    if (rc)
+        return rc;
+    show_limit();
+    /* Where it cannot have these, it says so. */
+    for (unsigned i = 0; i < sizeof own / sizeof *own; i++)
+        ns_show("/run/xenstored", own[i]);
+    return 0;
 }

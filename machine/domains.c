@@ -138,16 +138,25 @@ static void domain_free(struct domain *d)
     free(d);
 }
 
-static bool has_store(const struct machine *m)
+static const struct machine_part *store_of(const struct machine *m)
 {
     for (unsigned i = 0; i < m->nr_parts; i++)
         if (m->parts[i]->is_store)
-            return true;
-    return false;
+            return m->parts[i];
+    return NULL;
+}
+
+/* A domain of a trace may have a store without the part. */
+static void connect_store(struct domain *d)
+{
+    const struct machine_part *store = store_of(d->machine);
+
+    if (!store || !store->connects_kernels || d->id == PRIVILEGED_DOMAIN || d->has_toolstack)
+        machine_connect_store(d);
 }
 
 /* What keeps a kernel from its store is no reason not to run. */
-static void connect_store(struct domain *d)
+void machine_connect_store(struct domain *d)
 {
     int rc = d->options.store ? kernel_connect_store(d->kernel, d->store_gfn, d->store_port) : 0;
 
@@ -190,7 +199,7 @@ int machine_domain_create_with(struct machine *m, domid_t id, const struct domai
     if (!d || !(space = kernel_pv_space_create()))
         goto fail;
     *d = (struct domain){ .machine = m, .id = id, .place = choose_place(m, id), .profile = profile, .options = *options };
-    if (has_store(m))
+    if (store_of(m))
         d->options.store = true;
     trace_domain_create(m, id, profile, &d->options);
     if (parts_domain_create(d))

@@ -65,6 +65,8 @@ struct outside {
     struct outside *next;
 };
 
+/* Tells the domain's kernel that its store is there. */
+void machine_connect_store(struct domain *d);
 /* An existing, living domain or NULL. */
 struct domain *machine_domain(struct machine *m, domid_t id);
 /* Creates a domain and boots its kernel. profile NULL: the machine's. Domain 0 is privileged.

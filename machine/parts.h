@@ -36,6 +36,8 @@ struct machine_part {
     /* of its state in the machine and in each domain; both begin as zeros. 0: none */
     size_t machine_size, domain_size;
     bool is_store;               /* domains are built for a store (builder.h) */
+    bool connects_kernels;       /* it says when a kernel's store is there (machine_connect_store);
+                                  * but domain 0's is there at once */
 
     /* Before the models, in a process with one thread. *memory_fd: a directory for the memory
      * (maps.h), to be set by a part that offers one if it is still -1. Negative errno after a

@@ -196,6 +196,9 @@ void trace_machine(struct machine *m)
     line_field_unsigned(line, "max_grant_frames", m->xen.max_grant_frames);
     line_field_unsigned(line, "max_maptrack_frames", m->xen.max_maptrack_frames);
     line_field_string(line, "clock", m->clock.is_virtual && !m->clock.was_real ? "virtual" : "real");
+    for (unsigned i = 0; i < m->nr_parts; i++)
+        if (m->parts[i]->connects_kernels)
+            line_field_string(line, "store", "daemon");
     line_text(line, "}");
     trace_end(m, false);
 }

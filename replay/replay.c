@@ -267,6 +267,11 @@ static int open_machine(struct replay *r, const char *path)
         json_object_put(event);
         return rc;
     }
+    if (replay_text(args, "store")) {
+        json_object_put(event);
+        return usage_error("%s was recorded with --xenstored: what the machine's kernels read of "
+                           "the store came from a daemon that is no part of the trace", path);
+    }
     config.nr_frames = (uint64_t)replay_number(args, "frames");
     config.profile = replay_text(args, "profile")
                        ? kernel_profile_find(replay_text(args, "profile"))

@@ -295,10 +295,13 @@ int kernel_connect_store(struct kernel *k, uint64_t gfn, evtchn_port_t port)
     } else if (bus->ring) {
         return -EISCONN;
     }
-    bus->handler = (struct event_handler){ .fn = on_event };
-    rc = event_bind(k, &bus->handler, port, false);
+    if (!bus->bound || bus->handler.port != port) {
+        bus->handler = (struct event_handler){ .fn = on_event };
+        rc = event_bind(k, &bus->handler, port, false);
+    }
     if (rc)
         return rc;
+    bus->bound = true;
     bus->gfn = gfn;
     bus->mfn = mfn;
     bus->ring = hv_frame(k->hv, mfn);
@@ -319,14 +322,11 @@ int xenbus_move(struct kernel *k, evtchn_port_t port)
 }
 
 /* A transaction did not survive: its end says so. Whatever else was asked is asked again. */
-void xenbus_migrated(struct kernel *k)
+static void start_over(struct kernel *k)
 {
     struct xenbus *bus = k->xenbus;
     struct xenbus_request *req, *next;
 
-    if (!bus)
-        return;
-    bus->ring = NULL;
     bus->heard = false;
     bus->generation++;
     bus->have = 0;
@@ -342,6 +342,34 @@ void xenbus_migrated(struct kernel *k)
         DL_DELETE(bus->unsent, req);
         finish_with(k, req, commits ? XS_ERROR : XS_TRANSACTION_END, commits ? "EAGAIN" : "OK");
     }
+}
+
+void xenbus_migrated(struct kernel *k)
+{
+    if (!k->xenbus)
+        return;
+    k->xenbus->ring = NULL;
+    k->xenbus->bound = false;
+    start_over(k);
+}
+
+void kernel_lose_store(struct kernel *k)
+{
+    struct xenstore_domain_interface *ring = k->xenbus ? ring_of(k) : NULL;
+
+    if (!ring)
+        return;
+    kernel_enter(k);
+    start_over(k);
+    if (k->privileged) {
+        /* The page is this kernel's own, and the next daemon resets none of it. */
+        memset(ring, 0, sizeof *ring);
+        watch_again(k);
+        write_out(k);
+    } else {
+        k->xenbus->ring = NULL;
+    }
+    kernel_leave(k);
 }
 
 void xenbus_destroy(struct kernel *k)

@@ -51,6 +51,7 @@ struct xenbus {
     struct xenstore_domain_interface *ring;   /* NULL: there is none */
     uint64_t gfn, mfn;
     struct event_handler handler;
+    bool bound;                      /* the handler is its port's */
     bool heard;                      /* the store sent an event over it */
     unsigned generation;             /* how often the domain got another connection */
     uint32_t last_id;

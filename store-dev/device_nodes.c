@@ -138,7 +138,8 @@ static int write_key(struct store_server *server, const struct names *names,
                      const struct device_key *key, const char *libxl)
 {
     const struct device_wish *wish = names->wish;
-    bool pv = !machine_domain(server->machine, wish->domain)->profile->auto_translated;
+    const struct domain *d = machine_domain(server->machine, wish->domain);
+    bool pv = d && !d->profile->auto_translated;
     char text[XENSTORE_PAYLOAD_MAX];
     const char *value = given(wish, key);
     struct device_path path;

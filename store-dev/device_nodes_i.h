@@ -4,7 +4,7 @@
 #define GNTSIM_STORE_DEV_DEVICE_NODES_I_H
 
 #include "devices.h"
-#include "store_way_i.h"
+#include "toolstack_i.h"
 
 struct device_path {
     char text[DEVICE_PATH];

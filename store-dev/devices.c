@@ -8,6 +8,7 @@
 #include <utlist.h>
 #include <xen/io/xenbus.h>
 
+#include "daemon_i.h"
 #include "device_nodes_i.h"
 
 /* What it takes to attach a device once more. */
@@ -64,9 +65,22 @@ static void free_attached(struct attached *device)
 
 static struct store_domain *domain_of(const struct store_server *server, domid_t id)
 {
+    bool own = store_server_of(server->machine);
     struct domain *d = machine_domain(server->machine, id);
 
-    return d && !d->dead ? part_of_domain(d, &store_part) : NULL;
+    return d && !d->dead ? part_of_domain(d, own ? &store_part : &store_daemon_part) : NULL;
+}
+
+/*
+ * Who asks: the machine's own store; or one made in room, by which a daemon is asked: each request
+ * lets go of the machine's lock then. NULL: the machine has no store.
+ */
+static struct store_server *tools_of(struct machine *m, struct store_server *room)
+{
+    struct store_server *server = store_server_of(m);
+
+    *room = (struct store_server){ .machine = m };
+    return server ? server : store_daemon_of(m) ? room : NULL;
 }
 
 /* Without memory the device is lost when its domain goes on under another id. */
@@ -113,6 +127,9 @@ static int attach_new(struct store_server *server, const struct device_wish *wis
     rc = device_nodes_make(server, wish, id);
     if (rc)
         return rc;
+    sd = domain_of(server, wish->domain);    /* it may have ended meanwhile */
+    if (!sd)
+        return -ESRCH;
     remember(sd, wish, id);
     see(server, wish->domain, wish->kind->front, id, device);
     return 0;
@@ -121,7 +138,7 @@ static int attach_new(struct store_server *server, const struct device_wish *wis
 int store_device_attach(struct machine *m, const struct device_wish *wish,
                         struct device_seen *device)
 {
-    struct store_server *server = store_server_of(m);
+    struct store_server room, *server = tools_of(m, &room);
     bool before;
     int rc;
 
@@ -209,7 +226,7 @@ static void see_all(struct store_server *server, domid_t domain,
 void store_devices_see(struct machine *m, domid_t domain,
                        void (*each)(void *ctx, const struct device_seen *device), void *ctx)
 {
-    struct store_server *server = store_server_of(m);
+    struct store_server room, *server = tools_of(m, &room);
     bool before;
 
     if (!server)
@@ -245,26 +262,29 @@ static void forget(struct store_domain *sd, const char *kind, unsigned id)
     }
 }
 
-static void detach(struct store_server *server, struct store_domain *sd, bool gone,
+static void detach(struct store_server *server, domid_t domain, bool gone,
                    const struct device_seen *device)
 {
+    struct store_domain *sd;
+
     do {
         store_tool_begin(server);
         if (gone) {
-            remove_nodes(server, (domid_t)sd->id, device);
+            remove_nodes(server, domain, device);
         } else if (device->back_state != XenbusStateClosing) {
             store_tool_write(server, device_key_path(device->back, "online").text, "0");
             store_tool_write(server, device_key_path(device->back, "state").text, "5");
         }
     } while (store_tool_end(server, true) == -EAGAIN);
-    if (gone)
+    sd = domain_of(server, domain);
+    if (gone && sd)
         forget(sd, device->kind, device->id);
 }
 
 int store_device_detach(struct machine *m, domid_t domain, const char *kind, unsigned id,
                         bool force, bool *gone, struct device_seen *device)
 {
-    struct store_server *server = store_server_of(m);
+    struct store_server room, *server = tools_of(m, &room);
     struct store_domain *sd = server ? domain_of(server, domain) : NULL;
     int rc = 0;
     bool before;
@@ -275,7 +295,7 @@ int store_device_detach(struct machine *m, domid_t domain, const char *kind, uns
     if (is_there(server, device_libxl_path(domain, kind, id).text)) {
         see(server, domain, kind, id, device);
         *gone = force || !device->back_state || device->back_state == XenbusStateClosed;
-        detach(server, sd, *gone, device);
+        detach(server, domain, *gone, device);
     } else {
         rc = -ENOENT;
     }

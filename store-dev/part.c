@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon_i.h"
 #include "store_way_i.h"
+#include "toolstack_i.h"
 
 #define NS_PER_MS 1000000u
 
@@ -41,7 +43,7 @@ static void output(void *ctx, struct store_conn *conn)
 
 /* ---- The toolstack's connection -------------------------------------------------------------- */
 
-static int error_of(const char *name)
+int store_error_of(const char *name)
 {
     for (size_t i = 0; i < sizeof xsd_errors / sizeof *xsd_errors; i++)
         if (!strcmp(xsd_errors[i].errstring, name))
@@ -60,7 +62,7 @@ static int take_reply(struct store_conn *conn, void *reply, size_t *reply_len)
     memcpy(&header, bytes, sizeof header);
     bytes += sizeof header;
     if (header.type == XS_ERROR)
-        rc = error_of(bytes);
+        rc = store_error_of(bytes);
     else if (reply)
         memcpy(reply, bytes, header.len);
     if (reply_len)
@@ -69,27 +71,33 @@ static int take_reply(struct store_conn *conn, void *reply, size_t *reply_len)
     return rc;
 }
 
-int store_way_ask(struct machine *m, uint32_t type, const void *body, size_t len, void *reply,
-                  size_t *reply_len)
+int store_ask_own(struct store_server *server, uint32_t type, const void *body, size_t len,
+                  void *reply, size_t *reply_len)
 {
-    struct store_server *server = store_server_of(m);
-    struct xsd_sockmsg header = { .type = type, .len = (uint32_t)len };
+    struct xsd_sockmsg header = { .type = type, .tx_id = server->tx, .len = (uint32_t)len };
     int rc;
 
-    if (!server)
-        return -ENOTSUP;
-    if (len > XENSTORE_PAYLOAD_MAX)
-        return -E2BIG;
-    /* It would get events that nobody looks at. */
-    if (type == XS_WATCH)
-        return -EINVAL;
-    header.tx_id = server->tx;
     store_receive(server->toolstack, &header, sizeof header);
     if (len)
         store_receive(server->toolstack, body, len);
     rc = take_reply(server->toolstack, reply, reply_len);
     store_peers_flush(server);
     return rc;
+}
+
+int store_way_ask(struct machine *m, uint32_t type, const void *body, size_t len, void *reply,
+                  size_t *reply_len)
+{
+    struct store_server *server = store_server_of(m);
+
+    if (len > XENSTORE_PAYLOAD_MAX)
+        return -E2BIG;
+    /* It would get events and transactions that nobody looks at. */
+    if (type == XS_WATCH || type == XS_TRANSACTION_START)
+        return -EINVAL;
+    if (store_daemon_of(m))
+        return store_daemon_ask(m, type, 0, body, len, reply, reply_len);
+    return server ? store_ask_own(server, type, body, len, reply, reply_len) : -ENOTSUP;
 }
 
 void store_way_request(struct machine *m, struct store_conn *conn, unsigned process,
@@ -166,12 +174,14 @@ static void domain_started(struct domain *d)
 {
     struct store_server *server = store_server_of(d->machine);
     struct store_domain *sd = part_of_domain(d, &store_part);
+    struct toolstack_domain known;
 
     sd->id = d->id;
     store_time(server->store, d->machine->clock.now / NS_PER_MS);
     server->is_building = true;
+    store_toolstack_look(d, &known);
     if (!d->has_toolstack)
-        store_toolstack_create(server, d);
+        store_toolstack_create(server, &known);
     server->is_building = false;
     store_peers_flush(server);
 }

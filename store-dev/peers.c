@@ -17,6 +17,7 @@
 
 #include "process.h"
 #include "sock_way.h"
+#include "daemon_i.h"
 #include "store_way_i.h"
 
 /* ---- Programs -------------------------------------------------------------------------------- */
@@ -291,6 +292,8 @@ const char *store_way_path(struct machine *m, domid_t id, bool inside, int *rc)
     struct store_listener *listener;
     const char *dir;
 
+    if (store_daemon_of(m))
+        return store_daemon_path(m, id, inside, rc);
     *rc = !server ? -ENOTSUP : store_domain_conn(server->store, id) ? 0 : -ESRCH;
     if (*rc)
         return NULL;

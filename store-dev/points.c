@@ -12,6 +12,7 @@
 
 #include <utlist.h>
 
+#include "daemon_i.h"
 #include "faults.h"
 #include "points.h"
 #include "store_way_i.h"
@@ -211,6 +212,8 @@ int store_way_restart(struct machine *m)
 {
     struct store_server *server = store_server_of(m);
 
+    if (store_daemon_of(m))
+        return store_daemon_restart(m);
     if (!server)
         return -ENOTSUP;
     store_forget_clients(server->store);

@@ -11,7 +11,8 @@
 
 #include "machine.h"
 
-extern const struct machine_part store_part;
+/* A machine has one of these: a store of its own, or a program in domain 0 that is one. */
+extern const struct machine_part store_part, store_daemon_part;
 
 /* All of these need the machine's lock. */
 
@@ -30,14 +31,39 @@ const char *store_way_path(struct machine *m, domid_t id, bool inside, int *rc);
 int store_way_ask(struct machine *m, uint32_t type, const void *body, size_t len, void *reply,
                   size_t *reply_len);
 
-/* The daemon starts anew with the nodes that it has: all clients lose their connections. */
+/*
+ * The daemon starts anew: all clients lose their connections. The machine's own store keeps its
+ * nodes; a program gets what the toolstack wrote for the domains that live. -ENOTSUP; of a program
+ * that does not start, another negative errno.
+ */
 int store_way_restart(struct machine *m);
 
 /* A replay: a whole request of a connection, as the process of that number makes it. */
 void store_way_request(struct machine *m, struct store_conn *conn, unsigned process,
                        const struct xsd_sockmsg *header, const void *body);
 
-/* The machine's store; NULL: it has none. */
+/* ---- A daemon in domain 0 (store_daemon_part) ------------------------------------------------ */
+
+/* Who starts and ends the daemon. */
+struct store_keeper {
+    int fd;                      /* readable: an int, the daemon's wait status when it ended */
+    const char *path;            /* the program, for messages */
+    int (*start)(void *ctx);     /* 0 or negative errno */
+    void (*kill)(void *ctx);
+    void *ctx;
+};
+/* Without the lock, once: has the daemon started. The keeper lives as long as the machine. */
+int store_way_use_daemon(struct machine *m, const struct store_keeper *keeper);
+/* Without the lock: a descriptor that is readable once the daemon serves, or has ended. */
+int store_way_daemon_fd(const struct machine *m);
+bool store_way_daemon_serves(struct machine *m);
+/*
+ * Waits, if there is a daemon, until all that the toolstack had to tell it has been told; a stopped
+ * one keeps nobody for ever. With the lock, of which it lets go meanwhile.
+ */
+void store_way_settle(struct machine *m);
+
+/* The machine's store, if it is its own; NULL: it has none. */
 struct store *store_way_store(const struct machine *m);
 
 #endif

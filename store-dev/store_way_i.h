@@ -52,9 +52,15 @@ struct store_domain {
     struct store_domain *prev_dirty, *next_dirty;
 };
 
-/* The part's state in a machine. */
+struct daemon_conn;
+
+/*
+ * The part's state in a machine. Where a daemon is the store (daemon.c) it only stands for that,
+ * one for each who asks: with the thread's own connection, or for whoever has the machine's lock.
+ */
 struct store_server {
     struct machine *machine;
+    struct daemon_conn *conn;       /* NULL: there is none */
     struct store *store;
     struct store_conn *toolstack;
     int spare_fd;                   /* to turn somebody away when there are no descriptors left */
@@ -72,6 +78,7 @@ struct store_server {
     struct watch again;             /* when there was more to do than at a time */
 };
 
+/* NULL: the machine has no store of its own. */
 static inline struct store_server *store_server_of(const struct machine *m)
 {
     return part_of_machine(m, &store_part);
@@ -108,35 +115,11 @@ void store_rings_unheard(struct machine *m, domid_t id, evtchn_port_t port);
 int store_rings_start(struct store_server *server);
 void store_rings_stop(struct store_server *server);
 
-/* toolstack_asks.c: 0 or the negative errno that the store answered. */
-#define STORE_TOOL_PATH 256         /* no path of the toolstack is longer */
-int store_tool_write(struct store_server *server, const char *path, const char *value);
-/* perms[1] may be NULL. */
-int store_tool_perms(struct store_server *server, const char *path, const char *const perms[2]);
-int store_tool_introduce(struct store_server *server, const char *const words[3]);
-int store_tool_remove(struct store_server *server, const char *path);
-/* Also removes the directories above that are empty then, but not keep or what is above it. */
-void store_tool_prune(struct store_server *server, const char *path, const char *keep);
-/* False: there is none, or it is too long for value, which is "" then. */
-bool store_tool_read(struct store_server *server, const char *path, char *value, size_t size);
-/* The bytes of names, each with its NUL; 0: it has none, or is not there. */
-size_t store_tool_names(struct store_server *server, const char *path,
-                        char names[XENSTORE_PAYLOAD_MAX]);
-/* What is asked in between is one transaction. -EAGAIN: it has to be done again. */
-void store_tool_begin(struct store_server *server);
-int store_tool_end(struct store_server *server, bool commit);
-
-/* devices.c */
-/* Removes all devices of a domain that ends. */
-void store_devices_gone(struct store_server *server, unsigned domid);
-/* Takes the list of a domain that is about to get another id; then attaches them to it anew. */
-struct attached *store_devices_take(struct store_domain *sd);
-void store_devices_again(struct store_server *server, unsigned domid, struct attached *devices);
-void store_devices_free(struct store_domain *sd);
-
-/* toolstack.c */
-void store_toolstack_begin(struct store_server *server);
-void store_toolstack_create(struct store_server *server, const struct domain *d);
-void store_toolstack_destroy(struct store_server *server, unsigned domid);
+/* part.c */
+/* The negative errno of a name in an error reply. */
+int store_error_of(const char *name);
+/* As store_way_ask, of the machine's own store, in the server's transaction. */
+int store_ask_own(struct store_server *server, uint32_t type, const void *body, size_t len,
+                  void *reply, size_t *reply_len);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store_way_i.h"
+#include "toolstack_i.h"
 
 #define KIB_PER_PAGE (HV_PAGE_SIZE / 1024)
 
@@ -140,35 +140,44 @@ static uint64_t page_number(const struct domain *d, uint64_t gfn)
     return number;
 }
 
-static uint64_t number_of(enum value value, const struct domain *d)
+void store_toolstack_look(const struct domain *d, struct toolstack_domain *out)
 {
     struct hv_domain_info info = { .max_pages = 0 };
 
+    hv_domain_info(d->machine->hv, d->id, &info);
+    *out = (struct toolstack_domain){
+        .id = d->id,
+        .type = d->options.is_hvm ? "hvm" : d->profile->auto_translated ? "pvh" : "pv",
+        .has_toolstack = d->has_toolstack,
+        .memory = info.max_pages * KIB_PER_PAGE,
+        .store_port = d->store_port,
+        .store_page = page_number(d, d->store_gfn),
+        .console_port = d->console_port,
+        .console_page = d->id ? page_number(d, d->console_gfn) : 0,
+        .now = d->machine->clock.now / 10000000u,
+    };
+}
+
+static uint64_t number_of(enum value value, const struct toolstack_domain *d)
+{
     switch (value) {
     case STORE_PORT:
         return d->store_port;
     case STORE_PAGE:
-        return page_number(d, d->store_gfn);
+        return d->store_page;
     case CONSOLE_PORT:
         return d->console_port;
     case CONSOLE_PAGE:
-        return page_number(d, d->console_gfn);
+        return d->console_page;
     case MEMORY:
-        hv_domain_info(d->machine->hv, d->id, &info);
-        return info.max_pages * KIB_PER_PAGE;
+        return d->memory;
     default:
         return d->id;
     }
 }
 
-static const char *type_of(const struct domain *d)
+static void write_text(char *out, size_t size, enum value value, const struct toolstack_domain *d)
 {
-    return d->options.is_hvm ? "hvm" : d->profile->auto_translated ? "pvh" : "pv";
-}
-
-static void write_text(char *out, size_t size, enum value value, const struct domain *d)
-{
-    uint64_t now = d->machine->clock.now / 10000000u;
     char vm[64];
 
     write_root(vm, sizeof vm, VM_ROOT, d->id);
@@ -177,11 +186,11 @@ static void write_text(char *out, size_t size, enum value value, const struct do
     else if (value == NAME)
         snprintf(out, size, "domain-%u", d->id);
     else if (value == TYPE)
-        snprintf(out, size, "%s", type_of(d));
+        snprintf(out, size, "%s", d->type);
     else if (value == VM || value == UUID)
         snprintf(out, size, "%s", value == VM ? vm : vm + strlen("/vm/"));
     else if (value == START_TIME)
-        snprintf(out, size, "%" PRIu64 ".%02" PRIu64, now / 100, now % 100);
+        snprintf(out, size, "%" PRIu64 ".%02" PRIu64, d->now / 100, d->now % 100);
     else if (value == CONSOLE_FRONT)
         snprintf(out, size, "/local/domain/%u/console", d->id);
     else if (value == CONSOLE_BACK)
@@ -190,7 +199,8 @@ static void write_text(char *out, size_t size, enum value value, const struct do
         snprintf(out, size, "%" PRIu64, number_of(value, d));
 }
 
-static void write_row(struct store_server *server, const struct row *row, const struct domain *d)
+static void write_row(struct store_server *server, const struct row *row,
+                      const struct toolstack_domain *d)
 {
     char path[128], value[64], perms[2][16];
 
@@ -228,24 +238,24 @@ static void remove_roots(struct store_server *server, unsigned domid)
 }
 
 /* Names the domain's page and port to the store. */
-static void introduce(struct store_server *server, const struct domain *d)
+static int introduce(struct store_server *server, const struct toolstack_domain *d)
 {
     char id[12], page[24], port[12];
 
     snprintf(id, sizeof id, "%u", d->id);
-    snprintf(page, sizeof page, "%" PRIu64, page_number(d, d->store_gfn));
+    snprintf(page, sizeof page, "%" PRIu64, d->store_page);
     snprintf(port, sizeof port, "%u", d->store_port);
-    store_tool_introduce(server, (const char *const[]){ id, page, port });
+    return store_tool_introduce(server, (const char *const[]){ id, page, port });
 }
 
-void store_toolstack_create(struct store_server *server, const struct domain *d)
+int store_toolstack_create(struct store_server *server, const struct toolstack_domain *d)
 {
-    if (d->id) {
+    if (d->id && !d->has_toolstack) {
         remove_roots(server, d->id);
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
             write_row(server, &rows[i], d);
     }
-    introduce(server, d);
+    return introduce(server, d);
 }
 
 void store_toolstack_destroy(struct store_server *server, unsigned domid)
@@ -255,4 +265,12 @@ void store_toolstack_destroy(struct store_server *server, unsigned domid)
     else
         /* Its kernel's connection starts over, without a page. */
         store_tool_introduce(server, (const char *const[]){ "0", "0", "1" });
+}
+
+void store_toolstack_release(struct store_server *server, unsigned domid)
+{
+    char id[12];
+
+    snprintf(id, sizeof id, "%u", domid);
+    store_tool_release(server, id);
 }

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store_way_i.h"
+#include "daemon_i.h"
+#include "toolstack_i.h"
 
 /* A body: strings with their NULs. */
 struct body {
@@ -26,7 +27,13 @@ static void add(struct body *body, const char *string)
 static int ask(struct store_server *server, uint32_t type, const struct body *body, char *reply,
                size_t *len)
 {
-    return store_way_ask(server->machine, type, body->bytes, body->len, reply, len);
+    const void *bytes = body->bytes;
+
+    if (server->conn)
+        return daemon_ask(server->conn, type, server->tx, bytes, body->len, reply, len);
+    if (store_daemon_of(server->machine))
+        return store_daemon_ask(server->machine, type, server->tx, bytes, body->len, reply, len);
+    return store_ask_own(server, type, bytes, body->len, reply, len);
 }
 
 int store_tool_write(struct store_server *server, const char *path, const char *value)
@@ -65,6 +72,11 @@ static int ask_path(struct store_server *server, uint32_t type, const char *path
 
     add(&body, path);
     return ask(server, type, &body, reply, len);
+}
+
+int store_tool_release(struct store_server *server, const char *domain)
+{
+    return ask_path(server, XS_RELEASE, domain, NULL, NULL);
 }
 
 int store_tool_remove(struct store_server *server, const char *path)

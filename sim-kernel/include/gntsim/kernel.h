@@ -248,6 +248,13 @@ void kernel_migrated(struct kernel *k, domid_t domid, unsigned grant_version);
  */
 int kernel_connect_store(struct kernel *k, uint64_t gfn, evtchn_port_t port);
 /*
+ * Tells a kernel that its store ended. What was asked is asked again, watches are set again and
+ * open transactions end with EAGAIN once there is another one: after the next kernel_connect_store
+ * with the same page and port, or for a privileged kernel, whose page is its own, when it
+ * is served.
+ */
+void kernel_lose_store(struct kernel *k);
+/*
  * Handles pending events. The embedder's rule: hv_hooks.upcall only notes the domain. When a
  * kernel_*, gnttab_* or hv_* call that may have raised upcalls has returned, call this for each
  * noted domain. A kernel looks for its own events at the end of each call into it, so a domain's
