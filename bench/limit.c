@@ -9,19 +9,29 @@
  * completed by the shortest trace: stop the caller, have it make one call, stop it, let it go. The
  * program looks at nothing and copies nothing, on one processor. It prints "LIMIT-NS NULL-NS" per
  * round.
+ *
+ * limit NULL-FILE ROUNDS OPERATIONS HANDED-FILE
+ *
+ * The same with the hand-overs of the device way: an ioctl that one thread of its server hands to
+ * another (HANDED-FILE), a reported call completed by a trace, a null ioctl, a munmap that a thread
+ * hears of by a userfaultfd, and a null ioctl. The server of the files is on the same processor.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -42,6 +52,11 @@
 #endif
 
 enum what { ANSWER, TRACE, QUIT };
+
+/* A page of the caller's, where nothing else is. */
+#define AREA  ((void *)0x10000000ul)
+#define PAGE  4096ul
+#define UFFD  100                /* the caller's descriptor, if there is one */
 
 #define must(condition) do { \
     if (!(condition)) { \
@@ -66,20 +81,54 @@ static void reported(enum what what)
     must(!syscall(SYS_remap_file_pages, what, 0, 0, 0, 0));
 }
 
-static void caller(const char *path, unsigned rounds, unsigned operations)
+static void null_ioctl(int fd)
 {
-    int fd = open(path, O_RDWR);
+    must(!ioctl(fd, _IO('n', 0), 0));
+}
 
-    must(fd >= 0);
+/* A descriptor that reports what becomes of memory, as fork leaves none that does. */
+static void make_uffd(int number)
+{
+    struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_EVENT_UNMAP |
+                                                           UFFD_FEATURE_PAGEFAULT_FLAG_WP |
+                                                           UFFD_FEATURE_WP_HUGETLBFS_SHMEM };
+    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+    must(fd >= 0 && !ioctl(fd, UFFDIO_API, &api) && dup2(fd, number) == number && !close(fd));
+}
+
+static void operation(int fd, int handed)
+{
+    if (handed < 0) {
+        for (unsigned i = 0; i < CALLS; i++)
+            reported(i == 1 ? TRACE : ANSWER);
+        return;
+    }
+    null_ioctl(handed);
+    reported(TRACE);
+    null_ioctl(fd);
+    must(!munmap(AREA, PAGE));
+    null_ioctl(fd);
+}
+
+static void caller(const char *path, const char *handed_path, unsigned rounds, unsigned operations)
+{
+    int fd = open(path, O_RDWR), handed = handed_path ? open(handed_path, O_RDWR) : -1;
+
+    must(fd >= 0 && (!handed_path || handed >= 0));
+    if (handed_path) {
+        make_uffd(UFFD);
+        reported(ANSWER);        /* it can be fetched */
+    }
     for (unsigned i = 0; i <= rounds; i++) {
         double start = now_ns(), nulls;
 
         for (unsigned j = 0; j < 3 * operations; j++)
-            must(!ioctl(fd, _IO('n', 0), 0));
+            null_ioctl(fd);
         nulls = now_ns() - start;
         start = now_ns();
-        for (unsigned j = 0; j < CALLS * operations; j++)
-            reported(j % CALLS == 1 ? TRACE : ANSWER);
+        for (unsigned j = 0; j < operations; j++)
+            operation(fd, handed);
         if (i)      /* the first is for the caches */
             printf("%.0f %.0f\n", (now_ns() - start) / operations, nulls / operations);
     }
@@ -118,8 +167,11 @@ static void wait_stop(pid_t pid)
     must(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
 }
 
-static void trace(int listener, uint64_t id, pid_t pid)
+/* uffd -1: the call that the thread is made to make does nothing. */
+static void trace(int listener, uint64_t id, pid_t pid, int uffd)
 {
+    struct uffdio_register range = { .range = { (uintptr_t)AREA, PAGE },
+                                     .mode = UFFDIO_REGISTER_MODE_WP };
     struct user_regs_struct regs, call;
 
     must(!ptrace(PTRACE_SEIZE, pid, NULL, NULL) && !ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
@@ -129,24 +181,55 @@ static void trace(int listener, uint64_t id, pid_t pid)
     call = regs;
     call.rip -= SYSCALL_INSN_SIZE;
     call.orig_rax = (unsigned long long)-1;
-    call.rax = SYS_getppid;
+    call.rax = uffd < 0 ? SYS_getppid : SYS_mmap;
+    call.rdi = (uintptr_t)AREA;
+    call.rsi = PAGE;
+    call.rdx = PROT_READ | PROT_WRITE;
+    call.r10 = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
+    call.r8 = (unsigned long long)-1;
+    call.r9 = 0;
     must(!ptrace(PTRACE_SETREGS, pid, NULL, &call) && !ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL));
     wait_stop(pid);
+    must(uffd < 0 || !ioctl(uffd, UFFDIO_REGISTER, &range));
     must(!ptrace(PTRACE_SETREGS, pid, NULL, &regs) && !ptrace(PTRACE_DETACH, pid, NULL, NULL));
 }
 
-static void serve(int listener, pid_t pid)
+/* Lets go each caller of munmap. */
+static void *hear(void *arg)
+{
+    struct uffd_msg msg;
+
+    while (read((int)(intptr_t)arg, &msg, sizeof msg) == sizeof msg)
+        ;
+    return NULL;
+}
+
+static int fetch_uffd(pid_t pid)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0),
+        uffd = (int)syscall(SYS_pidfd_getfd, pidfd, UFFD, 0);
+    pthread_t thread;
+
+    must(uffd >= 0 && !close(pidfd) &&
+         !pthread_create(&thread, NULL, hear, (void *)(intptr_t)uffd));
+    return uffd;
+}
+
+static void serve(int listener, pid_t pid, bool hears)
 {
     enum what what = ANSWER;
+    int uffd = -1;
 
     while (what != QUIT) {
         struct seccomp_notif notif;
 
         memset(&notif, 0, sizeof notif);
         must(!ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notif));
+        if (hears && uffd < 0)
+            uffd = fetch_uffd(pid);
         what = (enum what)notif.data.args[0];
         if (what == TRACE)
-            trace(listener, notif.id, pid);
+            trace(listener, notif.id, pid, uffd);
         else
             answer(listener, notif.id);
     }
@@ -158,7 +241,7 @@ int main(int argc, char **argv)
     int listener, status;
     pid_t pid;
 
-    must(argc == 4);
+    must(argc == 4 || argc == 5);
     CPU_ZERO(&one);
     CPU_SET(sched_getcpu(), &one);
     must(!sched_setaffinity(0, sizeof one, &one));
@@ -169,10 +252,10 @@ int main(int argc, char **argv)
     must(pid >= 0);
     if (!pid) {
         must(!prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
-        caller(argv[1], atoi(argv[2]), atoi(argv[3]));
+        caller(argv[1], argv[4], atoi(argv[2]), atoi(argv[3]));
         return 0;
     }
-    serve(listener, pid);
+    serve(listener, pid, argc == 5);
     must(waitpid(pid, &status, 0) == pid && !status);
     return 0;
 }

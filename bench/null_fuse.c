@@ -5,24 +5,27 @@
  * null-fuse DIR               mounts it at DIR, prints "ready" and serves it
  * null-fuse DIR -- CMD...     the same for the life of CMD, whose exit status it returns
  *
- * It has one thread and three files. "null" answers every ioctl at once, "stuck" never answers a
- * read, and poll reports "bell" as readable once for each write. Tests use "stuck" as memory that
- * cannot be read.
+ * It has one thread and four files. "null" answers every ioctl at once, "stuck" never answers a
+ * read, and poll reports "bell" as readable once for each write. A second thread answers the ioctls
+ * of "handed", one at a time. Tests use "stuck" as memory that cannot be read.
  */
 #define FUSE_USE_VERSION 312
 
 #include <errno.h>
 #include <fuse_lowlevel.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { INO_ROOT = FUSE_ROOT_ID, INO_NULL, INO_STUCK, INO_BELL };
+enum { INO_ROOT = FUSE_ROOT_ID, INO_NULL, INO_STUCK, INO_BELL, INO_HANDED };
 #define FOR_EVER 3600.0
 
 static int attributes(fuse_ino_t ino, struct stat *st)
@@ -34,7 +37,7 @@ static int attributes(fuse_ino_t ino, struct stat *st)
     st->st_nlink = 1;
     st->st_mode = ino == INO_ROOT ? S_IFDIR | 0755 : S_IFREG | 0644;
     st->st_size = ino == INO_STUCK ? 4096 : 0;
-    return ino >= INO_ROOT && ino <= INO_BELL ? 0 : ENOENT;
+    return ino >= INO_ROOT && ino <= INO_HANDED ? 0 : ENOENT;
 }
 
 static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -47,6 +50,8 @@ static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         entry.ino = INO_STUCK;
     else if (parent == INO_ROOT && !strcmp(name, "bell"))
         entry.ino = INO_BELL;
+    else if (parent == INO_ROOT && !strcmp(name, "handed"))
+        entry.ino = INO_HANDED;
     if (!entry.ino || attributes(entry.ino, &entry.attr))
         fuse_reply_err(req, ENOENT);
     else
@@ -71,11 +76,47 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fuse_reply_open(req, fi);
 }
 
+/* ---- The second thread ----------------------------------------------------------------------- */
+
+struct second {
+    int wake_fd;
+    _Atomic(fuse_req_t) req;
+};
+
+static void *second_main(void *arg)
+{
+    struct second *second = arg;
+    uint64_t count;
+
+    while (read(second->wake_fd, &count, sizeof count) == sizeof count)
+        fuse_reply_ioctl(atomic_load(&second->req), 0, NULL, 0);
+    return NULL;
+}
+
+static void hand_over(struct second *second, fuse_req_t req)
+{
+    uint64_t one = 1;
+
+    atomic_store(&second->req, req);
+    if (write(second->wake_fd, &one, sizeof one) != sizeof one)
+        fuse_reply_err(req, EIO);
+}
+
+/* In the process that serves. */
+static bool start_second(struct second *second)
+{
+    pthread_t thread;
+
+    second->wake_fd = eventfd(0, EFD_CLOEXEC);
+    return second->wake_fd >= 0 && !pthread_create(&thread, NULL, second_main, second);
+}
+
 /* ---- The bell -------------------------------------------------------------------------------- */
 
 struct bell {
     bool rung;
     struct fuse_pollhandle *waiting;
+    struct second *second;
 };
 
 static void do_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off,
@@ -132,7 +173,8 @@ static void do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
                      struct fuse_file_info *fi, unsigned flags,
                      const void *in, size_t in_size, size_t out_size)
 {
-    (void)ino;
+    struct bell *bell = fuse_req_userdata(req);
+
     (void)cmd;
     (void)arg;
     (void)fi;
@@ -140,7 +182,10 @@ static void do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
     (void)in;
     (void)in_size;
     (void)out_size;
-    fuse_reply_ioctl(req, 0, NULL, 0);
+    if (ino == INO_HANDED)
+        hand_over(bell->second, req);
+    else
+        fuse_reply_ioctl(req, 0, NULL, 0);
 }
 
 static const struct fuse_lowlevel_ops ops = {
@@ -185,7 +230,8 @@ int main(int argc, char **argv)
     char option[] = "-ofsname=null-fuse", *arguments[] = { argv[0], option, NULL };
     struct fuse_args args = FUSE_ARGS_INIT(2, arguments);
     struct fuse_session *session;
-    struct bell bell = { 0 };
+    struct second second = { .wake_fd = -1 };
+    struct bell bell = { .second = &second };
     int status = 1;
 
     if (argc < 2 || (argc > 2 && (argc < 4 || strcmp(argv[2], "--")))) {
@@ -201,7 +247,7 @@ int main(int argc, char **argv)
         status = run(session, argv[1], argv + 3);
         goto destroy;
     }
-    if (fuse_set_signal_handlers(session))
+    if (!start_second(&second) || fuse_set_signal_handlers(session))
         goto unmount;
     puts("ready");
     fflush(stdout);
