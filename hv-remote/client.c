@@ -348,6 +348,11 @@ int hv_page_free(struct hv *hv, domid_t dom, uint64_t gfn)
     return dom == hv->domid ? (int)call_1(hv, REMOTE_PAGE_FREE, gfn) : -ESRCH;
 }
 
+int hv_page_write(struct hv *hv, domid_t dom, uint64_t gfn)
+{
+    return dom == hv->domid ? (int)call_1(hv, REMOTE_PAGE_WRITE, gfn) : -ESRCH;
+}
+
 unsigned hv_nr_grant_frames(const struct hv *hv, domid_t dom)
 {
     int64_t nr = dom == hv->domid ? call_1(hv, REMOTE_NR_GRANT_FRAMES, 0) : 0;

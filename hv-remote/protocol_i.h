@@ -34,6 +34,7 @@ enum remote_call {
     REMOTE_PORT_NEXT,          /* port; data back: struct hv_port_info */
     REMOTE_FOREIGN_MAP,        /* domain, frame, flags; result: handle, value: mfn */
     REMOTE_FOREIGN_UNMAP,      /* handle */
+    REMOTE_PAGE_WRITE,         /* gfn */
     REMOTE_NR_CALLS,
 };
 

@@ -190,6 +190,11 @@ static int64_t do_frame_put(struct remote *r, const uint64_t *args)
     return -EINVAL;
 }
 
+static int64_t do_page_write(struct remote *r, const uint64_t *args)
+{
+    return hv_page_write(r->machine->hv, r->outside.id, args[0]);
+}
+
 static int64_t do_gfn_to_mfn(struct remote *r, const uint64_t *args)
 {
     return hv_gfn_to_mfn(r->machine->hv, r->outside.id, args[0], &r->out.head.value);
@@ -292,6 +297,7 @@ static int64_t (*const calls[])(struct remote *r, const uint64_t *args) = {
     [REMOTE_PORT_NEXT] = do_port_next,
     [REMOTE_FOREIGN_MAP] = do_foreign_map,
     [REMOTE_FOREIGN_UNMAP] = do_foreign_unmap,
+    [REMOTE_PAGE_WRITE] = do_page_write,
 };
 static_assert(sizeof calls / sizeof *calls == REMOTE_NR_CALLS, "each call is carried out");
 

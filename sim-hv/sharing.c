@@ -56,11 +56,7 @@ static int may_be_shared(const struct hv_domain *d, const struct frame *f, unsig
         return -EBUSY;
     if (f->types)
         return -EINVAL;
-    /* A program of the domain that has the page in its address space might write to it, which
-     * nobody would see. */
-    if (f->refs != 1 + expected || (f->held && f->refs == 1))
-        return -E2BIG;
-    return 0;
+    return f->refs == 1 + expected ? 0 : -E2BIG;
 }
 
 int sharing_nominate(struct hv_domain *d, uint64_t gfn, unsigned expected, uint64_t *handle)
@@ -79,6 +75,9 @@ int sharing_nominate(struct hv_domain *d, uint64_t gfn, unsigned expected, uint6
     rc = may_be_shared(d, frame_of(d->hv, e.mfn), expected);
     if (rc)
         return rc;
+    /* A program that has the page in its address space might write to it, and nobody would see. */
+    if (!shown_can_change(d, gfn, e.mfn))
+        return -E2BIG;
     page = hv_alloc(d->hv, 1, sizeof *page);
     user = page ? new_user(d, gfn) : NULL;
     if (!user) {
@@ -92,6 +91,7 @@ int sharing_nominate(struct hv_domain *d, uint64_t gfn, unsigned expected, uint6
     p2m_set_access(&d->p2m, gfn, d->p2m.default_access);
     d->shared_pages++;
     d->hv->nr_shared++;
+    shown_change(d, gfn, e.mfn, e.mfn, false);
     return 0;
 }
 
@@ -118,8 +118,10 @@ void sharing_merge(struct hv *hv, uint64_t source, uint64_t client)
         struct hv_domain *d = domain_lookup(hv, user->domid);
 
         next = user->next;
-        if (!user->lost)
+        if (!user->lost) {
             p2m_change(&d->p2m, user->gfn, P2M_RAM_SHARED, source);
+            shown_change(d, user->gfn, client, source, false);
+        }
         add_user(to, user);
     }
     from->users = NULL;
@@ -156,6 +158,7 @@ static void take_over(struct hv_domain *d, uint64_t gfn, uint64_t mfn)
     free(page);
     d->hv->nr_shared--;
     p2m_change(&d->p2m, gfn, P2M_RAM_RW, mfn);
+    shown_change(d, gfn, mfn, mfn, true);
 }
 
 static int copy_page(struct hv_domain *d, uint64_t gfn, uint64_t mfn)
@@ -171,6 +174,7 @@ static int copy_page(struct hv_domain *d, uint64_t gfn, uint64_t mfn)
     frame_of(d->hv, own)->gfn = gfn;
     d->hv->nr_saved--;
     p2m_change(&d->p2m, gfn, P2M_RAM_RW, own);
+    shown_change(d, gfn, mfn, own, true);
     return 0;
 }
 

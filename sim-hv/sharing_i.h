@@ -44,6 +44,13 @@ int sharing_unshare(struct hv_domain *d, uint64_t gfn);
 int sharing_unshare_or_notify(struct hv_domain *d, uint64_t gfn, bool own);
 /* The page at gfn leaves the physmap, but its frame keeps it as a user. */
 void sharing_lose(struct hv_domain *d, uint64_t gfn);
+/* shown.c: whether processes that see the frame as d's page can be shown another one. */
+bool shown_can_change(const struct hv_domain *d, uint64_t gfn, uint64_t mfn);
+/* They see frame to from now on, instead of from. */
+void shown_change(const struct hv_domain *d, uint64_t gfn, uint64_t from, uint64_t to,
+                  bool writable);
+/* A helper of d's has answered, or is gone. */
+void shown_go_on(const struct hv_domain *d);
 /* sharing_fork.c: XENMEM_sharing_op_fork and fork_reset of d, the child. */
 long sharing_fork(const struct hv_call *c, struct hv_domain *d,
                   const struct mem_sharing_op_fork *fork);

@@ -156,6 +156,7 @@ static long op_add_physmap(const struct hv_call *c, struct hv_domain *d,
     const struct shared_page *page;
     struct hv_domain *client;
     struct p2m_entry hole;
+    uint64_t mfn;
     long rc = find_client(c, op->u.share.client_domain, &client);
 
     if (rc)
@@ -165,11 +166,17 @@ static long op_add_physmap(const struct hv_call *c, struct hv_domain *d,
     page = sharing_at(d, op->u.share.source_gfn);
     if (!page || page->handle != op->u.share.source_handle)
         return BAD_SOURCE;
+    mfn = p2m_get(&d->p2m, op->u.share.source_gfn).mfn;
     hole = p2m_get(&client->p2m, op->u.share.client_gfn);
+    /* A page that is out may have kept its frame for a program. */
+    if (hole.type != P2M_INVALID && hole.mfn != HV_INVALID_MFN &&
+        !shown_can_change(client, op->u.share.client_gfn, hole.mfn))
+        return -E2BIG;
     rc = make_hole(client, op->u.share.client_gfn, hole);
     if (!rc)
-        rc = sharing_add_user(client, op->u.share.client_gfn,
-                              p2m_get(&d->p2m, op->u.share.source_gfn).mfn);
+        rc = sharing_add_user(client, op->u.share.client_gfn, mfn);
+    if (!rc && hole.type != P2M_INVALID && hole.mfn != HV_INVALID_MFN)
+        shown_change(client, op->u.share.client_gfn, hole.mfn, mfn, false);
     frames_flush_freed(c->hv);
     return rc;
 }

@@ -5,6 +5,7 @@
  */
 #include "hv_i.h"
 #include "paging_i.h"
+#include "sharing_i.h"
 
 /* As the public interface numbers them, with the parameter that says where the ring is. */
 static const struct {
@@ -71,6 +72,7 @@ static void disable(struct hv_domain *d, enum vm_event_kind kind)
     *ev = (struct vm_event){ .mfn = 0 };
     d->event_pauses = 0;
     frames_flush_freed(d->hv);
+    shown_go_on(d);
 }
 
 void vm_event_close_all(struct hv_domain *d)
@@ -192,4 +194,6 @@ void vm_event_resume(struct hv_domain *d, enum vm_event_kind kind)
     __atomic_store_n(&ev->ring.sring->rsp_event, prod + 1, __ATOMIC_RELEASE);
     if (kind == VM_EVENT_PAGING)
         paging_tell_forgotten(d);
+    if (nr)
+        shown_go_on(d);
 }

@@ -124,6 +124,19 @@ struct hv_hooks {
     /* An access of dom or of another domain met a gfn that hv_page_out paged out, and there is no
      * ring of a pager: bring it back by hv_page_in. */
     void (*populate)(void *ctx, domid_t dom, uint64_t gfn);
+    /*
+     * Processes that see pages of dom (hv_frame_get). follows: the page at gfn, in frame mfn, is to
+     * be shared; can the embedder do what shows asks for, with every process that sees it as dom's
+     * own? NULL or false: the page is not shared, and the caller gets -E2BIG.
+     */
+    bool (*follows)(void *ctx, domid_t dom, uint64_t gfn, uint64_t mfn);
+    /*
+     * From now on these processes see frame to at gfn, not frame from; they may be the same.
+     * Without writable their writes must wait until hv_page_write has returned 0.
+     */
+    void (*shows)(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t to, bool writable);
+    /* A helper answered: what hv_page_write refused with -ENOMEM or -EAGAIN is worth a try. */
+    void (*goes_on)(void *ctx, domid_t dom);
     /* Faults: asked at every point. *value: see enum hv_verdict. */
     enum hv_verdict (*inject)(void *ctx, struct hv_point *point, long *value);
     /*
@@ -319,6 +332,15 @@ int hv_page_in(struct hv *hv, domid_t dom, uint64_t gfn);
  */
 void hv_frame_get(struct hv *hv, uint64_t mfn);
 void hv_frame_put(struct hv *hv, uint64_t mfn);
+
+/*
+ * A process of dom writes to its page at gfn, of which hooks.shows said that writes must wait. 0:
+ * it may, when what hooks.shows said meanwhile is done. -ENOMEM: there is no memory for a copy, and
+ * a helper was asked for some; -EAGAIN: its ring is full. Both until hooks.goes_on. -ESRCH: dom is
+ * dying or unknown; also if it was crashed, because nobody can be asked for memory. -ENOENT:
+ * nothing is there.
+ */
+int hv_page_write(struct hv *hv, domid_t dom, uint64_t gfn);
 
 /*
  * Maps a frame of dom without a grant, as a control domain does in its address space. The mapping

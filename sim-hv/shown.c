@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Tells the embedder what processes see of a domain's pages, and makes copies for their writes. */
+#include "sharing_i.h"
+
+bool shown_can_change(const struct hv_domain *d, uint64_t gfn, uint64_t mfn)
+{
+    const struct hv *hv = d->hv;
+
+    if (!frame_of(hv, mfn)->held)
+        return true;
+    return hv->hooks.follows && hv->hooks.follows(hv->hook_ctx, d->id, gfn, mfn);
+}
+
+void shown_change(const struct hv_domain *d, uint64_t gfn, uint64_t from, uint64_t to,
+                  bool writable)
+{
+    const struct hv *hv = d->hv;
+
+    if (hv->hooks.shows)
+        hv->hooks.shows(hv->hook_ctx, d->id, gfn, from, to, writable);
+}
+
+void shown_go_on(const struct hv_domain *d)
+{
+    if (d->hv->hooks.goes_on)
+        d->hv->hooks.goes_on(d->hv->hook_ctx, d->id);
+}
+
+int hv_page_write(struct hv *hv, domid_t dom, uint64_t gfn)
+{
+    struct hv_domain *d = domain_lookup(hv, dom);
+    enum p2m_type type;
+    int room;
+
+    if (!d || domain_dying(d) || d->crashed)
+        return -ESRCH;
+    type = p2m_get(&d->p2m, gfn).type;
+    if (type != P2M_RAM_SHARED)
+        return type == P2M_INVALID ? -ENOENT : 0;
+    /* Before the attempt, which takes the last slot of the ring. */
+    room = vm_event_claim(d, VM_EVENT_SHARING);
+    if (!sharing_unshare_or_notify(d, gfn, true))
+        return 0;
+    if (room != -EOPNOTSUPP)
+        return room ? -EAGAIN : -ENOMEM;
+    domain_crash(d, "a shared page was written, there is no memory for a copy, and no helper");
+    hv_reap(hv);
+    return -ESRCH;
+}
