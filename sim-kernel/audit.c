@@ -139,7 +139,7 @@ static void audit_pages(struct kernel_audit *audit)
         audit_fail(audit, "the hypervisor does not know the domain");
         return;
     }
-    if (info.tot_pages + info.paged_pages < k->nr_pages)
+    if ((int64_t)(info.tot_pages + info.shared_pages) + info.paged_pages < (int64_t)k->nr_pages)
         audit_fail(audit, "%llu pages in use, but the domain has %llu",
                    (unsigned long long)k->nr_pages,
                    (unsigned long long)(info.tot_pages + info.paged_pages));

@@ -58,7 +58,8 @@ static void fire_notification(struct kernel *k, struct gntalloc_gref *gref)
 
     if (unmap_notify_clears(k, &gref->notify) && !k->dead) {
         page = kernel_page_address(k, gref->page);
-        __atomic_store_n(&page[gref->notify.at], 0, __ATOMIC_SEQ_CST);
+        if (page)
+            __atomic_store_n(&page[gref->notify.at], 0, __ATOMIC_SEQ_CST);
     }
     unmap_notify_send(k, &gref->notify);
 }
@@ -362,6 +363,16 @@ static uint64_t vma_mfn(const void *ctx, uint64_t i)
     return kernel_page_mfn(v->grefs[i]->page);
 }
 
+/* A program that maps pages may write to them at once, so none of them is shared from then on. */
+static int own_pages(struct kernel *k, struct gntalloc_gref **grefs, size_t nr)
+{
+    int rc = 0;
+
+    for (size_t i = 0; !rc && i < nr; i++)
+        rc = kernel_page_own(k, grefs[i]->page);
+    return rc ? -ENOMEM : 0;
+}
+
 static long gntalloc_mmap(struct file *file, struct vma *vma, struct kreq *req)
 {
     struct gntalloc_file *priv = file->priv;
@@ -378,6 +389,8 @@ static long gntalloc_mmap(struct file *file, struct vma *vma, struct kreq *req)
     at = find_grefs(priv, vma->pgoff << PAGE_SHIFT, vma->nr_pages);
     if (at == priv->nr)
         return -ENOENT;
+    if (own_pages(file->kernel, priv->grefs + at, vma->nr_pages))
+        return -ENOMEM;
     v = malloc(sizeof *v + vma->nr_pages * sizeof *v->grefs);
     if (!v)
         return -ENOMEM;
@@ -391,6 +404,7 @@ static long gntalloc_mmap(struct file *file, struct vma *vma, struct kreq *req)
         v->grefs[i]->users++;
     vma->map_prot = vma->prot;
     vma->may_write = true;
+    vma->own = true;
     vma->dont_copy = false;
     vma->ops = &gntalloc_vma_ops;
     vma->priv = v;

@@ -77,6 +77,8 @@ static int copy_out(struct copy *c, unsigned i)
     const unsigned char *from = kernel_page_address(c->k, c->pieces[i].page);
     int rc;
 
+    if (!from)
+        return -ENOMEM;
     memcpy(c->buffer, from + op->dest.offset, op->len);
     rc = user_write(c->k, c->req, c->pieces[i].local, c->buffer, op->len);
     /* The caller may have unmapped the page since it was looked at; a real kernel still holds it
@@ -190,9 +192,16 @@ static int queue_local(struct copy *c, uint64_t addr, bool to_local, size_t *len
         return -ENOMEM;
     piece->local = addr;
     piece->to_local = to_local;
-    if (!to_local)
-        memcpy((unsigned char *)kernel_page_address(c->k, piece->page) + (addr & ~PAGE_MASK),
-               c->buffer, *len);
+    if (!to_local) {
+        unsigned char *to = kernel_page_address(c->k, piece->page);
+
+        if (!to) {
+            bounce_page_put(c->k, piece->page);
+            piece->page = NULL;
+            return -ENOMEM;
+        }
+        memcpy(to + (addr & ~PAGE_MASK), c->buffer, *len);
+    }
     *gmfn = kernel_page_frame(piece->page);
     return 0;
 }

@@ -148,12 +148,12 @@ int user_write(struct kernel *k, const struct kreq *req, uint64_t to, const void
 /* ---- Pages ------------------------------------------------------------------------------------ */
 
 struct kernel_page {
-    uint64_t gfn, mfn;
+    struct kernel *kernel;                  /* NULL: it is gone */
+    uint64_t gfn, mfn;                      /* mfn: at first */
     uint64_t frame;                         /* names it in a grant entry */
     unsigned refs;
     bool leaked;
-    struct kernel_page *next;               /* in a list of spare or leaked pages */
-    struct kernel_page *prev_of_all, *next_of_all;
+    struct kernel_page *next, *prev_of_all, *next_of_all;    /* next: a spare or leaked one */
 };
 /* A page whose contents do not matter. */
 struct kernel_page *bounce_page_get(struct kernel *k);

@@ -15,7 +15,7 @@ static struct kernel_page *page_new(struct kernel *k, uint64_t gfn, uint64_t mfn
 
     if (!page)
         return NULL;
-    *page = (struct kernel_page){ .gfn = gfn, .mfn = mfn, .refs = 1 };
+    *page = (struct kernel_page){ .kernel = k, .gfn = gfn, .mfn = mfn, .refs = 1 };
     if (hv_grant_frame_number(k->hv, k->domid, gfn, &page->frame)) {
         free(page);
         return NULL;
@@ -31,6 +31,7 @@ static void unlink_page(struct kernel *k, struct kernel_page *page)
     if (page->prev_of_all)
         DL_DELETE2(k->pages, page, prev_of_all, next_of_all);
     page->prev_of_all = NULL;
+    page->kernel = NULL;
 }
 
 struct kernel_page *kernel_page_alloc(struct kernel *k)
@@ -119,14 +120,31 @@ void kernel_page_put(struct kernel *k, struct kernel_page *page)
     free(page);
 }
 
-void *kernel_page_address(struct kernel *k, const struct kernel_page *page)
-{
-    return hv_frame(k->hv, page->mfn);
-}
-
+/* An auto-translated domain's page may be in another frame than at first: a copy of one that it
+ * shared. While it is out it keeps its frame. */
 uint64_t kernel_page_mfn(const struct kernel_page *page)
 {
-    return page->mfn;
+    const struct kernel *k = page->kernel;
+    uint64_t mfn;
+
+    if (!k || !k->profile->auto_translated || hv_gfn_to_mfn(k->hv, k->domid, page->gfn, &mfn))
+        return page->mfn;
+    return mfn;
+}
+
+int kernel_page_own(struct kernel *k, const struct kernel_page *page)
+{
+    int rc = 0;
+
+    if (k->profile->auto_translated && !k->dead)
+        rc = hv_page_write(k->hv, k->domid, page->gfn);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+/* The kernel may write there, as a program may. */
+void *kernel_page_address(struct kernel *k, const struct kernel_page *page)
+{
+    return kernel_page_own(k, page) ? NULL : hv_frame(k->hv, kernel_page_mfn(page));
 }
 
 uint64_t kernel_page_frame(const struct kernel_page *page)

@@ -77,6 +77,7 @@ static long buffer_mmap(struct file *file, struct vma *vma, struct kreq *req)
     }
     vma->map_prot = vma->prot;
     vma->may_write = true;
+    vma->own = true;
     vma->dont_copy = false;
     vma->ops = &buffer_vma_ops;
     vma->priv = b;

@@ -43,7 +43,13 @@ int kernel_pages_alloc(struct kernel *k, uint64_t nr, struct kernel_page **pages
 void kernel_page_get(struct kernel_page *page);
 /* Drops a reference. k is NULL if the kernel is gone. */
 void kernel_page_put(struct kernel *k, struct kernel_page *page);
-/* The kernel's own mapping of the page; it ends with the page. */
+/*
+ * Before somebody writes to the page: a shared one (memory sharing) becomes a copy. 0; -ENOMEM or
+ * -EAGAIN: there is no memory for it; -ESRCH: so that the domain was crashed.
+ */
+int kernel_page_own(struct kernel *k, const struct kernel_page *page);
+/* The kernel's own mapping of the page; it ends with the page. Of one that is shared (memory
+ * sharing) the kernel gets a copy. NULL: there is no memory for it. */
 void *kernel_page_address(struct kernel *k, const struct kernel_page *page);
 /* The number of the machine frame behind the page. */
 uint64_t kernel_page_mfn(const struct kernel_page *page);

@@ -397,6 +397,7 @@ struct vma {
     unsigned map_prot;             /* to map with (a PV grant mapping is readable even if
                                     * PROT_NONE) */
     bool may_write;                /* mprotect may add PROT_WRITE */
+    bool own;                      /* the domain's own memory, which hv_hooks.shows may move */
     bool dont_copy;                /* fork does not inherit it */
     bool is_private;               /* MAP_PRIVATE: the caller's writes are its own */
     /* the driver's: */
