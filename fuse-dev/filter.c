@@ -64,7 +64,10 @@ static const struct any_call {
     unsigned nr_args;
     struct scmp_arg_cmp args[2];
 } any_calls[] = {
-    { SCMP_SYS(remap_file_pages), SCMP_ACT_NOTIFY, 0, { { 0 } } },
+    { SCMP_SYS(remap_file_pages),
+      SCMP_ACT_NOTIFY,
+      1,
+      { { 4, SCMP_CMP_NE, INJECTED_MAGIC, 0 } } },
     { SCMP_SYS(madvise), SCMP_ACT_NOTIFY, 1, { { 2, SCMP_CMP_EQ, MADV_REMOVE, 0 } } },
     { SCMP_SYS(shmat),
       SCMP_ACT_NOTIFY,

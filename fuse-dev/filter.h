@@ -28,7 +28,8 @@
 #define INJECTED_MMAP_FLAG \
     SOCK_MMAP_FLAG /* in flags; gntsim's libraries' mappings of memory pass by it, too */
 #define INJECTED_MAGIC \
-    0x676e7473u /* in the first argument that munmap, mremap and shmat do not have */
+    0x676e7473u /* in the first argument that munmap, mremap and shmat do not have, and in
+                   remap_file_pages' flags, of which the kernel looks at one that it has not */
 
 /* Advice that old headers do not know (Linux 6.13). */
 #define ADVICE_GUARD_INSTALL 102

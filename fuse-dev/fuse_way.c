@@ -15,6 +15,7 @@
 #include <utlist.h>
 
 #include "attendant.h"
+#include "cow.h"
 #include "dev_fs.h"
 #include "loops.h"
 #include "member.h"
@@ -44,6 +45,7 @@ static int fuse_prepare(struct machine *m, int *memory_fd)
     int rc = ns_root_name(root);
 
     fuse->user_ns_fd = -1;
+    pthread_cond_init(&fuse->shown, NULL);
     if (!rc && !(fuse->root = strdup(root)))
         rc = -ENOMEM;
     if (rc)
@@ -241,6 +243,8 @@ const struct machine_part fuse_way = {
     .wait_killed = fuse_wait_killed,
     .forget = fuse_forget,
     .domain_of = fuse_domain_of,
+    .can_follow = cow_can_follow,
+    .follow = cow_follow,
     .stop = fuse_stop,
     .close_all = fuse_close_all,
     .destroy = fuse_destroy,

@@ -6,6 +6,7 @@
 #ifndef GNTSIM_FUSE_DEV_FUSE_WAY_I_H
 #define GNTSIM_FUSE_DEV_FUSE_WAY_I_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "fuse_way.h"
@@ -15,6 +16,7 @@ struct fuse_machine {
     struct supervisor *supervisors;
     struct space *spaces;
     atomic_bool no_spaces;       /* the host allows none */
+    pthread_cond_t shown;        /* a page is shown as it is to be (cow.c), or cannot be */
     uint64_t notifications;
     /* namespaces of destroyed domains whose processes have been sent SIGKILL */
     struct killed_ns *killed;

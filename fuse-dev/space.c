@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads from a userfaultfd which pages left a client's address space. */
-#include "space.h"
+#include "space_i.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,20 +34,6 @@
 #define PIDFD_OF_A_THREAD O_EXCL       /* PIDFD_THREAD, Linux 6.9 */
 #define MAX_YIELDS 10
 #define MAX_MOMENTS 100
-
-struct space {
-    struct machine *machine;
-    pid_t pid;
-    int uffd, pidfd, stop_fd;
-    pid_t last;                  /* thread that caused the latest news */
-    int last_calls;              /* its calls; -1: not known */
-    atomic_int cpu;              /* where whoever placed the latest mapping stays, with its thread */
-    pid_t stops;                 /* thread that is being stopped for news; with the lock, as the next two */
-    bool interrupted;            /* it has been told to */
-    struct notice *kept;         /* its calls, received before that */
-    unsigned refs;               /* under the machine's lock; one is its loop's */
-    struct space *prev, *next; /* of the machine's; prev NULL: of none, its process is another program now */
-};
 
 /* ---- What a thread does that waits ------------------------------------------------------------ */
 
@@ -144,7 +130,7 @@ static void area_moved(struct space *space, uint64_t from, uint64_t to, uint64_t
 }
 
 /* Reads one piece of news, which lets its causer go on, and does what is not done yet. True: it is the cause's. */
-static bool take_news(struct space *space, const struct cause *cause)
+static bool take_news_of(struct space *space, const struct cause *cause)
 {
     struct machine *m = space->machine;
     struct uffd_msg msg = { 0 };
@@ -157,6 +143,8 @@ static bool take_news(struct space *space, const struct cause *cause)
     if (msg.event == UFFD_EVENT_UNMAP) {
         pages_left(space, msg.arg.remove.start, msg.arg.remove.end);
         is_its = cause && cause->start == msg.arg.remove.start && cause->end == msg.arg.remove.end;
+    } else if (msg.event == UFFD_EVENT_PAGEFAULT) {
+        cow_fault(space, msg.arg.pagefault.address, (pid_t)msg.arg.pagefault.feat.ptid);
     } else if (msg.event == UFFD_EVENT_REMAP) {
         area_moved(space, msg.arg.remap.from, msg.arg.remap.to, msg.arg.remap.len);
     } else if (msg.event == UFFD_EVENT_REMOVE && (!cause || cause->call.nr != SYS_madvise || cause->end > cause->start)) {
@@ -167,13 +155,18 @@ out:
     return is_its;
 }
 
+void space_take_news(struct space *space)
+{
+    take_news_of(space, NULL);
+}
+
 /* ---- Stopping the causer ---------------------------------------------------------------------- */
 
 /*
  * Who is taken for the causer may be in quite another call, which a supervisor is asked about, and only one of us can trace it. So either the supervisor
  * deals with the call, and we leave the thread alone; or we stop it, and then it makes its call once more.
  */
-static bool begin_stop(struct space *space, struct inject *inject, pid_t tid)
+bool space_begin_stop(struct space *space, struct inject *inject, pid_t tid)
 {
     struct machine *m = space->machine;
     bool stops = true, interrupted;
@@ -201,7 +194,7 @@ static bool begin_stop(struct space *space, struct inject *inject, pid_t tid)
 }
 
 /* Stopped it cannot make a call, and once it goes on, all it makes are its supervisor's. */
-static void end_stop(struct space *space, struct inject *inject)
+void space_end_stop(struct space *space, struct inject *inject)
 {
     machine_lock_only(space->machine);
     space->stops = 0;
@@ -244,7 +237,7 @@ static void see_off(struct space *space, const struct cause *cause, struct injec
     /* Others may have caused news before, and it may still be on its way to cause any. If it is in another call, its supervisor may wait for one
      * whose news we have to read first. */
     for (unsigned tries = 0; ; tries++) {
-        is_its |= take_news(space, cause);
+        is_its |= take_news_of(space, cause);
         if (waitid(P_PID, (id_t)inject->tid, &stopped, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL) || stopped.si_pid)
             break;
         if (is_its && tries < MAX_YIELDS)
@@ -256,7 +249,7 @@ static void see_off(struct space *space, const struct cause *cause, struct injec
         machine_lock(space->machine);
         machine_unlock(space->machine);
     }
-    end_stop(space, inject);
+    space_end_stop(space, inject);
 }
 
 /* Reads news of nothing that has to be seen to the end. We stay where the causer is, and it with us. */
@@ -266,7 +259,7 @@ static void let_go(struct space *space, const struct cause *cause)
 
     if (cause)
         pin_reply_begin(&pin, cause->call.tid, atomic_load(&space->cpu));
-    take_news(space, cause);
+    take_news_of(space, cause);
     if (cause)
         pin_reply_end(&pin, cause->call.tid);
 }
@@ -289,23 +282,28 @@ static void news(struct space *space)
     if (known)
         may_end = pages_left(space, cause.start, cause.end) && cause.call.nr != SYS_mremap;
     machine_unlock(m);
-    if (may_end && begin_stop(space, &inject, cause.call.tid))
+    if (may_end && space_begin_stop(space, &inject, cause.call.tid))
         see_off(space, &cause, &inject);
     else
         let_go(space, known ? &cause : NULL);
+    if (space->faults)
+        cow_serve(space);
 }
 
 /* A loop_step. */
 static bool space_step(void *ctx)
 {
     struct space *space = ctx;
-    struct pollfd fds[] = { { space->uffd, POLLIN, 0 }, { space->pidfd, POLLIN, 0 }, { space->stop_fd, POLLIN, 0 } };
+    struct pollfd fds[] = { { space->uffd, POLLIN, 0 }, { space->pidfd, POLLIN, 0 }, { space->call_fd, POLLIN, 0 } };
 
+    atomic_store(&space->server, pthread_self());
     if (poll(fds, 3, -1) < 0)
         return errno == EINTR;
     if (fds[0].revents & POLLIN)
         news(space);
-    return !fds[1].revents && !fds[2].revents && !(fds[0].revents & ~POLLIN);
+    if (fds[2].revents && !atomic_load(&space->stopping))
+        cow_serve(space);
+    return !fds[1].revents && !atomic_load(&space->stopping) && !(fds[0].revents & ~POLLIN);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------- */
@@ -327,19 +325,25 @@ static void put(struct space *space)
         close(space->uffd);
     if (space->pidfd >= 0)
         close(space->pidfd);
-    if (space->stop_fd >= 0)
-        close(space->stop_fd);
+    if (space->call_fd >= 0)
+        close(space->call_fd);
     if (space->last_calls >= 0)
         close(space->last_calls);
     free(space);
 }
 
-static void stop(struct space *space)
+void space_call(struct space *space)
 {
     uint64_t one = 1;
 
-    if (write(space->stop_fd, &one, sizeof one) < 0)
-        return;                  /* it has been told */
+    if (write(space->call_fd, &one, sizeof one) < 0)
+        return;                  /* it has been called */
+}
+
+static void stop(struct space *space)
+{
+    atomic_store(&space->stopping, true);
+    space_call(space);
 }
 
 static void space_ended(void *ctx)
@@ -348,6 +352,7 @@ static void space_ended(void *ctx)
     struct machine *m = space->machine;
 
     machine_lock_only(m);
+    cow_end(space);
     forget(space);
     put(space);
     machine_unlock(m);
@@ -370,7 +375,7 @@ static int fetch(pid_t tid, pid_t pid, int fd)
 static int make_uffd(struct inject *inject, pid_t pid)
 {
     struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_EVENT_REMOVE |
-                              UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM };
+                              UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_THREAD_ID };
     long fd = inject_call(inject, SYS_userfaultfd, (uint64_t[6]){ O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY });
     int copy;
 
@@ -393,8 +398,8 @@ static struct space *space_make(struct machine *m, struct inject *inject, pid_t 
     if (!space)
         return NULL;
     *space = (struct space){ .machine = m, .pid = pid, .last = inject->tid, .last_calls = proc_calls_open(inject->tid), .cpu = PIN_NOWHERE, .uffd = -1,
-                             .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .refs = 2 };
-    if (space->stop_fd >= 0 && space->pidfd >= 0)
+                             .call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .refs = 2 };
+    if (space->call_fd >= 0 && space->pidfd >= 0)
         rc = space->uffd = make_uffd(inject, pid);
     machine_lock_only(m);
     if (rc == -ENOSYS || rc == -EPERM)

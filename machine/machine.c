@@ -19,6 +19,7 @@
 
 #include "attendant.h"
 #include "faults.h"
+#include "follow.h"
 #include "loops.h"
 #include "main_loop.h"
 #include "maps.h"
@@ -82,6 +83,9 @@ void machine_settle(struct machine *m)
     if (m->settling)
         return;
     m->settling = true;
+    /* Others' pages, too: an operation that let go of the lock may have caused them. */
+    if (m->follow.shows || m->follow.to_show)
+        follow_settle(m);
     PARTS_TELL(m, settle, m);
     while (m->attention) {
         struct domain *d, *next;
@@ -293,6 +297,8 @@ static int make_models(struct machine *m)
                                            .memory_grows = on_memory_grows,
                                            .unheard = on_unheard,
                                            .masked = on_masked,
+                                           .follows = follow_can, .shows = follow_shows,
+                                           .goes_on = follow_goes_on,
                                            .unmodelled = on_unmodelled } };
     int rc = hv_create(&m->hv, &config);
 

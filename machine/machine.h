@@ -19,6 +19,7 @@
 #include <gntsim/kernel.h>
 #include "clock.h"
 #include "domains.h"
+#include "follow.h"
 #include "parts.h"
 
 struct attendant;
@@ -76,13 +77,11 @@ struct machine {
     void *part_states[MACHINE_MAX_PARTS];
     unsigned nr_parts;           /* that are prepared */
     const char *inner_dir;       /* a directory that only its domains' programs see; NULL: none */
-    int epoll_fd;                /* the main loop's */
-    int timer_fd;                /* the kernels' next deadline */
+    int epoll_fd, timer_fd;      /* the main loop's; the kernels' next deadline */
     int moment_fd;               /* when to look for ended mappings again */
     int stop_fd;                 /* eventfd: becomes readable when the machine is to stop */
     bool timer_dirty;            /* a kernel's next deadline changed */
-    bool attention;              /* some domain has upcall or crashed set */
-    bool settling;
+    bool attention, settling;    /* some domain has upcall or crashed set; it is seen to */
     struct machine_later *later;
     struct clock clock;
     uint64_t seed;
@@ -96,6 +95,7 @@ struct machine {
     bool replays;                /* a replay: no programs, and caller is a process's number */
     int (*refuses_memory)(struct machine *m);    /* a replay's: the recorded host had none */
     bool said_no_memory;
+    struct following follow;     /* follow.c: what processes see of pages that move */
     pid_t caller;                /* thread that makes the present call, see machine_caller */
     const struct witness *witness;   /* of the present call */
     struct watch *watches;       /* the machine's own */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "follow.h"
 #include "machine.h"
 #include "trace.h"
 
@@ -151,6 +152,18 @@ static void move_frames(struct maps *maps, const struct vma_run *runs, size_t nr
             move(maps->hv, runs[i].mfn + j);
 }
 
+void maps_hold(struct maps *maps, uint64_t mfn, bool hold)
+{
+    struct vma_run run = { mfn, 1 };
+
+    move_frames(maps, &run, 1, hold);
+}
+
+struct mapping *maps_first(const struct maps *maps)
+{
+    return maps->by_id;
+}
+
 /* Whether the kernel that said what these frames are still has them: its end gives them back. */
 static bool are_there(const struct maps *maps, const struct vma *vma, const struct vma_run *runs,
                       size_t nr_runs)
@@ -189,6 +202,26 @@ static int add_frames(struct maps *maps, struct mapping *mapping, const struct v
     mapping->nr_held += nr_runs;
     move_frames(maps, runs, nr_runs, true);
     return 0;
+}
+
+uint64_t maps_take_frame(struct mapping *mapping, uint64_t page)
+{
+    struct vma_run *held = reallocarray(mapping->held, mapping->nr_held + 1, sizeof *held), *run;
+    uint64_t mfn;
+    size_t i = 0;
+
+    if (!held)
+        return HV_INVALID_MFN;
+    mapping->held = held;
+    for (; page >= mapping->vma->runs[i].nr; i++)
+        page -= mapping->vma->runs[i].nr;
+    mfn = mapping->vma->runs[i].mfn + page;
+    for (run = held; mfn < run->mfn || mfn - run->mfn >= run->nr; run++)
+        ;
+    /* The run ends before it, and goes on behind it as another one. */
+    held[mapping->nr_held++] = (struct vma_run){ mfn + 1, run->mfn + run->nr - mfn - 1 };
+    run->nr = mfn - run->mfn;
+    return mfn;
 }
 
 static void mapping_free(struct mapping *mapping)
@@ -250,7 +283,7 @@ uint64_t maps_window_alloc(struct maps *maps, uint64_t nr_pages, bool reported)
     return addr;
 }
 
-static struct mapping *find_id(const struct maps *maps, uint64_t id)
+struct mapping *maps_mapping(const struct maps *maps, uint64_t id)
 {
     struct mapping *mapping;
 
@@ -260,7 +293,7 @@ static struct mapping *find_id(const struct maps *maps, uint64_t id)
 
 bool maps_place(struct maps *maps, uint64_t id, uint64_t addr, pid_t pid)
 {
-    struct mapping *mapping = find_id(maps, id);
+    struct mapping *mapping = maps_mapping(maps, id);
 
     if (!mapping)
         return false;
@@ -273,7 +306,7 @@ bool maps_place(struct maps *maps, uint64_t id, uint64_t addr, pid_t pid)
 
 void maps_settled(struct maps *maps, uint64_t id)
 {
-    struct mapping *mapping = find_id(maps, id);
+    struct mapping *mapping = maps_mapping(maps, id);
 
     if (mapping)
         mapping->placed = true;
@@ -314,6 +347,7 @@ static void mapping_end(struct maps *maps, struct mapping *mapping)
     }
     maps_index_remove(maps, mapping);
     HASH_DEL(maps->by_id, mapping);
+    follow_end(maps->machine, mapping);
     move_frames(maps, mapping->held, mapping->nr_held, false);
     kernel_vma_close(mapping->vma);
     mapping->ended(file);

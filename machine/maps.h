@@ -36,6 +36,10 @@ struct mapping {
     uint64_t inline_gone;
     struct vma_run *held;       /* frames, some of them more than once */
     size_t nr_held;
+    struct shown_page **followed; /* by page (follow.h); NULL: none is */
+    uint64_t nr_waiting;        /* pages of them whose writes wait */
+    /* a part's: no fork inherits it for now; somebody has inherited it */
+    bool is_alone, has_heirs;
     void (*ended)(struct file *file);   /* gives the file's reference back */
     bool placed; /* the link is in nobody's hands any more: what is not mapped from it has ended */
     bool shown;                 /* resync's: some process shows it */
@@ -109,6 +113,17 @@ uint64_t maps_area_end(const struct maps *maps, pid_t tid, uint64_t addr);
 struct mapping *maps_own(struct maps *maps, uint64_t number, pid_t tid);
 /* Pages of [start, end) left the mapping's address space. */
 void maps_unmapped(struct maps *maps, struct mapping *mapping, uint64_t start, uint64_t end);
+/* NULL: it has ended. */
+struct mapping *maps_mapping(const struct maps *maps, uint64_t id);
+/* All mappings, in a uthash by hh. */
+struct mapping *maps_first(const struct maps *maps);
+/* Holds the frame for a process, or not any more. */
+void maps_hold(struct maps *maps, uint64_t mfn, bool hold);
+/* The frame of a page, whose hold is the caller's from now on: the mapping's end leaves it alone.
+ * HV_INVALID_MFN: no memory. */
+uint64_t maps_take_frame(struct mapping *mapping, uint64_t page);
+/* Whether another address space than tid's shows the mapping. Takes the lock for moments. */
+bool maps_has_heirs(struct maps *maps, uint64_t id, pid_t tid);
 /* For user_memory_ops.find_vma: what struct user_memory says. */
 struct vma *maps_find_vma(struct maps *maps, pid_t tid, uint64_t addr);
 /* The same for vma_at. */

@@ -13,6 +13,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "machine.h"
+
 /* ---- The index by address -------------------------------------------------------------------- */
 
 /* Index of the first placed mapping with an address >= addr. */
@@ -221,6 +223,48 @@ bool maps_look_around(struct maps *maps)
     }
     closedir(proc);
     return true;
+}
+
+/* Whether the process shows the mapping. */
+static bool shows(struct maps *maps, const char *pid, uint64_t id)
+{
+    char path[300], *line = NULL;
+    bool found = false;
+    size_t size = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%s/maps", pid);
+    file = fopen(path, "re");
+    while (file && !found && getline(&line, &size, file) > 0) {
+        uint64_t start, end, number = parse_line(maps, line, &start, &end);
+        const struct mapping *mapping;
+
+        if (!number)
+            continue;
+        machine_lock_only(maps->machine);
+        mapping = links_find(maps, number);
+        found = mapping && mapping->id == id;
+        machine_unlock_only(maps->machine);
+    }
+    free(line);
+    if (file)
+        fclose(file);
+    return found;
+}
+
+bool maps_has_heirs(struct maps *maps, uint64_t id, pid_t tid)
+{
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    bool found = false;
+
+    while (proc && !found && (entry = readdir(proc)))
+        found = entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
+                atoi(entry->d_name) != tid && shows(maps, entry->d_name, id) &&
+                !same_address_space(atoi(entry->d_name), tid);
+    if (proc)
+        closedir(proc);
+    return found || !proc;
 }
 
 /* ---- A page of a process --------------------------------------------------------------------- */

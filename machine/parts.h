@@ -18,6 +18,7 @@ struct domain;
 struct file;
 struct witness;
 struct machine;
+struct mapping;
 struct machine_config;
 struct process_saying;
 
@@ -100,6 +101,13 @@ struct machine_part {
     /* With the lock: the open device that a descriptor stands for, of which stat(2) says this;
      * with a reference. False: none. */
     bool (*find_file)(struct machine *m, dev_t dev, ino_t ino, struct machine_file *file);
+
+    /* With the lock: whether the process that has the mapping can be shown other pages. If so, its
+     * writes to this page wait from now on. */
+    bool (*can_follow)(struct machine *m, const struct mapping *mapping, uint64_t page);
+    /* Without the lock: pages are not shown yet as they are to be (follow.h), or a helper answered.
+     * Returns when they are. */
+    void (*follow)(struct machine *m);
 
     /* The programs are gone. Ends whatever its loops wait for. */
     void (*stop)(struct machine *m);

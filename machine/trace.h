@@ -94,6 +94,10 @@ void trace_timers(struct machine *m, domid_t id);
 void trace_upcall(struct machine *m, domid_t id);
 /* The host had no room for more of the memory. */
 void trace_no_memory(struct machine *m);
+/* A page is not shared, because a program that maps it cannot be stopped. */
+void trace_not_followed(struct machine *m);
+/* A process writes to a page that is shared. */
+void trace_page_write(struct machine *m, domid_t id, uint64_t gfn);
 /* Adversaries make the steps with hypercalls that they owe. */
 void trace_steps(struct machine *m);
 /* Frames that a process may see are held, or not any more. */

@@ -274,6 +274,26 @@ void trace_no_memory(struct machine *m)
     simple(m, -1, "no_memory", true);
 }
 
+void trace_not_followed(struct machine *m)
+{
+    if (m->trace)
+        simple(m, -1, "not_followed", true);
+}
+
+void trace_page_write(struct machine *m, domid_t id, uint64_t gfn)
+{
+    struct line *line;
+
+    if (!m->trace->on)
+        return;
+    line = trace_begin(m, id, 0, "page_write");
+    line_key(line, "args");
+    line_text(line, "{");
+    line_field_unsigned(line, "gfn", gfn);
+    line_text(line, "}");
+    trace_end(m, false);
+}
+
 void trace_steps(struct machine *m)
 {
     simple(m, -1, "steps", true);

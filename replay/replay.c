@@ -302,11 +302,22 @@ static int refuses_memory(struct machine *m)
         ? -ENOMEM : 0;
 }
 
+static bool refuses_sharing(struct machine *m)
+{
+    const struct replay *r = container_of(m, struct replay, machine);
+    bool refuses = !r->over && r->at < r->nr && strstr(r->lines[r->at], "\"op\":\"not_followed\"");
+
+    if (refuses)
+        trace_not_followed(m);
+    return refuses;
+}
+
 static void run(struct replay *r)
 {
     machine_lock_only(&r->machine);
     r->subscriber.event = on_event;
     r->machine.refuses_memory = refuses_memory;
+    r->machine.follow.refuses = refuses_sharing;
     trace_subscribe(&r->machine, &r->subscriber);
     trace_switch(&r->machine, true);
     machine_unlock_only(&r->machine);

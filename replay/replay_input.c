@@ -167,12 +167,22 @@ static bool input_verb(const struct replay_step *in)
     return true;
 }
 
+/* A process wrote to a page that its domain shares. */
+static bool input_page_write(const struct replay_step *in)
+{
+    uint64_t gfn = replay_number(in->args, "gfn");
+
+    trace_page_write(&in->r->machine, in->id, gfn);
+    hv_page_write(in->r->machine.hv, in->id, gfn);
+    return true;
+}
+
 static const struct replay_handler inputs[] = {
     { "enter", replay_enter }, { "domain_create", input_create }, { "domain_destroy", input_destroy },
     { "domain_suspend", input_suspend },
     { "timers", input_timers }, { "upcall", input_upcall }, { "steps", input_steps }, { "frames_hold", input_hold },
     { "frames_release", input_let_go }, { "verb", input_verb },
-    { "store_ring", input_store_ring },
+    { "store_ring", input_store_ring }, { "page_write", input_page_write },
 };
 
 static const struct replay_handler *find_input(const char *op)
