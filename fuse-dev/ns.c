@@ -20,6 +20,7 @@
 #include "kill.h"
 
 #define SYS_PLACE  "/sys/hypervisor"
+#define LOCKS_DIR  "/run/xen"
 #define PROC_PLACE "/proc/xen"
 /* Where libxenstore looks, by both names: they may be one directory. */
 static const char *const store_places[] = { "/run/xenstored", "/var/run/xenstored" };
@@ -310,13 +311,19 @@ static int bind(const char *from_format, domid_t id, const char *module, const c
 /* What programs find of Xen outside of /dev, where the host has room for it. */
 static void show_places(domid_t id)
 {
+    bool is_own;
+
     bind(STAGE_FS "/%u.hypervisor%s", id, "", SYS_PLACE);
     bind(STAGE_FS "/%u.proc%s", id, "", access(PROC_PLACE, F_OK) ? XENFS_DIR : PROC_PLACE);
     /* The store's socket is the initial domain's. */
     if (id || access(STORE_DIR, F_OK))
         return;
+    is_own = access(store_places[0], F_OK);
     for (unsigned i = 0; i < NR_STORE_PLACES; i++)
         ns_show(STORE_DIR, store_places[i]);
+    /* xl keeps its locks there, as the host's own Xen would have it. */
+    if (is_own)
+        mkdir(LOCKS_DIR, 0755);
 }
 
 struct make_domain {

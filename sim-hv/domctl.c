@@ -138,6 +138,47 @@ DOMCTL(setdomainhandle)
     return 0;
 }
 
+/* Whether the domain has the vCPU: 0, -EINVAL (it never can), -ESRCH (not yet). */
+static long find_vcpu(const struct hv_domain *d, uint32_t vcpu)
+{
+    uint32_t most = d->max_vcpus > d->nr_vcpus ? d->max_vcpus : d->nr_vcpus;
+
+    return vcpu >= most ? -EINVAL : vcpu >= d->nr_vcpus ? -ESRCH : 0;
+}
+
+/* What it does is done by processes of the host: it always waits. */
+DOMCTL(getvcpuinfo)
+{
+    struct xen_domctl_getvcpuinfo *info = &op->u.getvcpuinfo;
+    long rc = find_vcpu(d, info->vcpu);
+
+    (void)c;
+    if (rc)
+        return rc;
+    info->online = !d->is_bare;
+    info->blocked = !d->is_bare;
+    info->running = 0;
+    info->cpu_time = 0;
+    info->cpu = 0;
+    *back = true;
+    return 0;
+}
+
+DOMCTL(getvcpuaffinity)
+{
+    struct xen_domctl_vcpuaffinity *affinity = &op->u.vcpuaffinity;
+    long rc = find_vcpu(d, affinity->vcpu);
+
+    (void)back;
+    if (!rc && !(affinity->flags & (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)))
+        rc = -EINVAL;
+    if (!rc && affinity->flags & XEN_VCPUAFFINITY_HARD)
+        rc = cpus_to_guest(c, &affinity->cpumap_hard, true);
+    if (!rc && affinity->flags & XEN_VCPUAFFINITY_SOFT)
+        rc = cpus_to_guest(c, &affinity->cpumap_soft, true);
+    return rc;
+}
+
 DOMCTL(getdomaininfo)
 {
     (void)c;

@@ -12,4 +12,7 @@ typedef long domctl_handler(const struct hv_call *c, struct hv_domain *d, struct
     static long domctl_##name(const struct hv_call *c, struct hv_domain *d, struct xen_domctl *op, \
                               bool *back)
 
+/* sysctl.c: a set of processors, all that there are or none. 0, -EFAULT. */
+long cpus_to_guest(const struct hv_call *c, const struct xenctl_bitmap *map, bool all);
+
 #endif

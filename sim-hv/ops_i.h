@@ -120,6 +120,8 @@
     ROW(max_mem)                 \
     ROW(max_vcpus)               \
     ROW(setdomainhandle)         \
+    ROW(getvcpuinfo)             \
+    ROW(getvcpuaffinity)         \
     ROW(vm_event_op)             \
     ROW(mem_sharing_op)          \
     ROW(getpageframeinfo3)       \
@@ -132,6 +134,10 @@
     ROW(readconsole)    \
     ROW(physinfo)       \
     ROW(sched_id)       \
+    ROW(cputopoinfo)    \
+    ROW(numainfo)       \
+    ROW(cpupool_op)     \
+    ROW(pcitopoinfo)    \
     ROW(getdomaininfolist)
 
 #define HV_STATUSES(ROW)                                                                  \

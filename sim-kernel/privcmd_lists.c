@@ -89,6 +89,11 @@ static void resource(struct kernel *k, const void *arg, struct privcmd_list *lis
 
 /* ---- Toolstack ------------------------------------------------------------------------------- */
 
+static struct privcmd_list map_of(const struct xenctl_bitmap *map)
+{
+    return list_of(AT(map->bitmap), (map->nr_bits + 7ull) / 8, 1, false, true);
+}
+
 static void domctl(struct kernel *k, const void *arg, struct privcmd_list *lists)
 {
     const struct xen_domctl *op = arg;
@@ -97,6 +102,12 @@ static void domctl(struct kernel *k, const void *arg, struct privcmd_list *lists
     if (op->cmd == XEN_DOMCTL_getpageframeinfo3)
         lists[0] = list_of(AT(op->u.getpageframeinfo3.array), op->u.getpageframeinfo3.num,
                            sizeof(xen_pfn_t), true, true);
+    if (op->cmd != XEN_DOMCTL_getvcpuaffinity)
+        return;
+    if (op->u.vcpuaffinity.flags & XEN_VCPUAFFINITY_HARD)
+        lists[0] = map_of(&op->u.vcpuaffinity.cpumap_hard);
+    if (op->u.vcpuaffinity.flags & XEN_VCPUAFFINITY_SOFT)
+        lists[1] = map_of(&op->u.vcpuaffinity.cpumap_soft);
 }
 
 static void sysctl(struct kernel *k, const void *arg, struct privcmd_list *lists)
@@ -107,6 +118,21 @@ static void sysctl(struct kernel *k, const void *arg, struct privcmd_list *lists
     if (op->cmd == XEN_SYSCTL_getdomaininfolist)
         lists[0] = list_of(AT(op->u.getdomaininfolist.buffer), op->u.getdomaininfolist.max_domains,
                            sizeof(struct xen_domctl_getdomaininfo), false, true);
+    if (op->cmd == XEN_SYSCTL_cputopoinfo && AT(op->u.cputopoinfo.cputopo))
+        lists[0] = list_of(AT(op->u.cputopoinfo.cputopo), op->u.cputopoinfo.num_cpus,
+                           sizeof(struct xen_sysctl_cputopo), false, true);
+    if (op->cmd == XEN_SYSCTL_numainfo && AT(op->u.numainfo.meminfo))
+        lists[0] = list_of(AT(op->u.numainfo.meminfo), op->u.numainfo.num_nodes,
+                           sizeof(struct xen_sysctl_meminfo), false, true);
+    if (op->cmd == XEN_SYSCTL_numainfo && AT(op->u.numainfo.distance))
+        lists[1] = list_of(AT(op->u.numainfo.distance),
+                           (uint64_t)op->u.numainfo.num_nodes * op->u.numainfo.num_nodes,
+                           sizeof(uint32_t), false, true);
+    if (op->cmd == XEN_SYSCTL_pcitopoinfo)
+        lists[0] = list_of(AT(op->u.pcitopoinfo.nodes), op->u.pcitopoinfo.num_devs,
+                           sizeof(uint32_t), false, true);
+    if (op->cmd == XEN_SYSCTL_cpupool_op)
+        lists[0] = map_of(&op->u.cpupool_op.cpumap);
 }
 
 void privcmd_find_lists(struct kernel *k, unsigned nr, const struct hv_op *op, const void *arg,

@@ -131,6 +131,62 @@ TEST_PV("all domains are listed from the first one on, as many as there is room 
     EQ(sysctl(0, 12345, &op), -ENOSYS);
 }
 
+TEST_PV("there is one processor, in one node and one pool, and it is told as far as asked")
+{
+    struct xen_sysctl_cputopo cpus[2] = { { .core = 7 }, { .core = 7 } };
+    struct xen_sysctl_meminfo memory = { .memsize = 0 };
+    struct xen_sysctl op = { .u.cputopoinfo = { .num_cpus = 0 } };
+    uint32_t distance = 0, node = 0;
+    uint8_t map[2] = { 0xff, 0xff }, dev = 0;
+
+    EQ(sysctl(0, XEN_SYSCTL_cputopoinfo, &op), 0);      /* how many? */
+    EQ(op.u.cputopoinfo.num_cpus, 1);
+    set_xen_guest_handle(op.u.cputopoinfo.cputopo, cpus);
+    op.u.cputopoinfo.num_cpus = 2;
+    EQ(sysctl(0, XEN_SYSCTL_cputopoinfo, &op), 0);
+    EQ(op.u.cputopoinfo.num_cpus, 1);
+    OK(cpus[0].core == 0 && cpus[1].core == 7);
+    op = (struct xen_sysctl){ .u.numainfo = { .num_nodes = 1 } };
+    set_xen_guest_handle(op.u.numainfo.meminfo, &memory);
+    set_xen_guest_handle(op.u.numainfo.distance, &distance);
+    EQ(sysctl(0, XEN_SYSCTL_numainfo, &op), 0);
+    OK(distance == 10 && memory.memsize == w.nr_frames * HV_PAGE_SIZE);
+    op = (struct xen_sysctl){ .u.cpupool_op = { .op = XEN_SYSCTL_CPUPOOL_OP_INFO,
+                                                .cpumap.nr_bits = 16 } };
+    set_xen_guest_handle(op.u.cpupool_op.cpumap.bitmap, map);
+    EQ(sysctl(0, XEN_SYSCTL_cpupool_op, &op), 0);
+    OK(map[0] == 1 && map[1] == 0 && op.u.cpupool_op.n_dom == 4);
+    op.u.cpupool_op.cpupool_id = 1;
+    EQ(sysctl(0, XEN_SYSCTL_cpupool_op, &op), -ENOENT);
+    op.u.cpupool_op.op = XEN_SYSCTL_CPUPOOL_OP_CREATE;
+    EQ(sysctl(0, XEN_SYSCTL_cpupool_op, &op), -EOPNOTSUPP);
+    op = (struct xen_sysctl){ .u.pcitopoinfo = { .num_devs = 1 } };
+    EQ(sysctl(0, XEN_SYSCTL_pcitopoinfo, &op), -EINVAL);
+    op.u.pcitopoinfo.devs.p = (void *)&dev;
+    set_xen_guest_handle(op.u.pcitopoinfo.nodes, &node);
+    EQ(sysctl(0, XEN_SYSCTL_pcitopoinfo, &op), 0);
+    EQ(node, XEN_INVALID_DEV);
+}
+
+TEST_PV("a domain's vCPUs are told of, and where they may run")
+{
+    uint8_t hard = 0, soft = 0xff;
+    struct xen_domctl op = { .u.getvcpuinfo = { .vcpu = 0 } };
+
+    EQ(domctl(0, XEN_DOMCTL_getvcpuinfo, 1, &op), 0);
+    OK(op.u.getvcpuinfo.online && op.u.getvcpuinfo.blocked && !op.u.getvcpuinfo.running);
+    op.u.getvcpuinfo.vcpu = 1;
+    EQ(domctl(0, XEN_DOMCTL_getvcpuinfo, 1, &op), -EINVAL);
+    op = (struct xen_domctl){ .u.vcpuaffinity = { .vcpu = 0 } };
+    EQ(domctl(0, XEN_DOMCTL_getvcpuaffinity, 1, &op), -EINVAL);   /* none is asked for */
+    op.u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD;
+    op.u.vcpuaffinity.cpumap_hard.nr_bits = 8;
+    set_xen_guest_handle(op.u.vcpuaffinity.cpumap_hard.bitmap, &hard);
+    set_xen_guest_handle(op.u.vcpuaffinity.cpumap_soft.bitmap, &soft);
+    EQ(domctl(0, XEN_DOMCTL_getvcpuaffinity, 1, &op), 0);
+    OK(hard == 1 && soft == 0xff);
+}
+
 static long param(domid_t caller, unsigned cmd, domid_t id, uint32_t index, uint64_t *value)
 {
     struct xen_hvm_param op = { .domid = id, .index = index, .value = *value };
