@@ -71,7 +71,8 @@ class Machine:
     the next deadline when somebody waits for it). way: "device", "socket" or "auto". trace: a file
     that gets the trace. program: the gntsim command.
     gnttab_max_frames, gnttab_max_maptrack_frames: what a domain can be created with at most, as on
-    Xen's command line. check: report what right programs do not do (findings).
+    Xen's command line. check: report what right programs do not do (findings): True, or the words
+    of --check. check_suppress: a file of findings that are known.
     """
 
     _server: Optional[subprocess.Popen[bytes]]
@@ -82,7 +83,8 @@ class Machine:
     def __init__(self, *, profile: Optional[str] = None, xen: Optional[str] = None,
                  seed: Optional[int] = None, clock: str = "auto", way: Optional[str] = None,
                  trace: Optional[str | os.PathLike[str]] = None, program: Optional[str] = None,
-                 verbose: bool = False, check: bool = False,
+                 verbose: bool = False, check: bool | str = False,
+                 check_suppress: Optional[str | os.PathLike[str]] = None,
                  gnttab_max_frames: Optional[int] = None,
                  gnttab_max_maptrack_frames: Optional[int] = None):
         self._begin(way)
@@ -97,11 +99,14 @@ class Machine:
         for option, value in (("--profile", profile), ("--xen", xen), ("--seed", seed),
                               ("--clock", clock),
                               ("--trace", trace), ("--way", way),
+                              ("--check-suppress", check_suppress),
                               ("--gnttab-max-frames", gnttab_max_frames),
                               ("--gnttab-max-maptrack-frames", gnttab_max_maptrack_frames)):
             if value is not None:
                 argv += [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]
-        argv += ["--verbose"] * verbose + ["--check"] * check
+        argv += ["--verbose"] * verbose
+        if check:
+            argv.append("--check" if check is True else "--check=" + check)
         atexit.register(self.close)
         try:
             self._start(argv)
@@ -250,6 +255,10 @@ class Machine:
     def findings(self) -> list[str]:
         """What a machine with check=True has reported so far, a text each."""
         return list(self.call("findings"))
+
+    def found(self) -> list[dict[str, Any]]:
+        """The same with all that is known of each: "kind", "level", "title", "parts" and more."""
+        return list(self.call("findings", detail=True))
 
     def trace(self, start: int = 0, **pattern: Any) -> list[Event]:
         """The events so far, from the number `start` on. With a pattern (op="map_grant_ref",

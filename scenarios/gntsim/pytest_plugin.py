@@ -23,7 +23,7 @@ class Reported(Error):
 
 
 DEFAULTS: dict[str, Any] = {"profile": None, "xen": None, "seed": 1, "clock": "auto",
-                            "way": None, "audit": True, "check": False}
+                            "way": None, "audit": True, "check": "leaks"}
 LAST_EVENTS = 20
 MACHINE = pytest.StashKey[Machine]()
 Hook = TypeVar("Hook", bound=Callable[..., Any])
@@ -42,17 +42,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--gntsim-seed", metavar="N", type=int,
                     help="the machines' seed, instead of what the tests' markers say")
     group.addoption("--gntsim-check", action="store_true", default=None,
-                    help="a test fails if one of its programs leaks, or does what else `gntsim "
-                         "explain` lists")
+                    help="a test fails if one of its programs leaks, which is so anyway, or does "
+                         "what else `gntsim explain` lists")
+    group.addoption("--gntsim-no-check", action="store_false", dest="gntsim_check",
+                    default=None,
+                    help="nothing is checked, whatever the markers say")
     group.addoption("--gntsim-way", choices=("device", "socket", "auto"),
                     help="how programs reach their devices")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "gntsim(profile='pv', xen=None, seed=1, clock='auto', "
-                            "way=None, audit=True, check=False): what the machine of the gntsim "
+    config.addinivalue_line("markers", "gntsim(profile='pv', xen='xen-4.17', seed=1, clock='auto', "
+                            "way=None, audit=True, check='leaks'): what the machine of the gntsim "
                             "fixture is like; audit=False: it need not be clean at the end; "
-                            "check=True: the test fails if one of its programs leaks and the like")
+                            "check: what fails a test if one of its programs does it, True for all "
+                            "kinds, False for none, or words of gntsim run --check=WORDS")
 
 
 def settings(item: pytest.Item) -> dict[str, Any]:
@@ -96,6 +100,13 @@ def gntsim(request: pytest.FixtureRequest) -> Iterator[Machine]:
             del request.node.stash[MACHINE]
 
 
+def judge_findings(machine: Machine) -> None:
+    """Errors that were found of the test's programs fail it."""
+    texts = [one["text"] for one in machine.found() if one["level"] == "error"]
+    if texts:
+        raise Reported("\n" + "".join(texts))
+
+
 @around
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None]:
     """What must hold at the end belongs to the test: it is a failure, not an error of the
@@ -112,8 +123,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None
                                                         rule.passed))
             if settings(pyfuncitem)["audit"]:
                 machine.audit()
-            if settings(pyfuncitem)["check"] and machine.findings():
-                raise Reported("\n" + "".join(machine.findings()))
+            if settings(pyfuncitem)["check"]:
+                judge_findings(machine)
         except Error as error:
             if not hasattr(outcome, "force_exception"):     # pluggy before 1.1
                 raise
@@ -138,6 +149,9 @@ def story(item: pytest.Item, machine: Machine) -> str:
         events = machine.trace()[-LAST_EVENTS:]
         lines += ["last events:", *("  " + str(event)
                                     for event in events)] if events else ["no events"]
+        lines += ["rule %s: %d passed it, it fired %d times"
+                  % (rule.get("name") or "no. %d" % rule["id"], rule["passed"], rule["fired"])
+                  for rule in machine.faults()]
     except Error as error:
         lines.append("no trace: %s" % error)
     for process in machine.processes:

@@ -50,5 +50,6 @@ int main(int argc, char **argv)
             watch(evtchn, chan);
         }
     }
+    xengntshr_unshare(gntshr, chan, 1);
     return 0;
 }

@@ -24,5 +24,6 @@ int main(int argc, char **argv)
     say("");
     while (next_command(line, sizeof line, NULL, 0, &ignored))
         ;
+    xengntshr_unshare(gntshr, pages, nr);
     return 0;
 }

@@ -32,5 +32,6 @@ int main(int argc, char **argv)
             say("ready");
         }
     }
+    xengntshr_unshare(f.gntshr, f.page, 1);
     return 0;
 }

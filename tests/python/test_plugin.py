@@ -138,21 +138,29 @@ int main(int argc, char **argv)
 
 
 @pytest.mark.parametrize("way", ["device", "socket"])
-def test_a_leak_fails_a_test_that_asks_for_checks(run, place, way):
+def test_a_leak_fails_a_test_unless_it_says_otherwise(run, place, way):
     (place / "leaks.c").write_text(LEAKS)
     subprocess.run(["cc", "-w", "-g", "-o", place / "leaks", place / "leaks.c", "-lxengnttab"],
                    check=True)
     text = """
 def test_wrong(gntsim):
     gntsim.domain(1).run([%r])
-@pytest.mark.gntsim(check=True)
+@pytest.mark.gntsim(check=False)
+def test_unchecked(gntsim):
+    gntsim.domain(1).run([%r])
+@pytest.mark.gntsim(check="leaks=warning")
+def test_warned(gntsim):
+    gntsim.domain(1).run([%r])
+    assert [one["level"] for one in gntsim.found()] == ["warning"]
+@pytest.mark.gntsim(check="slot-leak")
 def test_right(gntsim):
     gntsim.domain(1).run([%r, "unmap"])
     assert gntsim.findings() == []
-""" % (str(place / "leaks"), str(place / "leaks"))
-    assert counts(run(text, "--gntsim-way", way)) == {"passed": 2}
-    done = run(text, "--gntsim-way", way, "--gntsim-check", again=True)
-    assert counts(done) == {"passed": 1, "failed": 1}
+""" % ((str(place / "leaks"),) * 4)
+    assert counts(run(text, "--gntsim-way", way, "--gntsim-no-check", "-k", "wrong")) == \
+        {"passed": 1}
+    done = run(text, "--gntsim-way", way, again=True)
+    assert counts(done) == {"passed": 3, "failed": 1}, done.stdout
     assert "==gntsim== ERROR slot-leak" in done.stdout and "leaks.c:10" in done.stdout
 
 

@@ -99,6 +99,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--sweep-point", type=sweep_point, metavar="JSON", help="one point of a sweep")
     run.add_argument("--check-determinism", action="store_true",
                      help="play each case twice and compare the traces")
+    run.add_argument("--check", metavar="WORDS", nargs="?", const="usual", dest="check",
+                     help="a finding fails its case: all kinds, or as the words of gntsim run "
+                     "--check=WORDS say")
+    run.add_argument("--no-check", action="store_const", const="", dest="check",
+                     help="nothing is checked, whatever the files say")
     run.add_argument("--trace", metavar="DIR", help="keep the trace of each case in DIR")
     run.add_argument("--junit", metavar="FILE", help="write a JUnit report")
     return top
@@ -153,7 +158,7 @@ def list_cases(chosen: list[Case]) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    options = Options(args.seed, args.profile, args.way, args.programs, args.trace)
+    options = Options(args.seed, args.profile, args.way, args.programs, args.trace, args.check)
     scenarios = load_all(args.files, options)
     if scenarios is None:
         return USAGE
@@ -213,7 +218,9 @@ def interrupted(number: int, frame: Any) -> None:
 
 
 def main() -> int:
-    args = parser().parse_args()
+    # the value of --check is no word of its own, which may be a file
+    args = parser().parse_args(["--check=usual" if word == "--check" else word
+                                for word in sys.argv[1:]])
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
     try:

@@ -81,6 +81,7 @@ class Options:
     way: Optional[str] = None
     programs: list[str] = field(default_factory=list)
     traces: Optional[str] = None
+    check: Optional[str] = None     # words of --check, "": nothing is checked
     real_way: str = ""          # what "auto" comes to; known if a file has "ways"
 
 

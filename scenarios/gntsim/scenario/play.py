@@ -34,6 +34,14 @@ class Failed(Exception):
     """Something was not as the scenario says."""
 
 
+def checked(case: Case, options: Options) -> bool | str:
+    """What Machine's check is to be: the command line's word, or the file's."""
+    if options.check is not None:
+        return options.check or False
+    table = case.scenario.data.get("check", {})
+    return str(table.get("kinds", "leaks")) if table.get("on", True) else False
+
+
 @dataclass
 class Result:
     case: Case
@@ -284,6 +292,24 @@ class Play:
                                  % (" \"%s\"" % rule.name if rule.name else "", rule.passed))
         if self.case.scenario.head.get("audit", True):
             self.machine.audit()
+        if checked(self.case, self.options):
+            self._judge_findings()
+
+    def _judge_findings(self) -> None:
+        """Errors that --check found fail the case, but for those that the file expects."""
+        expected = list(self.data.get("check", {}).get("expect", []))
+        found = self.machine.found()
+        kinds = {one["kind"] for one in found}
+        self.path = ("check", "expect")
+        for kind in expected:
+            if kind not in kinds and not self.sweeping:
+                raise Failed("no %s was found, which is expected here" % kind)
+        self.path = ()
+        wrong = [one for one in found if one["level"] == "error" and one["kind"] not in expected]
+        if wrong:
+            raise Failed("%d finding%s (%s)\n%s" % (
+                len(wrong), "s" * (len(wrong) > 1), ", ".join(one["kind"] for one in wrong),
+                "".join(one["text"] for one in wrong).rstrip()))
 
     def allowed_signals(self, name: str, process: Process) -> set[int]:
         allowed = set(self.signals.get(name, ()))
@@ -312,8 +338,12 @@ class Unreachable(Exception):
 
 def start(case: Case, options: Options, trace: Optional[str]) -> Machine:
     try:
+        known = case.scenario.data.get("check", {}).get("suppress")
+        words = checked(case, options)
         return Machine(profile=case.profile, xen=case.scenario.head.get("xen"), seed=case.seed,
-                       clock=case.scenario.head.get("clock", "auto"), way=options.way, trace=trace)
+                       clock=case.scenario.head.get("clock", "auto"), way=options.way, trace=trace,
+                       check=words, check_suppress=case.scenario.path.parent / known
+                       if known and words else None)
     except Error as error:
         raise Unreachable(str(error)) from None
 

@@ -25,6 +25,8 @@ def replay(result: Result, options: Options) -> str:
         words += ["--profile", options.profile]
     if options.way:
         words += ["--way", options.way]
+    if options.check is not None:
+        words.append("--check=" + options.check if options.check else "--no-check")
     for directory in options.programs:
         words += ["--programs", directory]
     if case.point:

@@ -274,6 +274,8 @@ SWEEP: dict[str, Check] = {"errors": regex, "timeout": real, "exit": list_of(exi
                            "at": list_of(known(point), 1), "do": action,
                            "programs": list_of(text, 1),
                            "ends": list_of(text), "limit": record(LIMIT, ("domain", "what"))}
+CHECK: dict[str, Check] = {"on": boolean, "kinds": text, "suppress": text,
+                           "expect": list_of(text, 1)}
 
 
 def rows(keys: dict[str, Check], required: tuple[str, ...] = ()) -> Check:
@@ -292,4 +294,5 @@ FILE: dict[str, Check] = {
     "steps": steps,
     "finally": steps,
     "sweep": record(SWEEP),
+    "check": record(CHECK),
 }
