@@ -97,10 +97,10 @@ static void check_namespaces(struct finding *finding)
 
 static int try_mounts(void)
 {
-    int user_ns, fd;
     char options[64];
+    int fd;
 
-    if (ns_enter_machine(&user_ns))
+    if (ns_try_machine())
         return EPERM;
     fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (fd < 0)
@@ -129,9 +129,7 @@ static int try_listener(void)
 
 static int try_filter(void)
 {
-    int user_ns;
-
-    return ns_enter_machine(&user_ns) ? EPERM : try_listener();
+    return ns_try_machine() ? EPERM : try_listener();
 }
 
 static void check_seccomp(struct finding *finding)
@@ -171,9 +169,7 @@ static int try_tracing(void)
 
 static int try_trace(void)
 {
-    int user_ns;
-
-    return ns_enter_machine(&user_ns) ? EPERM : try_tracing();
+    return ns_try_machine() ? EPERM : try_tracing();
 }
 
 static void check_tracing(struct finding *finding)

@@ -165,14 +165,21 @@ static void build_ptmx(int host_dev, int tree)
     ns_show_entry(host_dev, "ptmx", "/dev");
 }
 
-static int build_dev(void)
+/* What a trial shows of the host's /dev, and needs. */
+static bool is_tried(const char *name)
+{
+    return !strcmp(name, "fuse");
+}
+
+/* Covers /dev with what is shown of it. */
+static int show_dev(bool trial)
 {
     /* Before /dev is covered: the copy would carry the cover along. */
-    int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev",
-                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-    int fd = ns_cover_showing("/dev", is_shown);
+    int tree = trial ? -1 : (int)syscall(SYS_open_tree, AT_FDCWD, "/dev",
+                                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    int fd = ns_cover_showing("/dev", trial ? is_tried : is_shown);
 
-    if (fd >= 0)
+    if (fd >= 0 && !trial)
         build_ptmx(fd, tree);
     if (tree >= 0)
         close(tree);
@@ -181,6 +188,15 @@ static int build_dev(void)
         return ns_complain("cannot mount a tmpfs over /dev");
     }
     close(fd);
+    return 0;
+}
+
+static int build_dev(bool trial)
+{
+    int rc = show_dev(trial);
+
+    if (rc)
+        return rc;
     if (mkdir("/dev/xen", 0755) || mkdir(STAGE_DIR, 0700) || mkdir(STAGE_MEM, 0700) ||
         mkdir(STAGE_FS, 0755) || mkdir(SOCKETS_DIR, 0700) || mkdir(XENFS_DIR, 0755))
         return ns_complain("cannot make directories in the machine's /dev");
@@ -275,7 +291,7 @@ static int make_private(void)
     return errno == EINVAL ? make_all_private() : ns_complain("cannot make the mounts private");
 }
 
-int ns_enter_machine(int *user_ns_fd)
+static int enter(int *user_ns_fd, bool trial)
 {
     int rc;
 
@@ -288,14 +304,25 @@ int ns_enter_machine(int *user_ns_fd)
             return rc;
     }
     rc = make_private();
-    if (rc)
-        return rc;
-    rc = build_dev();
+    return rc ? rc : build_dev(trial);
+}
+
+int ns_enter_machine(int *user_ns_fd)
+{
+    int rc = enter(user_ns_fd, false);
+
     if (rc)
         return rc;
     ns_make_room(SYS_PLACE);
     build_modules();
     return 0;
+}
+
+int ns_try_machine(void)
+{
+    int user_ns_fd;
+
+    return enter(&user_ns_fd, true);
 }
 
 /* ---- A domain's namespace -------------------------------------------------------------------- */

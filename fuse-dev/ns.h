@@ -31,6 +31,9 @@
  * was needed. Negative errno after a message on stderr.
  */
 int ns_enter_machine(int *user_ns_fd);
+/* Does of it what a host may forbid, in a process that only wants to know: of the host's nodes its
+ * /dev has /dev/fuse alone. To show hundreds of them, and to take that back, takes milliseconds. */
+int ns_try_machine(void);
 /*
  * After an error: user namespaces are not forbidden here, this is a chroot, in which only root can
  * have one.

@@ -14,6 +14,7 @@ void kill_processes(enum kill_verdict (*verdict)(const void *ctx, pid_t pid), co
                     bool wait)
 {
     struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
+    pid_t self = getpid();
     bool again = true;
 
     /* A killed process needs a moment to go; one that forks meanwhile needs another round. */
@@ -26,7 +27,7 @@ void kill_processes(enum kill_verdict (*verdict)(const void *ctx, pid_t pid), co
         again = false;
         while ((entry = readdir(proc))) {
             pid_t pid = atoi(entry->d_name);
-            enum kill_verdict it = pid <= 0 || pid == getpid() ? KILL_NOT : verdict(ctx, pid);
+            enum kill_verdict it = pid <= 0 || pid == self ? KILL_NOT : verdict(ctx, pid);
 
             if (it == KILL_IT)
                 kill(pid, SIGKILL);

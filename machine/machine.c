@@ -471,6 +471,7 @@ bool machine_stop(struct machine *m)
         machine_wait_killed(m);
         machine_lock(m);
     }
+    maps_unwatch(m->maps);
     machine_unlock(m);
     return unmake(m);
 }

@@ -50,7 +50,8 @@ int maps_create(struct maps **out, int dir_fd, uint64_t nr_frames, void **memory
     if (maps->links_fd < 0 || maps->inotify_fd < 0)
         goto fail;
     snprintf(path, sizeof path, "/proc/self/fd/%d", maps->links_fd);
-    if (inotify_add_watch(maps->inotify_fd, path, IN_CLOSE) < 0)
+    maps->watch = inotify_add_watch(maps->inotify_fd, path, IN_CLOSE);
+    if (maps->watch < 0)
         goto fail;
     *memory = maps->memory;
     *out = maps;
@@ -79,6 +80,11 @@ void maps_destroy(struct maps *maps)
         close(maps->memory_fd);
     close(maps->dir_fd);
     free(maps);
+}
+
+void maps_unwatch(struct maps *maps)
+{
+    inotify_rm_watch(maps->inotify_fd, maps->watch);
 }
 
 int maps_inotify_fd(const struct maps *maps)

@@ -68,6 +68,9 @@ int maps_memory_fd(const struct maps *maps);
 
 /* Takes note of all mappings that ended: their vmas are closed. */
 void maps_drain(struct maps *maps);
+/* No end of a mapping is seen any more. The kernel takes up to 20 ms to let go of a watch, and a
+ * close waits for it: so this comes some time before maps_destroy. */
+void maps_unwatch(struct maps *maps);
 /* Ends every mapping, whoever still has it: the machine stops. */
 void maps_end_all(struct maps *maps);
 /*

@@ -16,7 +16,7 @@ struct maps {
     int dir_fd;                  /* holds "memory" and "maps" */
     int links_fd;                /* "maps" */
     int memory_fd;
-    int inotify_fd;
+    int inotify_fd, watch;       /* of links_fd, for closes */
     void *memory;
     size_t memory_size;
     size_t reserved;             /* bytes from the start that the file system has given room for */
