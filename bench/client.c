@@ -9,8 +9,8 @@
  *     memcpy to and from PAGES of a mapped grant, and of shared tmpfs memory:
  *     "GRANT-BYTES/US PLAIN-BYTES/US" per round
  * client trips - ROUNDS OPERATIONS
- *     map + unmap, and two round trips over pipes to another process, in alternating blocks:
- *     "MAP-NS TRIPS-NS" per round
+ *     map + unmap; two round trips over pipes to another process; and two requests to a server that
+ *     does nothing, in alternating blocks: "MAP-NS TRIPS-NS LIMIT-NS" per round
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -24,6 +24,7 @@
 
 #include <xengnttab.h>
 
+#include "follow.h"
 #include "measure.h"
 
 #define DOMID 1
@@ -107,20 +108,37 @@ static double trips_block(const struct echo *echo, unsigned operations)
     return (now_ns() - start) / operations;
 }
 
+static double limit_block(int fd, unsigned operations)
+{
+    double start = now_ns();
+
+    for (unsigned i = 0; i < 2 * operations; i++)
+        follow_ask(fd);
+    return (now_ns() - start) / operations;
+}
+
 static void trips(unsigned rounds, unsigned operations)
 {
-    struct echo echo = start_echo();
+    struct follow follow;
+    struct echo echo;
+    int fds[2];
     xengntshr_handle *gntshr = xengntshr_open(NULL, 0);
     xengnttab_handle *gnttab = xengnttab_open(NULL, 0);
     uint32_t ref;
 
     MUST(gntshr && gnttab && xengntshr_share_pages(gntshr, DOMID, 1, &ref, 1));
+    MUST(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds));
+    follow = (struct follow){ fds[1], -1 };
+    follow_start(&follow, 1);
+    echo = start_echo();         /* later: else the server would keep its pipes open */
     trips_block(&echo, operations);
+    limit_block(fds[0], operations);
     map_block(gnttab, ref, operations);
     for (unsigned i = 0; i < rounds; i++) {
-        double trip = trips_block(&echo, operations), map = map_block(gnttab, ref, operations);
+        double trip = trips_block(&echo, operations), map = map_block(gnttab, ref, operations),
+               limit = limit_block(fds[0], operations);
 
-        printf("%.0f %.0f\n", map, trip);
+        printf("%.0f %.0f %.0f\n", map, trip, limit);
     }
     close(echo.to);
     MUST(waitpid(echo.pid, NULL, 0) == echo.pid);

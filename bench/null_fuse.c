@@ -5,9 +5,10 @@
  * null-fuse DIR               mounts it at DIR, prints "ready" and serves it
  * null-fuse DIR -- CMD...     the same for the life of CMD, whose exit status it returns
  *
- * It has one thread and four files. "null" answers every ioctl at once, "stuck" never answers a
- * read, and poll reports "bell" as readable once for each write. A second thread answers the ioctls
- * of "handed", one at a time. Tests use "stuck" as memory that cannot be read.
+ * It has one thread and five files. "null" answers every ioctl and write at once, "stuck" never
+ * answers a read, and poll reports "bell" and "bell2" as readable once for each write. A second
+ * thread answers the ioctls of "handed", one at a time. Tests use "stuck" as memory that cannot be
+ * read.
  */
 #define FUSE_USE_VERSION 312
 
@@ -25,8 +26,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { INO_ROOT = FUSE_ROOT_ID, INO_NULL, INO_STUCK, INO_BELL, INO_HANDED };
+enum { INO_ROOT = FUSE_ROOT_ID, INO_NULL, INO_STUCK, INO_BELL, INO_BELL2, INO_HANDED,
+       INO_END };
+#define NR_BELLS 2
 #define FOR_EVER 3600.0
+
+static const char *const names[INO_END] = { [INO_NULL] = "null", [INO_STUCK] = "stuck",
+                                            [INO_BELL] = "bell", [INO_BELL2] = "bell2",
+                                            [INO_HANDED] = "handed" };
 
 static int attributes(fuse_ino_t ino, struct stat *st)
 {
@@ -37,21 +44,16 @@ static int attributes(fuse_ino_t ino, struct stat *st)
     st->st_nlink = 1;
     st->st_mode = ino == INO_ROOT ? S_IFDIR | 0755 : S_IFREG | 0644;
     st->st_size = ino == INO_STUCK ? 4096 : 0;
-    return ino >= INO_ROOT && ino <= INO_HANDED ? 0 : ENOENT;
+    return ino >= INO_ROOT && ino < INO_END ? 0 : ENOENT;
 }
 
 static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct fuse_entry_param entry = { .attr_timeout = FOR_EVER, .entry_timeout = FOR_EVER };
 
-    if (parent == INO_ROOT && !strcmp(name, "null"))
-        entry.ino = INO_NULL;
-    else if (parent == INO_ROOT && !strcmp(name, "stuck"))
-        entry.ino = INO_STUCK;
-    else if (parent == INO_ROOT && !strcmp(name, "bell"))
-        entry.ino = INO_BELL;
-    else if (parent == INO_ROOT && !strcmp(name, "handed"))
-        entry.ino = INO_HANDED;
+    for (fuse_ino_t ino = INO_NULL; ino < INO_END; ino++)
+        if (parent == INO_ROOT && !strcmp(name, names[ino]))
+            entry.ino = ino;
     if (!entry.ino || attributes(entry.ino, &entry.attr))
         fuse_reply_err(req, ENOENT);
     else
@@ -72,7 +74,7 @@ static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    fi->direct_io = ino == INO_BELL;
+    fi->direct_io = ino != INO_STUCK;
     fuse_reply_open(req, fi);
 }
 
@@ -111,28 +113,41 @@ static bool start_second(struct second *second)
     return second->wake_fd >= 0 && !pthread_create(&thread, NULL, second_main, second);
 }
 
-/* ---- The bell -------------------------------------------------------------------------------- */
+/* ---- The bells ------------------------------------------------------------------------------- */
 
 struct bell {
     bool rung;
     struct fuse_pollhandle *waiting;
-    struct second *second;
 };
+
+struct served {
+    struct bell bells[NR_BELLS];
+    struct second second;
+};
+
+/* NULL: the file is none. */
+static struct bell *bell_of(fuse_req_t req, fuse_ino_t ino)
+{
+    struct served *served = fuse_req_userdata(req);
+
+    return ino == INO_BELL || ino == INO_BELL2 ? &served->bells[ino - INO_BELL] : NULL;
+}
 
 static void do_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off,
                      struct fuse_file_info *fi)
 {
-    struct bell *bell = fuse_req_userdata(req);
+    struct bell *bell = bell_of(req, ino);
 
     (void)bytes;
     (void)off;
     (void)fi;
-    if (ino != INO_BELL) {
+    if (!bell && ino != INO_NULL) {
         fuse_reply_err(req, EACCES);
         return;
     }
-    bell->rung = true;
-    if (bell->waiting) {
+    if (bell)
+        bell->rung = true;
+    if (bell && bell->waiting) {
         fuse_lowlevel_notify_poll(bell->waiting);
         fuse_pollhandle_destroy(bell->waiting);
         bell->waiting = NULL;
@@ -143,26 +158,27 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t s
 static void do_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
                     struct fuse_pollhandle *handle)
 {
-    struct bell *bell = fuse_req_userdata(req);
+    struct bell *bell = bell_of(req, ino);
 
     (void)fi;
-    if (handle) {
-        if (bell->waiting)
-            fuse_pollhandle_destroy(bell->waiting);
+    if (handle && bell && bell->waiting)
+        fuse_pollhandle_destroy(bell->waiting);
+    if (handle && bell)
         bell->waiting = handle;
-    }
-    fuse_reply_poll(req, ino != INO_BELL || bell->rung ? POLLIN | POLLOUT : POLLOUT);
+    else if (handle)
+        fuse_pollhandle_destroy(handle);
+    fuse_reply_poll(req, !bell || bell->rung ? POLLIN | POLLOUT : POLLOUT);
 }
 
 static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                     struct fuse_file_info *fi)
 {
-    struct bell *bell = fuse_req_userdata(req);
+    struct bell *bell = bell_of(req, ino);
 
     (void)size;
     (void)off;
     (void)fi;
-    if (ino == INO_BELL)
+    if (bell)
         bell->rung = false;
     if (ino != INO_STUCK)
         fuse_reply_buf(req, NULL, 0);
@@ -173,7 +189,7 @@ static void do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
                      struct fuse_file_info *fi, unsigned flags,
                      const void *in, size_t in_size, size_t out_size)
 {
-    struct bell *bell = fuse_req_userdata(req);
+    struct served *served = fuse_req_userdata(req);
 
     (void)cmd;
     (void)arg;
@@ -183,7 +199,7 @@ static void do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
     (void)in_size;
     (void)out_size;
     if (ino == INO_HANDED)
-        hand_over(bell->second, req);
+        hand_over(&served->second, req);
     else
         fuse_reply_ioctl(req, 0, NULL, 0);
 }
@@ -230,15 +246,14 @@ int main(int argc, char **argv)
     char option[] = "-ofsname=null-fuse", *arguments[] = { argv[0], option, NULL };
     struct fuse_args args = FUSE_ARGS_INIT(2, arguments);
     struct fuse_session *session;
-    struct second second = { .wake_fd = -1 };
-    struct bell bell = { .second = &second };
+    struct served served = { .second.wake_fd = -1 };
     int status = 1;
 
     if (argc < 2 || (argc > 2 && (argc < 4 || strcmp(argv[2], "--")))) {
         fputs("usage: null-fuse DIR [-- CMD...]\n", stderr);
         return 2;
     }
-    session = fuse_session_new(&args, &ops, sizeof ops, &bell);
+    session = fuse_session_new(&args, &ops, sizeof ops, &served);
     if (!session)
         return 1;
     if (fuse_session_mount(session, argv[1]))
@@ -247,7 +262,7 @@ int main(int argc, char **argv)
         status = run(session, argv[1], argv + 3);
         goto destroy;
     }
-    if (!start_second(&second) || fuse_set_signal_handlers(session))
+    if (!start_second(&served.second) || fuse_set_signal_handlers(session))
         goto unmount;
     puts("ready");
     fflush(stdout);

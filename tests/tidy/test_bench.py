@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""bench/run --compare builds another revision and measures with both in turn."""
+"""bench/run --compare builds another revision and measures with both in turn; --write-page makes a
+page of figures."""
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "bench"))
 
 import compare  # noqa: E402
+import page  # noqa: E402
 
 PROJECT = """project('small', 'c')
 executable('gntsim', 'gntsim.c')
@@ -116,3 +119,11 @@ def test_rows_are_shown_with_both_figures_and_the_ratio(capsys):
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["what", "this", "v1", "ratio", "from", "..", "to"]
     assert row.split() == "a map 10.0 us 20.0 us 0.50 0.50 .. 0.50".split()
+
+
+def test_the_page_and_its_picture_are_made_of_the_figures(tmp_path):
+    shutil.copytree(TOP / "docs", tmp_path / "docs")
+    page.show(tmp_path, json.loads((TOP / "docs" / "performance.json").read_text()))
+    for name in ("performance.md", "performance.svg"):
+        assert (tmp_path / "docs" / name).read_text() == (TOP / "docs" / name).read_text(), \
+            "docs/%s: bench/run --write-page makes it" % name
