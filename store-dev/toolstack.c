@@ -20,6 +20,7 @@ enum value {
     VT100,
     XENCONSOLED,
     CONSOLE_LIMIT,
+    NO_VIDEO,
     NR_TEXTS,
     NAME = NR_TEXTS,
     TYPE,
@@ -45,6 +46,7 @@ static const char *const texts[NR_TEXTS] = {
     [VT100] = "vt100",
     [XENCONSOLED] = "xenconsoled",
     [CONSOLE_LIMIT] = "1048576",
+    [NO_VIDEO] = "-1",
 };
 
 enum root { DOMAIN, VM_ROOT, LIBXL, CONSOLE };
@@ -89,6 +91,7 @@ static const struct row rows[] = {
     { LIBXL, "/type", TYPE, { 0 } },
     { DOMAIN, "/memory/static-max", MEMORY, { 0 } },
     { DOMAIN, "/memory/target", MEMORY, { 0 } },
+    { DOMAIN, "/memory/videoram", NO_VIDEO, { 0 } },
     { DOMAIN, "/domid", DOMID, { 0 } },
     { DOMAIN, "/cpu/0/availability", ONLINE, { 0 } },
     { VM_ROOT, "/start_time", START_TIME, { 0 } },
