@@ -176,11 +176,11 @@ size_t xenbus_watch_body(const struct xenbus_watch *watch, char body[XENSTORE_PA
 
 static void fire(struct kernel *k, const char *path, size_t len)
 {
-    const char *token = memchr(path, '\0', len);
+    const char *end = memchr(path, '\0', len), *token = end ? end + 1 : NULL;
     struct xenbus_watch *watch;
     uint32_t id;
 
-    if (!token++ || !memchr(token, '\0', len - (size_t)(token - path)))
+    if (!token || !memchr(token, '\0', len - (size_t)(token - path)))
         return;
     id = (uint32_t)strtoul(token, NULL, 16);
     HASH_FIND(hh, k->xenbus->watches, &id, sizeof id, watch);

@@ -48,6 +48,27 @@ TEST(an_event_can_be_lost_or_come_twice)
     SAME(w.before, "/k:t /k:t");
 }
 
+TEST(an_event_can_come_after_so_many_more_requests)
+{
+    watched(w.root, "/", "t");
+    fault(STORE_LATE, XS_WATCH_EVENT, "/k", 2);
+    EQ(wr(w.root, "/k", "1"), 0);
+    SAME(w.before, "");
+    EQ(rd(w.root, "/k"), 0);
+    EQ(wr(w.root, "/other", "1"), 0);
+    SAME(w.before, "/other:t");
+    EQ(rd(w.root, "/k"), 0);
+    SAME(w.before, "/k:t");
+    EQ(wr(w.root, "/k", "1"), 0);
+    store_forget_clients(w.store);          /* it is forgotten with all else */
+    EQ(rd(w.root, "/k"), 0);
+    EQ(rd(w.root, "/k"), 0);
+    EQ(rd(w.root, "/k"), 0);
+    SAME(w.before, "");
+    watched(w.root, "/", "t");
+    EQ(wr(w.root, "/k", "1"), 0);           /* still kept back when the store ends */
+}
+
 TEST(requests_and_events_are_told_with_what_came_of_them)
 {
     EQ(wr(w.root, "/k", "1"), 0);
@@ -62,6 +83,8 @@ const struct test_suite suite_hooks = { "hooks", (const struct test_case[]){
     { "a commit that is refused is the end of the transaction",
       a_commit_that_is_refused_is_the_end_of_the_transaction },
     { "an event can be lost, or come twice", an_event_can_be_lost_or_come_twice },
+    { "an event can come after so many more requests",
+      an_event_can_come_after_so_many_more_requests },
     { "requests and events are told with what came of them",
       requests_and_events_are_told_with_what_came_of_them },
     { NULL, NULL },
