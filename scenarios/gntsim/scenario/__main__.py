@@ -92,7 +92,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--profile", choices=("pv", "pvh", "legacy"),
                      help="guest kernel, instead of the files'")
     run.add_argument("--shard", type=shard, metavar="I/N",
-                     help="only every N-th case, beginning with the I-th")
+                     help="only every N-th case, beginning with the I-th; of a sweep, every N-th "
+                     "point")
     run.add_argument("--sweep", choices=sweep.KINDS,
                      help="play each case once per injection point, batch index, limit value or "
                      "kill point")
@@ -139,7 +140,7 @@ def choose(scenarios: list[Scenario], args: argparse.Namespace, options: Options
             if not any(case.name == one or fnmatch.fnmatchcase(case.name, one) for case in every):
                 raise Mistake("no case is called %s; --list shows what they are called" % one)
         every = chosen
-    if args.shard:
+    if args.shard and not args.sweep:
         part, parts = args.shard
         every = every[part - 1::parts]
     if args.sweep_point:
@@ -177,7 +178,8 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise Mistake("cannot write %s: %s" % (error.filename, error.strerror)) from None
     progress = Progress()
-    runner = Runner(options, Plan(args.jobs, args.repeat, args.sweep, args.check_determinism),
+    runner = Runner(options, Plan(args.jobs, args.repeat, args.sweep, args.check_determinism,
+                                  args.shard or (1, 1)),
                     Tap(sys.stdout, options), progress)
     try:
         passed = runner.run(chosen)

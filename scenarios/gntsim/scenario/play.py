@@ -18,7 +18,7 @@ from ..process import Process, describe_exit
 from ..store import Store
 from ..tempdir import temporary_directory
 from ..trace import Event
-from . import words
+from . import swallowed, words
 from .cases import Case, Options, substitute
 from .places import Path
 
@@ -58,6 +58,7 @@ class Result:
     domains: dict[int, dict[str, Any]] = field(default_factory=dict)
     batches: list[Event] = field(default_factory=list)
     fired: int = 0                                          # of a sweep's rule
+    rules: list[str] = field(default_factory=list)          # of a failure: how often each fired
 
 
 class Play:
@@ -205,6 +206,7 @@ class Play:
                 self._between(result)
             self._finally()
             self._judge()
+            self._judge_fault(result)
             result.ok = True
         except (Failed, Error) as error:
             result.message = self.describe(error)
@@ -248,11 +250,34 @@ class Play:
             result.domains = {row["domain"]: row for row in self.machine.domains()}
             result.batches = self.events()
         if self.sweep_rule:
+            self.by_program = self._looked_at()
             result.fired = self.sweep_rule.remove()
             self.killed = result.fired > 0 and \
                 "kill" in self.case.point["do"] if self.case.point else False
 
     killed = False
+    by_program: Optional[tuple[Event, bool]] = None     # a fault that a program was told of
+
+    def _looked_at(self) -> Optional[tuple[Event, bool]]:
+        """Where the sweep's rule failed a call of a program, and whether that was tried again."""
+        assert self.sweep_rule and self.case.point
+        if not set(self.case.point["do"]) & set(swallowed.ERRORS):
+            return None
+        events = self.events()
+        fired = swallowed.fired_in_program(events, self.sweep_rule.id)
+        return (fired, swallowed.was_repeated(events, fired)) if fired else None
+
+    def _judge_fault(self, result: Result) -> None:
+        """In a sweep: a fault that a program was told of must not be lost."""
+        if not self.by_program or not self.case.point:
+            return
+        if any(re.search(one, self.case.suffix) for one in self.sweep.get("tolerates", [])):
+            return
+        if not swallowed.reported(self.processes.values(), self.sweep.get("errors")):
+            wrong = swallowed.judge(*self.by_program, result.deviated)
+            if wrong:
+                result.deviated = ""    # it is told now
+                raise Failed(wrong)
 
     def _finally(self) -> None:
         where = self.path
@@ -382,6 +407,12 @@ def _look_back(state: Play, result: Result, whole_trace: bool) -> None:
             events = state.events()
             result.trace = events if whole_trace else None
             result.events = [] if result.ok else events[-LAST_EVENTS:]
+        if not result.ok:
+            result.rules = ["rule %s: %d passed it, it fired %d times"
+                            % (rule.get("name") or "no. %d" % rule["id"], rule["passed"],
+                               rule["fired"]) for rule in state.machine.faults()]
+            if state.sweep_rule:
+                result.rules.append("rule of the sweep: it fired %d times" % result.fired)
     except Error as error:
         if result.ok:
             result.ok = False

@@ -42,6 +42,7 @@ def detail(result: Result, options: Options) -> list[str]:
     lines += result.message.splitlines()
     if result.deviated:
         lines += ["because of the fault, the steps had ended at " + result.deviated.splitlines()[0]]
+    lines += result.rules
     if result.events:
         lines += ["last events:", *("  " + str(event) for event in result.events)]
     return lines + ["seed: %d" % result.case.seed, "replay: " + replay(result, options)]

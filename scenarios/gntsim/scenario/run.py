@@ -23,6 +23,7 @@ class Plan:
     repeat: int = 1
     sweep: Optional[str] = None
     check_determinism: bool = False
+    shard: tuple[int, int] = (1, 1)     # of a sweep: these points of all cases
 
 
 @dataclass
@@ -112,11 +113,15 @@ class Runner:
     def _sweep(self, cases: list[Case]) -> None:
         assert self.plan.sweep
         wanted = [case for case in cases if case.fails is None]
+        passed = 0                      # points of the cases before
         for base in list(self._play_all(wanted, lambda case: self._once(case, for_sweep=True))):
             if not base.ok or base.skipped:
                 continue
-            points = sweep.points(self.plan.sweep, base.case, base)
-            if not points:
+            every = sweep.points(self.plan.sweep, base.case, base)
+            part, parts = self.plan.shard
+            points = every[(part - 1 - passed) % parts::parts]
+            passed += len(every)
+            if not every:
                 self.tap.say("%s passes no point for --sweep %s"
                              % (base.case.name, self.plan.sweep))
             results = list(self._play_all((base.case.at(point, sweep.label(point))
