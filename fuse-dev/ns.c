@@ -21,6 +21,7 @@
 
 #define SYS_PLACE  "/sys/hypervisor"
 #define LOCKS_DIR  "/run/xen"
+#define NOTES_DIR  "/var/lib/xen"
 #define PROC_PLACE "/proc/xen"
 /* Where libxenstore looks, by both names: they may be one directory. */
 static const char *const store_places[] = { "/run/xenstored", "/var/run/xenstored" };
@@ -339,6 +340,7 @@ static int bind(const char *from_format, domid_t id, const char *module, const c
 static void show_places(domid_t id)
 {
     bool is_own;
+    int fd;
 
     bind(STAGE_FS "/%u.hypervisor%s", id, "", SYS_PLACE);
     bind(STAGE_FS "/%u.proc%s", id, "", access(PROC_PLACE, F_OK) ? XENFS_DIR : PROC_PLACE);
@@ -348,9 +350,12 @@ static void show_places(domid_t id)
     is_own = access(store_places[0], F_OK);
     for (unsigned i = 0; i < NR_STORE_PLACES; i++)
         ns_show(STORE_DIR, store_places[i]);
-    /* xl keeps its locks there, as the host's own Xen would have it. */
+    /* xl keeps locks and notes of domains in these: its own ones, and not the host's. */
     if (is_own)
         mkdir(LOCKS_DIR, 0755);
+    fd = ns_cover_showing(NOTES_DIR, NULL);
+    if (fd >= 0)
+        close(fd);
 }
 
 struct make_domain {

@@ -125,7 +125,7 @@ static bool is_covered(const char *path)
 {
     static const char *const trees[] = { "/dev", "/sys/module", "/sys/hypervisor", "/proc/xen",
                                          "/run/xenstored", "/var/run/xenstored" };
-    static const char *const alone[] = { "/sys", "/run", "/var/run" };
+    static const char *const alone[] = { "/sys", "/run", "/var/run", "/var/lib/xen" };
 
     for (unsigned i = 0; i < sizeof trees / sizeof *trees; i++) {
         size_t size = strlen(trees[i]);
