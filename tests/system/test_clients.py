@@ -230,3 +230,17 @@ def test_xens_own_test_of_resources_passes(machine):
     done = machine.exec(0, program("test-resource"))
     assert done.returncode == 0, done.stdout + done.stderr
     machine.audit()
+
+
+@pytest.mark.needs_no_machine
+@pytest.mark.skipif(not (os.environ.get("GNTSIM_TEST_ALL") and
+                         Path("/usr/libexec/xen-qemu-system-i386").exists()),
+                    reason="only in ./test --all, with Debian's qemu-system-xen")
+def test_qemus_qdisk_serves_one_front_end_after_the_other():
+    """The story; docs/howto-backend.md, which test_project.py executes, kills each."""
+    story = harness.SOURCE / "scenarios" / "stories" / "qdisk.toml"
+    build = Path(os.environ.get("GNTSIM_BUILD", harness.SOURCE / "build"))
+    done = subprocess.run([harness.GNTSIM, "scenario", "run", story],
+                          capture_output=True, text=True, timeout=harness.PATIENCE * 5,
+                          env={**os.environ, "GNTSIM_PROGRAMS": str(build / "docs" / "examples")})
+    assert done.returncode == 0, done.stdout + done.stderr
