@@ -96,6 +96,15 @@ class Clock:
         value = self._get("next")
         return None if value is None else int(value)
 
+    def standing(self) -> str:
+        """A sentence if the clock stands still until somebody moves it, else nothing."""
+        if self.mode != "virtual" or self._get("auto"):
+            return ""
+        deadline = self.next
+        return "the clock stands still at %.9f s, and %s" % (
+            self.now / 1e9, "nothing waits for a later time" if deadline is None else
+            "the next deadline is %.9f s: clock.advance(\"next\") goes there" % (deadline / 1e9))
+
     def advance(self, time: int | str) -> int:
         """Moves a virtual clock by nanoseconds, by a text such as "32.6 s", or "next": to the next
         deadline. The new time."""

@@ -331,8 +331,10 @@ class Machine:
             if value:
                 return value
             if time.monotonic() >= end:
-                raise Timeout("%s did not come true within %g s; stats: %s"
-                              % (what, timeout, json.dumps(self.stats())))
+                standing = self.clock.standing()
+                raise Timeout("%s did not come true within %g s; %sstats: %s"
+                              % (what, timeout, standing + "; " if standing else "",
+                                 json.dumps(self.stats())))
             time.sleep(0.002)
 
     # ---- The end

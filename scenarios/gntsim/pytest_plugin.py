@@ -102,6 +102,7 @@ def gntsim(request: pytest.FixtureRequest) -> Iterator[Machine]:
 
 def judge_findings(machine: Machine) -> None:
     """Errors that were found of the test's programs fail it."""
+    __tracebackhide__ = True
     texts = [one["text"] for one in machine.found() if one["level"] == "error"]
     if texts:
         raise Reported("\n" + "".join(texts))
@@ -111,6 +112,7 @@ def judge_findings(machine: Machine) -> None:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None]:
     """What must hold at the end belongs to the test: it is a failure, not an error of the
     fixture."""
+    __tracebackhide__ = True
     outcome = yield
     machine = pyfuncitem.stash.get(MACHINE, None)
     if machine and outcome.excinfo is None and not machine.crashed:

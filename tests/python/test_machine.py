@@ -350,3 +350,14 @@ def test_attaching_to_a_machine_that_is_served(place):
 def test_attaching_where_no_machine_is_says_how_to_start_one(place):
     with pytest.raises(gntsim.NotFound, match="gntsim serve --dir"):
         gntsim.Machine.attach(place)
+
+
+def test_waiting_in_vain_under_a_clock_that_stands_still_says_so():
+    with gntsim.Machine(clock="virtual", way="socket") as machine:
+        with pytest.raises(gntsim.Timeout, match="the clock stands still at 0.0+ s, and nothing "
+                                                 "waits for a later time; stats"):
+            machine.eventually(lambda: False, timeout=0.01)
+        machine.clock.auto()
+        with pytest.raises(gntsim.Timeout) as raised:
+            machine.eventually(lambda: False, timeout=0.01)
+        assert "stands still" not in str(raised.value)

@@ -183,8 +183,10 @@ class Play:
             if not said:
                 return
             if time.monotonic() >= end:
+                standing = self.machine.clock.standing() if step.get("eventually") else ""
                 raise Failed(said + (" (asked for %g s)" % self.timeout(step)
-                                     if step.get("eventually") else ""))
+                                     if step.get("eventually") else "")
+                             + ("; " + standing if standing else ""))
             time.sleep(0.002)
 
     # ---- From the first step to the last
