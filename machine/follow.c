@@ -229,6 +229,20 @@ void follow_goes_on(void *ctx, domid_t dom)
     m->follow.goes_on = m->follow.shows = true;
 }
 
+void follow_took_own(void *ctx, domid_t dom, uint64_t gfn)
+{
+    struct machine *m = ctx;
+
+    if (m->replays || m->follow.said_took_own)
+        return;
+    m->follow.said_took_own = true;
+    machine_log(m,
+                "domain %u maps its own page: a real auto-translated domain loses the page at gfn "
+                "%#llx by that, where programs then read 0xff and lose what they write. Here "
+                "they go on seeing the page. Use --profile pv where a domain maps its own pages.",
+                dom, (unsigned long long)gfn);
+}
+
 /* ---- Showing --------------------------------------------------------------------------------- */
 
 struct follow_later {

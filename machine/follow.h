@@ -44,7 +44,7 @@ struct following {
     struct shown_page *to_show;       /* of them: not shown yet as wanted */
     struct stale *stale;            /* frames that are let go of when the operation is over */
     bool shows, goes_on;            /* something was wanted since; a helper answered */
-    bool said_refused;
+    bool said_refused, said_took_own;
     bool (*refuses)(struct machine *m);    /* a replay's: the recorded program could not follow */
 };
 
@@ -52,6 +52,8 @@ struct following {
 bool follow_can(void *ctx, domid_t dom, uint64_t gfn, uint64_t mfn);
 void follow_shows(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t to, bool writable);
 void follow_goes_on(void *ctx, domid_t dom);
+/* Says once what a real machine does then, and this one does not. */
+void follow_took_own(void *ctx, domid_t dom, uint64_t gfn);
 
 /* The following need the lock. */
 

@@ -299,6 +299,7 @@ static int make_models(struct machine *m)
                                            .masked = on_masked,
                                            .follows = follow_can, .shows = follow_shows,
                                            .goes_on = follow_goes_on,
+                                           .took_own = follow_took_own,
                                            .unmodelled = on_unmodelled } };
     int rc = hv_create(&m->hv, &config);
 

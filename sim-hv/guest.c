@@ -142,6 +142,8 @@ static int translated_host_map(struct hv_domain *d, uint64_t host_addr, uint32_t
             flags & GNTMAP_readonly ? P2M_GRANT_MAP_RO : P2M_GRANT_MAP_RW, mfn);
     /* Mapping an own page takes it away from where it was. */
     if (f->owner == d->id && f->gfn != NO_GFN) {
+        if (d->hv->hooks.took_own)
+            d->hv->hooks.took_own(d->hv->hook_ctx, d->id, f->gfn);
         p2m_vacate(&d->p2m, f->gfn);
         f->gfn = NO_GFN;
     }

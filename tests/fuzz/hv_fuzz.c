@@ -141,6 +141,25 @@ static void on_crashed(void *ctx, domid_t dom, const char *why)
     fuzz_note(ctx, "  d%u crashed: %s", dom, why);
 }
 
+/* Some programs can be shown other pages, some not. */
+static bool on_follows(void *ctx, domid_t dom, uint64_t gfn, uint64_t mfn)
+{
+    (void)ctx;
+    (void)dom;
+    (void)mfn;
+    return gfn % 2;
+}
+
+static void on_shows(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t to,
+                     bool writable)
+{
+    const struct fuzz *f = ctx;
+    struct p2m_entry e = p2m_get(&domain_lookup(f->hv, dom)->p2m, gfn);
+
+    /* What programs see is what the physmap says. */
+    assert(from < f->hv->nr_frames && e.mfn == to && writable == (e.type == P2M_RAM_RW));
+}
+
 static void on_populate(void *ctx, domid_t dom, uint64_t gfn)
 {
     fuzz_note(ctx, "  gfn %#llx of d%u is wanted", (unsigned long long)gfn, dom);
@@ -154,6 +173,7 @@ static void build(struct fuzz *f)
         .memory = f->memory, .profile = b & 1 ? &hv_profile_xen_4_23 : &hv_profile_xen_4_17,
         .hook_ctx = f,
         .hooks = { .upcall = on_upcall, .crashed = on_crashed, .populate = on_populate,
+                   .follows = on_follows, .shows = on_shows,
                    .frames_freed = on_freed },
     };
 

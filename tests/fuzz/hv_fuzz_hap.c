@@ -216,6 +216,18 @@ static void access_op(struct fuzz *f, domid_t caller, domid_t dom)
     memory_call(f, caller, XENMEM_access_op, &op, sizeof op);
 }
 
+/* A program of the domain writes to its page. */
+static void page_write(struct fuzz *f, domid_t dom)
+{
+    uint64_t gfn = pick_gfn(f);
+    int rc = hv_page_write(f->hv, dom, gfn);
+    const struct hv_domain *d = domain_lookup(f->hv, dom);
+
+    fuzz_note(f, "a program of d%u writes to gfn %#llx: %d", dom, (unsigned long long)gfn, rc);
+    /* Whoever may write has a page of its own. */
+    assert(rc || p2m_get(&d->p2m, gfn).type != P2M_RAM_SHARED);
+}
+
 void do_hap(struct fuzz *f)
 {
     static void (*const acts[])(struct fuzz * f, domid_t caller, domid_t dom) = {
@@ -225,7 +237,9 @@ void do_hap(struct fuzz *f)
     domid_t caller = pick_own(f), dom = pick_target(f);
     uint8_t b = u8(&f->in) % (sizeof acts / sizeof *acts + 1);
 
-    if (b == sizeof acts / sizeof *acts)
+    if (b == sizeof acts / sizeof *acts && u8(&f->in) % 4 == 0)
+        page_write(f, dom);
+    else if (b == sizeof acts / sizeof *acts)
         scribble(f, dom);
     else
         acts[b](f, caller, dom);

@@ -345,3 +345,11 @@ def test_a_replay_makes_the_same_copies_at_the_same_places(serve, place, compile
     assert '"op":"page_write"' in trace.read_text()
     done = harness.gntsim("replay", trace)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_first_map_of_a_domains_own_page_says_what_a_real_machine_does(machine):
+    program = machine.new(1, "pvh")
+    _, refs = program.share(2, 1)
+    program.map("rw", 1, refs[0])
+    program.map("rw", 1, refs[1])
+    machine.says("domain 1 maps its own page: a real auto-translated domain loses the page")

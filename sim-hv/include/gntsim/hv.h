@@ -135,6 +135,8 @@ struct hv_hooks {
      * Without writable their writes must wait until hv_page_write has returned 0.
      */
     void (*shows)(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t to, bool writable);
+    /* dom, which is auto-translated, mapped its own page, and so took it away from gfn. */
+    void (*took_own)(void *ctx, domid_t dom, uint64_t gfn);
     /* A helper answered: what hv_page_write refused with -ENOMEM or -EAGAIN is worth a try. */
     void (*goes_on)(void *ctx, domid_t dom);
     /* Faults: asked at every point. *value: see enum hv_verdict. */

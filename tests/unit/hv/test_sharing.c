@@ -223,6 +223,95 @@ TEST_PV("without memory for the copy the page stays shared, and the helper is to
     counters(1, 1);
 }
 
+/* What the hooks were told last, and how often. */
+static struct {
+    uint64_t from, to;
+    bool writable;
+    unsigned nr, go_on;
+} told;
+
+static bool follow_all(void *ctx, domid_t dom, uint64_t gfn, uint64_t mfn)
+{
+    (void)ctx;
+    return dom && gfn == 3 && mfn;
+}
+
+static void note_shown(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t to,
+                       bool writable)
+{
+    (void)ctx;
+    (void)dom;
+    (void)gfn;
+    told.from = from;
+    told.to = to;
+    told.writable = writable;
+    told.nr++;
+}
+
+static void note_go_on(void *ctx, domid_t dom)
+{
+    (void)ctx;
+    told.go_on += dom == a;
+}
+
+TEST_PV("a page that programs see is shared if they follow, and their write makes the copy")
+{
+    uint64_t mfn, client, handle, other;
+
+    memset(&told, 0, sizeof told);
+    w.hv->hooks.follows = follow_all;
+    w.hv->hooks.shows = note_shown;
+    a = hap_domain();
+    b = hap_domain();
+    mfn = mfn_of(a, 3);
+    client = mfn_of(b, 3);
+    hv_frame_get(w.hv, mfn);
+    hv_frame_get(w.hv, client);
+    hv_frame_get(w.hv, mfn_of(a, 4));
+    EQ(nominate(a, 4, NULL), -E2BIG); /* its program does not follow */
+    EQ(nominate(a, 3, &handle), 0);
+    OK(told.from == mfn && told.to == mfn && !told.writable);
+    EQ(nominate(b, 3, &other), 0);
+    EQ(share(3, handle, 3, other), 0);
+    OK(told.from == client && told.to == mfn && !told.writable);
+    EQ(hv_page_write(w.hv, a, 3), 0);
+    EQ(told.from, mfn);
+    EQ(told.to, mfn_of(a, 3));
+    OK(told.to != mfn && told.writable);
+    EQ(hv_page_write(w.hv, b, 3), 0);
+    OK(told.from == told.to && told.to == mfn && told.writable); /* the last one keeps it */
+    EQ(hv_page_write(w.hv, b, 3), 0);
+    EQ(hv_page_write(w.hv, b, 63), -ENOENT);
+    EQ(hv_page_write(w.hv, 999, 3), -ESRCH);
+    hv_frame_put(w.hv, client);
+    hv_frame_put(w.hv, mfn);
+    counters(0, 0);
+}
+
+TEST_PV("a program's write without memory waits for the helper, or ends its domain")
+{
+    vm_event_request_t request;
+    struct ring r;
+
+    memset(&told, 0, sizeof told);
+    w.hv->hooks.goes_on = note_go_on;
+    share_pair(3);
+    r = ring_open(a, XEN_DOMCTL_VM_EVENT_OP_SHARING, HVM_PARAM_SHARING_RING_PFN);
+    EQ(set_max(a, info(a).tot_pages), 0);
+    EQ(hv_page_write(w.hv, a, 3), -ENOMEM);
+    OK(take(&r, &request));
+    EQ(request.flags, VM_EVENT_FLAG_VCPU_PAUSED);
+    for (unsigned i = 1; i < 8; i++)
+        EQ(hv_page_write(w.hv, a, 3), -ENOMEM);
+    EQ(hv_page_write(w.hv, a, 3), -EAGAIN); /* the ring is full */
+    EQ(users(a, 3), 2);
+    counters(1, 1);
+    EQ(set_max(b, info(b).tot_pages), 0);
+    EQ(hv_page_write(w.hv, b, 3), -ESRCH); /* it has no helper */
+    OK(info(b).crashed);
+    counters(1, 1);
+}
+
 TEST_PV("a domain's end leaves its pages to those who share them")
 {
     struct gnttab_map_grant_ref ro;
