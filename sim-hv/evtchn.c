@@ -124,8 +124,9 @@ static int guest_close_port(struct hv_domain *d, uint32_t port)
 
 void evtchn_close_all(struct hv_domain *d)
 {
+    /* The ports of its rings are Xen's, and go with the rings: before, if the domain dies. */
     for (uint32_t port = d->evtchns.valid; port-- > 1;)
-        close_port(d, port);
+        guest_close_port(d, port);
 }
 
 int evtchn_alloc_xen(struct hv_domain *d, domid_t remote, unsigned kind)
