@@ -41,6 +41,7 @@ static struct item *add_item(struct checks *checks, struct call *call, enum item
         return NULL;
     item->domid = call->key.domain->id;
     item->process = call->process;
+    item->thread = call->thread;
     item->made = call->when;
     program_of(checks, call->process);
     return item;
@@ -79,14 +80,17 @@ static void bind_over(struct checks *checks, struct call *call, long result)
 /* Neither its file's nor mapped any more: its process lives, so it was a call that ended it. */
 static void ended(struct checks *checks, struct item *item, const struct event *when)
 {
-    if (item->key.type == ITEM_PORT || !program_lives(program_of(checks, item->process)))
+    bool late = item->key.type == ITEM_SLOT && item_had(item, TURN_LATE) && !item->reported;
+
+    if ((!late && item->key.type != ITEM_SHARE) ||
+        !program_lives(program_of(checks, item->process)))
         return;
-    if (item->key.type == ITEM_SLOT && item->late.happened && !item->reported) {
+    if (late) {
         item->reported = true;
         tell_late(checks, item);
-    }
-    if (item->key.type == ITEM_SHARE)
+    } else {
         late_share_ended(checks, item, when);
+    }
 }
 
 static void give_back(struct checks *checks, struct item *item, const struct event *when)
@@ -94,7 +98,7 @@ static void give_back(struct checks *checks, struct item *item, const struct eve
     bool over = !item->views;
 
     if (over) {
-        item->back = *when;
+        item_note(item, TURN_BACK, when);
         ended(checks, item, when);
     }
     item_give_back(&checks->ledger, item, when);
@@ -106,7 +110,7 @@ static void unseen(void *ctx, struct item *item)
     struct checks *checks = ctx;
 
     if (item->place == IN_LINGERING)
-        ended(checks, item, &item->gone);
+        ended(checks, item, item_turn(item, TURN_GONE));
 }
 
 /* A call that gives back failed: it is known what its caller took it for, or not. */
@@ -188,8 +192,11 @@ static void offset_over(struct checks *checks, struct call *call, long result)
     struct item_key key = key_of(call, ITEM_SLOT, op->offset);
     struct item *item = result ? NULL : item_find(&checks->ledger, &key);
 
-    if (item)
+    if (item) {
         item->address = op->vaddr;
+        item_note(item, TURN_SOUGHT, &call->when);
+        hold_unmap(checks, call->process, call->thread, item, call->when.where);
+    }
     if (result == -EINVAL)
         calls_no_mapping(checks, call->process, op->vaddr, &call->when);
 }
@@ -305,6 +312,16 @@ void calls_drop(struct checks *checks, const struct domain *domain)
             call_free(checks, call);
 }
 
+static void note_notify(struct checks *checks, unsigned process, pid_t thread)
+{
+    struct program *program;
+
+    HASH_FIND(hh, checks->programs, &process, sizeof process, program);
+    if (program)
+        program->notified = ++checks->order;
+    unread_answered(checks, process, thread);
+}
+
 void calls_begin(struct domain *d, const struct kernel_point *point)
 {
     struct checks *checks = checks_of(d->machine);
@@ -314,7 +331,11 @@ void calls_begin(struct domain *d, const struct kernel_point *point)
         checks_new_file(checks, d->machine->caller);
     if (checks->unread)
         unread_look(checks, (unsigned)(point->tag & UINT32_MAX), false);
-    if (point->op != KERNEL_IOCTL || !point->dev || !find_followed(point))
+    if (point->op != KERNEL_IOCTL || !point->dev)
+        return;
+    if ((unsigned)point->args[0] == IOCTL_EVTCHN_NOTIFY)
+        note_notify(checks, (unsigned)(point->tag & UINT32_MAX), d->machine->caller);
+    if (!find_followed(point))
         return;
     call = calloc(1, sizeof *call);
     if (!call)
@@ -323,6 +344,7 @@ void calls_begin(struct domain *d, const struct kernel_point *point)
     call->file = point->file;
     call->arg = point->args[1];
     call->process = (unsigned)(point->tag & UINT32_MAX);
+    call->thread = d->machine->caller;
     call->when = event_now(checks, d->machine->witness);
     HASH_ADD(hh, checks->calls, key, sizeof call->key, call);
 }
@@ -374,6 +396,7 @@ static void mmap_over(struct checks *checks, struct domain *d, const struct kern
     struct item_key key = { d, point->file, point->args[0], type };
     struct item *item = item_find(&checks->ledger, &key);
     struct view_key view = { d, point->vma };
+    struct event when;
 
     if (item && !result && type == ITEM_SLOT)
         item->writable = point->args[2] & PROT_WRITE;
@@ -381,7 +404,8 @@ static void mmap_over(struct checks *checks, struct domain *d, const struct kern
         view_add(&checks->ledger, &view, type, point->file, point->args[0], point->args[1]);
     } else if (item && !item->was_mapped) {
         item->mmap_error = (int)-result;
-        item->failed = event_now(checks, NULL);
+        when = event_now(checks, NULL);
+        item_note(item, TURN_MMAP_FAILED, &when);
     }
 }
 
@@ -419,7 +443,7 @@ static bool is_followed_device(const struct kernel_point *point)
 void calls_over(struct domain *d, const struct kernel_point *point, long result)
 {
     struct checks *checks = checks_of(d->machine);
-    struct closing closing = { checks, d, point->file, { .happened = true } };
+    struct closing closing = { checks, d, point->file, { 0 } };
     struct call *call;
 
     if (!is_followed_device(point))
@@ -443,6 +467,7 @@ void calls_over(struct domain *d, const struct kernel_point *point, long result)
         return;
     case KERNEL_RELEASE:
         closing.when = event_now(checks, NULL);
+        leaks_file_over(checks, d, point->file);
         ledger_each(&checks->ledger, close_item, &closing);
         return;
     default:

@@ -13,6 +13,7 @@ struct call {
     struct call_key key;
     uint64_t file, arg;
     unsigned process;
+    pid_t thread;
     struct event when;
     /* The fixed part of its argument, as it was read or written last. */
     unsigned char head[64] __attribute__((aligned(8)));

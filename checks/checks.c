@@ -12,11 +12,11 @@
 
 #define EXITING 4u /* PF_EXITING in the flags of /proc/PID/stat */
 
-struct event event_now(const struct checks *checks, const struct witness *where)
+struct event event_now(struct checks *checks, const struct witness *where)
 {
     const struct machine *m = checks->machine;
 
-    return (struct event){ true, trace_is_on(m), trace_next(m), where };
+    return (struct event){ ++checks->order, trace_is_on(m), trace_next(m), where };
 }
 
 /* ---- Processes ------------------------------------------------------------------------------- */
@@ -164,6 +164,7 @@ static void domain_destroyed(struct domain *d)
 {
     struct checks *checks = checks_of(d->machine);
 
+    leaks_file_over(checks, d, 0);
     calls_drop(checks, d);
     unread_drop(checks, d);
     ledger_drop(&checks->ledger, d);
@@ -180,12 +181,14 @@ static void destroy(struct machine *m)
     ledger_free(&checks->ledger);
     HASH_ITER(hh, checks->programs, program, next) {
         HASH_DEL(checks->programs, program);
+        free(program->held);
         free(program);
     }
     findings_free(checks);
     suppressions_free(checks->suppressions);
     if (checks->report)
         fclose(checks->report);
+    holds_free(checks);
     depot_destroy(checks->depot);
     pthread_cond_destroy(&checks->calm);
     pthread_mutex_destroy(&checks->lock);
@@ -200,6 +203,7 @@ const struct machine_part checks_part = {
     .call_over = calls_over,
     .access_ended = calls_access_ended,
     .witness = witness,
+    .answer_waits = hold_up,
     .process_says = says,
     .destroy = destroy,
 };

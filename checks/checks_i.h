@@ -4,6 +4,7 @@
 #define GNTSIM_CHECKS_CHECKS_I_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,12 +31,15 @@ struct program {
     pid_t pid;
     pid_t parents[MOST_PARENTS]; /* that it had when it was seen first, the nearest first */
     char command[16];
-    bool failed; /* it exits, and not well: what it leaves is no news */
+    uint32_t notified; /* order of its last event to a peer */
+    const struct witness **held; /* where it was held up; NULL: never */
+    unsigned nr_holds;
     UT_hash_handle hh;
 };
 
 struct call;
 struct finding;
+struct hold;
 struct suppression;
 struct unread;
 
@@ -45,7 +49,10 @@ struct checks {
     struct ledger ledger; /* with the machine's lock, as the next ones */
     struct unread *unread; /* statuses that are watched */
     struct call *calls;   /* that have begun */
+    struct hold *holds;   /* calls that are to be answered later */
+    atomic_uint nr_holds;
     struct program *programs;
+    uint32_t order; /* of the latest event */
     struct finding *new; /* not published yet */
     bool publishing;     /* machine_later has been asked to */
     struct machine_later later;
@@ -66,7 +73,7 @@ static inline struct checks *checks_of(const struct machine *m)
 }
 
 /* checks.c, with the machine's lock. What happens now. */
-struct event event_now(const struct checks *checks, const struct witness *where);
+struct event event_now(struct checks *checks, const struct witness *where);
 /* Never NULL for a number but for want of memory. */
 struct program *program_of(struct checks *checks, unsigned number);
 /* The process has neither ended nor begun to. */
@@ -81,12 +88,34 @@ void calls_drop(struct checks *checks, const struct domain *domain);
 /* late.c. struct machine_part's. */
 void calls_access_ended(struct domain *d, grant_ref_t ref);
 
+/* hold.c. With the machine's lock: a thread is about to unmap the item. */
+void hold_unmap(struct checks *checks, unsigned process, pid_t tid, const struct item *item,
+                const struct witness *where);
+/* Without it: waits, if the thread is to be held up. */
+void hold_wait(struct checks *checks, pid_t tid);
+/* struct machine_part's. */
+void hold_up(struct machine *m, pid_t tid);
+void holds_free(struct checks *checks);
+
 /* say.c, without the machine's lock. struct machine_part's. */
 int64_t says(struct machine *m, const struct process_saying *saying);
 
+/* leaks.c, with the machine's lock. */
+struct items {
+    struct item **items; /* the caller frees them */
+    size_t nr, capacity;
+};
+void items_add(struct items *items, struct item *item);
+/* Reports these as leaks: those of one kind, made at one place, are one finding. exit: its process
+ * ended well; NULL: it went on, and made more there. */
+void leaks_tell(struct checks *checks, struct items *items, const struct event *exit);
+/* A file of the domain, 0: all of them, is closed for good: reports what its processes forgot
+ * although they went on. */
+void leaks_file_over(struct checks *checks, const struct domain *domain, uint64_t file);
+
 /* tell.c, with the machine's lock: findings of what the ledger says. */
 void tell_leak(struct checks *checks, enum kind kind, struct item **items, size_t nr,
-               const struct program *program, const struct event *exit);
+               const struct event *exit);
 void tell_late(struct checks *checks, const struct item *item);
 /* what: was given back, by a call at when. before: the item that it was, NULL: there is none. */
 void tell_bad_end(struct checks *checks, enum kind kind, const struct program *program,

@@ -45,7 +45,7 @@ void finding_add(struct finding *finding, const struct event *event, const char 
     part = &finding->parts[finding->nr_parts];
     va_start(ap, format);
     if (vasprintf(&part->text, format, ap) >= 0) {
-        part->event = event ? *event : (struct event){ .happened = false };
+        part->event = event ? *event : (struct event){ .order = 0 };
         finding->nr_parts++;
     }
     va_end(ap);

@@ -22,11 +22,11 @@ static void mark_late(void *ctx, struct item *item)
 {
     const struct revoked *revoked = ctx;
 
-    if (item->key.type != ITEM_SLOT || !item->views || item->notifies || item->late.happened)
+    if (item->key.type != ITEM_SLOT || !item->views || item->notifies || item_had(item, TURN_LATE))
         return;
     for (uint32_t i = 0; i < revoked->nr; i++)
         if (names(item, revoked->domid, revoked->grants[i].ref))
-            item->late = revoked->when;
+            item_note(item, TURN_LATE, &revoked->when);
 }
 
 struct others {

@@ -13,9 +13,26 @@
 
 static void item_free(struct item *item)
 {
-    if (item)
+    if (item) {
         free(item->grants);
+        free(item->turns);
+    }
     free(item);
+}
+
+const struct event *item_turn(const struct item *item, enum turn turn)
+{
+    static const struct event never;
+
+    return item->turns ? &item->turns[turn] : &never;
+}
+
+void item_note(struct item *item, enum turn turn, const struct event *when)
+{
+    if (!item->turns)
+        item->turns = calloc(NR_TURNS, sizeof *item->turns);
+    if (item->turns)
+        item->turns[turn] = *when;
 }
 
 struct item *item_add(struct ledger *ledger, const struct item_key *key, uint32_t count,
@@ -74,7 +91,7 @@ void item_give_back(struct ledger *ledger, struct item *item, const struct event
 {
     HASH_DEL(ledger->live, item);
     item->given_back = true;
-    item->back = *when;
+    item_note(item, TURN_BACK, when);
     if (!item->views) {
         end(ledger, item);
         return;
@@ -112,7 +129,8 @@ static int show(struct view *view, struct item *item)
     items[view->nr++] = item;
     item->views++;
     item->was_mapped = true;
-    item->gone.happened = false;
+    if (item->turns)
+        item->turns[TURN_GONE].order = 0;
     return 0;
 }
 
@@ -160,7 +178,7 @@ void view_shrink(struct ledger *ledger, const struct view_key *key, uint64_t pag
 
         if (--item->views)
             continue;
-        item->gone = *when;
+        item_note(item, TURN_GONE, when);
         ended(ctx, item);
         if (item->place == IN_LINGERING) {
             DL_DELETE(ledger->lingering, item);

@@ -20,10 +20,20 @@ struct domain;
 
 /* When and where something happened. */
 struct event {
-    bool happened;
-    bool traced; /* number is the trace's */
+    uint32_t order; /* among the events that the checks saw, from 1 on; 0: it did not happen */
+    bool traced;    /* number is the trace's */
     uint64_t number;
     const struct witness *where; /* NULL: not known */
+};
+
+/* What happens to an item after it was made. Most live items have had none of it. */
+enum turn {
+    TURN_MMAP_FAILED,
+    TURN_SOUGHT, /* a call that unmaps looked it up */
+    TURN_GONE,   /* no mapping showed it any more */
+    TURN_LATE,   /* its granter ended the access */
+    TURN_BACK,   /* it was given back */
+    NR_TURNS,
 };
 
 struct grant {
@@ -48,6 +58,7 @@ struct item {
     struct item_key key;
     domid_t domid;        /* the domain's when it was made */
     unsigned process;     /* whose it is */
+    pid_t thread;         /* that made it */
     uint32_t count, left; /* grants, and those not given back; 1 for a port */
     struct grant *grants; /* NULL for a port */
     unsigned views;       /* mappings that show it */
@@ -58,7 +69,8 @@ struct item {
     bool closed;     /* its process closed the descriptor */
     bool notifies;   /* its end is told to the peer */
     bool reported;
-    struct event made, failed, gone, late, back;
+    struct event made;
+    struct event *turns; /* NR_TURNS; NULL: none has come */
     enum { IN_LIVE,
            IN_LINGERING,
            IN_ENDED } place;
@@ -88,6 +100,15 @@ struct ledger {
     uint64_t nr_ended;
     struct view *views;
 };
+
+/* Whether and when it happened; never NULL. */
+const struct event *item_turn(const struct item *item, enum turn turn);
+static inline bool item_had(const struct item *item, enum turn turn)
+{
+    return item->turns && item->turns[turn].order;
+}
+/* It happens now. Want of memory leaves it out. */
+void item_note(struct item *item, enum turn turn, const struct event *when);
 
 void ledger_free(struct ledger *ledger);
 /* The domain is gone. */

@@ -88,7 +88,7 @@ static json_object *parts_json(const struct finding *finding)
         json_object *one = json_object_new_object();
 
         json_object_object_add(one, "text", clean_text(part->text));
-        if (part->event.happened && part->event.traced)
+        if (part->event.order && part->event.traced)
             json_add_int(one, "event", (int64_t)part->event.number);
         json_object_object_add(one, "stack", frames_json(part));
         if (part->approximate)

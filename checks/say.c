@@ -9,86 +9,94 @@
 
 /* ---- Leaks ----------------------------------------------------------------------------------- */
 
+/* An open device of the process, by its number in the domain's kernel. */
+struct own_file {
+    const struct domain *domain;
+    uint64_t file;
+    unsigned heir; /* the process that has it, too; 0: none */
+};
+
 struct leaks {
     struct checks *checks;
-    unsigned process, heir; /* heir: the process that has what it leaves; 0: none */
-    bool holds;             /* the process has some device open */
-    struct item **items;
-    size_t nr, capacity;
+    unsigned process;
+    struct own_file *files; /* what the process has open */
+    size_t nr_files;
+    bool known; /* all that it has open is in files */
+    struct items items;
 };
 
 /* Whether an item is one when its process exits well. */
-static bool is_leak(const struct item *item, enum kind *kind)
+static bool is_leak(const struct item *item)
 {
     switch (item->key.type) {
     case ITEM_SLOT:
-        *kind = item->mmap_error && !item->was_mapped ? KIND_SLOT_LOST : KIND_SLOT_LEAK;
         return item->place == IN_LIVE && (item->views || !item->closed);
     case ITEM_SHARE:
-        *kind = KIND_SHARE_LEAK;
         return item->views || (item->place == IN_LIVE && !item->closed);
     default:
-        *kind = KIND_PORT_LEAK;
         return item->place == IN_LIVE && !item->closed;
     }
+}
+
+static const struct own_file *file_of(const struct leaks *leaks, const struct item *item)
+{
+    for (size_t i = 0; i < leaks->nr_files; i++)
+        if (leaks->files[i].domain == item->key.domain && leaks->files[i].file == item->key.file)
+            return &leaks->files[i];
+    return NULL;
 }
 
 static void collect(void *ctx, struct item *item)
 {
     struct leaks *leaks = ctx;
-    struct item **items = leaks->items;
-    enum kind kind;
 
-    if (item->process != leaks->process || item->reported || !is_leak(item, &kind))
-        return;
-    /* An execve closed it. The machine only has not seen that yet. */
-    if (!leaks->holds && !item->closed && !item->views)
-        return;
-    if (leaks->nr == leaks->capacity) {
-        leaks->capacity = leaks->capacity ? leaks->capacity * 2 : 16;
-        items = reallocarray(leaks->items, leaks->capacity, sizeof *items);
-        if (!items)
-            return;
-        leaks->items = items;
-    }
-    leaks->items[leaks->nr++] = item;
+    if (item->process == leaks->process && !item->reported && is_leak(item))
+        items_add(&leaks->items, item);
 }
 
-/* Those of one kind, made at one place, are one finding. */
-static void tell_leaks(struct leaks *leaks, const struct program *program)
+/* What others go on with is theirs. */
+static void pass_on(void *ctx, struct item *item)
 {
-    struct item **group = malloc((leaks->nr + 1) * sizeof *group);
-    struct event exit = event_now(leaks->checks, NULL);
+    struct leaks *leaks = ctx;
+    const struct own_file *file;
 
-    for (size_t i = 0; group && i < leaks->nr; i++) {
-        struct item *first = leaks->items[i];
-        enum kind kind, other;
-        size_t nr = 0;
-
-        if (first->reported || !is_leak(first, &kind))
-            continue;
-        for (size_t j = i; j < leaks->nr; j++) {
-            struct item *item = leaks->items[j];
-
-            if (item->reported || !is_leak(item, &other) || other != kind ||
-                item->made.where != first->made.where || item->key.domain != first->key.domain)
-                continue;
-            item->reported = true;
-            group[nr++] = item;
-        }
-        /* One event channel may be for life. */
-        if (kind != KIND_PORT_LEAK || nr > 1)
-            tell_leak(leaks->checks, kind, group, nr, program, &exit);
+    if (item->process != leaks->process || item->reported || !is_leak(item))
+        return;
+    file = file_of(leaks, item);
+    if (file && file->heir) {
+        item->process = file->heir;
+        program_of(leaks->checks, file->heir);
+    } else if (file || !leaks->known || item->closed || item->views) {
+        items_add(&leaks->items, item); /* else an execve closed it, which was not seen yet */
     }
-    free(group);
+}
+
+static void find_own_files(struct leaks *leaks, const struct held *held, size_t nr)
+{
+    struct machine *m = leaks->checks->machine;
+
+    leaks->files = calloc(nr + 1, sizeof *leaks->files);
+    leaks->known = leaks->files;
+    for (size_t i = 0; leaks->files && i < nr; i++) {
+        struct machine_file found;
+
+        if (!machine_find_file(m, held[i].dev, held[i].ino, &found))
+            continue;
+        leaks->files[leaks->nr_files++] = (struct own_file){
+            found.domain, found.kernel->id, held[i].heir ? process_number(m, held[i].heir) : 0
+        };
+        found.put(found.owner);
+    }
 }
 
 static void hear_exit(struct checks *checks, const struct process_saying *saying)
 {
     struct machine *m = checks->machine;
-    struct leaks leaks = { .checks = checks, .holds = true };
+    struct leaks leaks = { .checks = checks };
     struct program *program;
-    pid_t heir = 0;
+    struct held *held;
+    struct event exit;
+    size_t nr;
 
     machine_lock(m);
     leaks.process = process_number(m, saying->tid);
@@ -97,24 +105,22 @@ static void hear_exit(struct checks *checks, const struct process_saying *saying
     if (program && !(saying->value & 0xff))
         ledger_each(&checks->ledger, collect, &leaks);
     machine_unlock(m);
-    if (!leaks.nr)
+    if (!leaks.items.nr)
         goto out;
     /* A child may go on with its parent's descriptors, as a daemon does. */
-    heir = find_sharer(saying->tid, &leaks.holds);
-    leaks.nr = 0;
+    held = find_held(saying->tid, &nr);
+    leaks.items.nr = 0;
     machine_lock(m);
     HASH_FIND(hh, checks->programs, &leaks.process, sizeof leaks.process, program);
-    ledger_each(&checks->ledger, collect, &leaks);
-    leaks.heir = heir ? process_number(m, heir) : 0;
-    for (size_t i = 0; leaks.heir && i < leaks.nr; i++)
-        leaks.items[i]->process = leaks.heir;
-    if (leaks.heir)
-        program_of(checks, leaks.heir);
-    else
-        tell_leaks(&leaks, program);
+    find_own_files(&leaks, held, nr);
+    ledger_each(&checks->ledger, pass_on, &leaks);
+    exit = event_now(checks, NULL);
+    leaks_tell(checks, &leaks.items, &exit);
     machine_unlock(m);
+    free(held);
+    free(leaks.files);
 out:
-    free(leaks.items);
+    free(leaks.items.items);
 }
 
 /* ---- The rest -------------------------------------------------------------------------------- */
@@ -133,8 +139,12 @@ static void hear_unmap(struct checks *checks, const struct process_saying *sayin
     struct item_key key = { saying->domain, saying->file, saying->index, ITEM_SLOT };
     struct item *item = item_find(&checks->ledger, &key);
 
-    if (item)
+    if (item) {
         item->address = saying->value;
+        item_note(item, TURN_SOUGHT, when);
+        hold_unmap(checks, process_number(checks->machine, saying->tid), saying->tid, item,
+                   when->where);
+    }
     if (saying->index == UINT64_MAX)
         calls_no_mapping(checks, process_number(checks->machine, saying->tid), saying->value, when);
 }
@@ -158,6 +168,7 @@ int64_t says(struct machine *m, const struct process_saying *saying)
         when = event_now(checks, saying->witness);
         hear_unmap(checks, saying, &when);
         machine_unlock(m);
+        hold_wait(checks, saying->tid);
         break;
     }
     return 0;

@@ -1,69 +1,59 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Compares the descriptors of processes: sockets by their numbers, devices by their inodes. Our
- * libraries close their sockets on exec. So one that came with an exec, as the standard input from
- * sshd, belongs to others.
- */
+/* Compares the descriptors of processes, by device and inode. The machine knows which of them stand
+ * for devices; other sockets do not matter. */
 #include "sharers_i.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define MOST_FILES 256u /* of a process that are looked at */
+#define MOST_FILES 1024u /* of a process that are looked at */
+#define MOST_ANCESTORS 64u
 
 struct files {
-    uint64_t names[MOST_FILES]; /* those of devices have the highest bit set */
-    unsigned nr;
+    struct held *held;
+    size_t nr, capacity;
 };
 
-/* What /proc tells of an open file, without asking its file system. */
-struct info {
-    unsigned long long ino, mount;
-    unsigned flags;
-};
-
-static struct info info_of(const char *pid, const char *fd)
-{
-    struct info info = { 0 };
-    char path[300], line[128];
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid, fd);
-    file = fopen(path, "re");
-    while (file && fgets(line, sizeof line, file)) {
-        sscanf(line, "flags: %o", &info.flags);
-        sscanf(line, "ino: %llu", &info.ino);
-        sscanf(line, "mnt_id: %llu", &info.mount);
-    }
-    if (file)
-        fclose(file);
-    return info;
-}
-
-static uint64_t name_of(const char *pid, const char *fd)
+/* Whether the descriptor may stand for a device. The file system is not asked, because it may be
+ * our own. */
+static bool is_device(const char *pid, const char *fd, struct held *held)
 {
     char path[300], link[64];
-    struct info info;
+    struct statx stx;
     ssize_t n;
 
     snprintf(path, sizeof path, "/proc/%s/fd/%s", pid, fd);
     n = readlink(path, link, sizeof link - 1);
     link[n < 0 ? 0 : n] = 0;
-    if (!strncmp(link, "socket:", 7)) {
-        info = info_of(pid, fd);
-        return info.flags & O_CLOEXEC ? info.ino : 0;
-    }
-    if (strstr(link, "/xen/")) {
-        info = info_of(pid, fd);
-        return (info.ino + (info.mount << 32)) | 1ull << 63; /* each machine has its own mount */
-    }
-    return 0;
+    if (strncmp(link, "socket:", 7) && !strstr(link, "/xen/"))
+        return false;
+    if (syscall(SYS_statx, AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, &stx))
+        return false;
+    *held = (struct held){ makedev(stx.stx_dev_major, stx.stx_dev_minor), stx.stx_ino, 0 };
+    return true;
+}
+
+static bool has_room(struct files *files)
+{
+    size_t capacity = files->capacity ? files->capacity * 2 : 16;
+    struct held *more;
+
+    if (files->nr < files->capacity)
+        return true;
+    more = files->nr < MOST_FILES ? reallocarray(files->held, capacity, sizeof *more) : NULL;
+    if (!more)
+        return false;
+    files->held = more;
+    files->capacity = capacity;
+    return true;
 }
 
 static void list_files(const char *pid, struct files *files)
@@ -75,65 +65,76 @@ static void list_files(const char *pid, struct files *files)
     files->nr = 0;
     snprintf(path, sizeof path, "/proc/%s/fd", pid);
     dir = opendir(path);
-    while (dir && files->nr < MOST_FILES && (entry = readdir(dir))) {
-        uint64_t name = entry->d_name[0] == '.' ? 0 : name_of(pid, entry->d_name);
-
-        if (name)
-            files->names[files->nr++] = name;
-    }
+    while (dir && has_room(files) && (entry = readdir(dir)))
+        if (entry->d_name[0] != '.' && is_device(pid, entry->d_name, &files->held[files->nr]))
+            files->nr++;
     if (dir)
         closedir(dir);
 }
 
-static bool has_common(const struct files *a, const struct files *b)
+static void note_heir(struct files *files, const struct files *others, pid_t pid)
 {
-    for (unsigned i = 0; i < a->nr; i++)
-        for (unsigned j = 0; j < b->nr; j++)
-            if (a->names[i] == b->names[j])
-                return true;
-    return false;
+    for (size_t i = 0; i < files->nr; i++)
+        for (size_t j = 0; j < others->nr; j++)
+            if (files->held[i].dev == others->held[j].dev &&
+                files->held[i].ino == others->held[j].ino)
+                files->held[i].heir = pid;
 }
 
-/* The thread's process. */
-static pid_t leader_of(pid_t tid)
+/* A number from /proc/PID/status; without: if it is not there. */
+static pid_t status_of(pid_t pid, const char *format, pid_t without)
 {
     char path[32], line[128];
-    int leader = tid;
+    int value = without;
     FILE *file;
 
-    snprintf(path, sizeof path, "/proc/%d/status", tid);
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
     file = fopen(path, "re");
     while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "Tgid: %d", &leader) == 1)
+        if (sscanf(line, format, &value) == 1)
             break;
     if (file)
         fclose(file);
-    return leader;
+    return value;
 }
 
-pid_t find_sharer(pid_t tid, bool *holds)
+/* A parent cannot go on with what its child made: that was in the child's memory. */
+static bool is_ancestor(pid_t ancestor, pid_t pid)
 {
-    struct files *files = calloc(2, sizeof *files);
-    pid_t leader = leader_of(tid), sharer = 0;
+    for (unsigned i = 0; i < MOST_ANCESTORS && pid > 1; i++) {
+        pid = status_of(pid, "PPid: %d", 0);
+        if (pid == ancestor)
+            return true;
+    }
+    return false;
+}
+
+struct held *find_held(pid_t tid, size_t *nr)
+{
+    struct files files = { 0 }, others = { 0 };
+    pid_t leader = status_of(tid, "Tgid: %d", tid);
     DIR *dir = opendir("/proc");
     struct dirent *entry;
     char name[16];
 
     snprintf(name, sizeof name, "%d", leader);
-    if (files)
-        list_files(name, &files[0]);
-    *holds = files && files[0].nr;
-    while (files && files[0].nr && dir && !sharer && (entry = readdir(dir))) {
+    list_files(name, &files);
+    while (files.nr && dir && (entry = readdir(dir))) {
         pid_t pid = atoi(entry->d_name);
 
         if (pid <= 0 || pid == leader || pid == getpid())
             continue;
-        list_files(entry->d_name, &files[1]);
-        if (has_common(&files[0], &files[1]))
-            sharer = pid;
+        list_files(entry->d_name, &others);
+        if (others.nr && !is_ancestor(pid, leader))
+            note_heir(&files, &others, pid);
     }
     if (dir)
         closedir(dir);
-    free(files);
-    return sharer;
+    free(others.held);
+    *nr = files.nr;
+    if (!files.nr) {
+        free(files.held);
+        files.held = NULL;
+    }
+    return files.held;
 }

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds out whether another process has the devices of one that exits. */
+/* Finds out which open devices of a process others have, too. */
 #ifndef GNTSIM_CHECKS_SHARERS_I_H
 #define GNTSIM_CHECKS_SHARERS_I_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
-/* A living process that has a socket or a device in common with the process of thread tid; 0: there
- * is none. *holds: that process itself has one. Reads /proc. */
-pid_t find_sharer(pid_t tid, bool *holds);
+/* What stands for an open device in a process. */
+struct held {
+    dev_t dev;
+    ino_t ino;
+    pid_t heir; /* a process that has it, too, and may go on with it; 0: none */
+};
+
+/* Those of the thread's process, which the caller frees. *nr: how many. NULL: none. */
+struct held *find_held(pid_t tid, size_t *nr);
 
 #endif

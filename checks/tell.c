@@ -87,6 +87,8 @@ static const char *leak_title(enum kind kind, const struct item *item)
         return item->was_mapped ? "mapped and never unmapped" : "asked for and never given back";
     case KIND_SLOT_LOST:
         return "not given back after an mmap that failed";
+    case KIND_BAD_UNMAP:
+        return "still mapped after an unmap, which was for another number of pages";
     case KIND_SHARE_LEAK:
         return "shared and never unshared";
     default:
@@ -94,31 +96,59 @@ static const char *leak_title(enum kind kind, const struct item *item)
     }
 }
 
+static void add_turn(struct finding *finding, const struct item *item, enum turn turn,
+                     const char *text)
+{
+    const struct event *event = item_turn(item, turn);
+    char room[40];
+
+    if (event->order)
+        finding_add(finding, event, "%s%s", text, number_of(event, room, sizeof room));
+}
+
+/* Why the items are of no use any more, or who could tell. */
+static void add_reasons(struct finding *finding, enum kind kind, const struct item *item,
+                        const struct event *exit)
+{
+    char text[100];
+
+    if (kind == KIND_SLOT_LEAK)
+        add_turn(finding, item, TURN_GONE,
+                 "munmap took the addresses away, but the index was not given back: use "
+                 "xengnttab_unmap");
+    if (kind == KIND_SLOT_LOST) {
+        snprintf(text, sizeof text, "the mmap failed with %s",
+                 strerrorname_np(item->mmap_error));
+        add_turn(finding, item, TURN_MMAP_FAILED, text);
+    }
+    if (item_had(item, TURN_LATE)) {
+        snprintf(text, sizeof text, "domain %u ended the access meanwhile",
+                 item->grants[0].domid);
+        add_turn(finding, item, TURN_LATE, text);
+    }
+    if (exit)
+        finding_add(finding, exit, "the process ended well%s",
+                    number_of(exit, text, sizeof text));
+    else
+        finding_add(finding, NULL, "the process went on, and mapped more at the same place");
+}
+
 void tell_leak(struct checks *checks, enum kind kind, struct item **items, size_t nr,
-               const struct program *program, const struct event *exit)
+               const struct event *exit)
 {
     static const char *const nouns[] = { "grant", "page", "event channel" };
     const struct item *item = items[0];
+    const struct program *program = program_of(checks, item->process);
     uint32_t total = count_all(items, nr);
-    char room[40];
     struct finding *finding =
         finding_new(checks, kind, program, "%u %s%s %s", total, nouns[item->key.type],
                     total > 1 ? "s" : "", leak_title(kind, item));
 
+    if (kind == KIND_BAD_UNMAP)
+        add_turn(finding, item, TURN_SOUGHT,
+                 "a call that unmaps looked the mapping up here, and left it");
     add_made(finding, items, nr, program);
-    if (kind == KIND_SLOT_LEAK && item->gone.happened)
-        finding_add(finding, &item->gone,
-                    "munmap took the addresses away%s, but the index was not given back: use "
-                    "xengnttab_unmap",
-                    number_of(&item->gone, room, sizeof room));
-    if (kind == KIND_SLOT_LOST)
-        finding_add(finding, &item->failed, "the mmap failed%s: %s",
-                    number_of(&item->failed, room, sizeof room),
-                    strerrorname_np(item->mmap_error));
-    if (item->late.happened)
-        finding_add(finding, &item->late, "domain %u ended the access meanwhile%s",
-                    item->grants[0].domid, number_of(&item->late, room, sizeof room));
-    finding_add(finding, exit, "the process ended well%s", number_of(exit, room, sizeof room));
+    add_reasons(finding, kind, item, exit);
     finding_done(checks, finding);
 }
 
@@ -135,11 +165,12 @@ void tell_late(struct checks *checks, const struct item *item)
                           "%u grant%s unmapped after domain %u had ended the access", item->count,
                           item->count > 1 ? "s" : "", item->grants[0].domid);
     add_made(finding, items, 1, program);
-    finding_add(finding, &item->late, "domain %u ended the access%s", item->grants[0].domid,
-                number_of(&item->late, room, sizeof room));
-    finding_add(finding, item->back.happened ? &item->back : &item->gone,
+    finding_add(finding, item_turn(item, TURN_LATE), "domain %u ended the access%s",
+                item->grants[0].domid,
+                number_of(item_turn(item, TURN_LATE), room, sizeof room));
+    finding_add(finding, item_turn(item, item_had(item, TURN_BACK) ? TURN_BACK : TURN_GONE),
                 "the mapping ended after that%s",
-                number_of(&item->gone, room, sizeof room));
+                number_of(item_turn(item, TURN_GONE), room, sizeof room));
     finding_done(checks, finding);
 }
 
@@ -153,9 +184,9 @@ void tell_bad_end(struct checks *checks, enum kind kind, const struct program *p
     finding_add(finding, when, "%s[%u] gave it back%s%s", program ? program->command : "?",
                 program ? program->number : 0, kind == KIND_DOUBLE_UNMAP ? " again" : "",
                 number_of(when, room, sizeof room));
-    if (before && before->back.happened)
-        finding_add(finding, &before->back, "it was given back before%s",
-                    number_of(&before->back, room, sizeof room));
+    if (before && item_had(before, TURN_BACK))
+        finding_add(finding, item_turn(before, TURN_BACK), "it was given back before%s",
+                    number_of(item_turn(before, TURN_BACK), room, sizeof room));
     if (before)
         add_made(finding, items, 1, program_of(checks, before->process));
     finding_done(checks, finding);

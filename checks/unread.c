@@ -43,6 +43,8 @@ struct sensor {
 struct unread {
     const struct domain *domain;
     unsigned process;
+    pid_t thread; /* that copied */
+    bool answered; /* the thread sent an event since: it goes on as if all were well */
     uint64_t address;
     uint32_t segment;
     int16_t status;
@@ -212,6 +214,14 @@ void unread_overwritten(struct checks *checks, unsigned process, uint64_t addres
     }
 }
 
+void unread_answered(struct checks *checks, unsigned process, pid_t thread)
+{
+    struct unread *unread;
+
+    DL_FOREACH(checks->unread, unread)
+        unread->answered |= unread->process == process && unread->thread == thread;
+}
+
 void unread_drop(struct checks *checks, const struct domain *domain)
 {
     struct unread *unread, *next;
@@ -221,7 +231,9 @@ void unread_drop(struct checks *checks, const struct domain *domain)
 
         if (domain && unread->domain != domain)
             continue;
-        settle(checks, unread, verdict == NOT_YET ? WAS_READ : verdict);
+        if (verdict == NOT_YET)
+            verdict = unread->answered ? CANNOT_BE_READ : WAS_READ;
+        settle(checks, unread, verdict);
     }
 }
 
@@ -289,6 +301,7 @@ void unread_watch(struct checks *checks, const struct call *call, uint32_t segme
         return;
     unread->domain = call->key.domain;
     unread->process = call->process;
+    unread->thread = call->thread;
     unread->address = address;
     unread->segment = segment;
     unread->status = status;

@@ -12,6 +12,8 @@ void unread_watch(struct checks *checks, const struct call *call, uint32_t segme
 void unread_overwritten(struct checks *checks, unsigned process, uint64_t address);
 /* Reports what the process can read no more, or, if it exits well, has not read. */
 void unread_look(struct checks *checks, unsigned process, bool exits_well);
+/* The thread sends an event to a peer. */
+void unread_answered(struct checks *checks, unsigned process, pid_t thread);
 /* The domain is gone (NULL: all): reports what could be read no more. */
 void unread_drop(struct checks *checks, const struct domain *domain);
 

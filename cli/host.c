@@ -285,6 +285,7 @@ int host_machine(const struct host_config *config)
             config->ready(config->ctx);
         wait_for(machine, -1, 0);
     }
+    machine_end_programs(machine);
     found = conclude_checks(machine, options);
     ended = machine_stop(machine);
     keeper_end(&keeper);

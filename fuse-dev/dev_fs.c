@@ -198,6 +198,30 @@ struct dev_file *dev_fs_find(struct dev_fs *fs, pid_t tid, int fd, bool *is_ours
     return file;
 }
 
+static void put_found(void *file)
+{
+    dev_file_put(file);
+}
+
+bool dev_fs_find_ino(struct dev_fs *fs, dev_t dev, ino_t number, struct machine_file *found)
+{
+    fuse_ino_t ino = number;
+    struct node *node;
+
+    if (dev != fs->dev)
+        return false;
+    HASH_FIND(hh, fs->nodes, &ino, sizeof ino, node);
+    if (!node || !node->file)
+        return false;
+    dev_file_get(node->file);
+    *found = (struct machine_file){ .kernel = node->file->file,
+                                    .domain = node->file->domain,
+                                    .owner = node->file,
+                                    .put = put_found,
+                                    .mapping_ended = dev_file_mapping_ended };
+    return true;
+}
+
 void dev_fs_catch_up(struct dev_fs *fs)
 {
     struct attendant_answer answer;

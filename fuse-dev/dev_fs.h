@@ -46,6 +46,8 @@ bool dev_fs_find_elsewhere(struct dev_fs *fs, pid_t tid, int fd, struct machine_
 void dev_fs_catch_up(struct dev_fs *fs);
 
 /* With the machine's lock: */
+/* The open device that stat(2) says this of, as struct machine_part's find_file. */
+bool dev_fs_find_ino(struct dev_fs *fs, dev_t dev, ino_t number, struct machine_file *found);
 /* The nodes of domain id are as new: nobody has seen them yet. */
 void dev_fs_new_nodes(struct dev_fs *fs, domid_t domid);
 /* Requests served on the device files, for people. */

@@ -348,6 +348,8 @@ void waiting_start(struct waiting *call, long (*start)(struct waiting *call, voi
     }
     if (call->req && call->precedes_mmap && !call->result && watch_ioctl(call))
         return;
+    if (call->what == WAITING_IOCTL)
+        machine_answer_waits(m, tid);
     pin_reply_begin(&pin, tid, PIN_HERE);
     reply(call);
     pin_reply_end(&pin, tid);

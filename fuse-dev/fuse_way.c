@@ -233,6 +233,11 @@ bool fuse_way_serves(struct machine *m, uint64_t number)
     return false;
 }
 
+static bool fuse_find_file(struct machine *m, dev_t dev, ino_t ino, struct machine_file *file)
+{
+    return dev_fs_find_ino(fuse_of(m)->fs, dev, ino, file);
+}
+
 const struct machine_part fuse_way = {
     .machine_size = sizeof(struct fuse_machine),
     .domain_size = sizeof(struct fuse_domain),
@@ -245,6 +250,7 @@ const struct machine_part fuse_way = {
     .domain_of = fuse_domain_of,
     .can_follow = cow_can_follow,
     .follow = cow_follow,
+    .find_file = fuse_find_file,
     .stop = fuse_stop,
     .close_all = fuse_close_all,
     .destroy = fuse_destroy,

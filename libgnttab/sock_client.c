@@ -269,7 +269,7 @@ int sock_client_open(struct sock_client *client, const char *device, int flags)
         return -1;
     }
     strcpy(request.device, device);
-    if (client->is_known)
+    if (client->is_known || client->is_watched)
         request.flags |= SOCK_OPEN_KNOWN;
     client->own = sock_fd_of(reach(sock_client_path()));
     if (client->own.fd < 0)

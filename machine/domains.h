@@ -98,6 +98,8 @@ struct outside *machine_outside(const struct machine *m, domid_t id);
 /* Destroys it as a hypervisor does: no notification, no event. -ESRCH. Its processes are sent SIGKILL; whoever must know
  * them gone calls machine_wait_killed, without the lock: they can only die while their requests are answered. */
 int machine_domain_destroy(struct machine *m, domid_t id);
+/* Without the lock: ends all domains, and waits for their processes' ends. */
+void machine_end_programs(struct machine *m);
 void machine_wait_killed(struct machine *m);
 /* A thread enters or leaves a call into the domain's kernel that may let go of the lock. */
 void domain_enter(struct domain *d);

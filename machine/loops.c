@@ -84,6 +84,28 @@ void loops_close(int fd)
     loops_access_end();
 }
 
+/* Whichever generation is current goes on, the other one exits after its step. Two steps at once
+ * are safe, because the machine's lock orders them. With the pool's lock. */
+static void new_generation(struct loop *loop)
+{
+    atomic_fetch_add(&loop->generation, 1);
+    atomic_store(&loop->accesses, 0);
+    if (loop_spawn(loop))
+        atomic_fetch_sub(&loop->generation, 1);
+}
+
+void loops_hand_over(void)
+{
+    struct loop *loop = current_loop;
+
+    if (!loop)
+        return;
+    pthread_mutex_lock(&loop->pool->lock);
+    if (atomic_load(&loop->generation) == current_generation && !loop->ended)
+        new_generation(loop);
+    pthread_mutex_unlock(&loop->pool->lock);
+}
+
 /* Gives a loop that has been in one access since the last look a new thread. True: it did. */
 static bool guard_look(struct loop *loop)
 {
@@ -91,13 +113,7 @@ static bool guard_look(struct loop *loop)
     bool moved = now != loop->seen;
 
     if (!moved && now % 2 && !loop->ended) {
-        /* The stuck thread may return this very moment: whichever generation is current goes on,
-         * the other one exits after its step. Two steps at once are safe, the machine's lock orders
-         * them. */
-        atomic_fetch_add(&loop->generation, 1);
-        atomic_store(&loop->accesses, 0);
-        if (loop_spawn(loop))
-            atomic_fetch_sub(&loop->generation, 1);
+        new_generation(loop); /* the stuck thread may return this very moment */
         now = atomic_load(&loop->accesses);
         moved = true;
     }

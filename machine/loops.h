@@ -30,6 +30,9 @@ bool loops_join(struct loops *loops);
 /* Around an access to a client's memory, by any thread. */
 void loops_access_begin(void);
 void loops_access_end(void);
+/* The calling thread is about to wait: its loop goes on in a fresh thread at once. Not for a loop
+ * whose steps need to be one after the other, as a connection's. */
+void loops_hand_over(void);
 /* Closes a client's descriptor, whose close may wait. Not with the machine's lock. */
 void loops_close(int fd);
 

@@ -458,11 +458,10 @@ void machine_close_models(struct machine *m)
 
 /* ---- The end ---------------------------------------------------------------------------------- */
 
-bool machine_stop(struct machine *m)
+void machine_end_programs(struct machine *m)
 {
     struct domain *d;
 
-    /* Programs first, while their requests are still answered. */
     machine_lock(m);
     while (m->outsiders)
         machine_domain_destroy(m, m->outsiders->id);
@@ -472,6 +471,13 @@ bool machine_stop(struct machine *m)
         machine_wait_killed(m);
         machine_lock(m);
     }
+    machine_unlock(m);
+}
+
+bool machine_stop(struct machine *m)
+{
+    machine_end_programs(m);     /* first, while their requests are still answered */
+    machine_lock(m);
     maps_unwatch(m->maps);
     machine_unlock(m);
     return unmake(m);

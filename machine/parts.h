@@ -93,6 +93,9 @@ struct machine_part {
     /* Without the lock: see machine_witness. */
     const struct witness *(*witness)(struct machine *m, pid_t tid, const uint64_t *addresses,
                                      size_t nr);
+    /* Without the lock: an ioctl of the thread has its result, and is about to be answered. It may
+     * wait. */
+    void (*answer_waits)(struct machine *m, pid_t tid);
     /* Without the lock: a process says something about itself (machine_process_says). */
     int64_t (*process_says)(struct machine *m, const struct process_saying *saying);
 

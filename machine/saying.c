@@ -24,6 +24,11 @@ const struct witness *machine_witness(struct machine *m, pid_t tid, const uint64
     return NULL;
 }
 
+void machine_answer_waits(struct machine *m, pid_t tid)
+{
+    PARTS_TELL(m, answer_waits, m, tid);
+}
+
 void machine_caller_seen(struct machine *m, pid_t tid, const struct witness *witness)
 {
     machine_caller(m, tid);

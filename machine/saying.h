@@ -41,6 +41,8 @@ bool machine_is_watched(const struct machine *m);
  */
 const struct witness *machine_witness(struct machine *m, pid_t tid, const uint64_t *addresses,
                                       size_t nr);
+/* Without the lock, before an ioctl of the thread is answered: waits, if a part wants that. */
+void machine_answer_waits(struct machine *m, pid_t tid);
 /* As machine_caller, with what machine_witness gave. */
 void machine_caller_seen(struct machine *m, pid_t tid, const struct witness *witness);
 /* Without the lock. The answer of the part that listens, 0 if none does. */
