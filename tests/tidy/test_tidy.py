@@ -57,6 +57,17 @@ def test_every_story_is_played_by_the_tests_and_told_in_the_catalogue():
     assert stories == played == told
 
 
+PACKAGE = TOP / "scenarios" / "gntsim"
+
+
+@pytest.mark.parametrize("part", ["", "scenario"])
+def test_every_file_of_the_python_package_is_built_and_installed(part):
+    listed = re.search(r"^  '%s': \[(.*?)\]" % part, (PACKAGE / "meson.build").read_text(),
+                       re.M | re.S)[1]
+    there = {path.name for path in (PACKAGE / part).glob("*.py")}
+    assert there == set(re.findall(r"'([\w.]+\.py)'", listed))
+
+
 def test_every_sample_program_is_in_a_story():
     used = " ".join(path.read_text() for path in STORIES.glob("*.toml"))
     unused = [path.name for path in STORIES.glob("*.c")
