@@ -29,7 +29,7 @@ struct hv_audit {
     uint8_t *seen;              /* per frame: found through its owner */
     uint64_t nr_shared;         /* frames that are shared, and the gfns that show them */
     uint64_t shared_gfns, lost_gfns;
-    uint64_t shown_less_listed; /* a sum over the gfns that show a frame, less that over its users */
+    uint64_t shown_less_listed; /* over the gfns that show a frame, less its users */
     struct recount **pins;      /* [domid]: per entry, NULL while no handle names that domain */
     unsigned nr_pins;           /* one more than the highest domid there is */
 };

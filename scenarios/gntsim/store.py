@@ -52,7 +52,7 @@ class Store:
 
     @classmethod
     def of(cls, machine: Machine, domain: int) -> Store:
-        """A connection with the rights of a domain; Domain.store() and Machine.store are shorter."""
+        """With the rights of a domain. Domain.store() and Machine.store are shorter."""
         return cls(os.fspath(machine.call("store-socket", domain=domain)["socket"]))
 
     # ---- Messages
