@@ -22,11 +22,22 @@ def git(where, *words):
                    check=True, capture_output=True)
 
 
+@pytest.fixture(scope="module")
+def one_clone(tmp_path_factory):
+    where = tmp_path_factory.mktemp("release")
+    git(where, "-c", "safe.directory=*", "clone", "-q", str(SOURCE), "clone")
+    return where / "clone"
+
+
 @pytest.fixture
-def clone(place):
-    """What is committed here, on a branch of its own."""
-    git(place, "-c", "safe.directory=*", "clone", "-q", str(SOURCE), "clone")
-    return place / "clone"
+def clone(one_clone):
+    """What is committed here, without a tag."""
+    git(one_clone, "reset", "-q", "--hard", "origin/HEAD")
+    git(one_clone, "clean", "-fdq")
+    tags = subprocess.run(["git", "tag"], cwd=one_clone, check=True, capture_output=True, text=True)
+    for tag in tags.stdout.split():
+        git(one_clone, "tag", "-d", tag)
+    return one_clone
 
 
 def release(clone, *options):

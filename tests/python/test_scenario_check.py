@@ -358,7 +358,7 @@ def test_help_names_every_option(scenario):
     assert done.returncode == 0
     page = (SOURCE / "docs" / "scenario-format.md").read_text()
     options = set(re.findall(r"--[a-z-]+", done.stdout)) - {"--help"}
-    assert len(options) == 15
+    assert len(options) == 17
     for option in options:
         assert option in page, option
 
