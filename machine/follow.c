@@ -125,7 +125,10 @@ bool follow_can(void *ctx, domid_t dom, uint64_t gfn, uint64_t mfn)
 
     if (m->replays)
         return !m->follow.refuses || !m->follow.refuses(m);
-    nr = k && m->maps ? count_followers(m, k, gfn, mfn) : -1;
+    if (!k)
+        nr = 0;                  /* nobody has started a program in it */
+    else
+        nr = m->maps ? count_followers(m, k, gfn, mfn) : -1;
     /* Without a guest's reference nobody but its own programs may have it. */
     if (nr >= 0 && !hv_frame_info(m->hv, mfn, &info) &&
         (info.refs > 1 || (int64_t)info.held == nr))
