@@ -211,6 +211,9 @@ void follow_shows(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t 
     /* What no process has yet, but will have, is followed already. */
     if (hv_frame_info(m->hv, from, &info) || !info.held)
         mapping = NULL;
+    /* And what is not followed need not be, to be as it was. */
+    if (from == to && writable)
+        mapping = NULL;
     for (; mapping; mapping = next) {
         next = mapping->hh.next;
         if (!is_own(mapping, k))
@@ -340,7 +343,7 @@ int follow_write(struct machine *m, const struct shown_page *f)
     if (!k)
         return -ESRCH;
     trace_page_write(m, kernel_domid(k), f->key.gfn);
-    return hv_page_write(m->hv, kernel_domid(k), f->key.gfn);
+    return hv_page_touch(m->hv, kernel_domid(k), f->key.gfn);
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */

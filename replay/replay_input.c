@@ -173,7 +173,7 @@ static bool input_page_write(const struct replay_step *in)
     uint64_t gfn = replay_number(in->args, "gfn");
 
     trace_page_write(&in->r->machine, in->id, gfn);
-    hv_page_write(in->r->machine.hv, in->id, gfn);
+    hv_page_touch(in->r->machine.hv, in->id, gfn);
     return true;
 }
 

@@ -2,6 +2,7 @@
 /* Memory paging: XENMEM_paging_op, and the requests for pages that are out. */
 #include "memory_i.h"
 #include "paging_i.h"
+#include "sharing_i.h"
 
 /* ---- Pages that somebody needs, or does not need any more ------------------------------------ */
 
@@ -36,13 +37,21 @@ void paging_populate(struct hv_domain *d, uint64_t gfn, bool own)
     vm_event_send(d, VM_EVENT_PAGING, &request, own);
 }
 
+/* The page is the domain's again, in its old frame. */
+static void is_back(struct hv_domain *d, uint64_t gfn, uint64_t mfn)
+{
+    p2m_change(&d->p2m, gfn, P2M_RAM_RW, mfn);
+    if (frame_of(d->hv, mfn)->held)
+        shown_change(d, gfn, mfn, mfn, true);
+}
+
 void paging_resume(struct hv_domain *d, uint64_t gfn)
 {
     struct p2m_entry e = p2m_get(&d->p2m, gfn);
 
     if (e.type == P2M_RAM_PAGING_IN && e.mfn != HV_INVALID_MFN &&
         !(frame_of(d->hv, e.mfn)->flags & FRAME_PAGED))
-        p2m_change(&d->p2m, gfn, P2M_RAM_RW, e.mfn);
+        is_back(d, gfn, e.mfn);
 }
 
 static void tell_dropped(struct hv_domain *d, uint64_t gfn)
@@ -113,6 +122,10 @@ static long nominate(struct hv_domain *d, uint64_t gfn)
 
     if (!is_pageable(d->hv, &e, P2M_RAM_RW))
         return -EBUSY;
+    /* From now on programs of the domain that see the page wait before they write to it. Where the
+     * embedder cannot stop them they go on, in the frame that the page keeps. */
+    if (frame_of(d->hv, e.mfn)->held && shown_can_change(d, gfn, e.mfn))
+        shown_change(d, gfn, e.mfn, e.mfn, false);
     p2m_change(&d->p2m, gfn, P2M_RAM_PAGING_OUT, e.mfn);
     return 0;
 }
@@ -184,7 +197,7 @@ static long load_kept(const struct hv_call *c, struct hv_domain *d, uint64_t gfn
     f->flags &= (uint8_t)~FRAME_PAGED;
     d->kept_pages--;
     d->paged_pages--;
-    p2m_change(&d->p2m, gfn, P2M_RAM_RW, mfn);
+    is_back(d, gfn, mfn);
     return 0;
 }
 
@@ -200,7 +213,7 @@ static long prep(const struct hv_call *c, struct hv_domain *d, uint64_t gfn, uin
         return load(c, d, gfn, buffer);
     if (frame_of(d->hv, e.mfn)->flags & FRAME_PAGED)
         return load_kept(c, d, gfn, e.mfn, buffer);
-    p2m_change(&d->p2m, gfn, P2M_RAM_RW, e.mfn);
+    is_back(d, gfn, e.mfn);
     return 0;
 }
 

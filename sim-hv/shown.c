@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tells the embedder what processes see of a domain's pages, and makes copies for their writes. */
+#include "paging_i.h"
 #include "sharing_i.h"
 
 bool shown_can_change(const struct hv_domain *d, uint64_t gfn, uint64_t mfn)
@@ -24,6 +25,27 @@ void shown_go_on(const struct hv_domain *d)
 {
     if (d->hv->hooks.goes_on)
         d->hv->hooks.goes_on(d->hv->hook_ctx, d->id);
+}
+
+/* A page that is out, or on its way: the pager is asked. */
+static int wait_for_pager(struct hv_domain *d, uint64_t gfn)
+{
+    int room = vm_event_claim(d, VM_EVENT_PAGING);
+
+    paging_populate(d, gfn, true);
+    if (!d->crashed)
+        return room == -EBUSY ? -EAGAIN : -ENOMEM;
+    hv_reap(d->hv);
+    return -ESRCH;
+}
+
+int hv_page_touch(struct hv *hv, domid_t dom, uint64_t gfn)
+{
+    struct hv_domain *d = domain_lookup(hv, dom);
+
+    if (d && !domain_dying(d) && !d->crashed && p2m_is_paging(p2m_get(&d->p2m, gfn).type))
+        return wait_for_pager(d, gfn);
+    return hv_page_write(hv, dom, gfn);
 }
 
 int hv_page_write(struct hv *hv, domid_t dom, uint64_t gfn)

@@ -115,6 +115,25 @@ def test_a_pager_that_was_killed_has_left_its_ring_and_another_one_says_so(pagin
     paging.machine.audit()
 
 
+def test_a_program_that_writes_to_a_page_that_is_out_waits_for_the_pager(paging):
+    pager = paging.begin()
+    paging.target(4)
+    paging.is_out(paging.pages + 1 - 4)
+    harness.stop(pager)
+    paging.program.send("poke", paging.region, 20 * PAGE, 99)
+    paging.machine.audit()
+    assert not paging.program.answered()
+    pager.send_signal(signal.SIGCONT)
+    assert paging.program.result() == "99"
+    assert paging.program.peek(paging.region, 20 * PAGE) == 99
+    assert paging.intact()
+    for page in range(paging.NR):
+        paging.program.poke(paging.region, page * PAGE + 1, 100 + page)
+    assert [paging.program.peek(paging.region, page * PAGE + 1)
+            for page in range(paging.NR)] == list(range(100, 100 + paging.NR))
+    paging.machine.audit()
+
+
 def test_a_peer_that_maps_a_page_that_is_out_gets_it_from_the_pager(paging, compiled):
     mapper = paging.machine.agent(2, compiled("agent"), "pvh")
     paging.begin()

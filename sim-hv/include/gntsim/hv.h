@@ -343,6 +343,12 @@ void hv_frame_put(struct hv *hv, uint64_t mfn);
  * nothing is there.
  */
 int hv_page_write(struct hv *hv, domid_t dom, uint64_t gfn);
+/*
+ * The same of a program, which waits for a page that is out as well: -ENOMEM, the pager was asked;
+ * -EAGAIN, its ring is full. The kernel itself (hv_page_write) does not wait: it works in the frame
+ * that such a page keeps.
+ */
+int hv_page_touch(struct hv *hv, domid_t dom, uint64_t gfn);
 
 /*
  * Maps a frame of dom without a grant, as a control domain does in its address space. The mapping
