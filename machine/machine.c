@@ -79,8 +79,9 @@ void machine_upcall(struct machine *m, struct domain *d)
 
 void machine_settle(struct machine *m)
 {
-    /* Handling an upcall may raise others, also for domains passed already. */
-    if (m->settling)
+    /* Handling an upcall may raise others, also for domains passed already. A machine that could
+     * not start has no models that anything could be settled in. */
+    if (m->settling || !m->hv)
         return;
     m->settling = true;
     /* Others' pages, too: an operation that let go of the lock may have caused them. */
