@@ -67,7 +67,11 @@ int cmd_run(int argc, char **argv)
     close(ready[1]);
     if (machine < 0)
         return failure("cannot start a process: %s", strerror(errno));
-    if (read(ready[0], &byte, 1) != 1) {    /* it has said why */
+    /* Meanwhile a signal ends us, as usual, and with us the machine. */
+    child_begin(&signals);
+    rc = (int)read(ready[0], &byte, 1);
+    child_prepare(&signals);
+    if (rc != 1) {              /* it has said why */
         waitpid(machine, &status, 0);
         return WIFSIGNALED(status)
                  ? failure("the machine was killed by signal %d", WTERMSIG(status))

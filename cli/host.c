@@ -34,6 +34,8 @@
 #include "trace.h"
 #include "way_names.h"
 
+#define STORE_PATIENCE_MS 30000  /* real ones take less than 1 second on a host that is busy */
+
 static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 /* Its coming is what matters: it ends a wait. */
@@ -59,19 +61,30 @@ static void catch_signals(void)
         sigaction(ending[i], &action, NULL);
 }
 
-/* Waits for events of fd; -1: does not wait. False: the machine is to stop. */
-static bool wait_for(struct machine *machine, int fd, short events)
+/*
+ * Waits for events of fd (-1: of none), and no longer than milliseconds if that is not -1.
+ * Positive: one came; 0: the time is over; negative: the machine is to stop.
+ */
+static int wait_at_most(struct machine *machine, int fd, short events, int milliseconds)
 {
     struct pollfd fds[2] = { { fd, events, 0 }, { machine->stop_fd, POLLIN, 0 } };
+    const struct timespec time = { .tv_sec = milliseconds / 1000 };
     sigset_t mask;
+    int n;
 
     sigprocmask(SIG_BLOCK, NULL, &mask);
     for (unsigned i = 0; i < sizeof ending / sizeof *ending; i++)
         sigdelset(&mask, ending[i]);
-    while (ppoll(fds, 2, NULL, &mask) < 0)
+    while ((n = ppoll(fds, 2, milliseconds < 0 ? NULL : &time, &mask)) < 0)
         if (errno == EINTR)
             machine_request_stop(machine);
-    return !fds[1].revents;
+    return fds[1].revents ? -1 : n;
+}
+
+/* False: the machine is to stop. */
+static bool wait_for(struct machine *machine, int fd, short events)
+{
+    return wait_at_most(machine, fd, events, -1) >= 0;
 }
 
 static void owner_ended(void *ctx, unsigned events)
@@ -167,9 +180,11 @@ static int start_store(struct machine *machine, struct control *control, struct 
     rc = store_way_use_daemon(machine, &keeper->base);
     if (rc)
         return failure("cannot start the store's daemon: %s", strerror(-rc));
-    if (!wait_for(machine, store_way_daemon_fd(machine), POLLIN))
-        return 1;
-    return store_way_daemon_serves(machine) ? 0 : 1;
+    rc = wait_at_most(machine, store_way_daemon_fd(machine), POLLIN, STORE_PATIENCE_MS);
+    if (!rc)
+        return failure("the store's daemon %s has not begun to serve in %d seconds: is it a "
+                       "xenstored?", keeper->base.path, STORE_PATIENCE_MS / 1000);
+    return rc > 0 && store_way_daemon_serves(machine) ? 0 : 1;
 }
 
 static int start_trace(struct machine *machine, const char *path)

@@ -202,6 +202,18 @@ def test_a_daemon_that_ends_before_it_serves_ends_the_machine(tmp_path, program,
     assert "before it served" in done.stderr
 
 
+def test_a_signal_ends_run_while_the_daemon_does_not_serve(tmp_path):
+    daemon, began = tmp_path / "daemon", tmp_path / "began"
+    os.mkfifo(began)
+    daemon.write_text("#!/bin/sh\necho began >%s\nexec sleep 1000\n" % began)
+    daemon.chmod(0o700)
+    with subprocess.Popen([harness.GNTSIM, "run", "--way", "device", "--xenstored", daemon, "--",
+                           "true"], start_new_session=True) as run:
+        assert began.read_text() == "began\n"
+        run.terminate()
+        assert run.wait(harness.PATIENCE) == -signal.SIGTERM
+
+
 def test_a_trace_of_it_says_that_it_cannot_be_replayed(tmp_path):
     trace = tmp_path / "trace"
     harness.gntsim("serve", "--dir", tmp_path / "m", "--way", "device", "--xenstored", "/bin/true",
