@@ -101,7 +101,7 @@ static int read_line(struct suppression **list, char *line, const struct place *
     }
     new->kind = kind;
     new->line = place->line;
-    LL_APPEND(*list, new);
+    DL_APPEND(*list, new);       /* at once, however long the list is */
     return 0;
 }
 

@@ -13,7 +13,7 @@ struct suppression {
     int kind; /* enum kind, -1: any */
     char *pattern;
     unsigned line, used;
-    struct suppression *next;
+    struct suppression *prev, *next;
 };
 
 /* 0, or -1 with a message that names file, line and column. */

@@ -222,6 +222,14 @@ def test_a_broken_suppression_is_named_by_line_and_column(leaky, tmp_path, text,
     assert done.stderr.count("\n") == 1
 
 
+def test_a_long_list_of_suppressions_is_read_in_time(leaky, tmp_path):
+    # Appending from the list's beginning took three minutes.
+    known = tmp_path / "known"
+    known.write_text("slot-leak:nowhere\n" * 300000 + "port-leak\n")
+    done = run(leaky, "--check", "--check-suppress", str(known))
+    assert "known:300001:" in done.stderr and done.returncode == 2
+
+
 def test_suppressions_that_cannot_be_read_are_a_usage_error(leaky, tmp_path):
     for path in (tmp_path / "none", tmp_path):
         done = run(leaky, "--check", "--check-suppress", str(path))
