@@ -180,8 +180,9 @@ struct listing {
     domid_t domain;
     json_object *list;
     const char *kind;               /* NULL: all */
-    int64_t id;                     /* -1: the first */
-    struct device_seen found;
+    int64_t id;                     /* -1: the only one */
+    unsigned nr_found;
+    struct device_seen found;       /* the first of these */
 };
 
 static void add_row(void *ctx, const struct device_seen *device)
@@ -201,6 +202,10 @@ json_object *verb_device_list(struct request *request)
         json_object_put(listing.list);
         return NULL;
     }
+    if (domain >= 0 && !machine_domain(m, (domid_t)domain)) {
+        json_object_put(listing.list);
+        return control_no_domain(request, (domid_t)domain);
+    }
     for (struct domain *d = m->domains; d; d = d->next) {
         listing.domain = d->id;
         if (!d->dead && (domain < 0 || d->id == domain))
@@ -213,8 +218,9 @@ static void find(void *ctx, const struct device_seen *device)
 {
     struct listing *listing = ctx;
 
-    if (!*listing->found.front && !strcmp(device->kind, listing->kind) &&
-        (listing->id < 0 || device->id == listing->id))
+    if (strcmp(device->kind, listing->kind) || (listing->id >= 0 && device->id != listing->id))
+        return;
+    if (!listing->nr_found++)
         listing->found = *device;
 }
 
@@ -233,6 +239,9 @@ json_object *verb_device_detach(struct request *request)
     if (!listing.kind || !device_kind_find(listing.kind, NULL))
         return refuse_kind(request, listing.kind, NULL);
     store_devices_see(request->machine, listing.domain, find, &listing);
+    if (listing.nr_found > 1)
+        return control_refuse(request, "domain %u has %u %s devices: name one by its id (see "
+                              "device list)", listing.domain, listing.nr_found, listing.kind);
     rc = store_device_detach(request->machine, listing.domain, listing.kind, listing.found.id,
                              by_force, &gone, &listing.found);
     if (rc)

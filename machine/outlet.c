@@ -59,6 +59,8 @@ static struct timespec later(unsigned long ms)
 
 static bool append(struct buffer *buffer, const char *bytes, size_t size)
 {
+    if (!size)
+        return true;
     if (buffer->capacity - buffer->used < size) {
         size_t capacity = buffer->capacity ? buffer->capacity : 4096;
         char *bigger;

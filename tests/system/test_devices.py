@@ -126,6 +126,17 @@ def test_watchers_see_all_nodes_of_a_new_device_at_once(machine, guest):
         assert store.read("device/vif/0/state") == b"1"
 
 
+def test_one_of_several_devices_is_named_before_it_is_detached(machine, guest):
+    first, second = guest.attach("vif"), guest.attach("vif")
+    with pytest.raises(gntsim.Refused, match="has 2 vif devices: name one by its id"):
+        guest.call("device-detach", kind="vif", force=True)
+    assert len(guest.devices()) >= 2
+    guest.call("device-detach", kind="vif", id=second.id, force=True)
+    assert guest.call("device-detach", kind="vif", force=True)["id"] == first.id
+    with pytest.raises(gntsim.Refused, match="no domain 99"):
+        machine.call("device-list", domain=99)
+
+
 def test_a_detached_device_goes_when_its_back_end_has_closed(served, machine, guest):
     guest.attach("vif")
     # A back end that follows the toolstack.
