@@ -12,6 +12,7 @@
 #include <xen/sys/gntalloc.h>
 #include <xen/sys/gntdev.h>
 
+#include "refused_i.h"
 #include "unread_i.h"
 
 #define MOST_GRANTS (1u << 20) /* of one call that are noted */
@@ -331,6 +332,8 @@ void calls_begin(struct domain *d, const struct kernel_point *point)
         checks_new_file(checks, d->machine->caller);
     if (checks->unread)
         unread_look(checks, (unsigned)(point->tag & UINT32_MAX), false);
+    if (point->dev && (point->op == KERNEL_IOCTL || point->op == KERNEL_MMAP))
+        refused_begins(checks, d, point);
     if (point->op != KERNEL_IOCTL || !point->dev)
         return;
     if ((unsigned)point->args[0] == IOCTL_EVTCHN_NOTIFY)
@@ -446,6 +449,7 @@ void calls_over(struct domain *d, const struct kernel_point *point, long result)
     struct closing closing = { checks, d, point->file, { 0 } };
     struct call *call;
 
+    refused_over(checks, d, point, result);
     if (!is_followed_device(point))
         return;
     switch (point->op) {

@@ -6,6 +6,7 @@
 
 #include "calls_i.h"
 #include "process.h"
+#include "refused_i.h"
 #include "suppress_i.h"
 #include "trace.h"
 #include "unread_i.h"
@@ -132,8 +133,17 @@ static int prepare(struct machine *m, int *memory_fd)
     pthread_mutex_init(&checks->lock, NULL);
     pthread_cond_init(&checks->calm, NULL);
     checks_choose_usual(&checks->choice);
+    checks->refused = calloc(1, sizeof *checks->refused);
+    if (!checks->refused)
+        return -ENOMEM;
     unsetenv("DEBUGINFOD_URLS"); /* a report asks no network */
     return depot_create(&checks->depot);
+}
+
+static int start(struct machine *m)
+{
+    trace_listen(m);
+    return 0;
 }
 
 int checks_configure(struct machine *m, const struct checks_config *config, char *error,
@@ -166,6 +176,7 @@ static void domain_destroyed(struct domain *d)
 
     leaks_file_over(checks, d, 0);
     calls_drop(checks, d);
+    refused_drop(checks, d);
     unread_drop(checks, d);
     ledger_drop(&checks->ledger, d);
 }
@@ -178,6 +189,7 @@ static void destroy(struct machine *m)
     unread_drop(checks, NULL);
     findings_publish(checks);
     calls_drop(checks, NULL);
+    refused_free(checks);
     ledger_free(&checks->ledger);
     HASH_ITER(hh, checks->programs, program, next) {
         HASH_DEL(checks->programs, program);
@@ -197,10 +209,12 @@ static void destroy(struct machine *m)
 const struct machine_part checks_part = {
     .machine_size = sizeof(struct checks),
     .prepare = prepare,
+    .start = start,
     .domain_destroyed = domain_destroyed,
     .call_begins = calls_begin,
     .call_memory = calls_memory,
     .call_over = calls_over,
+    .hypercall_over = refused_hypercall,
     .access_ended = calls_access_ended,
     .witness = witness,
     .answer_waits = hold_up,

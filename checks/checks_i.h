@@ -40,6 +40,7 @@ struct program {
 struct call;
 struct finding;
 struct hold;
+struct refused;
 struct suppression;
 struct unread;
 
@@ -49,6 +50,7 @@ struct checks {
     struct ledger ledger; /* with the machine's lock, as the next ones */
     struct unread *unread; /* statuses that are watched */
     struct call *calls;   /* that have begun */
+    struct refused *refused;
     struct hold *holds;   /* calls that are to be answered later */
     atomic_uint nr_holds;
     struct program *programs;
@@ -97,6 +99,8 @@ void hold_wait(struct checks *checks, pid_t tid);
 void hold_up(struct machine *m, pid_t tid);
 void holds_free(struct checks *checks);
 
+/* Whether an item is a leak when its process exits well. */
+bool item_is_left(const struct item *item);
 /* say.c, without the machine's lock. struct machine_part's. */
 int64_t says(struct machine *m, const struct process_saying *saying);
 
@@ -106,6 +110,8 @@ struct items {
     size_t nr, capacity;
 };
 void items_add(struct items *items, struct item *item);
+/* What it is called if it is a leak. */
+enum kind item_kind(const struct item *item);
 /* Reports these as leaks: those of one kind, made at one place, are one finding. exit: its process
  * ended well; NULL: it went on, and made more there. */
 void leaks_tell(struct checks *checks, struct items *items, const struct event *exit);

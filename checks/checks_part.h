@@ -66,4 +66,17 @@ struct checks_asked {
 };
 json_object *checks_list(struct machine *m, const struct checks_asked *asked);
 
+/* What is asked about, with a number of the domain. */
+enum checks_about { ABOUT_REFUSALS, ABOUT_GRANT, ABOUT_PORT };
+struct checks_question {
+    enum checks_about about;
+    int domain; /* -1: all, for refusals */
+    uint32_t number;
+    bool detail;
+};
+/* Adds what the ledger knows to a list: texts, or objects. Nothing without the part. */
+void checks_why(struct machine *m, const struct checks_question *question, json_object *list);
+/* What programs have and have not given back. */
+json_object *checks_held(struct machine *m, bool detail);
+
 #endif

@@ -61,7 +61,7 @@ static void publish_later(struct machine_later *later)
     findings_publish(checks);
 }
 
-static void free_list(struct finding *finding)
+void finding_free(struct finding *finding)
 {
     for (struct finding *next; finding; finding = next) {
         next = finding->next;
@@ -80,7 +80,7 @@ void finding_done(struct checks *checks, struct finding *finding)
     if (!finding)
         return;
     if (finding->level == CHECK_OFF) {
-        free_list(finding);
+        finding_free(finding);
         return;
     }
     LL_APPEND(checks->new, finding);
@@ -154,6 +154,12 @@ static void read_stack(struct depot *depot, struct part *part)
     free(shown);
 }
 
+void finding_read(struct checks *checks, struct finding *finding)
+{
+    for (unsigned i = 0; i < finding->nr_parts; i++)
+        read_stack(checks->depot, &finding->parts[i]);
+}
+
 /* What a loop does wrong again and again is said once. */
 static struct finding *find_known(const struct checks *checks, const struct finding *finding)
 {
@@ -180,11 +186,10 @@ static void publish(struct checks *checks, struct finding *finding)
         known->times++;
     pthread_mutex_unlock(&checks->lock);
     if (known) {
-        free_list(finding);
+        finding_free(finding);
         return;
     }
-    for (unsigned i = 0; i < finding->nr_parts; i++)
-        read_stack(checks->depot, &finding->parts[i]);
+    finding_read(checks, finding);
     finding->text = finding_text(finding);
     pthread_mutex_lock(&checks->lock);
     finding->suppressed = suppressions_find(checks->suppressions, finding);
@@ -227,8 +232,8 @@ void findings_settle(struct checks *checks)
 
 void findings_free(struct checks *checks)
 {
-    free_list(checks->findings);
-    free_list(checks->new);
+    finding_free(checks->findings);
+    finding_free(checks->new);
     checks->findings = checks->new = NULL;
 }
 

@@ -27,13 +27,29 @@ struct finding {
     struct finding *next;
 };
 
+/* Without a lock: fills in the stacks. */
+void finding_read(struct checks *checks, struct finding *finding);
+/* It, and all that follow it. */
+void finding_free(struct finding *finding);
 /* A frame inside libxengnttab, libxenevtchn or libc. */
 bool frame_is_inside(const struct frame_text *frame);
 /* The program's own frame that the finding is about, NULL: none is known. */
 const struct frame_text *finding_place(const struct finding *finding);
 
+/* tell.c. " (event 82)" in room, or "": the trace is off. */
+const char *event_number(const struct event *event, char *room, size_t size);
+/* A sentence that says who made these, at one place, and of what, with the stack. */
+void finding_add_made(struct finding *finding, struct item **items, size_t nr,
+                      const struct program *program);
+/* If that happened to the item, a sentence with its stack. */
+void finding_add_turn(struct finding *finding, const struct item *item, enum turn turn,
+                      const char *text);
+
 /* report.c. The finding as people read it, NULL: no memory. The caller frees it. */
 char *finding_text(const struct finding *finding);
+/* Its sentences from one on, with their stacks. */
+void finding_print_parts(const struct finding *finding, unsigned from, FILE *out);
+json_object *finding_parts_json(const struct finding *finding);
 json_object *finding_json(const struct finding *finding);
 
 /* clean.c. A text that may come from a program: what is no UTF-8 of it becomes "?". */

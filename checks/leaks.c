@@ -24,7 +24,7 @@ void items_add(struct items *items, struct item *item)
 
 /* ---- Kinds and groups ------------------------------------------------------------------------ */
 
-static enum kind kind_of(const struct item *item)
+enum kind item_kind(const struct item *item)
 {
     switch (item->key.type) {
     case ITEM_SLOT:
@@ -48,7 +48,7 @@ static int order(uint64_t a, uint64_t b)
 static int by_group(const void *a, const void *b)
 {
     const struct item *x = *(struct item *const *)a, *y = *(struct item *const *)b;
-    int rc = order(kind_of(x), kind_of(y));
+    int rc = order(item_kind(x), item_kind(y));
 
     if (!rc)
         rc = order((uintptr_t)x->made.where, (uintptr_t)y->made.where);
@@ -61,7 +61,7 @@ static int by_group(const void *a, const void *b)
 
 static bool is_one_group(const struct item *a, const struct item *b)
 {
-    return kind_of(a) == kind_of(b) && a->made.where == b->made.where &&
+    return item_kind(a) == item_kind(b) && a->made.where == b->made.where &&
            a->key.domain == b->key.domain && a->process == b->process;
 }
 
@@ -72,7 +72,7 @@ void leaks_tell(struct checks *checks, struct items *items, const struct event *
     qsort(items->items, items->nr, sizeof *items->items, by_group);
     for (size_t first = 0, end; first < items->nr; first = end) {
         struct item **group = items->items + first;
-        enum kind kind = kind_of(*group);
+        enum kind kind = item_kind(*group);
 
         for (end = first; end < items->nr && is_one_group(*group, items->items[end]); end++)
             items->items[end]->reported = true;

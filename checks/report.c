@@ -31,6 +31,18 @@ static void print_frame(FILE *out, unsigned number, const struct frame_text *fra
         fprintf(out, "0x%llx\n", (unsigned long long)frame->offset);
 }
 
+void finding_print_parts(const struct finding *finding, unsigned from, FILE *out)
+{
+    for (unsigned i = from; i < finding->nr_parts; i++) {
+        const struct part *part = &finding->parts[i];
+
+        fprintf(out, "  %s%s\n", part->text,
+                part->approximate ? " (the stack is approximate)" : "");
+        for (unsigned j = 0; j < part->nr_frames; j++)
+            print_frame(out, j, &part->frames[j]);
+    }
+}
+
 char *finding_text(const struct finding *finding)
 {
     const struct check_kind *kind = &check_kinds[finding->kind];
@@ -42,14 +54,7 @@ char *finding_text(const struct finding *finding)
         return NULL;
     fprintf(out, "==gntsim== %s %s: %s\n", finding->level == CHECK_WARNING ? "WARNING" : "ERROR",
             kind->name, finding->title ? finding->title : "");
-    for (unsigned i = 0; i < finding->nr_parts; i++) {
-        const struct part *part = &finding->parts[i];
-
-        fprintf(out, "  %s%s\n", part->text,
-                part->approximate ? " (the stack is approximate)" : "");
-        for (unsigned j = 0; j < part->nr_frames; j++)
-            print_frame(out, j, &part->frames[j]);
-    }
+    finding_print_parts(finding, 0, out);
     fprintf(out, "  what to do: %s\n  more: gntsim explain %s\n", kind->repair, kind->name);
     fclose(out);
     return text;
@@ -79,7 +84,7 @@ static json_object *frames_json(const struct part *part)
     return list;
 }
 
-static json_object *parts_json(const struct finding *finding)
+json_object *finding_parts_json(const struct finding *finding)
 {
     json_object *list = json_object_new_array();
 
@@ -112,7 +117,7 @@ json_object *finding_json(const struct finding *finding)
         json_add_int(one, "pid", finding->program.pid);
     }
     json_add_int(one, "times", finding->times);
-    json_object_object_add(one, "parts", parts_json(finding));
+    json_object_object_add(one, "parts", finding_parts_json(finding));
     json_add_text(one, "repair", kind->repair);
     if (finding->suppressed)
         json_add_int(one, "suppressed", finding->suppressed->line);

@@ -25,8 +25,7 @@ struct leaks {
     struct items items;
 };
 
-/* Whether an item is one when its process exits well. */
-static bool is_leak(const struct item *item)
+bool item_is_left(const struct item *item)
 {
     switch (item->key.type) {
     case ITEM_SLOT:
@@ -50,7 +49,7 @@ static void collect(void *ctx, struct item *item)
 {
     struct leaks *leaks = ctx;
 
-    if (item->process == leaks->process && !item->reported && is_leak(item))
+    if (item->process == leaks->process && !item->reported && item_is_left(item))
         items_add(&leaks->items, item);
 }
 
@@ -60,7 +59,7 @@ static void pass_on(void *ctx, struct item *item)
     struct leaks *leaks = ctx;
     const struct own_file *file;
 
-    if (item->process != leaks->process || item->reported || !is_leak(item))
+    if (item->process != leaks->process || item->reported || !item_is_left(item))
         return;
     file = file_of(leaks, item);
     if (file && file->heir) {

@@ -3,12 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "checks_i.h"
+#include "finding_i.h"
 
 #define LISTED 8u /* references in one sentence */
 
-/* " (event 82)", if the trace is on. */
-static const char *number_of(const struct event *event, char *room, size_t size)
+const char *event_number(const struct event *event, char *room, size_t size)
 {
     room[0] = 0;
     if (event->traced)
@@ -64,13 +63,13 @@ static char *made(struct item **items, size_t nr, const struct program *program)
         if (item->was_mapped || type == ITEM_SHARE)
             fprintf(out, " (%s)", item->writable ? "read-write" : "read-only");
     }
-    fputs(number_of(&item->made, room, sizeof room), out);
+    fputs(event_number(&item->made, room, sizeof room), out);
     fclose(out);
     return text;
 }
 
-static void add_made(struct finding *finding, struct item **items, size_t nr,
-                     const struct program *program)
+void finding_add_made(struct finding *finding, struct item **items, size_t nr,
+                      const struct program *program)
 {
     char *text = made(items, nr, program);
 
@@ -96,14 +95,14 @@ static const char *leak_title(enum kind kind, const struct item *item)
     }
 }
 
-static void add_turn(struct finding *finding, const struct item *item, enum turn turn,
-                     const char *text)
+void finding_add_turn(struct finding *finding, const struct item *item, enum turn turn,
+                      const char *text)
 {
     const struct event *event = item_turn(item, turn);
     char room[40];
 
     if (event->order)
-        finding_add(finding, event, "%s%s", text, number_of(event, room, sizeof room));
+        finding_add(finding, event, "%s%s", text, event_number(event, room, sizeof room));
 }
 
 /* Why the items are of no use any more, or who could tell. */
@@ -113,22 +112,22 @@ static void add_reasons(struct finding *finding, enum kind kind, const struct it
     char text[100];
 
     if (kind == KIND_SLOT_LEAK)
-        add_turn(finding, item, TURN_GONE,
+        finding_add_turn(finding, item, TURN_GONE,
                  "munmap took the addresses away, but the index was not given back: use "
                  "xengnttab_unmap");
     if (kind == KIND_SLOT_LOST) {
         snprintf(text, sizeof text, "the mmap failed with %s",
                  strerrorname_np(item->mmap_error));
-        add_turn(finding, item, TURN_MMAP_FAILED, text);
+        finding_add_turn(finding, item, TURN_MMAP_FAILED, text);
     }
     if (item_had(item, TURN_LATE)) {
         snprintf(text, sizeof text, "domain %u ended the access meanwhile",
                  item->grants[0].domid);
-        add_turn(finding, item, TURN_LATE, text);
+        finding_add_turn(finding, item, TURN_LATE, text);
     }
     if (exit)
         finding_add(finding, exit, "the process ended well%s",
-                    number_of(exit, text, sizeof text));
+                    event_number(exit, text, sizeof text));
     else
         finding_add(finding, NULL, "the process went on, and mapped more at the same place");
 }
@@ -145,9 +144,9 @@ void tell_leak(struct checks *checks, enum kind kind, struct item **items, size_
                     total > 1 ? "s" : "", leak_title(kind, item));
 
     if (kind == KIND_BAD_UNMAP)
-        add_turn(finding, item, TURN_SOUGHT,
+        finding_add_turn(finding, item, TURN_SOUGHT,
                  "a call that unmaps looked the mapping up here, and left it");
-    add_made(finding, items, nr, program);
+    finding_add_made(finding, items, nr, program);
     add_reasons(finding, kind, item, exit);
     finding_done(checks, finding);
 }
@@ -164,13 +163,13 @@ void tell_late(struct checks *checks, const struct item *item)
     finding = finding_new(checks, KIND_LATE_UNMAP, program,
                           "%u grant%s unmapped after domain %u had ended the access", item->count,
                           item->count > 1 ? "s" : "", item->grants[0].domid);
-    add_made(finding, items, 1, program);
+    finding_add_made(finding, items, 1, program);
     finding_add(finding, item_turn(item, TURN_LATE), "domain %u ended the access%s",
                 item->grants[0].domid,
-                number_of(item_turn(item, TURN_LATE), room, sizeof room));
+                event_number(item_turn(item, TURN_LATE), room, sizeof room));
     finding_add(finding, item_turn(item, item_had(item, TURN_BACK) ? TURN_BACK : TURN_GONE),
                 "the mapping ended after that%s",
-                number_of(item_turn(item, TURN_GONE), room, sizeof room));
+                event_number(item_turn(item, TURN_GONE), room, sizeof room));
     finding_done(checks, finding);
 }
 
@@ -183,11 +182,11 @@ void tell_bad_end(struct checks *checks, enum kind kind, const struct program *p
 
     finding_add(finding, when, "%s[%u] gave it back%s%s", program ? program->command : "?",
                 program ? program->number : 0, kind == KIND_DOUBLE_UNMAP ? " again" : "",
-                number_of(when, room, sizeof room));
+                event_number(when, room, sizeof room));
     if (before && item_had(before, TURN_BACK))
         finding_add(finding, item_turn(before, TURN_BACK), "it was given back before%s",
-                    number_of(item_turn(before, TURN_BACK), room, sizeof room));
+                    event_number(item_turn(before, TURN_BACK), room, sizeof room));
     if (before)
-        add_made(finding, items, 1, program_of(checks, before->process));
+        finding_add_made(finding, items, 1, program_of(checks, before->process));
     finding_done(checks, finding);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `gntsim ctl`: makes one request of a machine and prints the answer. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -297,7 +298,7 @@ static int build(const struct verb *verb, const struct options *options, int arg
     for (int i = 0; i < argc; i++, kind += *kind != 'm') {
 
         /* "dump 3": the word is left out */
-        if (*kind == 'w' && parse_domid(argv[i]) >= 0)
+        if (*kind == 'w' && isdigit((unsigned char)*argv[i]))
             kind++;
         if (!*kind)
             return usage_error("unexpected argument '%s' after %s", argv[i], verb->words);

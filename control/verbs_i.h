@@ -37,6 +37,12 @@
         "audit", "", ANSWER_AUDIT, "check every invariant; exit status 1 if one is violated") \
     CTL("findings", findings, BY_ANYBODY, VERB_DETAIL, \
         "findings", "", ANSWER_TEXTS, "what --check has reported so far") \
+    CTL("check", check, BY_ANYBODY, VERB_DETAIL, \
+        "check", "", ANSWER_TEXTS, "what programs hold now, with stacks; needs --check") \
+    CTL("why", why, BY_ANYBODY, VERB_DETAIL, \
+        "why", "dwi", ANSWER_TEXTS, \
+        "why [N [REF | page GFN | port PORT]]: which calls were refused, and why; or who has " \
+        "that and what lets it go") \
     CTL("domain-suspend", domain_suspend, BY_PRIVILEGED, 0, \
         "domain suspend", "D", ANSWER_FIELDS, \
         "domain suspend N: it goes on under another id, as after save and restore") \

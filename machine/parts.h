@@ -74,13 +74,13 @@ struct machine_part {
     /* With the lock: while an operation is settled, after each time that something asked for
      * attention (m->attention). */
     void (*attend)(struct machine *m);
-    /* With the lock: a hypercall, or an element of its batch, is about to be done; called within
-     * it. */
+    /* With the lock, within a hypercall: it, or an element of its batch, is about to be done; or it
+     * is done (trace_listen). */
     void (*at_hypercall)(struct machine *m);
+    void (*hypercall_over)(struct machine *m, const struct hv_point *point, long result);
     /* With the lock: an operation is over, or what comes of it is needed now. For what may not
      * be done within a hypercall. */
     void (*settle)(struct machine *m);
-
     /* A call into the domain's kernel begins, accessed its caller's memory, or is over: as struct
      * kernel_hooks says. */
     void (*call_begins)(struct domain *d, const struct kernel_point *point);

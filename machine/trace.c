@@ -210,7 +210,25 @@ void trace_switch(struct machine *m, bool on)
     if (on && !m->trace->on)
         trace_machine(m);
     m->trace->on = on;
-    hv_set_trace(m->hv, on ? trace_hypercall : NULL);
+    trace_listen(m);
+}
+
+static void hear_hypercall(void *ctx, const struct hv_point *point, long result)
+{
+    struct machine *m = ctx;
+
+    if (m->trace->on)
+        trace_hypercall(m, point, result);
+    PARTS_TELL(m, hypercall_over, m, point, result);
+}
+
+void trace_listen(struct machine *m)
+{
+    bool wanted = m->trace->on;
+
+    for (unsigned i = 0; i < m->nr_parts; i++)
+        wanted |= m->parts[i]->hypercall_over != NULL;
+    hv_set_trace(m->hv, wanted ? hear_hypercall : NULL);
 }
 
 int trace_create(struct machine *m)

@@ -27,6 +27,8 @@ int trace_create(struct machine *m);
 void trace_destroy(struct machine *m);
 void trace_switch(struct machine *m, bool on);
 bool trace_is_on(const struct machine *m);
+/* From now on the hypervisor tells what it did, if the trace is on or a part wants to know. */
+void trace_listen(struct machine *m);
 /* Everything from now on goes to the file, which is made anew; switches the trace on. What a reader at its other end is too slow for is
  * lost, and a line says how much. Without the lock. 0, negative errno. */
 int trace_to_file(struct machine *m, const char *path);

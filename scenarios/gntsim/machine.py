@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Callable, Optional
+from typing import IO, Any, Callable, Optional, Union
 
 from .control import Control
 from .domain import Domain
@@ -259,6 +259,24 @@ class Machine:
     def found(self) -> list[dict[str, Any]]:
         """The same with all that is known of each: "kind", "level", "title", "parts" and more."""
         return list(self.call("findings", detail=True))
+
+    def held(self) -> list[dict[str, Any]]:
+        """What the programs of a machine with check=True have now and have not given back: "text"
+        and "parts" each, of what one process made at one place together."""
+        return list(self.call("check", detail=True))
+
+    def why(self, domain: Union[int, Domain, None] = None, ref: Optional[int] = None, *,
+            page: Optional[int] = None, port: Optional[int] = None) -> list[str]:
+        """Which calls of programs were refused, and why, the newest first: of all domains, or of
+        one. With a reference, a page (gfn) or a port of the domain: who has it, and what would let
+        it go."""
+        asked = {key: number for key, number in (("grant", ref), ("page", page), ("port", port))
+                 if number is not None}
+        if len(asked) > 1:
+            raise ValueError("why() takes one of ref, page and port")
+        what, number = next(iter(asked.items()), (None, None))
+        return list(self.call("why", what=what, id=number,
+                              domain=None if domain is None else int(domain)))
 
     def trace(self, start: int = 0, **pattern: Any) -> list[Event]:
         """The events so far, from the number `start` on. With a pattern (op="map_grant_ref",

@@ -155,7 +155,10 @@ def test_warned(gntsim):
 @pytest.mark.gntsim(check="slot-leak")
 def test_right(gntsim):
     gntsim.domain(1).run([%r, "unmap"])
-    assert gntsim.findings() == []
+    assert gntsim.findings() == [] and gntsim.held() == []
+    assert gntsim.why(1, 0)[0].startswith("domain 1 grants page")
+    assert gntsim.why(1, port=900) == ["port 900 of domain 1 is free"]
+    assert gntsim.why(1) == ["no call was refused"]
 """ % ((str(place / "leaks"),) * 4)
     assert counts(run(text, "--gntsim-way", way, "--gntsim-no-check", "-k", "wrong")) == \
         {"passed": 1}
