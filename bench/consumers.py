@@ -86,6 +86,18 @@ def mappings(bench):
                   "two round trips over pipes", us(trips), least / trips, None)
 
 
+def checks(bench):
+    """What --check adds, stacks included."""
+    if not os.path.exists(bench.hv_bench):
+        return
+    plain, checked = (columns(bench.in_machine(bench.client, "trips", "-",
+                                               *map(str, next(conditions(bench))[1]), way="socket",
+                                               options=options))[0][0]
+                      for options in ((), ("--check",)))
+    yield row("map + unmap, library, --check with stacks", us(checked), "the same without --check",
+              us(plain), checked / plain, 4.0)
+
+
 # ---- vchan ---------------------------------------------------------------------------------------
 
 
@@ -177,6 +189,7 @@ PARTS = {
     "events": lambda bench, _: events(bench, "socket"),
     "bells": lambda bench, _: events(bench, "device"),
     "library": lambda bench, _: mappings(bench),
+    "checks": lambda bench, _: checks(bench),
     "vchan": lambda bench, _: vchans(bench),
     "test": lambda bench, _: machine_start(bench),
     "stories": lambda bench, _: stories(bench),
