@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Right: it asks for handles when it shares, maps to read what it reads, and makes room. */
+#include "sharer.h"
+
+const struct manners manners = { .nominates_anew = true, .helps = true };
