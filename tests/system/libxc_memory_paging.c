@@ -115,7 +115,8 @@ static void set_access_rows(const struct scene *s, uint32_t domid)
     ROW("xc_get_mem_access", "set to rw", get_access(s, domid, 7));
     ROW("xc_get_mem_access", "nobody set it", get_access(s, domid, 8));
     ROW("xc_get_mem_access", "nothing is at the gfn", get_access(s, domid, PAGES));
-    ROW("xc_set_mem_access", "no such access", xc_set_mem_access(s->xc, domid, 11, 5, 1));
+    ROW("xc_set_mem_access", "no such access",
+        xc_set_mem_access(s->xc, domid, XENMEM_access_default + 1, 5, 1));
     ROW("xc_set_mem_access", "0 pages",
         xc_set_mem_access(s->xc, domid, XENMEM_access_rw, 5, 0));
     ROW("xc_set_mem_access", "beyond the highest gfn",

@@ -17,7 +17,7 @@ VCPU_PAUSED = 1
 
 class Toolstack:
     def __init__(self):
-        self.xc = ctypes.CDLL("libxenctrl.so.4.17", use_errno=True)
+        self.xc = ctypes.CDLL("libxenctrl.so", use_errno=True)
         self.xc.xc_interface_open.restype = ctypes.c_void_p
         self.handle = ctypes.c_void_p(self.xc.xc_interface_open(None, None, 0))
         self.foreign = ctypes.CDLL("libxenforeignmemory.so.1", use_errno=True)
