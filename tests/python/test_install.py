@@ -124,7 +124,7 @@ def names_below(root):
 def wanted_below_doc():
     yield from ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE")
     for pages in ("docs/**/*.md", "docs/performance.*", "docs/ci/*", "docs/examples/**/*",
-                  "scenarios/stories/*.*"):
+                  "scenarios/stories/**/*.*"):
         for path in SOURCE.glob(pages):
             if path.is_file() and path.name != "meson.build":
                 yield str(path.relative_to(SOURCE))

@@ -238,7 +238,7 @@ def test_xens_own_test_of_resources_passes(machine):
                     reason="only in ./test --all, with Debian's qemu-system-xen")
 def test_qemus_qdisk_serves_one_front_end_after_the_other():
     """The story; docs/howto-backend.md, which test_project.py executes, kills each."""
-    story = harness.SOURCE / "scenarios" / "stories" / "qdisk.toml"
+    story = harness.SOURCE / "scenarios" / "stories" / "qemu" / "qdisk.toml"
     build = Path(os.environ.get("GNTSIM_BUILD", harness.SOURCE / "build"))
     done = subprocess.run([harness.GNTSIM, "scenario", "run", story],
                           capture_output=True, text=True, timeout=harness.PATIENCE * 5,
