@@ -14,6 +14,7 @@ from test_block import machine
 
 FOLDER = corpus.SOURCE / "tests" / "checks" / "backends"
 WHOLE = os.environ.get("GNTSIM_TEST_ALL")
+VARIANTS_ARE_CASES = True     # it divides its cases among them itself
 WAYS = ["device", "socket", "auto"]
 FLAGS = {"O2": ("-O2", "-g"), "O0": ("-O0", "-g"), "fp": ("-O2", "-g", "-fno-omit-frame-pointer"),
          "stripped": ("-O2", "-s")}
