@@ -21,7 +21,7 @@
 
 static int start(const struct dev_fs *fs, loop_step *step, void *ctx)
 {
-    return loops_start(fs->machine->loops, step, NULL, ctx);
+    return loops_start_once(fs->machine->loops, step, ctx);
 }
 
 /*

@@ -268,7 +268,7 @@ void supervisor_spare(const struct notice *notice, void (*serve)(struct notice *
     machine_unlock(m);
     if (spare) {
         *spare = (struct spare){ *notice, serve };
-        if (!loops_start(m->loops, spare_step, NULL, spare))
+        if (!loops_start_once(m->loops, spare_step, spare))
             return;
     }
     free(spare);

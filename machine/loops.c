@@ -24,7 +24,7 @@ struct loop {
     atomic_uint generation;      /* of the thread that owns the loop */
     atomic_ulong accesses;       /* odd while the owner touches client memory */
     unsigned long seen;          /* the guard's: accesses at its last look */
-    bool ended;
+    bool ended, once;
     struct loop *prev, *next;
 };
 
@@ -88,6 +88,8 @@ void loops_close(int fd)
  * are safe, because the machine's lock orders them. With the pool's lock. */
 static void new_generation(struct loop *loop)
 {
+    if (loop->once)
+        return;
     atomic_fetch_add(&loop->generation, 1);
     atomic_store(&loop->accesses, 0);
     if (loop_spawn(loop))
@@ -182,7 +184,7 @@ static void *loop_main(void *arg)
     current_loop = loop;
     current_generation = spawn.generation;
     while (go_on && atomic_load(&loop->generation) == spawn.generation)
-        go_on = loop->step(loop->ctx);
+        go_on = loop->step(loop->ctx) && !loop->once;
     pthread_mutex_lock(&pool->lock);
     if (!go_on)
         loop->ended = true;
@@ -245,14 +247,14 @@ int loops_create(struct loops **out)
     return 0;
 }
 
-int loops_start(struct loops *pool, loop_step *step, loop_ended *ended, void *ctx)
+static int start(struct loops *pool, const struct loop *what)
 {
-    struct loop *loop = calloc(1, sizeof *loop);
+    struct loop *loop = malloc(sizeof *loop);
     int rc;
 
     if (!loop)
         return -ENOMEM;
-    *loop = (struct loop){ .pool = pool, .step = step, .when_ended = ended, .ctx = ctx };
+    *loop = *what;
     pthread_mutex_lock(&pool->lock);
     rc = loop_spawn(loop);
     if (!rc) {
@@ -262,6 +264,17 @@ int loops_start(struct loops *pool, loop_step *step, loop_ended *ended, void *ct
     if (rc)
         free(loop);
     return rc;
+}
+
+int loops_start(struct loops *pool, loop_step *step, loop_ended *ended, void *ctx)
+{
+    return start(pool, &(struct loop){ .pool = pool, .step = step, .when_ended = ended,
+                                       .ctx = ctx });
+}
+
+int loops_start_once(struct loops *pool, loop_step *step, void *ctx)
+{
+    return start(pool, &(struct loop){ .pool = pool, .step = step, .ctx = ctx, .once = true });
 }
 
 /*

@@ -22,6 +22,8 @@ typedef void loop_ended(void *ctx);
 int loops_create(struct loops **out);
 /* Runs step in threads of the pool until it is false, then ended (may be NULL). 0 or -errno. */
 int loops_start(struct loops *loops, loop_step *step, loop_ended *ended, void *ctx);
+/* Runs step once, whatever it returns, in a thread that nobody takes over: it may free ctx. */
+int loops_start_once(struct loops *loops, loop_step *step, void *ctx);
 /* The calling thread's loop is not given to another one, whatever it waits for. */
 void loops_stay(void);
 /* Waits until every loop has ended, a second at most for stuck threads; frees. False: some stay. */
