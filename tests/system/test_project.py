@@ -72,7 +72,7 @@ def test_the_bench_runs_and_prints_its_ratios():
     expected = [2.5, 1.4, None, 1.4, 1.25, 1.5, None, 5.0, 3.0, 0.8, 0.95, 15]
     assert targets[:len(expected)] == expected
     # What a consumer feels comes last.
-    expected = [1.5, 4.0, 1.5, *([2.5, 0.5, 0.5, 0.5, 0.5] if plain else []), 30]
+    expected = [1.5, 4.0, 1.5, *([2.5, 4.0, 0.5, 0.5, 0.5, 0.5] if plain else []), 30]
     assert targets[-len(expected):] == expected
     if plain:
         assert [row["what"] for row in rows if row["target"] == 20] == \
