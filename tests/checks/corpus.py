@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Compiles small programs, runs them under --check, and compares what is reported with the lines
 that they mark."""
+import contextlib
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -29,6 +31,24 @@ def build(text, directory, flags=("-O0", "-g"), name="program"):
 
 def run(program, way, *words, options=()):
     return gntsim("run", "--way", way, "--check", *options, "--", str(program), *words)
+
+
+@contextlib.contextmanager
+def machine(directory, *options, way="auto"):
+    """Serves one in DIRECTORY/m: a list that has what it said, and its exit status, when it has
+    ended."""
+    said = []
+    with open(directory / "said", "w") as errors:
+        served = subprocess.Popen([GNTSIM, "serve", "--dir", directory / "m", "--way", way,
+                                   *options], stdout=subprocess.PIPE, stderr=errors)
+        try:
+            assert served.stdout.readline().startswith(b"gntsim: ready")
+            yield said
+        finally:
+            served.send_signal(signal.SIGTERM)
+            status = served.wait(PATIENCE)
+            served.stdout.close()
+    said += [(directory / "said").read_text(), status]
 
 
 def findings(text):

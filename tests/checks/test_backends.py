@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import corpus
-from test_block import machine
 
 FOLDER = corpus.SOURCE / "tests" / "checks" / "backends"
 WHOLE = os.environ.get("GNTSIM_TEST_ALL")
@@ -63,7 +62,7 @@ def compiled(directory, name, flags, bug=0):
 def play(case, domain, directory, programs):
     """Runs the case in domains of its own; the back end has a name of its own, too."""
     name, bug, mode, times, ends, _, _ = case
-    run = [corpus.GNTSIM, "exec", "--dir", directory / "machine", "--domain"]
+    run = [corpus.GNTSIM, "exec", "--dir", directory / "m", "--domain"]
     program = directory / ("back%d" % domain)
     os.link(programs[name, bug], program)
     subprocess.run([*run, str(domain), "--", "/bin/true"], check=True, stderr=subprocess.PIPE)
@@ -110,7 +109,7 @@ def run_all(way, flags, cases, directory):
     with ThreadPoolExecutor(2) as pool:
         programs = dict(zip(names, pool.map(lambda name: compiled(directory, name[0], FLAGS[flags],
                                                                   name[1]), names)))
-        with machine(directory, way) as said:
+        with corpus.machine(directory, "--check", way=way) as said:
             list(pool.map(lambda case: play(case[1], case[0], directory, programs),
                           enumerate(cases, 1)))
     assert said[1] == 99, said

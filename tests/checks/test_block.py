@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A block device of two processes in two domains: the right back end is not reported, and each
 wrong one is, with the line."""
-import contextlib
-import signal
 import subprocess
 import time
 
@@ -22,28 +20,11 @@ def eventually(condition, what):
         time.sleep(0.01)
 
 
-@contextlib.contextmanager
-def machine(directory, way):
-    """Its findings are in the list when it has ended, and its exit status behind them."""
-    said = []
-    with open(directory / "said", "w") as errors:
-        served = subprocess.Popen([corpus.GNTSIM, "serve", "--dir", directory / "machine", "--way",
-                                   way, "--check"], stdout=subprocess.PIPE, stderr=errors)
-        try:
-            assert served.stdout.readline().startswith(b"gntsim: ready")
-            yield said
-        finally:
-            served.send_signal(signal.SIGTERM)
-            status = served.wait(corpus.PATIENCE)
-            served.stdout.close()
-    said += [(directory / "said").read_text(), status]
-
-
 def play(program, directory, way):
     """The findings as text, and the machine's exit status."""
     meeting = directory / "meeting"
-    start = [corpus.GNTSIM, "exec", "--dir", directory / "machine", "--domain"]
-    with machine(directory, way) as said:
+    start = [corpus.GNTSIM, "exec", "--dir", directory / "m", "--domain"]
+    with corpus.machine(directory, "--check", way=way) as said:
         front = subprocess.Popen([*start, "1", "--", program, "front", meeting, "1", "0"],
                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         eventually(meeting.exists, "the front end is there")

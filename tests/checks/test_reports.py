@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """How --check is switched on, and what it writes: words, reports, suppressions, exit statuses."""
-import contextlib
 import json
-import signal
 import subprocess
 
 import pytest
@@ -238,30 +236,13 @@ def test_suppressions_that_cannot_be_read_are_a_usage_error(leaky, tmp_path):
 
 # ---- exec, and asking
 
-@contextlib.contextmanager
-def machine(directory, *options, way="auto"):
-    """A list that has what it said, and its exit status, when it has ended."""
-    said = []
-    with open(directory / "said", "w") as errors:
-        served = subprocess.Popen([corpus.GNTSIM, "serve", "--dir", directory / "m", "--way", way,
-                                   *options], stdout=subprocess.PIPE, stderr=errors)
-        try:
-            assert served.stdout.readline().startswith(b"gntsim: ready")
-            yield said
-        finally:
-            served.send_signal(signal.SIGTERM)
-            status = served.wait(corpus.PATIENCE)
-            served.stdout.close()
-    said += [(directory / "said").read_text(), status]
-
-
 @pytest.mark.parametrize("way", ["device", "socket", "auto"])
 def test_exec_tells_by_its_status_what_was_found_of_its_command_alone(leaky, tmp_path, way):
     def execute(*words):
         done = corpus.gntsim("exec", "--dir", str(tmp_path / "m"), *words)
         assert "==gntsim==" not in done.stderr
         return done.returncode, "finding" in done.stderr
-    with machine(tmp_path, "--check", way=way) as said:
+    with corpus.machine(tmp_path, "--check", way=way) as said:
         assert execute("--", str(leaky)) == (0, False)      # it is the command
         assert execute("--check", "--", str(leaky)) == (99, True)
         assert execute("--check", "--", "true") == (0, False)
@@ -275,7 +256,7 @@ def test_exec_tells_by_its_status_what_was_found_of_its_command_alone(leaky, tmp
 
 
 def test_exec_cannot_check_on_a_machine_that_does_not(tmp_path):
-    with machine(tmp_path) as said:
+    with corpus.machine(tmp_path) as said:
         done = corpus.gntsim("exec", "--check", "--dir", str(tmp_path / "m"), "--", "true")
         assert done.returncode == 1 and "start it with --check" in done.stderr
     assert said == ["", 0]
@@ -284,7 +265,7 @@ def test_exec_cannot_check_on_a_machine_that_does_not(tmp_path):
 def test_ctl_shows_findings_as_text_and_as_json(leaky, tmp_path):
     def ask(*words):
         return corpus.gntsim("ctl", "--dir", str(tmp_path / "m"), *words, "findings")
-    with machine(tmp_path, "--check", way="socket"):
+    with corpus.machine(tmp_path, "--check", way="socket"):
         assert (ask().returncode, ask().stdout, ask("--json").stdout) == (0, "", "[]\n")
         corpus.gntsim("exec", "--dir", str(tmp_path / "m"), "--", str(leaky))
         assert set(corpus.findings(ask().stdout)) == KINDS

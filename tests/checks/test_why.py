@@ -60,16 +60,11 @@ LINE = {word: number for number, line in enumerate(HOLDER.splitlines(), 1)
 @contextlib.contextmanager
 def served(directory, way, *options):
     """A machine with a domain 1."""
-    with subprocess.Popen([corpus.GNTSIM, "serve", "--dir", directory, "--way", way, *options],
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        try:
-            assert server.stdout.readline().startswith("gntsim: ready")
-            for domain in "01":
-                told(directory, "domain", "create", domain)
-            told(directory, "fault", "add", RULE)
-            yield
-        finally:
-            server.terminate()
+    with corpus.machine(directory, *options, way=way):
+        for domain in "01":
+            told(directory / "m", "domain", "create", domain)
+        told(directory / "m", "fault", "add", RULE)
+        yield
 
 
 @pytest.fixture(scope="module", params=["device", "socket"])
@@ -77,7 +72,7 @@ def held(request, tmp_path_factory):
     """A machine on which the holder waits, and the holder's numbers."""
     place = tmp_path_factory.mktemp("why")
     program, way = corpus.build(HOLDER, place), request.param
-    with served(place / "m", way, "--check"), \
+    with served(place, way, "--check"), \
             subprocess.Popen([corpus.GNTSIM, "exec", "--dir", place / "m", "--domain", "1", "--",
                               program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                              text=True) as holder:
@@ -174,7 +169,7 @@ def test_a_question_that_means_nothing_is_an_error(held, words, message):
 
 
 def test_without_checks_the_tables_still_answer(tmp_path):
-    with served(tmp_path / "m", "socket"):
+    with served(tmp_path, "socket"):
         assert "domain 1 grants page " in told(tmp_path / "m", "why", "1", "0")
         assert told(tmp_path / "m", "why", "0", "port", "900") == "port 900 of domain 0 is free\n"
         assert "keeps no refused calls" in ctl(tmp_path / "m", "why").stderr

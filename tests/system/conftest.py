@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import harness
+import gntsim  # harness.py knows where it is
 
 COMPILER = os.environ.get("CC", "cc")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-O1", "-g"]
@@ -112,6 +113,25 @@ def serve(place):
     yield start
     for machine in machines:
         machine.stop()
+
+
+@pytest.fixture
+def trace(place):
+    """Where `traced` writes."""
+    return place / "trace.jsonl"
+
+
+@pytest.fixture
+def traced(serve, trace):
+    """A machine with a trace of all that happens."""
+    return serve("--trace", trace)
+
+
+@pytest.fixture
+def attached(traced):
+    """The same machine, as the Python package drives it."""
+    with gntsim.Machine.attach(traced.dir) as machine:
+        yield machine
 
 
 @pytest.fixture

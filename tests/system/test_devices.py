@@ -14,19 +14,8 @@ BACK = "/local/domain/0/backend/qdisk/1/51712"
 
 
 @pytest.fixture
-def trace(place):
-    return place / "trace.jsonl"
-
-
-@pytest.fixture
-def served(serve, trace):
-    return serve("--trace", trace)
-
-
-@pytest.fixture
-def machine(served):
-    with gntsim.Machine.attach(served.dir) as attached:
-        yield attached
+def machine(attached):
+    return attached
 
 
 @pytest.fixture
@@ -110,9 +99,9 @@ def test_other_kinds_differ_by_their_rows(machine, guest):
     ("1 vif bridge", "'bridge' is not KEY=VALUE"),
     ("1 vif id=0", "domain 1 has such a device with this id"),
 ])
-def test_a_device_that_cannot_be_is_refused_with_the_reason(served, guest, words, said):
+def test_a_device_that_cannot_be_is_refused_with_the_reason(traced, guest, words, said):
     guest.attach("vif")
-    done = served.ctl("device", "attach", *words.split())
+    done = traced.ctl("device", "attach", *words.split())
     assert done.returncode and said in done.stderr
     assert len(guest.devices()) == 2
 
@@ -137,10 +126,10 @@ def test_one_of_several_devices_is_named_before_it_is_detached(machine, guest):
         machine.call("device-list", domain=99)
 
 
-def test_a_detached_device_goes_when_its_back_end_has_closed(served, machine, guest):
+def test_a_detached_device_goes_when_its_back_end_has_closed(traced, machine, guest):
     guest.attach("vif")
     # A back end that follows the toolstack.
-    waiting = subprocess.Popen([*served.gntsim, "ctl", "--dir", served.dir, "device", "detach", "1",
+    waiting = subprocess.Popen([*traced.gntsim, "ctl", "--dir", traced.dir, "device", "detach", "1",
                                 "vif"])
     back = "/local/domain/0/backend/vif/1/0"
     machine.store.wait(back + "/state", "5")
@@ -158,14 +147,14 @@ def test_a_detached_device_goes_when_its_back_end_has_closed(served, machine, gu
     device = guest.attach("vif")
     device.detach(force=True)
     device.wait("gone", timeout=0)
-    assert served.ctl("device", "detach", "1", "vif").stderr == \
+    assert traced.ctl("device", "detach", "1", "vif").stderr == \
         "gntsim: domain 1 has no such device: see device list\n"
     machine.audit()
 
 
-def test_ctl_waits_until_both_ends_are_connected(served, machine, guest):
+def test_ctl_waits_until_both_ends_are_connected(traced, machine, guest):
     device = guest.attach("vif")
-    waiting = subprocess.Popen([*served.gntsim, "ctl", "--dir", served.dir, "device", "wait", "1",
+    waiting = subprocess.Popen([*traced.gntsim, "ctl", "--dir", traced.dir, "device", "wait", "1",
                                 "vif", "connected"])
     machine.store.write(device.frontend + "/state", "4")
     with pytest.raises(gntsim.Timeout, match="is not connected"):
@@ -173,9 +162,9 @@ def test_ctl_waits_until_both_ends_are_connected(served, machine, guest):
     assert waiting.poll() is None
     machine.store.write(device.backend + "/state", "4")
     assert waiting.wait(harness.PATIENCE) == 0
-    row = served.json("device", "list", "1")[-1]
+    row = traced.json("device", "list", "1")[-1]
     assert (row["front"], row["back"], row["connected"]) == ("connected", "connected", True)
-    done = served.ctl("device", "wait", "1", "vif", "closed", "--timeout", "1")
+    done = traced.ctl("device", "wait", "1", "vif", "closed", "--timeout", "1")
     assert (done.returncode, done.stderr) == (1, "gntsim: closed: not so within the time\n")
 
 
@@ -192,7 +181,7 @@ def test_all_devices_go_with_their_domain(machine, guest):
     machine.audit()
 
 
-def test_devices_follow_a_suspended_domain_with_their_values(served, machine, guest, trace):
+def test_devices_follow_a_suspended_domain_with_their_values(traced, machine, guest, trace):
     guest.attach("vbd", keys={"params": "raw:/x", "mode": "r"})
     gone = guest.attach("vif")
     gone.detach(force=True)
@@ -203,7 +192,7 @@ def test_devices_follow_a_suspended_domain_with_their_values(served, machine, gu
     assert machine.store.read("/local/domain/0/backend/qdisk/5/51712/mode") == b"r"
     assert not machine.store.exists(BACK)
     machine.audit()
-    served.stop()
+    traced.stop()
     lines = len(trace.read_text().splitlines())
     done = harness.gntsim("replay", trace)
     assert (done.returncode, done.stdout) == (0, "replay: %d events, all as recorded\n" % lines), \
@@ -212,8 +201,8 @@ def test_devices_follow_a_suspended_domain_with_their_values(served, machine, gu
 
 # ---- ctl store watch and wait
 
-def test_ctl_prints_the_paths_that_change(served, machine):
-    watching = subprocess.Popen([*served.gntsim, "ctl", "--dir", served.dir, "--json", "store",
+def test_ctl_prints_the_paths_that_change(traced, machine):
+    watching = subprocess.Popen([*traced.gntsim, "ctl", "--dir", traced.dir, "--json", "store",
                                  "watch", "/a"], stdout=subprocess.PIPE, text=True)
     assert json.loads(watching.stdout.readline()) == {"path": "/a"}
     machine.store.write("/a/b", "x")
@@ -225,14 +214,14 @@ def test_ctl_prints_the_paths_that_change(served, machine):
     watching.stdout.close()
 
 
-def test_ctl_waits_for_a_node_and_its_value(served, machine):
-    waiting = subprocess.Popen([*served.gntsim, "ctl", "--dir", served.dir, "store", "wait", "/a",
+def test_ctl_waits_for_a_node_and_its_value(traced, machine):
+    waiting = subprocess.Popen([*traced.gntsim, "ctl", "--dir", traced.dir, "store", "wait", "/a",
                                 "b\xfc"], stdout=subprocess.PIPE)
     machine.store.write("/a", "x")
     machine.store.write("/a", "b\xfc".encode())
     assert waiting.communicate(timeout=harness.PATIENCE)[0] == "b\xfc\n".encode()
     assert waiting.returncode == 0
-    assert served.must("store", "wait", "/a") == "b\xfc\n"
-    done = served.ctl("store", "wait", "/no", "--timeout", "1")
+    assert traced.must("store", "wait", "/a") == "b\xfc\n"
+    done = traced.ctl("store", "wait", "/no", "--timeout", "1")
     assert (done.returncode, done.stderr) == (1, "gntsim: /no: not so within the time\n")
-    assert served.ctl("store", "wait", "/no.dot").stderr == "gntsim: /no.dot: Invalid argument\n"
+    assert traced.ctl("store", "wait", "/no.dot").stderr == "gntsim: /no.dot: Invalid argument\n"

@@ -10,19 +10,8 @@ import harness
 
 
 @pytest.fixture
-def trace(place):
-    return place / "trace.jsonl"
-
-
-@pytest.fixture
-def serve_one(serve, trace):
-    return serve("--trace", trace)
-
-
-@pytest.fixture
-def machine(serve_one):
-    with gntsim.Machine.attach(serve_one.dir) as attached:
-        yield attached
+def machine(attached):
+    return attached
 
 
 @pytest.fixture
@@ -70,11 +59,11 @@ def test_what_a_toolstack_writes_for_a_new_domain_is_no_request_of_anybody(machi
     assert not [row for row in machine.points()["points"] if row["kind"] == "store"]
 
 
-def test_any_bytes_in_a_path_are_a_line_of_json(serve_one, machine, trace):
+def test_any_bytes_in_a_path_are_a_line_of_json(traced, machine, trace):
     with machine.domain(1).store() as guest:
         with refused(guest, "EINVAL"):
             guest.request(2, bytes(range(1, 256)) + b"\0", "odd")
-    serve_one.stop()
+    traced.stop()
     path = "/local/domain/1/" + "".join(map(chr, range(1, 256)))
     assert ("store_read", path, "EINVAL") in events(trace, "store_read")
 
@@ -175,7 +164,7 @@ def test_a_peers_directory_goes_and_whoever_watches_it_is_told(machine, guest):
     machine.audit()
 
 
-def test_what_rules_made_of_a_store_is_done_again_by_a_replay(serve_one, machine, guest, trace):
+def test_what_rules_made_of_a_store_is_done_again_by_a_replay(traced, machine, guest, trace):
     machine.fault(at="store_event", do={"after": 1}, times=0)
     machine.fault(at="store_write", path="*/ring-ref", do={"rewrite": "9"})
     machine.fault(at="store_read", path="*/gone/*", do={"remove": True})
@@ -185,18 +174,18 @@ def test_what_rules_made_of_a_store_is_done_again_by_a_replay(serve_one, machine
     guest.read("data/gone/x")
     machine.store.ls("/")
     machine.store.event()
-    serve_one.stop()
+    traced.stop()
     lines = len(trace.read_text().splitlines())
     done = harness.gntsim("replay", trace)
     assert (done.returncode, done.stdout) == (0, "replay: %d events, all as recorded\n" % lines), \
         done.stdout + done.stderr
 
 
-def test_a_client_is_killed_at_its_request_which_is_not_carried_out(serve_one, machine):
+def test_a_client_is_killed_at_its_request_which_is_not_carried_out(traced, machine):
     machine.domain(1)
     machine.fault(at="store_write", path="*/data/x", do={"kill": True})
-    assert serve_one.exec(1, "xenstore-write", "data/y", "1").returncode == 0
-    done = serve_one.exec(1, "xenstore-write", "data/x", "1")
+    assert traced.exec(1, "xenstore-write", "data/y", "1").returncode == 0
+    done = traced.exec(1, "xenstore-write", "data/x", "1")
     assert done.returncode in (-9, 128 + 9), done
     assert machine.store.ls("/local/domain/1/data") == ["y"]
 
@@ -272,7 +261,7 @@ def test_a_daemon_that_starts_anew_at_a_request_does_not_answer_it(machine, gues
 
 # ---- Replay
 
-def test_what_clients_did_to_the_store_is_done_again_event_by_event(serve_one, machine, trace):
+def test_what_clients_did_to_the_store_is_done_again_event_by_event(traced, machine, trace):
     machine.fault(at="store_transaction_end", do={"errno": "EAGAIN"})
     machine.fault(at="store_event", do={"double": True}, every=3, times=0)
     machine.fault(at="store_event", do={"drop": True}, every=5, times=0)
@@ -283,14 +272,14 @@ def test_what_clients_did_to_the_store_is_done_again_event_by_event(serve_one, m
         guest.transaction(lambda: [guest.write("data/%d" % n, "v") for n in range(5)])
         machine.call("store-set-perms", path="/local/domain/1/data/1", perms=["n1", "r2"])
         assert other.read("/local/domain/1/data/1") == b"v"
-        serve_one.exec(2, "xenstore-ls", "/local/domain/2")
+        traced.exec(2, "xenstore-ls", "/local/domain/2")
         with pytest.raises(gntsim.Gone):
             guest.rm("data/1")
     with machine.domain(2).store() as other:
         other.write("data/y", bytes(range(256)))
         machine.domain(1).destroy()
     machine.call("store-restart")
-    serve_one.stop()
+    traced.stop()
     done = harness.gntsim("replay", trace)
     lines = trace.read_text().count("\n")
     assert (done.returncode, done.stdout) == (0, "replay: %d events, all as recorded\n" % lines), \
@@ -298,19 +287,19 @@ def test_what_clients_did_to_the_store_is_done_again_event_by_event(serve_one, m
     assert len(events(trace, "store_request")) > 25
 
 
-def test_a_changed_answer_of_the_store_is_found_by_a_replay(serve_one, machine, trace):
+def test_a_changed_answer_of_the_store_is_found_by_a_replay(traced, machine, trace):
     machine.store.write("/x", "1")
     machine.store.read("/x")
-    serve_one.stop()
+    traced.stop()
     text = trace.read_text()
     trace.write_text(text.replace('"path":"/x"},"result":0', '"path":"/x"},"result":"EIO"'))
     done = harness.gntsim("replay", trace)
     assert done.returncode == 1 and '"result":"EIO"' in done.stdout, done
 
 
-def test_a_trace_of_a_store_that_makes_no_sense_ends_with_a_difference(serve_one, machine, trace):
+def test_a_trace_of_a_store_that_makes_no_sense_ends_with_a_difference(traced, machine, trace):
     machine.store.write("/x", "1")
-    serve_one.stop()
+    traced.stop()
     lines = trace.read_text().splitlines()
     which = next(n for n, line in enumerate(lines) if '"store_request"' in line)
     for old, new in (('"conn":', '"conn":9'), ('"op":"store_request"', '"op":"store_taken"')):

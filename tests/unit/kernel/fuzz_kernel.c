@@ -5,18 +5,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The harness's checks outside of a CUnit run: a failed one is a crash. */
-CU_BOOL CU_assertImplementation(CU_BOOL value, unsigned line, const char *condition,
-                                const char *file, const char *function, CU_BOOL fatal)
-{
-    (void)function;
-    (void)fatal;
-    if (value)
-        return CU_TRUE;
-    fprintf(stderr, "%s:%u: %s\n", file, line, condition);
-    abort();
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
