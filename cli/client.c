@@ -137,8 +137,17 @@ json_object *client_call(int fd, json_object *request, int send_fd, int *fds, un
     return reply;
 }
 
-/* What the machine's answer says there, or NULL. */
-static const char *text_in(json_object *result, const char *key)
+json_object *client_result(int fd, json_object *request)
+{
+    json_object *reply = client_call(fd, request, -1, NULL, 0), *result = NULL;
+
+    if (reply && json_object_object_get_ex(reply, "result", &result))
+        json_object_get(result);
+    json_object_put(reply);
+    return result;
+}
+
+const char *client_text(json_object *result, const char *key)
 {
     json_object *value;
 
@@ -175,7 +184,7 @@ static int use_socket(int domain, int way, json_object *result, json_object *soc
                        "directory another one than this process's?)",
                        json_object_get_string(socket), strerror(errno));
     unsetenv(SOCK_FILES_ENV);    /* another machine's */
-    if (libraries_prepend(text_in(result, "libraries")) ||
+    if (libraries_prepend(client_text(result, "libraries")) ||
         setenv(SOCK_ENV, json_object_get_string(socket), 1))
         return 1;
     if (way == WAY_AUTO && json_object_object_get_ex(result, "why", &why))
@@ -270,7 +279,7 @@ int client_exec(int fd, const struct client_program *program)
         json_object_put(reply);
         return rc ? rc : execute(program->argv);
     }
-    offer_socket(text_in(result, "socket"), text_in(result, "libraries"));
+    offer_socket(client_text(result, "socket"), client_text(result, "libraries"));
     json_object_put(reply);
     if (!trust_namespaces(fd, fds[2], fds[0]) || ns_join(fds[2], fds[0], fds[1]))
         return 1;

@@ -25,19 +25,16 @@ static int become(const struct options *options, int fd)
 /* What the machine has found of this process and those below it. NULL after a message. */
 static json_object *ask(int fd)
 {
-    json_object *request = json_object_new_object(), *reply, *list = NULL;
+    json_object *request = json_object_new_object(), *list;
 
     json_add_text(request, "verb", "findings");
     json_add_bool(request, "mine", true);
     json_add_bool(request, "detail", true);
-    reply = client_call(fd, request, -1, NULL, 0);
-    if (reply && json_object_object_get_ex(reply, "result", &list) &&
-        json_object_is_type(list, json_type_array))
-        json_object_get(list);
-    else
-        list = NULL;
-    json_object_put(reply);
-    return list;
+    list = client_result(fd, request);
+    if (json_object_is_type(list, json_type_array))
+        return list;
+    json_object_put(list);
+    return NULL;
 }
 
 /* How the command is to be told of a finding. */

@@ -13,16 +13,6 @@
 
 #define CLOSE_SECONDS 10            /* as long as libxl waits for a back end to close */
 
-static const char *text_at(json_object *object, const char *key)
-{
-    json_object *value;
-
-    if (!json_object_object_get_ex(object, key, &value) ||
-        !json_object_is_type(value, json_type_string))
-        return NULL;
-    return json_object_get_string(value);
-}
-
 static bool truth_at(json_object *object, const char *key)
 {
     json_object *value;
@@ -57,21 +47,21 @@ static int ended(const struct store_client *client, const char *what)
 
 /* ---- The store ------------------------------------------------------------------------------- */
 
-static bool open_store(struct ctl_call *call, json_object *result, struct store_client *client)
+static bool open_store(json_object *result, struct store_client *client, unsigned seconds)
 {
-    const char *socket = text_at(result, "socket");
+    const char *socket = client_text(result, "socket");
 
-    return socket && store_client_open(client, socket, call->options->timeout);
+    return socket && store_client_open(client, socket, seconds);
 }
 
 int ctl_follow_events(struct ctl_call *call)
 {
-    const char *path = text_at(call->request, "path");
+    const char *path = client_text(call->request, "path");
     struct store_client client;
 
-    if (!text_at(call->result, "socket"))
+    if (!client_text(call->result, "socket"))
         return CTL_NONSENSE;
-    if (!open_store(call, call->result, &client))
+    if (!open_store(call->result, &client, call->options->timeout))
         return 1;
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (store_client_watch(&client, path)) {
@@ -103,15 +93,15 @@ static bool is_value(const struct store_client *client, json_object *wanted)
 
 int ctl_follow_wait(struct ctl_call *call)
 {
-    const char *path = text_at(call->request, "path");
+    const char *path = client_text(call->request, "path");
     json_object *wanted = NULL;
     struct store_client client;
     int status = -1;
 
     json_object_object_get_ex(call->request, "value", &wanted);
-    if (!text_at(call->result, "socket"))
+    if (!client_text(call->result, "socket"))
         return CTL_NONSENSE;
-    if (!open_store(call, call->result, &client))
+    if (!open_store(call->result, &client, call->options->timeout))
         return 1;
     if (!store_client_watch(&client, path))
         status = ended(&client, path);
@@ -138,27 +128,20 @@ int ctl_follow_wait(struct ctl_call *call)
 
 static json_object *ask(struct ctl_call *call, const char *verb)
 {
-    json_object *request = json_object_new_object(), *reply, *result = NULL;
+    json_object *request = json_object_new_object();
 
+    /* The store of domain 0, whichever domain the device is of. */
     json_object_object_foreach(call->request, key, value)
-        json_object_object_add(request, key, json_object_get(value));
+        if (strcmp(key, "domain") || strcmp(verb, "store-socket"))
+            json_object_object_add(request, key, json_object_get(value));
     json_add_text(request, "verb", verb);
-    json_object_object_del(request, "domain");
-    if (strcmp(verb, "store-socket"))
-        json_object_object_add(request, "domain",
-                               json_object_get(json_object_object_get(call->request, "domain")));
-    reply = client_call(call->fd, request, -1, NULL, 0);
-    if (reply && json_object_object_get_ex(reply, "result", &result))
-        json_object_get(result);
-    json_object_put(reply);
-    return result;
+    return client_result(call->fd, request);
 }
 
 static bool open_of_domain_0(struct ctl_call *call, struct store_client *client, unsigned seconds)
 {
     json_object *result = ask(call, "store-socket");
-    const char *socket = result ? text_at(result, "socket") : NULL;
-    bool opened = socket && store_client_open(client, socket, seconds);
+    bool opened = open_store(result, client, seconds);
 
     json_object_put(result);
     return opened;
@@ -169,7 +152,7 @@ int ctl_follow_detach(struct ctl_call *call)
     unsigned seconds = call->options->timeout ? call->options->timeout : CLOSE_SECONDS;
     json_object *result = json_object_get(call->result);
     struct store_client client = { .fd = -1 };
-    const char *back = text_at(result, "backend");
+    const char *back = client_text(result, "backend");
     int status = -1;
 
     if (truth_at(result, "gone"))
@@ -200,13 +183,13 @@ int ctl_follow_detach(struct ctl_call *call)
 static json_object *row_of(json_object *list, json_object *request)
 {
     json_object *id = NULL, *found;
-    const char *kind = text_at(request, "kind");
+    const char *kind = client_text(request, "kind");
 
     json_object_object_get_ex(request, "id", &id);
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         json_object *row = json_object_array_get_idx(list, i);
 
-        if (!text_at(row, "kind") || strcmp(text_at(row, "kind"), kind) ||
+        if (!client_text(row, "kind") || strcmp(client_text(row, "kind"), kind) ||
             !json_object_object_get_ex(row, "id", &found))
             continue;
         if (!id || json_object_get_int64(id) == json_object_get_int64(found))
@@ -221,13 +204,13 @@ static bool is_in_state(json_object *row, const char *state)
         return !strcmp(state, "gone");
     if (!strcmp(state, "connected"))
         return truth_at(row, "connected");
-    return text_at(row, "front") && !strcmp(text_at(row, "front"), state) &&
-           text_at(row, "back") && !strcmp(text_at(row, "back"), state);
+    return client_text(row, "front") && !strcmp(client_text(row, "front"), state) &&
+           client_text(row, "back") && !strcmp(client_text(row, "back"), state);
 }
 
 static bool watch_row(struct store_client *client, json_object *row)
 {
-    const char *front = text_at(row, "frontend"), *back = text_at(row, "backend");
+    const char *front = client_text(row, "frontend"), *back = client_text(row, "backend");
 
     return front && back && store_client_watch(client, front) &&
            (!*back || store_client_watch(client, back));
@@ -236,7 +219,7 @@ static bool watch_row(struct store_client *client, json_object *row)
 int ctl_follow_device(struct ctl_call *call)
 {
     json_object *result = json_object_get(call->result);
-    const char *state = text_at(call->request, "state");
+    const char *state = client_text(call->request, "state");
     struct store_client client = { .fd = -1 };
     int status = json_object_is_type(result, json_type_array) ? -1 : CTL_NONSENSE;
     json_object *row = status == -1 ? row_of(result, call->request) : NULL;

@@ -15,8 +15,10 @@
 
 #include "checks_part.h"
 #include "cli.h"
+#include "container_of.h"
 #include "machine.h"
 #include "way_names.h"
+#include "words.h"
 
 int parse_domid(const char *text)
 {
@@ -91,15 +93,21 @@ static bool take_seed(const char *text, void *field)
     return true;
 }
 
-static bool take_status(const char *text, void *field)
+/* A number from low to most, as strtoul takes it. */
+static bool take_number(const char *text, int base, unsigned low, unsigned most, unsigned *out)
 {
     unsigned long value;
     char *end;
 
     errno = 0;
-    value = strtoul(text, &end, 10);
-    *(int *)field = (int)value;
-    if (!errno && end != text && !*end && *text != '-' && value <= 255)
+    value = strtoul(text, &end, base);
+    *out = (unsigned)value;
+    return !errno && end != text && !*end && *text != '-' && value >= low && value <= most;
+}
+
+static bool take_status(const char *text, void *field)
+{
+    if (take_number(text, 10, 0, 255, field))
         return true;
     usage_error("'%s' is not an exit status (0 to 255)", text);
     return false;
@@ -108,8 +116,7 @@ static bool take_status(const char *text, void *field)
 /* The field is options.check, and options.checks is set as well. */
 static bool take_check(const char *text, void *field)
 {
-    struct options *options =
-        (struct options *)(void *)((char *)field - offsetof(struct options, check));
+    struct options *options = container_of(field, struct options, check);
     char error[256];
 
     options->check = checks_choose(&options->checks, text ? text : "", error, sizeof error);
@@ -121,29 +128,19 @@ static bool take_check(const char *text, void *field)
 static bool take_format(const char *text, void *field)
 {
     static const char *const names[] = {
-        [REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_SARIF] = "sarif"
+        [REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_SARIF] = "sarif", NULL
     };
 
-    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++) {
-        if (!strcmp(text, names[i])) {
-            *(int *)field = i;
-            return true;
-        }
-    }
-    usage_error("unknown format '%s': use text, json or sarif", text);
-    return false;
+    *(int *)field = word_find(names, text);
+    if (*(int *)field < 0)
+        usage_error("unknown format '%s': use %s", text, WORDS_OR(names));
+    return *(int *)field >= 0;
 }
 
 /* As Xen's command line has them. */
 static bool take_frames(const char *text, void *field)
 {
-    unsigned long value;
-    char *end;
-
-    errno = 0;
-    value = strtoul(text, &end, 0);
-    *(unsigned *)field = (unsigned)value;
-    if (!errno && end != text && !*end && *text != '-' && value && value <= MACHINE_MOST_FRAMES)
+    if (take_number(text, 0, 1, MACHINE_MOST_FRAMES, field))
         return true;
     usage_error("'%s' is not a number of frames (1 to %u)", text, MACHINE_MOST_FRAMES);
     return false;
@@ -158,13 +155,7 @@ static bool take_xen(const char *text, void *field)
 
 static bool take_seconds(const char *text, void *field)
 {
-    unsigned long value;
-    char *end;
-
-    errno = 0;
-    value = strtoul(text, &end, 10);
-    *(unsigned *)field = (unsigned)value;
-    if (!errno && end != text && !*end && *text != '-' && value && value <= INT_MAX / 1000)
+    if (take_number(text, 10, 1, INT_MAX / 1000, field))
         return true;
     usage_error("'%s' is not a number of seconds", text);
     return false;
