@@ -186,18 +186,26 @@ static void notify_over(struct checks *checks, struct call *call, long result)
             item->notifies = true;
 }
 
+void calls_sought(struct checks *checks, const struct item_key *key, unsigned process,
+                  pid_t thread, uint64_t address, const struct event *when)
+{
+    struct item *item = item_find(&checks->ledger, key);
+
+    if (!item)
+        return;
+    item->address = address;
+    item_note(item, TURN_SOUGHT, when);
+    hold_unmap(checks, process, thread, item, when->where);
+}
+
 /* Its library looks for the mapping that it is to unmap. */
 static void offset_over(struct checks *checks, struct call *call, long result)
 {
     struct ioctl_gntdev_get_offset_for_vaddr *op = (void *)call->head;
     struct item_key key = key_of(call, ITEM_SLOT, op->offset);
-    struct item *item = result ? NULL : item_find(&checks->ledger, &key);
 
-    if (item) {
-        item->address = op->vaddr;
-        item_note(item, TURN_SOUGHT, &call->when);
-        hold_unmap(checks, call->process, call->thread, item, call->when.where);
-    }
+    if (!result)
+        calls_sought(checks, &key, call->process, call->thread, op->vaddr, &call->when);
     if (result == -EINVAL)
         calls_no_mapping(checks, call->process, op->vaddr, &call->when);
 }
@@ -392,12 +400,24 @@ void calls_memory(struct domain *d, const struct kernel_point *point, enum kerne
 
 /* ---- Calls that are over --------------------------------------------------------------------- */
 
+enum item_type calls_type(const struct kernel_point *mmap)
+{
+    return !strcmp(mmap->dev->name, "gntdev") ? ITEM_SLOT : ITEM_SHARE;
+}
+
+struct item *calls_item(struct checks *checks, const struct domain *d,
+                        const struct kernel_point *mmap)
+{
+    struct item_key key = { d, mmap->file, mmap->args[0], calls_type(mmap) };
+
+    return item_find(&checks->ledger, &key);
+}
+
 static void mmap_over(struct checks *checks, struct domain *d, const struct kernel_point *point,
                       long result)
 {
-    enum item_type type = !strcmp(point->dev->name, "gntdev") ? ITEM_SLOT : ITEM_SHARE;
-    struct item_key key = { d, point->file, point->args[0], type };
-    struct item *item = item_find(&checks->ledger, &key);
+    enum item_type type = calls_type(point);
+    struct item *item = calls_item(checks, d, point);
     struct view_key view = { d, point->vma };
     struct event when;
 

@@ -29,6 +29,13 @@ struct call {
 void late_share_ended(struct checks *checks, const struct item *item, const struct event *when);
 /* A program opens a device; it may be another one than it was. */
 void checks_new_file(struct checks *checks, pid_t tid);
+/* What an mmap shows: its type, and the item; NULL: it is not known. */
+enum item_type calls_type(const struct kernel_point *mmap);
+struct item *calls_item(struct checks *checks, const struct domain *d,
+                        const struct kernel_point *mmap);
+/* A process looks for the mapping at the address to unmap it: that of the key, if it is known. */
+void calls_sought(struct checks *checks, const struct item_key *key, unsigned process,
+                  pid_t thread, uint64_t address, const struct event *when);
 /* A process looked for a mapping to unmap it, and there is none. */
 void calls_no_mapping(struct checks *checks, unsigned process, uint64_t address,
                       const struct event *when);

@@ -110,8 +110,6 @@ struct items {
     size_t nr, capacity;
 };
 void items_add(struct items *items, struct item *item);
-/* What it is called if it is a leak. */
-enum kind item_kind(const struct item *item);
 /* Reports these as leaks: those of one kind, made at one place, are one finding. exit: its process
  * ended well; NULL: it went on, and made more there. */
 void leaks_tell(struct checks *checks, struct items *items, const struct event *exit);

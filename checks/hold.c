@@ -38,24 +38,23 @@ static void look_at_share(void *ctx, struct item *share)
     struct search *search = ctx;
     const struct grant *grant = search->item->grants;
 
-    if (share->key.type != ITEM_SHARE || !share->grants || share->domid != grant->domid)
-        return;
-    for (uint32_t i = 0; i < share->count; i++)
-        if (share->grants[i].ref == grant->ref)
-            search->process = share->process;
+    if (share->key.type == ITEM_SHARE && item_grants(share, grant->domid, grant->ref))
+        search->process = share->process;
 }
 
-/* Counts a call of the program at this place; false: there were enough. */
-static bool may_hold(struct program *program, const struct witness *where)
+/* Whether calls of the program, or at this place, were held often enough. */
+static bool were_enough(const struct program *program, const struct witness *where)
 {
     unsigned of_place = 0;
 
-    if (program->nr_holds == MOST_OF_PROGRAM)
-        return false;
     for (unsigned i = 0; i < program->nr_holds; i++)
         of_place += program->held[i] == where;
-    if (of_place >= MOST_OF_PLACE)
-        return false;
+    return program->nr_holds == MOST_OF_PROGRAM || of_place >= MOST_OF_PLACE;
+}
+
+/* Counts a call of the program at this place. False: no memory. */
+static bool count(struct program *program, const struct witness *where)
+{
     if (!program->held)
         program->held = calloc(MOST_OF_PROGRAM, sizeof *program->held);
     if (!program->held)
@@ -72,10 +71,10 @@ void hold_unmap(struct checks *checks, unsigned process, pid_t tid, const struct
     struct hold *hold;
 
     if (!program || program->notified < item->made.order || !item->views || !item->grants ||
-        item->notifies || item_had(item, TURN_LATE))
+        item->notifies || item_had(item, TURN_LATE) || were_enough(program, where))
         return;
     ledger_each(&checks->ledger, look_at_share, &search);
-    if (!search.process || !may_hold(program, where) || !(hold = malloc(sizeof *hold)))
+    if (!search.process || !count(program, where) || !(hold = malloc(sizeof *hold)))
         return;
     *hold = (struct hold){ item->key, tid, process_id(checks->machine, search.process), NULL };
     LL_PREPEND(checks->holds, hold);

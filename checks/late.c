@@ -2,14 +2,6 @@
 /* Notices that access to a page ends while another domain still has it mapped. */
 #include "calls_i.h"
 
-static bool names(const struct item *item, domid_t domid, grant_ref_t ref)
-{
-    for (uint32_t i = 0; item->grants && i < item->count; i++)
-        if (item->grants[i].ref == ref && item->grants[i].domid == domid)
-            return true;
-    return false;
-}
-
 /* Access to references of a domain has ended. */
 struct revoked {
     domid_t domid;
@@ -25,7 +17,7 @@ static void mark_late(void *ctx, struct item *item)
     if (item->key.type != ITEM_SLOT || !item->views || item->notifies || item_had(item, TURN_LATE))
         return;
     for (uint32_t i = 0; i < revoked->nr; i++)
-        if (names(item, revoked->domid, revoked->grants[i].ref))
+        if (item_grants(item, revoked->domid, revoked->grants[i].ref))
             item_note(item, TURN_LATE, &revoked->when);
 }
 

@@ -24,7 +24,7 @@ void items_add(struct items *items, struct item *item)
 
 /* ---- Kinds and groups ------------------------------------------------------------------------ */
 
-enum kind item_kind(const struct item *item)
+static enum kind item_kind(const struct item *item)
 {
     switch (item->key.type) {
     case ITEM_SLOT:

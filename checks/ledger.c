@@ -57,6 +57,15 @@ struct item *item_find(struct ledger *ledger, const struct item_key *key)
     return item;
 }
 
+bool item_grants(const struct item *item, domid_t granter, grant_ref_t ref)
+{
+    for (uint32_t i = 0; item->grants && i < item->count; i++)
+        if (item->grants[i].ref == ref &&
+            (item->key.type == ITEM_SHARE ? item->domid : item->grants[i].domid) == granter)
+            return true;
+    return false;
+}
+
 static bool is_same(const struct item_key *a, const struct item_key *b)
 {
     return a->domain == b->domain && a->file == b->file && a->number == b->number &&
@@ -90,7 +99,6 @@ static void end(struct ledger *ledger, struct item *item)
 void item_give_back(struct ledger *ledger, struct item *item, const struct event *when)
 {
     HASH_DEL(ledger->live, item);
-    item->given_back = true;
     item_note(item, TURN_BACK, when);
     if (!item->views) {
         end(ledger, item);

@@ -65,9 +65,8 @@ struct item {
     int mmap_error;       /* errno of a failed mmap */
     uint64_t address;     /* at which it was mapped, if that was told; 0: it was not */
     bool was_mapped, writable;
-    bool given_back; /* by its ioctl, or with its file */
-    bool closed;     /* its process closed the descriptor */
-    bool notifies;   /* its end is told to the peer */
+    bool closed;   /* its process closed the descriptor */
+    bool notifies; /* its end is told to the peer */
     bool reported;
     struct event made;
     struct event *turns; /* NR_TURNS; NULL: none has come */
@@ -101,6 +100,8 @@ struct ledger {
     struct view *views;
 };
 
+/* Whether it shares, or maps, this reference of this domain. */
+bool item_grants(const struct item *item, domid_t granter, grant_ref_t ref);
 /* Whether and when it happened; never NULL. */
 const struct event *item_turn(const struct item *item, enum turn turn);
 static inline bool item_had(const struct item *item, enum turn turn)

@@ -14,6 +14,7 @@
 #include <xen/sys/gntalloc.h>
 #include <xen/sys/gntdev.h>
 
+#include "calls_i.h"
 #include "machine.h"
 #include "points.h"
 
@@ -27,12 +28,9 @@ struct past_share {
 
 static void look_at_past(struct past_share *past, const struct item *item)
 {
-    if (!item || item->key.type != ITEM_SHARE || item->domid != past->domid ||
-        (past->item && past->item->made.order > item->made.order))
-        return;
-    for (uint32_t i = 0; item->grants && i < item->count; i++)
-        if (item->grants[i].ref == past->ref)
-            past->item = item;
+    if (item && item->key.type == ITEM_SHARE && item_grants(item, past->domid, past->ref) &&
+        (!past->item || past->item->made.order <= item->made.order))
+        past->item = item;
 }
 
 /* Who shared what is not there any more. */
@@ -188,9 +186,7 @@ static bool is_copy(const struct kernel_point *p)
 static const struct witness *place_of(struct checks *checks, const struct domain *d,
                                       const struct kernel_point *p)
 {
-    struct item_key key = { d, p->file, p->args[0],
-                            !strcmp(p->dev->name, "gntdev") ? ITEM_SLOT : ITEM_SHARE };
-    const struct item *item = p->op == KERNEL_MMAP ? item_find(&checks->ledger, &key) : NULL;
+    const struct item *item = p->op == KERNEL_MMAP ? calls_item(checks, d, p) : NULL;
 
     for (unsigned i = 0; i < MOST_BEGUN; i++) {
         const struct begun *begun = &checks->refused->begun[i];

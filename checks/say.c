@@ -110,7 +110,6 @@ static void hear_exit(struct checks *checks, const struct process_saying *saying
     held = find_held(saying->tid, &nr);
     leaks.items.nr = 0;
     machine_lock(m);
-    HASH_FIND(hh, checks->programs, &leaks.process, sizeof leaks.process, program);
     find_own_files(&leaks, held, nr);
     ledger_each(&checks->ledger, pass_on, &leaks);
     exit = event_now(checks, NULL);
@@ -136,16 +135,11 @@ static void hear_unmap(struct checks *checks, const struct process_saying *sayin
                        const struct event *when)
 {
     struct item_key key = { saying->domain, saying->file, saying->index, ITEM_SLOT };
-    struct item *item = item_find(&checks->ledger, &key);
+    unsigned process = process_number(checks->machine, saying->tid);
 
-    if (item) {
-        item->address = saying->value;
-        item_note(item, TURN_SOUGHT, when);
-        hold_unmap(checks, process_number(checks->machine, saying->tid), saying->tid, item,
-                   when->where);
-    }
+    calls_sought(checks, &key, process, saying->tid, saying->value, when);
     if (saying->index == UINT64_MAX)
-        calls_no_mapping(checks, process_number(checks->machine, saying->tid), saying->value, when);
+        calls_no_mapping(checks, process, saying->value, when);
 }
 
 int64_t says(struct machine *m, const struct process_saying *saying)

@@ -73,21 +73,14 @@ static void tell_items(struct stories *stories, struct item **items, size_t nr)
         finding_add_turn(story, item, TURN_LATE, text);
     }
     add_release(story, item);
-    if (story)
-        story->kind = item_kind(item);
 }
 
 static bool is_asked(const struct checks_question *question, const struct item *item)
 {
-    bool own = item->domid == question->domain;
-
     if (question->about == ABOUT_PORT)
-        return item->key.type == ITEM_PORT && own && item->key.number == question->number;
-    for (uint32_t i = 0; item->grants && i < item->count; i++)
-        if (item->grants[i].ref == question->number &&
-            (item->key.type == ITEM_SHARE ? own : item->grants[i].domid == question->domain))
-            return true;
-    return false;
+        return item->key.type == ITEM_PORT && item->domid == question->domain &&
+               item->key.number == question->number;
+    return item_grants(item, (domid_t)question->domain, question->number);
 }
 
 static void tell_if_asked(void *ctx, struct item *item)

@@ -94,6 +94,13 @@ json_object *control_done(void)
 }
 
 /* An integer argument; absent: missing. False after setting the error. */
+bool control_is_true(struct request *request, const char *key)
+{
+    json_object *value;
+
+    return json_object_object_get_ex(request->args, key, &value) && json_object_get_boolean(value);
+}
+
 bool control_int(struct request *request, const char *key, int64_t missing, int64_t min,
                  int64_t max, int64_t *out)
 {

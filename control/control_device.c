@@ -194,18 +194,15 @@ static void add_row(void *ctx, const struct device_seen *device)
 
 json_object *verb_device_list(struct request *request)
 {
-    struct listing listing = { .list = json_object_new_array() };
+    struct listing listing = { .list = NULL };
     struct machine *m = request->machine;
     int64_t domain;
 
-    if (!control_int(request, "domain", -1, -1, DOMID_FIRST_RESERVED - 1, &domain)) {
-        json_object_put(listing.list);
+    if (!control_int(request, "domain", -1, -1, DOMID_FIRST_RESERVED - 1, &domain))
         return NULL;
-    }
-    if (domain >= 0 && !machine_domain(m, (domid_t)domain)) {
-        json_object_put(listing.list);
+    if (domain >= 0 && !machine_domain(m, (domid_t)domain))
         return control_no_domain(request, (domid_t)domain);
-    }
+    listing.list = json_object_new_array();
     for (struct domain *d = m->domains; d; d = d->next) {
         listing.domain = d->id;
         if (!d->dead && (domain < 0 || d->id == domain))
@@ -227,9 +224,8 @@ static void find(void *ctx, const struct device_seen *device)
 json_object *verb_device_detach(struct request *request)
 {
     struct listing listing = { .id = -1 };
-    json_object *result, *force;
-    bool gone, by_force = json_object_object_get_ex(request->args, "force", &force) &&
-                          json_object_get_boolean(force);
+    json_object *result;
+    bool gone, by_force = control_is_true(request, "force");
     int rc;
 
     if (!control_domid(request, &listing.domain) ||

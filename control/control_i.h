@@ -47,6 +47,8 @@ json_object *control_done(void);
 /* An integer argument; absent: missing, unless that is below min. False after setting the error. */
 bool control_int(struct request *request, const char *key, int64_t missing, int64_t min,
                  int64_t max, int64_t *out);
+/* Whether an argument is there and true. */
+bool control_is_true(struct request *request, const char *key);
 /* The argument "domain". */
 bool control_domid(struct request *request, domid_t *out);
 

@@ -257,23 +257,15 @@ json_object *verb_audit(struct request *request)
     return dump_audit(request->machine);
 }
 
-/* Whether a key is there and true. */
-static bool is_set(struct request *request, const char *key)
-{
-    json_object *value;
-
-    return json_object_object_get_ex(request->args, key, &value) && json_object_get_boolean(value);
-}
-
 json_object *verb_findings(struct request *request)
 {
-    struct checks_asked asked = { .detail = is_set(request, "detail") };
+    struct checks_asked asked = { .detail = control_is_true(request, "detail") };
     struct ucred asker;
     json_object *list;
 
     if (!machine_is_watched(request->machine))
         return control_refuse(request, "this machine checks nothing: start it with --check");
-    if (is_set(request, "mine")) {
+    if (control_is_true(request, "mine")) {
         if (!wire_peer(request->wire->fd, &asker) || asker.pid <= 0)
             return control_refuse(request, "the machine cannot see which process asks");
         asked.below = asker.pid;

@@ -94,9 +94,10 @@ static bool explain_grant(struct asked *asked, uint32_t ref)
     return true;
 }
 
-static void add_ledger(struct asked *asked, enum checks_about about, uint32_t number)
+/* domain -1: any. Lets go of the machine's lock meanwhile. */
+static void add_ledger(struct asked *asked, enum checks_about about, int domain, uint32_t number)
 {
-    struct checks_question question = { about, asked->domain, number, asked->detail };
+    struct checks_question question = { about, domain, number, asked->detail };
 
     machine_unlock(asked->m);
     checks_why(asked->m, &question, asked->list);
@@ -108,7 +109,7 @@ static json_object *why_grant(struct request *request, struct asked *asked)
     if (!explain_grant(asked, asked->number))
         return control_refuse(request, "the grant table of domain %u has no reference %u",
                               asked->domain, asked->number);
-    add_ledger(asked, ABOUT_GRANT, asked->number);
+    add_ledger(asked, ABOUT_GRANT, asked->domain, asked->number);
     return asked->list;
 }
 
@@ -123,7 +124,7 @@ static json_object *why_page(struct request *request, struct asked *asked)
         if (!(entry.flags & GTF_type_mask) || entry.frame != asked->number)
             continue;
         some = explain_grant(asked, ref);
-        add_ledger(asked, ABOUT_GRANT, ref);
+        add_ledger(asked, ABOUT_GRANT, asked->domain, ref);
     }
     if (!some)
         say(asked, "domain %u grants page 0x%x to no domain", asked->domain, asked->number);
@@ -150,7 +151,7 @@ static json_object *why_port(struct request *request, struct asked *asked)
             port.masked ? "; it is masked" : "");
     else
         say(asked, "port %u of domain %u is bound, to no other domain", port.port, asked->domain);
-    add_ledger(asked, ABOUT_PORT, asked->number);
+    add_ledger(asked, ABOUT_PORT, asked->domain, asked->number);
     return asked->list;
 }
 
@@ -165,23 +166,12 @@ static const struct {
     { "port", why_port },
 };
 
-static bool is_true(struct request *request, const char *key)
-{
-    json_object *value;
-
-    return json_object_object_get_ex(request->args, key, &value) && json_object_get_boolean(value);
-}
-
 static json_object *why_refused(struct request *request, struct asked *asked, int domain)
 {
-    struct checks_question question = { ABOUT_REFUSALS, domain, 0, asked->detail };
-
     if (!machine_is_watched(asked->m))
         return control_refuse(request, "this machine keeps no refused calls: start it with "
                                        "--check, or ask about a grant, a page or a port");
-    machine_unlock(asked->m);
-    checks_why(asked->m, &question, asked->list);
-    machine_lock(asked->m);
+    add_ledger(asked, ABOUT_REFUSALS, domain, 0);
     if (!json_object_array_length(asked->list) && !asked->detail)
         say(asked, "no call was refused");
     return asked->list;
@@ -216,7 +206,7 @@ static json_object *ask(struct request *request, struct asked *asked)
 
 json_object *verb_why(struct request *request)
 {
-    struct asked asked = { .m = request->machine, .detail = is_true(request, "detail"),
+    struct asked asked = { .m = request->machine, .detail = control_is_true(request, "detail"),
                            .list = json_object_new_array() };
     json_object *answer = ask(request, &asked);
 
@@ -227,7 +217,7 @@ json_object *verb_why(struct request *request)
 
 json_object *verb_check(struct request *request)
 {
-    struct asked asked = { .m = request->machine, .detail = is_true(request, "detail") };
+    struct asked asked = { .m = request->machine, .detail = control_is_true(request, "detail") };
 
     if (!machine_is_watched(request->machine))
         return control_refuse(request, "this machine checks nothing: start it with --check");
