@@ -22,8 +22,8 @@ json_object *client_call(int fd, json_object *request, int send_fd, int *fds, un
  * The next reply: an object with a "result", or NULL after a message that says why there is none.
  */
 json_object *client_receive(struct wire *wire);
-/* The result of one request (taken) without descriptors, which is the caller's. NULL: it is null, or
- * there is none, after a message. */
+/* The result of one request (taken) without descriptors, which is the caller's. NULL: it is
+ * null, or there is none, after a message. */
 json_object *client_result(int fd, json_object *request);
 /* The text that an object (or NULL) has there, which is the object's; NULL: it has none. */
 const char *client_text(json_object *object, const char *key);

@@ -276,18 +276,18 @@ static enum shown show_by_thread(struct space *space, const struct change *c, pi
 {
     uint8_t before[HV_PAGE_SIZE];
     struct inject inject;
+    bool stopped, looks = !c->writable && c->to != c->from;     /* at what was written meanwhile */
     long rc = -ESRCH;
-    bool stopped;
 
     if (!begin_stop(space, &inject, writer))
         return kill(space->pid, 0) && errno == ESRCH ? PROCESS_GONE : NOT_NOW;
     stopped = await_stop(space, &inject);
-    if (!c->writable)
+    if (looks)
         memcpy(before, hv_frame(space->machine->hv, c->to), sizeof before);
     if (stopped)
         rc = show_stopped(space, &inject, c);
     space_end_stop(space, &inject);
-    if (!rc && !c->writable && c->to != c->from)
+    if (!rc && looks)
         take_back_write(space, c, before);
     if (rc == -ESRCH || rc == -ENOSYS)
         return NOT_NOW;            /* another thread, if there is one */

@@ -74,9 +74,7 @@ void follow_failed(struct machine *m, struct shown_page *f);
 void follow_shown(struct machine *m, struct shown_page *f, uint64_t mfn, bool writable);
 /* The process is gone, or another program: it is to see nothing. */
 void follow_forget(struct machine *m, pid_t pid);
-/* Pages that a process has wait for some writes: how many. */
-uint64_t follow_waiting(const struct mapping *mapping);
-/* A process writes to the page: hv_page_write, whose errors it returns. */
+/* A process writes to the page: hv_page_touch, whose errors it returns. */
 int follow_write(struct machine *m, const struct shown_page *f);
 /* The mapping ends. */
 void follow_end(struct machine *m, struct mapping *mapping);

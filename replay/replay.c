@@ -293,19 +293,23 @@ static int open_machine(struct replay *r, const char *path)
     return rc;
 }
 
-/* The record says so at that very place, since the host's memory is no part of it. */
-static int refuses_memory(struct machine *m)
+/* Whether the record says so at this very place: the host's memory and processes are no part of
+ * it. */
+static bool is_next(const struct machine *m, const char *what)
 {
     const struct replay *r = container_of(m, struct replay, machine);
 
-    return !r->over && r->at < r->nr && strstr(r->lines[r->at], "\"op\":\"no_memory\"")
-        ? -ENOMEM : 0;
+    return !r->over && r->at < r->nr && strstr(r->lines[r->at], what);
+}
+
+static int refuses_memory(struct machine *m)
+{
+    return is_next(m, "\"op\":\"no_memory\"") ? -ENOMEM : 0;
 }
 
 static bool refuses_sharing(struct machine *m)
 {
-    const struct replay *r = container_of(m, struct replay, machine);
-    bool refuses = !r->over && r->at < r->nr && strstr(r->lines[r->at], "\"op\":\"not_followed\"");
+    bool refuses = is_next(m, "\"op\":\"not_followed\"");
 
     if (refuses)
         trace_not_followed(m);

@@ -134,15 +134,16 @@ static void audit_pages(struct kernel_audit *audit)
 {
     const struct kernel *k = audit->k;
     struct hv_domain_info info;
+    int64_t has;
 
     if (hv_domain_info(k->hv, k->domid, &info)) {
         audit_fail(audit, "the hypervisor does not know the domain");
         return;
     }
-    if ((int64_t)(info.tot_pages + info.shared_pages) + info.paged_pages < (int64_t)k->nr_pages)
-        audit_fail(audit, "%llu pages in use, but the domain has %llu",
-                   (unsigned long long)k->nr_pages,
-                   (unsigned long long)(info.tot_pages + info.paged_pages));
+    has = (int64_t)(info.tot_pages + info.shared_pages) + info.paged_pages;
+    if (has < (int64_t)k->nr_pages)
+        audit_fail(audit, "%llu pages in use, but the domain has %lld",
+                   (unsigned long long)k->nr_pages, (long long)has);
 }
 
 unsigned kernel_audit(const struct kernel *k, FILE *out)

@@ -20,6 +20,13 @@ def rule_arguments(rule: dict[str, Any]) -> dict[str, Any]:
     return rule
 
 
+def tally(rows: list[dict[str, Any]]) -> list[str]:
+    """What Machine.faults() says of each rule, a line each."""
+    return ["rule %s: %d passed it, it fired %d times"
+            % (row.get("name") or "no. %d" % row["id"], row["passed"], row["fired"])
+            for row in rows]
+
+
 class Rule:
     """A fault rule of a machine."""
 

@@ -11,6 +11,7 @@ from typing import Any, Callable, Generator, Iterator, Optional, TypeVar
 import pytest
 
 from .errors import Error
+from .faults import tally
 from .machine import Machine
 
 
@@ -151,9 +152,7 @@ def story(item: pytest.Item, machine: Machine) -> str:
         events = machine.trace()[-LAST_EVENTS:]
         lines += ["last events:", *("  " + str(event)
                                     for event in events)] if events else ["no events"]
-        lines += ["rule %s: %d passed it, it fired %d times"
-                  % (rule.get("name") or "no. %d" % rule["id"], rule["passed"], rule["fired"])
-                  for rule in machine.faults()]
+        lines += tally(machine.faults())
     except Error as error:
         lines.append("no trace: %s" % error)
     for process in machine.processes:

@@ -61,7 +61,8 @@ static bool evict(struct pager *pager, uint64_t gfn)
     return true;
 }
 
-void load(struct pager *pager, uint64_t gfn)
+/* Gives the domain the content that the file has. */
+static void load(struct pager *pager, uint64_t gfn)
 {
     static char page[PAGE] __attribute__((aligned(PAGE)));
 

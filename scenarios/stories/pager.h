@@ -43,8 +43,6 @@ bool next_request(struct pager *pager, vm_event_request_t *request);
 void take_over(struct pager *pager);
 
 bool is_out(const struct pager *pager, uint64_t gfn);
-/* Gives the domain the content that the file has. */
-void load(struct pager *pager, uint64_t gfn);
 /* Loads a page that is out; finishes one that is only nominated. */
 void bring_back(struct pager *pager, uint64_t gfn);
 vm_event_response_t response_to(const vm_event_request_t *request);

@@ -88,8 +88,6 @@ static void help(struct sharer *s)
 
 static int nominate(struct sharer *s, struct page *page)
 {
-    if (page->handle && !manners.nominates_anew)
-        return 0;
     return xc_memshr_nominate_gfn(s->xc, page->domid, page->gfn, &page->handle);
 }
 
@@ -211,8 +209,7 @@ int main(int argc, char **argv)
     s.ref = argc > 5 ? (uint32_t)atoi(argv[5]) : 0;
     if (xc_memshr_control(s.xc, s.source.domid, 1) || xc_memshr_control(s.xc, s.client.domid, 1))
         die("cannot enable sharing");
-    if (manners.helps)
-        begin_to_help(&s);
+    begin_to_help(&s);
     say("ready");
     work(&s);
     xengnttab_close(s.gnttab);

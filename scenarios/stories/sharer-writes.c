@@ -2,4 +2,4 @@
 /* The bug: it maps a page to write, only reads it, and so ends the sharing. */
 #include "sharer.h"
 
-const struct manners manners = { .nominates_anew = true, .writes = true, .helps = true };
+const struct manners manners = { .writes = true };

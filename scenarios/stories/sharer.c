@@ -2,4 +2,4 @@
 /* Right: it asks for handles when it shares, maps to read what it reads, and makes room. */
 #include "sharer.h"
 
-const struct manners manners = { .nominates_anew = true, .helps = true };
+const struct manners manners = { .writes = false };

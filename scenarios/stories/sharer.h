@@ -14,9 +14,7 @@
 
 /* What a sharer does right or wrong. */
 struct manners {
-    bool nominates_anew;        /* takes a new handle for each share */
     bool writes;                /* maps pages to write that it only reads */
-    bool helps;                 /* makes room for copies without memory */
 };
 
 extern const struct manners manners;

@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 """
 KINDS = {"slot-leak", "share-leak"}
 LINE, = corpus.marked(LEAKY)
+SCHEMA = corpus.SOURCE / "tests" / "checks" / "sarif.schema.json"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_a_word_that_means_nothing_is_a_usage_error(leaky, words):
 def sarif(path):
     """The only run of the document, which is as SARIF demands."""
     document = json.loads(path.read_text())
-    schema = json.loads(path.parent.joinpath("schema").read_text())
+    schema = json.loads(SCHEMA.read_text())
     try:
         import jsonschema
     except ImportError:
@@ -95,17 +96,10 @@ def sarif(path):
     return result
 
 
-@pytest.fixture
-def with_schema(tmp_path):
-    text = corpus.SOURCE / "tests" / "checks" / "sarif.schema.json"
-    (tmp_path / "schema").write_text(text.read_text())
-    return tmp_path
-
-
-def test_the_sarif_report_names_file_and_line_from_where_gntsim_was_started(leaky, with_schema):
-    done = run(leaky, "--check", "--check-report", str(with_schema / "r.sarif"), cwd=leaky.parent)
+def test_the_sarif_report_names_file_and_line_from_where_gntsim_was_started(leaky, tmp_path):
+    done = run(leaky, "--check", "--check-report", str(tmp_path / "r.sarif"), cwd=leaky.parent)
     assert done.returncode == 99
-    report = sarif(with_schema / "r.sarif")
+    report = sarif(tmp_path / "r.sarif")
     assert report["originalUriBaseIds"] == {"SRCROOT": {"uri": "file://%s/" % leaky.parent}}
     results = {result["ruleId"]: result for result in report["results"]}
     assert set(results) == KINDS
@@ -121,11 +115,11 @@ def test_the_sarif_report_names_file_and_line_from_where_gntsim_was_started(leak
         ["xengnttab_map_grant_ref", "leak", "main"]
 
 
-def test_a_file_elsewhere_has_an_absolute_uri_and_the_same_fingerprint(leaky, with_schema):
+def test_a_file_elsewhere_has_an_absolute_uri_and_the_same_fingerprint(leaky, tmp_path):
     prints = []
     for name, where in (("a.sarif", leaky.parent), ("b.sarif", "/")):
-        run(leaky, "--check", "--check-report", str(with_schema / name), cwd=where)
-        result, = [one for one in sarif(with_schema / name)["results"]
+        run(leaky, "--check", "--check-report", str(tmp_path / name), cwd=where)
+        result, = [one for one in sarif(tmp_path / name)["results"]
                    if one["ruleId"] == "slot-leak"]
         prints.append(result["partialFingerprints"])
         uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
@@ -133,8 +127,8 @@ def test_a_file_elsewhere_has_an_absolute_uri_and_the_same_fingerprint(leaky, wi
     assert prints[0] == prints[1]
 
 
-def test_a_report_without_findings_is_one(with_schema):
-    path = with_schema / "empty.sarif.json"
+def test_a_report_without_findings_is_one(tmp_path):
+    path = tmp_path / "empty.sarif.json"
     assert run("/bin/true", "--check", "--check-report", str(path)).returncode == 0
     assert sarif(path)["results"] == []
 
@@ -191,12 +185,12 @@ def test_a_suppression_matches_function_file_module_or_command(leaky, tmp_path, 
     assert rule == {"kind": "slot-leak", "pattern": pattern, "line": 3, "used": 1}
 
 
-def test_what_is_suppressed_is_no_failure_and_is_marked_in_the_report(leaky, with_schema):
-    (with_schema / "known").write_text("*:main\n")
-    done = run(leaky, "--check", "--check-suppress", str(with_schema / "known"),
-               "--check-report", str(with_schema / "r.sarif"))
+def test_what_is_suppressed_is_no_failure_and_is_marked_in_the_report(leaky, tmp_path):
+    (tmp_path / "known").write_text("*:main\n")
+    done = run(leaky, "--check", "--check-suppress", str(tmp_path / "known"),
+               "--check-report", str(tmp_path / "r.sarif"))
     assert (done.returncode, "==gntsim==" in done.stderr) == (0, False)
-    results = sarif(with_schema / "r.sarif")["results"]
+    results = sarif(tmp_path / "r.sarif")["results"]
     assert [result["suppressions"] for result in results] == [[{"kind": "external"}]] * 2
 
 

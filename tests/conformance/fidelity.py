@@ -117,14 +117,14 @@ def gather():
         return PROBES[line.split()[0]]
     both = lines_of(RECORD / "golden-domu.txt")
     add_lines(rows, "one domain", "dom0", lines_of(RECORD / "golden-dom0.txt"), listed, of_probe)
-    add_lines(rows, "one domain", "domU", [l[2:] for l in both if l.startswith("U:")], listed, of_probe)
-    add_lines(rows, "between domains", "cross", [l for l in both if l[:2] != "U:" and l.split()[0] != "x00_self"], listed, of_probe)
+    domu = [l[2:] for l in both if l.startswith("U:")]
+    cross = [l for l in both if l[:2] != "U:" and l.split()[0] != "x00_self"]
+    add_lines(rows, "one domain", "domU", domu, listed, of_probe)
+    add_lines(rows, "between domains", "cross", cross, listed, of_probe)
     add_lines(rows, "between domains", "pvh", lines_of(RECORD / "golden-pvh-domu.txt"), listed,
               of_probe)
     for run, lines in (("4.20-dom0", lines_of(RECORD / "golden-4.20-dom0.txt")),
-                       ("4.20-domU", [l[2:] for l in both if l.startswith("U:")]),
-                       ("4.20-cross", [l for l in both
-                                       if l[:2] != "U:" and l.split()[0] != "x00_self"])):
+                       ("4.20-domU", domu), ("4.20-cross", cross)):
         add_lines(rows, "Xen 4.20", run, lines, listed, of_probe)
     add_lines(rows, "toolstack", "hap", lines_of(RECORD / "golden-hap.txt"), listed, of_probe)
     listed = compare.read_list(HERE / "steps/differences.txt")

@@ -377,6 +377,16 @@ class Machine:
     def json(self, *words):
         return json.loads(self.must("--json", *words))
 
+    def out(self, domain, *command, status=0, **more):
+        """What a program in the domain prints."""
+        done = self.exec(domain, *command, **more)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
+
+    def domain(self, number):
+        """Its row of `domain list`; None: there is none."""
+        return next((d for d in self.json("domain", "list") if d["domain"] == number), None)
+
     def stats(self):
         return self.json("stats")
 

@@ -13,16 +13,12 @@ def control(machine):
     control.close()
 
 
-def domain(machine, number):
-    return next((d for d in machine.json("domain", "list") if d["domain"] == number), None)
-
-
 def test_a_domain_can_have_as_many_frames_as_a_host_for_many_grants_allows(machine, control):
     before = machine.stats()["frames_free"]
     control.domain_create(domain=1, grant_frames=2048, maptrack_frames=4096)
     control.domain_create(domain=2)
-    assert (domain(machine, 1)["max_grant_frames"],
-            domain(machine, 2)["max_grant_frames"]) == (2048, 64)
+    assert (machine.domain(1)["max_grant_frames"],
+            machine.domain(2)["max_grant_frames"]) == (2048, 64)
     assert before - machine.stats()["frames_free"] < 10, "frames are taken when they are used"
     assert "up to 4096" in control.refused("domain-create", domain=3, maptrack_frames=4097)
     assert "1 to 2048" in control.refused("domain-create", domain=3, grant_frames=2049)
@@ -39,7 +35,7 @@ def test_references_up_to_the_last_frame_work(machine, control):
     refs = []
     while not refs or max(refs) < 70 * 512:
         refs += granter.share(1000, 2)[1]
-    assert domain(machine, 1)["grant_frames"] > 64
+    assert machine.domain(1)["grant_frames"] > 64
     mapped = mapper.map("rw", 1, max(refs))
     mapper.poke(mapped, 0, 7)
     assert len(machine.json("dump", "entries")["entries"]) >= len(refs)
@@ -53,7 +49,7 @@ def test_the_command_line_says_what_a_host_allows(serve, compiled, place):
     control = Control(machine)
     agent = machine.agent(1, compiled("agent"))
     agent.share(1, 2)
-    assert domain(machine, 1)["max_grant_frames"] == 8, "the usual 64 are more than the host allows"
+    assert machine.domain(1)["max_grant_frames"] == 8, "the usual 64 are more than the host allows"
     assert "1 to 8" in control.refused("domain-create", domain=2, grant_frames=9)
     control.domain_create(domain=2, grant_frames=8, maptrack_frames=65536)
     control.close()
@@ -76,7 +72,7 @@ def test_a_destroyed_domain_is_dying_until_nobody_holds_its_frames(machine, cont
     _, refs = granter.share(2, 2)
     mapped = mapper.map("rw", 1, *refs)
     machine.must("domain", "destroy", 1)
-    row = domain(machine, 1)
+    row = machine.domain(1)
     assert (row["state"], row["pages"], row["auto_translated"]) == ("dying", 2, profile == "pvh")
     assert " dying " in machine.must("domain", "list")
     assert "still mapped" in control.refused("domain-create", domain=1)
@@ -84,9 +80,9 @@ def test_a_destroyed_domain_is_dying_until_nobody_holds_its_frames(machine, cont
             if e["ref"] >= 8} == {1}
     machine.audit()
     mapper("unmap", mapped)
-    assert domain(machine, 1) is None
+    assert machine.domain(1) is None
     control.domain_create(domain=1)
-    assert domain(machine, 1)["state"] == "alive"
+    assert machine.domain(1)["state"] == "alive"
     machine.audit()
 
 
@@ -95,9 +91,9 @@ def test_the_old_half_of_a_suspended_domain_is_dying_too(machine, control):
     _, refs = granter.share(1, 2)
     mapped = mapper.map("rw", 1, *refs)
     control.domain_suspend(domain=1)
-    assert (domain(machine, 1)["state"], domain(machine, 3)["state"]) == ("dying", "alive")
+    assert (machine.domain(1)["state"], machine.domain(3)["state"]) == ("dying", "alive")
     mapper("unmap", mapped)
-    assert domain(machine, 1) is None
+    assert machine.domain(1) is None
 
 
 def test_the_release_of_the_hypervisor_can_be_chosen(serve, compiled, place):
@@ -106,7 +102,7 @@ def test_the_release_of_the_hypervisor_can_be_chosen(serve, compiled, place):
     machine = serve("--xen", "xen-4.20", "--gnttab-max-frames", 8, "--trace", path)
     control = Control(machine)
     control.domain_create(domain=2, grant_frames=9)
-    assert domain(machine, 2)["max_grant_frames"] == 9
+    assert machine.domain(2)["max_grant_frames"] == 9
     control.close()
     machine.stop()
     done = harness.gntsim("replay", path)

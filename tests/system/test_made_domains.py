@@ -22,14 +22,10 @@ def stack(serve, compiled):
     return call
 
 
-def row(machine, domain):
-    return next((r for r in machine.json("domain", "list") if r["domain"] == domain), None)
-
-
 @pytest.mark.parametrize("kind", ["hvm", "pv"])
 def test_programs_run_in_a_made_domain_as_in_any_other(stack, kind):
     domain = int(stack("make", kind, 32))
-    assert row(stack.machine, domain)["profile"] == "-"
+    assert stack.machine.domain(domain)["profile"] == "-"
     stack("unpause", domain)
     granter, mapper = stack.new(domain), stack.new(7)
     shared, refs = granter.share(2, 7)
@@ -39,7 +35,7 @@ def test_programs_run_in_a_made_domain_as_in_any_other(stack, kind):
     own, own_refs = mapper.share(1, domain)
     mapper.poke(own, 0, 9)
     assert granter.peek(granter.map("rw", 7, *own_refs), 0) == 9
-    assert row(stack.machine, domain)["profile"] == {"hvm": "pvh", "pv": "pv"}[kind]
+    assert stack.machine.domain(domain)["profile"] == {"hvm": "pvh", "pv": "pv"}[kind]
     assert stack.machine.must("store", "read", "/local/domain/%d/name" % domain) == \
         "domain-%d\n" % domain
     stack.machine.audit()
@@ -88,19 +84,19 @@ def test_its_programs_are_killed_when_it_is_destroyed(stack, how):
         stack.machine.must("domain", "destroy", domain)
     granter.process.wait(harness.PATIENCE)
     mapper.poke(mapped, 0, 1)
-    assert row(stack.machine, domain)["state"] == "dying", "a page of it is still mapped"
+    assert stack.machine.domain(domain)["state"] == "dying", "a page of it is still mapped"
     mapper("unmap", mapped)
-    harness.eventually(lambda: not row(stack.machine, domain), "it is gone")
+    harness.eventually(lambda: not stack.machine.domain(domain), "it is gone")
     stack.machine.audit()
 
 
 def test_one_that_never_ran_is_listed_and_destroyed(stack):
     domain = int(stack("make", "hvm", 8))
-    assert row(stack.machine, domain)["pages"] == 8
+    assert stack.machine.domain(domain)["pages"] == 8
     done = stack.machine.ctl("domain", "create", domain)
     assert done.returncode == 1 and "exists already" in done.stderr
     stack.machine.must("domain", "destroy", domain)
-    assert not row(stack.machine, domain)
+    assert not stack.machine.domain(domain)
     stack.machine.audit()
 
 
@@ -110,7 +106,7 @@ def test_a_domains_type_is_what_toolstacks_call_it(serve, kind, profile, hvm):
     machine = serve()
     machine.must("domain", "create", "1", "--type", kind)
     assert machine.must("store", "read", "/libxl/1/type") == kind + "\n"
-    assert (row(machine, 1)["profile"], row(machine, 1)["auto_translated"]) == (profile, hvm)
+    assert (machine.domain(1)["profile"], machine.domain(1)["auto_translated"]) == (profile, hvm)
     for words, text in ((("--type", "vax"), "unknown type 'vax'"),
                         (("--type", "hvm", "--profile", "pv"), "cannot have the kernel profile")):
         done = machine.ctl("domain", "create", "2", *words)

@@ -27,13 +27,7 @@ def machine(serve):
 
 
 def out(machine, name, *words, status=0):
-    done = machine.exec(0, tool(name), *words)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout
-
-
-def row(machine, domain):
-    return next(r for r in machine.json("domain", "list") if r["domain"] == domain)
+    return machine.out(0, tool(name), *words, status=status)
 
 
 # ---- xenpaging -----------------------------------------------------------------------------------
@@ -49,22 +43,22 @@ class Paging:
         self.region, self.refs = self.program.share(self.NR, 2)
         for page in range(self.NR):
             self.program.poke(self.region, page * PAGE + page, page + 1)
-        self.pages = row(machine, 1)["pages"]
+        self.pages = machine.domain(1)["pages"]
 
     def begin(self):
-        ports = row(self.machine, 1)["ports"]
+        ports = self.machine.domain(1)["ports"]
         pager = self.machine.popen(0, tool("xenpaging"), "-d", "1", "-f", self.file, "-m", "1024",
                                    stdin=subprocess.DEVNULL, stderr=self.machine.errors)
         harness.eventually(lambda: pager.poll() is not None or
-                           row(self.machine, 1)["ports"] > ports, "the pager has its ring")
+                           self.machine.domain(1)["ports"] > ports, "the pager has its ring")
         return pager
 
     def target(self, pages):
         self.machine.must("store", "write", TARGET, pages * KIB)
 
     def is_out(self, pages):
-        harness.eventually(lambda: row(self.machine, 1)["paged_out"] == pages,
-                           lambda: "%d pages are out: %s" % (pages, row(self.machine, 1)))
+        harness.eventually(lambda: self.machine.domain(1)["paged_out"] == pages,
+                           lambda: "%d pages are out: %s" % (pages, self.machine.domain(1)))
 
     def intact(self):
         return all(self.program.peek(self.region, page * PAGE + page) == page + 1
@@ -81,7 +75,7 @@ def test_xenpaging_pages_a_domain_out_to_its_target_and_in_again(paging):
     paging.target(20)
     # The ring's page is the domain's, too.
     paging.is_out(paging.pages + 1 - 20)
-    assert row(paging.machine, 1)["pages"] == 20
+    assert paging.machine.domain(1)["pages"] == 20
     paging.machine.audit()
     paging.target(0)
     paging.is_out(0)
@@ -98,7 +92,7 @@ def test_xenpaging_brings_all_back_when_it_is_told_to_end_and_begins_again(pagin
         paging.is_out(paging.pages + 1 - 20)
         pager.send_signal(signal.SIGTERM)
         assert pager.wait(harness.PATIENCE) == 0
-        assert row(paging.machine, 1)["paged_out"] == 0
+        assert paging.machine.domain(1)["paged_out"] == 0
         paging.target(0)
     assert paging.intact()
     paging.machine.audit()
@@ -237,15 +231,15 @@ def test_xen_memshare_shares_a_range_and_adds_a_page_where_none_was(sharing):
 
 def test_xen_access_listens_to_writes_until_it_is_interrupted(machine):
     machine.must("domain", "create", "1", "--type", "hvm")
-    ports = row(machine, 1)["ports"]
+    ports = machine.domain(1)["ports"]
     listener = machine.popen(0, tool("xen-access"), "1", "write", stdin=subprocess.DEVNULL,
                              stdout=machine.errors, stderr=machine.errors)
     machine.says("starting write 1")
-    assert row(machine, 1)["ports"] == ports + 1
+    assert machine.domain(1)["ports"] == ports + 1
     listener.send_signal(signal.SIGINT)
     assert listener.wait(harness.PATIENCE) == 0
     machine.says("xenaccess shut down on signal 2")
-    assert row(machine, 1)["ports"] == ports
+    assert machine.domain(1)["ports"] == ports
     machine.audit()
 
 

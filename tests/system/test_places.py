@@ -17,14 +17,8 @@ def machine(serve):
     return serve("--way", "device")
 
 
-def out(machine, domain, *command, **more):
-    done = machine.exec(domain, *command, **more)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def python(machine, domain, script):
-    return out(machine, domain, sys.executable, "-c",
+    return machine.out(domain, sys.executable, "-c",
                "import errno, fcntl, mmap, os, struct\n" + script).splitlines()
 
 
@@ -36,29 +30,29 @@ def forgetful():
 
 @pytest.mark.parametrize("where", PLACES)
 def test_the_store_of_domain_0_has_its_socket_where_libxenstore_looks(machine, forgetful, where):
-    assert out(machine, 0, "stat", "-c", "%F", where + "/socket") == "socket\n"
+    assert machine.out(0, "stat", "-c", "%F", where + "/socket") == "socket\n"
     machine.must("store", "write", "/a", "x")
-    assert out(machine, 0, *forgetful, "xenstore-read", "/a") == "x\n"
+    assert machine.out(0, *forgetful, "xenstore-read", "/a") == "x\n"
 
 
 def test_two_machines_do_not_meet_there(serve, forgetful):
     one, other = serve("--way", "device"), serve("--way", "device")
     for machine, value in ((one, "1"), (other, "2")):
-        out(machine, 0, *forgetful, "xenstore-write", "/which", value)
+        machine.out(0, *forgetful, "xenstore-write", "/which", value)
     for machine, value in ((one, "1"), (other, "2")):
-        assert out(machine, 0, *forgetful, "xenstore-read", "/which") == value + "\n"
+        assert machine.out(0, *forgetful, "xenstore-read", "/which") == value + "\n"
     assert not os.path.exists("/run/xenstored/socket"), "nothing is left on the host"
 
 
 def test_no_other_domain_sees_it(machine, forgetful):
     assert machine.exec(1, "test", "-e", "/run/xenstored/socket").returncode == 1
-    assert out(machine, 1, *forgetful, "xenstore-read", "domid") == "1\n"
+    assert machine.out(1, *forgetful, "xenstore-read", "domid") == "1\n"
 
 
 def test_what_else_the_host_has_beside_it_is_there(machine):
-    assert set(os.listdir("/run")) <= set(out(machine, 0, "ls", "-A", "/run").splitlines())
-    assert set(os.listdir("/sys")) <= set(out(machine, 0, "ls", "-A", "/sys").splitlines())
-    assert out(machine, 0, "ls", "/sys/class/net", "/sys/kernel") == \
+    assert set(os.listdir("/run")) <= set(machine.out(0, "ls", "-A", "/run").splitlines())
+    assert set(os.listdir("/sys")) <= set(machine.out(0, "ls", "-A", "/sys").splitlines())
+    assert machine.out(0, "ls", "/sys/class/net", "/sys/kernel") == \
         subprocess.check_output(["ls", "/sys/class/net", "/sys/kernel"], text=True)
 
 
@@ -66,13 +60,13 @@ def test_what_else_the_host_has_beside_it_is_there(machine):
                                                       ("pvh", "PVH", "00000805")])
 def test_sys_hypervisor_says_what_the_hypercall_answers(serve, profile, guest, features):
     machine = serve("--way", "device", "--profile", profile)
-    lines = out(machine, 0, "sh", "-c", "cd /sys/hypervisor && grep -r . type guest_type version "
+    lines = machine.out(0, "sh", "-c", "cd /sys/hypervisor && grep -r . type guest_type version "
                 "properties/pagesize properties/virtual_start properties/features").splitlines()
     assert sorted(lines) == sorted([
         "type:xen", "guest_type:" + guest, "version/major:4", "version/minor:17",
         "version/extra:.7", "properties/pagesize:1000",
         "properties/virtual_start:ffff800000000000", "properties/features:" + features])
-    assert out(machine, 1, "cat", "/sys/hypervisor/properties/features") == \
+    assert machine.out(1, "cat", "/sys/hypervisor/properties/features") == \
         "%08x\n" % (int(features, 16) & ~0x800)
 
 
@@ -80,7 +74,7 @@ def test_sys_hypervisor_is_read_only_and_tells_of_absence(machine):
     assert machine.exec(0, "sh", "-c", "echo x > /sys/hypervisor/type").returncode
     denied = machine.exec(0, "cat", "/sys/hypervisor/properties/buildid")
     assert "No data available" in denied.stderr
-    assert out(machine, 1, "cat", "/sys/hypervisor/properties/buildid") == "<denied>"
+    assert machine.out(1, "cat", "/sys/hypervisor/properties/buildid") == "<denied>"
 
 
 def test_xenbus_backend_gives_domain_0_its_port_and_page(machine):
@@ -111,7 +105,7 @@ except OSError as error:
 
 
 def test_a_store_that_was_heard_cannot_move_to_another_domain(machine):
-    out(machine, 0, "sh", "-c", "unset XENSTORED_PATH; exec xenstore-exists /tool")
+    machine.out(0, "sh", "-c", "unset XENSTORED_PATH; exec xenstore-exists /tool")
     assert python(machine, 0, """
 file = os.open("/dev/xen/xenbus", os.O_RDWR)
 os.write(file, struct.pack("<IIII2s", 1, 0, 0, 2, b"/\\0"))

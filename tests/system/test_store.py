@@ -31,12 +31,6 @@ def toolstack(machine):
         yield attached.store
 
 
-def out(machine, domain, *command):
-    done = machine.exec(domain, *command)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def raw(machine, domain):
     """A connection to the domain's store that says what it likes."""
     with gntsim.Machine.attach(machine.dir) as attached:
@@ -48,20 +42,20 @@ def raw(machine, domain):
 
 
 def test_programs_of_domain_0_write_and_read(machine):
-    out(machine, 0, "xenstore-write", "/a/b", "value", "/a/c", "other")
-    assert out(machine, 0, "xenstore-read", "/a/b") == "value\n"
-    assert out(machine, 0, "xenstore-list", "/a") == "b\nc\n"
-    out(machine, 0, "xenstore-chmod", "/a/b", "r0", "w1")
-    assert out(machine, 0, "xenstore-ls", "-f", "-p", "/a") == \
+    machine.out(0, "xenstore-write", "/a/b", "value", "/a/c", "other")
+    assert machine.out(0, "xenstore-read", "/a/b") == "value\n"
+    assert machine.out(0, "xenstore-list", "/a") == "b\nc\n"
+    machine.out(0, "xenstore-chmod", "/a/b", "r0", "w1")
+    assert machine.out(0, "xenstore-ls", "-f", "-p", "/a") == \
         '/a/b = "value"   (r0,w1)\n/a/c = "other"   (n0)\n'
-    out(machine, 0, "xenstore-rm", "/a/b")
+    machine.out(0, "xenstore-rm", "/a/b")
     assert machine.exec(0, "xenstore-read", "/a/b").returncode == 1
     machine.audit()
 
 
 def test_a_domain_finds_what_a_toolstack_writes_with_its_permissions(machine):
-    assert out(machine, 1, "xenstore-read", "domid") == "1\n"
-    listing = out(machine, 0, "xenstore-ls", "-f", "-p", "/local/domain/1")
+    assert machine.out(1, "xenstore-read", "domid") == "1\n"
+    listing = machine.out(0, "xenstore-ls", "-f", "-p", "/local/domain/1")
     for line in ('/local/domain/1/name = "domain-1"   (n0,r1)',
                  '/local/domain/1/domid = "1"   (n0,r1)',
                  '/local/domain/1/control/shutdown = ""   (n1)', '/local/domain/1/data = ""   (n1)',
@@ -69,43 +63,43 @@ def test_a_domain_finds_what_a_toolstack_writes_with_its_permissions(machine):
                  '/local/domain/1/device/suspend/event-channel = ""   (n1)',
                  '/local/domain/1/cpu/0/availability = "online"   (n0,r1)'):
         assert line in listing.splitlines(), listing
-    vm = out(machine, 1, "xenstore-read", "vm").strip()
-    assert out(machine, 0, "xenstore-read", vm + "/uuid").strip() == vm[len("/vm/"):]
-    assert out(machine, 0, "xenstore-ls", "-f", "-p", "/libxl") == \
+    vm = machine.out(1, "xenstore-read", "vm").strip()
+    assert machine.out(0, "xenstore-read", vm + "/uuid").strip() == vm[len("/vm/"):]
+    assert machine.out(0, "xenstore-ls", "-f", "-p", "/libxl") == \
         '/libxl/1 = ""   (n0)\n/libxl/1/device = ""   (n0)\n' + \
         ''.join('/libxl/1/device/console%s = "%s"   (n0)\n' % row for row in (
             ("", ""), ("/0", ""), ("/0/frontend", "/local/domain/1/console"),
             ("/0/backend", "/local/domain/0/backend/console/1/0"), ("/0/frontend-id", "1"),
             ("/0/online", "1"), ("/0/state", "1"), ("/0/protocol", "vt100"))) + \
         '/libxl/1/type = "pv"   (n0)\n'
-    assert out(machine, 0, "xenstore-read", "domid", "/local/domain/0/name") == "0\nDomain-0\n"
+    assert machine.out(0, "xenstore-read", "domid", "/local/domain/0/name") == "0\nDomain-0\n"
 
 
 def test_a_fresh_pv_domain_has_every_node_of_libxls_with_its_permissions(machine):
     """fresh_domain.txt: in libxl's order, but for the image, which such a domain has not. Stars
     stand for frames, times and sizes."""
     machine.must("domain", "create", "1")
-    listing = out(machine, 0, "xenstore-ls", "-f", "-p", "/")
+    listing = machine.out(0, "xenstore-ls", "-f", "-p", "/")
     shown = re.sub('((?:ring-ref|start_time|static-max|target) = )".*?"', '\\1"*"', listing)
     assert shown == Path(__file__).with_name("fresh_domain.txt").read_text()
 
 
 def test_a_domain_writes_its_own_and_nothing_else(machine):
     machine.must("domain", "create", "2")
-    out(machine, 1, "xenstore-write", "data/x", "1", "control/shutdown", "", "drivers/y", "2")
+    machine.out(1, "xenstore-write", "data/x", "1", "control/shutdown", "", "drivers/y", "2")
     for path in ("name", "domid", "memory/target", "/tool/x", "/local/domain/2/data/x"):
         assert machine.exec(1, "xenstore-write", path, "1").returncode == 1, path
     assert machine.exec(1, "xenstore-ls", "/local/domain/2").returncode == 1
     assert machine.exec(2, "xenstore-read", "/local/domain/1/data/x").returncode == 1
-    out(machine, 1, "xenstore-chmod", "data/x", "n1", "r2")
-    assert out(machine, 2, "xenstore-read", "/local/domain/1/data/x") == "1\n"
+    machine.out(1, "xenstore-chmod", "data/x", "n1", "r2")
+    assert machine.out(2, "xenstore-read", "/local/domain/1/data/x") == "1\n"
 
 
 def test_what_a_domain_had_goes_with_it(machine, toolstack):
-    out(machine, 1, "xenstore-write", "data/x", "1")
+    machine.out(1, "xenstore-write", "data/x", "1")
     toolstack.mkdir("/shared")
     toolstack.set_perms("/shared", "b0")
-    out(machine, 1, "xenstore-write", "/shared/mine", "1")
+    machine.out(1, "xenstore-write", "/shared/mine", "1")
     toolstack.write("/shared/ours", "0")
     toolstack.watch("@releaseDomain", "gone")
     assert toolstack.event() == ("@releaseDomain", "gone")
@@ -141,10 +135,10 @@ def test_a_program_that_watches_is_woken_by_another_domain(machine, toolstack):
 
 def test_two_machines_do_not_meet(serve):
     one, other = serve(), serve()
-    out(one, 0, "xenstore-write", "/which", "one")
-    out(other, 0, "xenstore-write", "/which", "other")
-    assert out(one, 0, "xenstore-read", "/which") == "one\n"
-    assert out(other, 0, "xenstore-read", "/which") == "other\n"
+    one.out(0, "xenstore-write", "/which", "one")
+    other.out(0, "xenstore-write", "/which", "other")
+    assert one.out(0, "xenstore-read", "/which") == "one\n"
+    assert other.out(0, "xenstore-read", "/which") == "other\n"
 
 
 def test_a_program_that_was_told_of_another_store_keeps_it(machine):
@@ -163,7 +157,7 @@ def test_a_watcher_that_dies_or_stops_holds_up_nobody(machine, toolstack, how):
     os.kill(watcher.pid, how)
     for i in range(2000):
         toolstack.write("/local/domain/1/data/%d" % (i % 50), "x" * 1000)
-    assert out(machine, 1, "xenstore-read", "data/7") == "x" * 1000 + "\n"
+    assert machine.out(1, "xenstore-read", "data/7") == "x" * 1000 + "\n"
     os.kill(watcher.pid, signal.SIGKILL)
     watcher.wait(harness.PATIENCE)
     machine.audit()
@@ -176,7 +170,7 @@ def test_a_destroyed_domain_ends_its_programs_connections(machine):
     assert client.recv(100) == b""
     client.close()
     machine.must("domain", "create", "3")
-    assert out(machine, 3, "xenstore-read", "domid") == "3\n"
+    assert machine.out(3, "xenstore-read", "domid") == "3\n"
 
 
 def test_a_message_that_is_too_long_ends_its_connection_only(machine, toolstack):
@@ -231,7 +225,7 @@ def test_a_client_that_reads_nothing_keeps_only_itself_waiting(machine, toolstac
         while True:
             client.sendall(request * 100)
     assert toolstack.read("/local/domain/1/domid") == b"1"
-    assert out(machine, 1, "xenstore-read", "domid") == "1\n"
+    assert machine.out(1, "xenstore-read", "domid") == "1\n"
     client.close()
     machine.audit()
 
@@ -258,7 +252,7 @@ def test_long_lists_come_in_parts(machine, toolstack):
         toolstack.mkdir("/many/child%05d" % i)
     names = ["child%05d" % i for i in range(500)]
     assert toolstack.ls("/many") == names
-    assert out(machine, 0, "xenstore-list", "/many").split() == names
+    assert machine.out(0, "xenstore-list", "/many").split() == names
 
 
 def test_transactions_of_two_clients_conflict(machine, toolstack):
@@ -268,7 +262,7 @@ def test_transactions_of_two_clients_conflict(machine, toolstack):
     def add():
         value = int(toolstack.read("/counter"))
         if not tries:
-            out(machine, 0, "xenstore-write", "/counter", "10")
+            machine.out(0, "xenstore-write", "/counter", "10")
         tries.append(value)
         toolstack.write("/counter", str(value + 1))
         return value
@@ -319,5 +313,5 @@ TEST_XENSTORE = sorted(Path("/usr/lib").glob("xen-*/bin/test-xenstore"))
 
 @pytest.mark.skipif(not TEST_XENSTORE, reason="test-xenstore (Debian's xen-utils) is not there")
 def test_xens_own_test_of_a_store_passes(machine):
-    done = out(machine, 0, TEST_XENSTORE[0], "-i", "50")
+    done = machine.out(0, TEST_XENSTORE[0], "-i", "50")
     assert len(done.splitlines()) == 12, done

@@ -58,9 +58,7 @@ def toolstack(machine):
 
 
 def out(machine, domain, *command):
-    done = machine.exec(domain, "env", "-u", "XENSTORED_PATH", *command)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return machine.out(domain, "env", "-u", "XENSTORED_PATH", *command)
 
 
 class Client:

@@ -29,12 +29,6 @@ def machine(serve, daemon):
     return serve("--way", "device", "--xenstored", daemon)
 
 
-def out(machine, domain, *command):
-    done = machine.exec(domain, *command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def processes(daemon):
     """Of the daemon's, anywhere: their numbers."""
     found = []
@@ -49,7 +43,7 @@ def processes(daemon):
 
 def process_of(machine, daemon):
     """The daemon of this machine: others may run at the same time."""
-    shown = out(machine, 0, "stat", "-c", "%d %i", "/run/xenstored/socket")
+    shown = machine.out(0, "stat", "-c", "%d %i", "/run/xenstored/socket")
     return [pid for pid in processes(daemon) if subprocess.run(
         ["stat", "-c", "%d %i", Path("/proc", str(pid), "root", "run", "xenstored", "socket")],
         capture_output=True, text=True, check=False).stdout == shown]
@@ -58,14 +52,14 @@ def process_of(machine, daemon):
 @needs_daemons
 def test_programs_of_all_domains_reach_the_daemon(machine, daemon):
     assert len(process_of(machine, daemon)) == 1
-    assert out(machine, 0, "xenstore-read", "domid") == "0\n"
-    assert out(machine, 1, "xenstore-read", "domid") == "1\n"
-    out(machine, 1, "xenstore-write", "data/x", "from one")
+    assert machine.out(0, "xenstore-read", "domid") == "0\n"
+    assert machine.out(1, "xenstore-read", "domid") == "1\n"
+    machine.out(1, "xenstore-write", "data/x", "from one")
     assert machine.must("store", "read", "/local/domain/1/data/x") == "from one\n"
     assert machine.exec(1, "xenstore-write", "name", "other").returncode == 1
     machine.must("domain", "create", "2")
     machine.must("store", "chmod", "/local/domain/1/data/x", "n1,r2")
-    assert out(machine, 2, "xenstore-read", "/local/domain/1/data/x") == "from one\n"
+    assert machine.out(2, "xenstore-read", "/local/domain/1/data/x") == "from one\n"
     machine.audit()
 
 
@@ -76,7 +70,7 @@ def test_a_domain_has_there_what_it_has_in_a_store_of_the_machines_own(machine, 
         each.must("domain", "create", "1")
         listings.append([line for root in ("/local/domain/1", "/vm", "/libxl", "/local/pool",
                                            "/local/domain/0")
-                         for line in out(each, 0, "xenstore-ls", "-f", "-p", root).splitlines()
+                         for line in each.out(0, "xenstore-ls", "-f", "-p", root).splitlines()
                          if not re.search("/(start_time|ring-ref) = ", line)])
     assert sorted(listings[0]) == sorted(listings[1]), "but for the time and the pages"
     assert len(listings[0]) > 60
@@ -84,20 +78,20 @@ def test_a_domain_has_there_what_it_has_in_a_store_of_the_machines_own(machine, 
 
 @needs_daemons
 def test_what_a_domain_had_goes_with_it_and_its_number_is_free(machine):
-    out(machine, 1, "xenstore-write", "data/x", "1")
+    machine.out(1, "xenstore-write", "data/x", "1")
     machine.must("domain", "destroy", "1")
     assert machine.must("store", "ls", "/local/domain") == "0\n"
     assert machine.ctl("store", "read", "/libxl/1/type").returncode == 1
     assert [d["domain"] for d in machine.json("domain", "list")] == [0], "nobody has its page"
     machine.must("domain", "create", "1")
-    assert out(machine, 1, "xenstore-read", "domid") == "1\n"
+    assert machine.out(1, "xenstore-read", "domid") == "1\n"
     assert machine.ctl("store", "read", "/local/domain/1/data/x").returncode == 1
     machine.audit()
 
 
 @needs_daemons
 def test_a_suspended_domain_is_introduced_under_its_new_id(machine):
-    out(machine, 1, "true")
+    machine.out(1, "true")
     now = machine.json("domain", "suspend", "1")["domain"]
     assert machine.must("store", "ls", "/local/domain").split() == ["0", str(now)]
     assert machine.must("store", "read", "/local/domain/%d/domid" % now) == "%d\n" % now
@@ -107,12 +101,12 @@ def test_a_suspended_domain_is_introduced_under_its_new_id(machine):
 @pytest.mark.parametrize("device", [False, True], ids=["socket", "xenbus"])
 def test_xens_own_test_of_a_store_passes(machine, device):
     before = ["env", "XENSTORED_PATH=/dev/xen/xenbus"] if device else []
-    assert len(out(machine, 0, *before, BIN / "test-xenstore", "-i", "20").splitlines()) == 12
+    assert len(machine.out(0, *before, BIN / "test-xenstore", "-i", "20").splitlines()) == 12
 
 
 @needs_daemons
 def test_a_daemon_that_was_killed_is_told_of_and_another_one_takes_over(machine, daemon):
-    out(machine, 1, "xenstore-write", "data/x", "lost")
+    machine.out(1, "xenstore-write", "data/x", "lost")
     asker = machine.popen(1, "sh", "-c", "echo; read x; exec xenstore-read domid",
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert asker.stdout.readline() == "\n"
@@ -127,7 +121,7 @@ def test_a_daemon_that_was_killed_is_told_of_and_another_one_takes_over(machine,
     asker.stdout.close()
     assert machine.must("store", "read", "/local/domain/1/name") == "domain-1\n"
     assert machine.ctl("store", "read", "/local/domain/1/data/x").returncode == 1, "it knew that"
-    assert out(machine, 0, "env", "XENSTORED_PATH=/dev/xen/xenbus", "xenstore-read", "domid") == \
+    assert machine.out(0, "env", "XENSTORED_PATH=/dev/xen/xenbus", "xenstore-read", "domid") == \
         "0\n", "domain 0's kernel has it, too"
     machine.audit()
 
@@ -136,7 +130,7 @@ def test_a_daemon_that_was_killed_is_told_of_and_another_one_takes_over(machine,
 def test_a_request_that_was_under_way_is_asked_of_the_next_daemon(serve):
     daemon = BIN / "xenstored"
     machine = serve("--way", "device", "--xenstored", daemon)
-    out(machine, 1, "true")
+    machine.out(1, "true")
     os.kill(process_of(machine, daemon)[0], signal.SIGSTOP)
     asker = machine.popen(1, "xenstore-read", "domid", stdout=subprocess.PIPE, text=True)
     with gntsim.Machine.attach(machine.dir) as attached:

@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional
 from ..device import Device
 from ..domain import Domain
 from ..errors import Error
-from ..faults import Rule
+from ..faults import Rule, tally
 from ..machine import Machine
 from ..process import Process, describe_exit
 from ..store import Store
@@ -410,9 +410,7 @@ def _look_back(state: Play, result: Result, whole_trace: bool) -> None:
             result.trace = events if whole_trace else None
             result.events = [] if result.ok else events[-LAST_EVENTS:]
         if not result.ok:
-            result.rules = ["rule %s: %d passed it, it fired %d times"
-                            % (rule.get("name") or "no. %d" % rule["id"], rule["passed"],
-                               rule["fired"]) for rule in state.machine.faults()]
+            result.rules = tally(state.machine.faults())
             if state.sweep_rule:
                 result.rules.append("rule of the sweep: it fired %d times" % result.fired)
     except Error as error:

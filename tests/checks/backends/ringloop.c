@@ -171,10 +171,7 @@ int main(int argc, char **argv)
             }
         }
         if (fds[1].revents & POLLIN) {
-            unsigned n;
-            char **w = xs_check_watch(d.xs);
-            free(w);
-            (void)n;
+            free(xs_check_watch(d.xs));
             if (rd(&d, "state") == 5) {
                 if (getenv("STAY"))
                     wr(&d, "gone", "1");

@@ -152,8 +152,6 @@ int main(int c, char **v)
             if (!more)
                 break;
         }
-        if (GET("state") == 5 && getenv("LEAVE"))
-            break;
         if (GET("state") == 5 && nserved >= 6)
             break;
         struct pollfd {
