@@ -11,7 +11,8 @@
 #include "control.h"
 #include "verbs.h"
 
-const struct replay_handler *replay_handler_of(const struct replay_handler *handlers, size_t nr, const char *op)
+const struct replay_handler *replay_handler_of(const struct replay_handler *handlers, size_t nr,
+                                               const char *op)
 {
     for (size_t i = 0; op && i < nr; i++)
         if (!strcmp(handlers[i].op, op))
@@ -53,7 +54,8 @@ static bool input_suspend(const struct replay_step *in)
 
     if (!in->d)
         return false;
-    if (!machine_domain_suspend(&in->r->machine, in->id, as, (unsigned)replay_number(in->args, "grant_version"), NULL))
+    if (!machine_domain_suspend(&in->r->machine, in->id, as,
+                                (unsigned)replay_number(in->args, "grant_version"), NULL))
         replay_rename(in->r, in->id, as);
     return true;
 }
@@ -88,7 +90,8 @@ static bool move_frames(const struct replay_step *in, bool hold)
     json_object *list;
     size_t nr;
 
-    if (!json_object_object_get_ex(in->args, "runs", &list) || !json_object_is_type(list, json_type_array))
+    if (!json_object_object_get_ex(in->args, "runs", &list) ||
+        !json_object_is_type(list, json_type_array))
         return false;
     nr = json_object_array_length(list);
     all = nr > 1 ? malloc(nr * sizeof *all) : runs;
@@ -98,12 +101,14 @@ static bool move_frames(const struct replay_step *in, bool hold)
         json_object *run = json_object_array_get_idx(list, i);
 
         all[i] = (struct vma_run){ .mfn = json_object_get_uint64(json_object_array_get_idx(run, 0)),
-                                   .nr = json_object_get_uint64(json_object_array_get_idx(run, 1)) };
+                                   .nr = json_object_get_uint64(
+                                       json_object_array_get_idx(run, 1)) };
     }
     trace_frames(&in->r->machine, all, nr, hold);
     for (size_t i = 0; possible && i < nr; i++)
         for (uint64_t j = 0; possible && all[i].mfn != HV_INVALID_MFN && j < all[i].nr; j++) {
-            possible = !hv_frame_info(hv, all[i].mfn + j, &info) && (hold ? info.owner != -1 : info.held > 0);
+            possible = !hv_frame_info(hv, all[i].mfn + j, &info) &&
+                       (hold ? info.owner != -1 : info.held > 0);
             if (possible)
                 move(hv, all[i].mfn + j);
         }
@@ -178,11 +183,18 @@ static bool input_page_write(const struct replay_step *in)
 }
 
 static const struct replay_handler inputs[] = {
-    { "enter", replay_enter }, { "domain_create", input_create }, { "domain_destroy", input_destroy },
+    { "enter", replay_enter },
+    { "domain_create", input_create },
+    { "domain_destroy", input_destroy },
     { "domain_suspend", input_suspend },
-    { "timers", input_timers }, { "upcall", input_upcall }, { "steps", input_steps }, { "frames_hold", input_hold },
-    { "frames_release", input_let_go }, { "verb", input_verb },
-    { "store_ring", input_store_ring }, { "page_write", input_page_write },
+    { "timers", input_timers },
+    { "upcall", input_upcall },
+    { "steps", input_steps },
+    { "frames_hold", input_hold },
+    { "frames_release", input_let_go },
+    { "verb", input_verb },
+    { "store_ring", input_store_ring },
+    { "page_write", input_page_write },
 };
 
 static const struct replay_handler *find_input(const char *op)
@@ -205,7 +217,9 @@ bool replay_is_input(const char *op)
 bool replay_input(struct replay *r, json_object *event)
 {
     const struct replay_handler *handler = find_input(replay_text(event, "op"));
-    struct replay_step in = { .r = r, .id = (domid_t)replay_number(event, "domain"), .call = (uint64_t)replay_number(event, "call") };
+    struct replay_step in = { .r = r,
+                              .id = (domid_t)replay_number(event, "domain"),
+                              .call = (uint64_t)replay_number(event, "call") };
 
     if (!json_object_object_get_ex(event, "args", &in.args))
         return false;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guests on threads of their own rewrite their grant entries while the hypervisor maps, copies and unmaps. Two of them keep
- * the protocol, so their pages must never be seen half-written, nor touched after a revocation that succeeded (under TSan a
- * data race on the page is just that); two do not, and must not get anything for it.
+ * Guests on threads of their own rewrite their grant entries while the hypervisor maps, copies and
+ * unmaps. Two of them keep the protocol, so their pages must never be seen half-written, nor
+ * touched after a revocation that succeeded (under TSan a data race on the page is just that); two
+ * do not, and must not get anything for it.
  *
  *   hv-stress [SEED [ITERATIONS]]
  */
@@ -66,7 +67,8 @@ struct stress {
     unsigned nr_mappings, next_addr;
     uint64_t *local;             /* a page of domain 0 */
     uint64_t local_frame;
-    unsigned maps, map_refusals, copies_in, copies_out, copy_refusals, hostile_maps, hostile_copies, transfers, swaps;
+    unsigned maps, map_refusals, copies_in, copies_out, copy_refusals, hostile_maps, hostile_copies,
+        transfers, swaps;
 };
 
 static uint64_t random_of(uint64_t *seed)
@@ -78,7 +80,7 @@ static uint64_t random_of(uint64_t *seed)
     return x ^ x >> 31;
 }
 
-/* ---- Guests that keep the protocol ------------------------------------------------------------ */
+/* ---- Guests that keep the protocol ----------------------------------------------------------- */
 
 static void grant(struct guest *g, unsigned i, uint16_t flags)
 {
@@ -95,7 +97,8 @@ static void grant(struct guest *g, unsigned i, uint16_t flags)
     __atomic_store_n(&g->v1[ref].flags, flags, __ATOMIC_RELEASE);
 }
 
-/* Whether the page is the guest's alone again. A version 2 entry that is refused stays revoked, and is asked about again. */
+/* Whether the page is the guest's alone again. A version 2 entry that is refused stays revoked, and
+ * is asked about again. */
 static bool revoke(struct guest *g, unsigned i)
 {
     uint32_t ref = FIRST_REF + i;
@@ -109,7 +112,8 @@ static bool revoke(struct guest *g, unsigned i)
     do {
         if (flags & (GTF_reading | GTF_writing))
             return false;
-    } while (!__atomic_compare_exchange_n(&g->v1[ref].flags, &flags, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(&g->v1[ref].flags, &flags, 0, false, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
     return true;
 }
 
@@ -147,7 +151,8 @@ static void *polite_guest(void *arg)
         for (unsigned w = 0; w < WORDS; w++)
             g->page[i][w] = tag_of(g, i, generation);
         if (random_of(&g->seed) % 8) {
-            grant(g, i, random_of(&g->seed) % 4 ? GTF_permit_access : GTF_permit_access | GTF_readonly);
+            grant(g, i,
+                  random_of(&g->seed) % 4 ? GTF_permit_access : GTF_permit_access | GTF_readonly);
             __atomic_fetch_add(&g->granted, 1, __ATOMIC_RELAXED);
             revoked[i] = false;
         }
@@ -158,11 +163,12 @@ static void *polite_guest(void *arg)
     return NULL;
 }
 
-/* ---- Guests that do not ----------------------------------------------------------------------- */
+/* ---- Guests that do not ---------------------------------------------------------------------- */
 
 /*
- * Its own frames, those of the others, none at all: as a grant, as anything, with or without the hypervisor's bits. But not its
- * own table, which nobody but itself would suffer from: that is a data race of the guest's making, which TSan minds.
+ * Its own frames, those of the others, none at all: as a grant, as anything, with or without the
+ * hypervisor's bits. But not its own table, which nobody but itself would suffer from: that is a
+ * data race of the guest's making, which TSan minds.
  */
 static void *hostile_guest(void *arg)
 {
@@ -171,7 +177,9 @@ static void *hostile_guest(void *arg)
     while (!__atomic_load_n(g->stop, __ATOMIC_RELAXED)) {
         uint64_t r = random_of(&g->seed);
         uint32_t ref = FIRST_REF + r % NR_REFS;
-        uint16_t flags = r >> 16 & 3 ? GTF_permit_access | (r >> 20 & (GTF_readonly | GTF_reading | GTF_writing)) : r >> 32;
+        uint16_t flags = r >> 16 & 3 ? GTF_permit_access |
+                                           (r >> 20 & (GTF_readonly | GTF_reading | GTF_writing))
+                                     : r >> 32;
         uint64_t frame = r >> 18 & 1 ? g->frame[r % NR_REFS] : (r >> 40) % (NR_FRAMES + 8);
 
         if (frame == g->table[0] || frame == g->table[1] || frame == g->table[2])
@@ -180,7 +188,8 @@ static void *hostile_guest(void *arg)
             flags = GTF_accept_transfer;
         if (g->v2) {
             __atomic_store_n(&g->v2_entries[ref].full_page.frame, frame, __ATOMIC_RELAXED);
-            __atomic_store_n(&g->v2_entries[ref].hdr.domid, r >> 50 & 15 ? 0 : r % 6, __ATOMIC_RELAXED);
+            __atomic_store_n(&g->v2_entries[ref].hdr.domid, r >> 50 & 15 ? 0 : r % 6,
+                             __ATOMIC_RELAXED);
             __atomic_store_n(&g->v2_entries[ref].hdr.flags, flags, __ATOMIC_SEQ_CST);
             if (r >> 60 == 0)
                 __atomic_store_n(&g->status[ref], (uint16_t)(r >> 8), __ATOMIC_SEQ_CST);
@@ -194,7 +203,7 @@ static void *hostile_guest(void *arg)
     return NULL;
 }
 
-/* ---- The hypervisor's side: domain 0's hypercalls ---------------------------------------------- */
+/* ---- The hypervisor's side: domain 0's hypercalls -------------------------------------------- */
 
 static bool frame_is_of(const struct stress *s, uint64_t mfn, domid_t owner)
 {
@@ -211,10 +220,15 @@ static void map(struct stress *s)
 
     if (s->nr_mappings == MOST_MAPPINGS)
         return;
-    *m = (struct mapping){ .g = &s->guests[r % NR_GUESTS], .i = r >> 8 & (NR_REFS - 1), .readonly = r >> 16 & 1,
+    *m = (struct mapping){ .g = &s->guests[r % NR_GUESTS],
+                           .i = r >> 8 & (NR_REFS - 1),
+                           .readonly = r >> 16 & 1,
                            .addr = 0x100000 + (uint64_t)(s->next_addr++ % 4096) * HV_PAGE_SIZE };
-    op = (struct gnttab_map_grant_ref){ .host_addr = m->addr, .flags = GNTMAP_host_map | (m->readonly ? GNTMAP_readonly : 0),
-                                        .ref = FIRST_REF + m->i, .dom = m->g->id };
+    op = (struct gnttab_map_grant_ref){ .host_addr = m->addr,
+                                        .flags = GNTMAP_host_map |
+                                                 (m->readonly ? GNTMAP_readonly : 0),
+                                        .ref = FIRST_REF + m->i,
+                                        .dom = m->g->id };
     CHECK(hv_grant_table_op(s->hv, 0, GNTTABOP_map_grant_ref, &op, 1) == 0);
     if (op.status != GNTST_okay) {
         s->map_refusals++;
@@ -236,7 +250,8 @@ static void map(struct stress *s)
     CHECK(tagged(m->tag, m->g, m->i));
 }
 
-/* Nobody wrote the page while it was mapped; if we may, we do, the last thing before the end of it. */
+/* Nobody wrote the page while it was mapped; if we may, we do, the last thing before the end of it.
+ */
 static void unmap(struct stress *s, unsigned at)
 {
     struct mapping *m = &s->mappings[at];
@@ -261,7 +276,8 @@ static void copy(struct stress *s)
     struct guest *g = &s->guests[r % NR_GUESTS];
     unsigned i = r >> 8 & (NR_REFS - 1);
     bool in = r >> 16 & 3;       /* from the guest's page */
-    struct gnttab_copy op = { .len = HV_PAGE_SIZE, .flags = in ? GNTCOPY_source_gref : GNTCOPY_dest_gref };
+    struct gnttab_copy op = { .len = HV_PAGE_SIZE,
+                              .flags = in ? GNTCOPY_source_gref : GNTCOPY_dest_gref };
 
     op.source.domid = in ? g->id : DOMID_SELF;
     op.dest.domid = in ? DOMID_SELF : g->id;
@@ -271,7 +287,8 @@ static void copy(struct stress *s)
     } else {
         op.source.u.gmfn = s->local_frame;
         op.dest.u.ref = FIRST_REF + i;
-        /* Mapped pages must stay as they are. A hostile guest could name its own table: no data for that. */
+        /* Mapped pages must stay as they are. A hostile guest could name its own table: no data for
+         * that. */
         if (g->hostile)
             return;
         for (unsigned m = 0; m < s->nr_mappings; m++)
@@ -303,7 +320,8 @@ static void swap_or_transfer(struct stress *s)
 {
     uint64_t r = random_of(&s->seed);
     struct guest *g = &s->guests[2 + (r & 1)];
-    struct gnttab_swap_grant_ref swap = { .ref_a = FIRST_REF + (r >> 8) % NR_REFS, .ref_b = FIRST_REF + (r >> 16) % NR_REFS };
+    struct gnttab_swap_grant_ref swap = { .ref_a = FIRST_REF + (r >> 8) % NR_REFS,
+                                          .ref_b = FIRST_REF + (r >> 16) % NR_REFS };
     struct gnttab_transfer transfer = { .domid = g->id, .ref = FIRST_REF + (r >> 24) % NR_REFS };
     struct hv_frame_info info;
 
@@ -324,7 +342,7 @@ static void swap_or_transfer(struct stress *s)
         CHECK(info.owner != 0);
 }
 
-/* ---- All of it -------------------------------------------------------------------------------- */
+/* ---- All of it ------------------------------------------------------------------------------- */
 
 static bool all_happened(const struct stress *s)
 {
@@ -337,9 +355,9 @@ static bool all_happened(const struct stress *s)
                             __atomic_load_n(&g->refused, __ATOMIC_RELAXED) < ENOUGH))
             return false;
     }
-    return s->maps >= ENOUGH && s->map_refusals >= ENOUGH && s->copies_in >= ENOUGH && s->copies_out >= ENOUGH &&
-           s->copy_refusals >= ENOUGH && s->hostile_maps >= ENOUGH && s->hostile_copies >= ENOUGH &&
-           s->swaps >= ENOUGH && s->transfers >= ENOUGH / 10;
+    return s->maps >= ENOUGH && s->map_refusals >= ENOUGH && s->copies_in >= ENOUGH &&
+           s->copies_out >= ENOUGH && s->copy_refusals >= ENOUGH && s->hostile_maps >= ENOUGH &&
+           s->hostile_copies >= ENOUGH && s->swaps >= ENOUGH && s->transfers >= ENOUGH / 10;
 }
 
 static void add_guest(struct stress *s, unsigned n, bool *stop)
@@ -349,7 +367,9 @@ static void add_guest(struct stress *s, unsigned n, bool *stop)
     struct hv_domain_config config;
     uint64_t mfn;
 
-    *g = (struct guest){ .id = (domid_t)(n + 1), .v2 = n & 1, .hostile = n & 2, .seed = s->seed + n + 1, .stop = stop };
+    *g = (struct guest){
+        .id = (domid_t)(n + 1), .v2 = n & 1, .hostile = n & 2, .seed = s->seed + n + 1, .stop = stop
+    };
     hv_domain_config_init(&config);
     config.nr_pages = NR_REFS;
     CHECK(hv_domain_create(s->hv, g->id, &config) == 0);
@@ -370,6 +390,21 @@ static void add_guest(struct stress *s, unsigned n, bool *stop)
     }
 }
 
+static void say_totals(const struct stress *s, uint64_t done)
+{
+    printf("%" PRIu64 " operations: %u maps, %u refused; %u copies in, %u out, %u refused; "
+           "of hostile guests: %u maps, %u copies, %u transfers, %u swaps\n",
+           done, s->maps, s->map_refusals, s->copies_in, s->copies_out, s->copy_refusals,
+           s->hostile_maps, s->hostile_copies, s->transfers, s->swaps);
+    for (unsigned n = 0; n < NR_GUESTS; n++) {
+        const struct guest *g = &s->guests[n];
+
+        printf("d%u (version %u%s): %u granted, %u revoked, %u refused; %u maps, %u copies\n",
+               n + 1, g->v2 ? 2 : 1, g->hostile ? ", hostile" : "", g->granted, g->revoked,
+               g->refused, g->maps, g->copies);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct stress s;
@@ -380,19 +415,23 @@ int main(int argc, char **argv)
     bool stop = false;
 
     s.seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 20261120;
-    printf("seed %" PRIu64 ", %" PRIu64 " iterations; again: %s %" PRIu64 "\n", s.seed, iterations, argv[0], s.seed);
-    config.memory = mmap(NULL, NR_FRAMES * HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    printf("seed %" PRIu64 ", %" PRIu64 " iterations; again: %s %" PRIu64 "\n", s.seed, iterations,
+           argv[0], s.seed);
+    config.memory = mmap(NULL, NR_FRAMES * HV_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(config.memory != MAP_FAILED);
     CHECK(hv_create(&s.hv, &config) == 0);
     hv_domain_config_init(&dom0);
     dom0.nr_pages = 1;
     CHECK(hv_domain_create(s.hv, 0, &dom0) == 0);
-    CHECK(hv_gfn_to_mfn(s.hv, 0, 0, &mfn) == 0 && hv_grant_frame_number(s.hv, 0, 0, &s.local_frame) == 0);
+    CHECK(hv_gfn_to_mfn(s.hv, 0, 0, &mfn) == 0 &&
+          hv_grant_frame_number(s.hv, 0, 0, &s.local_frame) == 0);
     s.local = hv_frame(s.hv, mfn);
     for (unsigned n = 0; n < NR_GUESTS; n++)
         add_guest(&s, n, &stop);
     for (unsigned n = 0; n < NR_GUESTS; n++)
-        CHECK(pthread_create(&threads[n], NULL, s.guests[n].hostile ? hostile_guest : polite_guest, &s.guests[n]) == 0);
+        CHECK(pthread_create(&threads[n], NULL, s.guests[n].hostile ? hostile_guest : polite_guest,
+                             &s.guests[n]) == 0);
 
     /* Threads may get no processor for a while: then it takes longer, within bounds. */
     for (; done < iterations || (!all_happened(&s) && done < 50 * iterations); done++) {
@@ -423,13 +462,7 @@ int main(int argc, char **argv)
     }
     CHECK(hv_audit(s.hv, stderr) == 0);
 
-    printf("%" PRIu64 " operations: %u maps, %u refused; %u copies in, %u out, %u refused; of hostile guests: %u maps, %u copies, "
-           "%u transfers, %u swaps\n", done, s.maps, s.map_refusals, s.copies_in, s.copies_out, s.copy_refusals, s.hostile_maps,
-           s.hostile_copies, s.transfers, s.swaps);
-    for (unsigned n = 0; n < NR_GUESTS; n++)
-        printf("d%u (version %u%s): %u granted, %u revoked, %u refused; %u maps, %u copies\n", n + 1, s.guests[n].v2 ? 2 : 1,
-               s.guests[n].hostile ? ", hostile" : "", s.guests[n].granted, s.guests[n].revoked, s.guests[n].refused,
-               s.guests[n].maps, s.guests[n].copies);
+    say_totals(&s, done);
     CHECK(all_happened(&s));
     hv_destroy(s.hv);
     munmap(config.memory, NR_FRAMES * HV_PAGE_SIZE);

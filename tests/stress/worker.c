@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stress-worker SEED DOMID MICROSECONDS THREADS: shares, maps, copies, notifies, reads events, forks, in random order, until its machine is gone;
- * then it ends with 0. Every so many microseconds (0: never) a signal comes whose handler interrupts system calls. It says on stdout, a line
- * each: "ready" once it has mapped something; "EINTR CALL" for a call that no real kernel lets a signal end; "ODD CALL ERROR" for
- * an error that nothing explains that may happen to its domain.
+ * stress-worker SEED DOMID MICROSECONDS THREADS: shares, maps, copies, notifies, reads events,
+ * forks, in random order, until its machine is gone; then it ends with 0. Every so many
+ * microseconds (0: never) a signal comes whose handler interrupts system calls. It says on stdout,
+ * a line each: "ready" once it has mapped something; "EINTR CALL" for a call that no real kernel
+ * lets a signal end; "ODD CALL ERROR" for an error that nothing explains that may happen to its
+ * domain.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -72,11 +74,14 @@ static void say(const char *line)
         _exit(3);
 }
 
-/* A call failed. What the end of a domain, of a machine, or a limit explains is nothing to speak of. */
+/* A call failed. What the end of a domain, of a machine, or a limit explains is nothing to speak
+ * of. */
 static void failed(struct worker *w, const char *call)
 {
-    static const int explained[] = { ENODEV, ENOENT, ESTALE, EINVAL, ENOSPC, ENOTCONN, ECONNABORTED, ECONNRESET, ECONNREFUSED, EPIPE,
-                                     ENOSYS, EAGAIN, EMFILE, ENXIO, ESRCH, ENOTTY, EEXIST };
+    static const int explained[] = { ENODEV,   ENOENT,       ESTALE,     EINVAL,       ENOSPC,
+                                     ENOTCONN, ECONNABORTED, ECONNRESET, ECONNREFUSED, EPIPE,
+                                     ENOSYS,   EAGAIN,       EMFILE,     ENXIO,        ESRCH,
+                                     ENOTTY,   EEXIST };
     int error = errno;
     char line[128];
 
@@ -91,7 +96,7 @@ static void failed(struct worker *w, const char *call)
     say(line);
 }
 
-/* ---- Handles ---------------------------------------------------------------------------------- */
+/* ---- Handles --------------------------------------------------------------------------------- */
 
 static void close_all(struct worker *w)
 {
@@ -131,12 +136,12 @@ static bool open_all(struct worker *w)
     return false;
 }
 
-/* ---- Steps ------------------------------------------------------------------------------------ */
+/* ---- Steps ----------------------------------------------------------------------------------- */
 
 /*
- * A suspended domain goes on under another number, which its workers guess. Two that take each other's number for their own grant pages to
- * each other: what they map then is a worker's page, but not the expected one, and perhaps one that
- * nobody has written to yet.
+ * A suspended domain goes on under another number, which its workers guess. Two that take each
+ * other's number for their own grant pages to each other: what they map then is a worker's page,
+ * but not the expected one, and perhaps one that nobody has written to yet.
  */
 static bool is_anothers(const struct worker *w, const unsigned char *behind)
 {
@@ -181,7 +186,8 @@ static void map(struct worker *w, struct slot *slot)
 
     for (unsigned i = 0; i < slot->nr; i++)
         domids[i] = w->domid;
-    slot->mapped = xengnttab_map_grant_refs(w->gnttab, slot->nr, domids, slot->refs, PROT_READ | PROT_WRITE);
+    slot->mapped = xengnttab_map_grant_refs(w->gnttab, slot->nr, domids, slot->refs,
+                                            PROT_READ | PROT_WRITE);
     if (!slot->mapped) {
         failed(w, "map");
         return;
@@ -198,7 +204,8 @@ static void unmap(struct worker *w, struct slot *slot)
     bool plain = !draw(w, 5);
 
     check(w, slot);
-    if (plain ? munmap(slot->mapped, slot->nr * PAGE) : xengnttab_unmap(w->gnttab, slot->mapped, slot->nr))
+    if (plain ? munmap(slot->mapped, slot->nr * PAGE)
+              : xengnttab_unmap(w->gnttab, slot->mapped, slot->nr))
         failed(w, "unmap");
     slot->mapped = NULL;
 }
@@ -267,7 +274,8 @@ static void take_events(struct worker *w, int milliseconds)
     while (poll(&fd, 1, milliseconds) == 1 && fd.revents & POLLIN) {
         int port = xenevtchn_pending(w->evtchn);
 
-        /* Real kernels let a signal end a read that would wait, and one that finds something at once is never ended. */
+        /* Real kernels let a signal end a read that would wait, and one that finds something at
+         * once is never ended. */
         if (port < 0) {
             if (errno != EAGAIN)
                 failed(w, "pending");
@@ -354,8 +362,10 @@ static void next_number(struct worker *w)
 
 static void *work(void *arg)
 {
-    static void (*const steps[])(struct worker *w) = { step_slot, step_slot, step_slot, step_slot, step_slot, step_guess, step_copy,
-                                                       step_event, step_event, step_fork, step_ordinary };
+    static void (*const steps[])(struct worker * w) = { step_slot, step_slot,    step_slot,
+                                                        step_slot, step_slot,    step_guess,
+                                                        step_copy, step_event,   step_event,
+                                                        step_fork, step_ordinary };
     struct worker *w = arg;
 
     while (open_all(w)) {
@@ -370,7 +380,7 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* ---- The process ------------------------------------------------------------------------------ */
+/* ---- The process ----------------------------------------------------------------------------- */
 
 static void on_signal(int sig)
 {
@@ -383,8 +393,9 @@ static void on_fault(int sig, siginfo_t *info, void *context)
     const ucontext_t *at = context;
     char line[128];
 
-    snprintf(line, sizeof line, "FAULT signal %d, address %p, instruction %llx, stack %llx\n", sig, info->si_addr,
-             (unsigned long long)at->uc_mcontext.gregs[REG_RIP], (unsigned long long)at->uc_mcontext.gregs[REG_RSP]);
+    snprintf(line, sizeof line, "FAULT signal %d, address %p, instruction %llx, stack %llx\n", sig,
+             info->si_addr, (unsigned long long)at->uc_mcontext.gregs[REG_RIP],
+             (unsigned long long)at->uc_mcontext.gregs[REG_RSP]);
     say(line);
 }
 
@@ -401,7 +412,8 @@ static void tell_of_faults(void)
 static void be_interrupted(unsigned microseconds)
 {
     struct sigaction action = { .sa_handler = on_signal };
-    struct itimerval timer = { .it_interval.tv_usec = microseconds, .it_value.tv_usec = microseconds };
+    struct itimerval timer = { .it_interval.tv_usec = microseconds,
+                               .it_value.tv_usec = microseconds };
 
     sigaction(SIGALRM, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
@@ -423,7 +435,8 @@ int main(int argc, char **argv)
     tell_of_faults();
     be_interrupted((unsigned)atoi(argv[3]));
     for (unsigned i = 0; i < nr; i++) {
-        workers[i] = (struct worker){ .seed = strtoull(argv[1], NULL, 0) + i, .first = (uint32_t)atoi(argv[2]) };
+        workers[i] = (struct worker){ .seed = strtoull(argv[1], NULL, 0) + i,
+                                      .first = (uint32_t)atoi(argv[2]) };
         workers[i].domid = workers[i].first;
         workers[i].local = aligned_alloc(PAGE, PAGE);
         if (!workers[i].local || (i && pthread_create(&workers[i].thread, NULL, work, &workers[i])))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boxed THREADS ANSWER    A process of domain 1 opens its devices, starts its threads and then locks itself in: only the calls that such a
- *                         program needs stay allowed, any other gets the ANSWER errno or kill. Then
- *                         it shares, maps, unmaps, and says "done".
+ * boxed THREADS ANSWER    A process of domain 1 opens its devices, starts its threads and then
+ * locks itself in: only the calls that such a program needs stay allowed, any other gets the ANSWER
+ * errno or kill. Then it shares, maps, unmaps, and says "done".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,8 +71,14 @@ static void lock_in(const char *answer)
 
 int main(int argc, char **argv)
 {
-    struct { struct ioctl_gntalloc_alloc_gref op; uint32_t more[4]; } alloc = { .op = { .domid = 1, .flags = 1, .count = 4 } };
-    struct { struct ioctl_gntdev_map_grant_ref op; struct ioctl_gntdev_grant_ref more[4]; } map = { .op.count = 4 };
+    struct {
+        struct ioctl_gntalloc_alloc_gref op;
+        uint32_t more[4];
+    } alloc = { .op = { .domid = 1, .flags = 1, .count = 4 } };
+    struct {
+        struct ioctl_gntdev_map_grant_ref op;
+        struct ioctl_gntdev_grant_ref more[4];
+    } map = { .op.count = 4 };
     struct ioctl_gntdev_unmap_grant_ref unmap = { .count = 4 };
     int gntdev = open("/dev/xen/gntdev", O_RDWR), gntalloc = open("/dev/xen/gntalloc", O_RDWR);
     atomic_int started = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * contended HOW ROUNDS    A process of domain 1 that maps its own eight pages ROUNDS times over what was there, while another thread takes single pages of
- *                         the same area away. HOW: by munmap, madvise, mmap or mremap. Prints
- *                         "done", or what a call said that a real kernel does not.
+ * contended HOW ROUNDS    A process of domain 1 that maps its own eight pages ROUNDS times over
+ * what was there, while another thread takes single pages of the same area away. HOW: by munmap,
+ * madvise, mmap or mremap. Prints "done", or what a call said that a real kernel does not.
  */
 #include <errno.h>
 #include <fcntl.h>

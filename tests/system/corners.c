@@ -196,7 +196,8 @@ static void *child_of_thread(void *arg)
 static void thread_forks(struct devices *d)
 {
     uint32_t refs[2];
-    void *shared = share(d, 2, refs), *mapped = xengnttab_map_domain_grant_refs(d->gnttab, 2, 0, refs, PROT_READ | PROT_WRITE);
+    void *shared = share(d, 2, refs),
+         *mapped = xengnttab_map_domain_grant_refs(d->gnttab, 2, 0, refs, PROT_READ | PROT_WRITE);
     pthread_t thread;
 
     if (!pthread_create(&thread, NULL, child_of_thread, NULL))
@@ -220,7 +221,8 @@ static void read_only(struct devices *d)
 static void mapped_over(struct devices *d)
 {
     uint32_t ref;
-    void *shared = share(d, 1, &ref), *mapped = xengnttab_map_grant_ref(d->gnttab, 0, ref, PROT_READ | PROT_WRITE), *own;
+    void *shared = share(d, 1, &ref),
+         *mapped = xengnttab_map_grant_ref(d->gnttab, 0, ref, PROT_READ | PROT_WRITE), *own;
 
     if (!fork()) {
         own = mmap(mapped, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -98,9 +98,9 @@ static void do_access(char **words, int nr)
 static void do_resource(char **words)
 {
     void *addr = NULL;
-    xenforeignmemory_resource_handle *r = xenforeignmemory_map_resource(memory, domain, XENMEM_resource_grant_table, atoi(words[0]),
-                                                                        strtoul(words[1], NULL, 0), strtoul(words[2], NULL, 0), &addr,
-                                                                        PROT_READ | PROT_WRITE, 0);
+    xenforeignmemory_resource_handle *r = xenforeignmemory_map_resource(
+        memory, domain, XENMEM_resource_grant_table, atoi(words[0]), strtoul(words[1], NULL, 0),
+        strtoul(words[2], NULL, 0), &addr, PROT_READ | PROT_WRITE, 0);
     const grant_entry_v1_t *entries = addr;
 
     if (!r) {

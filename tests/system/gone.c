@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gone PLACE HOW WHO    A process of domain 1 grants eight pages to itself and maps the first four of them at PLACE, with a notification
- *                       that clears a byte of the second. Then WHO does HOW with the second page.
- *                       Prints "answer NAME byte VALUE left
- *                       PAGES" with what it sees at once, and ends when its standard input does.
- * PLACE: window         where gntsim places it
- *        fixed          at an address of its own
- *        reserved       in the middle of an area that it reserved among its libraries
- * WHO:   main, thread, vfork (a child that shares the memory until it ends), clone (one that goes on sharing it)
- * HOW:   a row of the table below
+ * gone PLACE HOW WHO    A process of domain 1 grants eight pages to itself and maps the first four
+ * of them at PLACE, with a notification that clears a byte of the second. Then WHO does HOW with
+ * the second page. Prints "answer NAME byte VALUE left PAGES" with what it sees at once, and ends
+ * when its standard input does. PLACE: window         where gntsim places it fixed          at an
+ * address of its own reserved       in the middle of an area that it reserved among its libraries
+ * WHO:   main, thread, vfork (a child that shares the memory until it ends), clone (one that goes
+ * on sharing it) HOW:   a row of the table below
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +48,10 @@ static int error;
 
 static uint64_t request(const uint32_t *first, unsigned count)
 {
-    struct { struct ioctl_gntdev_map_grant_ref op; struct ioctl_gntdev_grant_ref more[8]; } map = { .op.count = count };
+    struct {
+        struct ioctl_gntdev_map_grant_ref op;
+        struct ioctl_gntdev_grant_ref more[8];
+    } map = { .op.count = count };
 
     for (unsigned i = 0; i < count; i++)
         (&map.op.refs[0])[i] = (struct ioctl_gntdev_grant_ref){ 1, first[i] };
@@ -194,7 +195,10 @@ static void let(const char *who)
 
 static char *share(void)
 {
-    struct { struct ioctl_gntalloc_alloc_gref op; uint32_t more[8]; } alloc = { .op = { .domid = 1, .flags = 1, .count = 8 } };
+    struct {
+        struct ioctl_gntalloc_alloc_gref op;
+        uint32_t more[8];
+    } alloc = { .op = { .domid = 1, .flags = 1, .count = 8 } };
     char *shared;
 
     must(!ioctl(gntalloc, IOCTL_GNTALLOC_ALLOC_GREF, &alloc.op));

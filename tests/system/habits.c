@@ -31,7 +31,13 @@
 #include <xentoolcore.h>
 
 #define PAGE 4096u
-#define must(what) do { if (!(what)) { printf("line %d: %s: %s\n", __LINE__, #what, strerror(errno)); exit(1); } } while (0)
+#define must(what)                                                         \
+    do {                                                                   \
+        if (!(what)) {                                                     \
+            printf("line %d: %s: %s\n", __LINE__, #what, strerror(errno)); \
+            exit(1);                                                       \
+        }                                                                  \
+    } while (0)
 
 static uint32_t domid;
 static xengntshr_handle *shr;

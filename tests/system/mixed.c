@@ -24,7 +24,13 @@
 #include <xengnttab.h>
 
 #define PAGE 4096u
-#define must(what) do { if (!(what)) { printf("line %d: %s: %s\n", __LINE__, #what, strerror(errno)); exit(1); } } while (0)
+#define must(what)                                                         \
+    do {                                                                   \
+        if (!(what)) {                                                     \
+            printf("line %d: %s: %s\n", __LINE__, #what, strerror(errno)); \
+            exit(1);                                                       \
+        }                                                                  \
+    } while (0)
 
 static int domid;
 

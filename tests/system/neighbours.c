@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * neighbours    Several threads of domain 0 share pages with themselves and map them, so that mappings of pages which follow each other in the machine's
- *               memory come and go beside each other. Prints "done".
+ * neighbours    Several threads of domain 0 share pages with themselves and map them, so that
+ * mappings of pages which follow each other in the machine's memory come and go beside each other.
+ * Prints "done".
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -13,7 +14,13 @@
 
 #define THREADS 6
 #define ROUNDS 60
-#define must(what) do { if (!(what)) { printf("line %d: %s: %m\n", __LINE__, #what); exit(1); } } while (0)
+#define must(what)                                        \
+    do {                                                  \
+        if (!(what)) {                                    \
+            printf("line %d: %s: %m\n", __LINE__, #what); \
+            exit(1);                                      \
+        }                                                 \
+    } while (0)
 
 static xengntshr_handle *shr;
 static xengnttab_handle *gnt;

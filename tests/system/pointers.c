@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pointers DOMID PROFILE sweep       every ioctl of every device with every kind of invalid argument, and with every pointer in its
- *                                    argument invalid: prints what did not get the errno that it
- *                                    should, then "calls N"
- * pointers DOMID PROFILE flip ROUNDS the same ioctls with arguments that another thread rewrites
- * all the time; any answer will do
+ * pointers DOMID PROFILE sweep       every ioctl of every device with every kind of invalid
+ * argument, and with every pointer in its argument invalid: prints what did not get the errno that
+ * it should, then "calls N" pointers DOMID PROFILE flip ROUNDS the same ioctls with arguments that
+ * another thread rewrites all the time; any answer will do
  *
  * A process of domain DOMID, which grants to itself.
  */

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signals calls GROUP ROUNDS MICROSECONDS   makes each call of a group so many times under a timer whose handler has no SA_RESTART.
- *                                           Prints "interrupted CALL" for each that gave EINTR,
- *                                           then "end SIGNALS", and waits. Before that "early
- *                                           SIGNALS" if handlers ran between an ioctl and its mmap.
- * signals read plain|restart|none           waits for events of a port that domain 2 may bind. Prints "port PORT", "reading" before each
- *                                           read, and what it gave: "event", "EINTR". The handler
+ * signals calls GROUP ROUNDS MICROSECONDS   makes each call of a group so many times under a timer
+ * whose handler has no SA_RESTART. Prints "interrupted CALL" for each that gave EINTR, then "end
+ * SIGNALS", and waits. Before that "early SIGNALS" if handlers ran between an ioctl and its mmap.
+ * signals read plain|restart|none           waits for events of a port that domain 2 may bind.
+ * Prints "port PORT", "reading" before each read, and what it gave: "event", "EINTR". The handler
  *                                           of SIGUSR1, if there is one, prints "handler".
- * signals sigsys ROUNDS                     maps so many times while another process sends it SIGSYS. Prints "end".
- * signals stream ROUNDS MICROSECONDS        reads the events that another thread sends one by one, under such a timer. Prints
- *                                           "read EVENTS left 0|1".
+ * signals sigsys ROUNDS                     maps so many times while another process sends it
+ * SIGSYS. Prints "end". signals stream ROUNDS MICROSECONDS        reads the events that another
+ * thread sends one by one, under such a timer. Prints "read EVENTS left 0|1".
  */
 #include <errno.h>
 #include <fcntl.h>

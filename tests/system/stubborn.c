@@ -8,8 +8,8 @@
  *   removed    nothing, after each mapping
  *   forbidden  a filter that kills the program for a page of code
  *   full       no descriptor that is free
- *   crowded    some TiB below its libraries, as a sanitizer reserves them; and where that has no place, less
- * Prints "done" at the end.
+ *   crowded    some TiB below its libraries, as a sanitizer reserves them; and where that has no
+ * place, less Prints "done" at the end.
  */
 #include <fcntl.h>
 #include <linux/filter.h>

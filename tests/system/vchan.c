@@ -27,7 +27,11 @@ void xs_close(struct xs_handle *xs) { free(xs); }
 bool xs_rm(struct xs_handle *xs, xs_transaction_t t, const char *path) { (void)xs, (void)t,
                                                                          (void)path; return true; }
 xs_transaction_t xs_transaction_start(struct xs_handle *xs) { (void)xs; return 1; }
-bool xs_transaction_end(struct xs_handle *xs, xs_transaction_t t, bool abort) { (void)xs, (void)t, (void)abort; return true; }
+bool xs_transaction_end(struct xs_handle *xs, xs_transaction_t t, bool abort)
+{
+    (void)xs, (void)t, (void)abort;
+    return true;
+}
 
 bool xs_set_permissions(struct xs_handle *xs, xs_transaction_t t, const char *path,
                         struct xs_permissions *perms, unsigned n)

@@ -3,14 +3,11 @@
  * waiter HOW: a process of domain 1 with a channel to itself that learns of events in one of the
  * ways that programs have. Prints "ok".
  *   level, edge, oneshot   epoll
- *   both                   two descriptors of one event channel file, and another file, in one epoll
- *   sigio                  O_ASYNC and F_SETOWN: SIGIO
- *   fioasync               the same with ioctl(FIOASYNC)
- *   setsig                 F_SETSIG: a queued signal that names the descriptor
- *   thread                 F_SETOWN_EX: to one thread
- *   group                  F_SETOWN with a process group
- *   off                    after O_ASYNC was taken away: nothing
- *   others                 O_ASYNC on other files is as ever
+ *   both                   two descriptors of one event channel file, and another file, in one
+ * epoll sigio                  O_ASYNC and F_SETOWN: SIGIO fioasync               the same with
+ * ioctl(FIOASYNC) setsig                 F_SETSIG: a queued signal that names the descriptor thread
+ * F_SETOWN_EX: to one thread group                  F_SETOWN with a process group off after O_ASYNC
+ * was taken away: nothing others                 O_ASYNC on other files is as ever
  */
 #include <errno.h>
 #include <fcntl.h>

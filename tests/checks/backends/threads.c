@@ -3,6 +3,7 @@
  * A block back end whose threads serve a queue, and map a request as one batch. BUG chooses what
  * is wrong; what is reported has the mark of its kind.
  */
+#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -168,7 +168,10 @@ static int copy_to(void *ctx, uint64_t to, const void *from, size_t size)
 /* dom0 is a program here as there: its two buffers are all it names. */
 static int dom0_copy(struct space *s, void *ours, uint64_t address, size_t size, bool write)
 {
-    const struct { uint8_t *start; size_t size; } area[] = { { s->guest.arg, NR_ARG * HV_PAGE_SIZE }, { s->guest.list, HV_PAGE_SIZE } };
+    const struct {
+        uint8_t *start;
+        size_t size;
+    } area[] = { { s->guest.arg, NR_ARG * HV_PAGE_SIZE }, { s->guest.list, HV_PAGE_SIZE } };
 
     for (unsigned i = 0; i < 2; i++) {
         uint64_t start = (uintptr_t)area[i].start;

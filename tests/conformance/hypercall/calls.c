@@ -7,8 +7,14 @@
 
 #include <gntsim/xen.h>
 
-#define F(type, member, kind, out) { #member, offsetof(struct type, member), sizeof(((struct type *)0)->member), kind, out }
-#define N(type, as, member, kind, out) { as, offsetof(struct type, member), sizeof(((struct type *)0)->member), kind, out }
+#define F(type, member, kind, out)                                                            \
+    {                                                                                         \
+#member, offsetof(struct type, member), sizeof(((struct type *)0)->member), kind, out \
+    }
+#define N(type, as, member, kind, out)                                                   \
+    {                                                                                    \
+        as, offsetof(struct type, member), sizeof(((struct type *)0)->member), kind, out \
+    }
 
 static const struct field map_fields[] = {
     F(gnttab_map_grant_ref, dom, FIELD_DOMAIN, 0), F(gnttab_map_grant_ref, ref, FIELD_NUMBER, 0),

@@ -77,6 +77,7 @@ struct command {
     const char *name;
     void (*handler)(struct actor *a);
 };
-extern const struct command device_commands[], evtchn_commands[], library_commands[], memory_commands[], process_commands[];
+extern const struct command device_commands[], evtchn_commands[], library_commands[],
+    memory_commands[], process_commands[];
 
 #endif

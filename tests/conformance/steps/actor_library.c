@@ -87,9 +87,9 @@ static void do_lib_close(struct actor *a)
 static void do_lib_fd(struct actor *a)
 {
     const char *which = word(a, 1);
-    int fd = !strcmp(which, "gnttab") ? xengnttab_fd(gnttab(a)) : !strcmp(which, "gntshr")
-        ? xengntshr_fd(gntshr(a))
-                                                                                          : xenevtchn_fd(evtchn(a));
+    int fd = !strcmp(which, "gnttab") ? xengnttab_fd(gnttab(a))
+           : !strcmp(which, "gntshr") ? xengntshr_fd(gntshr(a))
+                                      : xenevtchn_fd(evtchn(a));
 
     if (fd >= 0)
         name_thing(a, FD, word(a, 2))->value = fd;
@@ -168,8 +168,11 @@ static void do_map_notify(struct actor *a)
 
     if (sscanf(word(a, 3), "%u:%u", &dom, &ref) != 2)
         bad_script("%s is not DOM:REF", word(a, 3));
-    named_region(a, word(a, 1), xengnttab_map_grant_ref_notify(gnttab(a), dom, ref, prot_of(word(a, 2)), (uint32_t)number(a, 4),
-                                                               (evtchn_port_t)number(a, 5)), 1);
+    named_region(a, word(a, 1),
+                 xengnttab_map_grant_ref_notify(gnttab(a), dom, ref, prot_of(word(a, 2)),
+                                                (uint32_t)number(a, 4),
+                                                (evtchn_port_t)number(a, 5)),
+                 1);
 }
 
 /* unmap R [COUNT [OFFSET]] */

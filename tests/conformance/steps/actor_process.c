@@ -136,8 +136,10 @@ static void *run_thread(void *ctx)
     a->nr_words--;
     for (int i = 0; i < a->nr_words; i++)
         a->words[i] = a->words[i + 1];
-    for (const struct command *const *table = (const struct command *const[]){ device_commands, evtchn_commands, library_commands,
-         memory_commands, NULL }; *table; table++)
+    for (const struct command *const *table =
+             (const struct command *const[]){ device_commands, evtchn_commands, library_commands,
+                                              memory_commands, NULL };
+         *table; table++)
         for (const struct command *c = *table; c->name; c++)
             if (!strcmp(c->name, a->words[0])) {
                 c->handler(a);
