@@ -88,7 +88,7 @@ int kernel_open(struct kernel *k, const struct chardev *dev, unsigned flags, str
     kernel_enter(k);
     point_enter(k, &point);
     rc = may_go_on(k, &point);
-    if (!rc)
+    if (!rc && dev->ops->open)
         rc = dev->ops->open(file);
     if (rc) {
         free(file);
@@ -389,7 +389,8 @@ void kernel_vma_close(struct vma *vma)
         kernel_enter(k);
         point_enter(k, &point);
     }
-    vma->ops->close(vma);
+    if (vma->ops->close)
+        vma->ops->close(vma);
     free(vma->runs);
     free(vma);
     if (k) {
@@ -406,7 +407,7 @@ int kernel_vma_pin(struct vma *vma, uint64_t page, struct kernel_pin **out)
 
     if (!k || k->dead)
         return -ENODEV;
-    if (page >= vma->nr_pages)
+    if (page >= vma->nr_pages || !vma->ops->pin)
         return -EFAULT;
     pin = calloc(1, sizeof *pin);
     if (!pin)

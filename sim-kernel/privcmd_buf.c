@@ -84,31 +84,6 @@ static long buffer_mmap(struct file *file, struct vma *vma, struct kreq *req)
     return 0;
 }
 
-static int buffer_open(struct file *file)
-{
-    (void)file;
-    return 0;
-}
-
-static void buffer_release(struct file *file)
-{
-    (void)file;
-}
-
-static long buffer_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct kreq *req)
-{
-    (void)file;
-    (void)cmd;
-    (void)arg;
-    (void)req;
-    return -ENOTTY;
-}
-
-static const struct chardev_ops buffer_ops = {
-    .open = buffer_open,
-    .release = buffer_release,
-    .ioctl = buffer_ioctl,
-    .mmap = buffer_mmap,
-};
+static const struct chardev_ops buffer_ops = { .mmap = buffer_mmap };
 
 const struct chardev hypercall_chardev = { .name = "hypercall", .ops = &buffer_ops };

@@ -84,20 +84,7 @@ static void foreign_close(struct vma *vma)
     free(f);
 }
 
-/* No page of the kernel's own is behind it. */
-static int foreign_pin(struct vma *vma, uint64_t page, struct kernel_pin *pin)
-{
-    (void)vma;
-    (void)page;
-    (void)pin;
-    return -EFAULT;
-}
-
-static const struct vma_ops foreign_vma_ops = {
-    .unmap = foreign_unmap,
-    .close = foreign_close,
-    .pin = foreign_pin,
-};
+static const struct vma_ops foreign_vma_ops = { .unmap = foreign_unmap, .close = foreign_close };
 
 static uint64_t nothing(const void *ctx, uint64_t i)
 {

@@ -24,13 +24,13 @@ static void set_index(uint32_t *index, uint32_t value)
     __atomic_store_n(index, value, __ATOMIC_RELEASE);
 }
 
-/* The page, while it is the domain's. */
-static struct xenstore_domain_interface *ring_of(const struct kernel *k)
+struct xenstore_domain_interface *xenbus_ring(const struct kernel *k)
 {
     const struct xenbus *bus = k->xenbus;
     struct hv_frame_info info;
 
-    if (!bus->ring || k->dead || hv_frame_info(k->hv, bus->mfn, &info) || info.owner != k->domid)
+    if (!bus || !bus->ring || k->dead || hv_frame_info(k->hv, bus->mfn, &info) ||
+        info.owner != k->domid)
         return NULL;
     return bus->ring;
 }
@@ -83,7 +83,7 @@ static void finish_with(struct kernel *k, struct xenbus_request *req, uint32_t t
 
 static void write_out(struct kernel *k)
 {
-    struct xenstore_domain_interface *ring = ring_of(k);
+    struct xenstore_domain_interface *ring = xenbus_ring(k);
     struct xenbus *bus = k->xenbus;
     struct xenbus_request *req;
     bool some = false;
@@ -216,7 +216,7 @@ static void deliver(struct kernel *k)
 /* A piece of the message. False: nothing is there. */
 static bool take_piece(struct kernel *k)
 {
-    struct xenstore_domain_interface *ring = ring_of(k);
+    struct xenstore_domain_interface *ring = xenbus_ring(k);
     struct xenbus *bus = k->xenbus;
     bool in_header = bus->have < HEADER;
     size_t wants = in_header ? HEADER - bus->have : HEADER + bus->header.len - bus->have, n;
@@ -279,6 +279,19 @@ static void watch_again(struct kernel *k)
     }
 }
 
+int xenbus_move(struct kernel *k, evtchn_port_t port)
+{
+    struct xenbus *bus = k->xenbus;
+    int rc;
+
+    if (bus->bound)
+        event_unbind(k, &bus->handler);
+    bus->handler = (struct event_handler){ .fn = on_event };
+    rc = event_bind(k, &bus->handler, port, false);
+    bus->bound = !rc;
+    return rc;
+}
+
 int kernel_connect_store(struct kernel *k, uint64_t gfn, evtchn_port_t port)
 {
     struct xenbus *bus = k->xenbus;
@@ -295,13 +308,10 @@ int kernel_connect_store(struct kernel *k, uint64_t gfn, evtchn_port_t port)
     } else if (bus->ring) {
         return -EISCONN;
     }
-    if (!bus->bound || bus->handler.port != port) {
-        bus->handler = (struct event_handler){ .fn = on_event };
-        rc = event_bind(k, &bus->handler, port, false);
-    }
+    if (!bus->bound || bus->handler.port != port)
+        rc = xenbus_move(k, port);
     if (rc)
         return rc;
-    bus->bound = true;
     bus->gfn = gfn;
     bus->mfn = mfn;
     bus->ring = hv_frame(k->hv, mfn);
@@ -311,14 +321,6 @@ int kernel_connect_store(struct kernel *k, uint64_t gfn, evtchn_port_t port)
     write_out(k);
     kernel_leave(k);
     return 0;
-}
-
-int xenbus_move(struct kernel *k, evtchn_port_t port)
-{
-    struct xenbus *bus = k->xenbus;
-
-    event_unbind(k, &bus->handler);
-    return event_bind(k, &bus->handler, port, false);
 }
 
 /* A transaction did not survive: its end says so. Whatever else was asked is asked again. */
@@ -355,7 +357,7 @@ void xenbus_migrated(struct kernel *k)
 
 void kernel_lose_store(struct kernel *k)
 {
-    struct xenstore_domain_interface *ring = k->xenbus ? ring_of(k) : NULL;
+    struct xenstore_domain_interface *ring = xenbus_ring(k);
 
     if (!ring)
         return;

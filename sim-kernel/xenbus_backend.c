@@ -22,31 +22,13 @@
 /* NULL: there is none, or its page is not the domain's any more. */
 static struct xenbus *connection(const struct kernel *k)
 {
-    struct hv_frame_info info;
-
-    if (!k->xenbus || !k->xenbus->ring || hv_frame_info(k->hv, k->xenbus->mfn, &info) ||
-        info.owner != k->domid)
-        return NULL;
-    return k->xenbus;
+    return xenbus_ring(k) ? k->xenbus : NULL;
 }
 
 /* ---- The page -------------------------------------------------------------------------------- */
 
-static void page_close(struct vma *vma)
-{
-    (void)vma;
-}
-
 /* It is no page that a kernel counts references to. */
-static int page_pin(struct vma *vma, uint64_t page, struct kernel_pin *pin)
-{
-    (void)vma;
-    (void)page;
-    (void)pin;
-    return -EFAULT;
-}
-
-static const struct vma_ops page_vma_ops = { .close = page_close, .pin = page_pin };
+static const struct vma_ops page_vma_ops = { .unmap = NULL };
 
 static uint64_t page_mfn(const void *ctx, uint64_t i)
 {
@@ -74,17 +56,6 @@ static long page_mmap(struct file *file, struct vma *vma, struct kreq *req)
 }
 
 /* ---- /dev/xen/xenbus_backend ----------------------------------------------------------------- */
-
-static int plain_open(struct file *file)
-{
-    (void)file;
-    return 0;
-}
-
-static void plain_release(struct file *file)
-{
-    (void)file;
-}
 
 static long ioctl_evtchn(struct file *file, uint64_t arg, struct kreq *req)
 {
@@ -132,8 +103,6 @@ static long backend_ioctl(struct file *file, unsigned cmd, uint64_t arg, struct 
 }
 
 static const struct chardev_ops backend_ops = {
-    .open = plain_open,
-    .release = plain_release,
     .ioctl = backend_ioctl,
     .mmap = page_mmap,
 };

@@ -64,6 +64,8 @@ struct xenbus {
     char body[XENSTORE_PAYLOAD_MAX + 1];
 };
 
+/* The connection's page, while it is the domain's; NULL: there is none. */
+struct xenstore_domain_interface *xenbus_ring(const struct kernel *k);
 /*
  * Sends a request with the header's type and tx_id and len bytes of body. caller NULL: the reply is
  * of no interest. -ENOMEM: also if too much is under way.

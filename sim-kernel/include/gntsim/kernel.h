@@ -414,18 +414,18 @@ struct vma_ops {
     void (*unmap)(struct vma *vma, uint64_t first, uint64_t nr);
     /*
      * The last page of the last piece is gone in the last process. Comes also when file->kernel is
-     * NULL.
+     * NULL. NULL: there is nothing to free.
      */
     void (*close)(struct vma *vma);
     /*
      * Holds the memory behind a page, and says in pin how to release it (kernel_vma_pin). 0,
-     * -EFAULT.
+     * -EFAULT. NULL: no page of the kernel's own is behind it (-EFAULT).
      */
     int (*pin)(struct vma *vma, uint64_t page, struct kernel_pin *pin);
 };
 
 struct chardev_ops {
-    int (*open)(struct file *file);             /* 0 or a negative errno */
+    int (*open)(struct file *file);             /* 0 or a negative errno. NULL: 0 */
     /*
      * The last reference is gone: the descriptor and every vma are closed. Comes also when
      * file->kernel is NULL.
