@@ -287,12 +287,20 @@ static const char *name_at(struct dev_fs *fs, fuse_ino_t dir, off_t index)
     }
 }
 
-static mode_t entry_type(fuse_ino_t dir, off_t off)
+/* The type of the index-th name; of what is no node, that which stat tells. */
+static mode_t entry_type(fuse_ino_t dir, off_t index)
 {
-    if (off >= 2 && ino_kind(dir) == KIND_DOMAIN)
+    switch (ino_kind(dir)) {
+    case KIND_DOMAIN:
         return S_IFCHR;
-    return off >= 2 && (ino_kind(dir) == KIND_PARAMETERS || ino_kind(dir) == KIND_PROC)
-               ? S_IFREG : S_IFDIR;
+    case KIND_PARAMETERS:
+    case KIND_PROC:
+        return S_IFREG;
+    case KIND_SYS:
+        return sys_is_directory(dir, index) ? S_IFDIR : S_IFREG;
+    default:
+        return S_IFDIR;
+    }
 }
 
 void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
@@ -308,7 +316,8 @@ void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
     }
     machine_lock_only(fs->machine);
     for (;; off++) {
-        struct stat st = { .st_ino = ~0u, .st_mode = entry_type(ino, off) };
+        struct stat st = { .st_ino = ~0u,
+                           .st_mode = off < 2 ? S_IFDIR : entry_type(ino, off - 2) };
         const char *name = off == 0 ? "." : off == 1 ? ".." : name_at(fs, ino, off - 2);
         size_t need;
 

@@ -180,13 +180,22 @@ fuse_ino_t sys_lookup(fuse_ino_t dir, const char *name)
     return 0;
 }
 
+/* They come before the files. */
+static off_t nr_directories(fuse_ino_t dir)
+{
+    return ino_index(dir) ? 0 : NR_DIRECTORIES - 1;
+}
+
+bool sys_is_directory(fuse_ino_t dir, off_t index)
+{
+    return index < nr_directories(dir);
+}
+
 const char *sys_name_at(fuse_ino_t dir, off_t index)
 {
-    off_t first = ino_index(dir) ? 0 : NR_DIRECTORIES - 1;
-
-    if (index < first)
+    if (sys_is_directory(dir, index))
         return directories[index + 1];
-    index -= first;
+    index -= nr_directories(dir);
     for (unsigned i = 0; i < NR_ROWS; i++)
         if (rows[i].directory == ino_index(dir) && !index--)
             return rows[i].name;

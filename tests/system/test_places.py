@@ -77,6 +77,14 @@ def test_sys_hypervisor_is_read_only_and_tells_of_absence(machine):
     assert machine.out(1, "cat", "/sys/hypervisor/properties/buildid") == "<denied>"
 
 
+def test_sys_hypervisor_lists_its_names_with_their_types(machine):
+    kinds = machine.out(0, "find", "/sys/hypervisor", "-mindepth", "1", "-printf", "%y %Y %P\\n")
+    listed = {name: kind for kind, real, name in map(str.split, kinds.splitlines())
+              if kind == real}
+    assert listed["type"] == "f" and listed["version"] == "d" and listed["version/major"] == "f"
+    assert len(listed) == len(kinds.splitlines())
+
+
 def test_xenbus_backend_gives_domain_0_its_port_and_page(machine):
     port, listed, used = python(machine, 0, """
 fd = os.open("/dev/xen/xenbus_backend", os.O_RDWR)
