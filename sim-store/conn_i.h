@@ -34,7 +34,7 @@ struct message {
 struct store_domain {
     unsigned domid;
     struct store_conn *conn;        /* NULL: not introduced; known as an owner or in a permission */
-    uint64_t generation;            /* when it became known */
+    uint64_t generation;            /* the last change when it became known */
     unsigned nodes;
     long counted;                   /* by a commit, of the nodes that it would add; else 0 */
     size_t memory;

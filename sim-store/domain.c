@@ -20,7 +20,7 @@ struct store_domain *store_domain_add(struct store *store, unsigned domid)
     struct store_domain *d = store_alloc(sizeof *d);
 
     d->domid = domid;
-    d->generation = ++store->generation;
+    d->generation = store->generation;
     HASH_ADD(hh, store->domains, domid, sizeof d->domid, d);
     return d;
 }

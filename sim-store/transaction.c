@@ -52,6 +52,8 @@ int store_do_transaction_start(struct request *r)
         conn->nr_transactions > r->store->quotas[STORE_QUOTA_TRANSACTIONS])
         return ENOSPC;
     tx = store_alloc(sizeof *tx);
+    /* A daemon counts it as a change: a domain that comes later is younger than all nodes. */
+    r->store->generation++;
     do
         tx->id = ++conn->last_transaction;
     while (!tx->id || store_transaction_find(conn, tx->id));
@@ -74,8 +76,8 @@ static bool count(struct store *store, unsigned domid, int by)
 }
 
 /*
- * Every domain that would own more or fewer nodes must still be there, and own less than the quota
- * if it is more. by: counts for it, or takes back.
+ * Every domain that would own more or fewer nodes must still be there, and own less than the quota;
+ * also one that owns fewer, if its quota was lowered meanwhile. by: counts for it, or takes back.
  */
 static int count_nodes(struct store *store, const struct transaction *tx, int by)
 {
@@ -90,12 +92,8 @@ static int count_nodes(struct store *store, const struct transaction *tx, int by
             error = ENOMEM;
     }
     for (const struct store_domain *d = store->domains; d && !error; d = d->hh.next) {
-        long nodes = (long)d->nodes + d->counted;
-
-        if (nodes < 0)
-            error = ENOMEM;
-        else if (d->counted > 0 && d->domid && d->domid != store->privileged_domid &&
-                 nodes >= (long)store->quotas[STORE_QUOTA_NODES])
+        if (d->counted && d->domid && d->domid != store->privileged_domid &&
+            (long)d->nodes + d->counted >= (long)store->quotas[STORE_QUOTA_NODES])
             error = ENOSPC;
     }
     return error;

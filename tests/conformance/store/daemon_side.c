@@ -25,6 +25,7 @@ struct daemon {
     struct world *world;
     int memory_fd, events_fd;
     pid_t pid;
+    char ended[32];                 /* how, by itself; "": it lives */
     int sockets[NR_SOCKETS + 1];    /* -1: closed */
 };
 
@@ -86,6 +87,7 @@ static void begin(void *ctx)
     int events[2];
 
     memset(d->world, 0, sizeof *d->world);
+    *d->ended = '\0';
     if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, events))
         fail("socketpair");
     fcntl(events[0], F_SETFD, FD_CLOEXEC);
@@ -103,8 +105,10 @@ static void end(void *ctx)
 {
     struct daemon *d = ctx;
 
-    kill(d->pid, SIGKILL);
-    waitpid(d->pid, NULL, 0);
+    if (!*d->ended) {
+        kill(d->pid, SIGKILL);
+        waitpid(d->pid, NULL, 0);
+    }
     for (unsigned i = 0; i <= NR_SOCKETS; i++)
         if (d->sockets[i] >= 0)
             close(d->sockets[i]);
@@ -123,8 +127,30 @@ static void wait_for(const struct daemon *d, int fd)
     exit(2);
 }
 
-/* Two such answers behind each other without anything else: all that came before has been done. */
-static void ping(struct daemon *d)
+static void note_end(struct daemon *d)
+{
+    int status;
+
+    if (*d->ended || waitpid(d->pid, &status, 0) != d->pid)
+        return;
+    if (WIFSIGNALED(status))
+        snprintf(d->ended, sizeof d->ended, "by signal %d", WTERMSIG(status));
+    else
+        snprintf(d->ended, sizeof d->ended, "with status %d", WEXITSTATUS(status));
+}
+
+static const char *why_ended(const void *ctx)
+{
+    const struct daemon *d = ctx;
+
+    return *d->ended ? d->ended : NULL;
+}
+
+/*
+ * Two such answers behind each other without anything else: all that came before has been done.
+ * False: the daemon has ended.
+ */
+static bool ping(struct daemon *d)
 {
     struct {
         struct xsd_sockmsg header;
@@ -133,16 +159,18 @@ static void ping(struct daemon *d)
     char answer[sizeof message.header + sizeof "/local/domain/0"];
 
     if (write(d->sockets[PING], &message, sizeof message.header + 2) < 0)
-        fail("write");
-    for (size_t have = 0; have < sizeof answer;) {
+        note_end(d);
+    for (size_t have = 0; have < sizeof answer && !*d->ended;) {
         ssize_t n;
 
         wait_for(d, d->sockets[PING]);
         n = read(d->sockets[PING], answer + have, sizeof answer - have);
         if (n <= 0)
-            fail("the daemon's answer");
-        have += (size_t)n;
+            note_end(d);
+        else
+            have += (size_t)n;
     }
+    return !*d->ended;
 }
 
 static bool take_socket(struct daemon *d, unsigned i, struct heard *heard)
@@ -177,7 +205,8 @@ static void settle(struct daemon *d, struct heard *heard)
     while (quiet < 2) {
         bool some = false;
 
-        ping(d);
+        if (!ping(d))
+            return;
         for (unsigned i = 0; i < NR_SOCKETS; i++)
             some |= take_socket(d, i, &heard[i]);
         for (unsigned domid = 1; domid < WORLD_DOMAINS; domid++)
@@ -253,6 +282,6 @@ struct side daemon_side(const char *program, const char *preload, const char *di
         fail("the shared file");
     return (struct side){
         .name = "xenstored", .ctx = d, .begin = begin, .end = end, .send = send_bytes,
-        .reopen = reopen, .set_state = set_state,
+        .reopen = reopen, .set_state = set_state, .why_ended = why_ended,
     };
 }

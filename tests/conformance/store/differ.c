@@ -135,6 +135,13 @@ static void request(struct play *play, const struct step *step)
     learn(play, step, header.tx_id);
 }
 
+static const char *why_ended(const struct play *play)
+{
+    const struct side *daemon = &play->sides[1];
+
+    return daemon->why_ended(daemon->ctx);
+}
+
 static bool play_step(struct play *play, const struct step *step)
 {
     for (unsigned side = 0; side < 2; side++) {
@@ -151,7 +158,7 @@ static bool play_step(struct play *play, const struct step *step)
         play->nr_open[step->conn] = 0;
     if (step->kind == STEP_REQUEST)
         request(play, step);
-    return compare(play, step);
+    return !why_ended(play) && compare(play, step);
 }
 
 /* ---- The trees ------------------------------------------------------------------------------- */
@@ -199,6 +206,9 @@ struct outcome sequence_compare(const struct sequence *sequence, const struct si
     while (outcome.at < sequence->nr && play_step(&play, &sequence->steps[outcome.at]))
         outcome.at++;
     outcome.differs = outcome.at < sequence->nr || !walk(&play, "/");
+    outcome.ended = why_ended(&play);
+    if (outcome.ended)
+        outcome.differs = false;
     outcome.requests = play.requests;
     for (unsigned side = 0; side < 2; side++) {
         sides[side].end(sides[side].ctx);

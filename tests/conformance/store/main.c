@@ -7,6 +7,7 @@
  *
  * Plays sequences of the seeds SEED, SEED + 1, ... until so many requests were made. DIRECTORY is
  * where the daemon puts its socket. Exit status: 0 no difference, 1 one, 2 it could not be tried.
+ * A sequence that ends the daemon itself is shown, and is no difference: ours has to go on.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -16,13 +17,18 @@
 
 #define STEPS 250u
 
-static bool still_differs(const struct sequence *sequence, const struct side sides[2])
+/* The same came of it: a difference, or the daemon's end. */
+static bool is_as_before(const struct sequence *sequence, const struct side sides[2],
+                         const struct outcome *before)
 {
-    return sequence_compare(sequence, sides, NULL).differs;
+    struct outcome now = sequence_compare(sequence, sides, NULL);
+
+    return now.differs == before->differs && !now.ended == !before->ended;
 }
 
 /* Leaves out what can be left out, in ever smaller pieces. */
-static void cut_down(struct sequence *sequence, const struct side sides[2])
+static void cut_down(struct sequence *sequence, const struct side sides[2],
+                     const struct outcome *outcome)
 {
     struct step *copy = calloc(sequence->nr, sizeof *copy);
 
@@ -35,7 +41,7 @@ static void cut_down(struct sequence *sequence, const struct side sides[2])
 
             memcpy(copy, sequence->steps, at * sizeof *copy);
             memcpy(copy + at, sequence->steps + at + n, (less.nr - at) * sizeof *copy);
-            if (!still_differs(&less, sides)) {
+            if (!is_as_before(&less, sides, outcome)) {
                 at += n;
                 continue;
             }
@@ -53,15 +59,21 @@ static void report(struct sequence *sequence, const struct side sides[2], uint64
 {
     size_t keep = outcome->at < sequence->nr ? outcome->at + 1 : sequence->nr;
 
-    printf("seed %llu: differs at step %zu of %zu; cut down it is\n", (unsigned long long)seed,
-           outcome->at, sequence->nr);
+    if (outcome->ended)
+        printf("seed %llu: %s ends %s at step %zu of %zu; cut down it is\n",
+               (unsigned long long)seed, sides[1].name, outcome->ended, outcome->at, sequence->nr);
+    else
+        printf("seed %llu: differs at step %zu of %zu; cut down it is\n",
+               (unsigned long long)seed, outcome->at, sequence->nr);
     while (sequence->nr > keep)
         free(sequence->steps[--sequence->nr].body);
-    cut_down(sequence, sides);
+    cut_down(sequence, sides, outcome);
     for (size_t i = 0; i < sequence->nr; i++) {
         printf("%4zu  ", i + 1);
         step_show(stdout, &sequence->steps[i]);
     }
+    if (outcome->ended)
+        return;
     printf("and the difference is\n");
     sequence_compare(sequence, sides, stdout);
 }
@@ -70,6 +82,7 @@ int main(int argc, char **argv)
 {
     struct side sides[2];
     uint64_t seed, requests, done = 0;
+    unsigned nr_ended = 0;
 
     if (argc != 6) {
         fprintf(stderr, "usage: store-differ XENSTORED PRELOAD DIRECTORY SEED REQUESTS\n");
@@ -85,12 +98,16 @@ int main(int argc, char **argv)
         struct outcome outcome = sequence_compare(&sequence, sides, NULL);
 
         done += outcome.requests;
-        if (outcome.differs)
+        if (outcome.differs || outcome.ended)
             report(&sequence, sides, seed, &outcome);
+        nr_ended += outcome.ended != NULL;
         sequence_free(&sequence);
         if (outcome.differs)
             return 1;
     }
     printf("%llu requests, no difference\n", (unsigned long long)done);
+    if (nr_ended)
+        printf("%u sequences ended the daemon itself; what came before that is the same\n",
+               nr_ended);
     return 0;
 }

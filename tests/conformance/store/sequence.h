@@ -34,6 +34,7 @@ void sequence_free(struct sequence *sequence);
 /* differ.c: what came of playing one. */
 struct outcome {
     bool differs;
+    const char *ended;              /* the daemon did at this step, and why; NULL: it did not */
     size_t at;                      /* the step whose answers differ; nr: the trees at the end */
     uint64_t requests;
 };

@@ -37,6 +37,8 @@ struct side {
     void (*send)(void *ctx, unsigned conn, const void *bytes, size_t len, struct heard *heard);
     void (*reopen)(void *ctx, unsigned conn, struct heard *heard);    /* a socket */
     void (*set_state)(void *ctx, unsigned domid, enum world_state state, struct heard *heard);
+    /* Why it ended by itself, which a store should not; NULL: it did not, or never does. */
+    const char *(*why_ended)(const void *ctx);
 };
 
 /* ctx of either is made by its function and lives as long as the program. */

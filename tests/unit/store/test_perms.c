@@ -142,6 +142,11 @@ TEST(a_new_domain_inherits_no_entry_of_an_old_one)
     store_check_domains(w.store);
     w.states[1] = STORE_DOMAIN_RUNS;
     w.d1 = introduce(1);
+    EQ(rd(w.d1, "/k"), 0);                   /* nothing has changed since the node was written */
+    EQ(tell(w.root, XS_RELEASE, "1|"), 0);
+    start(w.root);                           /* which is a change to a daemon */
+    EQ(end(w.root, "F"), 0);
+    w.d1 = introduce(1);
     EQ(rd(w.d1, "/k"), EACCES);
     EQ(wr(w.root, "/k", "again"), 0);        /* a newer node, and still an old entry */
     EQ(rd(w.d1, "/k"), EACCES);

@@ -347,6 +347,10 @@ TEST(too_many_nodes_are_found_at_the_end)
     start(w.root);
     EQ(mk(w.root, "/local/domain/1/data/4/5/6"), 0);
     EQ(end(w.root, "T"), 0);                /* domain 0 may give it more */
+    start(w.d1);
+    EQ(rm(w.d1, "data/2"), 0);
+    EQ(end(w.d1, "T"), ENOSPC);             /* fewer are still too many */
+    EQ(rm(w.d1, "data/2"), 0);
 }
 
 TEST(too_much_memory_is_found_at_the_end)
