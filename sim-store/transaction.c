@@ -154,15 +154,11 @@ static void apply(struct store *store, struct transaction *tx)
     }
 }
 
-/* The parent as it is now; one that went, too, as it was. */
-static const struct node *parent_of(const struct store *store, const struct transaction *tx,
-                                    const char *path)
+static const struct node *parent_of(const struct store *store, const char *path)
 {
     char *parent = store_path_parent(path);
     const struct node *node = store_live(store, parent);
 
-    if (!node)
-        node = store_transaction_access(tx, parent)->old;
     free(parent);
     return node;
 }
@@ -175,17 +171,18 @@ static void fire(struct store *store, const struct transaction *tx)
 
         if (!a->fires || (!now && !a->old))
             continue;
-        up = parent_of(store, tx, a->path);
+        /* Of a node that went, only its own permissions count. */
         if (now) {
+            up = parent_of(store, a->path);
             seen.now = &now->perms;
             seen.now_generation = now->generation;
+            seen.parent = &up->perms;
+            seen.parent_generation = up->generation;
         }
         if (a->old) {
             seen.before = &a->old->perms;
             seen.before_generation = a->old->generation;
         }
-        seen.parent = &up->perms;
-        seen.parent_generation = up->generation;
         store_watch_fire(store, a->path, a->exact, &seen);
     }
 }
