@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "xs_error.h"
 
 static uint64_t now_ms(void)
 {
@@ -87,14 +88,6 @@ static bool message(struct store_client *client, struct xsd_sockmsg *header)
     return true;
 }
 
-static int errno_of(const char *name)
-{
-    for (size_t i = 0; i < sizeof xsd_errors / sizeof *xsd_errors; i++)
-        if (!strcmp(xsd_errors[i].errstring, name))
-            return xsd_errors[i].errnum;
-    return EINVAL;
-}
-
 /* The reply's body is in the client's. */
 static bool ask(struct store_client *client, uint32_t type, const char *first, const char *second)
 {
@@ -119,7 +112,7 @@ static bool ask(struct store_client *client, uint32_t type, const char *first, c
             return false;
         client->event |= header.type == XS_WATCH_EVENT;
     } while (header.type == XS_WATCH_EVENT);
-    errno = errno_of(client->body);
+    errno = xs_error_number(client->body);
     return header.type != XS_ERROR;
 }
 

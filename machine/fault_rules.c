@@ -5,9 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <xen/io/xs_wire.h>
-
 #include "faults.h"
+#include "xs_error.h"
 
 const char *const fault_dos[NR_FAULT_DOS + 1] = {
     [FAULT_STATUS] = "status",
@@ -115,15 +114,6 @@ static bool applies_to_store(enum fault_do what, const char *at)
     }
 }
 
-/* An errno that the store's protocol has no name for becomes another on the way. */
-static bool store_can_say(int64_t error)
-{
-    for (size_t i = 0; i < sizeof xsd_errors / sizeof *xsd_errors; i++)
-        if (xsd_errors[i].errnum == -error)
-            return true;
-    return false;
-}
-
 static enum kernel_op op_of(const char *at)
 {
     enum kernel_op op = 0;
@@ -154,7 +144,8 @@ const char *fault_rule_check(const struct fault_rule *rule)
     if (!kinds || (op < KERNEL_NR_OPS && !applies(rule->what, op)) ||
         (kinds == STORE && rule->at && !applies_to_store(rule->what, rule->at)))
         return "this cannot be done at that point";
-    if (kinds == STORE && rule->what == FAULT_ERRNO && !store_can_say(rule->value))
+    /* One without a name becomes another on the way. */
+    if (kinds == STORE && rule->what == FAULT_ERRNO && !xs_error_has_name(-rule->value))
         return "the store's protocol has no such error (xsd_errors in xs_wire.h has them)";
     if (*rule->path && !(kinds & STORE))
         return "path chooses among requests to the store and its events";
@@ -189,5 +180,5 @@ bool fault_rule_matches(const struct fault_rule *rule, const struct point *p, un
 
 int fault_store_error(int64_t value)
 {
-    return store_can_say(value) ? (int)-value : EIO;
+    return xs_error_has_name(-value) ? (int)-value : EIO;
 }
