@@ -172,7 +172,12 @@ json_object *verb_device_attach(struct request *request)
     if (nr < 0 || !has_all(request, wish.kind, values, nr))
         return NULL;
     wish.nr_values = (size_t)nr;
-    rc = store_device_attach(request->machine, &wish, &device);
+    /* Domain 0 is there for a toolstack before a program runs in it. */
+    rc = wish.domain || machine_domain(request->machine, 0)
+           ? 0
+           : machine_domain_create(request->machine, 0, NULL, NULL);
+    if (!rc)
+        rc = store_device_attach(request->machine, &wish, &device);
     return rc ? refuse(request, rc, wish.domain, wish.backend) : row_of(wish.domain, &device);
 }
 
@@ -200,13 +205,17 @@ json_object *verb_device_list(struct request *request)
 
     if (!control_int(request, "domain", -1, -1, DOMID_FIRST_RESERVED - 1, &domain))
         return NULL;
-    if (domain >= 0 && !machine_domain(m, (domid_t)domain))
+    if (domain > 0 && !machine_domain(m, (domid_t)domain))
         return control_no_domain(request, (domid_t)domain);
     listing.list = json_object_new_array();
-    for (struct domain *d = m->domains; d; d = d->next) {
+    for (struct domain *d = m->domains, *next; d; d = next) {
         listing.domain = d->id;
+        /* To ask a daemon takes a moment without the lock, in which the domain may end. */
+        domain_enter(d);
         if (!d->dead && (domain < 0 || d->id == domain))
             store_devices_see(m, d->id, add_row, &listing);
+        next = d->next;
+        domain_leave(d);
     }
     return listing.list;
 }

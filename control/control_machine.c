@@ -112,6 +112,39 @@ static json_object *create_error(struct request *request, domid_t id, int rc)
     return control_refuse(request, "cannot create domain %u: %s", id, strerror(-rc));
 }
 
+/* After machine_domain_destroy: the programs are gone, and the store was told. */
+static void settle_destroyed(struct machine *m)
+{
+    machine_unlock(m);
+    machine_wait_killed(m);
+    machine_lock(m);
+    store_way_settle(m);
+}
+
+/* A domain that the store does not know is of no use to a toolstack: it goes. */
+static json_object *created(struct request *request, domid_t id)
+{
+    struct machine *m = request->machine;
+    int rc;
+
+    store_way_settle(m);
+    rc = store_way_knows(m, id);
+    if (!rc)
+        return control_done();
+    machine_domain_destroy(m, id);
+    settle_destroyed(m);
+    if (rc == -ENOTCONN)
+        return control_refuse(request,
+                              "cannot create domain %u: the store's daemon is not there: start it "
+                              "anew with `gntsim ctl store restart`",
+                              id);
+    if (rc == -ETIMEDOUT)
+        return control_refuse(request,
+                              "cannot create domain %u: the store's daemon does not answer", id);
+    return control_refuse(request, "cannot create domain %u: the store's daemon refuses it: %s",
+                          id, strerror(-rc));
+}
+
 json_object *verb_domain_create(struct request *request)
 {
     int64_t grant_frames, maptrack_frames, version, unrestricted;
@@ -142,8 +175,7 @@ json_object *verb_domain_create(struct request *request)
                               hv_profile(request->machine->hv)->max_maptrack_frames);
     if (rc)
         return create_error(request, id, rc);
-    store_way_settle(request->machine);
-    return control_done();
+    return created(request, id);
 }
 
 json_object *verb_domain_destroy(struct request *request)
@@ -155,10 +187,7 @@ json_object *verb_domain_destroy(struct request *request)
         return NULL;
     if (machine_domain_destroy(m, id))
         return control_no_domain(request, id);
-    machine_unlock(m);
-    machine_wait_killed(m);
-    machine_lock(m);
-    store_way_settle(m);
+    settle_destroyed(m);
     return control_done();
 }
 

@@ -180,15 +180,34 @@ void daemon_job_add(struct store_daemon *s, struct daemon_job *job)
         job_add(s, job, 0);
 }
 
-/* The store is there for the domain's kernel, if the domain still is. */
-static void connect_kernel(struct machine *m, const struct toolstack_domain *known)
+int store_way_knows(struct machine *m, domid_t id)
 {
+    struct store_daemon *s = store_daemon_of(m);
+    const struct domain *d = machine_domain(m, id);
+    const struct store_domain *sd = s && d ? part_of_domain(d, &store_daemon_part) : NULL;
+
+    if (!sd || !id || d->has_toolstack || sd->introduced)
+        return 0;
+    if (sd->refused)
+        return sd->refused;
+    return daemon_phase_of(s, NULL) == DAEMON_READY ? -ETIMEDOUT : -ENOTCONN;
+}
+
+/* What the daemon answered: if it knows the domain, the store is there for the domain's kernel. */
+static void note_answer(struct machine *m, const struct toolstack_domain *known, int rc)
+{
+    struct store_domain *sd;
     struct domain *d;
 
     machine_lock(m);
     d = machine_domain(m, known->id);
-    if (d && d->store_port == known->store_port)
-        machine_connect_store(d);
+    if (d && d->store_port == known->store_port) {
+        sd = part_of_domain(d, &store_daemon_part);
+        sd->introduced = !rc;
+        sd->refused = rc;
+        if (!rc)
+            machine_connect_store(d);
+    }
     machine_unlock(m);
 }
 
@@ -199,8 +218,7 @@ static int do_create(struct store_daemon *s, const struct toolstack_domain *doma
     if (rc)
         machine_log(s->machine, "domain %u has no store: its daemon refuses to introduce it: %s",
                     domain->id, strerror(-rc));
-    else
-        connect_kernel(s->machine, domain);
+    note_answer(s->machine, domain, rc);
     return rc;
 }
 

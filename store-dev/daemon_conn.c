@@ -10,6 +10,7 @@
 
 #include "daemon_i.h"
 #include "store_way_i.h"
+#include "xs_error.h"
 
 void daemon_disconnect(struct daemon_conn *conn)
 {
@@ -110,7 +111,7 @@ int daemon_ask(struct daemon_conn *conn, uint32_t type, uint32_t tx, const void 
     }
     if (header.type == XS_ERROR) {
         bytes[header.len] = '\0';
-        return store_error_of(bytes);
+        return -xs_error_number(bytes);
     }
     if (reply)
         memcpy(reply, bytes, header.len);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "private_dir.h"
+#include "bridges.h"
 #include "toolstack_i.h"
 
 /*
@@ -46,6 +47,7 @@ struct store_daemon {
     bool has_thread;
     struct daemon_conn conn;
     struct store_server tools;   /* with that connection */
+    struct store_bridges bridges;
     /* With its own lock, which is taken last: */
     pthread_mutex_t lock;
     pthread_cond_t changed;

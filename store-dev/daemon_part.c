@@ -51,6 +51,7 @@ static void domain_gone(struct domain *d)
 {
     const struct store_domain *sd = part_of_domain(d, &store_daemon_part);
 
+    store_bridges_hang_up(&store_daemon_of(d->machine)->bridges, sd->id);
     if (sd->id)
         add_job(d, (domid_t)sd->id, true);
 }
@@ -72,11 +73,14 @@ static void domain_migrated(struct domain *d)
 
 const char *store_daemon_path(struct machine *m, domid_t id, bool inside, int *rc)
 {
-    const struct store_daemon *s = store_daemon_of(m);
+    struct store_daemon *s = store_daemon_of(m);
 
-    /* Its socket is for whoever is privileged. Others have /dev/xen/xenbus. */
-    *rc = id ? -ENOTSUP : 0;
-    return id || inside ? NULL : s->conn.path;
+    *rc = 0;
+    /* There it finds the socket itself, or /dev/xen/xenbus. */
+    if (inside)
+        return NULL;
+    /* The daemon's socket is for whoever is privileged. */
+    return id ? store_listeners_path(&s->bridges.listeners, id, false, rc) : s->conn.path;
 }
 
 static int prepare(struct machine *m, int *memory_fd)
@@ -88,6 +92,7 @@ static int prepare(struct machine *m, int *memory_fd)
     s->machine = m;
     s->conn.fd = -1;
     s->tools = (struct store_server){ .machine = m, .conn = &s->conn };
+    store_bridges_begin(&s->bridges, m);
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -137,6 +142,11 @@ static void stop(struct machine *m)
     daemon_thread_stop(store_daemon_of(m));
 }
 
+static void close_all(struct machine *m)
+{
+    store_bridges_free(&store_daemon_of(m)->bridges);
+}
+
 static void destroy(struct machine *m)
 {
     struct store_daemon *s = store_daemon_of(m);
@@ -160,5 +170,6 @@ const struct machine_part store_daemon_part = {
     .kill = kill_with_domain_0,
     .wait_killed = wait_killed,
     .stop = stop,
+    .close_all = close_all,
     .destroy = destroy,
 };

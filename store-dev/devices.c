@@ -18,22 +18,6 @@ struct attached {
     struct attached *prev, *next;
 };
 
-/* A replay repeats the verbs, from which the requests follow. */
-static bool begin_work(struct store_server *server)
-{
-    bool before = server->is_building;
-
-    server->is_building = true;
-    return before;
-}
-
-static void end_work(struct store_server *server, bool before)
-{
-    server->is_building = before;
-    if (!before)
-        store_peers_flush(server);
-}
-
 /* ---- Attach ---------------------------------------------------------------------------------- */
 
 static bool is_there(struct store_server *server, const char *libxl)
@@ -106,7 +90,7 @@ static void remember(struct store_domain *sd, const struct device_wish *wish, un
     DL_APPEND(sd->devices, device);
 }
 
-static void see(struct store_server *server, domid_t domain, const char *kind, unsigned id,
+static bool see(struct store_server *server, domid_t domain, const char *kind, unsigned id,
                 struct device_seen *device);
 
 static int attach_new(struct store_server *server, const struct device_wish *wish,
@@ -144,9 +128,9 @@ int store_device_attach(struct machine *m, const struct device_wish *wish,
 
     if (!server)
         return -ENOTSUP;
-    before = begin_work(server);
+    before = store_work_begin(server);
     rc = attach_new(server, wish, device);
-    end_work(server, before);
+    store_work_end(server, before);
     return rc;
 }
 
@@ -173,15 +157,17 @@ static bool has(struct store_server *server, const char *front, const char *key)
     return store_tool_read(server, device_key_path(front, key).text, text, sizeof text) && *text;
 }
 
-static void see(struct store_server *server, domid_t domain, const char *kind, unsigned id,
+/* False: there is no such device. */
+static bool see(struct store_server *server, domid_t domain, const char *kind, unsigned id,
                 struct device_seen *device)
 {
     struct device_path libxl = device_libxl_path(domain, kind, id);
 
     *device = (struct device_seen){ .id = id };
     snprintf(device->kind, sizeof device->kind, "%s", kind);
-    store_tool_read(server, device_key_path(libxl.text, "frontend").text, device->front,
-                    sizeof device->front);
+    if (!store_tool_read(server, device_key_path(libxl.text, "frontend").text, device->front,
+                         sizeof device->front))
+        return false;
     store_tool_read(server, device_key_path(libxl.text, "backend").text, device->back,
                     sizeof device->back);
     device->front_state = state_of(server, device->front);
@@ -193,6 +179,7 @@ static void see(struct store_server *server, domid_t domain, const char *kind, u
     else
         device->connected = device->front_state == XenbusStateConnected &&
                             device->back_state == XenbusStateConnected;
+    return *device->front;
 }
 
 static void see_kind(struct store_server *server, domid_t domain, const char *kind,
@@ -205,8 +192,7 @@ static void see_kind(struct store_server *server, domid_t domain, const char *ki
     snprintf(path, sizeof path, "/libxl/%u/device/%.64s", domain, kind);
     len = store_tool_names(server, path, names);
     for (const char *id = names; id < names + len; id += strlen(id) + 1) {
-        see(server, domain, kind, (unsigned)strtoul(id, NULL, 10), &device);
-        if (*device.front)
+        if (see(server, domain, kind, (unsigned)strtoul(id, NULL, 10), &device))
             each(ctx, &device);
     }
 }
@@ -231,9 +217,9 @@ void store_devices_see(struct machine *m, domid_t domain,
 
     if (!server)
         return;
-    before = begin_work(server);
+    before = store_work_begin(server);
     see_all(server, domain, each, ctx);
-    end_work(server, before);
+    store_work_end(server, before);
 }
 
 /* ---- Detach ---------------------------------------------------------------------------------- */
@@ -291,15 +277,14 @@ int store_device_detach(struct machine *m, domid_t domain, const char *kind, uns
 
     if (!sd)
         return server ? -ESRCH : -ENOTSUP;
-    before = begin_work(server);
-    if (is_there(server, device_libxl_path(domain, kind, id).text)) {
-        see(server, domain, kind, id, device);
+    before = store_work_begin(server);
+    if (see(server, domain, kind, id, device)) {
         *gone = force || !device->back_state || device->back_state == XenbusStateClosed;
         detach(server, domain, *gone, device);
     } else {
         rc = -ENOENT;
     }
-    end_work(server, before);
+    store_work_end(server, before);
     return rc;
 }
 

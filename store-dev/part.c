@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes the store a part of the machine: its life, and what it asks of the machine. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "daemon_i.h"
 #include "store_way_i.h"
 #include "toolstack_i.h"
+#include "xs_error.h"
 
 #define NS_PER_MS 1000000u
 
@@ -43,12 +43,19 @@ static void output(void *ctx, struct store_conn *conn)
 
 /* ---- The toolstack's connection -------------------------------------------------------------- */
 
-int store_error_of(const char *name)
+bool store_work_begin(struct store_server *server)
 {
-    for (size_t i = 0; i < sizeof xsd_errors / sizeof *xsd_errors; i++)
-        if (!strcmp(xsd_errors[i].errstring, name))
-            return -xsd_errors[i].errnum;
-    return -EINVAL;
+    bool before = server->is_building;
+
+    server->is_building = true;
+    return before;
+}
+
+void store_work_end(struct store_server *server, bool before)
+{
+    server->is_building = before;
+    if (!before)
+        store_peers_flush(server);
 }
 
 /* It watches nothing: what is queued is the reply, whole. */
@@ -62,7 +69,7 @@ static int take_reply(struct store_conn *conn, void *reply, size_t *reply_len)
     memcpy(&header, bytes, sizeof header);
     bytes += sizeof header;
     if (header.type == XS_ERROR)
-        rc = store_error_of(bytes);
+        rc = -xs_error_number(bytes);
     else if (reply)
         memcpy(reply, bytes, header.len);
     if (reply_len)
@@ -115,6 +122,16 @@ void store_way_request(struct machine *m, struct store_conn *conn, unsigned proc
     store_points_settle(server);
 }
 
+const char *store_way_path(struct machine *m, domid_t id, bool inside, int *rc)
+{
+    struct store_server *server = store_server_of(m);
+
+    if (store_daemon_of(m))
+        return store_daemon_path(m, id, inside, rc);
+    *rc = !server ? -ENOTSUP : store_domain_conn(server->store, id) ? 0 : -ESRCH;
+    return *rc ? NULL : store_listeners_path(&server->listeners, id, inside, rc);
+}
+
 struct store *store_way_store(const struct machine *m)
 {
     const struct store_server *server = store_server_of(m);
@@ -133,17 +150,18 @@ static int prepare(struct machine *m, int *memory_fd)
                                               .notify = store_rings_notify,
                                               .output = output },
                                    .hook_ctx = server };
+    bool before;
 
     (void)memory_fd;
     server->machine = m;
     server->again.fd = -1;
-    server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    store_listeners_begin(&server->listeners, m, store_peers_accept);
     store_points_hooks(&config.hooks);
     server->store = store_create(&config);
     server->toolstack = store_connect(server->store);
-    server->is_building = true;
+    before = store_work_begin(server);
     store_toolstack_begin(server);
-    server->is_building = false;
+    store_work_end(server, before);
     return 0;
 }
 
@@ -175,15 +193,15 @@ static void domain_started(struct domain *d)
     struct store_server *server = store_server_of(d->machine);
     struct store_domain *sd = part_of_domain(d, &store_part);
     struct toolstack_domain known;
+    bool before;
 
     sd->id = d->id;
     store_time(server->store, d->machine->clock.now / NS_PER_MS);
-    server->is_building = true;
+    before = store_work_begin(server);
     store_toolstack_look(d, &known);
     if (!d->has_toolstack)
         store_toolstack_create(server, &known);
-    server->is_building = false;
-    store_peers_flush(server);
+    store_work_end(server, before);
 }
 
 static void domain_gone(struct domain *d)
@@ -191,15 +209,15 @@ static void domain_gone(struct domain *d)
     struct store_server *server = store_server_of(d->machine);
     struct store_domain *sd = part_of_domain(d, &store_part);
     unsigned domid = sd->id;
+    bool before;
 
     store_rings_gone(server, sd);
     store_check_domains(server->store);
-    server->is_building = true;
+    before = store_work_begin(server);
     store_toolstack_destroy(server, domid);
-    server->is_building = false;
+    store_work_end(server, before);
     if (!domid)
         store_peers_hang_up(server, domid);
-    store_peers_flush(server);
 }
 
 static void domain_destroyed(struct domain *d)
@@ -216,10 +234,7 @@ static void domain_migrated(struct domain *d)
 
     domain_gone(d);
     domain_started(d);
-    server->is_building = true;
     store_devices_again(server, d->id, devices);
-    server->is_building = false;
-    store_peers_flush(server);
 }
 
 static void destroy(struct machine *m)
@@ -228,8 +243,8 @@ static void destroy(struct machine *m)
 
     store_rings_stop(server);
     store_peers_free(server);
+    store_listeners_free(&server->listeners);
     store_destroy(server->store);
-    close(server->spare_fd);
 }
 
 const struct machine_part store_part = {

@@ -4,20 +4,17 @@
  * waits: what a program does not take stays in the store's queue until it does.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <utlist.h>
 
+#include "container_of.h"
 #include "process.h"
-#include "sock_way.h"
-#include "daemon_i.h"
 #include "store_way_i.h"
 
 /* ---- Programs -------------------------------------------------------------------------------- */
@@ -173,7 +170,7 @@ static void peer_ready(void *ctx, unsigned events)
     machine_unlock(m);
 }
 
-/* ---- The domains' sockets -------------------------------------------------------------------- */
+/* ---- New ones -------------------------------------------------------------------------------- */
 
 static struct store_conn *connect_domain(struct store *store, unsigned domid)
 {
@@ -188,10 +185,9 @@ static unsigned process_of(struct machine *m, int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) ? 0 : process_number(m, peer.pid);
 }
 
-/* Takes fd. */
-static void add_peer(struct store_listener *listener, int fd)
+void store_peers_accept(struct store_listener *listener, int fd)
 {
-    struct store_server *server = listener->server;
+    struct store_server *server = container_of(listener->all, struct store_server, listeners);
     struct store_peer *peer = calloc(1, sizeof *peer);
     struct store_conn *conn = peer ? connect_domain(server->store, listener->domid) : NULL;
 
@@ -212,133 +208,16 @@ static void add_peer(struct store_listener *listener, int fd)
     free(peer);
 }
 
-static void free_listener(struct store_listener *listener)
-{
-    machine_unwatch(listener->server->machine, &listener->watch);
-    close(listener->watch.fd);
-    DL_DELETE(listener->server->listeners, listener);
-    free(listener);
-}
-
-/* A program that waits to be let in would make the loop look again and again. */
-static void turn_away(struct store_listener *listener)
-{
-    struct store_server *server = listener->server;
-    int fd;
-
-    close(server->spare_fd);
-    fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0)
-        close(fd);
-    server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    machine_log(server->machine,
-                "domain %u: a client of the store was turned away: "
-                "the machine has no descriptors left (ulimit -n)",
-                listener->domid);
-}
-
-static void listener_ready(void *ctx, unsigned events)
-{
-    struct store_listener *listener = ctx;
-    struct machine *m = listener->server->machine;
-    int fd;
-
-    (void)events;
-    machine_lock(m);
-    if (listener->closing) {
-        free_listener(listener);
-    } else {
-        fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0)
-            add_peer(listener, fd);
-        else if (errno == EMFILE || errno == ENFILE)
-            turn_away(listener);
-        machine_rearm(m, &listener->watch, EPOLLIN);
-    }
-    machine_unlock(m);
-}
-
-static int open_listener(struct store_listener *listener)
-{
-    struct sockaddr_un addr = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
-
-    if (fd < 0)
-        return -errno;
-    strcpy(addr.sun_path, listener->path);
-    if (bind(fd, (struct sockaddr *)&addr, sizeof addr) || listen(fd, 128))
-        rc = -errno;
-    listener->watch = (struct watch){ fd, listener_ready, listener };
-    if (!rc)
-        rc = machine_watch(listener->server->machine, &listener->watch, EPOLLIN);
-    if (rc)
-        close(fd);
-    return rc;
-}
-
-static struct store_listener *find_listener(struct store_server *server, domid_t id, bool inside)
-{
-    struct store_listener *listener;
-
-    DL_FOREACH(server->listeners, listener)
-        if (listener->domid == id && listener->inside == inside && !listener->closing)
-            return listener;
-    return NULL;
-}
-
-const char *store_way_path(struct machine *m, domid_t id, bool inside, int *rc)
-{
-    struct store_server *server = store_server_of(m);
-    struct store_listener *listener;
-    const char *dir;
-
-    if (store_daemon_of(m))
-        return store_daemon_path(m, id, inside, rc);
-    *rc = !server ? -ENOTSUP : store_domain_conn(server->store, id) ? 0 : -ESRCH;
-    if (*rc)
-        return NULL;
-    listener = find_listener(server, id, inside);
-    if (listener)
-        return listener->path;
-    dir = sock_way_dir(m, inside, rc);
-    if (!dir)
-        return NULL;
-    listener = calloc(1, sizeof *listener);
-    *rc = -ENOMEM;
-    if (!listener)
-        return NULL;
-    *listener = (struct store_listener){ .server = server, .domid = id, .inside = inside };
-    if (inside && !id)
-        snprintf(listener->path, sizeof listener->path, "%s/xenstored/socket", dir);
-    else
-        snprintf(listener->path, sizeof listener->path, "%s/store-%u.%llu", dir, id,
-                 (unsigned long long)server->nr_listeners++ % 10000000000u);
-    *rc = open_listener(listener);
-    if (*rc) {
-        free(listener);
-        return NULL;
-    }
-    DL_APPEND(server->listeners, listener);
-    return listener->path;
-}
-
 /* ---- The end --------------------------------------------------------------------------------- */
 
 void store_peers_hang_up(struct store_server *server, unsigned domid)
 {
-    struct store_listener *listener;
     struct store_peer *peer;
 
     DL_FOREACH(server->peers, peer)
         if (peer->domid == domid)
             hang_up(peer);
-    DL_FOREACH(server->listeners, listener) {
-        if (listener->domid != domid || listener->closing)
-            continue;
-        listener->closing = true;
-        unlink(listener->path);
-        shutdown(listener->watch.fd, SHUT_RDWR);
-    }
+    store_listeners_close(&server->listeners, domid);
 }
 
 void store_peers_drop(struct store_server *server)
@@ -353,6 +232,4 @@ void store_peers_free(struct store_server *server)
 {
     while (server->peers)
         free_peer(server->peers);
-    while (server->listeners)
-        free_listener(server->listeners);
 }

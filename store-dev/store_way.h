@@ -62,6 +62,11 @@ bool store_way_daemon_serves(struct machine *m);
  * one keeps nobody for ever. With the lock, of which it lets go meanwhile.
  */
 void store_way_settle(struct machine *m);
+/*
+ * Whether the store knows the domain: 0, -ENOTCONN (the daemon is not there), -ETIMEDOUT (it has
+ * not answered yet), or what the daemon refused it with. A store of the machine's own knows all.
+ */
+int store_way_knows(struct machine *m, domid_t id);
 
 /* The machine's store, if it is its own; NULL: it has none. */
 struct store *store_way_store(const struct machine *m);

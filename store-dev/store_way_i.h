@@ -3,24 +3,10 @@
 #ifndef GNTSIM_STORE_DEV_STORE_WAY_I_H
 #define GNTSIM_STORE_DEV_STORE_WAY_I_H
 
-#include "main_loop.h"
-#include "private_dir.h"
+#include "listeners.h"
 #include "store_way.h"
 
-/*
- * A domain's socket, and a program's connection to it. Only the main loop frees them, since it may
- * be about to look at one: who else wants one gone shuts its descriptor down, and the loop sees
- * that.
- */
-struct store_listener {
-    struct watch watch;
-    struct store_server *server;
-    unsigned domid;
-    bool inside, closing;
-    char path[PRIVATE_DIR_MAX + 32];
-    struct store_listener *prev, *next;
-};
-
+/* A program's connection. As a listener, only the main loop frees it. */
 struct store_peer {
     struct watch watch;
     struct store_server *server;
@@ -48,6 +34,8 @@ struct store_domain {
     bool reset, raise;              /* to be told: all indices became 0; an event is due */
     bool dirty;                     /* among the server's dirty ones */
     bool stuck;                     /* requests wait in it */
+    int refused;                    /* with this, by a daemon; 0: it has not answered yet */
+    bool introduced;                /* a daemon knows the domain */
     struct attached *devices;       /* for when the domain goes on under another id */
     struct store_domain *prev_dirty, *next_dirty;
 };
@@ -63,10 +51,8 @@ struct store_server {
     struct daemon_conn *conn;       /* NULL: there is none */
     struct store *store;
     struct store_conn *toolstack;
-    int spare_fd;                   /* to turn somebody away when there are no descriptors left */
-    struct store_listener *listeners;
+    struct store_listeners listeners;
     struct store_peer *peers, *dirty;
-    uint64_t nr_listeners;          /* ever: makes their names differ */
     unsigned process;               /* whose requests are carried out; 0: nobody knows */
     uint64_t rule, event_rule;      /* the fault rule that decided what is being done; 0: none */
     bool is_building;               /* the toolstack is at work for a domain */
@@ -85,6 +71,8 @@ static inline struct store_server *store_server_of(const struct machine *m)
 }
 
 /* peers.c */
+/* Of store_listeners. */
+void store_peers_accept(struct store_listener *listener, int fd);
 /* Sends what is queued to whoever takes it, and goes on with requests that waited for that. */
 void store_peers_flush(struct store_server *server);
 /* The store has something for a connection. */
@@ -116,8 +104,12 @@ int store_rings_start(struct store_server *server);
 void store_rings_stop(struct store_server *server);
 
 /* part.c */
-/* The negative errno of a name in an error reply. */
-int store_error_of(const char *name);
+/*
+ * Around a toolstack's work, of which no point is told: a replay repeats what it follows from. What
+ * the first answers is for the second, which sends what is queued when the outermost work is done.
+ */
+bool store_work_begin(struct store_server *server);
+void store_work_end(struct store_server *server, bool before);
 /* As store_way_ask, of the machine's own store, in the server's transaction. */
 int store_ask_own(struct store_server *server, uint32_t type, const void *body, size_t len,
                   void *reply, size_t *reply_len);

@@ -106,6 +106,18 @@ def test_a_device_that_cannot_be_is_refused_with_the_reason(traced, guest, words
     assert len(guest.devices()) == 2
 
 
+def test_domain_0_has_devices_before_a_program_runs_in_it(machine, guest):
+    assert machine.call("device-list", domain=0) == []
+    disk = machine.call("device-attach", domain=0, kind="vbd", backend=1,
+                        keys={"params": "raw:/disk.img"})
+    assert disk["frontend"] == "/local/domain/0/device/vbd/51712"
+    assert machine.store.perms(disk["frontend"]) == ["n0", "r1"]
+    assert [row["id"] for row in machine.call("device-list", domain=0)] == [51712]
+    machine.call("device-detach", domain=0, kind="vbd", force=True)
+    assert not machine.store.exists(disk["frontend"])
+    machine.audit()
+
+
 def test_watchers_see_all_nodes_of_a_new_device_at_once(machine, guest):
     with guest.store() as store:
         store.watch("device")

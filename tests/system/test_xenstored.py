@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import harness
 
 BIN = (sorted(Path("/usr/lib").glob("xen-[0-9]*/bin")) or [Path("/nonexistent")])[-1]
 REQ_CONS, REQ_PROD = 2048, 2052     # in the ring page
+XS_READ, XS_ERROR = 2, 16
 DAEMONS = ["xenstored", "oxenstored"]
 HAS_DAEMONS = all(os.access(BIN / name, os.X_OK) for name in DAEMONS)
 
@@ -158,12 +161,87 @@ def test_the_end_of_domain_0_ends_the_daemon(machine, daemon):
     harness.eventually(lambda: not Path("/proc/%d" % pid).exists(), "the daemon has ended")
 
 
+def by_socket(machine, domain, *words):
+    """A program that has no device files."""
+    return subprocess.run(machine.exec_argv(domain, *words, options=("--way", "socket")),
+                          capture_output=True, text=True, timeout=harness.PATIENCE, check=False)
+
+
 @needs_daemons
 def test_a_program_over_the_socket_has_the_daemon_too(machine):
-    done = machine.exec_argv(0, "xenstore-ls", "/local/pool", options=("--way", "socket"))
-    done = subprocess.run(done, capture_output=True, text=True, timeout=harness.PATIENCE,
-                          check=False)
+    done = by_socket(machine, 0, "xenstore-ls", "/local/pool")
     assert done.stdout == '0 = ""\n name = "Pool-0"\n', done.stderr
+
+
+@needs_daemons
+def test_a_domains_programs_over_the_socket_have_the_daemon_with_their_domains_rights(machine):
+    machine.must("domain", "create", "2")
+    done = by_socket(machine, 1, "xenstore-read", "domid", "/local/domain/1/name")
+    assert done.stdout == "1\ndomain-1\n", done.stderr
+    assert by_socket(machine, 1, "xenstore-write", "data/x", "v" * 2000).returncode == 0
+    assert machine.out(1, "xenstore-read", "data/x") == "v" * 2000 + "\n", "over the device"
+    for path in ("name", "/local/domain/2/data/x", "/tool/x"):
+        assert by_socket(machine, 1, "xenstore-write", path, "1").returncode == 1, path
+    names = ["name-that-is-long-%d" % i for i in range(60)]
+    for some in (names[:30], names[30:]):
+        assert by_socket(machine, 1, "xenstore-write", *(
+            word for name in some for word in ("data/%s" % name, "1"))).returncode == 0
+    assert sorted(by_socket(machine, 1, "xenstore-list", "data").stdout.split()) == \
+        sorted(["x", *names])
+    machine.audit()
+
+
+@needs_daemons
+def test_a_watch_over_the_socket_fires_and_ends_with_its_domain(machine):
+    argv = machine.exec_argv(1, "xenstore-watch", "data/go", options=("--way", "socket"))
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout.readline() == "data/go\n"
+        machine.must("store", "write", "/local/domain/1/data/go", "now")
+        assert watcher.stdout.readline() == "data/go\n"
+        machine.must("store", "restart")
+        machine.must("store", "write", "/local/domain/1/data/go", "again")
+        assert watcher.stdout.readline() == "data/go\n", "its kernel set the watch anew"
+        machine.must("domain", "destroy", "1")
+        assert watcher.wait(harness.PATIENCE) != 0
+    machine.audit()
+
+
+@needs_daemons
+def test_who_says_nonsense_over_the_socket_loses_only_the_connection(machine):
+    machine.must("domain", "create", "1")
+    with gntsim.Machine.attach(machine.dir) as attached:
+        path = attached.call("store-socket", domain=1)["socket"]
+    header = struct.Struct("<IIII")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(harness.PATIENCE)
+        client.connect(path)
+        # The device takes no more than 4096 bytes in all.
+        for body, kind, answer in ((b"domid\0", XS_READ, b"1"),
+                                   (b"x" * 4090, XS_ERROR, b"E2BIG\0")):
+            message = header.pack(XS_READ, 7, 0, len(body)) + body
+            client.sendall(message[:20])
+            client.sendall(message[20:])
+            expected, said = header.pack(kind, 7, 0, len(answer)) + answer, b""
+            while len(said) < len(expected):
+                said += client.recv(4096)
+            assert said == expected
+        client.sendall(header.pack(XS_READ, 8, 0, 4097))
+        assert client.recv(1) == b"", "no message is so long"
+    assert by_socket(machine, 1, "xenstore-read", "domid").stdout == "1\n"
+    machine.audit()
+
+
+@needs_daemons
+def test_a_domain_whose_daemon_is_not_there_is_not_created(machine, daemon):
+    for pid in process_of(machine, daemon):
+        os.kill(pid, signal.SIGKILL)
+    harness.eventually(lambda: "store restart" in machine.stderr(), "the daemon's end is told")
+    done = machine.ctl("domain", "create", "5")
+    assert done.returncode == 1 and "store restart" in done.stderr, done.stderr
+    assert not machine.domain(5)
+    machine.must("store", "restart")
+    machine.must("domain", "create", "5")
+    assert machine.out(5, "xenstore-read", "domid") == "5\n"
 
 
 @needs_daemons
