@@ -171,7 +171,7 @@ static int lend_by_call(struct placing *placing, struct inject *inject)
             continue;
         fd = lend(&notice, placing->our_fd);
         if (fd < 0)
-            answer_error(&notice, -ENOSYS);
+            answer_for_now(&notice);
         inject_call_end(inject);
         if (fd < 0 && fd != -ENOENT && fd != -EINPROGRESS)
             break;
@@ -310,9 +310,9 @@ static bool place_in_caller(struct placing *placing, struct inject *inject, long
     if (alone || placing->status.sandboxed)
         their_fd = lend(notice, placing->our_fd);
     if (their_fd < 0)
-        answer_error(notice, -ENOSYS);
+        answer_for_now(notice);
     if (!inject_wait(inject)) {
-        inject_end(inject, 0);
+        end_stop(notice, inject, 0);
         return false;
     }
     if (their_fd < 0 && alone)
@@ -363,7 +363,7 @@ void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, ui
      */
     close(our_fd);
     if (placed)
-        inject_end(&inject, result);
+        end_stop(notice, &inject, result);
 }
 
 void place_fill(struct notice *notice, const struct vma_fill *fill, uint64_t addr, int our_fd,
@@ -386,5 +386,5 @@ void place_fill(struct notice *notice, const struct vma_fill *fill, uint64_t add
     machine_unlock(notice->supervisor->machine);
     close(our_fd);
     if (placed)
-        inject_end(&inject, result < 0 ? result : answer);
+        end_stop(notice, &inject, result < 0 ? result : answer);
 }

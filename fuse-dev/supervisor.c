@@ -28,18 +28,49 @@
 
 /* ---- Answers ---------------------------------------------------------------------------------- */
 
+static void answer(const struct notice *notice, struct seccomp_notif_resp *resp)
+{
+    resp->id = notice->id;
+    /* Fails if the thread was killed meanwhile: nothing to be done then. */
+    ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
+}
+
+/*
+ * Before the thread is let go, not after: it may be in its next call by then, at whose end a space
+ * has to stop it.
+ */
+static void deal_no_more(const struct notice *notice)
+{
+    pid_t tid = notice->tid;
+
+    atomic_compare_exchange_strong(&notice->supervisor->handled, &tid, 0);
+}
+
 void answer_notice(const struct notice *notice, int error, int64_t value, uint32_t flags)
 {
-    struct seccomp_notif_resp resp = { .id = notice->id, .error = error, .val = value, .flags = flags };
+    struct seccomp_notif_resp resp = { .error = error, .val = value, .flags = flags };
     struct inject inject;
     bool stops = watch_let_off(notice, error, &inject);
 
-    /* Fails if the thread was killed meanwhile: nothing to be done then. */
-    ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+    if (!stops)
+        deal_no_more(notice);
+    answer(notice, &resp);
     if (stops) {
         inject_wait(&inject);
+        deal_no_more(notice);
         inject_pass(&inject);
     }
+}
+
+void answer_for_now(const struct notice *notice)
+{
+    answer(notice, &(struct seccomp_notif_resp){ .error = -ENOSYS });
+}
+
+void end_stop(const struct notice *notice, struct inject *inject, long result)
+{
+    deal_no_more(notice);
+    inject_end(inject, result);
 }
 
 void answer_error(const struct notice *notice, int error)
@@ -83,7 +114,7 @@ int stop_thread(struct notice *notice, struct inject *inject)
         log_traced(notice);
     if (rc)
         return rc;
-    answer_error(notice, -ENOSYS);
+    answer_for_now(notice);
     return inject_wait(inject) ? 0 : -ESRCH;
 }
 

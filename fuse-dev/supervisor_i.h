@@ -53,6 +53,12 @@ struct notice {
 /* supervisor.c. Ends the caller's wait with a negative errno, or a value. Nothing happens if the caller was killed meanwhile. */
 void answer_notice(const struct notice *notice, int error, int64_t value, uint32_t flags);
 void answer_error(const struct notice *notice, int error);
+/*
+ * Ends the wait of a thread that stops behind its call, with a result that is replaced there; and
+ * lets it go on with that.
+ */
+void answer_for_now(const struct notice *notice);
+void end_stop(const struct notice *notice, struct inject *inject, long result);
 /* The kernel executes the call as it is. */
 void answer_continue(const struct notice *notice);
 /*

@@ -91,7 +91,7 @@ void handle_munmap(struct notice *notice)
     result = inject_call(&inject, SYS_munmap, (uint64_t[6]){ start, size, INJECTED_MAGIC });
     if (!result)
         pages_left(notice, start, end);
-    inject_end(&inject, result);
+    end_stop(notice, &inject, result);
 }
 
 /* ---- What a process shows of ours ------------------------------------------------------------ */
@@ -196,7 +196,7 @@ void handle_mremap(struct notice *notice)
         if (new_size < old_size)
             pages_left(notice, (uint64_t)result + new_size, (uint64_t)result + old_size);
     }
-    inject_end(&inject, result);
+    end_stop(notice, &inject, result);
 }
 
 /* ---- mprotect -------------------------------------------------------------------------------- */
@@ -304,5 +304,5 @@ void handle_shmat(struct notice *notice)
                          (uint64_t[6]){ notice->args[0], start, notice->args[2], INJECTED_MAGIC });
     if (result > 0)
         pages_left(notice, (uint64_t)result, maps_area_end(m->maps, notice->tid, (uint64_t)result));
-    inject_end(&inject, result);
+    end_stop(notice, &inject, result);
 }

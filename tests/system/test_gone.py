@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Pages leave a mapping by other means than a munmap of all of it. Other tests here make calls that
-no device mapping allows, or run programs that allow themselves few calls. gone.c, contended.c and
-boxed.c say how."""
+no device mapping allows, or run programs that allow themselves few calls. gone.c, contended.c,
+prompt.c and boxed.c say how."""
 import subprocess
 
 import pytest
@@ -50,6 +50,12 @@ def test_what_no_device_mapping_allows_is_refused_and_changes_nothing(machine, c
                                                                for how in UNSEEN]])
 def test_a_page_that_leaves_a_pv_mapping_is_unmapped_at_once(machine, compiled, where, how):
     check(machine, compiled, where, how, "main", "ok", TAKES[how])
+
+
+def test_a_mapping_ends_at_once_also_if_the_server_is_slow(machine, compiled):
+    machine.slow()
+    assert machine.out(1, compiled("prompt"), 200) == "late 0\n"
+    machine.quiet()
 
 
 @pytest.mark.parametrize("how", ["munmap", "anonymous-all", "mremap-onto", "shrink", "dontneed"])
