@@ -4,7 +4,7 @@
  * would end it with EINTR, which no real kernel does. So the server seizes the thread, without
  * stopping it, before it answers the ioctl that precedes the mmap.
  * A signal then stops the thread, and reaches it when the mapping is complete. The watcher releases
- * a thread that does something else for some milliseconds, so that a debugger can attach.
+ * a thread that does something else for too long, so that a debugger can attach.
  *
  * Only the thread that seized another one can trace it, so each supervisor watches its own threads.
  */

@@ -12,12 +12,13 @@
 #include <utlist.h>
 
 #include "dev_fs_i.h"
+#include "filter.h"
 #include "proc.h"
 #include "supervisor_i.h"
 #include "watch.h"
 
-#define WATCH_TICKS 2            /* of processor time that a thread may have meanwhile */
-#define WATCH_TIMES 100          /* so often, if nobody can tell what it waits for */
+#define WATCH_TICKS 10           /* of processor time that a thread may have meanwhile */
+#define WATCH_TIMES 100          /* so often it may wait for something else, or nobody knows what */
 #define STOPS_MS 1000            /* after one, more are expected */
 
 static uint64_t now_ms(void)
@@ -140,12 +141,14 @@ bool watched_stops_expected(const struct supervisor *supervisor)
     return until && until > now_ms();
 }
 
-static void repeat(pid_t tid)
+/* True: it will make its mmap once more, which nobody has received. */
+static bool repeat(pid_t tid)
 {
     struct user_regs_struct regs;
+    bool changed = !ptrace(PTRACE_GETREGS, tid, NULL, &regs) && inject_repeat(&regs) &&
+                   !ptrace(PTRACE_SETREGS, tid, NULL, &regs);
 
-    if (!ptrace(PTRACE_GETREGS, tid, NULL, &regs) && inject_repeat(&regs))
-        ptrace(PTRACE_SETREGS, tid, NULL, &regs);
+    return changed && regs.orig_rax == SYS_mmap && filter_reports_mmap(regs.r10, regs.r8);
 }
 
 /* Ends the trace of a thread that stopped. One that was killed is ours until it was waited for. */
@@ -190,7 +193,9 @@ static void stopped(struct supervisor *supervisor, pid_t tid, int status)
         watched_expect_stops(supervisor);
     if (watched && hold_stop(&watched->held, tid, status, watched->leaving))
         return;
-    repeat(tid);
+    /* Asked to leave, it has come to its mmap all the same. */
+    if (repeat(tid) && watched && watched->leaving && !supervisor->ending)
+        renew(watched);
     /*
      * On with it, with its signal. If its process is stopped, too: it stops once it has mapped, or
      * takes too long.
@@ -217,16 +222,17 @@ void watched_collect(struct supervisor *supervisor)
 
 /*
  * A thread that is late. It may lack a processor, be held up on its way out of the ioctl, or wait
- * until its mmap's notification is received.
+ * until its mmap's notification is received. It may also wait for its siblings: a sanitizer's
+ * allocator has locks, and keeps all threads waiting while one of them forks.
  */
 static bool may_still_map(struct watched *watched)
 {
     struct proc_call call;
     unsigned long ticks;
 
-    if (!watched->waits && proc_call_of(watched->tid, &call))
-        return call.nr == SYS_mmap ||
-               (call.nr == SYS_ioctl && watch_is_for((unsigned)call.args[1]));
+    if (!watched->waits && proc_call_of(watched->tid, &call) &&
+        (call.nr == SYS_mmap || (call.nr == SYS_ioctl && watch_is_for((unsigned)call.args[1]))))
+        return true;
     if (watched->waits || !proc_is_running(watched->tid, &ticks))
         return ++watched->times < WATCH_TIMES;
     if (!watched->has_ticks)

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signals calls GROUP ROUNDS MICROSECONDS   makes each call of a group so many times under a timer
- * whose handler has no SA_RESTART. Prints "interrupted CALL" for each that gave EINTR, then "end
- * SIGNALS", and waits. Before that "early SIGNALS" if handlers ran between an ioctl and its mmap.
- * signals read plain|restart|none           waits for events of a port that domain 2 may bind.
- * Prints "port PORT", "reading" before each read, and what it gave: "event", "EINTR". The handler
- *                                           of SIGUSR1, if there is one, prints "handler".
- * signals sigsys ROUNDS                     maps so many times while another process sends it
- * SIGSYS. Prints "end". signals stream ROUNDS MICROSECONDS        reads the events that another
- * thread sends one by one, under such a timer. Prints "read EVENTS left 0|1".
+ * signals calls GROUP ROUNDS MICROSECONDS [SERVER]
+ *                      makes each call of a group so many times under a timer whose handler has no
+ *                      SA_RESTART. Prints "interrupted CALL" for each that gave EINTR, then "end
+ *                      SIGNALS", and waits. Before that "early SIGNALS" if handlers ran between an
+ *                      ioctl and its mmap. SERVER: the process that the group pauses holds up.
+ * signals read plain|restart|none
+ *                      waits for events of a port that domain 2 may bind. Prints "port PORT",
+ *                      "reading" before each read, and what it gave: "event", "EINTR". The handler
+ *                      of SIGUSR1, if there is one, prints "handler".
+ * signals sigsys ROUNDS
+ *                      maps so many times while another process sends it SIGSYS. Prints "end".
+ * signals stream ROUNDS MICROSECONDS
+ *                      reads the events that another thread sends one by one, under such a timer.
+ *                      Prints "read EVENTS left 0|1".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +28,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <xen/xen.h>
@@ -149,6 +155,65 @@ static void mmaps(void)
     end_grant(&shared);
 }
 
+static uint64_t now_us(clockid_t clock)
+{
+    struct timespec ts;
+
+    clock_gettime(clock, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* As a thread that waits for its siblings, and one that computes slowly, as with a sanitizer. */
+static void pause_for(unsigned microseconds)
+{
+    const struct timespec moment = { .tv_nsec = (long)microseconds * 1000 };
+    uint64_t until = now_us(CLOCK_MONOTONIC) + microseconds;
+
+    while (now_us(CLOCK_MONOTONIC) < until)
+        nanosleep(&moment, NULL);
+    until = now_us(CLOCK_THREAD_CPUTIME_ID) + microseconds;
+    while (now_us(CLOCK_THREAD_CPUTIME_ID) < until)
+        ;
+}
+
+static pid_t server;
+static int holding;              /* to who has it go on */
+
+/* Has a child continue the server a while after it was stopped. */
+static void hold_up(pid_t pid)
+{
+    int fds[2];
+    char one;
+
+    server = pid;
+    must(!pipe(fds));
+    if (!fork()) {
+        close(fds[1]);
+        while (read(fds[0], &one, 1) == 1) {
+            usleep(20000);
+            kill(pid, SIGCONT);
+        }
+        _exit(0);
+    }
+    close(fds[0]);
+    holding = fds[1];
+}
+
+/* The mmap does not follow the ioctl at once, and many signals come before the server sees it. */
+static void pauses(void)
+{
+    struct shared shared;
+    char *page;
+
+    grant(&shared);
+    pause_for(25000);
+    must(write(holding, "", 1) == 1 && !kill(server, SIGSTOP));
+    page = call("mmap of gntalloc", mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, gntalloc,
+                                         shared.index));
+    call("munmap of gntalloc", munmap(page, PAGE));
+    end_grant(&shared);
+}
+
 /* Where the program itself wants to see the other's page. */
 static void places(void)
 {
@@ -256,6 +321,7 @@ static const struct group {
 } groups[] = {
     { "ioctls", ioctls },
     { "mmaps", mmaps },
+    { "pauses", pauses },
     { "places", places },
     { "again", again },
     { "others", others },
@@ -394,7 +460,10 @@ int main(int argc, char **argv)
         sent_sigsys(atoi(argv[2]));
     else if (!strcmp(argv[1], "stream"))
         streams(atoi(argv[2]), atol(argv[3]));
-    else
+    else {
+        if (argc > 5)
+            hold_up(atoi(argv[5]));
         calls(argv[2], atoi(argv[3]), atol(argv[4]));
+    }
     return 0;
 }

@@ -67,6 +67,15 @@ def test_a_handler_without_sa_restart_never_interrupts(machine, compiled, group,
     assert program.process.returncode == 0
 
 
+def test_an_mmap_that_follows_late_and_is_seen_late_is_not_interrupted_either(machine, compiled):
+    """Threads of a program with a sanitizer wait for each other between the ioctl and the mmap."""
+    program = Program(machine, compiled, "calls", "pauses", 6, 500, machine.server.pid)
+    said = program.line()
+    assert said.split()[0] == "end", said
+    program.process.communicate(b"\n", timeout=harness.PATIENCE)
+    machine.quiet()
+
+
 def test_an_mmap_that_is_made_again_is_not_interrupted_either(machine, compiled):
     """After EAGAIN, which a kernel before Linux 4.0 gives for a page that is paged out."""
     Control(machine).fault("map_grant_ref", {"status": "eagain"}, domain=1, times=200)
