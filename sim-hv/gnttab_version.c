@@ -161,6 +161,7 @@ static int change_version(struct hv_domain *d, unsigned version)
     for (unsigned i = 0; i < gt->nr_frames; i++)
         wipe(gt->frames[i].shared);
     gt->version = version;
+    memset(gt->moved, 0, sizeof gt->moved);
     restore_reserved(gt, saved);
     return 0;
 }
