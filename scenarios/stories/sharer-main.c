@@ -93,7 +93,9 @@ static int nominate(struct sharer *s, struct page *page)
 
 static int share(struct sharer *s)
 {
-    if (nominate(s, &s->source) || nominate(s, &s->client))
+    if ((!manners.keeps_handle || !s->source.handle) && nominate(s, &s->source))
+        return -1;
+    if (nominate(s, &s->client))
         return -1;
     return xc_memshr_share_gfns(s->xc, s->source.domid, s->source.gfn, s->source.handle,
                                 s->client.domid, s->client.gfn, s->client.handle);
@@ -209,7 +211,8 @@ int main(int argc, char **argv)
     s.ref = argc > 5 ? (uint32_t)atoi(argv[5]) : 0;
     if (xc_memshr_control(s.xc, s.source.domid, 1) || xc_memshr_control(s.xc, s.client.domid, 1))
         die("cannot enable sharing");
-    begin_to_help(&s);
+    if (!manners.is_alone)
+        begin_to_help(&s);
     say("ready");
     work(&s);
     xengnttab_close(s.gnttab);

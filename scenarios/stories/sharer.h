@@ -15,6 +15,8 @@
 /* What a sharer does right or wrong. */
 struct manners {
     bool writes;                /* maps pages to write that it only reads */
+    bool keeps_handle;          /* of a page that may have been written since */
+    bool is_alone;              /* serves no ring, so nobody makes room for copies */
 };
 
 extern const struct manners manners;
