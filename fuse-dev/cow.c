@@ -22,6 +22,7 @@ struct cow_fault {
     uint64_t addr;                 /* of the page */
     pid_t tid;                     /* 0: not known */
     bool asked;                    /* for memory: until a helper answers */
+    bool lost;                     /* nothing is there */
     struct cow_fault *next;
 };
 
@@ -41,7 +42,8 @@ static bool plan(const struct shown_page *f, struct change *c)
                           .from = f->shown,
                           .to = f->wanted,
                           .writable = f->writable,
-                          .begins = !f->writable && !mapping->is_alone,
+                          .lost = f->lost,
+                          .begins = !f->writable && !f->lost && !mapping->is_alone,
                           .ends = f->writable && !f->shown_writable && mapping->nr_waiting == 1 };
     return mapping->addr && !(gone[f->page / 64] >> (f->page % 64) & 1);
 }
@@ -227,14 +229,18 @@ static void write_pages(struct space *space)
 {
     struct machine *m = space->machine;
     struct shown_page *f;
+    int rc;
 
     machine_lock(m);
     machine_caller(m, space->pid);
     for (struct cow_fault *fault = space->faults; fault; fault = fault->next) {
         f = followed_at(space, fault->addr);
         /* What of its domain is gone is so for its programs: they are about to be killed. */
-        if (f && !f->writable && !fault->asked)
-            fault->asked = follow_write(m, f) != 0;
+        if (f && !f->writable && !fault->asked && !fault->lost) {
+            rc = follow_write(m, f);
+            fault->lost = rc == -ENOENT && f->lost;
+            fault->asked = rc && !fault->lost;
+        }
     }
     machine_unlock(m);
 }
@@ -283,6 +289,50 @@ static void show_all(struct space *space)
     }
 }
 
+/* With the lock. The page and its neighbours in the mapping, where these are lost, too. */
+static void describe_lost(const struct shown_page *f, struct lost_write *write)
+{
+    const struct mapping *mapping = f->mapping;
+    uint64_t first = f->page ? f->page - 1 : 0;
+
+    *write = (struct lost_write){ .nr = 1,
+                                  .addrs = { mapping->addr + f->page * HV_PAGE_SIZE },
+                                  .frames = { f->shown } };
+    for (uint64_t page = first; page <= f->page + 1 && page < mapping->nr_pages; page++) {
+        const struct shown_page *beside = follow_page(mapping, page);
+
+        if (page == f->page || !beside || !beside->lost || beside->shown_writable)
+            continue;
+        write->addrs[write->nr] = mapping->addr + page * HV_PAGE_SIZE;
+        write->frames[write->nr++] = beside->shown;
+    }
+}
+
+/* With the lock, which is released in between: writes where nothing is. */
+static void lose_writes(struct space *space)
+{
+    struct cow_fault *fault, *next;
+    struct machine *m = space->machine;
+    struct lost_write write;
+    struct shown_page *f;
+
+    for (fault = space->faults; fault; fault = next) {
+        next = fault->next;
+        f = fault->lost ? followed_at(space, fault->addr) : NULL;
+        if (!f || !f->lost || f->shown_writable)
+            continue;
+        describe_lost(f, &write);
+        write.tid = fault->tid;
+        LL_DELETE(space->faults, fault);
+        free(fault);
+        machine_unlock_only(m);
+        cow_lose_write(space, &write);
+        cow_wake(space, write.addrs[0]);
+        machine_lock_only(m);
+        next = space->faults;      /* others may have come */
+    }
+}
+
 void cow_serve(struct space *space)
 {
     struct machine *m = space->machine;
@@ -296,6 +346,7 @@ void cow_serve(struct space *space)
         write_pages(space);
         machine_lock_only(m);
         show_all(space);
+        lose_writes(space);
         more = wake_writers(space);
         machine_unlock_only(m);
     } while (more && !atomic_load(&space->stopping));

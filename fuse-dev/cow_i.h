@@ -18,6 +18,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+struct inject;
 struct space;
 
 struct change {
@@ -25,6 +26,7 @@ struct change {
     uint64_t area, area_size;      /* of the mapping, in bytes */
     uint64_t from, to;             /* frames */
     bool writable;
+    bool lost;                     /* nothing is there: all ones */
     bool begins, ends;             /* the first page of its mapping to be protected, the last one */
 };
 
@@ -36,6 +38,20 @@ enum shown { SHOWN, NOT_NOW, PROCESS_GONE };
 enum shown cow_show(struct space *space, const struct change *c, pid_t writer);
 /* 0; -ESRCH: the process is gone; -ENOENT: so is the page. Wakes nobody. */
 int cow_protect(struct space *space, uint64_t addr, bool protect);
+/*
+ * cow_hole.c. A thread that waits because it writes to a lost page executes that instruction, and
+ * what it wrote is lost. The page and its neighbours, if they are lost, too: of addrs, in frames.
+ */
+struct lost_write {
+    pid_t tid;
+    unsigned nr;
+    uint64_t addrs[3], frames[3];
+};
+void cow_lose_write(struct space *space, const struct lost_write *write);
+/* cow_page.c. False for 0. */
+bool cow_is_thread_of(pid_t pid, pid_t tid);
+/* After space_begin_stop: false, the thread is gone. */
+bool cow_await_stop(struct space *space, struct inject *inject);
 /* Threads that wait at the page try again. */
 void cow_wake(struct space *space, uint64_t addr);
 /*

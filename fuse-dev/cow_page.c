@@ -32,7 +32,7 @@
 
 /* ---- Threads of the process ------------------------------------------------------------------ */
 
-static bool is_thread_of(pid_t pid, pid_t tid)
+bool cow_is_thread_of(pid_t pid, pid_t tid)
 {
     char path[64];
 
@@ -48,7 +48,7 @@ static bool begin_stop(struct space *space, struct inject *inject, pid_t writer)
     char path[32];
     DIR *tasks;
 
-    if (is_thread_of(space->pid, writer) && space_begin_stop(space, inject, writer))
+    if (cow_is_thread_of(space->pid, writer) && space_begin_stop(space, inject, writer))
         return true;
     snprintf(path, sizeof path, "/proc/%d/task", space->pid);
     tasks = opendir(path);
@@ -100,7 +100,7 @@ void cow_read_news(struct space *space, const struct timespec *moment)
         space_take_news(space);
 }
 
-static bool await_stop(struct space *space, struct inject *inject)
+bool cow_await_stop(struct space *space, struct inject *inject)
 {
     const struct timespec moment = { .tv_nsec = 50 * 1000 }, longer = { .tv_nsec = 1000 * 1000 };
     siginfo_t stopped = { .si_pid = 0 };
@@ -281,7 +281,7 @@ static enum shown show_by_thread(struct space *space, const struct change *c, pi
 
     if (!begin_stop(space, &inject, writer))
         return kill(space->pid, 0) && errno == ESRCH ? PROCESS_GONE : NOT_NOW;
-    stopped = await_stop(space, &inject);
+    stopped = cow_await_stop(space, &inject);
     if (looks)
         memcpy(before, hv_frame(space->machine->hv, c->to), sizeof before);
     if (stopped)
@@ -306,5 +306,8 @@ enum shown cow_show(struct space *space, const struct change *c, pid_t writer)
         shown = show_by_thread(space, c, writer);
     if (shown == SHOWN && c->to == c->from && cow_protect(space, c->addr, !c->writable) == -ESRCH)
         shown = PROCESS_GONE;
+    /* A thread may have written to it in the moment before. */
+    if (shown == SHOWN && c->lost)
+        memset(hv_frame(space->machine->hv, c->to), 0xff, HV_PAGE_SIZE);
     return shown;
 }

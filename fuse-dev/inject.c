@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes a stopped thread of a client execute system calls, by ptrace. */
-#include "inject.h"
+#include "inject_i.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,12 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SYSCALL_INSN 0x050f
 #define USER_CS 0x33               /* of 64-bit code */
 
-/* Of a stop: the signal that must not be lost. A SIGSTOP comes as a signal first; passed on, it
- * stops the process, and this thread once we let go of it. */
-static int signal_of(int status)
+int inject_signal_of(int status)
 {
     return status >> 8 == SIGSTOP ? SIGSTOP : 0;
 }
@@ -54,11 +51,7 @@ static pid_t wait_for(pid_t tid, int *status)
     return rc;
 }
 
-/*
- * The thread is dying: collects it, or it would stay a traced zombie of ours and an execve of its
- * process would wait for it.
- */
-static void collect(struct inject *inject)
+void inject_collect(struct inject *inject)
 {
     int status;
     pid_t rc;
@@ -67,7 +60,7 @@ static void collect(struct inject *inject)
     for (;;) {
         rc = wait_for(inject->tid, &status);
         if (rc == inject->tid && WIFSTOPPED(status))
-            ptrace(PTRACE_CONT, inject->tid, NULL, signal_of(status));
+            ptrace(PTRACE_CONT, inject->tid, NULL, inject_signal_of(status));
         else
             break;
     }
@@ -89,7 +82,7 @@ int inject_interrupt(struct inject *inject)
     int rc = ptrace(PTRACE_INTERRUPT, inject->tid, NULL, NULL) ? -errno : 0;
 
     if (rc)
-        collect(inject);
+        inject_collect(inject);
     return rc;
 }
 
@@ -121,8 +114,7 @@ int inject_begin(struct inject *inject, pid_t tid)
     return rc ? rc : inject_begin_seized(inject, tid, &(struct held){ .signal_mask = 0 });
 }
 
-/* Waits for any stop; false when the thread ended. */
-static bool wait_stop(struct inject *inject, int *status)
+bool inject_wait_stop(struct inject *inject, int *status)
 {
     pid_t rc = wait_for(inject->tid, status);
 
@@ -138,15 +130,15 @@ void inject_change(struct inject *inject, long from, long to)
 
     /* The interrupt's own stop, or a group's, comes before any signal is looked at: what the kernel
      * does about the result, it does about ours. */
-    if (!wait_stop(inject, &status))
+    if (!inject_wait_stop(inject, &status))
         return;
     if (!ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) &&
         (long)inject->regs.rax == from) {
         inject->regs.rax = (unsigned long long)to;
         ptrace(PTRACE_SETREGS, inject->tid, NULL, &inject->regs);
     }
-    if (ptrace(PTRACE_DETACH, inject->tid, NULL, signal_of(status)))
-        collect(inject);
+    if (ptrace(PTRACE_DETACH, inject->tid, NULL, inject_signal_of(status)))
+        inject_collect(inject);
 }
 
 /* Reads the registers. From here on the thread dies with us. */
@@ -154,7 +146,7 @@ static bool begin_work(struct inject *inject)
 {
     if ((inject->may_outlive && ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL)) ||
         ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs))
-        collect(inject);
+        inject_collect(inject);
     inject->masked = inject->held.info.si_signo;
     if (inject->masked)
         inject->signal_mask = inject->held.signal_mask;
@@ -172,12 +164,12 @@ static bool block_signals(struct inject *inject, bool if_needed)
     if (inject->gone || inject->masked)
         return !inject->gone;
     if (ptrace(PTRACE_GETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask)) {
-        collect(inject);
+        inject_collect(inject);
         return false;
     }
     inject->masked = !if_needed || inject->signal_mask & ~all;
     if (inject->masked && ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &all))
-        collect(inject);
+        inject_collect(inject);
     return !inject->gone;
 }
 
@@ -193,12 +185,12 @@ bool inject_wait(struct inject *inject)
     int status;
 
     /* The interrupt's own stop comes before any signal is looked at. */
-    return wait_stop(inject, &status) && begin_work(inject);
+    return inject_wait_stop(inject, &status) && begin_work(inject);
 }
 
 bool inject_stopped(struct inject *inject, pid_t tid, int status, const struct held *held)
 {
-    *inject = (struct inject){ .tid = tid, .held = *held, .signal = signal_of(status) };
+    *inject = (struct inject){ .tid = tid, .held = *held, .signal = inject_signal_of(status) };
     return begin_work(inject);
 }
 
@@ -229,7 +221,7 @@ static bool resume(struct inject *inject, struct user_regs_struct *regs, long nr
     regs->r9 = args[5];
     if (ptrace(PTRACE_SETREGS, inject->tid, NULL, regs) ||
         ptrace(how, inject->tid, NULL, inject->signal))
-        collect(inject);
+        inject_collect(inject);
     inject->signal = 0;
     return !inject->gone;
 }
@@ -237,7 +229,7 @@ static bool resume(struct inject *inject, struct user_regs_struct *regs, long nr
 /* Out of a stop that is not ours. */
 static long go_on(struct inject *inject, enum __ptrace_request how, int status)
 {
-    return ptrace(how, inject->tid, NULL, signal_of(status));
+    return ptrace(how, inject->tid, NULL, inject_signal_of(status));
 }
 
 /*
@@ -275,10 +267,10 @@ static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request h
     int status;
 
     while (!inject->gone) {
-        if (!wait_stop(inject, &status))
+        if (!inject_wait_stop(inject, &status))
             break;
         if (ptrace(PTRACE_GETREGS, inject->tid, NULL, &regs)) {
-            collect(inject);
+            inject_collect(inject);
             break;
         }
         if (status >> 16 == PTRACE_EVENT_CLONE &&
@@ -294,7 +286,7 @@ static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request h
          * and before the step's own, which must not be left behind: it would kill the thread later.
          * A further step collects it. */
         if (go_on(inject, how, status))
-            collect(inject);
+            inject_collect(inject);
     }
     return -ESRCH;
 }
@@ -348,7 +340,7 @@ int inject_stand_in(struct inject *inject, struct inject *stand_in)
     *stand_in = (struct inject){ .gone = true };
     if (ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE)) {
         /* the new one gets both */
-        collect(inject);
+        inject_collect(inject);
         return -ESRCH;
     }
     tid = inject_call(inject, SYS_clone, args);
@@ -358,16 +350,16 @@ int inject_stand_in(struct inject *inject, struct inject *stand_in)
         return (int)tid;
     /* The number above is that of the client's namespace. */
     stand_in->tid = inject->started;
-    if (!inject->started || inject->gone || !wait_stop(stand_in, &status)) {
+    if (!inject->started || inject->gone || !inject_wait_stop(stand_in, &status)) {
         if (inject->started && inject->gone)
-            collect(stand_in);
+            inject_collect(stand_in);
         if (!inject->gone)
-            collect(inject);
+            inject_collect(inject);
         return -ESRCH;
     }
     stand_in->gone = false;
     if (ptrace(PTRACE_GETREGS, stand_in->tid, NULL, &stand_in->regs)) {
-        collect(stand_in);
+        inject_collect(stand_in);
         return -ESRCH;
     }
     return 0;
@@ -386,22 +378,22 @@ bool inject_is_waiting(struct inject *inject)
     }
     /* Somebody's SIGSTOP came before the call: on with it. */
     if (ptrace(PTRACE_GETREGS, inject->tid, NULL, &regs)) {
-        collect(inject);
+        inject_collect(inject);
         return false;
     }
     if (regs.rip == inject->regs.rip) {      /* the call is over, perhaps because of a SIGSTOP */
-        inject->signal = signal_of(status);
+        inject->signal = inject_signal_of(status);
         return false;
     }
     if (go_on(inject, PTRACE_SINGLESTEP, status))
-        collect(inject);
+        inject_collect(inject);
     return !inject->gone;
 }
 
 void inject_dismiss(struct inject *stand_in)
 {
     if (inject_call_begin(stand_in, SYS_exit, (uint64_t[6]){ 0 }))
-        collect(stand_in);
+        inject_collect(stand_in);
 }
 
 /* The signal that was held is given as it came, at a stop for another one: a step's. 0: none. */
@@ -431,7 +423,7 @@ static void let_go(struct inject *inject)
         if (inject->masked)
             ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask);
         if (ptrace(inject->stays ? PTRACE_CONT : PTRACE_DETACH, inject->tid, NULL, sig))
-            collect(inject);
+            inject_collect(inject);
     }
     /* after it was woken here: otherwise it would be sent to another, idle processor */
     pin_end(&inject->pin, inject->tid, inject->gone);

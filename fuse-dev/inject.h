@@ -88,6 +88,14 @@ long inject_call_end(struct inject *inject);
 long inject_run(struct inject *inject, struct user_regs_struct *regs, long nr,
                 const uint64_t args[6], uint64_t end);
 /*
+ * One instruction of a thread's own, at which it stopped: whether it is one that is not a call, and
+ * the two halves of its execution. False: the thread is gone, or the instruction caused a signal,
+ * which the thread gets when we let go of it.
+ */
+bool inject_can_step(const struct inject *inject);
+bool inject_step_begin(struct inject *inject);
+bool inject_step_end(struct inject *inject);
+/*
  * Has the stopped thread start another one that shares its address space but has descriptors of its
  * own (a copy of the thread's): what is lent to it, no other thread can see. It runs nothing but
  * what inject_call makes it, until inject_dismiss, which must follow a 0. Negative errno: the

@@ -98,10 +98,28 @@ static ssize_t socket_read(struct xenevtchn_handle *h, evtchn_port_t *port)
     return -1;
 }
 
+/* As write(2) of the device. */
+static ssize_t write_device(struct sock_client *client, const void *bytes, size_t size)
+{
+    struct sock_header header = { .op = SOCK_WRITE };
+    struct iovec parts[] = { { &header, sizeof header }, { (void *)bytes, size } };
+    struct sock_answer answer;
+    int64_t result;
+
+    if (sock_client_begin(client, parts, 2, &answer))
+        return sock_client_is_forbidden(client) ? write(client->handle.fd, bytes, size) : -1;
+    result = answer.reply->result;
+    sock_client_end(client);
+    if (result >= 0)
+        return (ssize_t)result;
+    errno = (int)-result;
+    return -1;
+}
+
 static ssize_t socket_write(struct xenevtchn_handle *h, const evtchn_port_t *port)
 {
     return unmask(h, *port) ? (ssize_t)sizeof *port
-                            : sock_client_write(&h->client, port, sizeof *port);
+                            : write_device(&h->client, port, sizeof *port);
 }
 
 const struct evtchn_backend evtchn_socket = {

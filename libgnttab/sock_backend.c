@@ -11,6 +11,7 @@
 #include "sock_area_i.h"
 #include "sock_client_i.h"
 #include "sock_copy_i.h"
+#include "sock_lost_i.h"
 #include "sock_says_i.h"
 
 static const struct {
@@ -71,7 +72,10 @@ static int socket_close(struct xengntdev_handle *h)
 
 static int socket_ioctl(struct xengntdev_handle *h, unsigned long cmd, void *arg)
 {
-    return sock_client_ioctl(h->priv, cmd, arg, argument_size(cmd, arg));
+    int rc = sock_client_ioctl(h->priv, cmd, arg, argument_size(cmd, arg));
+
+    sock_lost_learn(h->priv);
+    return rc;
 }
 
 /* The mmap part of a reply. Ends it. */

@@ -148,7 +148,10 @@ static int receive_reply(struct sock_client *client, struct sock_answer *answer)
                 return fail_with(EPROTO);
         }
     }
-    return used == size && parse(client->buffer, size, answer) ? 0 : fail_with(EPROTO);
+    if (used != size || !parse(client->buffer, size, answer))
+        return fail_with(EPROTO);
+    client->lost_news |= (answer->reply->map_flags & SOCK_LOST_NEWS) != 0;
+    return 0;
 }
 
 /* ---- Connections ------------------------------------------------------------------------------ */
@@ -478,23 +481,6 @@ int sock_client_ioctl(struct sock_client *client, unsigned long cmd, void *arg, 
     sock_client_end(client);
     if (result >= 0)
         return (int)result;
-    errno = (int)-result;
-    return -1;
-}
-
-ssize_t sock_client_write(struct sock_client *client, const void *bytes, size_t size)
-{
-    struct sock_header header = { .op = SOCK_WRITE };
-    struct iovec parts[] = { { &header, sizeof header }, { (void *)bytes, size } };
-    struct sock_answer answer;
-    int64_t result;
-
-    if (sock_client_begin(client, parts, 2, &answer))
-        return sock_client_is_forbidden(client) ? write(client->handle.fd, bytes, size) : -1;
-    result = answer.reply->result;
-    sock_client_end(client);
-    if (result >= 0)
-        return (ssize_t)result;
     errno = (int)-result;
     return -1;
 }

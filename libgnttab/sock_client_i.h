@@ -32,6 +32,7 @@ struct sock_client {
     sigset_t signals;
     struct sock_fd maps;         /* /proc/self/maps of process maps_pid */
     pid_t maps_pid;
+    bool lost_news;              /* a reply said SOCK_LOST_NEWS */
     char *buffer;                /* of the last reply */
     size_t capacity;
 };
@@ -74,8 +75,6 @@ int sock_client_maps(struct sock_client *client);
 bool sock_client_maps_again(struct sock_client *client);
 /* A request whose argument is memory of ours: the whole call. Result as ioctl(2)'s. */
 int sock_client_ioctl(struct sock_client *client, unsigned long cmd, void *arg, size_t size);
-/* As write(2). */
-ssize_t sock_client_write(struct sock_client *client, const void *bytes, size_t size);
 /* A reply's writes, to memory of ours. */
 void sock_answer_apply(const struct sock_answer *answer, void *arg, size_t size);
 

@@ -196,6 +196,16 @@ static struct shown_page *follow(struct machine *m, struct mapping *mapping, uin
     return f;
 }
 
+/* A program with gntsim's libraries, whose process is not known here, sees to it itself. */
+static void lose(struct machine *m, struct shown_page *f)
+{
+    if (!f->lost)
+        m->follow.nr_lost++;
+    f->lost = true;
+    if (f->mapping->tid)
+        want(m, f, f->wanted, false);
+}
+
 void follow_shows(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t to, bool writable)
 {
     struct machine *m = ctx;
@@ -203,7 +213,8 @@ void follow_shows(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t 
     struct mapping *mapping = m->maps ? maps_first(m->maps) : NULL, *next;
     struct hv_frame_info info;
     struct shown_page *f;
-    uint64_t page;
+    uint64_t page, lost;
+    bool is_lost;
 
     /* A replay has no processes, and holds what the record says. */
     if (!k || !m->maps)
@@ -222,9 +233,47 @@ void follow_shows(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t 
         if (page < mapping->nr_pages && !follow(m, mapping, page, k, gfn))
             machine_log(m, "no memory to follow a page of domain %u", dom);
     }
-    for (f = first_of(m, k, gfn); f; f = f->same)
-        if (f->wanted == from)
+    is_lost = from == to && !writable && hv_frame_lost(m->hv, to, &lost);
+    for (f = first_of(m, k, gfn); f; f = f->same) {
+        if (f->wanted != from)
+            continue;
+        if (is_lost)
+            lose(m, f);
+        else
             want(m, f, to, writable);
+    }
+}
+
+/* The frame of a page of the mapping, as it was mapped. */
+static uint64_t frame_of_page(const struct mapping *mapping, uint64_t page)
+{
+    const struct vma_run *run = mapping->vma->runs;
+
+    for (; page >= run->nr; run++)
+        page -= run->nr;
+    return run->mfn == HV_INVALID_MFN ? run->mfn : run->mfn + page;
+}
+
+void follow_placed(struct machine *m, struct mapping *mapping)
+{
+    const struct kernel *k = mapping->vma->file->kernel;
+    struct hv_frame_info info;
+    struct shown_page *f;
+    uint64_t mfn, gfn;
+
+    if (!k || !is_own(mapping, k))
+        return;
+    for (uint64_t page = 0; page < mapping->nr_pages; page++) {
+        mfn = frame_of_page(mapping, page);
+        f = follow_page(mapping, page);
+        if (!f && !hv_frame_info(m->hv, mfn, &info) && info.gfn == UINT64_MAX &&
+            hv_frame_lost(m->hv, mfn, &gfn))
+            f = follow(m, mapping, page, k, gfn);
+        else if (f && !f->lost)
+            f = NULL;
+        if (f)
+            lose(m, f);
+    }
 }
 
 void follow_goes_on(void *ctx, domid_t dom)
@@ -243,10 +292,36 @@ void follow_took_own(void *ctx, domid_t dom, uint64_t gfn)
         return;
     m->follow.said_took_own = true;
     machine_log(m,
-                "domain %u maps its own page: a real auto-translated domain loses the page at gfn "
-                "%#llx by that, where programs then read 0xff and lose what they write. Here "
-                "they go on seeing the page. Use --profile pv where a domain maps its own pages.",
+                "domain %u maps its own page: an auto-translated domain loses the page at gfn "
+                "%#llx by that. Once it is unmapped, programs read 0xff there and lose what they "
+                "write. Use --profile pv where a domain maps its own pages.",
                 dom, (unsigned long long)gfn);
+}
+
+int follow_lost(const struct machine *m, const struct kernel *k, struct vma_run **runs,
+                size_t *nr)
+{
+    struct vma_run *more;
+    size_t room = 0;
+
+    *runs = NULL;
+    *nr = 0;
+    for (const struct shown_page *first = m->follow.pages; first; first = first->hh.next)
+        for (const struct shown_page *f = first; f; f = f->same) {
+            if (!f->lost || f->key.kernel != k)
+                continue;
+            if (*nr == room) {
+                room = room ? room * 2 : 16;
+                more = reallocarray(*runs, room, sizeof *more);
+                if (!more) {
+                    free(*runs);
+                    return -ENOMEM;
+                }
+                *runs = more;
+            }
+            (*runs)[(*nr)++] = (struct vma_run){ f->shown, 1 };
+        }
+    return 0;
 }
 
 /* ---- Showing --------------------------------------------------------------------------------- */
@@ -322,8 +397,10 @@ void follow_shown(struct machine *m, struct shown_page *f, uint64_t mfn, bool wr
 {
     uint64_t before = f->shown;
 
-    f->mapping->nr_waiting += !writable;
-    f->mapping->nr_waiting -= !f->shown_writable;
+    if (!f->lost) {
+        f->mapping->nr_waiting += !writable;
+        f->mapping->nr_waiting -= !f->shown_writable;
+    }
     f->shown = mfn;
     f->in_work = HV_INVALID_MFN;
     f->shown_writable = writable;

@@ -33,6 +33,7 @@ struct shown_page {
     bool queued;                    /* in the list of those that are not shown as wanted */
     bool changed;                   /* wanted is not held yet */
     bool stuck;                     /* its process has no thread that could do it at the moment */
+    bool lost;                      /* nothing is there: it reads ones, and loses what is written */
     struct shown_page *prev, *next;   /* of that list */
     struct shown_page *same;          /* the next page that shows the same gfn */
     UT_hash_handle hh;              /* the first of these */
@@ -45,6 +46,7 @@ struct following {
     struct stale *stale;            /* frames that are let go of when the operation is over */
     bool shows, goes_on;            /* something was wanted since; a helper answered */
     bool said_refused, said_took_own;
+    _Atomic uint64_t nr_lost;       /* pages of processes that were lost, ever */
     bool (*refuses)(struct machine *m);    /* a replay's: the recorded program could not follow */
 };
 
@@ -52,7 +54,7 @@ struct following {
 bool follow_can(void *ctx, domid_t dom, uint64_t gfn, uint64_t mfn);
 void follow_shows(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t to, bool writable);
 void follow_goes_on(void *ctx, domid_t dom);
-/* Says once what a real machine does then, and this one does not. */
+/* Says once what that does. */
 void follow_took_own(void *ctx, domid_t dom, uint64_t gfn);
 
 /* The following need the lock. */
@@ -72,6 +74,13 @@ void follow_failed(struct machine *m, struct shown_page *f);
  * stays in the list.
  */
 void follow_shown(struct machine *m, struct shown_page *f, uint64_t mfn, bool writable);
+/* The mapping is where its process sees it: pages that its domain has lost are followed. */
+void follow_placed(struct machine *m, struct mapping *mapping);
+/*
+ * The frames that processes see as pages of k, and that it has lost, one each. The caller frees
+ * *runs. -ENOMEM.
+ */
+int follow_lost(const struct machine *m, const struct kernel *k, struct vma_run **runs, size_t *nr);
 /* The process is gone, or another program: it is to see nothing. */
 void follow_forget(struct machine *m, pid_t pid);
 /* A process writes to the page: hv_page_touch, whose errors it returns. */

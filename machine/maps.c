@@ -307,7 +307,10 @@ bool maps_place(struct maps *maps, uint64_t id, uint64_t addr, pid_t pid)
     if (pid)
         mapping->tid = pid;
     maps_index_remove(maps, mapping);
-    return maps_index_insert(maps, mapping, addr);
+    if (!maps_index_insert(maps, mapping, addr))
+        return false;
+    follow_placed(maps->machine, mapping);
+    return true;
 }
 
 void maps_settled(struct maps *maps, uint64_t id)

@@ -4,6 +4,7 @@
  * mapper.
  */
 #include "gnttab_entry_i.h"
+#include "sharing_i.h"
 
 #define UNMAP_BATCH 32u      /* elements between two TLB flushes */
 #define MAP_PARTS (GNTMAP_device_map | GNTMAP_host_map)
@@ -115,7 +116,10 @@ static int pin_for_map(struct hv_domain *ld, const struct entry *e, uint32_t fla
 
 static void unpin(struct hv_domain *ld, const struct entry *e, uint32_t parts)
 {
-    drop_frame(ld, e->rd, parts, e->act->mfn);
+    uint64_t mfn = e->act->mfn;
+
+    drop_frame(ld, e->rd, parts, mfn);
+    shown_lose(e->rd, mfn);
     e->act->pin -= pins_for(parts);
     reduce_status(e, parts & GNTMAP_readonly);
     e->rd->gt.nr_mapped -= refs_of(parts);

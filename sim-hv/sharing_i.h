@@ -49,6 +49,9 @@ bool shown_can_change(const struct hv_domain *d, uint64_t gfn, uint64_t mfn);
 /* They see frame to from now on, instead of from. */
 void shown_change(const struct hv_domain *d, uint64_t gfn, uint64_t from, uint64_t to,
                   bool writable);
+/* A mapping of a grant of d's ended. If d had mapped that page itself, and nobody has it mapped any
+ * more, nothing is left where the page was before. */
+void shown_lose(const struct hv_domain *d, uint64_t mfn);
 /* A helper of d's has answered, or is gone. */
 void shown_go_on(const struct hv_domain *d);
 /* sharing_fork.c: XENMEM_sharing_op_fork and fork_reset of d, the child. */

@@ -27,6 +27,45 @@ void shown_go_on(const struct hv_domain *d)
         d->hv->hooks.goes_on(d->hv->hook_ctx, d->id);
 }
 
+/* The gfn that a page had before its own domain mapped it elsewhere. */
+static bool find_lost(const struct hv_domain *d, uint64_t mfn, uint64_t *gfn)
+{
+    struct p2m_entry e;
+
+    for (*gfn = 0; p2m_next_vacated(&d->p2m, gfn, &e); ++*gfn)
+        if (e.mfn == mfn)
+            return true;
+    return false;
+}
+
+/* Its own domain mapped it, and has it nowhere now. */
+static bool is_lost(const struct hv_domain *d, const struct frame *f)
+{
+    return d->guest != &guest_pv && f->owner == d->id && f->gfn == NO_GFN && f->refs == 1 &&
+           (f->flags & (FRAME_ALLOCATED | FRAME_XENHEAP)) == FRAME_ALLOCATED;
+}
+
+void shown_lose(const struct hv_domain *d, uint64_t mfn)
+{
+    const struct frame *f = frame_of(d->hv, mfn);
+    uint64_t gfn;
+
+    if (domain_dying(d) || !is_lost(d, f))
+        return;
+    memset(frame_data(d->hv, mfn), 0xff, HV_PAGE_SIZE);
+    if (f->held && find_lost(d, mfn, &gfn))
+        shown_change(d, gfn, mfn, mfn, false);
+}
+
+bool hv_frame_lost(const struct hv *hv, uint64_t mfn, uint64_t *gfn)
+{
+    const struct frame *f = mfn < hv->nr_frames ? frame_of(hv, mfn) : NULL;
+    const struct hv_domain *d =
+        f && f->refs == 1 && f->owner < DOMID_FIRST_RESERVED ? domain_lookup(hv, f->owner) : NULL;
+
+    return d && !domain_dying(d) && is_lost(d, f) && find_lost(d, mfn, gfn);
+}
+
 /* A page that is out, or on its way: the pager is asked. */
 static int wait_for_pager(struct hv_domain *d, uint64_t gfn)
 {

@@ -12,6 +12,7 @@
 
 #include <xen/sys/evtchn.h>
 
+#include "follow.h"
 #include "maps.h"
 
 /* ---- What the kernel model decides ----------------------------------------------------------- */
@@ -279,6 +280,23 @@ static bool call_events_page(struct sock_conn *conn, size_t size, const char **w
     return reply(conn);
 }
 
+static bool call_lost(struct sock_conn *conn, size_t size, const char **why)
+{
+    struct vma frames = { .nr_runs = 0 };
+    bool composed;
+
+    (void)why;
+    conn->reply.result =
+        size != sizeof(struct sock_header)
+            ? -EINVAL
+            : follow_lost(conn->server->machine, conn->file->file->kernel, &frames.runs,
+                          &frames.nr_runs);
+    composed = conn_compose(conn, conn->reply.result ? NULL : &frames);
+    if (!conn->reply.result)
+        free(frames.runs);
+    return composed;
+}
+
 static const struct {
     bool (*fn)(struct sock_conn *conn, size_t size, const char **why);
     size_t size;                 /* at least */
@@ -289,6 +307,7 @@ static const struct {
     [SOCK_MMAP] = { call_mmap, sizeof(struct sock_mmap) },
     [SOCK_IOCTL_MMAP] = { call_ioctl_mmap, sizeof(struct sock_ioctl_mmap) },
     [SOCK_EVENTS_PAGE] = { call_events_page, sizeof(struct sock_header) },
+    [SOCK_LOST] = { call_lost, sizeof(struct sock_header) },
     [SOCK_WRITE] = { call_write, sizeof(struct sock_header) },
 };
 

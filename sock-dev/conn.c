@@ -160,6 +160,9 @@ bool conn_compose(struct sock_conn *conn, const struct vma *vma)
     struct sock_reply *reply = &conn->reply;
     bool fits;
 
+    if (conn->seen_lost != conn->server->machine->follow.nr_lost)
+        reply->map_flags |= SOCK_LOST_NEWS;
+    conn->seen_lost = conn->server->machine->follow.nr_lost;
     reply->nr_runs = vma ? (uint32_t)vma->nr_runs : 0;
     reply->nr_writes = message->nr_writes;
     conn->out_size = 0;

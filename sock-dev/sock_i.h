@@ -87,7 +87,8 @@ struct sock_conn {
     sem_t decided;               /* the kernel model has answered */
     long decision;
     struct vma *vma;             /* of an mmap in progress */
-    uint64_t placing;            /* mapping that the last reply was about, 0: none */
+    uint64_t seen_lost;          /* following.nr_lost at the last reply */
+    uint64_t placing;            /* mapping that it was about, 0: none */
     const struct witness *witness;      /* of the next request */
     struct sock_reply reply;
     char *out;                   /* the reply, composed */
@@ -141,8 +142,7 @@ void events_free(struct sock_events *events);
 void events_push(struct sock_events *events);
 /* The device may be readable again after an error. */
 void events_reset(struct sock_events *events);
-/* programs.c. SIGKILL to every process that was started with the socket in its environment; with
- * wait until none is left. */
+/* programs.c. SIGKILL to all that began with the socket in their environment; wait: and ended. */
 void programs_kill(const char *path, bool wait);
 /* The socket in the environment that a process was started with, or NULL. The caller frees it. */
 char *programs_socket_of(pid_t pid);

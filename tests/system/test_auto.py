@@ -265,8 +265,8 @@ def test_a_program_that_changed_its_root_goes_on_with_what_it_has_open(compiled)
 def test_libraries_plain_calls_on_their_descriptors_and_device_files_work_side_by_side(
         serve, compiled, way, profile):
     machine = serve("--profile", profile)
-    done = subprocess.run(machine.exec_argv(1, compiled("mixed"), 1, options=["--way", way]),
-                          capture_output=True, text=True, timeout=harness.PATIENCE)
+    argv = machine.exec_argv(1, compiled("mixed"), 1, profile, options=["--way", way])
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=harness.PATIENCE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
     machine.quiet()
 

@@ -132,7 +132,8 @@ struct hv_hooks {
     bool (*follows)(void *ctx, domid_t dom, uint64_t gfn, uint64_t mfn);
     /*
      * From now on these processes see frame to at gfn, not frame from; they may be the same.
-     * Without writable their writes must wait until hv_page_write has returned 0.
+     * Without writable their writes must wait until hv_page_write has returned 0. If it returns
+     * -ENOENT, nothing is at gfn (hv_frame_lost): what they write is lost, and they read ones.
      */
     void (*shows)(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t to, bool writable);
     /* dom, which is auto-translated, mapped its own page, and so took it away from gfn. */
@@ -334,6 +335,13 @@ int hv_page_in(struct hv *hv, domid_t dom, uint64_t gfn);
  */
 void hv_frame_get(struct hv *hv, uint64_t mfn);
 void hv_frame_put(struct hv *hv, uint64_t mfn);
+
+/*
+ * Whether the frame is a page that its own auto-translated domain mapped as a grant and unmapped
+ * again. *gfn: where it was, and where nothing is now. On a real machine reads of nothing give
+ * ones, and so the frame is full of ones.
+ */
+bool hv_frame_lost(const struct hv *hv, uint64_t mfn, uint64_t *gfn);
 
 /*
  * A process of dom writes to its page at gfn, of which hooks.shows said that writes must wait. 0:

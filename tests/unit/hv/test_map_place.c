@@ -229,3 +229,29 @@ TEST_PV("a PV domain's own address space is asked", "ops:1.4/pv life:4/pv")
     EQ(s.unmaps, 2);
     EQ(flags_of(1, 8), GTF_permit_access);
 }
+
+TEST_HVM("a page that its own domain mapped is nothing but ones when nobody maps it any more")
+{
+    uint64_t mfn = mfn_of(1, 3), gfn = 0;
+    uint32_t own, others;
+
+    memset(page(1, 3), 0x33, 4096);
+    hv_frame_get(w.hv, mfn);
+    grant(1, 8, 1, 3, 0);
+    grant(1, 9, 2, 3, 0);
+    EQ(map(2, 1, 9, HOST, A(2), &others), GNTST_okay);
+    EQ(map(1, 1, 8, HOST, A(1), &own), GNTST_okay);
+    OK(!hv_frame_lost(w.hv, mfn, &gfn));
+    EQ(unmap(1, own, A(1)), GNTST_okay);
+    EQ(*(uint8_t *)hv_frame(w.hv, mfn), 0x33);
+    EQ(unmap(2, others, A(2)), GNTST_okay);
+    EQ(*(uint8_t *)hv_frame(w.hv, mfn), 0xff);
+    EQ(*((uint8_t *)hv_frame(w.hv, mfn) + 4095), 0xff);
+    OK(hv_frame_lost(w.hv, mfn, &gfn));
+    EQ(gfn, 3);
+    EQ(hv_page_touch(w.hv, 1, 3), -ENOENT);
+    EQ(map(1, 1, 8, HOST, A(1), NULL), GNTST_bad_page);
+    OK(!hv_frame_lost(w.hv, mfn_of(1, 4), &gfn));
+    hv_frame_put(w.hv, mfn);
+    audit_clean();
+}

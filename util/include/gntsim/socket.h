@@ -67,6 +67,8 @@ enum sock_op {
     SOCK_SAY,                    /* struct sock_say; without SOCK_OPEN before it, too */
     SOCK_EVENTS_PAGE,            /* a header: the reply brings a descriptor of an evtchn device's
                                   * struct sock_events_page */
+    SOCK_LOST,                   /* a header: the reply's runs are the frames that are nothing any
+                                  * more to the device's domain, which mapped and unmapped them */
     SOCK_NR_OPS
 };
 
@@ -149,6 +151,8 @@ struct sock_say {
  * mapping alive; close it once everything is mapped.
  */
 #define SOCK_MAP_DONT_COPY 1u    /* fork does not inherit it */
+/* In map_flags of any reply: some domain has lost pages that this connection has not asked of. */
+#define SOCK_LOST_NEWS 2u
 /*
  * For mmap's flags when that descriptor is mapped. The kernel gives this bit no meaning there, and
  * the machine's filter sees by it that the call is none on a device.
