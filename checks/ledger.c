@@ -163,6 +163,15 @@ int view_add(struct ledger *ledger, const struct view_key *key, enum item_type t
     return rc;
 }
 
+void view_placed(struct ledger *ledger, const struct view_key *key, uint64_t origin)
+{
+    struct view *view;
+
+    HASH_FIND(hh, ledger->views, key, sizeof *key, view);
+    for (size_t i = 0; view && i < view->nr; i++)
+        view->items[i]->address = origin + view->items[i]->key.number;
+}
+
 static void view_free(struct ledger *ledger, struct view *view)
 {
     HASH_DEL(ledger->views, view);
