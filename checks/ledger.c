@@ -9,6 +9,9 @@
 
 #define PAGE 4096u
 
+_Static_assert(sizeof(struct item) + sizeof(struct grant) <= 256 && sizeof(struct view) <= 256,
+               "a live object takes at most 256 bytes");
+
 /* ---- Items ----------------------------------------------------------------------------------- */
 
 static void item_free(struct item *item)

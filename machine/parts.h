@@ -96,6 +96,8 @@ struct machine_part {
     void (*mapping_placed)(struct machine *m, const struct vma *vma, uint64_t addr);
     /* Without the lock: an ioctl of the thread is about to be answered. It may wait. */
     void (*answer_waits)(struct machine *m, pid_t tid);
+    /* Without the lock: returns when what ended processes had open is closed, within seconds. */
+    void (*see_closed)(struct machine *m);
     /* Without the lock: a process says something about itself (machine_process_says). */
     int64_t (*process_says)(struct machine *m, const struct process_saying *saying);
 
@@ -111,7 +113,6 @@ struct machine_part {
     /* Without the lock: pages are not shown yet as they are to be (follow.h), or a helper answered.
      * Returns when they are. */
     void (*follow)(struct machine *m);
-
     /* The programs are gone. Ends whatever its loops wait for. */
     void (*stop)(struct machine *m);
     /* With the lock, after the loops and the mappings ended: closes the files that are still
