@@ -197,10 +197,9 @@ static int remove_below(struct request *r, const struct node *node)
         char *path = store_path_child(node->path, name);
         struct node *child;
 
-        error = store_view(r, path, &child);
+        /* Whatever the reason is: the daemon has found its tree broken. */
+        error = store_view(r, path, &child) || !child ? EIO : remove_below(r, child);
         free(path);
-        if (!error)
-            error = child ? remove_below(r, child) : EIO;
         if (error)
             break;
         store_view_fires(r, child, NULL, true);
