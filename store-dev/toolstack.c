@@ -20,7 +20,7 @@ enum value {
     VT100,
     XENCONSOLED,
     CONSOLE_LIMIT,
-    NO_VIDEO,
+    QEMU,
     NR_TEXTS,
     NAME = NR_TEXTS,
     TYPE,
@@ -46,7 +46,7 @@ static const char *const texts[NR_TEXTS] = {
     [VT100] = "vt100",
     [XENCONSOLED] = "xenconsoled",
     [CONSOLE_LIMIT] = "1048576",
-    [NO_VIDEO] = "-1",
+    [QEMU] = "qemu_xen",
 };
 
 enum root { DOMAIN, VM_ROOT, LIBXL, CONSOLE };
@@ -91,7 +91,7 @@ static const struct row rows[] = {
     { LIBXL, "/type", TYPE, { 0 } },
     { DOMAIN, "/memory/static-max", MEMORY, { 0 } },
     { DOMAIN, "/memory/target", MEMORY, { 0 } },
-    { DOMAIN, "/memory/videoram", NO_VIDEO, { 0 } },
+    { DOMAIN, "/memory/videoram", ZERO, { 0 } },
     { DOMAIN, "/domid", DOMID, { 0 } },
     { DOMAIN, "/cpu/0/availability", ONLINE, { 0 } },
     { VM_ROOT, "/start_time", START_TIME, { 0 } },
@@ -119,6 +119,7 @@ static const struct row rows[] = {
     { CONSOLE, "/online", ONE, { 0 } },
     { CONSOLE, "/state", ONE, { 0 } },
     { CONSOLE, "/protocol", VT100, { 0 } },
+    { LIBXL, "/dm-version", QEMU, { 0 } },
 };
 
 /* The same for every machine: a uuid tells the domains of one machine apart. */

@@ -13,6 +13,7 @@ struct play {
     struct heard heard[2][NR_CONNS];
     uint32_t open[NR_CONNS][OPEN_MAX];
     unsigned nr_open[NR_CONNS];
+    enum world_state states[WORLD_DOMAINS];
     uint64_t requests;
     FILE *report;
 };
@@ -120,6 +121,13 @@ static void learn(struct play *play, const struct step *step, uint32_t tx)
         drop_open(play, step->conn, tx);
 }
 
+static void set_state(struct play *play, unsigned domid, enum world_state state)
+{
+    play->states[domid] = state;
+    for (unsigned side = 0; side < 2; side++)
+        play->sides[side].set_state(play->sides[side].ctx, domid, state, play->heard[side]);
+}
+
 static void request(struct play *play, const struct step *step)
 {
     uint8_t message[MESSAGE_MAX];
@@ -133,6 +141,12 @@ static void request(struct play *play, const struct step *step)
         play->sides[side].send(play->sides[side].ctx, step->conn, message,
                                sizeof header + step->len, play->heard[side]);
     learn(play, step, header.tx_id);
+    /*
+     * It makes the store tell of a domain once more when it next looks at all. If another one is
+     * gone by then, the order in which the daemon finds them decides whether that is told.
+     */
+    if (step->type == XS_RESUME)
+        set_state(play, 1, play->states[1]);
 }
 
 static const char *why_ended(const struct play *play)
@@ -151,9 +165,9 @@ static bool play_step(struct play *play, const struct step *step)
             heard_clear(&play->heard[side][conn]);
         if (step->kind == STEP_REOPEN)
             s->reopen(s->ctx, step->conn, play->heard[side]);
-        else if (step->kind == STEP_STATE)
-            s->set_state(s->ctx, step->conn, (enum world_state)step->type, play->heard[side]);
     }
+    if (step->kind == STEP_STATE)
+        set_state(play, step->conn, (enum world_state)step->type);
     if (step->kind == STEP_REOPEN)
         play->nr_open[step->conn] = 0;
     if (step->kind == STEP_REQUEST)

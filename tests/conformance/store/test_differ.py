@@ -7,7 +7,7 @@ import pytest
 
 import differ
 
-REQUESTS = 200000 if os.environ.get("GNTSIM_TEST_ALL") else 15000
+REQUESTS = differ.ALL if os.environ.get("GNTSIM_TEST_ALL") else differ.USUAL
 
 pytestmark = pytest.mark.skipif(differ.missing() is not None, reason=str(differ.missing()))
 
