@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "machine.h"
+#include "trace.h"
 
 /* Whose programs serve the console and the store. */
 #define SERVER 0
@@ -28,14 +29,17 @@ static int grant(struct domain *d, grant_ref_t ref, uint64_t gfn)
 {
     struct hv *hv = d->machine->hv;
     struct grant_entry_v1 *entries = hv_grant_frame(hv, d->id, 0);
+    struct kernel_grant told = { .to = SERVER, .flags = GTF_permit_access };
     uint64_t frame;
     int rc = hv_grant_frame_number(hv, d->id, gfn, &frame);
 
     if (rc || !entries)
         return rc ? rc : -ESRCH;
+    told.frame = frame;
     entries[ref].domid = SERVER;
     entries[ref].frame = (uint32_t)frame;
     __atomic_store_n(&entries[ref].flags, GTF_permit_access, __ATOMIC_RELEASE);
+    trace_grant(d->machine, d->id, NULL, ref, &told);
     return 0;
 }
 

@@ -50,6 +50,15 @@ static void on_kernel_log(void *ctx, const char *line)
         machine_log(d->machine, "domain %u: %s", d->id, line);
 }
 
+/* The trace knows processes by number: their names come before the first thing that they do. */
+static void name_process(struct machine *m, unsigned number)
+{
+    char name[64];
+
+    if (trace_is_on(m) && process_first_name(m, number, name, sizeof name))
+        trace_process(m, number, name);
+}
+
 static void on_enter(void *ctx, struct kernel_point *point)
 {
     struct domain *d = ctx;
@@ -58,6 +67,8 @@ static void on_enter(void *ctx, struct kernel_point *point)
     if (m->caller && point->op == KERNEL_OPEN && !m->replays)
         process_look_again(m, m->caller);
     point->tag = !m->caller ? 0 : m->replays ? (int64_t)m->caller : process_number(m, m->caller);
+    if (point->tag && !m->replays)
+        name_process(m, (unsigned)point->tag);
     trace_enter(m, point);
     PARTS_TELL(m, call_begins, d, point);
 }
@@ -79,11 +90,19 @@ static void on_user(void *ctx, const struct kernel_point *point, enum kernel_use
     PARTS_TELL(d->machine, call_memory, d, point, op, addr, data, rc ? 0 : size);
 }
 
+static void on_grant(void *ctx, grant_ref_t ref, const struct kernel_grant *grant)
+{
+    struct domain *d = ctx;
+
+    trace_grant(d->machine, d->id, d->kernel ? kernel_current(d->kernel) : NULL, ref, grant);
+}
+
 static const struct kernel_hooks kernel_hooks = {
     .inject = faults_at_kernel,
     .enter = on_enter,
     .done = on_done,
     .user = on_user,
+    .grant = on_grant,
 };
 
 /* ---- Creation and end ------------------------------------------------------------------------- */

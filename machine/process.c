@@ -18,8 +18,13 @@ struct thread {
 
 struct processes {
     struct thread *threads;
-    pid_t *ids;                  /* by number - 1 */
+    struct process *processes;   /* by number - 1 */
     unsigned nr;
+};
+
+struct process {
+    pid_t id;
+    bool is_named;               /* its name was asked for */
 };
 
 static struct processes *get(struct machine *m)
@@ -95,12 +100,12 @@ static struct thread *add(struct processes *p, pid_t tid, unsigned number, uint6
 
 static unsigned new_number(struct processes *p, pid_t id)
 {
-    pid_t *ids = reallocarray(p->ids, p->nr + 1, sizeof *ids);
+    struct process *more = reallocarray(p->processes, p->nr + 1, sizeof *more);
 
-    if (!ids)
+    if (!more)
         return 0;
-    p->ids = ids;
-    ids[p->nr++] = id;
+    p->processes = more;
+    more[p->nr++] = (struct process){ .id = id };
     return p->nr;
 }
 
@@ -146,7 +151,36 @@ void process_look_again(struct machine *m, pid_t tid)
 
 pid_t process_id(const struct machine *m, unsigned number)
 {
-    return m->processes && number && number <= m->processes->nr ? m->processes->ids[number - 1] : 0;
+    return m->processes && number && number <= m->processes->nr
+        ? m->processes->processes[number - 1].id : 0;
+}
+
+bool process_first_name(struct machine *m, unsigned number, char *room, size_t size)
+{
+    struct process *process;
+    char path[48];
+    FILE *file;
+    size_t n;
+
+    if (!process_id(m, number))
+        return false;
+    process = &m->processes->processes[number - 1];
+    if (process->is_named)
+        return false;
+    process->is_named = true;
+    snprintf(path, sizeof path, "/proc/%d/comm", process->id);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    n = fread(room, 1, size - 1, file);
+    fclose(file);
+    if (n && room[n - 1] == '\n')
+        n--;
+    room[n] = 0;
+    for (char *c = room; *c; c++) /* a program may call itself anything */
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    return n;
 }
 
 void processes_destroy(struct machine *m)
@@ -159,7 +193,7 @@ void processes_destroy(struct machine *m)
         HASH_DEL(m->processes->threads, thread);
         free(thread);
     }
-    free(m->processes->ids);
+    free(m->processes->processes);
     free(m->processes);
     m->processes = NULL;
 }

@@ -205,6 +205,11 @@ bool trace_is_on(const struct machine *m)
     return m->trace->on;
 }
 
+void trace_set_format(struct machine *m, unsigned format)
+{
+    m->trace->format = format;
+}
+
 void trace_switch(struct machine *m, bool on)
 {
     if (on && !m->trace->on)
@@ -238,6 +243,7 @@ int trace_create(struct machine *m)
     m->trace = t;
     if (!t)
         return -ENOMEM;
+    t->format = TRACE_FORMAT;
     t->bytes = malloc(RING_BYTES);
     t->index = malloc(RING_EVENTS * sizeof *t->index);
     return t->bytes && t->index ? 0 : -ENOMEM;

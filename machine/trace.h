@@ -21,12 +21,17 @@ struct domain_options;
 struct machine;
 struct trace;
 
-#define TRACE_FORMAT 1
+/*
+ * 2 has all of 1, and tells of each grant that a kernel makes and ends, and the names of processes.
+ */
+#define TRACE_FORMAT 2
 
 int trace_create(struct machine *m);
 void trace_destroy(struct machine *m);
 void trace_switch(struct machine *m, bool on);
 bool trace_is_on(const struct machine *m);
+/* Writes what an older format has, and no more, so that its traces can be replayed. */
+void trace_set_format(struct machine *m, unsigned format);
 /* From now on the hypervisor tells what it did, if the trace is on or a part wants to know. */
 void trace_listen(struct machine *m);
 /* Everything from now on goes to the file, which is made anew; switches the trace on. What a reader at its other end is too slow for is
@@ -104,6 +109,11 @@ void trace_page_write(struct machine *m, domid_t id, uint64_t gfn);
 void trace_steps(struct machine *m);
 /* Frames that a process may see are held, or not any more. */
 void trace_frames(struct machine *m, const struct vma_run *runs, size_t nr_runs, bool hold);
+/* A process of this number appeared, whose program has this name. */
+void trace_process(struct machine *m, unsigned number, const char *name);
+/* A kernel granted a page (during this call, if any), or ended that: grant NULL. */
+void trace_grant(struct machine *m, domid_t id, const struct kernel_point *call, grant_ref_t ref,
+                 const struct kernel_grant *grant);
 /* A request over the control socket that changes something; text: its JSON. */
 void trace_verb(struct machine *m, const char *text);
 

@@ -188,7 +188,7 @@ void trace_machine(struct machine *m)
 
     line_key(line, "args");
     line_text(line, "{");
-    line_field(line, "format", TRACE_FORMAT);
+    line_field_unsigned(line, "format", m->trace->format);
     line_field_string(line, "profile", m->profile->name);
     line_field_string(line, "xen", m->xen.name);
     line_field_unsigned(line, "frames", m->nr_frames);
@@ -339,6 +339,39 @@ void trace_store_ring(struct machine *m, domid_t id, const struct trace_ring *ri
         line_field_unsigned(line, "error", ring->error);
     if (ring->raises)
         line_field(line, "raise", 1);
+    line_text(line, "}");
+    trace_end(m, true);
+}
+
+void trace_process(struct machine *m, unsigned number, const char *name)
+{
+    struct line *line = trace_begin(m, -1, number, "process");
+
+    line_key(line, "args");
+    line_text(line, "{");
+    line_field_escaped(line, "name", name, strlen(name)); /* quotes */
+    line_text(line, "}");
+    trace_end(m, true);
+}
+
+void trace_grant(struct machine *m, domid_t id, const struct kernel_point *call, grant_ref_t ref,
+                 const struct kernel_grant *grant)
+{
+    struct line *line;
+
+    if (!m->trace->on || m->trace->format < 2)
+        return;
+    line = trace_begin(m, id, call ? call->tag & UINT32_MAX : 0, grant ? "grant" : "grant_end");
+    if (call)
+        line_field_unsigned(line, "call", call->call);
+    line_key(line, "args");
+    line_text(line, "{");
+    line_field_unsigned(line, "ref", ref);
+    if (grant) {
+        line_field_unsigned(line, "to", grant->to);
+        line_field_unsigned(line, "frame", grant->frame);
+        line_field_unsigned(line, "flags", grant->flags);
+    }
     line_text(line, "}");
     trace_end(m, true);
 }

@@ -14,6 +14,7 @@ struct kept {
 
 struct trace {
     bool on;
+    unsigned format;             /* TRACE_FORMAT, or an older one */
     struct line line;            /* the event being written */
     char *bytes;                 /* the ring: events from first to next - 1, each in one piece */
     struct kept *index;          /* by number */

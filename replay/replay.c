@@ -261,9 +261,9 @@ static int open_machine(struct replay *r, const char *path)
         return usage_error(
             "%s is not a whole trace of a machine: make one with gntsim serve --trace FILE", path);
     }
-    if (replay_number(args, "format") != TRACE_FORMAT) {
-        rc = usage_error("%s has trace format %" PRId64 ", this gntsim replays format %d", path,
-                         replay_number(args, "format"), TRACE_FORMAT);
+    if (replay_number(args, "format") < 1 || replay_number(args, "format") > TRACE_FORMAT) {
+        rc = usage_error("%s has trace format %" PRId64 ", this gntsim replays formats 1 to %d",
+                         path, replay_number(args, "format"), TRACE_FORMAT);
         json_object_put(event);
         return rc;
     }
@@ -285,8 +285,10 @@ static int open_machine(struct replay *r, const char *path)
     rc = machine_open_models(&r->machine, &config);
     if (rc)
         failure("cannot make the machine of the trace: %s", strerror(-rc));
-    else
+    else {
         r->machine.clock.now = (uint64_t)replay_number(event, "time");
+        trace_set_format(&r->machine, (unsigned)replay_number(args, "format"));
+    }
     r->machine.clock.is_virtual = true;      /* it is what the trace says */
     r->machine.clock.was_real = !config.virtual_clock;
     json_object_put(event);

@@ -60,6 +60,15 @@ static bool input_suspend(const struct replay_step *in)
     return true;
 }
 
+static bool input_process(const struct replay_step *in)
+{
+    const char *name = replay_text(in->args, "name");
+
+    if (name)
+        trace_process(&in->r->machine, (unsigned)in->r->machine.caller, name);
+    return name;
+}
+
 static bool input_timers(const struct replay_step *in)
 {
     if (in->d)
@@ -187,6 +196,7 @@ static const struct replay_handler inputs[] = {
     { "domain_create", input_create },
     { "domain_destroy", input_destroy },
     { "domain_suspend", input_suspend },
+    { "process", input_process },
     { "timers", input_timers },
     { "upcall", input_upcall },
     { "steps", input_steps },

@@ -66,10 +66,23 @@ static bool write_v2(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t 
     return true;
 }
 
+static void tell(struct kernel *k, grant_ref_t ref, const struct kernel_grant *grant)
+{
+    const struct kernel_hooks *hooks = k->config.hooks;
+
+    if (hooks && hooks->grant)
+        hooks->grant(k->config.ctx, ref, grant);
+}
+
 bool grant_entry_write(struct kernel *k, grant_ref_t ref, domid_t domid, uint64_t frame,
                        uint16_t flags)
 {
-    return (k->gnttab.version == 2 ? write_v2 : write_v1)(k, ref, domid, frame, flags);
+    struct kernel_grant grant = { .to = domid, .frame = frame, .flags = flags };
+
+    if (!(k->gnttab.version == 2 ? write_v2 : write_v1)(k, ref, domid, frame, flags))
+        return false;
+    tell(k, ref, &grant);
+    return true;
 }
 
 static bool end_v1(struct kernel *k, grant_ref_t ref)
@@ -103,7 +116,10 @@ static bool end_v2(struct kernel *k, grant_ref_t ref)
 
 bool grant_entry_end(struct kernel *k, grant_ref_t ref)
 {
-    return (k->gnttab.version == 2 ? end_v2 : end_v1)(k, ref);
+    if (!(k->gnttab.version == 2 ? end_v2 : end_v1)(k, ref))
+        return false;
+    tell(k, ref, NULL);
+    return true;
 }
 
 bool grant_entry_in_use(struct kernel *k, grant_ref_t ref)

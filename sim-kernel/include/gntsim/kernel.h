@@ -126,6 +126,13 @@ struct kernel_verdict {
                                             * the machine's time */
 };
 
+/* A page that the kernel grants: to whom, which, and GTF_* flags. */
+struct kernel_grant {
+    domid_t to;
+    uint64_t frame;
+    uint16_t flags;
+};
+
 enum kernel_user { KERNEL_USER_READ, KERNEL_USER_WRITE, KERNEL_USER_FIND_VMA, KERNEL_USER_VMA_AT };
 
 /*
@@ -151,6 +158,8 @@ struct kernel_hooks {
     void (*user)(void *ctx, const struct kernel_point *point, enum kernel_user op, uint64_t addr,
                  const void *data, size_t size,
                  const struct vma *vma, int rc);
+    /* The kernel wrote a grant entry, or ended one: grant is NULL. */
+    void (*grant)(void *ctx, grant_ref_t ref, const struct kernel_grant *grant);
 };
 /* The device call that runs now, for hooks of the hypervisor. NULL: none runs. */
 struct kernel_point *kernel_current(const struct kernel *k);
