@@ -12,16 +12,12 @@
 #include "ctl_follow.h"
 #include "json_add.h"
 #include "options.h"
+#include "table.h"
 #include "verbs.h"
 
 #define NONSENSE CTL_NONSENSE
 
 /* ---- Printing for people --------------------------------------------------------------------- */
-
-static const char *text_of(json_object *value)
-{
-    return value ? json_object_get_string(value) : "-";
-}
 
 static bool is_list_of(json_object *list, enum json_type type)
 {
@@ -33,59 +29,12 @@ static bool is_list_of(json_object *list, enum json_type type)
     return true;
 }
 
-/* An array of flat objects as a table, with a column for every key of any row. */
-static void print_table(json_object *rows)
-{
-    json_object *columns = json_object_new_array();
-    size_t nr = json_object_array_length(rows), nr_columns;
-    int *widths;
-
-    for (size_t i = 0; i < nr; i++) {
-        json_object_object_foreach(json_object_array_get_idx(rows, i), key, value) {
-            bool known = false;
-
-            (void)value;
-            for (size_t j = 0; !known && j < json_object_array_length(columns); j++)
-                known = !strcmp(json_object_get_string(json_object_array_get_idx(columns, j)), key);
-            if (!known)
-                json_object_array_add(columns, json_object_new_string(key));
-        }
-    }
-    nr_columns = json_object_array_length(columns);
-    widths = calloc(nr_columns + 1, sizeof *widths);
-    if (!widths)
-        abort();
-    for (int print = 0; print < 2; print++) {
-        for (size_t i = 0; i <= nr && nr_columns; i++) {
-            for (size_t j = 0; j < nr_columns; j++) {
-                const char *text = json_object_get_string(json_object_array_get_idx(columns, j));
-
-                if (i > 0) {
-                    json_object *cell;
-
-                    text = json_object_object_get_ex(json_object_array_get_idx(rows, i - 1), text,
-                                                     &cell)
-                             ? text_of(cell)
-                             : "-";
-                }
-                if (print)
-                    printf("%-*s%s", j + 1 < nr_columns ? widths[j] : 0, text,
-                           j + 1 < nr_columns ? "  " : "\n");
-                else if (widths[j] < (int)strlen(text))
-                    widths[j] = (int)strlen(text);
-            }
-        }
-    }
-    free(widths);
-    json_object_put(columns);
-}
-
 static int print_list(json_object *result)
 {
     if (!is_list_of(result, json_type_object))
         return NONSENSE;
     if (json_object_array_length(result))
-        print_table(result);
+        table_print(stdout, result);
     else
         puts("none");
     return 0;
@@ -108,7 +57,7 @@ static int print_fields(json_object *result)
     if (!json_object_is_type(result, json_type_object))
         return NONSENSE;
     json_object_object_foreach(result, key, value)
-        printf("%-15s %s\n", key, text_of(value));
+        printf("%-15s %s\n", key, table_text(value));
     return 0;
 }
 
@@ -119,7 +68,7 @@ static int print_points(json_object *result)
     if (!json_object_object_get_ex(result, "points", &points) ||
         !json_object_object_get_ex(result, "total", &total) || print_list(points))
         return NONSENSE;
-    printf("total %s\n", text_of(total));
+    printf("total %s\n", table_text(total));
     return 0;
 }
 

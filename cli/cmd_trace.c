@@ -15,7 +15,7 @@
 #include "options.h"
 #include "wire.h"
 
-static void print_line(const char *line, bool chrome)
+static void print_line(const char *line, struct chrome *chrome)
 {
     json_object *event;
 
@@ -25,7 +25,7 @@ static void print_line(const char *line, bool chrome)
     }
     event = json_tokener_parse(line);
     if (json_object_is_type(event, json_type_object))
-        chrome_event(stdout, event);
+        chrome_event(chrome, event);
     json_object_put(event);
 }
 
@@ -55,7 +55,7 @@ static int await(int fd, int signals)
 }
 
 /* Prints events until the machine or our reader ends, or a signal comes, which it returns. */
-static int print_events(struct wire *wire, bool chrome, int signals)
+static int print_events(struct wire *wire, struct chrome *chrome, int signals)
 {
     int ended_by = 0;
     char *line;
@@ -72,6 +72,24 @@ static int print_events(struct wire *wire, bool chrome, int signals)
     return ended_by;
 }
 
+/* Whether the machine's clock stands still until somebody moves it. */
+static bool is_virtual(const char *dir)
+{
+    json_object *request = json_object_new_object(), *clock;
+    int fd = client_connect(dir);
+    const char *mode;
+    bool is;
+
+    json_object_object_add(request, "verb", json_object_new_string("clock"));
+    clock = fd < 0 ? NULL : client_result(fd, request);
+    mode = client_text(clock, "mode");
+    is = mode && !strcmp(mode, "virtual");
+    json_object_put(clock);
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
 static int follow(const struct options *options)
 {
     int fd = client_connect(options->dir), signals = -1, ended_by = 0;
@@ -79,6 +97,7 @@ static int follow(const struct options *options)
     const char *request = options->detail || options->chrome
                             ? "{\"verb\":\"trace-subscribe\",\"detail\":true}"
                             : "{\"verb\":\"trace-subscribe\"}";
+    struct chrome *chrome = NULL;
     json_object *reply = NULL;
     struct wire wire;
 
@@ -91,12 +110,11 @@ static int follow(const struct options *options)
         reply = client_receive(&wire);
     if (reply && options->chrome) {
         signals = catch_signals();
-        chrome_begin(stdout);
+        chrome = chrome_begin(stdout, is_virtual(options->dir));
     }
     if (reply)
-        ended_by = print_events(&wire, options->chrome, signals);
-    if (reply && options->chrome)
-        chrome_end(stdout);
+        ended_by = print_events(&wire, chrome, signals);
+    chrome_end(chrome);
     wire_clear(&wire);
     close(fd);
     if (signals >= 0)
@@ -105,13 +123,44 @@ static int follow(const struct options *options)
     return !reply ? 1 : ended_by ? 128 + ended_by : 0;
 }
 
-static int export(const char *target, const char *path)
+/* Whether the first event of a trace, if that is there, says that the clock stands still. */
+static bool was_virtual(json_object *event)
 {
-    FILE *in = fopen(path, "re"), *out;
+    json_object *args;
+
+    return json_object_object_get_ex(event, "args", &args) && client_text(args, "clock") &&
+           !strcmp(client_text(args, "clock"), "virtual");
+}
+
+/* Converts all lines of in; 0, or the exit status after a message. */
+static int convert(FILE *in, const char *path, FILE *out)
+{
     size_t capacity = 0, number = 0;
+    struct chrome *chrome = NULL;
     json_object *event;
     char *line = NULL;
     int rc = 0;
+
+    while (!rc && getline(&line, &capacity, in) > 0) {
+        number++;
+        event = json_tokener_parse(line);
+        if (!json_object_is_type(event, json_type_object))
+            rc = usage_error("%s:%zu: no event of a trace", path, number);
+        else if (!chrome && !(chrome = chrome_begin(out, was_virtual(event))))
+            rc = failure("out of memory");
+        else
+            chrome_event(chrome, event);
+        json_object_put(event);
+    }
+    free(line);
+    chrome_end(chrome ? chrome : chrome_begin(out, false));
+    return rc;
+}
+
+static int export(const char *target, const char *path)
+{
+    FILE *in = fopen(path, "re"), *out;
+    int rc;
 
     if (!in)
         return usage_error("cannot read %s: %s", path, strerror(errno));
@@ -120,18 +169,7 @@ static int export(const char *target, const char *path)
         fclose(in);
         return usage_error("cannot write %s: %s", target, strerror(errno));
     }
-    chrome_begin(out);
-    while (!rc && getline(&line, &capacity, in) > 0) {
-        number++;
-        event = json_tokener_parse(line);
-        if (json_object_is_type(event, json_type_object))
-            chrome_event(out, event);
-        else
-            rc = usage_error("%s:%zu: no event of a trace", path, number);
-        json_object_put(event);
-    }
-    chrome_end(out);
-    free(line);
+    rc = convert(in, path, out);
     fclose(in);
     if ((out == stdout ? fflush(out) : fclose(out)) && !rc)
         rc = failure("cannot write %s: %s", target, strerror(errno));

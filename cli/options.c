@@ -179,7 +179,8 @@ const struct option_row option_rows[] = {
     { flag, letter, name, take, offsetof(struct options, field), argument, values, help }
     ROW(OPT_DIR, 0, "dir", take_text, dir, "DIR", "", "the machine's directory"),
     ROW(OPT_OUTPUT, 'o', "output", take_text, output, "FILE", "",
-        "the record (default " DEFAULT_OUTPUT ")"),
+        "of record (default " DEFAULT_OUTPUT ") or of report (default " DEFAULT_REPORT
+        ", - is standard output)"),
     ROW(OPT_DOMAIN, 0, "domain", take_domain, domain, "N", "",
         "the domain, 0 to 32751 (default 0, or the one that a record names)"),
     ROW(OPT_PROFILE, 0, "profile", take_profile, profile, "NAME", "pv pvh legacy",
@@ -222,6 +223,8 @@ const struct option_row option_rows[] = {
         "device, socket"),
     ROW(OPT_TRACE, 0, "trace", take_text, trace, "FILE", "",
         "everything that happens goes there, a line of JSON each"),
+    ROW(OPT_ONCE, 0, "once", NULL, once, "", "",
+        "print it once and end, as without a terminal"),
     ROW(OPT_DETAIL, 0, "detail", NULL, detail, "", "",
         "also beginnings of calls, memory of programs, timers, upcalls"),
     ROW(OPT_CHROME, 0, "chrome", NULL, chrome, "", "",

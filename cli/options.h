@@ -9,6 +9,7 @@
 #include "checks_part.h"
 
 #define DEFAULT_OUTPUT "gntsim.record"
+#define DEFAULT_REPORT "report.html"
 
 struct options {
     const char *dir;             /* --dir DIR */
@@ -26,6 +27,7 @@ struct options {
     const char *xen;             /* --xen NAME, NULL: not given */
     const char *clock;           /* --clock real, virtual or auto; NULL: not given */
     const char *trace;           /* --trace FILE, NULL: not given */
+    bool once;                   /* --once */
     bool detail, chrome;         /* --detail, --chrome */
     const char *export;          /* --export FILE, NULL: not given */
     const char *fault;           /* --fault FILE, NULL: not given */
@@ -71,6 +73,7 @@ enum {
     OPT_REPORT = 1 << 21,
     OPT_TYPE = 1 << 22,
     OPT_XENSTORED = 1 << 23,
+    OPT_ONCE = 1 << 24,
     /* of whoever starts a machine */
     OPT_MACHINE = OPT_PROFILE | OPT_VERBOSE | OPT_WAY | OPT_SEED | OPT_CLOCK | OPT_FAULT |
                   OPT_TRACE | OPT_GRANT_FRAMES | OPT_MAPTRACK_FRAMES | OPT_CHECK | OPT_XEN |

@@ -12,6 +12,7 @@
 #include "adversary.h"
 #include "control_dump.h"
 #include "device_kinds.h"
+#include "flag_names.h"
 #include "json_add.h"
 #include "points.h"
 
@@ -130,5 +131,6 @@ json_object *names_as_json(void)
     json_object_object_add(result, "device_kinds", kinds_of_devices());
     json_object_object_add(result, "counters", words(dump_counters));
     json_object_object_add(result, "columns", columns());
+    json_object_object_add(result, "flags", flag_names());
     return result;
 }

@@ -12,6 +12,7 @@ from harness import GNTSIM, gntsim
 pytestmark = pytest.mark.needs_no_machine
 
 VERBS = ["run", "serve", "exec", "ctl", "scenario", "record", "replay-device", "compare", "trace",
+         "top", "report",
          "replay", "names", "explain", "doctor"]
 CTL_VERBS = ["domain list", "domain create", "domain destroy", "page-out", "page-in", "dump",
              "stats", "audit", "shutdown"]

@@ -56,7 +56,7 @@ def test_the_file_tells_everything_in_order_and_every_event_is_as_the_schema_say
     machine.stop()
     events = events_of(machine.path)
     assert [e["seq"] for e in events] == list(range(len(events)))
-    assert events[0]["op"] == "machine" and events[0]["args"]["format"] == 1
+    assert events[0]["op"] == "machine" and events[0]["args"]["format"] == 2
     times = [e["time"] for e in events]
     assert times == sorted(times)
     schema = json.loads(SCHEMA.read_text())
@@ -171,7 +171,9 @@ def test_what_chrome_reads_is_whole_when_a_signal_ends_it(machine, place, name):
     number = getattr(signal, "SIG" + name)
     follower.send_signal(number)
     assert follower.wait(harness.PATIENCE) == 128 + number
-    assert "mmap" in str(json.loads((place / "chrome").read_text()))
+    records = json.loads((place / "chrome").read_text())
+    check_chrome(records)
+    assert "mmap" in str(records)
     control.close()
 
 
@@ -192,21 +194,82 @@ def test_gntsim_trace_follows_a_machine_until_it_ends(machine):
     assert all(json.loads(line) for line in rest.splitlines())
 
 
-def test_a_recorded_trace_is_exported_for_chrome_and_perfetto(traced, place):
-    machine = traced()
-    a_bit_of_everything(machine)
+NEEDED = {"M": {"name", "pid", "tid", "args"}, "i": {"name", "ts", "pid", "tid", "s"},
+          "X": {"name", "ts", "dur", "pid", "tid"}, "b": {"name", "cat", "id", "ts", "pid", "tid"},
+          "e": {"name", "cat", "id", "ts", "pid", "tid"},
+          "s": {"name", "cat", "id", "ts", "pid", "tid"},
+          "f": {"name", "cat", "id", "ts", "pid", "tid", "bp"}}
+
+
+def check_chrome(records):
+    """What the trace event format asks for: the members of each phase, pairs of spans and of flows,
+    and a slice below each end of a flow."""
+    open_spans, starts, flows = {}, {}, []
+    slices = {(r["pid"], r["tid"], r["ts"]) for r in records if r["ph"] == "X"}
+    named = {(r["pid"], r["tid"]) for r in records if r["ph"] == "M"}
+    for r in records:
+        assert NEEDED[r["ph"]] <= set(r), r
+        assert isinstance(r["pid"], int) and isinstance(r["tid"], int) and r["ts"] >= 0, r
+        assert (r["pid"], r["tid"]) in named, r
+        if r["ph"] == "b":
+            assert (r["cat"], r["id"]) not in open_spans, r
+            open_spans[r["cat"], r["id"]] = r
+        elif r["ph"] == "e":
+            begun = open_spans.pop((r["cat"], r["id"]))
+            assert all(r[key] == begun[key] for key in ("name", "pid", "tid"))
+            assert r["ts"] >= begun["ts"]
+        elif r["ph"] == "s":
+            starts[r["id"]] = r
+        elif r["ph"] == "f":
+            flows.append((starts.pop(r["id"]), r))
+    assert open_spans == {} and starts == {}
+    for ends in flows:
+        assert ends[0]["name"] == ends[1]["name"] and ends[0]["ts"] <= ends[1]["ts"]
+        assert {(r["pid"], r["tid"], r["ts"]) for r in ends} <= slices, ends
+    return [(one["name"], one["pid"], other["pid"]) for one, other in flows]
+
+
+def exported(machine, place):
     machine.control.close()
     machine.stop()
     target = place / "out.chrome"
     done = harness.gntsim("trace", "--export", target, machine.path)
     assert done.returncode == 0, done.stderr
-    records = json.loads(target.read_text())
-    phases = [r["ph"] for r in records]
-    assert phases.count("b") == phases.count("e") > 5 and "i" in phases
-    begun = [(r["pid"], r["id"], r["name"]) for r in records if r["ph"] == "b"]
-    assert sorted(begun) == sorted((r["pid"], r["id"], r["name"])
-                                   for r in records if r["ph"] == "e")
-    assert all(isinstance(r["ts"], (int, float)) for r in records if r["ph"] != "M")
+    return json.loads(target.read_text())
+
+
+def test_a_recorded_trace_is_exported_for_chrome_and_perfetto(traced, place):
+    machine = traced()
+    a_bit_of_everything(machine)
+    records = exported(machine, place)
+    flows = check_chrome(records)
+    mapped = [e for e in events_of(machine.path)
+              if (e["op"], e.get("result")) == ("map_grant_ref", "okay")]
+    assert flows.count(("grant is mapped", 1, 2)) == len(mapped) > 2
+    assert ("port is bound", 1, 2) in flows
+    assert ("event is delivered", 2, 1) in flows
+    begun = [r for r in records if r["ph"] == "b"]
+    assert {r["cat"] for r in begun} == {"call", "grant", "mapping", "port"}
+    assert {r["name"] for r in begun} >= {"mmap", "ioctl MAP_GRANT_REF"}
+    seen = {(r["args"]["seq"], r["args"]["time"]) for r in records if "seq" in r.get("args", {})}
+    assert seen >= {(e["seq"], e["time"]) for e in events_of(machine.path)}
+    names = {(r["name"], r["pid"], r["tid"]): r["args"]["name"] for r in records if r["ph"] == "M"}
+    assert names["process_name", 1, 0] == "domain 1" and names["thread_name", 2, 0] == "kernel"
+    assert re.fullmatch(r"agent\S* \(process 1\)", names["thread_name", 1, 1])
+
+
+def test_under_a_clock_that_stands_still_the_time_of_an_event_is_its_number(traced, place):
+    machine = traced("--clock", "virtual")
+    a_bit_of_everything(machine)
+    records = exported(machine, place)
+    check_chrome(records)
+    of_events = [r for r in records if "seq" in r.get("args", {})]
+    assert all(r["ts"] == r["args"]["seq"] for r in of_events)
+    assert len({r["ts"] for r in of_events}) == len(events_of(machine.path))
+    grants = [(r["ts"], r["name"]) for r in records if r["ph"] == "b" and r["cat"] == "grant"]
+    made = [(e["seq"], "grant %(ref)d to domain %(to)d" % e["args"])
+            for e in events_of(machine.path) if e["op"] == "grant"]
+    assert grants == made
 
 
 @pytest.mark.parametrize("args, says", [

@@ -60,12 +60,13 @@ def test_every_story_is_played_by_the_tests_and_told_in_the_catalogue():
 PACKAGE = TOP / "scenarios" / "gntsim"
 
 
-@pytest.mark.parametrize("part", ["", "scenario"])
+@pytest.mark.parametrize("part", ["", "report", "report/page", "scenario"])
 def test_every_file_of_the_python_package_is_built_and_installed(part):
     listed = re.search(r"^  '%s': \[(.*?)\]" % part, (PACKAGE / "meson.build").read_text(),
                        re.M | re.S)[1]
-    there = {path.name for path in (PACKAGE / part).glob("*.py")}
-    assert there == set(re.findall(r"'([\w.]+\.py)'", listed))
+    there = {path.name for path in (PACKAGE / part).glob("*")
+             if path.suffix in (".py", ".js", ".css", ".html")}
+    assert there == set(re.findall(r"'([\w.]+\.(?:py|js|css|html))'", listed))
 
 
 def test_every_sample_program_is_in_a_story():

@@ -15,7 +15,7 @@ from ..machine import find_program, usual_way
 from . import json_schema, schema, sweep, values
 from .cases import Case, Mistake, Options, Scenario, cases, check_programs, load
 from .play import Unreachable
-from .report import Progress, Tap, junit
+from .report import Progress, Tap, junit, summary
 from .run import Plan, Runner
 from .values import Wrong
 
@@ -197,6 +197,9 @@ def run(args: argparse.Namespace) -> int:
         if args.junit:
             with open(args.junit, "w", encoding="utf-8") as file:
                 file.write(junit(runner.results, options))
+        if args.trace:
+            with open(os.path.join(args.trace, "results.json"), "w", encoding="utf-8") as file:
+                file.write(summary(runner.results, options))
     return PASSED if passed else FAILED
 
 

@@ -59,6 +59,8 @@ class Result:
     batches: list[Event] = field(default_factory=list)
     fired: int = 0                                          # of a sweep's rule
     rules: list[str] = field(default_factory=list)          # of a failure: how often each fired
+    trace_file: str = ""                                    # its name in the directory of traces
+    findings: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Play:
@@ -397,6 +399,7 @@ def play(case: Case, options: Options, *, whole_trace: bool = False, for_sweep: 
         except Error as error:
             result = Result(case, message="%s: %s" % (case.scenario.path, error))
     result.seconds = time.monotonic() - begin
+    result.trace_file = os.path.basename(trace or "")
     if case.fails is not None and not case.point:
         _judge_failure(case, result)
     return result
@@ -409,6 +412,8 @@ def _look_back(state: Play, result: Result, whole_trace: bool) -> None:
             events = state.events()
             result.trace = events if whole_trace else None
             result.events = [] if result.ok else events[-LAST_EVENTS:]
+        if checked(state.case, state.options):
+            result.findings = state.machine.found()
         if not result.ok:
             result.rules = tally(state.machine.faults())
             if state.sweep_rule:

@@ -107,6 +107,17 @@ class Progress:
             sys.stderr.flush()
 
 
+def summary(results: list[Result], options: Options) -> str:
+    """What `gntsim report` shows of each case, beside its trace."""
+    return json.dumps({"title": ", ".join(dict.fromkeys(
+        one.case.scenario.stem for one in results)), "cases": [{
+            "name": one.case.name, "trace": one.trace_file, "seconds": round(one.seconds, 3),
+            "outcome": "skipped" if one.skipped else "passed" if one.ok else "failed",
+            "message": one.skipped or "\n".join(detail(one, options)),
+            "replay": replay(one, options), "point": one.case.point, "findings": one.findings,
+        } for one in results]}, indent=1) + "\n"
+
+
 def junit(results: list[Result], options: Options) -> str:
     """A JUnit document: a suite for each file, a test case for each case."""
     root = ElementTree.Element("testsuites")
