@@ -20,6 +20,7 @@
 #include "loops.h"
 #include "member.h"
 #include "ns.h"
+#include "orphans.h"
 #include "space.h"
 #include "supervisor.h"
 
@@ -46,7 +47,7 @@ static int fuse_prepare(struct machine *m, int *memory_fd)
 
     fuse->user_ns_fd = -1;
     pthread_cond_init(&fuse->shown, NULL);
-    if (!rc && !(fuse->root = strdup(root)))
+    if (!rc && (!(fuse->root = strdup(root)) || !(fuse->orphans = orphans_create())))
         rc = -ENOMEM;
     if (rc)
         fprintf(stderr, "gntsim: cannot look at the root directory: %s\n", strerror(-rc));
@@ -63,8 +64,10 @@ static int fuse_prepare(struct machine *m, int *memory_fd)
         m->inner_dir = SOCKETS_DIR;
     if (rc && fuse->user_ns_fd >= 0)
         close(fuse->user_ns_fd);
-    if (rc)
+    if (rc) {
         free(fuse->root);
+        orphans_destroy(fuse->orphans);
+    }
     return rc;
 }
 
@@ -150,6 +153,7 @@ static void fuse_destroy(struct machine *m)
     struct fuse_machine *fuse = fuse_of(m);
 
     dev_fs_destroy(fuse->fs);
+    orphans_destroy(fuse->orphans);
     if (fuse->user_ns_fd >= 0)
         close(fuse->user_ns_fd);
     free(fuse->root);
@@ -161,6 +165,11 @@ static void fuse_bereaved(struct machine *m)
 {
     (void)m;
     umount2(STAGE_FS, MNT_FORCE | MNT_DETACH);
+}
+
+static void fuse_outlive(struct machine *m)
+{
+    orphans_serve(fuse_of(m)->orphans);
 }
 
 static void make_domain(const uint64_t args[2], struct attendant_answer *answer)
@@ -255,4 +264,5 @@ const struct machine_part fuse_way = {
     .close_all = fuse_close_all,
     .destroy = fuse_destroy,
     .bereaved = fuse_bereaved,
+    .outlive = fuse_outlive,
 };

@@ -18,6 +18,7 @@ struct fuse_machine {
     atomic_bool no_spaces;       /* the host allows none */
     pthread_cond_t shown;        /* a page is shown as it is to be (cow.c), or cannot be */
     uint64_t notifications;
+    struct orphans *orphans;     /* stays as long as the machine */
     /* namespaces of destroyed domains whose processes have been sent SIGKILL */
     struct killed_ns *killed;
     int user_ns_fd;              /* the machine's user namespace, -1 when it has the caller's */

@@ -18,6 +18,7 @@
 
 #include "fuse_way_i.h"
 #include "loops.h"
+#include "orphans.h"
 #include "space.h"
 #include "watch.h"
 
@@ -33,6 +34,7 @@ static void answer(const struct notice *notice, struct seccomp_notif_resp *resp)
     resp->id = notice->id;
     /* Fails if the thread was killed meanwhile: nothing to be done then. */
     ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
+    orphan_calls_answered(notice->supervisor->calls, notice->id);
 }
 
 /*
@@ -141,11 +143,15 @@ static const struct handler {
 static bool receive(struct supervisor *supervisor, struct notice *notice, bool *got)
 {
     struct seccomp_notif notif;
+    int error;
 
     memset(&notif, 0, sizeof notif);
+    orphan_calls_receive(supervisor->calls);
     *got = !ioctl(supervisor->listener, SECCOMP_IOCTL_NOTIF_RECV, &notif);
+    error = errno;
+    orphan_calls_received(supervisor->calls, *got ? notif.id : 0);
     if (!*got)
-        return errno == EINTR || errno == ENOENT || errno == EAGAIN;
+        return error == EINTR || error == ENOENT || error == EAGAIN;
     *notice = (struct notice){ .supervisor = supervisor, .id = notif.id, .tid = (pid_t)notif.pid, .nr = notif.data.nr };
     for (unsigned i = 0; i < 6; i++)
         notice->args[i] = notif.data.args[i];
@@ -262,6 +268,7 @@ static void put_and_unlock(struct supervisor *supervisor)
     if (!last)
         return;
     close(supervisor->listener);
+    orphan_calls_end(supervisor->calls);
     close(supervisor->event_fd);
     free(supervisor);
 }
@@ -339,6 +346,7 @@ int supervisor_start(struct machine *m, int listener, pid_t pid)
     supervisor->machine = m;
     supervisor->refs = 1;
     supervisor->listener = listener;
+    supervisor->calls = orphans_add(m, fuse_of(m)->orphans, listener);
     supervisor->pid = pid;
     supervisor->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = watch_start(supervisor);

@@ -21,6 +21,7 @@ struct vma_fill;
 struct supervisor {
     struct machine *machine;
     int listener;
+    struct orphan_calls *calls;    /* received and not answered; NULL: nobody keeps account */
     pid_t pid;                     /* of the first program behind it; 0: not known */
     int event_fd;                  /* a pending call is decided, or stop */
     struct call *decided;          /* under the machine's lock, as the next two */

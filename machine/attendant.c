@@ -33,12 +33,33 @@ struct attendant {
 struct question {
     attendant_work *work;
     uint64_t args[2];
+    bool gives;                  /* a descriptor is sent along */
 };
 
 union control {
     char space[CMSG_SPACE(2 * sizeof(int))];
     struct cmsghdr align;
 };
+
+/* At most two descriptors go along. */
+static bool send_message(int socket, const void *from, size_t size, const int *fds, size_t nr)
+{
+    struct iovec iov = { (void *)from, size };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+    union control control;
+    struct cmsghdr *c;
+
+    if (nr) {
+        msg.msg_control = &control;
+        msg.msg_controllen = CMSG_SPACE(nr * sizeof *fds);
+        c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(nr * sizeof *fds);
+        memcpy(CMSG_DATA(c), fds, nr * sizeof *fds);
+    }
+    return sendmsg(socket, &msg, MSG_NOSIGNAL) == (ssize_t)size;
+}
 
 /* ---- The attendant's side -------------------------------------------------------------------- */
 
@@ -85,25 +106,17 @@ static bool server_died(const struct self *self)
 static bool answer_one(const struct self *self)
 {
     struct attendant_answer answer = { .fds = { -1, -1 } };
-    struct iovec iov = { &answer, sizeof answer };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+    struct received with = { .fds = answer.fds, .room = 1 };
     struct question question;
-    union control control;
-    struct cmsghdr *c;
 
-    if (recv(self->socket, &question, sizeof question, 0) != sizeof question)
+    if (receive_message(self->socket, &question, sizeof question, &with) != sizeof question)
         return false;
-    question.work(question.args, &answer);
-    if (!answer.rc && answer.fds[0] >= 0) {
-        msg.msg_control = &control;
-        msg.msg_controllen = sizeof control.space;
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof answer.fds);
-        memcpy(CMSG_DATA(c), answer.fds, sizeof answer.fds);
-    }
-    sendmsg(self->socket, &msg, MSG_NOSIGNAL);
+    if (question.gives && !with.nr)
+        answer.rc = -EMFILE;
+    else
+        question.work(question.args, &answer);
+    send_message(self->socket, &answer, sizeof answer, answer.fds,
+                 !answer.rc && answer.fds[0] >= 0 ? 2 : 0);
     for (unsigned i = 0; i < 2; i++)
         if (answer.fds[i] >= 0)
             close(answer.fds[i]);
@@ -118,6 +131,7 @@ static void clear_up(const struct self *self)
     PARTS_TELL(m, bereaved, m);
     poll(&server, 1, END_MS);
     PARTS_TELL(m, clear_up, m);
+    PARTS_TELL(m, outlive, m);
 }
 
 static void attend(struct self *self)
@@ -204,17 +218,23 @@ static int receive_answer(int socket, struct attendant_answer *answer)
     return -EMFILE;
 }
 
-void attendant_ask(struct machine *m, attendant_work *work, const uint64_t args[2],
-                   struct attendant_answer *answer)
+void attendant_give(struct machine *m, attendant_work *work, const uint64_t args[2], int fd,
+                    struct attendant_answer *answer)
 {
-    struct question question = { work, { args[0], args[1] } };
+    struct question question = { work, { args[0], args[1] }, fd >= 0 };
     struct attendant *attendant = m->attendant;
 
     *answer = (struct attendant_answer){ .rc = -EPIPE, .fds = { -1, -1 } };
     pthread_mutex_lock(&attendant->lock);
-    if (send(attendant->socket, &question, sizeof question, MSG_NOSIGNAL) == sizeof question)
+    if (send_message(attendant->socket, &question, sizeof question, &fd, question.gives))
         answer->rc = receive_answer(attendant->socket, answer);
     pthread_mutex_unlock(&attendant->lock);
+}
+
+void attendant_ask(struct machine *m, attendant_work *work, const uint64_t args[2],
+                   struct attendant_answer *answer)
+{
+    attendant_give(m, work, args, -1, answer);
 }
 
 void attendant_dismiss(struct machine *m)

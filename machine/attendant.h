@@ -17,7 +17,8 @@ struct attendant_answer {
     uint64_t values[2];
     int fds[2];                  /* sent to the server with a 0, if the first is none of -1 */
 };
-/* Called in the attendant. */
+/* Called in the attendant. fds[0] is what was sent along, or -1; what it leaves there is sent
+ * back. */
 typedef void attendant_work(const uint64_t args[2], struct attendant_answer *answer);
 
 /* With the ways prepared, whose functions it will call. 0 or negative errno. */
@@ -28,6 +29,9 @@ int attendant_start(struct machine *m);
  */
 void attendant_ask(struct machine *m, attendant_work *work, const uint64_t args[2],
                    struct attendant_answer *answer);
+/* The same; fd (which stays the caller's) is sent along. */
+void attendant_give(struct machine *m, attendant_work *work, const uint64_t args[2], int fd,
+                    struct attendant_answer *answer);
 /* The machine has ended in good order. */
 void attendant_dismiss(struct machine *m);
 

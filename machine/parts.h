@@ -121,8 +121,9 @@ struct machine_part {
 
     /* In the attendant: the server was killed, but something may hold up its end. */
     void (*bereaved)(struct machine *m);
-    /* Then: it is gone. Removes what it left. */
+    /* Then: it is gone. Removes what it left; and last, serves programs that go on. */
     void (*clear_up)(struct machine *m);
+    void (*outlive)(struct machine *m);
 };
 #define MACHINE_MAX_PARTS 8
 

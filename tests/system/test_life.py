@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -153,4 +154,48 @@ def test_programs_of_a_killed_server_get_an_errno_or_end_by_sigkill(machine, con
     machine.server.wait(harness.PATIENCE)
     machine.stopped = True
     assert {how_it_ended(program) for program in programs} <= {1, -signal.SIGKILL}
+    (machine.dir / "control").unlink()
+
+
+ORPHAN = """
+import ctypes, mmap, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+file = open(sys.argv[1], "r+b")
+print("ready", flush=True)
+sys.stdin.readline()
+memory = mmap.mmap(file.fileno(), 4096)
+memory[:5] = b"alive"
+memory.close()
+print("mapped", flush=True)
+libc.syscall(231, 3)     # exit_group, behind which the C library ends by SIGSEGV if it comes back
+os.write(2, b"exit_group came back: %d" % ctypes.get_errno())
+"""
+
+
+NO_FILTER = pytest.mark.skipif(os.environ.get("GNTSIM_WAY") == "socket",
+                               reason="there is no filter")
+
+
+@pytest.mark.parametrize("stopped", [False, pytest.param(True, marks=NO_FILTER)])
+def test_a_program_whose_server_was_killed_maps_files_and_exits_as_ever(machine, place, stopped):
+    """Its filter reports such calls. With the server stopped before it is killed, one waits for an
+    answer that never comes."""
+    (place / "file").write_bytes(bytes(4096))
+    (place / "program.py").write_text(ORPHAN)
+    program = machine.popen(1, "/usr/bin/python3", str(place / "program.py"), str(place / "file"),
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True)
+    assert program.stdout.readline() == "ready\n"
+    if stopped:
+        machine.server.send_signal(signal.SIGSTOP)
+        program.stdin.write("go on\n")
+        program.stdin.flush()
+        call = Path("/proc/%d/syscall" % program.pid)
+        harness.eventually(lambda: call.read_text().split()[0] == "9", "its mmap waits")
+    machine.server.kill()
+    machine.server.wait(harness.PATIENCE)
+    machine.stopped = True
+    out, errors = program.communicate("" if stopped else "go on\n", harness.PATIENCE)
+    assert (out, program.returncode) == ("mapped\n", 3), errors
+    assert (place / "file").read_bytes()[:5] == b"alive"
     (machine.dir / "control").unlink()
