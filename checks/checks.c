@@ -164,10 +164,12 @@ int checks_configure(struct machine *m, const struct checks_config *config, char
     return -1;
 }
 
-static const struct witness *witness(struct machine *m, pid_t tid, const uint64_t *addresses,
-                                     size_t nr)
+static const struct witness *witness(struct machine *m, pid_t tid, const struct machine_stack *at)
 {
-    return depot_see(checks_of(m)->depot, tid, addresses, nr);
+    struct depot *depot = checks_of(m)->depot;
+
+    return at->registers ? depot_see_at(depot, tid, at->registers)
+                         : depot_see(depot, tid, at->addresses, at->nr);
 }
 
 static void domain_destroyed(struct domain *d)
@@ -217,6 +219,7 @@ const struct machine_part checks_part = {
     .hypercall_over = refused_hypercall,
     .access_ended = calls_access_ended,
     .witness = witness,
+    .mapping_placed = faults_placed,
     .answer_waits = hold_up,
     .process_says = says,
     .destroy = destroy,

@@ -90,6 +90,11 @@ void calls_drop(struct checks *checks, const struct domain *domain);
 /* late.c. struct machine_part's. */
 void calls_access_ended(struct domain *d, grant_ref_t ref);
 
+/* fault.c. Without the lock: a process is about to die of an access. */
+void faults_hear(struct checks *checks, const struct process_saying *saying);
+/* With it: struct machine_part's. */
+void faults_placed(struct machine *m, const struct vma *vma, uint64_t addr);
+
 /* hold.c. With the machine's lock: a thread is about to unmap the item. */
 void hold_unmap(struct checks *checks, unsigned process, pid_t tid, const struct item *item,
                 const struct witness *where);

@@ -256,6 +256,7 @@ json_object *checks_list(struct machine *m, const struct checks_asked *asked)
 
     if (!checks)
         return list;
+    PARTS_TELL(m, see_closed, m);
     findings_settle(checks);
     pthread_mutex_lock(&checks->lock);
     for (const struct finding *finding = checks->findings; finding; finding = finding->next) {

@@ -5,7 +5,10 @@
  * this, it would depend on the host's scheduler who comes first.
  */
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include <utlist.h>
@@ -15,7 +18,9 @@
 #include "process.h"
 
 #define STEP_MS 4u
-#define MOST_MS 300u
+#define MOST_MS 2000u
+#define MOST_TICKS 30      /* of processor time, 10 ms each, that the granter may have meanwhile */
+#define MOST_ASKING 125u   /* steps in which it waits for an answer that may be none of ours */
 #define IDLE_STEPS 5u      /* for which the granter waits for something */
 #define MOST_OF_PLACE 4u   /* calls at one place that are held up */
 #define MOST_OF_PROGRAM 24u
@@ -83,39 +88,77 @@ void hold_unmap(struct checks *checks, unsigned process, pid_t tid, const struct
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-static bool sleeps(pid_t pid, const char *tid)
+/* What the granter does. The worst of its threads counts. */
+enum doing {
+    WAITS,  /* for something that happens elsewhere */
+    ASKS,   /* waits in a call that the machine may have to answer: this machine is slow */
+    RUNS,
+};
+
+/* Whether a thread that sleeps does so in a call that the machine answers. */
+static bool is_asking(pid_t pid, const char *tid)
 {
-    char path[300], line[256], state = 'R';
+    static const int calls[] = { SYS_ioctl, SYS_mmap, SYS_munmap, SYS_close, SYS_recvmsg,
+                                 SYS_sendmsg, SYS_openat };
+    char path[300];
+    bool asks = false;
+    int call = -1;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/task/%s/syscall", pid, tid);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    if (fscanf(file, "%d", &call) == 1)
+        for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)
+            asks |= calls[i] == call;
+    fclose(file);
+    return asks;
+}
+
+static enum doing look_at_thread(pid_t pid, const char *tid, unsigned long *ticks)
+{
+    char path[300], line[512], state = 'R';
+    unsigned long user = 0, system = 0;
     const char *name_end;
     FILE *file;
 
     snprintf(path, sizeof path, "/proc/%d/task/%s/stat", pid, tid);
     file = fopen(path, "re");
     if (!file)
-        return true;
+        return WAITS;
     name_end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
     if (name_end)
-        sscanf(name_end + 1, " %c", &state);
+        sscanf(name_end + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &state, &user,
+               &system);
     fclose(file);
-    return state == 'S' || state == 'T' || state == 't' || state == 'Z' || state == 'X';
+    *ticks += user + system;
+    if (!strchr("STtZX", state))
+        return RUNS;
+    return state == 'S' && is_asking(pid, tid) ? ASKS : WAITS;
 }
 
-/* Whether all threads of the process, but for one, wait for something. */
-static bool is_idle(pid_t pid, pid_t but)
+/* What all threads of the process do, but for one. *ticks: the processor time they have had. */
+static enum doing look_at(pid_t pid, pid_t but, unsigned long *ticks)
 {
+    enum doing doing = WAITS, one;
     struct dirent *entry;
-    bool idle = true;
     char path[32];
     DIR *tasks;
 
+    *ticks = 0;
     snprintf(path, sizeof path, "/proc/%d/task", pid);
     tasks = opendir(path);
-    while (tasks && idle && (entry = readdir(tasks)))
-        if (atoi(entry->d_name) > 0 && atoi(entry->d_name) != but)
-            idle = sleeps(pid, entry->d_name);
+    while (tasks && (entry = readdir(tasks))) {
+        if (atoi(entry->d_name) <= 0 || atoi(entry->d_name) == but)
+            continue;
+        one = look_at_thread(pid, entry->d_name, ticks);
+        if (one > doing)
+            doing = one;
+    }
     if (tasks)
         closedir(tasks);
-    return idle;
+    return doing;
 }
 
 /* Nothing that could still happen would make the unmap late. */
@@ -148,11 +191,18 @@ static struct hold *take(struct checks *checks, pid_t tid)
 void hold_wait(struct checks *checks, pid_t tid)
 {
     struct hold *hold = checks->nr_holds ? take(checks, tid) : NULL;
-    unsigned idle = 0;
+    unsigned long first = 0, ticks = 0;
+    unsigned idle = 0, asking = 0;
 
-    for (unsigned ms = 0; ms < MOST_MS && hold && idle < IDLE_STEPS && !is_settled(checks, hold);
+    for (unsigned ms = 0; ms < MOST_MS && hold && idle < IDLE_STEPS && asking < MOST_ASKING &&
+                          ticks - first < MOST_TICKS && !is_settled(checks, hold);
          ms += STEP_MS) {
-        idle = is_idle(hold->granter, tid) ? idle + 1 : 0;
+        enum doing doing = look_at(hold->granter, tid, &ticks);
+
+        if (!ms)
+            first = ticks;
+        idle = doing == WAITS ? idle + 1 : 0;
+        asking += doing == ASKS;
         nanosleep(&(struct timespec){ .tv_nsec = STEP_MS * 1000000l }, NULL);
     }
     free(hold);

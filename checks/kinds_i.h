@@ -35,7 +35,16 @@
         "forget an address, an index or a port when you give it back") \
     ROW(BAD_UNMAP, "bad-unmap", false, \
         "A program gave back what it does not have, or another part of it than it was given", \
-        "give back the address and the count that the map or share call was about")
+        "give back the address and the count that the map or share call was about") \
+    ROW(USE_AFTER_UNMAP, "use-after-unmap", false, \
+        "A program used a page after it had unmapped or unshared it, and died of that", \
+        "let all uses end before the unmap, also those of other threads, and forget the address") \
+    ROW(READONLY_WRITE, "readonly-write", false, \
+        "A program wrote to a page that it had mapped read-only, and died of that", \
+        "map with PROT_READ | PROT_WRITE, which the granter must allow, or do not write") \
+    ROW(CRASH_EXPLAINED, "crash-explained", false, \
+        "A program died of an access beside a mapping, or with what a failed call returned", \
+        "look at what each call returns before you use it, and stay within the mapping")
 /* clang-format on */
 
 #endif

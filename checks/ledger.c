@@ -9,6 +9,9 @@
 
 #define PAGE 4096u
 
+_Static_assert(sizeof(struct item) + sizeof(struct grant) <= 256 && sizeof(struct view) <= 256,
+               "a live object takes at most 256 bytes");
+
 /* ---- Items ----------------------------------------------------------------------------------- */
 
 static void item_free(struct item *item)
@@ -161,6 +164,15 @@ int view_add(struct ledger *ledger, const struct view_key *key, enum item_type t
             item->key.type == type && overlaps(item, offset, length))
             rc = show(view, item);
     return rc;
+}
+
+void view_placed(struct ledger *ledger, const struct view_key *key, uint64_t origin)
+{
+    struct view *view;
+
+    HASH_FIND(hh, ledger->views, key, sizeof *key, view);
+    for (size_t i = 0; view && i < view->nr; i++)
+        view->items[i]->address = origin + view->items[i]->key.number;
 }
 
 static void view_free(struct ledger *ledger, struct view *view)

@@ -127,6 +127,8 @@ void item_give_back(struct ledger *ledger, struct item *item, const struct event
 /* A mapping of length bytes at offset of a file shows these items. 0, -ENOMEM. */
 int view_add(struct ledger *ledger, const struct view_key *key, enum item_type type, uint64_t file,
              uint64_t offset, uint64_t length);
+/* It is at an address: that of the file's offset 0 would be at. */
+void view_placed(struct ledger *ledger, const struct view_key *key, uint64_t origin);
 /* Pages of it are gone; when it has none left, ended is called for each item that nothing shows
  * now, before that may end. */
 void view_shrink(struct ledger *ledger, const struct view_key *key, uint64_t pages,

@@ -47,7 +47,8 @@ struct walk {
     pid_t tid;
     const struct area *areas;
     size_t nr_areas;
-    uint64_t pc, sp;
+    uint64_t pc, sp, bp;
+    bool has_bp;    /* bp is known, and pc is where something went wrong */
     uint64_t start; /* of the copy */
     const unsigned char *bytes;
     size_t size;

@@ -7,6 +7,7 @@
 #include "finding_i.h"
 #include "json_add.h"
 #include "suppress_i.h"
+#include "unread_i.h"
 
 #define NAME_COLUMN 42
 
@@ -189,13 +190,38 @@ static int write_report(struct checks *checks)
     return rc;
 }
 
+/* One line, however many there are. */
 static void name_unused(const struct checks *checks)
 {
-    for (const struct suppression *one = checks->suppressions; one; one = one->next)
-        if (!one->used)
-            machine_log(checks->machine, "%s:%u: no finding needed the suppression %s:%s",
-                        checks->suppressions_path, one->line,
-                        one->kind < 0 ? "*" : check_kinds[one->kind].name, one->pattern);
+    const struct suppression *first = NULL;
+    char more[40] = "";
+    unsigned nr = 0;
+
+    for (const struct suppression *one = checks->suppressions; one; one = one->next) {
+        if (one->used)
+            continue;
+        first = first ? first : one;
+        nr++;
+    }
+    if (nr > 1)
+        snprintf(more, sizeof more, ", and %u more", nr - 1);
+    if (nr)
+        machine_log(checks->machine, "%s:%u: no finding needed the suppression %s:%s%s",
+                    checks->suppressions_path, first->line,
+                    first->kind < 0 ? "*" : check_kinds[first->kind].name, first->pattern, more);
+}
+
+/* Programs are gone: what can be said of them is said now, and counted. */
+static void look_a_last_time(struct checks *checks)
+{
+    struct machine *m = checks->machine;
+
+    PARTS_TELL(m, see_closed, m);
+    machine_lock(m);
+    for (struct domain *d = m->domains; d; d = d->next)
+        leaks_file_over(checks, d, 0);
+    unread_drop(checks, NULL);
+    machine_unlock(m);
 }
 
 int checks_conclude(struct machine *m)
@@ -205,6 +231,7 @@ int checks_conclude(struct machine *m)
 
     if (!checks)
         return 0;
+    look_a_last_time(checks);
     findings_settle(checks);
     pthread_mutex_lock(&checks->lock);
     for (const struct finding *finding = checks->findings; finding; finding = finding->next)

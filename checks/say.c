@@ -163,6 +163,9 @@ int64_t says(struct machine *m, const struct process_saying *saying)
         machine_unlock(m);
         hold_wait(checks, saying->tid);
         break;
+    case PROCESS_FAULTS:
+        faults_hear(checks, saying);
+        break;
     }
     return 0;
 }

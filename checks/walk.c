@@ -275,15 +275,30 @@ static bool recover(struct walk *walk, struct state *state, const struct rules *
     return true;
 }
 
+/* Whether the thread went where no code is: it was called from what is on its stack. */
+static bool leave_nowhere(const struct walk *walk, struct state *state)
+{
+    uint64_t ra;
+
+    if (!walk->has_bp || area_find(walk->areas, walk->nr_areas, state->pc) ||
+        !load(walk, state->sp, &ra) || !area_find(walk->areas, walk->nr_areas, ra))
+        return false;
+    state->pc = ra;
+    state->sp += sizeof ra;
+    return true;
+}
+
 size_t walk_stack(struct walk *walk, uint64_t *addresses, size_t nr)
 {
-    struct state state = { .pc = walk->pc, .sp = walk->sp };
+    struct state state = { walk->pc, walk->sp, walk->bp, walk->has_bp };
     bool ended = false;
     struct rules rules;
     size_t depth = 0;
 
     while (depth < nr) {
         addresses[depth++] = state.pc;
+        if (depth == 1 && leave_nowhere(walk, &state))
+            continue;
         /* A call may be its function's last instruction. */
         if (!find_rules(walk, state.pc - (depth > 1), &rules))
             break;

@@ -17,6 +17,7 @@
 
 #include "loops.h"
 #include "module_i.h"
+#include "saying.h"
 
 #define MAX_FRAMES 64u
 #define MAX_THREADS 64u         /* whose mappings are remembered */
@@ -341,41 +342,73 @@ static size_t walk_copy(const struct mapped *mapped, struct walk *walk, uint64_t
     return nr;
 }
 
+/* Its mappings, read again if one of these addresses is in none. With the lock. */
+static struct mapped *mapped_with(struct depot *depot, pid_t tid, const uint64_t *addresses,
+                                  size_t nr)
+{
+    struct mapped *mapped = mapped_of(depot, tid);
+
+    if (mapped && is_strange(mapped, addresses, nr))
+        read_areas(depot, mapped);
+    return mapped;
+}
+
+/* Walks the stack of a thread whose program counter and stack pointer are in walk. */
+static const struct witness *walk_and_keep(struct depot *depot, struct walk *walk)
+{
+    unsigned char *bytes = malloc(STACK_BYTES);
+    const struct witness *seen = NULL;
+    uint64_t walked[MAX_FRAMES];
+    struct mapped *mapped;
+    size_t nr;
+
+    if (!bytes)
+        return NULL;
+    walk->start = walk->sp - RED_ZONE;
+    walk->size = read_stack(walk->tid, walk->start, bytes, STACK_BYTES);
+    walk->bytes = bytes;
+    walk->lock = &depot->lock;
+    pthread_mutex_lock(&depot->lock);
+    mapped = mapped_with(depot, walk->tid, &walk->pc, 1);
+    if (mapped) {
+        nr = walk_copy(mapped, walk, walked);
+        mapped = mapped_of(depot, walk->tid);
+        seen = mapped ? keep(depot, mapped, walked, nr, walk) : NULL;
+    }
+    pthread_mutex_unlock(&depot->lock);
+    free(bytes);
+    return seen;
+}
+
 const struct witness *depot_see(struct depot *depot, pid_t tid, const uint64_t *addresses,
                                 size_t nr)
 {
     struct walk walk = { .tid = tid };
     const struct witness *seen = NULL;
-    unsigned char *bytes = NULL;
-    uint64_t walked[MAX_FRAMES];
     struct mapped *mapped;
 
-    if (!addresses) {
-        bytes = malloc(STACK_BYTES);
-        if (!bytes || !find_thread(tid, &walk.sp, &walk.pc)) {
-            free(bytes);
-            return NULL;
-        }
-        walk.start = walk.sp - RED_ZONE;
-        walk.size = read_stack(tid, walk.start, bytes, STACK_BYTES);
-        walk.bytes = bytes;
-        walk.lock = &depot->lock;
-    }
+    if (!addresses)
+        return find_thread(tid, &walk.sp, &walk.pc) ? walk_and_keep(depot, &walk) : NULL;
+    if (nr > MAX_FRAMES)
+        nr = MAX_FRAMES;
     pthread_mutex_lock(&depot->lock);
-    mapped = mapped_of(depot, tid);
-    if (mapped && is_strange(mapped, addresses ? addresses : &walk.pc, addresses ? nr : 1))
-        read_areas(depot, mapped);
-    if (mapped && !addresses) {
-        nr = walk_copy(mapped, &walk, walked);
-        mapped = mapped_of(depot, tid);
-    }
+    mapped = mapped_with(depot, tid, addresses, nr);
     if (mapped)
-        seen = keep(depot, mapped, addresses ? addresses : walked,
-                    nr < MAX_FRAMES ? nr : MAX_FRAMES,
-                    addresses ? NULL : &walk);
+        seen = keep(depot, mapped, addresses, nr, NULL);
     pthread_mutex_unlock(&depot->lock);
-    free(bytes);
     return seen;
+}
+
+const struct witness *depot_see_at(struct depot *depot, pid_t tid,
+                                   const struct machine_registers *registers)
+{
+    struct walk walk = { .tid = tid,
+                         .pc = registers->pc,
+                         .sp = registers->sp,
+                         .bp = registers->bp,
+                         .has_bp = true };
+
+    return walk_and_keep(depot, &walk);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */

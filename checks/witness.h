@@ -25,6 +25,10 @@ void depot_destroy(struct depot *depot);
  */
 const struct witness *depot_see(struct depot *depot, pid_t tid, const uint64_t *addresses,
                                 size_t nr);
+/* The same of a thread that had these registers, and is in a signal handler now. */
+struct machine_registers;
+const struct witness *depot_see_at(struct depot *depot, pid_t tid,
+                                   const struct machine_registers *registers);
 /* The process became another program. */
 void depot_forget(struct depot *depot, pid_t tid);
 

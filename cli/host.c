@@ -211,6 +211,8 @@ static int configure_checks(struct machine *machine, const struct options *optio
                                     .format = REPORT_TEXT };
     char error[512];
 
+    if (options->check_format >= 0 && !report)
+        return usage_error("--check-format is for a report: name its file with --check-report");
     if (!options->check)
         return 0;
     if (options->check_format >= 0)

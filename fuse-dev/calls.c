@@ -18,6 +18,7 @@
 
 #include "async.h"
 #include "dev_fs.h"
+#include "fault.h"
 #include "fuse_way_i.h"
 #include "maps.h"
 #include "saying.h"
@@ -212,6 +213,20 @@ static long mmap_record(struct call *call, long result)
     return 0;
 }
 
+/* The program may use what it gets all the same, and is to say so then. */
+static void refuse_mmap(struct notice *notice, long result)
+{
+    struct machine *m = notice->supervisor->machine;
+    struct inject inject;
+
+    if (result == -EAGAIN || !machine_is_watched(m) || stop_thread(notice, &inject)) {
+        answer_error(notice, (int)result);
+        return;
+    }
+    fault_prepare_stopped(m, &inject);
+    inject_end(&inject, result);
+}
+
 static void mmap_finish(struct call *call)
 {
     struct machine *m = call->notice.supervisor->machine;
@@ -226,7 +241,7 @@ static void mmap_finish(struct call *call)
         m->stats.mmap_eagain++;
     call->file.put(call->file.owner);
     machine_unlock(m);
-    answer_error(&call->notice, (int)call->result);
+    refuse_mmap(&call->notice, call->result);
     free(call);
 }
 
@@ -347,7 +362,9 @@ static void serve_ioctl(struct notice *notice)
     struct machine_file file;
     bool is_ours;
 
-    if ((unsigned)notice->args[1] == FIOASYNC)
+    if (fault_is_told(notice))
+        fault_serve(notice);
+    else if ((unsigned)notice->args[1] == FIOASYNC)
         handle_fioasync(notice);
     else if (find_file(notice, (int)notice->args[0], &file, &is_ours))
         call_start(notice, &file, &ioctl_call);

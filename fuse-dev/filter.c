@@ -21,6 +21,7 @@
 #include <gntsim/kernel.h>
 
 #include "maps.h"
+#include "stub.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)      /* Linux 5.19 */
@@ -171,6 +172,7 @@ bool filter_reports_mmap(uint64_t flags, uint64_t fd)
     return !(flags & OTHER_MMAPS) && (flags & MAP_SHARED || (uint32_t)fd >= FILTER_MIN_FD);
 }
 
+/* exits: also the ends of programs, by exit and by an access that faults. */
 static int add_rules(scmp_filter_ctx ctx, bool exits)
 {
     static const unsigned fcntls[] = { F_GETFL, F_SETFL, F_SETOWN, F_SETOWN_EX, F_SETSIG };
@@ -192,6 +194,10 @@ static int add_rules(scmp_filter_ctx ctx, bool exits)
         rc = add_ioctl_rules(ctx);
     if (!rc && exits)
         rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(exit_group), 0);
+    if (!rc && exits)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 2,
+                              SCMP_A0_32(SCMP_CMP_EQ, UINT32_MAX),
+                              SCMP_A1_32(SCMP_CMP_EQ, STUB_FAULT));
     return rc;
 }
 

@@ -247,6 +247,11 @@ static bool fuse_find_file(struct machine *m, dev_t dev, ino_t ino, struct machi
     return dev_fs_find_ino(fuse_of(m)->fs, dev, ino, file);
 }
 
+static void fuse_see_closed(struct machine *m)
+{
+    dev_fs_catch_up(fuse_of(m)->fs);
+}
+
 const struct machine_part fuse_way = {
     .machine_size = sizeof(struct fuse_machine),
     .domain_size = sizeof(struct fuse_domain),
@@ -260,6 +265,7 @@ const struct machine_part fuse_way = {
     .can_follow = cow_can_follow,
     .follow = cow_follow,
     .find_file = fuse_find_file,
+    .see_closed = fuse_see_closed,
     .stop = fuse_stop,
     .close_all = fuse_close_all,
     .destroy = fuse_destroy,

@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "filter.h"
 #include "machine.h"
 #include "maps.h"
@@ -318,6 +319,8 @@ static bool place_in_caller(struct placing *placing, struct inject *inject, long
     if (their_fd < 0 && alone)
         placing->status = proc_status(notice->tid);
     begin_news(placing, inject, alone);
+    if (placing->space)
+        fault_prepare(placing->space, inject);
     *result = their_fd < 0 ? place_elsewhere(placing, inject)
                            : place_itself(placing, inject, their_fd, alone);
     end_news(placing, *result >= 0);

@@ -25,6 +25,7 @@
 #include "loops.h"
 #include "maps.h"
 #include "pin.h"
+#include "saying.h"
 #include "supervisor_i.h"
 #include "watch.h"
 
@@ -274,11 +275,13 @@ static void news(struct space *space)
     struct inject inject;
     struct cause cause;
     bool known = find_cause(space, &cause), may_end = false;
+    const struct witness *where =
+        known && machine_is_watched(m) ? machine_witness(m, cause.call.tid, NULL, 0) : NULL;
 
     /* Not machine_lock, which would first see the end of mappings whose pages have not been reported. */
     machine_lock_only(m);
     fuse_of(m)->notifications++;
-    machine_caller(m, known ? cause.call.tid : space->pid);
+    machine_caller_seen(m, known ? cause.call.tid : space->pid, where);
     if (known)
         may_end = pages_left(space, cause.start, cause.end) && cause.call.nr != SYS_mremap;
     machine_unlock(m);

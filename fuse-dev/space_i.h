@@ -28,6 +28,7 @@ struct space {
     bool interrupted;            /* it has been told to */
     struct notice *kept;         /* its calls, received before that */
     struct cow_fault *faults;    /* cow.c: writes that wait; with the lock */
+    bool explains;               /* the process says of what it dies */
     uint64_t syscall_at;         /* cow_page.c: of a syscall instruction; 0: not known */
     _Atomic pthread_t server;    /* who is in its loop; 0: nobody yet */
     unsigned refs;               /* under the machine's lock; one is its loop's */

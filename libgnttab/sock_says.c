@@ -38,6 +38,7 @@ bool sock_says_begin(void)
     if (!process.begun) {
         process.begun = true;
         backtrace(&first, 1); /* loads what it needs now: later a signal handler may be running */
+        sock_fault_begin();
         if (!secure_getenv(SOCK_FILES_ENV))
             on_exit(note_status, NULL);
     }

@@ -13,6 +13,8 @@ struct sock_client;
 
 /* Whether the machine listens. The first time, has the end of this process be told. */
 bool sock_says_begin(void);
+/* sock_fault.c. From now on the machine is told if the process dies of an access. */
+void sock_fault_begin(void);
 /* A message that says where the calling thread is. Its size in bytes. */
 struct sock_stack {
     struct sock_header header;

@@ -98,14 +98,17 @@ static bool do_mmap(struct sock_conn *conn, uint64_t offset, uint64_t length, ui
     struct kreq *kreq = new_kreq(conn);
     long rc =
         decided(conn, kernel_mmap(conn->file->file, offset, length, prot, flags, &conn->vma, kreq));
+    struct machine *m = conn->server->machine;
     const struct vma *vma = conn->vma;
 
     if (rc == -EAGAIN)
-        conn->server->machine->stats.mmap_eagain++;
+        m->stats.mmap_eagain++;
     conn->reply.mapped = (int32_t)rc;
     if (rc)
         return reply(conn);
     conn->reply.place = take_place(conn->server, vma->nr_pages);
+    PARTS_TELL(m, mapping_placed, m, vma,
+               SOCK_PLACES + (uint64_t)conn->reply.place * HV_PAGE_SIZE);
     conn->reply.map_prot = vma->map_prot;
     conn->reply.map_flags = vma->dont_copy ? SOCK_MAP_DONT_COPY : 0;
     return conn_compose(conn, vma);

@@ -282,7 +282,8 @@ static bool conn_step(void *ctx)
 static void conn_ended(void *ctx)
 {
     struct sock_conn *conn = ctx;
-    struct machine *m = conn->server->machine;
+    struct sock_server *server = conn->server;
+    struct machine *m = server->machine;
 
     machine_lock(m);
     if (conn->placing)
@@ -293,6 +294,7 @@ static void conn_ended(void *ctx)
     if (conn->file)
         sock_file_put(conn->file);
     machine_unlock(m);
+    ended_count(&server->ended);
     loops_close(conn->fd);
     if (conn->in_fd >= 0)
         loops_close(conn->in_fd);

@@ -23,11 +23,15 @@ static int64_t hear(struct sock_conn *conn, const struct sock_say *say)
         [SOCK_SAY_EXITS] = PROCESS_EXITS,
         [SOCK_SAY_CLOSES] = PROCESS_CLOSES,
         [SOCK_SAY_UNMAPS] = PROCESS_UNMAPS,
+        [SOCK_SAY_FAULTS] = PROCESS_FAULTS,
     };
     struct machine *m = conn->server->machine;
     struct process_saying saying = { .tid = conn->peer,
                                      .value = say->value,
                                      .index = say->index,
+                                     .fault = { SOCK_FAULT_SIGNAL(say->index),
+                                                SOCK_FAULT_CODE(say->index),
+                                                SOCK_FAULT_WRITES(say->index) },
                                      .witness = conn->witness };
 
     if (say->word >= SOCK_NR_WORDS)

@@ -246,6 +246,7 @@ static void sock_destroy(struct machine *m)
     close(server->epoll_fd);
     close(server->stop.fd);
     close(server->spare_fd);
+    ended_destroy(&server->ended);
 }
 
 /*
@@ -288,6 +289,7 @@ static int sock_prepare(struct machine *m, int *memory_fd)
     int rc = 0;
 
     server->machine = m;
+    ended_init(&server->ended);
     server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     server->stop.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -411,6 +413,7 @@ const struct machine_part sock_way = {
     .catch_up = pages_catch_up,
     .attend = pages_attend,
     .settle = pages_settle,
+    .see_closed = ended_see,
     .stop = sock_stop,
     .close_all = sock_close_all,
     .destroy = sock_destroy,

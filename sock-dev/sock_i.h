@@ -6,12 +6,12 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include <gntsim/socket.h>
 
+#include "ended.h"
 #include "message.h"
 #include "private_dir.h"
 #include "sock_way.h"
@@ -47,6 +47,7 @@ struct sock_server {
     uint64_t nr_listeners;       /* ever: makes their names differ */
     atomic_bool retired;         /* some listener's domain is gone */
     struct sock_conn *conns;
+    struct ended ended;          /* connections */
     bool stopping;               /* no more connections */
     struct sock_file *files;
     struct pages pages;
@@ -111,8 +112,7 @@ ssize_t sock_receive(int from, void *to, size_t size, int *fd);
  * lock. */
 int conn_create(struct sock_server *server, int fd, domid_t domid, pid_t peer,
                 struct sock_file *file);
-/* Has it end. */
-void conn_hang_up(struct sock_conn *conn);
+void conn_hang_up(struct sock_conn *conn);     /* has it end */
 /* Makes the reply of its parts; an mmap's with the vma's. False: no memory. With the lock. */
 bool conn_compose(struct sock_conn *conn, const struct vma *vma);
 /* say.c. Without the lock: whether the request at the head of conn->in is one that only says

@@ -14,6 +14,8 @@ PAGES = SOURCE / "docs" / "checks"
 MARK = "/* reported */"
 LIBRARIES = ["-lxengnttab", "-lxenevtchn", "-lpthread"]
 PATIENCE = 120
+FLAGS = {"O0": ("-O0", "-g"), "O2": ("-O2", "-g"),
+         "frame-pointers": ("-O2", "-g", "-fno-omit-frame-pointer"), "stripped": ("-O2", "-s")}
 
 
 def gntsim(*words, **more):
@@ -21,11 +23,12 @@ def gntsim(*words, **more):
                           check=False, **more)
 
 
-def build(text, directory, flags=("-O0", "-g"), name="program"):
-    source = directory / (name + ".c")
+def build(text, directory, flags=("-O0", "-g"), name="program", cxx=False):
+    source = directory / (name + (".cc" if cxx else ".c"))
     source.write_text(text)
     program = directory / name
-    subprocess.run(["cc", "-w", *flags, "-o", program, source, *LIBRARIES], check=True)
+    subprocess.run(["c++" if cxx else "cc", "-w", *flags, "-o", program, source, *LIBRARIES],
+                   check=True)
     return program
 
 
@@ -63,12 +66,16 @@ def marked(text):
     return [number for number, line in enumerate(text.splitlines(), 1) if MARK in line]
 
 
+# The program dies of SIGSEGV.
+DEADLY = {"use-after-unmap", "readonly-write", "crash-explained"}
+
+
 def found(text, way, directory, kind, flags=("-O0", "-g"), lines=True):
     """The program is reported with this kind alone, and all marked lines are in the report."""
     done = run(build(text, directory, flags), way)
     reported = findings(done.stderr)
     assert set(reported) == {kind}, done.stderr
-    assert done.returncode == 99, done.stderr
+    assert done.returncode == (139 if kind in DEADLY else 99), done.stderr
     for line in marked(text) if lines else []:
         assert "program.c:%d\n" % line in done.stderr, (line, done.stderr)
     return reported[kind]
@@ -78,3 +85,28 @@ def clean(text, way, directory, flags=("-O0", "-g"), status=0):
     done = run(build(text, directory, flags), way)
     assert done.returncode == status, (done.returncode, done.stderr)
     assert "==gntsim==" not in done.stderr, done.stderr
+
+
+def judge(case, way, flags, directory, before=()):
+    """What is wrong with what is said of the case: "" if nothing is. before: words that run what
+    follows them as somebody."""
+    text = case.head + case.text
+    program = build(text, directory, FLAGS[flags], cxx=case.cxx)
+    done = subprocess.run([*before, GNTSIM, "run", "--way", way, "--check", "--", str(program)],
+                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+    status = case.status if not case.kind else 139 if case.kind in DEADLY else 99
+    kinds = set(findings(done.stderr))
+    said = "status %d\n%s" % (done.returncode, done.stderr)
+    if not case.kind:
+        return "FALSE " + said if kinds else "STATUS " + said if done.returncode != status else ""
+    if case.kind not in kinds:
+        return "MISSED " + said
+    if kinds != {case.kind}:
+        return "FALSE " + said
+    if done.returncode != status:
+        return "STATUS " + said
+    name = re.escape("program.cc" if case.cxx else "program.c")
+    for line in marked(text) if flags != "stripped" else []:
+        if not re.search(r"%s:%d$" % (name, line), done.stderr, re.M):
+            return "LINE %d of %s" % (line, said)
+    return ""

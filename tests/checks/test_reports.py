@@ -201,6 +201,18 @@ def test_an_unused_suppression_is_named(leaky, tmp_path):
     assert "known:1" not in done.stderr
 
 
+def test_many_unused_suppressions_are_one_line(leaky, tmp_path):
+    (tmp_path / "known").write_text("late-unmap:foo\n" * 5)
+    done = run(leaky, "--check", "--check-suppress", str(tmp_path / "known"))
+    line, = [line for line in done.stderr.splitlines() if "no finding needed" in line]
+    assert line.endswith("known:1: no finding needed the suppression late-unmap:foo, and 4 more")
+
+
+def test_a_format_without_a_report_is_a_usage_error(leaky):
+    done = run(leaky, "--check", "--check-format", "json")
+    assert done.returncode == 2 and "--check-report" in done.stderr
+
+
 @pytest.mark.parametrize("text,place", [
     ("slot-leak:a\n  slot-leek:b\n", "2:3"), ("slot-leak\n", "1:1"), ("\n\nslot-leak:\n", "3:11"),
     ("slot-leak:a[b\n", "1:12"), ("slot-leak:a\0b\n", "1:12"), (":x\n", "1:1"),

@@ -137,8 +137,16 @@ enum sock_word {
     SOCK_SAY_CLOSES,             /* it will close the device */
     SOCK_SAY_UNMAPS,             /* value: an address that is to be unmapped; index: of the mapping
                                   * there, SOCK_NO_INDEX: there is none */
+    SOCK_SAY_FAULTS,             /* value: the address that it could not access; index: of
+                                  * SOCK_FAULT. The first address of its stack is where that was */
     SOCK_NR_WORDS
 };
+/* Signal, code (below 2^16) and whether it was a write. */
+#define SOCK_FAULT(signal, code, writes) \
+    ((uint64_t)(signal) | (uint64_t)(uint16_t)(code) << 16 | (uint64_t)(writes) << 32)
+#define SOCK_FAULT_SIGNAL(index) ((int)((index) & 0xffff))
+#define SOCK_FAULT_CODE(index)   ((int)((index) >> 16 & 0xffff))
+#define SOCK_FAULT_WRITES(index) ((index) >> 32 & 1)
 struct sock_say {
     struct sock_header header;
     uint32_t word, zero;
