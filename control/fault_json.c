@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <gntsim/ioctls.h>
@@ -171,11 +172,19 @@ static bool key_device(struct reader *r, const char *key, json_object *value)
            refuse(r, "\"device\" must be gntdev, gntalloc, evtchn or privcmd, not %.80s", name);
 }
 
+/* As points names an ioctl that no device has. */
+static bool is_number(const char *text)
+{
+    char *end;
+
+    return !strncmp(text, "0x", 2) && strtoul(text, &end, 16) && !*end;
+}
+
 static bool key_ioctl(struct reader *r, const char *key, json_object *value)
 {
     if (!read_text(r, key, value, r->rule->ioctl, sizeof r->rule->ioctl))
         return false;
-    return kernel_ioctl_named(NULL, r->rule->ioctl) ||
+    return kernel_ioctl_named(NULL, r->rule->ioctl) || is_number(r->rule->ioctl) ||
            refuse(r, "no device has an ioctl '%s': use a name like MAP_GRANT_REF or ALLOC_GREF",
                   r->rule->ioctl);
 }

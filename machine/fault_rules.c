@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "faults.h"
@@ -154,6 +155,14 @@ const char *fault_rule_check(const struct fault_rule *rule)
     return NULL;
 }
 
+/* By its name, or as points names one that no device has: by its number. */
+static bool is_ioctl(const char *name, const struct point *p)
+{
+    if (p->ioctl)
+        return !strcmp(name, p->ioctl);
+    return p->ioctl_nr && !strncmp(name, "0x", 2) && strtoul(name, NULL, 16) == p->ioctl_nr;
+}
+
 bool fault_rule_matches(const struct fault_rule *rule, const struct point *p, unsigned process)
 {
     if ((rule->at && rule->at != p->at) || !(kinds_of(rule) >> p->kind & 1))
@@ -175,7 +184,7 @@ bool fault_rule_matches(const struct fault_rule *rule, const struct point *p, un
         return false;
     if (rule->device && rule->device != p->device)
         return false;
-    return !*rule->ioctl || (p->ioctl && !strcmp(rule->ioctl, p->ioctl));
+    return !*rule->ioctl || is_ioctl(rule->ioctl, p);
 }
 
 int fault_store_error(int64_t value)

@@ -390,6 +390,7 @@ def test_rules_are_listed_as_they_were_written_and_can_be_removed(machine, contr
     ({"at": "mmap", "do": {"errno": "EIO"}, "device": "tty"},
      "gntdev, gntalloc, evtchn or privcmd"),
     ({"at": "ioctl", "do": {"errno": "EIO"}, "ioctl": "TCGETS"}, "no device has an ioctl"),
+    ({"at": "ioctl", "do": {"errno": "EIO"}, "ioctl": "0x50fg"}, "no device has an ioctl"),
     ({"at": "map_grant_ref", "do": {"status": "eagain"}, "device": "gntdev"}, "device files"),
     ({"at": "mmap", "do": {"errno": "EIO"}, "pid": 4194999}, "no process 4194999"),
     ({"at": "mmap", "do": {"delay": 0}}, '"delay" must be a number'),

@@ -109,3 +109,15 @@ def test_the_release_of_the_hypervisor_can_be_chosen(serve, compiled, place):
     assert done.returncode == 0 and "all as recorded" in done.stdout, done
     done = harness.gntsim("run", "--xen", "4.20", "--", "true")
     assert done.returncode == 2 and "use xen-4.17, xen-4.20 or xen-4.23" in done.stderr
+
+
+def test_an_ioctl_that_no_device_has_is_a_point_by_its_number(machine, control):
+    program = machine.new(1)
+    fd = program("open", "privcmd")
+    control.points_reset()
+    assert program.error("ioctl", fd, "0x50ff") == "ENOTTY"
+    assert "0x50ff" in [p.get("ioctl") for p in control.points()["points"]]
+    rule = control.fault("ioctl", {"errno": "EIO"}, ioctl="0x50ff")
+    assert program.error("ioctl", fd, "0x50fe") == "ENOTTY"
+    assert program.error("ioctl", fd, "0x50ff") == "EIO"
+    control.fault_remove(id=rule)
