@@ -43,8 +43,10 @@ static bool plan(const struct shown_page *f, struct change *c)
                           .to = f->wanted,
                           .writable = f->writable,
                           .lost = f->lost,
-                          .begins = !f->writable && !f->lost && !mapping->is_alone,
-                          .ends = f->writable && !f->shown_writable && mapping->nr_waiting == 1 };
+                          .alone = follow_is_alone(f),
+                          .begins = follow_is_alone(f) && !mapping->is_alone,
+                          .ends = !follow_is_alone(f) && f->shown_alone &&
+                                  mapping->nr_waiting == 1 };
     return mapping->addr && !(gone[f->page / 64] >> (f->page % 64) & 1);
 }
 
@@ -112,7 +114,7 @@ static bool show_next(struct space *space)
         follow_forget(m, space->pid);
     } else if (shown == SHOWN && f) {
         mapping->is_alone = (mapping->is_alone || c.begins) && !c.ends;
-        follow_shown(m, f, c.to, c.writable);
+        follow_shown(m, f, c.to, c.writable, c.alone);
     }
     pthread_cond_broadcast(&fuse_of(m)->shown);
     return shown == SHOWN;

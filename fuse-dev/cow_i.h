@@ -27,6 +27,7 @@ struct change {
     uint64_t from, to;             /* frames */
     bool writable;
     bool lost;                     /* nothing is there: all ones */
+    bool alone;                    /* no forked child may have it */
     bool begins, ends;             /* the first page of its mapping to be protected, the last one */
 };
 

@@ -213,8 +213,8 @@ void follow_shows(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t 
     struct mapping *mapping = m->maps ? maps_first(m->maps) : NULL, *next;
     struct hv_frame_info info;
     struct shown_page *f;
-    uint64_t page, lost;
-    bool is_lost;
+    uint64_t page, lost, mfn;
+    bool is_lost, is_paged;
 
     /* A replay has no processes, and holds what the record says. */
     if (!k || !m->maps)
@@ -234,9 +234,11 @@ void follow_shows(void *ctx, domid_t dom, uint64_t gfn, uint64_t from, uint64_t 
             machine_log(m, "no memory to follow a page of domain %u", dom);
     }
     is_lost = from == to && !writable && hv_frame_lost(m->hv, to, &lost);
+    is_paged = from == to && !writable && hv_gfn_to_mfn(m->hv, dom, gfn, &mfn) == -EAGAIN;
     for (f = first_of(m, k, gfn); f; f = f->same) {
         if (f->wanted != from)
             continue;
+        f->paged = is_paged;
         if (is_lost)
             lose(m, f);
         else
@@ -393,14 +395,19 @@ void follow_failed(struct machine *m, struct shown_page *f)
     f->in_work = HV_INVALID_MFN;
 }
 
-void follow_shown(struct machine *m, struct shown_page *f, uint64_t mfn, bool writable)
+/* What a child writes to a page that a pager has stays there, or is lost, and harms nobody. */
+bool follow_is_alone(const struct shown_page *f)
+{
+    return !f->writable && !f->lost && !f->paged;
+}
+
+void follow_shown(struct machine *m, struct shown_page *f, uint64_t mfn, bool writable, bool alone)
 {
     uint64_t before = f->shown;
 
-    if (!f->lost) {
-        f->mapping->nr_waiting += !writable;
-        f->mapping->nr_waiting -= !f->shown_writable;
-    }
+    f->mapping->nr_waiting += alone;
+    f->mapping->nr_waiting -= f->shown_alone;
+    f->shown_alone = alone;
     f->shown = mfn;
     f->in_work = HV_INVALID_MFN;
     f->shown_writable = writable;

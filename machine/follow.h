@@ -34,6 +34,8 @@ struct shown_page {
     bool changed;                   /* wanted is not held yet */
     bool stuck;                     /* its process has no thread that could do it at the moment */
     bool lost;                      /* nothing is there: it reads ones, and loses what is written */
+    bool paged;                     /* a pager has it, or is about to */
+    bool shown_alone;               /* no forked child may have it: its writes make a copy */
     struct shown_page *prev, *next;   /* of that list */
     struct shown_page *same;          /* the next page that shows the same gfn */
     UT_hash_handle hh;              /* the first of these */
@@ -65,15 +67,17 @@ void follow_settle(struct machine *m);
 struct shown_page *follow_page(const struct mapping *mapping, uint64_t page);
 /* The first page to be shown of a process. NULL: none. */
 struct shown_page *follow_next(const struct machine *m, pid_t pid);
+/* Whether no forked child may have it as it is wanted. */
+bool follow_is_alone(const struct shown_page *f);
 /* A part begins to show it as wanted, and must tell how that ended. */
 void follow_begin(struct shown_page *f);
 /* It could not be shown. */
 void follow_failed(struct machine *m, struct shown_page *f);
 /*
- * It is shown now: frame mfn, writable or not. Something else may be wanted meanwhile, and then it
- * stays in the list.
+ * It is shown now: frame mfn, writable or not, without children or not. Something else may be
+ * wanted meanwhile, and then it stays in the list.
  */
-void follow_shown(struct machine *m, struct shown_page *f, uint64_t mfn, bool writable);
+void follow_shown(struct machine *m, struct shown_page *f, uint64_t mfn, bool writable, bool alone);
 /* The mapping is where its process sees it: pages that its domain has lost are followed. */
 void follow_placed(struct machine *m, struct mapping *mapping);
 /*

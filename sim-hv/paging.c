@@ -119,14 +119,16 @@ static bool is_pageable(const struct hv *hv, const struct p2m_entry *e, enum p2m
 static long nominate(struct hv_domain *d, uint64_t gfn)
 {
     struct p2m_entry e = p2m_get(&d->p2m, gfn);
+    bool waits;
 
     if (!is_pageable(d->hv, &e, P2M_RAM_RW))
         return -EBUSY;
     /* From now on programs of the domain that see the page wait before they write to it. Where the
      * embedder cannot stop them they go on, in the frame that the page keeps. */
-    if (frame_of(d->hv, e.mfn)->held && shown_can_change(d, gfn, e.mfn))
-        shown_change(d, gfn, e.mfn, e.mfn, false);
+    waits = frame_of(d->hv, e.mfn)->held && shown_can_change(d, gfn, e.mfn);
     p2m_change(&d->p2m, gfn, P2M_RAM_PAGING_OUT, e.mfn);
+    if (waits)
+        shown_change(d, gfn, e.mfn, e.mfn, false);
     return 0;
 }
 

@@ -296,20 +296,26 @@ def test_without_memory_for_the_copy_and_without_a_helper_the_domain_is_crashed(
     assert stage.counted() == (0, 1)
 
 
-def test_without_memory_for_the_copy_the_write_waits_until_the_helper_has_made_room(stage):
+def waits_for_memory(stage):
+    """The program of domain 1 writes, and waits for its helper, whose ring's gfn this is."""
     ring = 300
     stage.call("xc_domain_populate_physmap_exact", 1, 1, 0, 0, "=%d" % ring)
     stage.call("xc_hvm_param_set", 1, 29, ring)
-    assert stage.toolstack("write", 1, ring, 0) == "0"
+    stage.toolstack("clear", 1, ring)
     stage.call("xc_memshr_ring_enable", 1, "&")
     stage.share()
     full(stage, 1)
     stage.programs[1].send("poke", stage.regions[1], 0, 8)
+    return ring
+
+
+def test_without_memory_for_the_copy_the_write_waits_until_the_helper_has_made_room(stage):
+    ring = waits_for_memory(stage)
     harness.eventually(lambda: stage.toolstack("answer", 1, ring) != "none", "the helper is asked")
     assert not stage.programs[1].answered()
     # An answer without more memory: it is asked again.
     stage.call("xc_memshr_domain_resume", 1)
-    harness.eventually(lambda: stage.toolstack("answer", 1, ring, 6) != "none", "once more")
+    harness.eventually(lambda: stage.toolstack("answer", 1, ring) != "none", "once more")
     stage.counted()
     stage.call("xc_domain_setmaxmem", 1, 1 << 20)
     assert not stage.programs[1].answered()
@@ -317,6 +323,21 @@ def test_without_memory_for_the_copy_the_write_waits_until_the_helper_has_made_r
     assert stage.programs[1].result() == "8"
     assert (stage.peek(1), stage.peek(2)) == (8, 40)
     assert stage.counted() == (0, 1)
+
+
+@pytest.mark.parametrize("version, vcpu", [(6, 0), (7, 99)])
+def test_an_answer_of_another_version_or_for_no_vcpu_lets_nobody_go_on(stage, version, vcpu):
+    ring = waits_for_memory(stage)
+    harness.eventually(lambda: stage.toolstack("answer", 1, ring, version, vcpu) != "none",
+                       "the helper is asked")
+    stage.call("xc_domain_setmaxmem", 1, 1 << 20)
+    stage.call("xc_memshr_domain_resume", 1)
+    assert stage.toolstack("answer", 1, ring) == "none"
+    assert not stage.programs[1].answered()
+    # Without the ring nobody waits for an answer.
+    stage.call("xc_memshr_ring_disable", 1)
+    assert stage.programs[1].result() == "8"
+    stage.counted()
 
 
 def test_a_page_that_a_program_maps_over_the_socket_is_not_shared_and_the_machine_says_why(
