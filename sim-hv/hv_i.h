@@ -31,7 +31,7 @@ struct hv_domain {
     domid_t id;
     uint8_t life;                   /* enum domain_life */
     bool privileged;
-    bool crashed;
+    bool crashed, wants_slot;  /* it found a ring of events full */
     bool reap_queued;
     struct maptrack maptrack;
     struct hostmap hostmap;

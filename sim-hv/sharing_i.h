@@ -53,7 +53,7 @@ void shown_change(const struct hv_domain *d, uint64_t gfn, uint64_t from, uint64
  * more, nothing is left where the page was before. */
 void shown_lose(const struct hv_domain *d, uint64_t mfn);
 /* A helper of d's has answered, or is gone. */
-void shown_go_on(const struct hv_domain *d);
+void shown_go_on(struct hv_domain *d);
 /* sharing_fork.c: XENMEM_sharing_op_fork and fork_reset of d, the child. */
 long sharing_fork(const struct hv_call *c, struct hv_domain *d,
                   const struct mem_sharing_op_fork *fork);

@@ -21,8 +21,9 @@ void shown_change(const struct hv_domain *d, uint64_t gfn, uint64_t from, uint64
         hv->hooks.shows(hv->hook_ctx, d->id, gfn, from, to, writable);
 }
 
-void shown_go_on(const struct hv_domain *d)
+void shown_go_on(struct hv_domain *d)
 {
+    d->wants_slot = false;
     if (d->hv->hooks.goes_on)
         d->hv->hooks.goes_on(d->hv->hook_ctx, d->id);
 }
@@ -72,6 +73,7 @@ static int wait_for_pager(struct hv_domain *d, uint64_t gfn)
     int room = vm_event_claim(d, VM_EVENT_PAGING);
 
     paging_populate(d, gfn, true);
+    d->wants_slot |= room == -EBUSY;
     if (!d->crashed)
         return room == -EBUSY ? -EAGAIN : -ENOMEM;
     hv_reap(d->hv);
@@ -102,6 +104,7 @@ int hv_page_write(struct hv *hv, domid_t dom, uint64_t gfn)
     room = vm_event_claim(d, VM_EVENT_SHARING);
     if (!sharing_unshare_or_notify(d, gfn, true))
         return 0;
+    d->wants_slot |= room == -EBUSY;
     if (room != -EOPNOTSUPP)
         return room ? -EAGAIN : -ENOMEM;
     domain_crash(d, "a shared page was written, there is no memory for a copy, and no helper");

@@ -158,23 +158,27 @@ void vm_event_send(struct hv_domain *d, enum vm_event_kind kind, vm_event_reques
 
 /* ---- Responses ------------------------------------------------------------------------------- */
 
-static void handle_response(struct hv_domain *d, const vm_event_response_t *response)
+/* True: a vCPU goes on by it. */
+static bool handle_response(struct hv_domain *d, const vm_event_response_t *response)
 {
     if (response->version != VM_EVENT_INTERFACE_VERSION || response->vcpu_id >= d->nr_vcpus)
-        return;
+        return false;
     /* Nobody waits for it. */
     if (!d->event_pauses)
-        return;
+        return false;
     if (response->reason == VM_EVENT_REASON_MEM_PAGING &&
         !(response->u.mem_paging.flags & MEM_PAGING_DROP_PAGE))
         paging_resume(d, response->u.mem_paging.gfn);
-    if (response->flags & VM_EVENT_FLAG_VCPU_PAUSED)
-        d->event_pauses--;
+    if (!(response->flags & VM_EVENT_FLAG_VCPU_PAUSED))
+        return false;
+    d->event_pauses--;
+    return true;
 }
 
 void vm_event_resume(struct hv_domain *d, enum vm_event_kind kind)
 {
     struct vm_event *ev = &d->events[kind];
+    bool goes_on = false;
     uint32_t prod, nr;
 
     if (!vm_event_is_on(ev))
@@ -188,12 +192,13 @@ void vm_event_resume(struct hv_domain *d, enum vm_event_kind kind)
         vm_event_response_t response;
 
         memcpy(&response, RING_GET_RESPONSE(&ev->ring, at), sizeof response);
-        handle_response(d, &response);
+        goes_on |= handle_response(d, &response);
     }
     ev->ring.rsp_cons = prod;
     __atomic_store_n(&ev->ring.sring->rsp_event, prod + 1, __ATOMIC_RELEASE);
     if (kind == VM_EVENT_PAGING)
         paging_tell_forgotten(d);
-    if (nr)
+    /* Any response gives its slot back, for which somebody may wait. */
+    if (goes_on || (nr && d->wants_slot))
         shown_go_on(d);
 }

@@ -5,6 +5,7 @@ A line names a call and its numbers. `&` stands for a 64-bit number that the cal
 the address of one that is N. The answer is `ok RESULT NUMBER...` or `err ERRNO`, as an agent's.
 
     answer DOM GFN [VERSION VCPU]    answers the next request in the ring at gfn: its numbers
+    clear DOM GFN                    a page of zeroes, as that of a ring is at first
 """
 import ctypes
 import errno
@@ -66,6 +67,9 @@ class Toolstack:
             return "ok"
         if name == "answer":
             return self.answer(*map(int, words))
+        if name == "clear":
+            ctypes.memset(self.page(*map(int, words)), 0, 4096)
+            return "ok"
         if name in ("read", "write"):
             dom, gfn, *value = map(int, words)
             page = self.page(dom, gfn, name == "write")
