@@ -20,6 +20,7 @@ struct witness;
 struct machine;
 struct mapping;
 struct machine_config;
+struct machine_stack;
 struct process_saying;
 
 /* An open device, for another part than the one that keeps it. Needs the lock. */
@@ -87,15 +88,16 @@ struct machine_part {
     void (*call_memory)(struct domain *d, const struct kernel_point *point, enum kernel_user op,
                         uint64_t addr, const void *data, size_t size);
     void (*call_over)(struct domain *d, const struct kernel_point *point, long result);
-    /* With the lock: a driver that is no program's (an actor) gave a page back to its kernel, which
-     * a peer still has mapped. */
+    /* With the lock: an actor gave a page back to its kernel, which a peer still has mapped. */
     void (*access_ended)(struct domain *d, grant_ref_t ref);
     /* Without the lock: see machine_witness. */
-    const struct witness *(*witness)(struct machine *m, pid_t tid, const uint64_t *addresses,
-                                     size_t nr);
-    /* Without the lock: an ioctl of the thread has its result, and is about to be answered. It may
-     * wait. */
+    const struct witness *(*witness)(struct machine *m, pid_t tid, const struct machine_stack *at);
+    /* With the lock: the mapping is at this address of its process, or will be in a moment. */
+    void (*mapping_placed)(struct machine *m, const struct vma *vma, uint64_t addr);
+    /* Without the lock: an ioctl of the thread is about to be answered. It may wait. */
     void (*answer_waits)(struct machine *m, pid_t tid);
+    /* Without the lock: returns when what ended processes had open is closed, within seconds. */
+    void (*see_closed)(struct machine *m);
     /* Without the lock: a process says something about itself (machine_process_says). */
     int64_t (*process_says)(struct machine *m, const struct process_saying *saying);
 
@@ -111,7 +113,6 @@ struct machine_part {
     /* Without the lock: pages are not shown yet as they are to be (follow.h), or a helper answered.
      * Returns when they are. */
     void (*follow)(struct machine *m);
-
     /* The programs are gone. Ends whatever its loops wait for. */
     void (*stop)(struct machine *m);
     /* With the lock, after the loops and the mappings ended: closes the files that are still

@@ -15,13 +15,24 @@ bool machine_is_watched(const struct machine *m)
     return false;
 }
 
-const struct witness *machine_witness(struct machine *m, pid_t tid, const uint64_t *addresses,
-                                      size_t nr)
+static const struct witness *ask(struct machine *m, pid_t tid, const struct machine_stack *at)
 {
     for (unsigned i = 0; i < m->nr_parts; i++)
         if (m->parts[i]->witness)
-            return m->parts[i]->witness(m, tid, addresses, nr);
+            return m->parts[i]->witness(m, tid, at);
     return NULL;
+}
+
+const struct witness *machine_witness(struct machine *m, pid_t tid, const uint64_t *addresses,
+                                      size_t nr)
+{
+    return ask(m, tid, &(struct machine_stack){ addresses, nr, NULL });
+}
+
+const struct witness *machine_witness_at(struct machine *m, pid_t tid,
+                                         const struct machine_registers *registers)
+{
+    return ask(m, tid, &(struct machine_stack){ NULL, 0, registers });
 }
 
 void machine_answer_waits(struct machine *m, pid_t tid)

@@ -22,6 +22,12 @@ enum process_word {
     PROCESS_CLOSES, /* it is about to close the file */
     PROCESS_UNMAPS, /* value: an address at which its library found a mapping of the
                                   * file, with this index; UINT64_MAX: none */
+    PROCESS_FAULTS, /* value: the address that it could not access; fault says how. It is about to
+                                  * die of that */
+};
+struct process_fault {
+    int signal, code; /* as sigaction(2) says */
+    bool writes;
 };
 struct process_saying {
     enum process_word word;
@@ -29,6 +35,7 @@ struct process_saying {
     const struct domain *domain; /* of the file; NULL: there is none */
     uint64_t file;               /* its number in the domain's kernel */
     uint64_t value, index;
+    struct process_fault fault;
     const struct witness *witness;
 };
 
@@ -41,6 +48,19 @@ bool machine_is_watched(const struct machine *m);
  */
 const struct witness *machine_witness(struct machine *m, pid_t tid, const uint64_t *addresses,
                                       size_t nr);
+/* The same of a thread that is in a signal handler: where it was before, of which these are the
+ * registers. */
+struct machine_registers {
+    uint64_t pc, sp, bp;
+};
+const struct witness *machine_witness_at(struct machine *m, pid_t tid,
+                                         const struct machine_registers *registers);
+/* What a part is asked with: the addresses or the registers, or neither. */
+struct machine_stack {
+    const uint64_t *addresses;
+    size_t nr;
+    const struct machine_registers *registers;
+};
 /* Without the lock, before an ioctl of the thread is answered: waits, if a part wants that. */
 void machine_answer_waits(struct machine *m, pid_t tid);
 /* As machine_caller, with what machine_witness gave. */
