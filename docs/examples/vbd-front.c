@@ -184,18 +184,29 @@ static void publish(struct front *f)
     } while (!done && errno == EAGAIN);
 }
 
+/* While the back end is in one of these states, and there is one. */
+static void wait_back(struct front *f, enum xenbus_state first, enum xenbus_state last)
+{
+    while (find_back(f) && back_state(f) >= first && back_state(f) <= last)
+        wait_event(f);
+}
+
 /* ---- Connect and close ----------------------------------------------------------------------- */
 
 /* A front end that was killed left a state behind: the back end closes, and begins again. */
 static void begin_again(struct front *f)
 {
-    if (read_number(f, f->path, "state") == XenbusStateInitialising)
+    uint64_t state = read_number(f, f->path, "state");
+
+    if (state == XenbusStateInitialising)
         return;
-    set_state(f, XenbusStateClosing);
-    set_state(f, XenbusStateClosed);
-    while (find_back(f) && back_state(f) != XenbusStateClosed &&
-           back_state(f) != XenbusStateInitWait && back_state(f) != XenbusStateInitialising)
-        wait_event(f);
+    /* One after the other: a back end that misses a state in between may wait for it for ever. */
+    if (state != XenbusStateClosed) {
+        set_state(f, XenbusStateClosing);
+        wait_back(f, XenbusStateInitWait, XenbusStateConnected);
+        set_state(f, XenbusStateClosed);
+    }
+    wait_back(f, XenbusStateInitialised, XenbusStateClosing);
     set_state(f, XenbusStateInitialising);
 }
 
