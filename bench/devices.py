@@ -115,7 +115,19 @@ def grant_copies(bench, _):
             grant_copy(bench, "in a loop", 5 if quick else 25, 300, None)]
 
 
+def store_reads(bench):
+    """Where a program finds the store by itself, and over its kernel's xenbus."""
+    arguments = [bench.store_read, *(("3", "20") if bench.quick else ("50", "100"))]
+    for where, way, before, target in (
+            ("a socket", "socket", [], 3.0),
+            ("/dev/xen/xenbus", "device", ["env", "XENSTORED_PATH=/dev/xen/xenbus"], None)):
+        asked, piped, ratio = bench.pairs(bench.in_machine(*before, *arguments, way=way))
+        yield row("READ of the store over " + where, us(asked), "a round trip over pipes",
+                  us(piped), ratio, target)
+
+
 PARTS = {
+    "store reads": lambda bench, _: store_reads(bench),
     "copy": grant_copies,
     "wake": lambda bench, _: wake_up(bench, 20 if bench.quick else 500),
     "pages": lambda bench, _: [many_pages(bench, *((5, 3) if bench.quick else (50, 10)))],
