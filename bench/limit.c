@@ -13,15 +13,13 @@
  * limit NULL-FILE ROUNDS OPERATIONS HANDED-FILE
  *
  * The same with the hand-overs of the device way: an ioctl that one thread of its server hands to
- * another (HANDED-FILE), a reported call completed by a trace, a null ioctl, a munmap that a thread
- * hears of by a userfaultfd, and a null ioctl. The server of the files is on the same processor.
+ * another (HANDED-FILE), a reported call completed by a trace that makes an mmap, a null ioctl, a
+ * munmap of that, and a null ioctl. The server of the files is on the same processor.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <linux/userfaultfd.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -56,7 +54,6 @@ enum what { ANSWER, TRACE, QUIT };
 /* A page of the caller's, where nothing else is. */
 #define AREA  ((void *)0x10000000ul)
 #define PAGE  4096ul
-#define UFFD  100                /* the caller's descriptor, if there is one */
 
 #define must(condition) do { \
     if (!(condition)) { \
@@ -86,17 +83,6 @@ static void null_ioctl(int fd)
     must(!ioctl(fd, _IO('n', 0), 0));
 }
 
-/* A descriptor that reports what becomes of memory, as fork leaves none that does. */
-static void make_uffd(int number)
-{
-    struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_EVENT_UNMAP |
-                                                           UFFD_FEATURE_PAGEFAULT_FLAG_WP |
-                                                           UFFD_FEATURE_WP_HUGETLBFS_SHMEM };
-    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-
-    must(fd >= 0 && !ioctl(fd, UFFDIO_API, &api) && dup2(fd, number) == number && !close(fd));
-}
-
 static void operation(int fd, int handed)
 {
     if (handed < 0) {
@@ -116,10 +102,6 @@ static void caller(const char *path, const char *handed_path, unsigned rounds, u
     int fd = open(path, O_RDWR), handed = handed_path ? open(handed_path, O_RDWR) : -1;
 
     must(fd >= 0 && (!handed_path || handed >= 0));
-    if (handed_path) {
-        make_uffd(UFFD);
-        reported(ANSWER);        /* it can be fetched */
-    }
     for (unsigned i = 0; i <= rounds; i++) {
         double start = now_ns(), nulls;
 
@@ -167,11 +149,9 @@ static void wait_stop(pid_t pid)
     must(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
 }
 
-/* uffd -1: the call that the thread is made to make does nothing. */
-static void trace(int listener, uint64_t id, pid_t pid, int uffd)
+/* maps: what the thread is made to call. Otherwise that does nothing. */
+static void trace(int listener, uint64_t id, pid_t pid, bool maps)
 {
-    struct uffdio_register range = { .range = { (uintptr_t)AREA, PAGE },
-                                     .mode = UFFDIO_REGISTER_MODE_WP };
     struct user_regs_struct regs, call;
 
     must(!ptrace(PTRACE_SEIZE, pid, NULL, NULL) && !ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
@@ -181,7 +161,7 @@ static void trace(int listener, uint64_t id, pid_t pid, int uffd)
     call = regs;
     call.rip -= SYSCALL_INSN_SIZE;
     call.orig_rax = (unsigned long long)-1;
-    call.rax = uffd < 0 ? SYS_getppid : SYS_mmap;
+    call.rax = maps ? SYS_mmap : SYS_getppid;
     call.rdi = (uintptr_t)AREA;
     call.rsi = PAGE;
     call.rdx = PROT_READ | PROT_WRITE;
@@ -190,46 +170,21 @@ static void trace(int listener, uint64_t id, pid_t pid, int uffd)
     call.r9 = 0;
     must(!ptrace(PTRACE_SETREGS, pid, NULL, &call) && !ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL));
     wait_stop(pid);
-    must(uffd < 0 || !ioctl(uffd, UFFDIO_REGISTER, &range));
     must(!ptrace(PTRACE_SETREGS, pid, NULL, &regs) && !ptrace(PTRACE_DETACH, pid, NULL, NULL));
 }
 
-/* Lets go each caller of munmap. */
-static void *hear(void *arg)
-{
-    struct uffd_msg msg;
-
-    while (read((int)(intptr_t)arg, &msg, sizeof msg) == sizeof msg)
-        ;
-    return NULL;
-}
-
-static int fetch_uffd(pid_t pid)
-{
-    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0),
-        uffd = (int)syscall(SYS_pidfd_getfd, pidfd, UFFD, 0);
-    pthread_t thread;
-
-    must(uffd >= 0 && !close(pidfd) &&
-         !pthread_create(&thread, NULL, hear, (void *)(intptr_t)uffd));
-    return uffd;
-}
-
-static void serve(int listener, pid_t pid, bool hears)
+static void serve(int listener, pid_t pid, bool maps)
 {
     enum what what = ANSWER;
-    int uffd = -1;
 
     while (what != QUIT) {
         struct seccomp_notif notif;
 
         memset(&notif, 0, sizeof notif);
         must(!ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notif));
-        if (hears && uffd < 0)
-            uffd = fetch_uffd(pid);
         what = (enum what)notif.data.args[0];
         if (what == TRACE)
-            trace(listener, notif.id, pid, uffd);
+            trace(listener, notif.id, pid, maps);
         else
             answer(listener, notif.id);
     }

@@ -46,6 +46,7 @@ struct call {
     struct vma *vma;                         /* of an mmap */
     long result;
     uint64_t mapping;                        /* the mmap's */
+    bool told_by_link;                       /* of that */
     uint64_t addr;                           /* where pages are to appear: of an mmap, or of an ioctl that filled some */
     int link_fd;                             /* what they are made from; -1: none */
     int not_filled;                          /* why an ioctl's pages do not appear */
@@ -194,6 +195,23 @@ static long mmap_start(struct call *call)
     return kernel_mmap(call->file.kernel, args[5], args[1], (unsigned)args[2], (unsigned)args[3], &call->vma, &call->kreq);
 }
 
+/*
+ * Whether nobody misses news of the mapping: it has one page, which no fork copies. When the link
+ * is closed, as every munmap does, the machine sees the end before its next operation. Not at once
+ * is too late for what happens then, for whoever observes calls, and for a kernel of its own, which
+ * sees its grants. With the lock.
+ */
+static bool is_told_by_link(const struct call *call)
+{
+    const struct machine *m = call->notice.supervisor->machine;
+    const struct vma *vma = call->vma;
+
+    return vma->nr_pages == 1 && vma->dont_copy && !vma->own &&
+           !(call->notice.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)) &&
+           call->file.put == put_dev_file && !dev_file_notifies(call->file.owner) &&
+           !m->outsiders && !machine_is_observed(m);
+}
+
 /* The file's reference is the mapping's from here on, and whatever happens to the thread, the end of the link's last user ends the mapping. */
 static long mmap_record(struct call *call, long result)
 {
@@ -209,6 +227,7 @@ static long mmap_record(struct call *call, long result)
         return result;
     }
     call->mapping = mapping->id;
+    call->told_by_link = mapping->told_by_link = is_told_by_link(call);
     call->addr = args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE) ? args[0] : maps_window_alloc(maps, call->vma->nr_pages, false);
     return 0;
 }
@@ -232,7 +251,8 @@ static void mmap_finish(struct call *call)
     struct machine *m = call->notice.supervisor->machine;
 
     if (!call->result) {
-        place_mapping(&call->notice, call->vma, call->mapping, call->addr, call->link_fd);
+        place_mapping(&call->notice, call->vma, call->mapping, call->addr, call->link_fd,
+                      call->told_by_link);
         free(call);
         return;
     }

@@ -64,6 +64,11 @@ struct domain *dev_file_domain(struct dev_file *file)
     return file->domain;
 }
 
+bool dev_file_notifies(const struct dev_file *file)
+{
+    return file->notifies;
+}
+
 void dev_file_mapped_by(struct dev_file *file, struct supervisor *supervisor)
 {
     atomic_store(&file->mapper, supervisor);

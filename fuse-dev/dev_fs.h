@@ -54,6 +54,8 @@ void dev_fs_new_nodes(struct dev_fs *fs, domid_t domid);
 uint64_t dev_fs_requests(const struct dev_fs *fs);
 struct file *dev_file_kernel(struct dev_file *file);
 struct domain *dev_file_domain(struct dev_file *file);
+/* Whether it was asked for something to happen at the end of a mapping. */
+bool dev_file_notifies(const struct dev_file *file);
 void dev_file_get(struct dev_file *file);
 /* Without it: the supervisor that got an mmap of the file, which will probably get the next. */
 void dev_file_mapped_by(struct dev_file *file, struct supervisor *supervisor);

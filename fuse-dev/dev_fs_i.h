@@ -35,6 +35,7 @@ struct dev_file {
     struct node *node;           /* NULL once forgotten */
     unsigned refs;               /* the descriptor's, one per mapping, one per call in progress */
     bool compat;                 /* a 32-bit program was told that it is one */
+    bool notifies;               /* it was asked for something at the end of a mapping */
     bool flushed;                /* a descriptor was closed: the release may be under way */
     struct poller *poller;       /* who waits in poll; NULL: nobody */
     _Atomic(struct supervisor *) mapper;   /* that reported its last mmap; it may be gone */

@@ -89,6 +89,9 @@ static const struct any_call {
       { { 3, SCMP_CMP_EQ, ADVICE_GUARD_REMOVE, 0 } } },
 };
 
+/* Pages leave a mapping by them, and its link does not tell. */
+static const unsigned dont_need[] = { MADV_DONTNEED, MADV_DONTNEED_LOCKED };
+
 /* Calls that end, move or rearrange mappings. */
 static int add_memory_rules(scmp_filter_ctx ctx)
 {
@@ -104,6 +107,9 @@ static int add_memory_rules(scmp_filter_ctx ctx)
     for (size_t i = 0; !rc && i < sizeof any_calls / sizeof *any_calls; i++)
         rc = seccomp_rule_add_array(ctx, any_calls[i].action, any_calls[i].nr, any_calls[i].nr_args,
                                     any_calls[i].args);
+    for (size_t i = 0; !rc && i < sizeof dont_need / sizeof *dont_need; i++)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(madvise), 2, IN_WINDOW,
+                              SCMP_A2(SCMP_CMP_EQ, dont_need[i]));
     if (!rc)    /* no device can be synced; the memory behind it can */
         rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(msync), 2, IN_WINDOW,
                               SCMP_A2(SCMP_CMP_MASKED_EQ, MS_SYNC, MS_SYNC));

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #include <gntsim/socket.h>
 
@@ -31,7 +32,10 @@
     0x676e7473u /* in the first argument that munmap, mremap and shmat do not have, and in
                    remap_file_pages' flags, of which the kernel looks at one that it has not */
 
-/* Advice that old headers do not know (Linux 6.13). */
+/* Advice that old headers do not know (Linux 5.18, 6.13). */
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
 #define ADVICE_GUARD_INSTALL 102
 #define ADVICE_GUARD_REMOVE  103
 

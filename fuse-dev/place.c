@@ -42,6 +42,7 @@ struct placing {
     uint64_t addr;
     unsigned fixed, keep;          /* flags of the mmap calls */
     bool filled;                   /* pages of a mapping that is there */
+    bool told_by_link;             /* nobody needs news of them */
     int our_fd;
     struct space *space;           /* NULL: the process has none */
     struct proc_status status;     /* the caller's; of one that is alone only what was needed */
@@ -283,7 +284,7 @@ static void end_news(struct placing *placing, bool placed)
 
     if (!placing->space)
         return;
-    if (placed || placing->filled)
+    if (placing->filled || (placed && !placing->told_by_link))
         space_watch(placing->space, placing->addr, placing->nr_pages * HV_PAGE_SIZE);
     space_put(m, placing->space);
 }
@@ -335,14 +336,15 @@ static bool place_in_caller(struct placing *placing, struct inject *inject, long
 }
 
 void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, uint64_t addr,
-                   int our_fd)
+                   int our_fd, bool told_by_link)
 {
     unsigned theirs = (unsigned)notice->args[3];
     struct placing placing = {
         .notice = notice, .vma = vma, .runs = vma->runs, .nr_runs = vma->nr_runs,
         .nr_pages = vma->nr_pages, .addr = addr,
         .fixed = theirs & (MAP_FIXED | MAP_FIXED_NOREPLACE),
-        .keep = theirs & (MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE), .our_fd = our_fd
+        .keep = theirs & (MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE), .our_fd = our_fd,
+        .told_by_link = told_by_link
     };
     struct machine *m = notice->supervisor->machine;
     struct inject inject;

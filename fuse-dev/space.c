@@ -29,9 +29,6 @@
 #include "supervisor_i.h"
 #include "watch.h"
 
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24        /* Linux 5.18 */
-#endif
 #define PIDFD_OF_A_THREAD O_EXCL       /* PIDFD_THREAD, Linux 6.9 */
 #define MAX_YIELDS 10
 #define MAX_MOMENTS 100

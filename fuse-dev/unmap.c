@@ -272,14 +272,19 @@ void handle_remap_file_pages(struct notice *notice)
 }
 
 /*
- * A hole in the memory behind a mapping would be one in the granter's page; Linux has none for
- * character devices.
+ * Pages that are not needed leave a mapping. A hole in the memory behind it would be one in the
+ * granter's page; Linux has none for character devices.
  */
 void handle_madvise(struct notice *notice)
 {
-    uint64_t start = notice->args[0];
-    struct found found = find_shown(notice, start, start + pages_up(notice->args[1]));
+    uint64_t start = notice->args[0], end = start + pages_up(notice->args[1]);
+    bool takes = notice->args[2] == MADV_DONTNEED || notice->args[2] == MADV_DONTNEED_LOCKED;
+    struct found found = { 0 };
 
+    if (takes && !(start % HV_PAGE_SIZE) && end > start)
+        left_if_only_here(notice, start, end);
+    else if (!takes)
+        found = find_shown(notice, start, end);
     if (!found.link)
         answer_continue(notice);
     else if (notice->args[2] == MADV_REMOVE)

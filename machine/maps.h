@@ -41,6 +41,7 @@ struct mapping {
     /* a part's: no fork inherits it for now; somebody has inherited it */
     bool is_alone, has_heirs;
     void (*ended)(struct file *file);   /* gives the file's reference back */
+    bool told_by_link;          /* a part's: the link alone tells of its end */
     bool placed; /* the link is in nobody's hands any more: what is not mapped from it has ended */
     bool shown;                 /* resync's: some process shows it */
     UT_hash_handle hh;          /* by id */

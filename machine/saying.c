@@ -4,8 +4,10 @@
 
 #include <stdio.h>
 
+#include "faults.h"
 #include "machine.h"
 #include "outlet.h"
+#include "trace.h"
 
 bool machine_is_watched(const struct machine *m)
 {
@@ -13,6 +15,11 @@ bool machine_is_watched(const struct machine *m)
         if (m->parts[i]->process_says)
             return true;
     return false;
+}
+
+bool machine_is_observed(const struct machine *m)
+{
+    return trace_is_on(m) || faults_first(m) || machine_is_watched(m);
 }
 
 static const struct witness *ask(struct machine *m, pid_t tid, const struct machine_stack *at)

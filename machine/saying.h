@@ -42,6 +42,11 @@ struct process_saying {
 /* Whether a part listens. */
 bool machine_is_watched(const struct machine *m);
 /*
+ * With the lock: whether somebody traces, decides or checks calls, and so wants each of them when
+ * and where it is made.
+ */
+bool machine_is_observed(const struct machine *m);
+/*
  * Without the lock: what a thread is doing that waits for an answer. addresses: of the nr calls
  * that it is in, the innermost first, if it tells; NULL: it does not. The machine keeps the result
  * until its end. NULL: nobody wants to know.

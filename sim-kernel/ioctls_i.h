@@ -50,7 +50,7 @@
                OUT(get_offset_for_vaddr, "offset", offset) \
                OUT(get_offset_for_vaddr, "count", count))) \
     ROW(SET_MAX_GRANTS, NULL, 0, "ENOTTY", FIELDS(IN(set_max_grants, "count", count))) \
-    ROW(SET_UNMAP_NOTIFY, ioctl_set_unmap_notify, 0, "EINVAL", \
+    ROW(SET_UNMAP_NOTIFY, ioctl_set_unmap_notify, KERNEL_IOCTL_NOTIFY, "EINVAL", \
         FIELDS(IN(unmap_notify, "index", index) IN(unmap_notify, "action", action) \
                IN(unmap_notify, "port", event_channel_port))) \
     ROW(GRANT_COPY, ioctl_grant_copy, 0, "EINVAL", FIELDS()) \

@@ -88,11 +88,10 @@ void pages_attend(struct machine *m)
     }
 }
 
-/* Whoever traces, decides or checks calls wants each of them, when and where it is made. */
 void pages_settle(struct machine *m)
 {
     struct sock_server *server = sock_of(m);
-    bool may = !server->stopping && !trace_is_on(m) && !faults_first(m) && !machine_is_watched(m);
+    bool may = !server->stopping && !machine_is_observed(m);
 
     if (may == server->pages.may)
         return;

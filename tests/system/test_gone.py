@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Pages leave a mapping by other means than a munmap of all of it. Other tests here make calls that
-no device mapping allows, or run programs that allow themselves few calls. gone.c, contended.c,
-prompt.c and boxed.c say how."""
+no device mapping allows, or run programs that allow themselves few calls. gone.c, single.c,
+contended.c, prompt.c and boxed.c say how."""
 import subprocess
 
 import pytest
@@ -50,6 +50,22 @@ def test_what_no_device_mapping_allows_is_refused_and_changes_nothing(machine, c
                                                                for how in UNSEEN]])
 def test_a_page_that_leaves_a_pv_mapping_is_unmapped_at_once(machine, compiled, where, how):
     check(machine, compiled, where, how, "main", "ok", TAKES[how])
+
+
+@pytest.mark.parametrize("notify", [[], ["notify"]])
+@pytest.mark.parametrize("how", ["munmap", "dontneed", "over"])
+def test_the_only_page_of_a_pv_mapping_is_unmapped_at_once(machine, compiled, how, notify):
+    if notify:
+        machine.slow()
+    machine.must("domain", "create", 1)
+    process = machine.popen(1, compiled("single"), how, *notify, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "byte %d\n" % (0 if notify else 42)
+    assert machine.json("dump", "maptrack", 1)["maptrack"] == []
+    machine.audit()
+    process.stdin.close()
+    assert process.wait(harness.PATIENCE) == 0
+    machine.quiet()
 
 
 def test_a_mapping_ends_at_once_also_if_the_server_is_slow(machine, compiled):

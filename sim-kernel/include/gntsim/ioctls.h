@@ -27,6 +27,7 @@ struct kernel_ioctl_field {
 #define KERNEL_IOCTL_MMAP    1u    /* an mmap by the caller follows */
 #define KERNEL_IOCTL_FILLS   2u    /* it fills pages of the caller's mapping */
 #define KERNEL_IOCTL_ADDRESS 4u    /* its argument begins with an address of the caller's */
+#define KERNEL_IOCTL_NOTIFY  8u    /* it asks for something to happen at a mapping's end */
 
 struct kernel_ioctl {
     const char *device;            /* NULL: the end of the list */
