@@ -10,6 +10,7 @@
 #include <execinfo.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sock_client_i.h"
 
@@ -37,7 +38,8 @@ bool sock_says_begin(void)
         return false;
     if (!process.begun) {
         process.begun = true;
-        backtrace(&first, 1); /* loads what it needs now: later a signal handler may be running */
+        if (sock_unwind_is_safe())
+            backtrace(&first, 1); /* loads what it needs now: later a signal handler may run */
         sock_fault_begin();
         if (!secure_getenv(SOCK_FILES_ENV))
             on_exit(note_status, NULL);
@@ -48,10 +50,13 @@ bool sock_says_begin(void)
 size_t sock_says_where(struct sock_stack *stack)
 {
     void *addresses[SOCK_MAX_STACK + OWN_FRAMES];
-    int nr = backtrace(addresses, SOCK_MAX_STACK + OWN_FRAMES) - OWN_FRAMES;
+    bool safe = sock_unwind_is_safe();
+    int nr = safe ? backtrace(addresses, SOCK_MAX_STACK + OWN_FRAMES) - OWN_FRAMES : 1;
 
     if (nr < 0)
         nr = 0;
+    if (!safe)
+        addresses[OWN_FRAMES] = (void *)(uintptr_t)gettid();
     for (int i = 0; i < nr; i++)
         stack->addresses[i] = (uintptr_t)addresses[i + OWN_FRAMES];
     stack->header.size = (uint32_t)(offsetof(struct sock_stack, addresses) +

@@ -15,6 +15,8 @@ struct sock_client;
 bool sock_says_begin(void);
 /* sock_fault.c. From now on the machine is told if the process dies of an access. */
 void sock_fault_begin(void);
+/* sock_unwind.c. Whether the C library may walk a stack here. */
+bool sock_unwind_is_safe(void);
 /* A message that says where the calling thread is. Its size in bytes. */
 struct sock_stack {
     struct sock_header header;

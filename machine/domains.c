@@ -70,7 +70,8 @@ static void on_enter(void *ctx, struct kernel_point *point)
     if (point->tag && !m->replays)
         name_process(m, (unsigned)point->tag);
     trace_enter(m, point);
-    PARTS_TELL(m, call_begins, d, point);
+    if (m->watched)
+        PARTS_TELL(m, call_begins, d, point);
 }
 
 static void on_done(void *ctx, const struct kernel_point *point, long result)
@@ -78,7 +79,8 @@ static void on_done(void *ctx, const struct kernel_point *point, long result)
     struct domain *d = ctx;
 
     trace_done(d->machine, point, result);
-    PARTS_TELL(d->machine, call_over, d, point, result);
+    if (d->machine->watched)
+        PARTS_TELL(d->machine, call_over, d, point, result);
 }
 
 static void on_user(void *ctx, const struct kernel_point *point, enum kernel_user op,
@@ -87,7 +89,8 @@ static void on_user(void *ctx, const struct kernel_point *point, enum kernel_use
     struct domain *d = ctx;
 
     trace_user(d->machine, point, op, data, size, vma, rc);
-    PARTS_TELL(d->machine, call_memory, d, point, op, addr, data, rc ? 0 : size);
+    if (d->machine->watched)
+        PARTS_TELL(d->machine, call_memory, d, point, op, addr, data, rc ? 0 : size);
 }
 
 static void on_grant(void *ctx, grant_ref_t ref, const struct kernel_grant *grant)

@@ -80,7 +80,7 @@ struct machine {
     int epoll_fd, timer_fd;      /* the main loop's; the kernels' next deadline */
     int moment_fd;               /* when to look for ended mappings again */
     int stop_fd;                 /* eventfd: becomes readable when the machine is to stop */
-    bool timer_dirty;            /* a kernel's next deadline changed */
+    bool timer_dirty, watched;   /* a kernel's next deadline changed; a part listens (saying.h) */
     bool attention, settling;    /* some domain has upcall or crashed set; it is seen to */
     struct machine_later *later;
     struct clock clock;

@@ -307,7 +307,7 @@ bool maps_place(struct maps *maps, uint64_t id, uint64_t addr, pid_t pid)
     if (pid)
         mapping->tid = pid;
     maps_index_remove(maps, mapping);
-    if (maps->machine)
+    if (maps->machine && maps->machine->watched)
         PARTS_TELL(maps->machine, mapping_placed, maps->machine, mapping->vma, addr);
     if (!maps_index_insert(maps, mapping, addr))
         return false;

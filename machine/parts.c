@@ -51,6 +51,7 @@ static int add(struct machine *m, const struct machine_part *part, int *memory_f
         return rc;
     }
     m->parts[m->nr_parts++] = part;
+    m->watched |= part->process_says != NULL;
     rc = part->prepare ? part->prepare(m, memory_fd) : 0;
     if (!rc)
         return 0;

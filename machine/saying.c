@@ -11,10 +11,7 @@
 
 bool machine_is_watched(const struct machine *m)
 {
-    for (unsigned i = 0; i < m->nr_parts; i++)
-        if (m->parts[i]->process_says)
-            return true;
-    return false;
+    return m->watched;
 }
 
 bool machine_is_observed(const struct machine *m)
@@ -44,7 +41,8 @@ const struct witness *machine_witness_at(struct machine *m, pid_t tid,
 
 void machine_answer_waits(struct machine *m, pid_t tid)
 {
-    PARTS_TELL(m, answer_waits, m, tid);
+    if (m->watched)
+        PARTS_TELL(m, answer_waits, m, tid);
 }
 
 void machine_caller_seen(struct machine *m, pid_t tid, const struct witness *witness)

@@ -224,7 +224,8 @@ static void hear_hypercall(void *ctx, const struct hv_point *point, long result)
 
     if (m->trace->on)
         trace_hypercall(m, point, result);
-    PARTS_TELL(m, hypercall_over, m, point, result);
+    if (m->watched)
+        PARTS_TELL(m, hypercall_over, m, point, result);
 }
 
 void trace_listen(struct machine *m)

@@ -107,8 +107,9 @@ static bool do_mmap(struct sock_conn *conn, uint64_t offset, uint64_t length, ui
     if (rc)
         return reply(conn);
     conn->reply.place = take_place(conn->server, vma->nr_pages);
-    PARTS_TELL(m, mapping_placed, m, vma,
-               SOCK_PLACES + (uint64_t)conn->reply.place * HV_PAGE_SIZE);
+    if (m->watched)
+        PARTS_TELL(m, mapping_placed, m, vma,
+                   SOCK_PLACES + (uint64_t)conn->reply.place * HV_PAGE_SIZE);
     conn->reply.map_prot = vma->map_prot;
     conn->reply.map_flags = vma->dont_copy ? SOCK_MAP_DONT_COPY : 0;
     return conn_compose(conn, vma);

@@ -2,9 +2,19 @@
 /* Hears what a process says about itself: where it is, and that it exits or closes a device. */
 #include "sock_i.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "saying.h"
+
+static bool is_thread_of(pid_t pid, uint64_t number)
+{
+    char path[48];
+
+    snprintf(path, sizeof path, "/proc/%d/task/%u", pid, (unsigned)number);
+    return number && number < SOCK_FIRST_ADDRESS && !access(path, F_OK);
+}
 
 static void hear_stack(struct sock_conn *conn, size_t size)
 {
@@ -14,7 +24,10 @@ static void hear_stack(struct sock_conn *conn, size_t size)
     if (nr > SOCK_MAX_STACK)
         nr = SOCK_MAX_STACK;
     memcpy(addresses, conn->in + sizeof(struct sock_header), nr * sizeof *addresses);
-    conn->witness = machine_witness(conn->server->machine, conn->peer, addresses, nr);
+    if (nr == 1 && is_thread_of(conn->peer, addresses[0]))
+        conn->witness = machine_witness(conn->server->machine, (pid_t)addresses[0], NULL, 0);
+    else
+        conn->witness = machine_witness(conn->server->machine, conn->peer, addresses, nr);
 }
 
 static int64_t hear(struct sock_conn *conn, const struct sock_say *say)

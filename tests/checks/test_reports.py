@@ -273,6 +273,7 @@ def test_ctl_shows_findings_as_text_and_as_json(leaky, tmp_path):
         return corpus.gntsim("ctl", "--dir", str(tmp_path / "m"), *words, "findings")
     with corpus.machine(tmp_path, "--check", way="socket"):
         assert (ask().returncode, ask().stdout, ask("--json").stdout) == (0, "", "[]\n")
-        corpus.gntsim("exec", "--dir", str(tmp_path / "m"), "--", str(leaky))
+        done = corpus.gntsim("exec", "--dir", str(tmp_path / "m"), "--", str(leaky))
+        assert done.returncode == 0, done.stderr
         assert set(corpus.findings(ask().stdout)) == KINDS
         assert {one["kind"] for one in json.loads(ask("--json").stdout)} == KINDS

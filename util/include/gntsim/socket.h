@@ -63,7 +63,9 @@ enum sock_op {
                                   * the index that it left in its argument */
     SOCK_WRITE,                  /* a header and the bytes to be written to the device */
     SOCK_STACK,                  /* a header and uint64_t[], the innermost first: the addresses to
-                                  * which the calls return that led to the next request. No reply */
+                                  * which the calls return that led to the next request. Or only
+                                  * one below SOCK_FIRST_ADDRESS: the number of the thread, which
+                                  * cannot tell. No reply */
     SOCK_SAY,                    /* struct sock_say; without SOCK_OPEN before it, too */
     SOCK_EVENTS_PAGE,            /* a header: the reply brings a descriptor of an evtchn device's
                                   * struct sock_events_page */
@@ -132,6 +134,7 @@ struct sock_ioctl_mmap {
 
 /* What a process says about itself. The reply comes when the machine has heard it. */
 #define SOCK_MAX_STACK 64u       /* addresses */
+#define SOCK_FIRST_ADDRESS (1u << 22)   /* of code; Linux' threads have lower numbers */
 enum sock_word {
     SOCK_SAY_EXITS,              /* value: the exit status */
     SOCK_SAY_CLOSES,             /* it will close the device */
