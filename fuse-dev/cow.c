@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Decides what a running program is shown of shared pages, and when its writes go on. */
 #include <errno.h>
-#include <linux/userfaultfd.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -147,6 +146,48 @@ static void call_all(struct machine *m)
     pthread_cond_broadcast(&fuse_of(m)->shown);
 }
 
+static struct space *space_with(const struct machine *m, pid_t pid)
+{
+    struct space *space = fuse_of(m)->spaces;
+
+    while (space && space->pid != pid)
+        space = space->next;
+    return space;
+}
+
+/* With the lock: whoever wrote there has gone on. */
+static void forget_fault(struct space *space, uint64_t addr)
+{
+    struct cow_fault *fault, *next;
+
+    LL_FOREACH_SAFE(space->faults, fault, next)
+        if (fault->addr == addr) {
+            LL_DELETE(space->faults, fault);
+            free(fault);
+        }
+}
+
+/* With the lock: what needs no thread of the process needs no turn of its space's loop either. */
+static void show_at_once(struct machine *m)
+{
+    struct shown_page *f, *next;
+    struct space *space;
+    struct change c;
+
+    DL_FOREACH_SAFE(m->follow.to_show, f, next) {
+        space = space_with(m, f->mapping->tid);
+        if (!space || atomic_load(&space->stopping) || f->changed ||
+            f->in_work != HV_INVALID_MFN || !plan(f, &c) || c.to != c.from || c.begins || c.ends ||
+            cow_try_protect(space, c.addr, !c.writable))
+            continue;
+        if (c.lost)
+            memset(hv_frame(m->hv, c.to), 0xff, HV_PAGE_SIZE);
+        follow_shown(m, f, c.to, c.writable, c.alone);
+        if (c.writable)
+            forget_fault(space, c.addr);
+    }
+}
+
 /*
  * The page is protected before the hypervisor shares its frame, so no write is lost that a copy
  * should have. That waits for nothing but the kernel. While the process's memory is being changed
@@ -154,16 +195,11 @@ static void call_all(struct machine *m)
  */
 bool cow_can_follow(struct machine *m, const struct mapping *mapping, uint64_t page)
 {
-    struct uffdio_writeprotect range = {
-        .range = { mapping->addr + page * HV_PAGE_SIZE, HV_PAGE_SIZE },
-        .mode = UFFDIO_WRITEPROTECT_MODE_WP
-    };
-    const struct space *space = fuse_of(m)->spaces;
+    struct space *space = space_with(m, mapping->tid);
 
-    while (space && space->pid != mapping->tid)
-        space = space->next;
     return space && mapping->tid && mapping->addr && !mapping->has_heirs &&
-           !atomic_load(&space->stopping) && !ioctl(space->uffd, UFFDIO_WRITEPROTECT, &range);
+           !atomic_load(&space->stopping) &&
+           !cow_try_protect(space, mapping->addr + page * HV_PAGE_SIZE, true);
 }
 
 /* The space whose loop we are in. With the lock. */
@@ -187,6 +223,7 @@ void cow_follow(struct machine *m)
         for (struct space *space = fuse_of(m)->spaces; space; space = space->next)
             for (struct cow_fault *fault = space->faults; fault; fault = fault->next)
                 fault->asked = false;
+    show_at_once(m);
     call_all(m);
     m->follow.goes_on = false;
     /* A space's loop goes on with its own pages first (cow_serve). */
@@ -214,6 +251,17 @@ void cow_fault(struct space *space, uint64_t addr, pid_t tid)
         return;                    /* a signal makes it come again */
     *fault = (struct cow_fault){ .addr = page, .tid = tid };
     LL_PREPEND(space->faults, fault);
+}
+
+bool cow_has_fault(const struct space *space, pid_t tid)
+{
+    const struct cow_fault *fault;
+
+    machine_lock_only(space->machine);
+    for (fault = space->faults; fault && fault->tid != tid;)
+        fault = fault->next;
+    machine_unlock_only(space->machine);
+    return fault;
 }
 
 /* With the lock. NULL: the page is an ordinary one. */

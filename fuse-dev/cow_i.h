@@ -53,6 +53,8 @@ void cow_lose_write(struct space *space, const struct lost_write *write);
 bool cow_is_thread_of(pid_t pid, pid_t tid);
 /* After space_begin_stop: false, the thread is gone. */
 bool cow_await_stop(struct space *space, struct inject *inject);
+/* The same at once, or -EAGAIN: its memory changes. Without protect it wakes who waits. */
+int cow_try_protect(struct space *space, uint64_t addr, bool protect);
 /* Threads that wait at the page try again. */
 void cow_wake(struct space *space, uint64_t addr);
 /*

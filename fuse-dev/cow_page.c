@@ -193,6 +193,14 @@ int cow_protect(struct space *space, uint64_t addr, bool protect)
     return rc;
 }
 
+int cow_try_protect(struct space *space, uint64_t addr, bool protect)
+{
+    struct uffdio_writeprotect range = { .range = { addr, HV_PAGE_SIZE },
+                                         .mode = protect ? UFFDIO_WRITEPROTECT_MODE_WP : 0 };
+
+    return ioctl(space->uffd, UFFDIO_WRITEPROTECT, &range) ? -errno : 0;
+}
+
 void cow_wake(struct space *space, uint64_t addr)
 {
     struct uffdio_range range = { addr, HV_PAGE_SIZE };

@@ -30,6 +30,7 @@
 #include "watch.h"
 
 #define PIDFD_OF_A_THREAD O_EXCL       /* PIDFD_THREAD, Linux 6.9 */
+#define NO_CALL -1               /* what a thread is in that waits, but not in a call */
 #define MAX_YIELDS 10
 #define MAX_MOMENTS 100
 
@@ -80,9 +81,13 @@ static bool is_cause(pid_t tid, void *ctx)
 /* Who waits for its news to be read: most often the same thread as before. */
 static bool find_cause(struct space *space, struct cause *cause)
 {
-    cause->call.tid = space->last;
-    if (proc_calls_read(space->last_calls, &cause->call) && understand(cause))
-        return true;
+    cause->call = (struct proc_call){ .tid = space->last };
+    if (proc_calls_read(space->last_calls, &cause->call)) {
+        if (understand(cause))
+            return true;
+    } else if (cause->call.nr == NO_CALL && !cow_has_fault(space, space->last)) {
+        return false;            /* it waits in a page fault, of which there is news first */
+    }
     if (!proc_any_thread(space->pid, is_cause, cause))
         return false;
     if (space->last_calls >= 0)

@@ -46,6 +46,8 @@ void space_call(struct space *space);
 
 /* cow.c. With the lock: a thread (0: not known which) waits because it writes to a page. */
 void cow_fault(struct space *space, uint64_t addr, pid_t tid);
+/* For its loop: there was news of a fault of the thread, which waits for what follows. */
+bool cow_has_fault(const struct space *space, pid_t tid);
 /* Its loop: shows what is to be shown, and answers writes. Without the lock. */
 void cow_serve(struct space *space);
 /* With the lock: its loop ends. */
