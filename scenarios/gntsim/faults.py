@@ -21,9 +21,10 @@ def rule_arguments(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def tally(rows: list[dict[str, Any]]) -> list[str]:
-    """What Machine.faults() says of each rule, a line each."""
-    return ["rule %s: %d passed it, it fired %d times"
-            % (row.get("name") or "no. %d" % row["id"], row["passed"], row["fired"])
+    """What Machine.tally() says of each rule, a line each."""
+    return ["rule %s: %d passed it, it %s"
+            % (row.get("name") or "no. %d" % row["id"], row["passed"],
+               "fired %d times" % row["fired"] if row["fired"] else "never fired")
             for row in rows]
 
 
@@ -56,6 +57,8 @@ class Rule:
     def remove(self) -> int:
         """Ends the rule; how often it has fired."""
         last = self.machine.call("fault-remove", id=self.id)
+        self.machine.ended_rules.append({"id": self.id, "name": self.name,
+                                         "passed": last["passed"], "fired": last["fired"]})
         self.machine.rules.remove(self)
         return int(last["fired"])
 

@@ -17,7 +17,7 @@ from typing import IO, Any, Callable, Optional, Union
 
 from .control import Control
 from .domain import Domain
-from .errors import AuditFailed, Error, Gone, NotFound, Timeout
+from .errors import AuditFailed, Error, Gone, NotFound, Refused, Timeout
 from .faults import Clock, Rule, rule_arguments
 from .process import PATIENCE, Process, Pump, ends
 from .store import Store
@@ -25,6 +25,7 @@ from .tempdir import new_name, remove_machine, sweep
 from .trace import Event, select
 
 PAGE_SIZE = 4096
+NO_REFUSAL = "no call was refused"      # what why() says then
 CLOCKS = ("real", "virtual", "auto")
 
 
@@ -136,6 +137,7 @@ class Machine:
         self.processes: list[Process] = []
         self.clock = Clock(self)
         self.rules: list[Rule] = []
+        self.ended_rules: list[dict[str, Any]] = []     # what was known of rules that are gone
         self._server = None
         self._errors = None
         self._control = None
@@ -278,6 +280,17 @@ class Machine:
         return list(self.call("why", what=what, id=number,
                               domain=None if domain is None else int(domain)))
 
+    def cause(self) -> str:
+        """A sentence on why the latest call of a program was refused, without its stack; "" if none
+        was, or if the machine checks nothing."""
+        try:
+            latest = "".join(self.why()[:1])
+        except Refused:
+            return ""
+        lines = [line.strip() for line in latest.splitlines()]
+        return "" if latest == NO_REFUSAL else "; ".join(line for line in lines
+                                                         if not line.startswith("#"))
+
     def trace(self, start: int = 0, **pattern: Any) -> list[Event]:
         """The events so far, from the number `start` on. With a pattern (op="map_grant_ref",
         domain=1, args={"index": 3}) only those that have these values."""
@@ -319,8 +332,13 @@ class Machine:
         result: list[dict[str, Any]] = self.call("fault-list")
         return result
 
+    def tally(self) -> list[dict[str, Any]]:
+        """The same of all rules that there ever were: also of those that were taken away."""
+        return sorted(self.ended_rules + self.faults(), key=lambda row: int(row["id"]))
+
     def clear_faults(self) -> None:
         """Takes all rules away."""
+        self.ended_rules += self.faults()
         self.call("fault-clear")
         self.rules.clear()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
 from typing import Any, Callable, Generator, Iterator, Optional, TypeVar
 
 import pytest
@@ -27,6 +28,7 @@ DEFAULTS: dict[str, Any] = {"profile": None, "xen": None, "seed": 1, "clock": "a
                             "way": None, "audit": True, "check": "leaks"}
 LAST_EVENTS = 20
 MACHINE = pytest.StashKey[Machine]()
+JUDGED = pytest.StashKey[bool]()        # what failed is no line of the test
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 
@@ -52,7 +54,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="how programs reach their devices")
 
 
+def hide_frames() -> None:
+    """A failure's traceback ends in the test, not in this package: pytest looks for this word in
+    the globals of each frame. --full-trace shows them all the same."""
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] == __package__:
+            vars(module)["__tracebackhide__"] = True
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    hide_frames()
     config.addinivalue_line("markers", "gntsim(profile='pv', xen='xen-4.17', seed=1, clock='auto', "
                             "way=None, audit=True, check='leaks'): what the machine of the gntsim "
                             "fixture is like; audit=False: it need not be clean at the end; "
@@ -129,6 +140,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None
             if settings(pyfuncitem)["check"]:
                 judge_findings(machine)
         except Error as error:
+            pyfuncitem.stash[JUDGED] = True
             if not hasattr(outcome, "force_exception"):     # pluggy before 1.1
                 raise
             outcome.force_exception(error)
@@ -141,6 +153,9 @@ def pytest_runtest_makereport(item: pytest.Item,
     report = outcome.get_result()
     machine = item.stash.get(MACHINE, None)
     if machine and report.failed and call.when == "call":
+        judged: bool = item.stash.get(JUDGED, False)
+        if judged and call.excinfo:
+            report.longrepr = call.excinfo.getrepr(style="value", tbfilter=False)
         report.sections.append(("gntsim", story(item, machine)))
 
 
@@ -152,7 +167,9 @@ def story(item: pytest.Item, machine: Machine) -> str:
         events = machine.trace()[-LAST_EVENTS:]
         lines += ["last events:", *("  " + str(event)
                                     for event in events)] if events else ["no events"]
-        lines += tally(machine.faults())
+        cause = machine.cause()
+        lines += ["the latest refusal: " + cause] if cause else []
+        lines += tally(machine.tally())
     except Error as error:
         lines.append("no trace: %s" % error)
     for process in machine.processes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Iterable
 
+from .names import argument
+
 
 class Event(dict[str, Any]):
     """One event: a dictionary whose keys can be written as attributes, too."""
@@ -18,7 +20,8 @@ class Event(dict[str, Any]):
     def __str__(self) -> str:
         args = dict(self.get("args") or {})
         words = [str(self.get("op")), *([str(args.pop("verb"))] if "verb" in args else []),
-                 *("%s=%s" % item for item in args.items())]
+                 *("%s=%s" % (key, argument(str(self.get("op")), key, value))
+                   for key, value in args.items())]
         who = "machine" if self.get("domain") is None else "d%s" % self["domain"]
         if self.get("program") or self.get("pid"):
             who += " " + (self.get("program") or "pid %s" % self["pid"])

@@ -120,6 +120,14 @@ def test_an_audit_that_is_not_clean_fails_the_test_unless_it_is_marked(run):
                       "test_it(gntsim):\n    pass\n")) == {"passed": 1}
 
 
+MAPS_NOTHING = """
+import ctypes
+library = ctypes.CDLL("libxengnttab.so.1")
+library.xengnttab_open.restype = library.xengnttab_map_grant_ref.restype = ctypes.c_void_p
+handle = ctypes.c_void_p(library.xengnttab_open(None, 0))
+assert not library.xengnttab_map_grant_ref(handle, 1, 99, 3)
+library.xengnttab_close(handle)
+"""
 LEAKS = """
 #include <sys/mman.h>
 #include <xengnttab.h>
@@ -173,6 +181,49 @@ def test_a_fault_that_never_fired_fails_the_test_unless_it_is_optional(run):
     assert counts(done) == {"failed": 1} and \
         "the fault rule nothing never fired, 0 passed it" in done.stdout
     assert counts(run(text % ", optional=True")) == {"passed": 1}
+
+
+def test_every_failing_test_names_the_rules_that_never_fired(run):
+    done = run("""
+def test_it(gntsim):
+    gone = gntsim.fault(at='copy', do={'status': 'bad_gntref'}, name='gone')
+    gntsim.fault(at='map_grant_ref', do={'status': 'bad_page'}, name='met')
+    one, two = gntsim.domain(1), gntsim.domain(2)
+    with pytest.raises(package.GrantFailed):
+        two.map(one, one.grant(to=two))
+    gone.remove()
+    assert False
+""")
+    assert "rule gone: 0 passed it, it never fired" in done.stdout, done.stdout
+    assert "rule met: 1 passed it, it fired 1 times" in done.stdout, done.stdout
+
+
+def test_a_failure_ends_in_the_test_and_shows_no_line_of_the_plugin(run):
+    done = run("""
+def test_waits(gntsim):
+    gntsim.eventually(lambda: False, "the moon", 0.01)
+def test_rule(gntsim):
+    gntsim.fault(at='copy', do={'status': 'bad_gntref'}, name='nothing')
+""")
+    assert counts(done) == {"failed": 2}
+    assert "the moon did not come true" in done.stdout
+    assert "the fault rule nothing never fired" in done.stdout
+    assert "pytest_plugin.py" not in done.stdout and "machine.py" not in done.stdout, done.stdout
+    again = run("", "--full-trace", "-k", "waits", again=True)
+    assert "machine.py" in again.stdout, again.stdout
+
+
+def test_last_events_name_flags_and_say_why_a_call_was_refused(run, place):
+    (place / "map.py").write_text(MAPS_NOTHING)
+    done = run("""
+def test_it(gntsim):
+    gntsim.domain(1)
+    gntsim.domain(2).run(["python3", %r])
+    assert False
+""" % str(place / "map.py"), "--gntsim-way", "socket")
+    assert "flags=host_map|" in done.stdout and "host_addr=0x" in done.stdout, done.stdout
+    assert re.search(r"^the latest refusal: .*element 0 got general_error: ", done.stdout, re.M), \
+        done.stdout
 
 
 def test_a_crashed_machine_is_no_further_trouble(run):

@@ -166,7 +166,7 @@ def test_a_different_run_is_found_by_the_check(scenario, place):
 
 def test_traces_are_kept_where_the_option_says(scenario, place):
     passes(scenario(steps(MAP) + "[matrix]\nk = ['a/b', 2]\n", "--trace", "kept"))
-    assert sorted(path.name for path in (place / "kept").iterdir()) == ["story_k=2_.jsonl",
+    assert sorted(path.name for path in (place / "kept").glob("*.jsonl")) == ["story_k=2_.jsonl",
                                                                         "story_k=a_b_.jsonl"]
     events = [json.loads(line)
               for line in (place / "kept" / "story_k=2_.jsonl").read_text().splitlines()]
@@ -225,6 +225,35 @@ def test_a_right_program_stands_a_fault_at_every_point(scenario):
         "story at map_grant_ref no. 4" in names
     assert done.stdout.splitlines()[-1] == "1..%d" % len(names)
     assert "# story: %d points, 0 failed" % (len(names) - 1) in done.stdout
+
+
+@pytest.mark.parametrize("step", ["stats = { mappings = 1 }",
+                                  "call = 'clock'\nresult = { mode = 'real' }"])
+def test_a_step_that_waits_in_vain_says_that_the_clock_stands_still(scenario, step):
+    text = steps(step + "\neventually = true\ntimeout = 0.05")
+    text = "[scenario]\nclock = 'virtual'\n" + text
+    fails(scenario(text), "; the clock stands still at 0.000000000 s, and nothing waits for a "
+          "later time")
+
+
+STUCK = steps('guest = "map"\ndomain = "back"\ngranter = "front"\nref = "${grant}"') + """
+[[finally]]
+dump = "maptrack"
+domain = "back"
+eventually = true
+timeout = 600
+[sweep]
+at = ["map_grant_ref"]
+timeout = 0.5
+"""
+
+
+def test_the_time_of_a_point_of_a_sweep_covers_its_last_steps_too(scenario):
+    done = scenario(STUCK, "--sweep", "nth")
+    assert failed(done) == ["story at map_grant_ref no. 1"], done.stdout
+    assert re.search(r"# story.toml:\d+: 0 of 0 rows of maptrack.*; this point of the sweep has "
+                     r"taken 0.5 s, as long as timeout in \[sweep\] lets it", done.stdout)
+    assert re.search(r"# rule of the sweep: 1 passed it, it fired 1 times", done.stdout)
 
 
 def test_a_program_that_believes_in_success_fails_at_every_point_of_a_map(scenario, place):

@@ -116,6 +116,22 @@ def test_a_program_that_does_something_else_is_stopped_at_the_first_departure(re
     assert "share=" not in done.stdout
 
 
+def test_of_long_data_only_what_differs_is_shown(record, tmp_path):
+    def longer(lines):
+        number, copy = next((i, e) for i, e in enumerate(lines) if e.get("request") == "GRANT_COPY"
+                            and "data" in e["in"]["segments"][0]["source"])
+        copy["in"]["segments"][0]["source"]["data"] += "ab" * 32768
+        return number + 1
+    path, number = rewritten(tmp_path, record, longer)
+    done = run("replay-device", path, "--", PROGRAM)
+    assert done.returncode == 1
+    assert f'{path}:{number}: the program departs from the record in "in":' in done.stderr
+    assert re.search(r"the same up to character \d+ of \d+;", done.stderr), done.stderr
+    recorded, now = re.findall(r"^  (?:recorded|now): +(.*)$", done.stderr, re.M)
+    assert "abab" in recorded and "abab" not in now and recorded[:30] == now[:30]
+    assert len(done.stderr) < 1500, done.stderr
+
+
 def test_a_program_that_ends_early_is_told(record, tmp_path):
     def one_more(lines):
         lines.append(dict(lines[-1]))

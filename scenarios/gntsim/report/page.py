@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..machine import find_program
-from ..scenario.words import of_program
+from ..names import of_program
 from .campaign import Campaign
 
 PARTS = Path(__file__).resolve().parent / "page"

@@ -2,6 +2,7 @@
 """Plays one case on a machine of its own."""
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ from .cases import Case, Options, substitute
 from .places import Path
 
 LAST_EVENTS = 12
+WHOLE_POINT = 60         # seconds that a point of a sweep may take
 
 
 # What comes of a variable that holds something else than its place wants, which is known only when
@@ -59,6 +61,7 @@ class Result:
     batches: list[Event] = field(default_factory=list)
     fired: int = 0                                          # of a sweep's rule
     rules: list[str] = field(default_factory=list)          # of a failure: how often each fired
+    cause: str = ""                                         # why the latest call was refused
     trace_file: str = ""                                    # its name in the directory of traces
     findings: list[dict[str, Any]] = field(default_factory=list)
 
@@ -90,6 +93,8 @@ class Play:
         self.sweeping = case.point is not None
         self.sweep_rule: Optional[Rule] = None
         self.sweep = self.data.get("sweep", {})
+        self.end = time.monotonic() + float(self.sweep.get("timeout", WHOLE_POINT)) \
+            if self.sweeping else math.inf
         self.variables = {**case.variables, "seed": case.seed, "profile": case.profile,
                           "dir": directory,
                           "here": str(case.scenario.path.resolve().parent)}
@@ -122,7 +127,18 @@ class Play:
         return self.processes[name]
 
     def timeout(self, step: dict[str, Any]) -> float:
-        return float(self.value(step.get("timeout", self.case.scenario.head.get("timeout", 30))))
+        """How long the step may take; in a sweep not longer than what the whole point has left."""
+        wanted = float(self.value(step.get("timeout", self.case.scenario.head.get("timeout", 30))))
+        return max(0.0, min(wanted, self.end - time.monotonic()))
+
+    def check_time(self) -> None:
+        """In a sweep: fails when the time of the whole point is over."""
+        if time.monotonic() >= self.end:
+            raise Failed(self._over())
+
+    def _over(self) -> str:
+        return "this point of the sweep has taken %g s, as long as timeout in [sweep] lets it" \
+            % float(self.sweep.get("timeout", WHOLE_POINT))
 
     def rule(self, name: str) -> Rule:
         if name not in self.rules:
@@ -179,17 +195,21 @@ class Play:
     def wait_until(self, step: dict[str, Any], problem: Callable[[], str]) -> None:
         """Fails with what problem says, unless that is nothing: at once, or if the step says
         eventually, when its time is over."""
-        end = time.monotonic() + (self.timeout(step) if step.get("eventually") else 0)
+        patience = self.timeout(step) if step.get("eventually") else 0
+        end = time.monotonic() + patience
         while True:
             said = problem()
             if not said:
                 return
             if time.monotonic() >= end:
-                standing = self.machine.clock.standing() if step.get("eventually") else ""
-                raise Failed(said + (" (asked for %g s)" % self.timeout(step)
-                                     if step.get("eventually") else "")
-                             + ("; " + standing if standing else ""))
+                raise Failed(said + (" (asked for %.4g s)" % patience
+                                     if step.get("eventually") else "") + self.standing(step))
             time.sleep(0.002)
+
+    def standing(self, step: dict[str, Any]) -> str:
+        """For a step that waited in vain: what to know if the clock stands still."""
+        said = self.machine.clock.standing() if step.get("eventually") else ""
+        return "; " + said if said else ""
 
     # ---- From the first step to the last
 
@@ -221,7 +241,9 @@ class Play:
         return result
 
     def describe(self, error: Exception) -> str:
-        return "%s: %s" % (self.case.scenario.where(self.path), error)
+        over = "" if time.monotonic() < self.end or str(error) == self._over() else \
+            "; " + self._over()
+        return "%s: %s%s" % (self.case.scenario.where(self.path), error, over)
 
     def _prepare(self) -> None:
         for name, row in self.data.get("domains", {}).items():
@@ -239,7 +261,8 @@ class Play:
         if self.case.point and "limit" in self.case.point:
             self.machine.call("limit", **self.case.point["limit"])
         elif self.case.point:
-            self.sweep_rule = self.machine.fault(**self.case.point)
+            rule: dict[str, Any] = {**self.case.point, "name": "of the sweep"}
+            self.sweep_rule = self.machine.fault(**rule)
 
     def _steps(self, part: str) -> None:
         from .steps import execute
@@ -415,9 +438,8 @@ def _look_back(state: Play, result: Result, whole_trace: bool) -> None:
         if checked(state.case, state.options):
             result.findings = state.machine.found()
         if not result.ok:
-            result.rules = tally(state.machine.faults())
-            if state.sweep_rule:
-                result.rules.append("rule of the sweep: it fired %d times" % result.fired)
+            result.rules = tally(state.machine.tally())
+            result.cause = state.machine.cause()
     except Error as error:
         if result.ok:
             result.ok = False

@@ -45,6 +45,8 @@ def detail(result: Result, options: Options) -> list[str]:
     lines += result.rules
     if result.events:
         lines += ["last events:", *("  " + str(event) for event in result.events)]
+    if result.cause:
+        lines.append("the latest refusal: " + result.cause)
     return lines + ["seed: %d" % result.case.seed, "replay: " + replay(result, options)]
 
 

@@ -271,7 +271,7 @@ PROGRAM: dict[str, Check] = {"command": list_of(argument, 1), "domain": domain,
 LIMIT: dict[str, Check] = {"domain": domain, "what": one_of_these(of_machine("limits")),
                            "from": natural, "to": natural}
 SWEEP: dict[str, Check] = {"errors": regex, "tolerates": list_of(regex, 1),
-                           "timeout": real, "exit": list_of(exit_status, 1),
+                           "timeout": real, "patience": real, "exit": list_of(exit_status, 1),
                            "at": list_of(known(point), 1), "do": action,
                            "programs": list_of(text, 1),
                            "ends": list_of(text), "limit": record(LIMIT, ("domain", "what"))}

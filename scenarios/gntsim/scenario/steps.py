@@ -28,6 +28,7 @@ Step = dict[str, Any]
 def execute(play: Play, path: Path, step: Step) -> None:
     """Executes one step; Failed or Error if it is not as it should be."""
     play.path = path
+    play.check_time()
     what = step_kind(path, step)
     if "say" in step:
         play.said.append(str(play.value(step["say"])))
@@ -105,7 +106,7 @@ def patience(play: Play, step: Step) -> float:
     """How long to wait for a program. Where a sweep's fault may be why it says nothing, not as long
     as otherwise."""
     timeout = play.timeout(step)
-    return min(timeout, float(play.sweep.get("timeout", 5))) if play.sweeping and \
+    return min(timeout, float(play.sweep.get("patience", 5))) if play.sweeping and \
         play.path[0] == "steps" else timeout
 
 
@@ -182,9 +183,9 @@ def answer(play: Play, step: Step, what: str, act: Callable[[], Any]) -> None:
     while True:
         try:
             return answer_once(play, step, what, act)
-        except Failed:
+        except Failed as error:
             if time.monotonic() >= end:
-                raise
+                raise Failed(str(error) + play.standing(step)) from None
         time.sleep(0.002)
 
 

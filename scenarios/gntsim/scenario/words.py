@@ -3,28 +3,14 @@
 from its tables; here are the keys of a few requests only."""
 from __future__ import annotations
 
-import functools
-import json
-import subprocess
 from typing import Any, Optional
 
-from ..errors import Gone
 from ..machine import find_program
+from ..names import of_program
 
 DOMAIN_OPTIONS = ("grant_frames", "maptrack_frames", "grant_version", "privcmd_unrestricted")
 ADVERSARY_KEYS = ("domain", "kind", "id", "n", "seed", "steps", "thread", "first", "last", "page",
                   "mapping", "ref", "offset", "words", "values", "granter", "port", "burst")
-
-
-@functools.cache
-def of_program(program: str) -> dict[str, Any]:
-    done = subprocess.run([program, "names", "--json"], stdin=subprocess.DEVNULL,
-                          capture_output=True)
-    try:
-        return dict(json.loads(done.stdout))
-    except ValueError:
-        raise Gone("`%s names --json` does not tell the machine's words: %s"
-                   % (program, done.stderr.decode(errors="replace"))) from None
 
 
 def of_machine(group: str) -> Any:
