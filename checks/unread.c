@@ -21,12 +21,12 @@
 
 #include <utlist.h>
 
+#include "arch.h"
+
 #define PAGE 4096u
 #define RING_BYTES (2 * PAGE) /* the kernel's page, and room for some records */
 #define MOST_THREADS 32u
 #define MOST_WATCHED 2u       /* in a process: a processor has breakpoints for so many */
-#define REGISTERS 0xff01ffull /* all general ones, the stack pointer and the program counter */
-#define NR_REGISTERS 17u
 
 /* A breakpoint, and what it has seen. */
 struct trap {
@@ -68,7 +68,7 @@ static int trap_open(struct trap *trap, pid_t tid, uint64_t address, uint32_t ty
         .size = sizeof attr,
         .sample_period = 1,
         .sample_type = PERF_SAMPLE_REGS_USER,
-        .sample_regs_user = REGISTERS,
+        .sample_regs_user = ARCH_PERF_REGISTERS,
         .disabled = 1,
         .exclude_kernel = 1,
         .exclude_hv = 1,
@@ -125,7 +125,7 @@ static void unread_free(struct checks *checks, struct unread *unread)
 /* The record of an access, as perf_event_open(2) lays it out. */
 struct record {
     struct perf_event_header header;
-    uint64_t abi, registers[NR_REGISTERS];
+    uint64_t abi, registers[ARCH_NR_PERF_REGISTERS];
 };
 
 /* The first. NULL: there is none. */

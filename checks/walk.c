@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Walks the stack of a thread of which only the stack pointer and the program counter are known,
- * by call frame information. A function that finds its frame by RBP needs that register. It is
- * found on the stack: there, a return address stands behind a call of this very function.
+ * by call frame information. A function that finds its frame by the frame pointer needs that
+ * register. It is found on the stack: there, a return address stands behind a call of this very
+ * function.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +12,12 @@
 
 #include <dwarf.h>
 
+#include "arch.h"
+#include "code.h"
 #include "loops.h"
 #include "module_i.h"
 
-/* x86-64's numbers of registers in DWARF. */
-#define REG_RBP 6
-#define REG_RSP 7
-#define REG_RA 16
-#define SEARCH_BYTES 4096u /* of the stack, for RBP */
+#define SEARCH_BYTES 4096u /* of the stack, for the frame pointer */
 
 /* How a frame's caller is found. */
 struct rules {
@@ -27,13 +26,13 @@ struct rules {
     bool cfa_deref;     /* the sum is where the CFA lies */
     bool ends;          /* nobody called this */
     uint64_t ra_offset; /* the return address is at CFA + this */
-    bool rbp_saved;
-    uint64_t rbp_offset;
+    bool fp_saved;
+    uint64_t fp_offset;
 };
 
 struct state {
-    uint64_t pc, sp, rbp;
-    bool has_rbp;
+    uint64_t pc, sp, fp;
+    bool has_fp;
 };
 
 static bool load(const struct walk *walk, uint64_t at, uint64_t *value)
@@ -64,7 +63,7 @@ static bool read_cfa(Dwarf_Frame *frame, struct rules *rules)
     } else {
         return false;
     }
-    return rules->cfa_register == REG_RSP || rules->cfa_register == REG_RBP;
+    return rules->cfa_register == ARCH_DWARF_SP || rules->cfa_register == ARCH_DWARF_FP;
 }
 
 enum saved { SAVED_AT,
@@ -96,7 +95,7 @@ static bool find_rules(const struct walk *walk, uint64_t pc, struct rules *rules
     const struct area *area = area_find(walk->areas, walk->nr_areas, pc);
     Dwarf_Frame *frame = NULL;
     uint64_t vaddr;
-    enum saved ra, rbp;
+    enum saved ra, fp;
     bool known;
 
     if (!area || !module_vaddr(area->module, pc - area->start + area->offset, &vaddr))
@@ -108,15 +107,15 @@ static bool find_rules(const struct walk *walk, uint64_t pc, struct rules *rules
         return false;
     *rules = (struct rules){ .cfa_offset = 0 };
     known = read_cfa(frame, rules);
-    ra = read_register(frame, REG_RA, &rules->ra_offset);
-    rbp = read_register(frame, REG_RBP, &rules->rbp_offset);
+    ra = read_register(frame, ARCH_DWARF_RA, &rules->ra_offset);
+    fp = read_register(frame, ARCH_DWARF_FP, &rules->fp_offset);
     free(frame);
     rules->ends = ra == SAVED_UNDEFINED;
-    rules->rbp_saved = rbp == SAVED_AT;
-    return rules->ends || (known && ra == SAVED_AT && rbp != SAVED_UNKNOWN);
+    rules->fp_saved = fp == SAVED_AT;
+    return rules->ends || (known && ra == SAVED_AT && fp != SAVED_UNKNOWN);
 }
 
-/* ---- RBP ------------------------------------------------------------------------------------- */
+/* ---- The frame pointer ----------------------------------------------------------------------- */
 
 /* The word at an address of the program, which may be one that is never there. */
 static uint64_t read_live(const struct walk *walk, uint64_t at)
@@ -143,53 +142,27 @@ static bool read_code(const struct walk *walk, uint64_t at, unsigned char *to, s
                (ssize_t)size;
 }
 
-static uint64_t relative(uint64_t from, const unsigned char *bytes)
-{
-    int32_t distance;
-
-    memcpy(&distance, bytes, sizeof distance);
-    return from + (uint64_t)(int64_t)distance;
-}
-
 /* Where code goes on that may be an entry of a procedure linkage table. */
 static uint64_t follow_plt(const struct walk *walk, uint64_t at)
 {
-    static const unsigned char endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
-    unsigned char code[12];
-    unsigned skip = 0;
+    uint8_t code[ARCH_PLT_BYTES];
+    uint64_t slot = read_code(walk, at, code, sizeof code) ? arch_plt_slot(at, code) : 0;
 
-    if (!read_code(walk, at, code, sizeof code))
-        return at;
-    if (!memcmp(code, endbr64, sizeof endbr64))
-        skip = sizeof endbr64;
-    if (code[skip] == 0xf2)
-        skip++;
-    if (code[skip] != 0xff || code[skip + 1] != 0x25)
-        return at;
-    return read_live(walk, relative(at + skip + 6, code + skip + 2));
+    return slot ? read_live(walk, slot) : at;
 }
 
 /* Whether a call stands before the address. *target: where it goes, 0 if that is not seen. */
 static bool is_after_call(const struct walk *walk, uint64_t at, uint64_t *target)
 {
-    unsigned char code[7];
+    uint8_t code[ARCH_BACKWARD_BYTES];
+    enum arch_callee callee = ARCH_NO_CALL;
 
     *target = 0;
-    if (!read_code(walk, at - sizeof code, code, sizeof code))
-        return false;
-    if (code[2] == 0xe8) {
-        *target = relative(at, code + 3);
-        return true;
-    }
-    if (code[1] == 0xff && code[2] == 0x15) {
-        *target = read_live(walk, relative(at, code + 3));
-        return true;
-    }
-    /* Through a register, or memory that one points to. */
-    return (code[5] == 0xff && (code[6] & 0xf8) == 0xd0) ||
-           (code[5] == 0xff && (code[6] & 0xf8) == 0x10) ||
-           (code[4] == 0xff && (code[5] & 0xf8) == 0x50) ||
-           (code[1] == 0xff && (code[2] & 0xf8) == 0x90);
+    if (read_code(walk, at - sizeof code, code, sizeof code))
+        callee = arch_call_before(at, code, target);
+    if (callee == ARCH_CALLS_THROUGH)
+        *target = read_live(walk, *target);
+    return callee != ARCH_NO_CALL;
 }
 
 static uint64_t function_of(const struct walk *walk, uint64_t pc)
@@ -206,7 +179,7 @@ static uint64_t function_of(const struct walk *walk, uint64_t pc)
 static bool find_cfa(const struct walk *walk, const struct state *state, const struct rules *rules,
                      uint64_t *cfa)
 {
-    uint64_t sum = (rules->cfa_register == REG_RSP ? state->sp : state->rbp) +
+    uint64_t sum = (rules->cfa_register == ARCH_DWARF_SP ? state->sp : state->fp) +
                    (uint64_t)rules->cfa_offset;
 
     if (rules->cfa_deref)
@@ -219,7 +192,7 @@ static bool find_cfa(const struct walk *walk, const struct state *state, const s
 static bool step(const struct walk *walk, struct state *state, const struct rules *rules,
                  bool *ended)
 {
-    uint64_t cfa, ra, rbp = state->rbp;
+    uint64_t cfa, ra, fp = state->fp;
 
     *ended = rules->ends;
     if (*ended)
@@ -227,9 +200,9 @@ static bool step(const struct walk *walk, struct state *state, const struct rule
     if (!find_cfa(walk, state, rules, &cfa) || cfa <= state->sp ||
         !load(walk, cfa + rules->ra_offset, &ra))
         return false;
-    if (rules->rbp_saved && !load(walk, cfa + rules->rbp_offset, &rbp))
+    if (rules->fp_saved && !load(walk, cfa + rules->fp_offset, &fp))
         return false;
-    *state = (struct state){ ra, cfa, rbp, state->has_rbp || rules->rbp_saved };
+    *state = (struct state){ ra, cfa, fp, state->has_fp || rules->fp_saved };
     *ended = !ra;
     return true;
 }
@@ -246,8 +219,8 @@ static bool reaches_end(const struct walk *walk, struct state state)
     return ended;
 }
 
-/* Finds RBP for a function that needs it: the first that a call of this function gives away, else
- * the first with which the stack comes to its end. */
+/* Finds the frame pointer for a function that needs it: the first that a call of this function
+ * gives away, else the first with which the stack comes to its end. */
 static bool recover(struct walk *walk, struct state *state, const struct rules *rules)
 {
     uint64_t function = function_of(walk, state->pc), likely = 0;
@@ -270,8 +243,8 @@ static bool recover(struct walk *walk, struct state *state, const struct rules *
     if (!likely)
         return false;
     walk->approximate = true;
-    state->rbp = likely;
-    state->has_rbp = true;
+    state->fp = likely;
+    state->has_fp = true;
     return true;
 }
 
@@ -302,7 +275,7 @@ size_t walk_stack(struct walk *walk, uint64_t *addresses, size_t nr)
         /* A call may be its function's last instruction. */
         if (!find_rules(walk, state.pc - (depth > 1), &rules))
             break;
-        if (!rules.ends && rules.cfa_register == REG_RBP && !state.has_rbp &&
+        if (!rules.ends && rules.cfa_register == ARCH_DWARF_FP && !state.has_fp &&
             !recover(walk, &state, &rules))
             break;
         if (!step(walk, &state, &rules, &ended) || ended)

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "filter.h"
 #include "libraries.h"
 #include "ns.h"
@@ -174,7 +175,9 @@ static int try_trace(void)
 
 static void check_tracing(struct finding *finding)
 {
-    if (!in_child(try_trace))
+    if (ARCH_NO_DEVICE_FILES)
+        found(finding, false, ARCH_NO_DEVICE_FILES, "none: this processor needs other tracing");
+    else if (!in_child(try_trace))
         found(finding, true, "another process can be traced and its memory read", "");
     else
         found(finding, false, "processes cannot be traced",
@@ -184,7 +187,7 @@ static void check_tracing(struct finding *finding)
 
 static void check_processor(struct finding *finding)
 {
-    found(finding, sizeof(void *) == 8, "x86-64", "gntsim runs on x86-64 only");
+    found(finding, true, ARCH_NAME, "");
 }
 
 static void check_socket(struct finding *finding)
@@ -236,7 +239,7 @@ bool checks_device_way(char *why, size_t size)
 
     if (fd >= 0)
         close(fd);
-    if (fd >= 0 && !in_child(try_device_way))
+    if (fd >= 0 && !ARCH_NO_DEVICE_FILES && !in_child(try_device_way))
         return true;
     snprintf(why, size, "it cannot be set up");
     for (const struct check *check = checks; check->name; check++) {

@@ -13,6 +13,7 @@
 
 #include <gntsim/socket.h>
 
+#include "arch.h"
 #include "cli.h"
 #include "filter.h"
 #include "libraries.h"
@@ -162,7 +163,7 @@ static int execute(char **argv)
     int error;
 
     if (libraries_are_of_another_size(argv[0])) {
-        failure("%s is a 32-bit program; the devices serve 64-bit ones: build it for x86-64",
+        failure("%s is a 32-bit program; the devices serve 64-bit ones: build it for " ARCH_NAME,
                 argv[0]);
         return EXIT_CANNOT_RUN;
     }

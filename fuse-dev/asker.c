@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "old_calls.h"
 
 #ifndef SYS_fchmodat2                  /* Linux 6.6 */
 #define SYS_fchmodat2 452

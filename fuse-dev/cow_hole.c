@@ -59,10 +59,12 @@ static bool await_step(struct space *space, const struct inject *inject)
 /* The instruction at which the thread stopped. One that repeats itself has many rounds. */
 static void step(struct space *space, struct inject *inject)
 {
-    uint64_t at = inject->regs.rip;
+    uint64_t at = arch_regs_pc(&inject->regs);
     bool in_time = true;
 
-    for (unsigned rounds = 0; rounds < MAX_ROUNDS && in_time && inject->regs.rip == at; rounds++) {
+    for (unsigned rounds = 0; rounds < MAX_ROUNDS && in_time; rounds++) {
+        if (arch_regs_pc(&inject->regs) != at)
+            return;
         if (!inject_step_begin(inject))
             return;
         in_time = await_step(space, inject);

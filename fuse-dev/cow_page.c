@@ -19,6 +19,7 @@
 
 #include <utlist.h>
 
+#include "code.h"
 #include "cow_i.h"
 #include "filter.h"
 #include "follow.h"
@@ -26,7 +27,6 @@
 #include "maps.h"
 #include "space_i.h"
 
-#define USER_CS 0x33               /* of 64-bit code */
 #define VDSO_BYTES 8192u
 #define MAX_MOMENTS 100
 
@@ -139,8 +139,8 @@ static uint64_t vdso_of(pid_t pid)
 /* The address behind a syscall instruction. 0: there is none that we know. */
 static uint64_t find_syscall(struct space *space)
 {
-    static const unsigned char code[] = { 0x0f, 0x05 };
-    unsigned char bytes[VDSO_BYTES], *at;
+    uint8_t bytes[VDSO_BYTES];
+    size_t behind;
     uint64_t vdso;
     ssize_t size = -1;
 
@@ -152,27 +152,26 @@ static uint64_t find_syscall(struct space *space)
 
         size = process_vm_readv(space->pid, &ours, 1, &theirs, 1, 0);
     }
-    at = size > 0 ? memmem(bytes, (size_t)size, code, sizeof code) : NULL;
-    if (at)
-        space->syscall_at = vdso + (uint64_t)(at - bytes) + sizeof code;
+    behind = size > 0 ? arch_find_kernel_call(bytes, (size_t)size) : 0;
+    if (behind)
+        space->syscall_at = vdso + behind;
     return space->syscall_at;
 }
 
 /* One call of a thread that stopped anywhere. */
 static long call(struct space *space, struct inject *inject, long nr, const uint64_t args[6])
 {
-    uint64_t at = inject->regs.rip;
+    uint64_t at = arch_regs_pc(&inject->regs), known;
     long result;
 
     if (!inject_can_call(inject)) {
-        inject->regs.rip = find_syscall(space);
-        if (inject->regs.cs != USER_CS || !inject->regs.rip) {
-            inject->regs.rip = at;
+        known = find_syscall(space);
+        if (!arch_regs_are_native(&inject->regs) || !known)
             return -ENOSYS;
-        }
+        arch_regs_set_pc(&inject->regs, known);
     }
     result = inject_call(inject, nr, args);
-    inject->regs.rip = at;
+    arch_regs_set_pc(&inject->regs, at);
     return result;
 }
 

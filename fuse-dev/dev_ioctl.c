@@ -9,6 +9,7 @@
 
 #include <gntsim/ioctls.h>
 
+#include "arch.h"
 #include "dev_fs_i.h"
 #include "filter.h"
 #include "maps.h"
@@ -37,9 +38,8 @@ static void say_compat(struct dev_file *file, pid_t tid)
     machine_unlock(file->fs->machine);
     if (!said)
         machine_log(file->fs->machine,
-                    "process %d is a 32-bit program, or calls like one; the devices serve x86-64 "
-                    "programs only (ioctl: ENOTTY). "
-                    "Build it for x86-64.",
+                    "process %d is a 32-bit program, or calls like one; the devices serve "
+                    ARCH_NAME " programs only (ioctl: ENOTTY). Build it for " ARCH_NAME ".",
                     tid);
 }
 

@@ -165,7 +165,7 @@ static bool change_open(void *ctx)
 
     reply_opened(call->fs, req, call->file);
     if (!rc && inject_wait(&inject))
-        inject_end(&inject, move_descriptor(&inject, (long)inject.regs.rax));
+        inject_end(&inject, move_descriptor(&inject, arch_regs_result(&inject.regs)));
     waiting_free(call);
     return false;
 }

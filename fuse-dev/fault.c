@@ -11,6 +11,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "context.h"
 #include "dev_fs.h"
 #include "fuse_way_i.h"
 #include "loops.h"
@@ -20,8 +21,6 @@
 #include "stub.h"
 #include "supervisor_i.h"
 
-#define WRITES 2            /* bit of a page fault's error code */
-#define PAGE_FAULT 14       /* the processor's number of it */
 
 static const int signals[] = { SIGSEGV, SIGBUS };
 
@@ -87,16 +86,14 @@ static bool read_memory(pid_t tid, uint64_t from, void *to, size_t size)
 static void tell(const struct notice *notice, const siginfo_t *info, const ucontext_t *context)
 {
     struct machine *m = notice->supervisor->machine;
-    const greg_t *registers = context->uc_mcontext.gregs;
-    const struct machine_registers where = { (uint64_t)registers[REG_RIP],
-                                             (uint64_t)registers[REG_RSP],
-                                             (uint64_t)registers[REG_RBP] };
+    const struct machine_registers where = { arch_context_pc(context), arch_context_sp(context),
+                                             arch_context_fp(context) };
     struct process_saying saying = {
         .word = PROCESS_FAULTS,
         .tid = notice->tid,
         .value = (uintptr_t)info->si_addr,
         .fault = { info->si_signo, info->si_code,
-                   registers[REG_TRAPNO] == PAGE_FAULT && registers[REG_ERR] & WRITES },
+                   arch_context_writes(context) },
         .witness = machine_witness_at(m, notice->tid, &where),
     };
 

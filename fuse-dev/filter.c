@@ -20,6 +20,7 @@
 #include <gntsim/ioctls.h>
 #include <gntsim/kernel.h>
 
+#include "arch.h"
 #include "maps.h"
 #include "stub.h"
 
@@ -223,7 +224,7 @@ static int add_other_entry(scmp_filter_ctx ctx)
     int rc = other ? seccomp_attr_set(other, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW) : -ENOMEM;
 
     if (!rc)
-        rc = seccomp_arch_add(other, SCMP_ARCH_X86);
+        rc = seccomp_arch_add(other, ARCH_COMPAT);
     if (!rc)
         rc = seccomp_arch_remove(other, SCMP_ARCH_NATIVE);
     for (size_t i = 0; !rc && i < sizeof calls / sizeof *calls; i++)

@@ -4,7 +4,6 @@
 
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,28 +25,28 @@ bool hold_waits(const struct held *held)
 }
 
 /* Whether the thread runs its own code when it goes on: it is behind the ioctl, or in no call. */
-static bool is_between(const struct user_regs_struct *regs)
+static bool is_between(const struct arch_regs *regs)
 {
-    long nr = (long)regs->orig_rax;
+    long nr = arch_regs_call(regs);
 
-    return nr < 0 || (nr == SYS_ioctl && (long)regs->rax >= 0);
+    return nr < 0 || (nr == SYS_ioctl && arch_regs_result(regs) >= 0);
 }
 
 /* The thread stopped for a signal. True: it is held. */
 static bool begin(struct held *held, pid_t tid)
 {
-    struct user_regs_struct regs;
+    struct arch_regs regs;
     struct held now = { .given = false };
 
-    if (ptrace(PTRACE_GETREGS, tid, NULL, &regs))
+    if (!arch_regs_read(tid, &regs))
         return false;
     /* Interrupted before it was received, the mmap is repeated. */
-    now.maps = regs.orig_rax == SYS_mmap && inject_repeat(&regs);
+    now.maps = arch_regs_call(&regs) == SYS_mmap && inject_repeat(&regs);
     if ((!now.maps && !is_between(&regs)) ||
         ptrace(PTRACE_GETSIGINFO, tid, NULL, &now.info) || now.info.si_signo == SIGSTOP ||
         (!now.maps && (FAULTS | ~ALL_SIGNALS) & 1ull << (now.info.si_signo - 1)) ||
         ptrace(PTRACE_GETSIGMASK, tid, KERNEL_SIGSET_SIZE, &now.signal_mask) ||
-        (now.maps && ptrace(PTRACE_SETREGS, tid, NULL, &regs)) ||
+        (now.maps && !arch_regs_write(tid, &regs)) ||
         !block(tid, now.maps ? ALL_SIGNALS : ALL_SIGNALS & ~FAULTS))
         return false;
     *held = now;
@@ -65,19 +64,18 @@ static void give(struct held *held, pid_t tid)
 /* The thread begins a call. If that is not the mmap, it begins it anew behind the signal. */
 static void call(struct held *held, pid_t tid)
 {
-    struct user_regs_struct regs;
+    struct arch_regs regs;
 
-    if (ptrace(PTRACE_GETREGS, tid, NULL, &regs))
+    if (!arch_regs_read(tid, &regs))
         return;
-    if (regs.orig_rax == SYS_mmap && filter_reports_mmap(regs.r10, regs.r8)) {
+    if (arch_regs_call(&regs) == SYS_mmap &&
+        filter_reports_mmap(arch_regs_arg(&regs, 3), arch_regs_arg(&regs, 4))) {
         held->maps = true;
         block(tid, ALL_SIGNALS);
         return;
     }
-    regs.rip -= SYSCALL_INSN_SIZE;
-    regs.rax = regs.orig_rax;
-    regs.orig_rax = (unsigned long long)-1;
-    if (!ptrace(PTRACE_SETREGS, tid, NULL, &regs))
+    arch_regs_begin_again(&regs);
+    if (arch_regs_write(tid, &regs))
         give(held, tid);
 }
 

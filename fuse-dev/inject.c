@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define USER_CS 0x33               /* of 64-bit code */
+#include "code.h"
 
 int inject_signal_of(int status)
 {
@@ -132,10 +132,9 @@ void inject_change(struct inject *inject, long from, long to)
      * does about the result, it does about ours. */
     if (!inject_wait_stop(inject, &status))
         return;
-    if (!ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs) &&
-        (long)inject->regs.rax == from) {
-        inject->regs.rax = (unsigned long long)to;
-        ptrace(PTRACE_SETREGS, inject->tid, NULL, &inject->regs);
+    if (arch_regs_read(inject->tid, &inject->regs) && arch_regs_result(&inject->regs) == from) {
+        arch_regs_set_result(&inject->regs, to);
+        arch_regs_write(inject->tid, &inject->regs);
     }
     if (ptrace(PTRACE_DETACH, inject->tid, NULL, inject_signal_of(status)))
         inject_collect(inject);
@@ -145,7 +144,7 @@ void inject_change(struct inject *inject, long from, long to)
 static bool begin_work(struct inject *inject)
 {
     if ((inject->may_outlive && ptrace(PTRACE_SETOPTIONS, inject->tid, NULL, PTRACE_O_EXITKILL)) ||
-        ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs))
+        !arch_regs_read(inject->tid, &inject->regs))
         inject_collect(inject);
     inject->masked = inject->held.info.si_signo;
     if (inject->masked)
@@ -198,28 +197,21 @@ bool inject_can_call(const struct inject *inject)
 {
     long code;
 
-    if (inject->regs.cs != USER_CS)
+    if (!arch_regs_are_native(&inject->regs))
         return false;
     errno = 0;
-    code = ptrace(PTRACE_PEEKTEXT, inject->tid, inject->regs.rip - SYSCALL_INSN_SIZE, NULL);
-    return !errno && (code & 0xffff) == SYSCALL_INSN;
+    code = ptrace(PTRACE_PEEKTEXT, inject->tid, arch_regs_pc(&inject->regs) - ARCH_CALL_SIZE, NULL);
+    return !errno && arch_is_kernel_call((uint64_t)code);
 }
 
 /* Lets the thread go on, with the registers of a call. */
-static bool resume(struct inject *inject, struct user_regs_struct *regs, long nr,
+static bool resume(struct inject *inject, struct arch_regs *regs, long nr,
                    const uint64_t args[6], enum __ptrace_request how)
 {
     if (inject->gone)
         return false;
-    regs->orig_rax = (unsigned long long)-1;
-    regs->rax = (unsigned long long)nr;
-    regs->rdi = args[0];
-    regs->rsi = args[1];
-    regs->rdx = args[2];
-    regs->r10 = args[3];
-    regs->r8 = args[4];
-    regs->r9 = args[5];
-    if (ptrace(PTRACE_SETREGS, inject->tid, NULL, regs) ||
+    arch_regs_prepare(regs, nr, args);
+    if (!arch_regs_write(inject->tid, regs) ||
         ptrace(how, inject->tid, NULL, inject->signal))
         inject_collect(inject);
     inject->signal = 0;
@@ -259,26 +251,26 @@ static bool may_go_on(struct inject *inject, int sig)
     return true;
 }
 
-/* Waits until the thread has stopped at rip, and returns its rax. */
-static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request how)
+/* Waits until the thread has stopped at pc, and returns the result of a call that is there. */
+static long wait_at(struct inject *inject, uint64_t pc, enum __ptrace_request how)
 {
-    struct user_regs_struct regs;
+    struct arch_regs regs;
     unsigned long message;
     int status;
 
     while (!inject->gone) {
         if (!inject_wait_stop(inject, &status))
             break;
-        if (ptrace(PTRACE_GETREGS, inject->tid, NULL, &regs)) {
+        if (!arch_regs_read(inject->tid, &regs)) {
             inject_collect(inject);
             break;
         }
         if (status >> 16 == PTRACE_EVENT_CLONE &&
             !ptrace(PTRACE_GETEVENTMSG, inject->tid, NULL, &message))
             inject->started = (pid_t)message;
-        if (status >> 8 == SIGTRAP && regs.rip == rip) {
+        if (status >> 8 == SIGTRAP && arch_regs_pc(&regs) == pc) {
             inject->stepped = true;
-            return (long)regs.rax;
+            return arch_regs_result(&regs);
         }
         if (!(status >> 16) && !may_go_on(inject, WSTOPSIG(status)))
             return inject->gone ? -ESRCH : -EFAULT;
@@ -293,20 +285,20 @@ static long wait_at(struct inject *inject, uint64_t rip, enum __ptrace_request h
 
 bool inject_call_begin(struct inject *inject, long nr, const uint64_t args[6])
 {
-    struct user_regs_struct regs = inject->regs;
+    struct arch_regs regs = inject->regs;
 
     /* The thread came through a syscall instruction: step over it again. */
-    regs.rip -= SYSCALL_INSN_SIZE;
+    arch_regs_set_pc(&regs, arch_regs_pc(&regs) - ARCH_CALL_SIZE);
     return block_signals(inject, false) && resume(inject, &regs, nr, args, PTRACE_SINGLESTEP);
 }
 
 long inject_call_end(struct inject *inject)
 {
-    return wait_at(inject, inject->regs.rip, PTRACE_SINGLESTEP);
+    return wait_at(inject, arch_regs_pc(&inject->regs), PTRACE_SINGLESTEP);
 }
 
-long inject_run(struct inject *inject, struct user_regs_struct *regs, long nr,
-                const uint64_t args[6], uint64_t end)
+long inject_run(struct inject *inject, struct arch_regs *regs, long nr, const uint64_t args[6],
+                uint64_t end)
 {
     return block_signals(inject, true) && resume(inject, regs, nr, args, PTRACE_CONT)
                ? wait_at(inject, end, PTRACE_CONT)
@@ -358,7 +350,7 @@ int inject_stand_in(struct inject *inject, struct inject *stand_in)
         return -ESRCH;
     }
     stand_in->gone = false;
-    if (ptrace(PTRACE_GETREGS, stand_in->tid, NULL, &stand_in->regs)) {
+    if (!arch_regs_read(stand_in->tid, &stand_in->regs)) {
         inject_collect(stand_in);
         return -ESRCH;
     }
@@ -367,7 +359,7 @@ int inject_stand_in(struct inject *inject, struct inject *stand_in)
 
 bool inject_is_waiting(struct inject *inject)
 {
-    struct user_regs_struct regs;
+    struct arch_regs regs;
     int status;
 
     if (inject->gone || waitpid(inject->tid, &status, __WALL | WNOHANG) != inject->tid)
@@ -377,11 +369,12 @@ bool inject_is_waiting(struct inject *inject)
         return false;
     }
     /* Somebody's SIGSTOP came before the call: on with it. */
-    if (ptrace(PTRACE_GETREGS, inject->tid, NULL, &regs)) {
+    if (!arch_regs_read(inject->tid, &regs)) {
         inject_collect(inject);
         return false;
     }
-    if (regs.rip == inject->regs.rip) {      /* the call is over, perhaps because of a SIGSTOP */
+    /* The call is over, perhaps because of a SIGSTOP. */
+    if (arch_regs_pc(&regs) == arch_regs_pc(&inject->regs)) {
         inject->signal = inject_signal_of(status);
         return false;
     }
@@ -419,7 +412,7 @@ static void let_go(struct inject *inject)
     int sig = inject->gone ? 0 : give_signal(inject);
 
     if (!inject->gone) {
-        ptrace(PTRACE_SETREGS, inject->tid, NULL, &inject->regs);
+        arch_regs_write(inject->tid, &inject->regs);
         if (inject->masked)
             ptrace(PTRACE_SETSIGMASK, inject->tid, KERNEL_SIGSET_SIZE, &inject->signal_mask);
         if (ptrace(inject->stays ? PTRACE_CONT : PTRACE_DETACH, inject->tid, NULL, sig))
@@ -431,8 +424,8 @@ static void let_go(struct inject *inject)
 
 void inject_end(struct inject *inject, long result)
 {
-    inject->regs.rax = (unsigned long long)result;
-    inject->regs.orig_rax = (unsigned long long)-1;      /* not to be restarted */
+    arch_regs_set_result(&inject->regs, result);
+    arch_regs_drop_call(&inject->regs);
     let_go(inject);
 }
 
@@ -446,14 +439,14 @@ static bool is_never_interrupted(long nr)
            nr == SYS_madvise;
 }
 
-bool inject_repeat(struct user_regs_struct *regs)
+bool inject_repeat(struct arch_regs *regs)
 {
-    long nr = (long)regs->orig_rax, result = (long)regs->rax;
+    long nr = arch_regs_call(regs), result = arch_regs_result(regs);
 
     if (nr >= 0 && result == -ERESTARTSYS && is_never_interrupted(nr))
-        regs->rax = (unsigned long long)-ERESTARTNOINTR;
+        arch_regs_set_result(regs, -ERESTARTNOINTR);
     else if (nr >= 0 && result == -EINTR)
-        regs->rax = (unsigned long long)(nr == SYS_read ? -ERESTARTSYS : -ERESTARTNOHAND);
+        arch_regs_set_result(regs, nr == SYS_read ? -ERESTARTSYS : -ERESTARTNOHAND);
     else
         return false;
     return true;

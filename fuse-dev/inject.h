@@ -11,10 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <sys/user.h>
 
 #include "hold.h"
 #include "pin.h"
+#include "registers.h"
 
 /*
  * The kernel's own errors; a program never sees them. The call is repeated, if no handler without
@@ -24,14 +24,12 @@
 #define ERESTARTNOINTR 513
 #define ERESTARTNOHAND 514          /* if no handler runs */
 
-#define SYSCALL_INSN_SIZE 2
-
 struct inject {
     pid_t tid;
     bool gone;                        /* it died meanwhile */
     bool may_outlive;                 /* us, as seized: a stop comes before it does */
     bool stays;                       /* traced when we let go of it, as from inject_watch on */
-    struct user_regs_struct regs;     /* as it stopped */
+    struct arch_regs regs;            /* as it stopped */
     bool masked;                      /* its signals wait until we let go of it */
     uint64_t signal_mask;             /* the thread's own, then */
     struct held held;
@@ -83,10 +81,11 @@ long inject_call(struct inject *inject, long nr, const uint64_t args[6]);
  */
 bool inject_call_begin(struct inject *inject, long nr, const uint64_t args[6]);
 long inject_call_end(struct inject *inject);
-/* Has it go on at regs->rip, with the registers of a system call, to the breakpoint that ends there
- * before end. Returns its rax; -EFAULT: it could not; -ESRCH as above. */
-long inject_run(struct inject *inject, struct user_regs_struct *regs, long nr,
-                const uint64_t args[6], uint64_t end);
+/* Has it go on at the program counter in regs, with the registers of a system call, to the
+ * breakpoint that stops it at end. Returns the result that is there; -EFAULT: it could not; -ESRCH
+ * as above. */
+long inject_run(struct inject *inject, struct arch_regs *regs, long nr, const uint64_t args[6],
+                uint64_t end);
 /*
  * One instruction of a thread's own, at which it stopped: whether it is one that is not a call, and
  * the two halves of its execution. False: the thread is gone, or the instruction caused a signal,
@@ -121,6 +120,6 @@ void inject_pass(struct inject *inject);
  * tracing woke is repeated unless a handler runs, which is when it would have said EINTR. True:
  * changed.
  */
-bool inject_repeat(struct user_regs_struct *regs);
+bool inject_repeat(struct arch_regs *regs);
 
 #endif

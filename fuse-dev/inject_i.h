@@ -5,8 +5,6 @@
 
 #include "inject.h"
 
-#define SYSCALL_INSN 0x050f
-
 /* Of a stop: the signal that must not be lost. A SIGSTOP comes as a signal first; passed on, it
  * stops the process, and this thread once we let go of it. */
 int inject_signal_of(int status);

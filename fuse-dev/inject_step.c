@@ -5,10 +5,8 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "code.h"
 #include "inject_i.h"
-
-#define SYSENTER_INSN 0x340f
-#define INT80_INSN    0x80cd
 
 /* What an instruction may cause: the kernel resets the handler of such a one that is blocked. */
 static bool is_of_instruction(int sig)
@@ -21,11 +19,11 @@ bool inject_can_step(const struct inject *inject)
 {
     long code;
 
-    if (inject->gone || (long)inject->regs.orig_rax >= 0)
+    if (inject->gone || arch_regs_call(&inject->regs) >= 0)
         return false;
     errno = 0;
-    code = ptrace(PTRACE_PEEKTEXT, inject->tid, inject->regs.rip, NULL) & 0xffff;
-    return !errno && code != SYSCALL_INSN && code != SYSENTER_INSN && code != INT80_INSN;
+    code = ptrace(PTRACE_PEEKTEXT, inject->tid, arch_regs_pc(&inject->regs), NULL);
+    return !errno && !arch_enters_kernel((uint64_t)code);
 }
 
 bool inject_step_begin(struct inject *inject)
@@ -55,7 +53,7 @@ bool inject_step_end(struct inject *inject)
 
     if (!inject_wait_stop(inject, &status))
         return false;
-    if (ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->regs)) {
+    if (!arch_regs_read(inject->tid, &inject->regs)) {
         inject_collect(inject);
         return false;
     }

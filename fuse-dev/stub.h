@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "code.h"
 #include "inject.h"
 
 /* Puts the page there if it is not. False: it cannot be, and nothing has happened. */
@@ -23,7 +24,7 @@ bool stub_prepare(struct inject *inject);
 long stub_map(struct inject *inject, const uint64_t args[6], int advice);
 /* The ioctl that a signal's handler in the page makes, of descriptor -1: its arguments are the
  * addresses of a siginfo_t and a ucontext_t, and the signal. */
-#define STUB_FAULT 0x47feu
+#define STUB_FAULT ARCH_STUB_IOCTL
 /* After stub_prepare: has the signal handled so the next time, and then by default. */
 void stub_handle(struct inject *inject, int signal);
 

@@ -144,11 +144,12 @@ bool watched_stops_expected(const struct supervisor *supervisor)
 /* True: it will make its mmap once more, which nobody has received. */
 static bool repeat(pid_t tid)
 {
-    struct user_regs_struct regs;
-    bool changed = !ptrace(PTRACE_GETREGS, tid, NULL, &regs) && inject_repeat(&regs) &&
-                   !ptrace(PTRACE_SETREGS, tid, NULL, &regs);
+    struct arch_regs regs;
+    bool changed = arch_regs_read(tid, &regs) && inject_repeat(&regs) &&
+                   arch_regs_write(tid, &regs);
 
-    return changed && regs.orig_rax == SYS_mmap && filter_reports_mmap(regs.r10, regs.r8);
+    return changed && arch_regs_call(&regs) == SYS_mmap &&
+           filter_reports_mmap(arch_regs_arg(&regs, 3), arch_regs_arg(&regs, 4));
 }
 
 /* Ends the trace of a thread that stopped. One that was killed is ours until it was waited for. */

@@ -9,6 +9,7 @@
 
 #include <utlist.h>
 
+#include "arch.h"
 #include "guests.h"
 #include "random.h"
 #include "trace.h"
@@ -251,10 +252,10 @@ static void *flip_for_ever(void *arg)
         __atomic_store_n(word, hostile_word(a, old), __ATOMIC_RELAXED);
         atomic_fetch_add_explicit(&a->hits, 1, memory_order_relaxed);
         for (unsigned i = below(a, 64); i; i--)
-            __builtin_ia32_pause();
+            arch_relax();
         __atomic_store_n(word, old, __ATOMIC_RELAXED);
         for (unsigned i = below(a, 64); i; i--)
-            __builtin_ia32_pause();
+            arch_relax();
     }
     return NULL;
 }

@@ -14,10 +14,9 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "context.h"
 #include "sock_client_i.h"
 
-#define WRITES 2            /* bit of a page fault's error code */
-#define PAGE_FAULT 14       /* the processor's number of it */
 #define PATIENCE_S 10       /* for the machine's answer */
 
 /* Without memory of malloc, which may be what is broken. -1: the machine is not there. */
@@ -60,17 +59,16 @@ static void cut(struct sock_stack *stack, uint64_t pc)
 
 static void tell(int fd, const siginfo_t *info, const ucontext_t *context)
 {
-    const greg_t *registers = context->uc_mcontext.gregs;
-    bool writes = registers[REG_TRAPNO] == PAGE_FAULT && registers[REG_ERR] & WRITES;
     struct sock_say say = { .header = { .size = sizeof say, .op = SOCK_SAY },
                             .word = SOCK_SAY_FAULTS,
                             .value = (uintptr_t)info->si_addr,
-                            .index = SOCK_FAULT(info->si_signo, info->si_code, writes) };
+                            .index = SOCK_FAULT(info->si_signo, info->si_code,
+                                                arch_context_writes(context)) };
     struct sock_reply reply;
     struct sock_stack stack;
 
     sock_says_where(&stack);
-    cut(&stack, (uint64_t)registers[REG_RIP]);
+    cut(&stack, arch_context_pc(context));
     if (send(fd, &stack, stack.header.size, MSG_NOSIGNAL) > 0 &&
         send(fd, &say, sizeof say, MSG_NOSIGNAL) > 0)
         recv(fd, &reply, sizeof reply, 0);

@@ -12,12 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define JUMP_TO_ITSELF 0xfeebul             /* eb fe */
-#define LOOP_MASK 0xfffful
+#include "code.h"
+#include "registers.h"
+
 #define PATIENCE 30000                      /* ms */
 
 /*
@@ -75,32 +75,32 @@ static bool wait_for_loop(pid_t tid)
 bool task_make_call_alone(struct task *task, long *result)
 {
     pid_t tid = task->tid;
-    struct user_regs_struct regs;
+    struct arch_regs regs;
     unsigned long code;
     uint64_t loop;
     int status;
 
-    if (ptrace(PTRACE_GETREGS, tid, 0, &regs))
+    if (!arch_regs_read(tid, &regs))
         return false;
+    loop = arch_regs_pc(&regs);
     errno = 0;
-    code = (unsigned long)ptrace(PTRACE_PEEKTEXT, tid, regs.rip, 0);
-    if (errno || ptrace(PTRACE_POKETEXT, tid, regs.rip, (code & ~LOOP_MASK) | JUMP_TO_ITSELF))
+    code = (unsigned long)ptrace(PTRACE_PEEKTEXT, tid, loop, 0);
+    if (errno || ptrace(PTRACE_POKETEXT, tid, loop, arch_endless_loop(code)))
         return false;
-    loop = regs.rip;
     ptrace(PTRACE_DETACH, tid, 0, 0);
     for (;;) {
         if (!wait_for_loop(tid) || ptrace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS))
             return false;
         ptrace(PTRACE_INTERRUPT, tid, 0, 0);
         if (waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status) ||
-            ptrace(PTRACE_GETREGS, tid, 0, &regs))
+            !arch_regs_read(tid, &regs))
             return false;
-        if (status >> 16 == PTRACE_EVENT_STOP && regs.rip == loop)
+        if (status >> 16 == PTRACE_EVENT_STOP && arch_regs_pc(&regs) == loop)
             break;
         /* A signal came, or its handler is what takes time; the call may not be made yet. */
         ptrace(PTRACE_DETACH, tid, 0, status >> 16 ? 0 : WSTOPSIG(status));
     }
-    ptrace(PTRACE_POKETEXT, tid, regs.rip, code);
-    *result = (long)regs.rax;
+    ptrace(PTRACE_POKETEXT, tid, loop, code);
+    *result = arch_regs_result(&regs);
     return true;
 }

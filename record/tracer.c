@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/ucontext.h>
 #include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <utlist.h>
+
+#include "registers.h"
 
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 
@@ -69,42 +69,50 @@ int task_force(const struct task *task, uint64_t to, const void *from, size_t si
     return done == (ssize_t)size ? 0 : -EFAULT;
 }
 
-static void poke_register(const struct task *task, size_t offset, uint64_t value)
-{
-    ptrace(PTRACE_POKEUSER, task->tid, offset, value);
-}
-
 void task_skip(struct task *task)
 {
+    struct arch_regs regs;
+
     task->skipped = true;
-    poke_register(task, offsetof(struct user_regs_struct, orig_rax), (uint64_t)-1);
+    if (!arch_regs_read(task->tid, &regs))
+        return;
+    arch_regs_drop_call(&regs);
+    arch_regs_write(task->tid, &regs);
 }
 
 void task_set_result(struct task *task, long result)
 {
-    poke_register(task, offsetof(struct user_regs_struct, rax), (uint64_t)result);
+    struct arch_regs regs;
+
+    if (!arch_regs_read(task->tid, &regs))
+        return;
+    arch_regs_set_result(&regs, result);
+    arch_regs_write(task->tid, &regs);
+}
+
+/* 0: the task is gone. */
+static uint64_t stack_pointer(const struct task *task)
+{
+    struct arch_regs regs;
+
+    return arch_regs_read(task->tid, &regs) ? arch_regs_sp(&regs) : 0;
 }
 
 uint64_t task_scratch(const struct task *task)
 {
     /* Below what the ABI lets a function use without saying so. */
-    return ((uint64_t)ptrace(PTRACE_PEEKUSER, task->tid, offsetof(struct user_regs_struct, rsp),
-                             0) -
-            1024) &
-           ~15ull;
+    return (stack_pointer(task) - 1024) & ~15ull;
 }
 
 void task_set_args(struct task *task, const uint64_t args[6])
 {
-    static const size_t registers[6] = {
-        offsetof(struct user_regs_struct, rdi), offsetof(struct user_regs_struct, rsi),
-        offsetof(struct user_regs_struct, rdx), offsetof(struct user_regs_struct, r10),
-        offsetof(struct user_regs_struct, r8),  offsetof(struct user_regs_struct, r9)
-    };
+    struct arch_regs regs;
 
+    if (!memcmp(args, task->args, sizeof task->args) || !arch_regs_read(task->tid, &regs))
+        return;
     for (unsigned i = 0; i < 6; i++)
-        if (args[i] != task->args[i])
-            poke_register(task, registers[i], args[i]);
+        arch_regs_set_arg(&regs, i, args[i]);
+    arch_regs_write(task->tid, &regs);
 }
 
 /* ---- Tasks ----------------------------------------------------------------------------------- */
@@ -274,14 +282,11 @@ static void call_over(struct tracer *t, struct task *task, long result)
 /* At a handler's first instruction: above its frame is what the call answers afterwards. */
 static void in_handler(struct tracer *t, struct task *task)
 {
-    uint64_t at = (uint64_t)ptrace(PTRACE_PEEKUSER, task->tid,
-                                   offsetof(struct user_regs_struct, rsp), 0),
-             rax = 0;
+    long result = 0;
 
     task->interrupted = task->stepping = false;
-    task_read(task, &rax, at + sizeof at + offsetof(ucontext_t, uc_mcontext.gregs[REG_RAX]),
-              sizeof rax);
-    if ((long)rax != -EINTR) {
+    task_read(task, &result, stack_pointer(task) + arch_frame_result(), sizeof result);
+    if (result != -EINTR) {
         t->ops->dropped(t->ctx, task);      /* it is made again, and seen again */
         task->wanted = false;
     }

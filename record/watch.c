@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "json_add.h"
+#include "old_calls.h"
 
 static const char *const devices[] = {
     "gntdev", "gntalloc", "evtchn", "privcmd", "hypercall", NULL

@@ -7,9 +7,9 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "json_add.h"
+#include "old_calls.h"
 
 /* ---- open ------------------------------------------------------------------------------------ */
 

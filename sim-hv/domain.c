@@ -2,6 +2,7 @@
 /* Creates and destroys domains, and keeps dead ones while others hold their frames. */
 #include "hv_i.h"
 #include "sharing_i.h"
+#include "xen_arch.h"
 
 #define P2M_MIN_NODES 4096u      /* as the paging pool that a toolstack gives a domain at least */
 
@@ -95,8 +96,7 @@ int hv_domain_create(struct hv *hv, domid_t id, const struct hv_domain_config *c
         .p2m = { .max_nodes = P2M_MIN_NODES + config->nr_pages / 256,
                  .default_access = XENMEM_access_rwx },
         .max_pages = config->max_pages ? config->max_pages : config->nr_pages + 1024,
-        .emulated = !config->auto_translated ? 0
-                    : config->is_hvm ? XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI : XEN_X86_EMU_LAPIC,
+        .arch = arch_domain_config(config->auto_translated, config->is_hvm),
         .nr_vcpus = 1,
         .max_vcpus = 1,
         .config = *config,

@@ -2,6 +2,7 @@
 /* The operations of a toolstack on one domain (domctl). */
 #include "domctl_i.h"
 #include "sharing_i.h"
+#include "xen_arch.h"
 
 #define MAX_VCPUS_HVM 128u
 #define MAX_VCPUS_PV 8192u
@@ -15,7 +16,6 @@
 static long check_flags(const struct xen_domctl_createdomain *create)
 {
     bool hvm = create->flags & XEN_DOMCTL_CDF_hvm;
-    uint32_t emulated = create->arch.emulation_flags;
 
     if (create->flags & ~(uint32_t)(XEN_DOMCTL_CDF_MAX | (XEN_DOMCTL_CDF_MAX - 1)) ||
         create->grant_opts & ~XEN_DOMCTL_GRANT_version_mask || create->max_vcpus < 1)
@@ -27,8 +27,7 @@ static long check_flags(const struct xen_domctl_createdomain *create)
         return -EINVAL;
     if (create->max_vcpus > (hvm ? MAX_VCPUS_HVM : MAX_VCPUS_PV))
         return -EINVAL;
-    if (hvm ? emulated != XEN_X86_EMU_LAPIC && emulated != (XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI)
-            : emulated && emulated != XEN_X86_EMU_PIT)
+    if (!arch_domain_is_possible(hvm, create->flags & XEN_DOMCTL_CDF_hap, &create->arch))
         return -EINVAL;
     /* Nor is there any other kind of paging for it. */
     return hvm && !(create->flags & XEN_DOMCTL_CDF_hap) ? -EOPNOTSUPP : 0;
@@ -77,7 +76,7 @@ DOMCTL(createdomain)
     d->max_pages = 0;
     d->p2m.max_nodes = POOL_NODES;
     d->pauses = 1;
-    d->emulated = create->arch.emulation_flags;
+    d->arch = create->arch;
     memcpy(d->handle, create->handle, sizeof d->handle);
     op->domain = d->id;
     *back = true;

@@ -51,13 +51,13 @@ struct hv_domain {
     struct hv_domain *parent;     /* it is a fork of that one, which stays until it ends */
     bool sharing, lost_shared;    /* it is on; a shared gfn was taken away without a word */
     bool guest_requests, access_required; /* a monitor wants them; it must be there */
-    uint32_t nr_vcpus, max_vcpus, emulated; /* that there are, that may be; XEN_X86_EMU_* */
+    uint32_t nr_vcpus, max_vcpus; /* that there are, that may be */
+    struct xen_arch_domainconfig arch;
     uint32_t pauses, nr_forks;    /* by control domains; of it, by XENMEM_sharing_op_fork */
     uint32_t event_pauses;        /* vCPU 0's, for which an event must be answered */
     xen_domain_handle_t handle;
     uint64_t params[HVM_NR_PARAMS];
     struct vm_event events[NR_VM_EVENTS];
-
     uint64_t shared_info_mfn;
     struct shared_info *shared_info;
     struct evtchns evtchns;

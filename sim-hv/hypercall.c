@@ -2,6 +2,7 @@
 /* Dispatches hypercalls and reaches the caller's memory. */
 #include "hv_i.h"
 #include "plain_memory.h"
+#include "xen_arch.h"
 
 const struct hv_guest_memory hv_plain_memory = { .copy_from = plain_copy_from,
                                                  .copy_to = plain_copy_to };
@@ -56,7 +57,8 @@ static long grant_table_op(struct hv_call *call, const uint64_t args[5])
         return -EINVAL;
     if (cmd >= sizeof gnttab_ops / sizeof *gnttab_ops)
         return -ENOSYS;
-    if (cmd == GNTTABOP_cache_flush && !call->hv->profile->cache_flush_on_x86)
+    if (cmd == GNTTABOP_cache_flush && !ARCH_HAS_CACHE_FLUSH &&
+        !call->hv->profile->cache_flush_on_x86)
         return -ENOSYS;
     if (gnttab_ops[cmd].flags & HV_OP_ONE && count != 1)
         return -EINVAL;

@@ -71,7 +71,7 @@ void domain_describe(const struct hv_domain *d, struct xen_domctl_getdomaininfo 
                  (d->pauses ? XEN_DOMINF_paused : 0) | (online ? XEN_DOMINF_blocked : 0) |
                  (d->crashed ? XEN_DOMINF_shutdown | SHUTDOWN_crash << XEN_DOMINF_shutdownshift
                              : XEN_DOMINF_shutdownmask << XEN_DOMINF_shutdownshift),
-        .arch_config.emulation_flags = d->emulated,
+        .arch_config = d->arch,
     };
     memcpy(info->handle, d->handle, sizeof info->handle);
 }

@@ -3,6 +3,7 @@
 #include "hv_i.h"
 #include "ops_i.h"
 #include "plain_memory.h"
+#include "xen_arch.h"
 
 /* The profile is called after its release: xen-MAJOR.MINOR. */
 static void release_of(const struct hv *hv, unsigned *major, unsigned *minor)
@@ -42,8 +43,7 @@ static long compile_info(const struct hv_call *c, uint64_t arg)
 
 static long capabilities(const struct hv_call *c, uint64_t arg)
 {
-    static const xen_capabilities_info_t text =
-        "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64 ";
+    static const xen_capabilities_info_t text = ARCH_XEN_CAPABILITIES;
 
     return call_to_guest(c, arg, text, sizeof text);
 }
@@ -57,9 +57,7 @@ static long changeset(const struct hv_call *c, uint64_t arg)
 
 static long platform_parameters(const struct hv_call *c, uint64_t arg)
 {
-    static const struct xen_platform_parameters parameters = {
-        .virt_start = 0xffff800000000000ul
-    };
+    static const struct xen_platform_parameters parameters = { .virt_start = ARCH_XEN_START };
 
     return call_to_guest(c, arg, &parameters, sizeof parameters);
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include <xen/io/protocols.h>
+
 /* xvda to xvdp with 16 minor numbers each, then the extended ones with 256. */
 static unsigned disk_id(unsigned nth)
 {
@@ -37,7 +39,7 @@ static unsigned id_from_1(unsigned nth)
     { "virtual-device", "$I", KEY_FRONT | KEY_FIXED }, \
     { "device-type", "disk", KEY_FRONT }, \
     { "trusted", "1", KEY_FRONT }, \
-    { "protocol", "x86_64-abi", KEY_FRONT | KEY_PV }, \
+    { "protocol", XEN_IO_PROTO_ABI_NATIVE, KEY_FRONT | KEY_PV }, \
     BACK_BEGIN, \
     { "params", NULL, KEY_BACK | KEY_REQUIRED }, \
     { "script", NULL, KEY_BACK | KEY_OPTIONAL }, \

@@ -11,13 +11,14 @@ from rules import TOP, relative, tree
 # From the lowest room to the highest. A room knows the rooms of its row, which have rows above it.
 KNOWS = {
     "util": "",
-    "sim-hv": "util",
+    "arch": "",
+    "sim-hv": "util arch",
     "sim-kernel": "util sim-hv",
     "sim-store": "",
     "machine": "util sim-hv sim-kernel",
-    "guests": "util sim-hv sim-kernel machine",
-    "checks": "util sim-hv sim-kernel machine",
-    "fuse-dev": "util sim-hv sim-kernel machine",
+    "guests": "util arch sim-hv sim-kernel machine",
+    "checks": "util arch sim-hv sim-kernel machine",
+    "fuse-dev": "util arch sim-hv sim-kernel machine",
     "sock-dev": "util sim-hv sim-kernel machine",
     "store-dev": "util sim-store sim-hv sim-kernel machine sock-dev",
     "hv-remote": "util sim-hv",
@@ -25,10 +26,10 @@ KNOWS = {
     "control": "util sim-hv sim-kernel machine guests checks fuse-dev sock-dev"
                " store-dev sim-store hv-remote/server",
     "replay": "util sim-hv sim-kernel sim-store machine guests store-dev control",
-    "libgnttab": "util",
-    "record": "util sim-hv sim-kernel",
-    "cli": "util sim-hv sim-kernel machine guests checks fuse-dev sock-dev hv-remote/server control"
-           " replay record store-dev sim-store",
+    "libgnttab": "util arch",
+    "record": "util arch sim-hv sim-kernel",
+    "cli": "util arch sim-hv sim-kernel machine guests checks fuse-dev sock-dev hv-remote/server"
+           " control replay record store-dev sim-store",
 }
 # Folders of C that are users of the rooms, as others are.
 NOT_ROOMS = ["bench", "docs", "scenarios", "tests"]

@@ -61,7 +61,7 @@ def build_for_xen(work):
 
 def build_for_model(work):
     compile_c(work / "hv-steps-sim", [*COMMON, "backend_sim.c", *sorted((TOP / "sim-hv").glob("*.c"))], f"-I{TOP}/sim-hv/include",
-              f"-I{TOP}/sim-hv")
+              f"-I{TOP}/sim-hv", f"-I{TOP}/util", f"-I{TOP}/arch")
     return work / "hv-steps-sim"
 
 
