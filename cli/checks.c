@@ -175,8 +175,10 @@ static int try_trace(void)
 
 static void check_tracing(struct finding *finding)
 {
-    if (ARCH_NO_DEVICE_FILES)
-        found(finding, false, ARCH_NO_DEVICE_FILES, "none: this processor needs other tracing");
+    const char *problem = ARCH_NO_DEVICE_FILES;
+
+    if (problem)
+        found(finding, false, problem, "none yet: here programs use the socket way");
     else if (!in_child(try_trace))
         found(finding, true, "another process can be traced and its memory read", "");
     else
@@ -235,12 +237,17 @@ static int try_device_way(void)
 bool checks_device_way(char *why, size_t size)
 {
     struct finding finding;
-    int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    const char *problem = ARCH_NO_DEVICE_FILES;
+    int fd = problem ? -1 : open("/dev/fuse", O_RDWR | O_CLOEXEC);
 
     if (fd >= 0)
         close(fd);
-    if (fd >= 0 && !ARCH_NO_DEVICE_FILES && !in_child(try_device_way))
+    if (fd >= 0 && !in_child(try_device_way))
         return true;
+    if (problem) {
+        snprintf(why, size, "%s", problem);
+        return false;
+    }
     snprintf(why, size, "it cannot be set up");
     for (const struct check *check = checks; check->name; check++) {
         if (!check->for_devices)

@@ -14,6 +14,7 @@
 
 #include <json-c/json.h>
 
+#include "arch.h"
 #include "checks.h"
 #include "checks_part.h"
 #include "cli.h"
@@ -155,6 +156,14 @@ static void choose_parts(const struct options *options, struct machine_config *m
         *part++ = &libraries_part;
 }
 
+/* Whether this processor has the way that was asked for: 0, or the exit status after a message. */
+static int check_way(const struct options *options)
+{
+    const char *problem = ARCH_NO_DEVICE_FILES;
+
+    return problem && options->way == WAY_DEVICE ? failure("%s", problem) : 0;
+}
+
 /* 0, or the exit status after a message. */
 static int start_keeper(const struct options *options, struct keeper *keeper)
 {
@@ -257,9 +266,11 @@ int host_machine(const struct host_config *config)
     struct watch owner = { .fd = -1 };
     struct keeper keeper = { .pid = 0 };
     char why[200];
-    int rc, status = start_keeper(options, &keeper), found;
+    int rc, status = check_way(options), found;
     bool ended;
 
+    if (!status)
+        status = start_keeper(options, &keeper);
     if (status)
         return status;
     choose_parts(options, &machine_config, &control_config, why, sizeof why);

@@ -21,7 +21,6 @@
 #include "stub.h"
 #include "supervisor_i.h"
 
-
 static const int signals[] = { SIGSEGV, SIGBUS };
 
 /* A set of the thread's signals, from /proc. */

@@ -27,7 +27,7 @@ static long check_flags(const struct xen_domctl_createdomain *create)
         return -EINVAL;
     if (create->max_vcpus > (hvm ? MAX_VCPUS_HVM : MAX_VCPUS_PV))
         return -EINVAL;
-    if (!arch_domain_is_possible(hvm, create->flags & XEN_DOMCTL_CDF_hap, &create->arch))
+    if (!arch_domain_is_possible(hvm, &create->arch))
         return -EINVAL;
     /* Nor is there any other kind of paging for it. */
     return hvm && !(create->flags & XEN_DOMCTL_CDF_hap) ? -EOPNOTSUPP : 0;

@@ -4,10 +4,13 @@
  * flag.
  */
 #include "hv_i.h"
+#include "xen_arch.h"
 
-static_assert(sizeof(struct vcpu_info) == 64 &&
-                  offsetof(struct shared_info, evtchn_pending) == 2048 &&
-                  offsetof(struct shared_info, evtchn_mask) == 2560,
+static_assert(sizeof(struct vcpu_info) == ARCH_VCPU_INFO_SIZE &&
+                  offsetof(struct shared_info, evtchn_pending) ==
+                      XEN_LEGACY_MAX_VCPUS * ARCH_VCPU_INFO_SIZE &&
+                  offsetof(struct shared_info, evtchn_mask) ==
+                      offsetof(struct shared_info, evtchn_pending) + 512,
               "64-bit layout");
 
 static uint64_t bit(uint32_t port)

@@ -203,11 +203,7 @@ static inline int call_to_guest(const struct hv_call *c, uint64_t to, const void
  * Whether an array may begin there (guest_handle_okay): Xen refuses a PV caller's in Xen's own part
  * of the address space. Plain pointers of this process are no guest addresses.
  */
-static inline bool call_array_okay(const struct hv_call *c, uint64_t addr)
-{
-    return c->mem->copy_from == hv_plain_memory.copy_from || c->d->guest != &guest_pv ||
-           addr < UINT64_C(1) << 47 || addr >= HYPERVISOR_VIRT_END;
-}
+bool call_array_okay(const struct hv_call *c, uint64_t addr);
 
 /* On the structures above. */
 #include "frame_refs_i.h"

@@ -46,6 +46,12 @@ long call_elements(const struct hv_call *c, uint64_t uop, unsigned count,
     return rc;
 }
 
+bool call_array_okay(const struct hv_call *c, uint64_t addr)
+{
+    return c->mem->copy_from == hv_plain_memory.copy_from || c->d->guest != &guest_pv ||
+           addr < ARCH_USER_END || addr >= ARCH_XEN_END;
+}
+
 static long grant_table_op(struct hv_call *call, const uint64_t args[5])
 {
     unsigned cmd = (unsigned)args[0] & GNTTAB_CMD_MASK, count = (unsigned)args[2];

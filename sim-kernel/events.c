@@ -10,8 +10,11 @@
 #define NR_WORDS (NR_EVENT_CHANNELS / BITS_PER_WORD)
 
 _Static_assert(sizeof(xen_ulong_t) == 8, "64-bit guest");
-_Static_assert(offsetof(struct shared_info, evtchn_pending) == 2048, "shared info is ABI");
-_Static_assert(offsetof(struct shared_info, evtchn_mask) == 2560, "shared info is ABI");
+_Static_assert(offsetof(struct shared_info, evtchn_pending) ==
+                       XEN_LEGACY_MAX_VCPUS * sizeof(struct vcpu_info) &&
+                   offsetof(struct shared_info, evtchn_mask) ==
+                       offsetof(struct shared_info, evtchn_pending) + NR_EVENT_CHANNELS / 8,
+               "shared info is ABI");
 
 static struct shared_info *shared_info(const struct kernel *k)
 {
@@ -46,7 +49,9 @@ int events_init(struct kernel *k)
         return -ESRCH;
     for (unsigned i = 0; i < NR_WORDS; i++)
         __atomic_store_n(&shared->evtchn_mask[i], ~0ull, __ATOMIC_SEQ_CST);
+#ifdef XEN_HAVE_PV_UPCALL_MASK
     __atomic_store_n(&shared->vcpu_info[0].evtchn_upcall_mask, 0, __ATOMIC_SEQ_CST);
+#endif
     return 0;
 }
 

@@ -116,8 +116,8 @@ __asm__(".globl stub_begin, stub_stop, stub_handler, stub_restorer, stub_end\n"
         "stub_end:\n"
         "    .balign 8\n"
         ".popsection\n");
-_Static_assert(SYS_madvise == 28 && SYS_close == 3 && ARCH_STUB_IOCTL == 0x47fe && SYS_ioctl == 16 &&
-                   SYS_rt_sigreturn == 15,
+_Static_assert(SYS_madvise == 28 && SYS_close == 3 && ARCH_STUB_IOCTL == 0x47fe &&
+                   SYS_ioctl == 16 && SYS_rt_sigreturn == 15,
                "what the code says");
 
 struct arch_stub arch_stub(void)

@@ -4,6 +4,7 @@
  * becomes more and less, and memory that is paged, shared and watched.
  */
 #include "hv_fuzz_i.h"
+#include "xen_arch.h"
 #include "sharing_i.h"
 
 /* Where the rings are, in a domain that has them: among its pages, and beyond. */
@@ -66,7 +67,7 @@ static void make_domain(struct fuzz *f, domid_t caller)
                                  .max_grant_frames = 3,
                                  .max_maptrack_frames = 2,
                                  .grant_opts = XEN_DOMCTL_GRANT_version(2),
-                                 .arch.emulation_flags = hvm ? XEN_X86_EMU_LAPIC : 0 } };
+                                 .arch = arch_domain_config(hvm, false) } };
 
     if (hv_domain_state(f->hv, dom) != -ESRCH)
         return;

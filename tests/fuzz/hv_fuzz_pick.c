@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Turns bytes into values, mostly ones that exist on the machine. */
 #include "hv_fuzz_i.h"
+#include "xen_arch.h"
 
 uint8_t u8(struct input *in)
 {
@@ -165,7 +166,7 @@ uint64_t pick_address(struct fuzz *f, size_t size)
 {
     static const uint64_t nowhere[] = { 0, 1, UINT64_C(1) << 47, (UINT64_C(1) << 47) - 8,
                                         UINT64_C(0xffff800000000000),
-                                        HYPERVISOR_VIRT_END, UINT64_MAX - 7, ARENA_BASE - 8,
+                                        ARCH_XEN_END, UINT64_MAX - 7, ARENA_BASE - 8,
                                         ARENA_BASE + ARENA_SIZE };
     uint8_t b = u8(&f->in);
 

@@ -85,6 +85,9 @@ TEST("an entry of the procedure linkage table tells where the function's address
     CU_ASSERT_EQUAL(arch_plt_slot((uintptr_t)callee, (const uint8_t *)(uintptr_t)callee), 0);
 }
 
+/* Not under qemu-user, whose programs have no such library. */
+SUITE("vdso");
+
 TEST("the kernel's own library in a process has an instruction that calls the kernel")
 {
     const uint8_t *vdso = (const uint8_t *)getauxval(AT_SYSINFO_EHDR);

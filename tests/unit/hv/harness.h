@@ -15,6 +15,7 @@
 #include <gntsim/hv.h>
 
 #include "../suite.h"
+#include "xen_arch.h"
 
 enum { PV = 0, HVM = 1 };
 

@@ -42,9 +42,8 @@ static inline long create(uint32_t flags, domid_t *id)
                                                  .max_grant_frames = 4,
                                                  .max_maptrack_frames = 4,
                                                  .grant_opts = XEN_DOMCTL_GRANT_version(2),
-                                                 .arch.emulation_flags = flags & XEN_DOMCTL_CDF_hvm
-                                                                           ? XEN_X86_EMU_LAPIC
-                                                                           : 0 } };
+                                                 .arch = arch_domain_config(
+                                                     flags & XEN_DOMCTL_CDF_hvm, false) } };
     long rc = domctl(0, XEN_DOMCTL_createdomain, 0, &op);
 
     *id = op.domain;

@@ -490,8 +490,8 @@ TEST_KINDS("high ports use other words", "evt:4/layout")
     EQ(evt_port(2, EVTCHNOP_send, p2), 0);
     EQ(s->evtchn_pending[2], 1u << 2);
     EQ(s->vcpu_info[0].evtchn_pending_sel, 1u << 2);
-    EQ(offsetof(struct shared_info, evtchn_pending), 2048);
-    EQ(offsetof(struct shared_info, evtchn_mask), 2560);
+    EQ((char *)s->evtchn_pending, (char *)&s->vcpu_info[XEN_LEGACY_MAX_VCPUS]);
+    EQ((char *)s->evtchn_mask, (char *)s->evtchn_pending + 512);
     EQ(offsetof(struct vcpu_info, evtchn_pending_sel), 8);
 }
 

@@ -109,10 +109,10 @@ TEST_KINDS("an array of a PV domain must not lie in Xen's part", "ops:0.3/4")
         GNTTABOP_swap_grant_ref, GNTTABOP_cache_flush,
     };
     static const uint64_t bad[] = {
-        UINT64_C(1) << 47, UINT64_C(0xffff7fffffffffff), UINT64_C(0xffff800000000000),
+        ARCH_USER_END, UINT64_C(0xffff7fffffffffff), UINT64_C(0xffff800000000000),
         UINT64_C(0xffff87ffffffffff),
     };
-    static const uint64_t good[] = { 0, (UINT64_C(1) << 47) - 1, UINT64_C(0xffff880000000000),
+    static const uint64_t good[] = { 0, ARCH_USER_END - 1, UINT64_C(0xffff880000000000),
                                      UINT64_MAX };
 
     for (size_t i = 0; i < sizeof checked / sizeof *checked; i++)

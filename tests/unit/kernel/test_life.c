@@ -49,7 +49,9 @@ TEST("after boot the table has one frame of version 1, all events are masked, an
     shared = hv_shared_info(w.hv, 0);
     for (unsigned i = 0; i < 64; i++)
         EQ(shared->evtchn_mask[i], UINT64_MAX);
+#ifdef XEN_HAVE_PV_UPCALL_MASK
     EQ(shared->vcpu_info[0].evtchn_upcall_mask, 0);
+#endif
     /* No profile given: pv. No clock: time stands still. */
     space = kernel_pv_space_create();
     kernel_domain_config(&domain, &kernel_profile_pv, space);
