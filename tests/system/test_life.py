@@ -167,7 +167,8 @@ memory = mmap.mmap(file.fileno(), 4096)
 memory[:5] = b"alive"
 memory.close()
 print("mapped", flush=True)
-libc.syscall(231, 3)     # exit_group, behind which the C library ends by SIGSEGV if it comes back
+number = 231 if os.uname().machine == "x86_64" else 94
+libc.syscall(number, 3)  # exit_group, behind which the C library ends by SIGSEGV if it comes back
 os.write(2, b"exit_group came back: %d" % ctypes.get_errno())
 """
 
