@@ -13,6 +13,7 @@
 #include <xen/sys/gntdev.h>
 
 #include "refused_i.h"
+#include "stale_i.h"
 #include "unread_i.h"
 
 #define MOST_GRANTS (1u << 20) /* of one call that are noted */
@@ -52,8 +53,10 @@ static void map_over(struct checks *checks, struct call *call, long result)
 {
     struct ioctl_gntdev_map_grant_ref *op = (void *)call->head;
 
-    if (!result && call->nr_grants == op->count)
-        add_item(checks, call, ITEM_SLOT, op->index, op->count);
+    if (result || call->nr_grants != op->count)
+        return;
+    stale_look(checks, call);
+    add_item(checks, call, ITEM_SLOT, op->index, op->count);
 }
 
 static void alloc_over(struct checks *checks, struct call *call, long result)
@@ -173,19 +176,6 @@ static void unbind_over(struct checks *checks, struct call *call, long result)
         bad_end(checks, call, &key, 1, "port");
 }
 
-static void notify_over(struct checks *checks, struct call *call, long result)
-{
-    struct ioctl_gntdev_unmap_notify *op = (void *)call->head;
-    struct item *item, *next;
-
-    if (result || !op->action)
-        return;
-    HASH_ITER(hh, checks->ledger.live, item, next)
-        if (item->key.domain == call->key.domain && item->key.file == call->file &&
-            op->index >= item->key.number && op->index - item->key.number < item->count * 4096ull)
-            item->notifies = true;
-}
-
 void calls_sought(struct checks *checks, const struct item_key *key, unsigned process,
                   pid_t thread, uint64_t address, const struct event *when)
 {
@@ -273,12 +263,12 @@ static const struct followed {
 } followed[] = {
     { "gntdev", IOCTL_GNTDEV_MAP_GRANT_REF, map_over },
     { "gntdev", IOCTL_GNTDEV_UNMAP_GRANT_REF, unmap_over },
-    { "gntdev", IOCTL_GNTDEV_SET_UNMAP_NOTIFY, notify_over },
+    { "gntdev", IOCTL_GNTDEV_SET_UNMAP_NOTIFY, late_notify_over },
     { "gntdev", IOCTL_GNTDEV_GRANT_COPY, copy_over },
     { "gntdev", IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, offset_over },
     { "gntalloc", IOCTL_GNTALLOC_ALLOC_GREF, alloc_over },
     { "gntalloc", IOCTL_GNTALLOC_DEALLOC_GREF, dealloc_over },
-    { "gntalloc", IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, notify_over },
+    { "gntalloc", IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, late_notify_over },
     { "evtchn", IOCTL_EVTCHN_BIND_VIRQ, bind_over },
     { "evtchn", IOCTL_EVTCHN_BIND_INTERDOMAIN, bind_over },
     { "evtchn", IOCTL_EVTCHN_BIND_UNBOUND_PORT, bind_over },

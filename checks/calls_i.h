@@ -27,6 +27,7 @@ struct call {
 
 /* late.c. A share has ended by a call of its process, which lives. */
 void late_share_ended(struct checks *checks, const struct item *item, const struct event *when);
+void late_notify_over(struct checks *checks, struct call *call, long result);
 /* A program opens a device; it may be another one than it was. */
 void checks_new_file(struct checks *checks, pid_t tid);
 /* What an mmap shows: its type, and the item; NULL: it is not known. */

@@ -7,6 +7,7 @@
 #include "calls_i.h"
 #include "process.h"
 #include "refused_i.h"
+#include "stale_i.h"
 #include "suppress_i.h"
 #include "trace.h"
 #include "unread_i.h"
@@ -192,6 +193,7 @@ static void destroy(struct machine *m)
     findings_publish(checks);
     calls_drop(checks, NULL);
     refused_free(checks);
+    stale_free(checks);
     ledger_free(&checks->ledger);
     HASH_ITER(hh, checks->programs, program, next) {
         HASH_DEL(checks->programs, program);
@@ -220,6 +222,7 @@ const struct machine_part checks_part = {
     .access_ended = calls_access_ended,
     .witness = witness,
     .mapping_placed = faults_placed,
+    .store_over = stale_store_over,
     .answer_waits = hold_up,
     .process_says = says,
     .destroy = destroy,

@@ -41,6 +41,7 @@ struct call;
 struct finding;
 struct hold;
 struct refused;
+struct stale;
 struct suppression;
 struct unread;
 
@@ -49,6 +50,7 @@ struct checks {
     struct depot *depot;
     struct ledger ledger; /* with the machine's lock, as the next ones */
     struct unread *unread; /* statuses that are watched */
+    struct stale *stale; /* NULL: no store was asked yet */
     struct call *calls;   /* that have begun */
     struct refused *refused;
     struct hold *holds;   /* calls that are to be answered later */
@@ -90,9 +92,8 @@ void calls_drop(struct checks *checks, const struct domain *domain);
 /* late.c. struct machine_part's. */
 void calls_access_ended(struct domain *d, grant_ref_t ref);
 
-/* fault.c. Without the lock: a process is about to die of an access. */
+/* fault.c. Without the lock: a process is about to die of an access. With it: machine_part's. */
 void faults_hear(struct checks *checks, const struct process_saying *saying);
-/* With it: struct machine_part's. */
 void faults_placed(struct machine *m, const struct vma *vma, uint64_t addr);
 
 /* hold.c. With the machine's lock: a thread is about to unmap the item. */

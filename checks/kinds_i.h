@@ -39,6 +39,9 @@
     ROW(USE_AFTER_UNMAP, "use-after-unmap", false, \
         "A program used a page after it had unmapped or unshared it, and died of that", \
         "let all uses end before the unmap, also those of other threads, and forget the address") \
+    ROW(STALE_REFERENCE, "stale-reference", false, \
+        "A domain mapped a reference of the store that stands for another page by now", \
+        "read the reference anew when the peer's state changes, and forget the old one") \
     ROW(READONLY_WRITE, "readonly-write", false, \
         "A program wrote to a page that it had mapped read-only, and died of that", \
         "map with PROT_READ | PROT_WRITE, which the granter must allow, or do not write") \

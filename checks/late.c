@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Notices that access to a page ends while another domain still has it mapped. */
+#include <gntsim/ioctls.h>
+#include <xen/sys/gntdev.h>
+
 #include "calls_i.h"
 
 /* Access to references of a domain has ended. */
@@ -62,4 +65,18 @@ void calls_access_ended(struct domain *d, grant_ref_t ref)
     struct revoked revoked = { d->id, &grant, 1, event_now(checks, NULL) };
 
     ledger_each(&checks->ledger, mark_late, &revoked);
+}
+
+/* The end of a mapping, or of a share, will be told to the peer. */
+void late_notify_over(struct checks *checks, struct call *call, long result)
+{
+    struct ioctl_gntdev_unmap_notify *op = (void *)call->head;
+    struct item *item, *next;
+
+    if (result || !op->action)
+        return;
+    HASH_ITER(hh, checks->ledger.live, item, next)
+        if (item->key.domain == call->key.domain && item->key.file == call->file &&
+            op->index >= item->key.number && op->index - item->key.number < item->count * 4096ull)
+            item->notifies = true;
 }

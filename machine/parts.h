@@ -14,6 +14,8 @@
 
 #include <gntsim/kernel.h>
 
+#include "machine_file.h"
+
 struct domain;
 struct file;
 struct witness;
@@ -22,15 +24,7 @@ struct mapping;
 struct machine_config;
 struct machine_stack;
 struct process_saying;
-
-/* An open device, for another part than the one that keeps it. Needs the lock. */
-struct machine_file {
-    struct file *kernel;
-    struct domain *domain;
-    void *owner;                 /* of the reference */
-    void (*put)(void *owner);    /* gives it back */
-    void (*mapping_ended)(struct file *file);    /* for maps_add: the same for a mapping's */
-};
+struct trace_store;
 
 /* What the machine asks and tells. A function that a part does not need is NULL. Those of a
  * domain have the lock. */
@@ -75,6 +69,8 @@ struct machine_part {
     /* With the lock: while an operation is settled, after each time that something asked for
      * attention (m->attention). */
     void (*attend)(struct machine *m);
+    /* With the lock: a request of a store was answered, with an errno >= 0. */
+    void (*store_over)(struct machine *m, const struct trace_store *store, int error);
     /* With the lock, within a hypercall: it, or an element of its batch, is about to be done; or it
      * is done (trace_listen). */
     void (*at_hypercall)(struct machine *m);

@@ -182,6 +182,8 @@ static void on_done(void *ctx, const struct store_point *point, int error)
     point_of(&store, point, room, sizeof room);
     store.rule = *rule;
     *rule = 0;
+    if (server->machine->watched && point->type != XS_WATCH_EVENT)
+        PARTS_TELL(server->machine, store_over, server->machine, &store, error);
     if (point->type == XS_WATCH_EVENT)
         trace_store_event(server->machine, &store);
     else if (is_told(server, point->conn))

@@ -22,6 +22,7 @@ extern "C" {
 #endif
 #include <xenevtchn.h>
 #include <xengnttab.h>
+#include <xenstore.h>
 #ifdef __cplusplus
 }
 #else
@@ -393,6 +394,23 @@ int main(void)
     begin(1); theirs = map(3);
     xengntshr_unshare(shr, mine, 1);
     xengnttab_unmap(tab, theirs, 1);
+    return 0;
+}
+"""),
+    # ---- stale-reference
+    Case("a program that shares anew maps the number that it read before", "", """
+int main(void)
+{
+    struct xs_handle *store = xs_open(0);
+    char text[12];
+    begin(1);
+    snprintf(text, sizeof text, "%u", refs[0]);
+    xs_write(store, XBT_NULL, "/local/domain/0/data/ref", text, strlen(text));
+    free(xs_read(store, XBT_NULL, "/local/domain/0/data/ref", NULL));
+    xengntshr_unshare(shr, mine, 1);
+    mine = xengntshr_share_pages(shr, 0, 1, refs, 1);
+    theirs = map(1);
+    xengnttab_unmap(tab, theirs, 1); end(); xs_close(store);
     return 0;
 }
 """),

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 GNTSIM = os.path.abspath(os.environ.get("GNTSIM") or SOURCE / "build" / "gntsim")
 PAGES = SOURCE / "docs" / "checks"
 MARK = "/* reported */"
-LIBRARIES = ["-lxengnttab", "-lxenevtchn", "-lpthread"]
+LIBRARIES = ["-lxengnttab", "-lxenevtchn", "-lxenstore", "-lpthread"]
 PATIENCE = 120
 FLAGS = {"O0": ("-O0", "-g"), "O2": ("-O2", "-g"),
          "frame-pointers": ("-O2", "-g", "-fno-omit-frame-pointer"), "stripped": ("-O2", "-s")}
