@@ -171,6 +171,22 @@ XTEST("a request goes to the store under the kernels number and comes back under
     EQ(rd(), -1);
 }
 
+XTEST("a store that comes back at another port is asked again, and the former port is closed")
+{
+    uint32_t former = port;
+
+    EQ(ask(XS_READ, 0, "domid|"), 16 + 6);
+    kernel_lose_store(w.k[1]);
+    connect_store(1);
+    OK(port != former);
+    OK(hv_port_raise(w.hv, 1, former) < 0);
+    MUST(take());
+    SAME(asked_body, "domid|");
+    reply("1");
+    EQ(rd(), XS_READ);
+    SAME(said_body, "1");
+}
+
 XTEST("a message may be written in pieces of any size")
 {
     struct xsd_sockmsg header = { XS_READ, 5, 0, 6 };
