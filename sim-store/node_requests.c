@@ -176,9 +176,9 @@ static int make(struct request *r, const char *path, struct node *node, const ch
 
     if (node) {
         store_view_begin(r, node);
-        /* A transaction's view of it may be older than that of the child. */
-        if (!r->tx || !store_node_has_child(node, child))
-            store_node_add_child(node, child);
+        /* A transaction's view of it may be older than that of the child, which it has twice then:
+         * that ends in a conflict. */
+        store_node_add_child(node, child);
         store_view_end(r, node);
         return 0;
     }

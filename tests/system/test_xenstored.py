@@ -16,6 +16,8 @@ import harness
 BIN = (sorted(Path("/usr/lib").glob("xen-[0-9]*/bin")) or [Path("/nonexistent")])[-1]
 REQ_CONS, REQ_PROD = 2048, 2052     # in the ring page
 XS_READ, XS_ERROR = 2, 16
+DIFFER = Path(os.environ.get("GNTSIM_BUILD", harness.SOURCE / "build"),
+              "tests", "conformance", "store", "store-differ")
 DAEMONS = ["xenstored", "oxenstored"]
 HAS_DAEMONS = all(os.access(BIN / name, os.X_OK) for name in DAEMONS)
 
@@ -105,6 +107,18 @@ def test_a_suspended_domain_is_introduced_under_its_new_id(machine):
 def test_xens_own_test_of_a_store_passes(machine, device):
     before = ["env", "XENSTORED_PATH=/dev/xen/xenbus"] if device else []
     assert len(machine.out(0, *before, BIN / "test-xenstore", "-i", "20").splitlines()) == 12
+
+
+@needs_daemons
+@pytest.mark.skipif(not DIFFER.exists(), reason="store-differ is not built")
+def test_our_store_answers_random_requests_as_the_daemon_that_runs_on_it(serve):
+    """Two sockets of domain 0; guests, too: tests/conformance/store."""
+    machine = serve("--way", "device", "--xenstored", BIN / "xenstored")
+    requests = 30000 if os.environ.get("GNTSIM_TEST_ALL") else 400
+    said = machine.out(0, DIFFER, "xenstored", "-", "/run/xenstored", "1", str(requests),
+                       timeout=harness.PATIENCE * 10)
+    assert re.fullmatch(r"\d+ requests, no difference\n", said)
+    machine.audit()
 
 
 @needs_daemons

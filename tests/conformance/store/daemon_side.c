@@ -21,7 +21,7 @@
 #define WAIT_MS 30000
 
 struct daemon {
-    const char *program, *preload, *directory;
+    const char *program, *preload, *directory;    /* preload NULL: the program runs already */
     struct world *world;
     int memory_fd, events_fd;
     pid_t pid;
@@ -71,7 +71,7 @@ static int connect_first(const struct daemon *d)
 
         if (fd >= 0)
             return fd;
-        if (waitpid(d->pid, NULL, WNOHANG)) {
+        if (d->preload && waitpid(d->pid, NULL, WNOHANG)) {
             fprintf(stderr, "%s ended at once\n", d->program);
             exit(2);
         }
@@ -92,7 +92,7 @@ static void begin(void *ctx)
         fail("socketpair");
     fcntl(events[0], F_SETFD, FD_CLOEXEC);
     d->events_fd = events[0];
-    d->pid = fork();
+    d->pid = d->preload ? fork() : -1;
     if (!d->pid)
         become(d, events[1]);
     close(events[1]);
@@ -105,7 +105,7 @@ static void end(void *ctx)
 {
     struct daemon *d = ctx;
 
-    if (!*d->ended) {
+    if (!*d->ended && d->preload) {
         kill(d->pid, SIGKILL);
         waitpid(d->pid, NULL, 0);
     }
@@ -131,6 +131,8 @@ static void note_end(struct daemon *d)
 {
     int status;
 
+    if (!d->preload)
+        fail("the daemon has closed the connection");
     if (*d->ended || waitpid(d->pid, &status, 0) != d->pid)
         return;
     if (WIFSIGNALED(status))
@@ -284,4 +286,70 @@ struct side daemon_side(const char *program, const char *preload, const char *di
         .name = "xenstored", .ctx = d, .begin = begin, .end = end, .send = send_bytes,
         .reopen = reopen, .set_state = set_state, .why_ended = why_ended,
     };
+}
+
+/* ---- One that runs already ------------------------------------------------------------------- */
+
+/* A request whose reply is not compared; the reply's body is in said. */
+static size_t tell(struct daemon *d, uint32_t type, const char *body, size_t len,
+                   char said[MESSAGE_MAX])
+{
+    struct xsd_sockmsg header = { .type = type, .len = (uint32_t)len };
+    size_t have = 0;
+
+    if (write(d->sockets[PING], &header, sizeof header) < 0 ||
+        write(d->sockets[PING], body, len) < 0)
+        fail("write");
+    while (have < sizeof header || have < sizeof header + header.len) {
+        ssize_t n;
+
+        wait_for(d, d->sockets[PING]);
+        n = read(d->sockets[PING], said + have, MESSAGE_MAX - have);
+        if (n <= 0)
+            fail("the daemon's answer");
+        have += (size_t)n;
+        if (have >= sizeof header)
+            memcpy(&header, said, sizeof header);
+    }
+    memmove(said, said + sizeof header, header.len);
+    return header.type == type ? header.len : 0;
+}
+
+/* As it is when it starts. Nobody else asks it anything meanwhile. */
+static void begin_live(void *ctx)
+{
+#define ORDER(type, body) { type, body, sizeof body }
+    static const struct {
+        uint32_t type;
+        const char *body;
+        size_t len;
+    } orders[] = {
+        { XS_WRITE, "/", 2 },
+        ORDER(XS_SET_PERMS, "/\0n0"),
+        ORDER(XS_SET_PERMS, "@introduceDomain\0n0"),
+        ORDER(XS_SET_PERMS, "@releaseDomain\0n0"),
+        ORDER(XS_MKDIR, "/tool/xenstored"),
+    };
+#undef ORDER
+    char names[MESSAGE_MAX], said[MESSAGE_MAX], path[MESSAGE_MAX + 2];
+    struct daemon *d = ctx;
+    size_t len;
+
+    begin(d);
+    len = tell(d, XS_DIRECTORY, "/", 2, names);
+    for (const char *name = names; name < names + len; name += strlen(name) + 1) {
+        snprintf(path, sizeof path, "/%s", name);
+        tell(d, XS_RM, path, strlen(path) + 1, said);
+    }
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
+        tell(d, orders[i].type, orders[i].body, orders[i].len, said);
+}
+
+struct side live_side(const char *directory)
+{
+    struct side side = daemon_side(directory, NULL, directory);
+
+    side.begin = begin_live;
+    side.alone = true;
+    return side;
 }

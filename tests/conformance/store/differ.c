@@ -145,7 +145,7 @@ static void request(struct play *play, const struct step *step)
      * It makes the store tell of a domain once more when it next looks at all. If another one is
      * gone by then, the order in which the daemon finds them decides whether that is told.
      */
-    if (step->type == XS_RESUME)
+    if (step->type == XS_RESUME && !play->sides[1].alone)
         set_state(play, 1, play->states[1]);
 }
 
@@ -217,6 +217,8 @@ struct outcome sequence_compare(const struct sequence *sequence, const struct si
 
     for (unsigned side = 0; side < 2; side++)
         sides[side].begin(sides[side].ctx);
+    for (unsigned domid = 1; sides[1].alone && domid < WORLD_DOMAINS; domid++)
+        sides[0].set_state(sides[0].ctx, domid, WORLD_GONE, play.heard[0]);
     while (outcome.at < sequence->nr && play_step(&play, &sequence->steps[outcome.at]))
         outcome.at++;
     outcome.differs = outcome.at < sequence->nr || !walk(&play, "/");

@@ -32,6 +32,7 @@ void heard_clear(struct heard *heard);
 struct side {
     const char *name;
     void *ctx;
+    bool alone;                     /* there is no domain but domain 0, whose sockets it has */
     void (*begin)(void *ctx);       /* with an empty store */
     void (*end)(void *ctx);
     void (*send)(void *ctx, unsigned conn, const void *bytes, size_t len, struct heard *heard);
@@ -44,6 +45,8 @@ struct side {
 /* ctx of either is made by its function and lives as long as the program. */
 struct side model_side(void);
 struct side daemon_side(const char *program, const char *preload, const char *directory);
+/* One that runs already, and loses all that it knows. */
+struct side live_side(const char *directory);
 
 /* guest.c: the guest's end of a ring page. False: there is no room for all of it now. */
 bool guest_put(struct xenstore_domain_interface *ring, const void *bytes, size_t len);

@@ -192,7 +192,8 @@ TEST(views_of_different_ages_end_in_a_conflict_and_no_worse)
         EQ(step(rows[i].then), rows[i].error);
         if (!strcmp(rows[i].then, "M/k/a")) {
             EQ(ls(w.root, "/k"), 0);
-            SAME(w.said, "a|b|");
+            SAME(w.said, "a|b|a|");
+            EQ(rm(w.root, "/k"), EIO);       /* the second one is not there */
         }
         EQ(end(w.root, "T"), EAGAIN);
         EQ(store_audit(w.store, stderr), 0);
