@@ -7,8 +7,10 @@
  *
  * Plays sequences of the seeds SEED, SEED + 1, ... until so many requests were made. DIRECTORY is
  * where the daemon puts its socket. With - as PRELOAD the daemon runs already, there are no guests,
- * and it loses what it knows: for a real Xen. A sequence that ends the daemon itself is shown, and is
- * no difference: ours has to go on. Exit status: 0 no difference, 1 one, 2 it could not be tried.
+ * and it loses what it knows: for a real Xen. A sequence that ends the daemon itself is shown, and
+ * is no difference: ours has to go on.
+ *
+ * Exit status: 0 no difference, 1 one, 2 it could not be tried.
  */
 #include <signal.h>
 #include <stdbool.h>
