@@ -3,6 +3,7 @@
 conftest.py loads it, or `-p gntsim.pytest_plugin`."""
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -102,14 +103,28 @@ def gntsim(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A simulated machine of the test's own. At the end of the test its audit must be clean; then
     it is gone, whatever happened."""
     chosen = settings(request.node)
+    trace = trace_file(request.node)
     with Machine(profile=chosen["profile"], xen=chosen["xen"], seed=chosen["seed"],
                  clock=chosen["clock"], way=chosen["way"], check=chosen["check"],
-                 trace=trace_file(request.node)) as machine:
+                 trace=trace) as machine:
         request.node.stash[MACHINE] = machine
         try:
             yield machine
         finally:
             del request.node.stash[MACHINE]
+            if trace and chosen["check"]:
+                keep_findings(machine, trace)
+
+
+def keep_findings(machine: Machine, trace: str) -> None:
+    """Beside the trace, where `gntsim report` finds them."""
+    try:
+        found = [] if machine.crashed else machine.found()
+    except Error:
+        return
+    if found:
+        with open(os.path.splitext(trace)[0] + ".findings.json", "w", encoding="utf-8") as file:
+            json.dump(found, file)
 
 
 def judge_findings(machine: Machine) -> None:

@@ -173,6 +173,11 @@ def test_right(gntsim):
     done = run(text, "--gntsim-way", way, again=True)
     assert counts(done) == {"passed": 3, "failed": 1}, done.stdout
     assert "==gntsim== ERROR slot-leak" in done.stdout and "leaks.c:10" in done.stdout
+    run(text, "--gntsim-way", way, "--gntsim-trace", "kept", "-k", "wrong or right", again=True)
+    [found] = (place / "kept").glob("*.findings.json")
+    assert [one["kind"] for one in json.loads(found.read_text())] == ["slot-leak"]
+    done = harness.gntsim("report", "-o", "-", place / "kept")
+    assert done.returncode == 0 and '"slot-leak"' in done.stdout, done.stderr
 
 
 def test_a_fault_that_never_fired_fails_the_test_unless_it_is_optional(run):

@@ -10,6 +10,7 @@ import pytest
 import browser
 import gntsim
 import harness
+from test_plugin import LEAKS
 from test_scenario_run import steps
 
 in_browser = pytest.mark.skipif(browser.MISSING is not None, reason=str(browser.MISSING))
@@ -233,6 +234,29 @@ def test_findings_are_shown_with_their_stacks_at_their_events(window, story, tmp
     window.run("return window.gntsimReport.bar(arguments[0])", bar)
     text = window.run("return document.getElementById('panel').textContent")
     assert "Domain 2" in text and "mapped reference" in text and "back.c:31" in text
+
+
+@in_browser
+def test_what_check_found_of_a_program_stands_with_the_bar_that_it_is_about(window, tmp_path):
+    (tmp_path / "leaks.c").write_text(LEAKS)
+    subprocess.run(["cc", "-w", "-g", "-o", tmp_path / "leaks", tmp_path / "leaks.c",
+                    "-lxengnttab"], check=True)
+    trace, found = tmp_path / "t.jsonl", tmp_path / "found.json"
+    done = harness.gntsim("run", "--domain", "1", "--trace", trace, "--check", "--check-report",
+                          found, "--", tmp_path / "leaks")
+    assert done.returncode == 99, done
+    window.open(report(tmp_path / "report.html", trace, found))
+    [bar] = [one for one in window.run(BARS) if one["kind"] == 0 and one["pid"]]
+    mapped = next(one for one in window.run(BARS) if one["kind"] == 1)
+    window.run("return window.gntsimReport.bar(arguments[0])", mapped["index"])
+    text = window.run("return document.getElementById('panel').textContent")
+    assert "slot-leak" in text and "leaks.c:10" in text, text
+    window.run("return window.gntsimReport.bar(arguments[0])", bar["index"])
+    assert "slot-leak" not in window.run("return document.getElementById('panel').textContent")
+    assert "leaks (process 1)" in str(window.run(
+        "return window.gntsimReport.timeline.lanes.map(one =>"
+        " window.gntsimReport.timeline.laneName(one))"))
+    assert window.errors() == []
 
 
 def without_programs(text):

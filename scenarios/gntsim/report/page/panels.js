@@ -154,13 +154,20 @@ class Panels {
              ? `${frame.file}:${frame.line || "?"}` : frame.module || ""))));
   }
 
+  // The number of the event in a sentence leads there.
+  sentence(part) {
+    if (part.event === undefined)
+      return [part.text];
+    const said = `event ${part.event}`, [before, after] = part.text.split(said);
+    const link = this.jump(this.recording.indexOf(part.event), said);
+    return after === undefined ? [part.text, " ", link] : [before, link, after];
+  }
+
   finding(finding) {
     return make("article", { className: "finding " + finding.level },
                 make("h3", {}, make("span", { className: "kind" }, finding.kind), finding.title),
-                (finding.parts || []).map(part => make("div", {}, make("p", {}, part.text, " ",
-                  part.event === undefined ? null
-                    : this.jump(this.recording.indexOf(part.event), `event ${part.event}`),
-                  part.approximate ? " (the stack is approximate)" : null), this.stack(part))),
+                (finding.parts || []).map(part => make("div", {}, make("p", {},
+                  this.sentence(part), part.approximate ? " (the stack is approximate)" : null), this.stack(part))),
                 finding.repair ? make("p", {}, "What to do: ", finding.repair) : null,
                 make("p", { className: "quiet" }, `gntsim explain ${finding.kind}`));
   }
@@ -178,10 +185,8 @@ class Panels {
   // ---- Bars
 
   story(index) {
-    const { recording } = this, bar = recording.bar(index), seq = recording.columns.seq;
-    const numbers = [seq[bar.begin], bar.end === OPEN ? -1 : seq[bar.end]];
-    const told = recording.findings.filter(one => (one.parts || []).some(part =>
-      numbers.includes(part.event)));
+    const { recording } = this, bar = recording.bar(index);
+    const told = recording.findings.filter(one => concerns(recording, one, bar));
     const others = recording.at(bar.begin).filter(other => bar.kind === GRANT &&
       other.kind === MAPPING && other.b === bar.domain && other.c === bar.a);
     return [make("h3", {}, `${KINDS[bar.kind]}: ${barName(recording, bar)}`),

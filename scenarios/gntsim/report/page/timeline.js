@@ -247,13 +247,14 @@ class Timeline {
 
   // The middle of the bar that an event made, else of its domain's first lane; null: it has none.
   heightOf(event) {
-    const { begin, domain } = this.recording.columns;
+    const { begin, domain, pid } = this.recording.columns;
     const bar = firstWhere(this.recording.nrBars, i => begin[i] >= event);
     if (bar < this.recording.nrBars && begin[bar] === event) {
       const box = this.box(bar);
       return box.y + ROW / 2;
     }
-    const lane = this.lanes.find(one => one.domain === domain[event]);
+    const of = this.lanes.filter(one => one.domain === domain[event]);
+    const lane = of.find(one => one.pid === pid[event]) || of[0];
     return lane ? lane.top + HEAD / 2 : null;
   }
 

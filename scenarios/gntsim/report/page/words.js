@@ -103,3 +103,18 @@ function eventText(event) {
   }
   return words.join(" ");
 }
+
+// Whether a finding is about a bar: it names its beginning or its end, or its process and reference.
+function concerns(recording, finding, bar) {
+  const { seq } = recording.columns, said = { [MAPPING]: "mapped", [GRANT]: "shared" }[bar.kind];
+  const numbers = [seq[bar.begin], bar.end === OPEN ? -1 : seq[bar.end]];
+  const ref = bar.kind === MAPPING ? bar.c : bar.a;
+  return (finding.parts || []).some(part => {
+    if (numbers.includes(part.event))
+      return true;
+    const match = /\b(mapped|shared) references? ([\d, ]+)/.exec(part.text);
+    return match && match[1] === said && finding.process === bar.pid &&
+      match[2].split(/\D+/).includes(String(ref)) &&
+      (bar.kind === GRANT || part.text.includes(` of domain ${bar.b}`));
+  });
+}
