@@ -87,7 +87,7 @@ int main(void)
 {
     char room[64];
     begin(1); theirs = map(1); xengnttab_unmap(tab, theirs, 1);
-    memcpy(room, theirs + 8, sizeof room); /* reported */
+    memcpy(room, theirs + 8, nr * sizeof room); /* reported */
     return room[0];
 }
 """),
