@@ -10,6 +10,7 @@
 #include "sock_lost_i.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -32,11 +33,12 @@
 /* What the handlers need; the library stays loaded (-z nodelete). */
 static struct {
     pthread_mutex_t lock;          /* of those who add pages */
+    atomic_flag closing;
     atomic_uint nr;
     atomic_uintptr_t pages[MAX_LOST];
     struct sigaction before_segv, before_trap;
     bool installed;
-} lost = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} lost = { .lock = PTHREAD_MUTEX_INITIALIZER, .closing = ATOMIC_FLAG_INIT };
 
 /* The instruction of this thread that is being let write. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
@@ -65,7 +67,7 @@ static bool is_ones(const void *page)
     return true;
 }
 
-/* Another thread may write in between. */
+/* Other threads may write in between. */
 static void put_ones(uintptr_t page)
 {
     void *at = (void *)page;
@@ -79,10 +81,17 @@ static void put_ones(uintptr_t page)
     }
 }
 
+/*
+ * One thread at a time, with its signals blocked: if another one closed the page meanwhile, our own
+ * ones would be a fault in a handler.
+ */
 static void close_page(uintptr_t page)
 {
+    while (atomic_flag_test_and_set(&lost.closing))
+        sched_yield();
     if (!mprotect((void *)page, GNT_PAGE_SIZE, PROT_READ))
         put_ones(page);
+    atomic_flag_clear(&lost.closing);
 }
 
 /* ---- Signals --------------------------------------------------------------------------------- */
@@ -101,18 +110,29 @@ static void pass_on(const struct sigaction *before, int sig, siginfo_t *info, vo
     }
 }
 
+/* Another thread may have closed it in between. False: there are too many. */
+static bool note_open(uintptr_t page)
+{
+    for (unsigned i = 0; i < step.nr; i++)
+        if (step.pages[i] == page)
+            return true;
+    if (step.nr == MAX_OPEN)
+        return false;
+    step.pages[step.nr++] = page;
+    return true;
+}
+
 static void on_segv(int sig, siginfo_t *info, void *context)
 {
     greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
     uintptr_t page = (uintptr_t)info->si_addr & ~(uintptr_t)(GNT_PAGE_SIZE - 1);
     int saved_errno = errno;
 
-    if (info->si_code != SEGV_ACCERR || !is_lost(page) || step.nr == MAX_OPEN ||
+    if (info->si_code != SEGV_ACCERR || !is_lost(page) || !note_open(page) ||
         mprotect((void *)page, GNT_PAGE_SIZE, PROT_READ | PROT_WRITE)) {
         pass_on(&lost.before_segv, sig, info, context);
         return;
     }
-    step.pages[step.nr++] = page;
     step.at = (uintptr_t)regs[REG_RIP];
     regs[REG_EFL] |= TRAP_FLAG;
     errno = saved_errno;
@@ -123,7 +143,8 @@ static void on_trap(int sig, siginfo_t *info, void *context)
     greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
     int saved_errno = errno;
 
-    if (info->si_code != TRAP_TRACE || !step.at) {
+    /* A step's si_code is not always TRAP_TRACE where the host's processor is a virtual one. */
+    if (!step.at) {
         pass_on(&lost.before_trap, sig, info, context);
         return;
     }
@@ -145,6 +166,7 @@ static bool install(int sig, void (*handler)(int, siginfo_t *, void *), struct s
         return false;
     action = *before;
     action.sa_sigaction = handler;
+    sigfillset(&action.sa_mask);
     action.sa_flags = (before->sa_flags & ~(int)SA_RESETHAND) | SA_SIGINFO;
     return !sigaction(sig, &action, NULL);
 }
@@ -214,6 +236,7 @@ void sock_lost_learn(struct sock_client *client)
 {
     int saved_errno = errno;
     struct sock_run *frames;
+    sigset_t all, before;
     size_t nr;
 
     if (!client->lost_news)
@@ -221,9 +244,12 @@ void sock_lost_learn(struct sock_client *client)
     client->lost_news = false;
     frames = ask(client, &nr);
     if (frames && sock_client_maps(client) >= 0) {
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, &before);
         pthread_mutex_lock(&lost.lock);
         find_pages(client, frames, nr);
         pthread_mutex_unlock(&lost.lock);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     free(frames);
     errno = saved_errno;

@@ -414,7 +414,8 @@ void follow_shown(struct machine *m, struct shown_page *f, uint64_t mfn, bool wr
     f->stuck = false;
     if (before != mfn && before != f->wanted)
         maps_hold(m->maps, before, false);
-    if (f->wanted != mfn || f->writable != writable)
+    /* Two threads may have shown it, if one of them was late (loops.h). */
+    if (!f->queued || f->wanted != mfn || f->writable != writable)
         return;
     DL_DELETE(m->follow.to_show, f);
     f->queued = false;
