@@ -105,21 +105,12 @@ static void report(struct sequence *sequence, const struct side sides[2], uint64
     sequence_compare(sequence, sides, stdout);
 }
 
-int main(int argc, char **argv)
+/* The exit status. */
+static int play_all(const struct side sides[2], uint64_t seed, uint64_t requests)
 {
-    struct side sides[2];
-    uint64_t seed, requests, done = 0;
+    uint64_t done = 0;
     unsigned nr_ended = 0;
 
-    if (argc != 6) {
-        fprintf(stderr, "usage: store-differ XENSTORED PRELOAD DIRECTORY SEED REQUESTS\n");
-        return 2;
-    }
-    signal(SIGPIPE, SIG_IGN);
-    sides[0] = model_side();
-    sides[1] = strcmp(argv[2], "-") ? daemon_side(argv[1], argv[2], argv[3]) : live_side(argv[3]);
-    seed = strtoull(argv[4], NULL, 10);
-    requests = strtoull(argv[5], NULL, 10);
     for (; done < requests; seed++) {
         struct sequence sequence = sequence_generate(seed, STEPS);
         struct outcome outcome;
@@ -140,4 +131,22 @@ int main(int argc, char **argv)
         printf("%u sequences ended the daemon itself; what came before that is the same\n",
                nr_ended);
     return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct side sides[2];
+    int status;
+
+    if (argc != 6) {
+        fprintf(stderr, "usage: store-differ XENSTORED PRELOAD DIRECTORY SEED REQUESTS\n");
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    sides[0] = model_side();
+    sides[1] = strcmp(argv[2], "-") ? daemon_side(argv[1], argv[2], argv[3]) : live_side(argv[3]);
+    status = play_all(sides, strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10));
+    for (unsigned side = 0; side < 2; side++)
+        free(sides[side].ctx);
+    return status;
 }
