@@ -81,7 +81,7 @@ static bool is_list(const char *start, const char *end)
             if (!is_common(at + 4, size))
                 return false;
         } else {
-            const char *common = at + 4 - back - 4;  /* its length comes before */
+            const char *common = at + 4 - back;
 
             if (back > (size_t)(at - start) + 4 || common + 8 > end ||
                 !is_common(common + 4, word(common)))
