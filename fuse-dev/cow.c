@@ -102,6 +102,8 @@ static bool show_next(struct space *space)
     machine_unlock_only(m);
     if (there)
         shown = cow_show(space, &c, writer);
+    if (shown == SHOWN && c.writable)
+        cow_wake(space, c.addr);
     if (shown == SHOWN && c.begins)
         look_for_heirs(space, &c);
     machine_lock_only(m);
@@ -262,6 +264,20 @@ bool cow_has_fault(const struct space *space, pid_t tid)
         fault = fault->next;
     machine_unlock_only(space->machine);
     return fault;
+}
+
+void cow_answer(struct space *space, uint64_t addr)
+{
+    struct cow_fault *fault, *next;
+
+    machine_lock_only(space->machine);
+    LL_FOREACH_SAFE(space->faults, fault, next) {
+        if (fault->addr != addr)
+            continue;
+        LL_DELETE(space->faults, fault);
+        free(fault);
+    }
+    machine_unlock_only(space->machine);
 }
 
 /* With the lock. NULL: the page is an ordinary one. */

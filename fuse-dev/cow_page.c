@@ -293,6 +293,8 @@ static enum shown show_by_thread(struct space *space, const struct change *c, pi
         memcpy(before, hv_frame(space->machine->hv, c->to), sizeof before);
     if (stopped)
         rc = show_stopped(space, &inject, c);
+    if (!rc && c->writable && c->to != c->from)
+        cow_answer(space, c->addr);
     space_end_stop(space, &inject);
     if (!rc && looks)
         take_back_write(space, c, before);
@@ -311,6 +313,8 @@ enum shown cow_show(struct space *space, const struct change *c, pid_t writer)
 
     if (c->to != c->from || c->begins || c->ends)
         shown = show_by_thread(space, c, writer);
+    if (shown == SHOWN && c->to == c->from && c->writable)
+        cow_answer(space, c->addr);
     if (shown == SHOWN && c->to == c->from && cow_protect(space, c->addr, !c->writable) == -ESRCH)
         shown = PROCESS_GONE;
     /* A thread may have written to it in the moment before. */

@@ -48,6 +48,11 @@ void space_call(struct space *space);
 void cow_fault(struct space *space, uint64_t addr, pid_t tid);
 /* For its loop: there was news of a fault of the thread, which waits for what follows. */
 bool cow_has_fault(const struct space *space, pid_t tid);
+/*
+ * Without the lock: writes to the page go on in a moment. To be said before, because the writer may
+ * have gone far, and the page may be shared anew, before we run again.
+ */
+void cow_answer(struct space *space, uint64_t addr);
 /* Its loop: shows what is to be shown, and answers writes. Without the lock. */
 void cow_serve(struct space *space);
 /* With the lock: its loop ends. */
