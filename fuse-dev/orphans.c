@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "attendant.h"
@@ -110,8 +111,9 @@ void orphan_calls_received(struct orphan_calls *calls, uint64_t id)
 
 void orphan_calls_answered(struct orphan_calls *calls, uint64_t id)
 {
-    if (calls)
-        replace(calls, id, 0);
+    /* One that had no room is the one that is known no more. */
+    if (calls && !replace(calls, id, 0))
+        atomic_fetch_sub(&calls->unknown, 1);
 }
 
 /* ---- The attendant's side -------------------------------------------------------------------- */
@@ -190,12 +192,23 @@ static void inherit(struct orphans *orphans)
     }
 }
 
+/* Of a device it would succeed, without pages. The kernel refuses shared ones by itself. */
+static bool is_private_mmap(const struct seccomp_data *call)
+{
+    return call->nr == SYS_mmap && !(call->args[3] & MAP_SHARED);
+}
+
 static void receive_one(int listener)
 {
     struct seccomp_notif notif;
 
     memset(&notif, 0, sizeof notif);
-    if (!ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notif))
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notif))
+        return;
+    if (is_private_mmap(&notif.data))
+        ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND,
+              &(struct seccomp_notif_resp){ .id = notif.id, .error = -ENODEV });
+    else
         let_go_on(listener, notif.id);
 }
 
@@ -203,6 +216,8 @@ void orphans_serve(struct orphans *orphans)
 {
     struct pollfd *fds = calloc(orphans->nr + 1, sizeof *fds);
 
+    /* Who reads what the server says shall see its end. */
+    dup2(STDOUT_FILENO, STDERR_FILENO);
     inherit(orphans);
     while (fds && orphans->nr) {
         for (size_t i = 0; i < orphans->nr; i++)

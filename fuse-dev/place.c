@@ -24,6 +24,7 @@
 #include "filter.h"
 #include "machine.h"
 #include "maps.h"
+#include "orphans.h"
 #include "proc.h"
 #include "space.h"
 #include "stub.h"
@@ -152,7 +153,10 @@ static int lend(const struct notice *notice, int our_fd)
                                        .newfd_flags = O_CLOEXEC };
     int fd = ioctl(notice->supervisor->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
-    return fd < 0 ? -errno : fd;
+    if (fd < 0)
+        return -errno;
+    orphan_calls_answered(notice->supervisor->calls, notice->id);
+    return fd;
 }
 
 /*

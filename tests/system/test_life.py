@@ -201,3 +201,20 @@ def test_a_program_whose_server_was_killed_maps_files_and_exits_as_ever(machine,
     assert (out, program.returncode) == ("mapped\n", 3), errors
     assert (place / "file").read_bytes()[:5] == b"alive"
     (machine.dir / "control").unlink()
+
+
+@NO_FILTER
+def test_a_checked_program_that_has_mapped_outlives_its_server_with_all_its_threads(serve,
+                                                                                    compiled):
+    """More often than the server keeps account of."""
+    machine = serve("--way", "device", "--check")
+    program = machine.popen(1, compiled("orphan"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            text=True)
+    assert program.stdout.readline() == "ready\n"
+    machine.server.kill()
+    machine.server.wait(harness.PATIENCE)
+    machine.stopped = True
+    assert program.communicate("\n", harness.PATIENCE)[0] == \
+        "file 0\ndevice ENODEV\nprivate ENODEV\n"
+    assert program.returncode == 3
+    (machine.dir / "control").unlink()
