@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "chrome.h"
@@ -144,6 +145,8 @@ static int convert(FILE *in, const char *path, FILE *out)
     while (!rc && getline(&line, &capacity, in) > 0) {
         number++;
         event = json_tokener_parse(line);
+        if (!event && chrome && feof(in))
+            break; /* the server was killed while it wrote this */
         if (!json_object_is_type(event, json_type_object))
             rc = usage_error("%s:%zu: no event of a trace", path, number);
         else if (!chrome && !(chrome = chrome_begin(out, was_virtual(event))))
@@ -160,10 +163,16 @@ static int convert(FILE *in, const char *path, FILE *out)
 static int export(const char *target, const char *path)
 {
     FILE *in = fopen(path, "re"), *out;
+    struct stat from, to;
     int rc;
 
     if (!in)
         return usage_error("cannot read %s: %s", path, strerror(errno));
+    if (!fstat(fileno(in), &from) && !stat(target, &to) && S_ISREG(to.st_mode) &&
+        from.st_dev == to.st_dev && from.st_ino == to.st_ino) {
+        fclose(in);
+        return usage_error("%s is the trace: name another file for --export", target);
+    }
     out = strcmp(target, "-") ? fopen(target, "we") : stdout;
     if (!out) {
         fclose(in);

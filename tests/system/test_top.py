@@ -66,7 +66,7 @@ def test_it_shows_counters_domains_and_grants_anew_until_q(machine, screen):
     assert screen.ends() == 0
 
 
-@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+@pytest.mark.parametrize("name", ["INT", "QUIT", "TERM", "HUP"])
 def test_a_signal_ends_it_with_its_number(screen, name):
     screen.shows("q: end")
     number = getattr(signal, "SIG" + name)

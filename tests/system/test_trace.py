@@ -283,6 +283,22 @@ def test_a_mistake_on_the_command_line_is_named(args, says):
     assert done.returncode == 2 and says in done.stderr
 
 
+def test_an_export_never_takes_the_place_of_its_trace(place):
+    trace = place / "t.jsonl"
+    trace.write_text('{"seq":0}\n')
+    done = harness.gntsim("trace", "--export", trace, trace)
+    assert done.returncode == 2 and "is the trace" in done.stderr
+    assert trace.read_text() == '{"seq":0}\n'
+
+
+def test_the_half_line_that_a_killed_server_leaves_is_not_exported(place):
+    trace = place / "t.jsonl"
+    trace.write_text('{"seq":0,"time":0,"op":"a","domain":1,"pid":0}\n{"se')
+    done = harness.gntsim("trace", "--export", "-", trace)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert [one["name"] for one in json.loads(done.stdout) if one["ph"] != "M"] == ["a"]
+
+
 def test_a_trace_that_cannot_be_written_ends_the_start_with_status_2(place):
     done = harness.gntsim("serve", "--dir", place / "m", "--trace", place / "no" / "where")
     assert done.returncode == 2 and "cannot write the trace" in done.stderr
