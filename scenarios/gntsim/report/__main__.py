@@ -2,7 +2,9 @@
 """The command line of `gntsim report`, whose options gntsim itself has read: OUTPUT FILE..."""
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -19,7 +21,9 @@ def complain(message: str) -> None:
 def write(target: str, text: str) -> None:
     """All of it, or nothing: a reader never meets half a page."""
     if target == "-":
-        sys.stdout.write(text)
+        if not sys.stdout:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        sys.stdout.buffer.write(text.encode())
         sys.stdout.flush()
         return
     if os.path.exists(target) and not os.path.isfile(target):
@@ -31,7 +35,7 @@ def write(target: str, text: str) -> None:
         with open(beside, "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(beside, target)
-    except OSError:
+    except BaseException:               # Ctrl-C, too, leaves nothing
         if os.path.exists(beside):
             os.unlink(beside)
         raise
@@ -48,10 +52,16 @@ def main() -> int:
     except BadFile as error:
         complain(str(error))
         return USAGE
+    except OSError as error:
+        complain("cannot read %s: %s" % (error.filename, error.strerror))
+        return USAGE
+    if campaign.reads(target):
+        complain("%s is a file to make the report of: name another one for the page" % target)
+        return USAGE
     try:
         write(target, text)
     except OSError as error:
-        if target == "-":       # its reader is gone: what is left at exit is no second complaint
+        if target == "-" and sys.stdout:    # its reader is gone: what is left at exit is no second complaint
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         complain("cannot write %s: %s" % (target, error.strerror))
         return FAILED
@@ -59,4 +69,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

@@ -78,6 +78,7 @@ class Bars:
 
     def begin(self, index: int, kind: int, domain: int, event: dict[str, Any],
               numbers: list[int]) -> Bar:
+        array("d", (domain, *numbers))      # fails now, if one of them is no number
         self.finish(index, kind, domain, numbers[0], event)
         bar = Bar(index, kind, domain, event.get("pid") or 0, numbers)
         self.bars.append(bar)
@@ -107,10 +108,10 @@ class Bars:
         self.machine = args
 
     def on_process(self, index: int, event: dict[str, Any], args: dict[str, Any]) -> None:
-        self.names[event["pid"]] = args.get("name", "")
+        self.names[event["pid"]] = str(args.get("name", ""))
 
     def on_domain_create(self, index: int, event: dict[str, Any], args: dict[str, Any]) -> None:
-        info = DomainInfo(event["domain"], index, profile=args.get("profile", ""),
+        info = DomainInfo(event["domain"], index, profile=str(args.get("profile", "")),
                           version=args.get("grant_version") or 1)
         if args.get("maptrack_frames", -1) >= 0:
             info.limits[MAPPING] = args["maptrack_frames"] * MAPPINGS_A_FRAME
@@ -252,7 +253,7 @@ class Bars:
             "begin": array("I", (bar.begin for bar in self.bars)),
             "end": array("I", (bar.end for bar in self.bars)),
             "kind": array("B", (bar.kind for bar in self.bars)),
-            "lane": array("H", (bar.lane for bar in self.bars)),
+            "lane": array("I", (bar.lane for bar in self.bars)),
             "row": array("B", (bar.row for bar in self.bars)),
             "endPid": array("i", (bar.end_pid for bar in self.bars)),
         }

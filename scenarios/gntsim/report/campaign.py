@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Iterable
 
 from .recording import BadFile, Recording, read_trace
 
 TRACE, RESULTS, FINDINGS = ".jsonl", "results.json", ".findings.json"
+TEXTS = ("name", "trace", "outcome", "message", "replay")     # of a case
 # So that the page opens at once and CI keeps it: beyond this, traces of cases that passed are left
 # out, and one trace alone is refused.
 MOST_BYTES = 56 << 20
@@ -20,16 +22,25 @@ def load(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadFile("cannot read %s: %s" % (path, error.strerror)) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadFile("%s: no JSON: %s" % (path, error)) from None
+
+
+def are_findings(found: Any) -> bool:
+    """Whether it is a list that the page can show."""
+    def are_objects(data: Any) -> bool:
+        return isinstance(data, list) and all(isinstance(one, dict) for one in data)
+    return are_objects(found) and all(
+        "kind" in one and are_objects(one.get("parts", [])) and
+        all(are_objects(part.get("stack") or []) for part in one.get("parts", []))
+        for one in found)
 
 
 def findings_of(path: Path) -> list[dict[str, Any]]:
     """What a report of --check has: as --check-format json writes it, or a list."""
     data = load(path)
     found = data.get("findings") if isinstance(data, dict) else data
-    if not isinstance(found, list) or not all(isinstance(one, dict) and "kind" in one
-                                              for one in found):
+    if not are_findings(found):
         raise BadFile("%s: no findings: write them with --check-report FILE.json" % path)
     return found
 
@@ -47,6 +58,7 @@ class Campaign:
         self.cases: list[dict[str, Any]] = []
         self.title = ""
         self._files: dict[str, Path] = {}
+        self._read: list[Path] = []
 
     def add(self, path: Path) -> None:
         """A directory that `gntsim scenario run --trace` filled, a trace, or findings, which
@@ -62,9 +74,11 @@ class Campaign:
 
     def _trace(self, path: Path, case: dict[str, Any]) -> None:
         self._files[str(len(self.cases))] = path
+        self._read.append(path)
         self.cases.append(case)
 
     def _findings(self, path: Path) -> None:
+        self._read.append(path)
         found = findings_of(path)
         if not self.cases:
             raise BadFile("%s has findings: name the trace that they belong to before them" % path)
@@ -79,9 +93,12 @@ class Campaign:
                 raise BadFile("%s: no results of gntsim scenario run" % results)
             self.title = str(data.get("title", ""))
             for row in data["cases"]:
+                if not isinstance(row, dict) or not are_findings(row.get("findings", [])):
+                    raise BadFile("%s: no results of gntsim scenario run" % results)
                 trace = path / str(row.get("trace") or "?")
-                case = {**case_of(str(row.get("name", "?"))), **row}
-                if trace.is_file():
+                case = {**case_of("?"), **row,
+                        **{key: str(row[key]) for key in TEXTS if row.get(key) is not None}}
+                if os.path.isfile(trace):
                     told.add(trace.name)
                     self._trace(trace, case)
                 else:
@@ -92,6 +109,11 @@ class Campaign:
         if not self.cases:
             raise BadFile("%s: neither traces (*%s) nor %s are there; make them with gntsim "
                           "scenario run --trace DIR" % (path, TRACE, RESULTS))
+
+    def reads(self, target: str) -> bool:
+        """Whether a file is one of those that the report was made of."""
+        return any(os.path.exists(target) and os.path.samefile(target, path)
+                   for path in self._read)
 
     def recordings(self) -> dict[str, dict[str, Any]]:
         """The traces as the page has them, by the number of the case: those of failures first, as

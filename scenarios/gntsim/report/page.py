@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,9 @@ def page(campaign: Campaign, title: str) -> str:
     traces = campaign.recordings()
     data = {"title": title, "cases": campaign.cases, "traces": traces,
             "flags": of_program(find_program())["flags"]}
-    text = part("page.html").replace("@TITLE@", html.escape(title))
-    for mark, value in (("@STYLE@", part(STYLE)),
-                        ("@PROGRAMS@", "\n".join(part(name) for name in PROGRAMS)),
-                        ("@DATA@", harmless(data))):
-        before, found, after = text.partition(mark)
-        assert found, mark
-        text = before + value + after
-    return text
+    values = {"TITLE": html.escape(title), "STYLE": part(STYLE),
+              "PROGRAMS": "\n".join(part(name) for name in PROGRAMS), "DATA": harmless(data)}
+    # At once: what looks like a mark in a title or a name stays as it is.
+    text = re.sub("@(%s)@" % "|".join(values), lambda mark: values[mark[1]], part("page.html"))
+    # Names of files may have bytes that are no text.
+    return text.encode("utf-8", "backslashreplace").decode()

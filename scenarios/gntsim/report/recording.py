@@ -125,7 +125,8 @@ def read_trace(path: Path, name: Optional[str] = None) -> Recording:
                         recording.lost += event["lost"]
                     else:
                         recording.add(line, event)
-                except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+                except (ValueError, KeyError, TypeError, AttributeError, OverflowError,
+                        RecursionError) as error:
                     raise BadFile("%s:%d: no event of a trace (%s); make one with gntsim serve "
                                   "--trace FILE" % (path, number, " ".join(str(error).split()))) \
                         from None

@@ -74,8 +74,11 @@ class Page {
   async choose(i) {
     this.showCase(i);
     const page = this.data.traces[i];
-    if (!page)
+    if (!page) {
+      if (!this.recording)
+        element("facts").textContent = "There is no trace in this page.";
       return;
+    }
     const findings = this.data.cases[i].findings || [];
     const recording = this.recording = await Recording.decode(page, findings);
     const facts = [count(recording.events, "event"), count(recording.nrBars, "bar"),
@@ -135,7 +138,7 @@ class Page {
     const number = Number(text.trim());
     const wrong = !text.trim() || !Number.isInteger(number) || number < 0;
     element("goto").setAttribute("aria-invalid", String(wrong));
-    if (!wrong)
+    if (!wrong && this.recording)
       await this.moment(this.recording.indexOf(number));
   }
 
@@ -158,7 +161,10 @@ class Page {
   }
 
   async refresh() {
-    const { recording, timeline, panels } = this, into = element("panel"), now = timeline.moment;
+    const { recording, timeline, panels } = this, into = element("panel");
+    if (!timeline)
+      return;
+    const now = timeline.moment;
     [...element("tabs").children].forEach((button, i) => {
       button.setAttribute("aria-selected", String(TABS[i] === this.tab));
       button.textContent = TABS[i] + (TABS[i] === "Findings" && recording.findings.length
