@@ -61,7 +61,8 @@ def main() -> int:
     try:
         write(target, text)
     except OSError as error:
-        if target == "-" and sys.stdout:    # its reader is gone: what is left at exit is no second complaint
+        # The reader is gone: what is left at exit is no second complaint.
+        if target == "-" and sys.stdout:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         complain("cannot write %s: %s" % (target, error.strerror))
         return FAILED
