@@ -33,12 +33,12 @@
 /* What the handlers need; the library stays loaded (-z nodelete). */
 static struct {
     pthread_mutex_t lock;          /* of those who add pages */
-    atomic_flag closing;
+    _Atomic pid_t closing;         /* the process of the thread that closes a page; 0: none does */
     atomic_uint nr;
     atomic_uintptr_t pages[MAX_LOST];
     struct sigaction before_segv, before_trap;
     bool installed;
-} lost = { .lock = PTHREAD_MUTEX_INITIALIZER, .closing = ATOMIC_FLAG_INIT };
+} lost = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* The instruction of this thread that is being let write. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
@@ -87,17 +87,26 @@ static void put_ones(uintptr_t page)
  */
 static void close_page(uintptr_t page)
 {
-    while (atomic_flag_test_and_set(&lost.closing))
-        sched_yield();
+    pid_t own = getpid(), holder = 0;
+
+    /* A thread of the process that forked this one closes none here. */
+    while (!atomic_compare_exchange_strong(&lost.closing, &holder, own)) {
+        if (holder == own) {
+            holder = 0;
+            sched_yield();
+        }
+    }
     if (!mprotect((void *)page, GNT_PAGE_SIZE, PROT_READ))
         put_ones(page);
-    atomic_flag_clear(&lost.closing);
+    atomic_store(&lost.closing, 0);
 }
 
 /* ---- Signals --------------------------------------------------------------------------------- */
 
 static void pass_on(const struct sigaction *before, int sig, siginfo_t *info, void *context)
 {
+    if (before->sa_flags & SA_RESETHAND)
+        signal(sig, SIG_DFL);
     if (before->sa_flags & SA_SIGINFO) {
         before->sa_sigaction(sig, info, context);
     } else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
@@ -173,18 +182,47 @@ static bool install(int sig, void (*handler)(int, siginfo_t *, void *), struct s
 
 /* ---- Learning -------------------------------------------------------------------------------- */
 
-static void lose_page(uintptr_t page)
+/* A thread that is gone in the child may have held it. */
+static void free_lock(void)
+{
+    pthread_mutex_init(&lost.lock, NULL);
+}
+
+static bool have_handlers(void)
 {
     if (!lost.installed)
-        lost.installed = install(SIGTRAP, on_trap, &lost.before_trap) &&
+        lost.installed = !pthread_atfork(NULL, NULL, free_lock) &&
+                         install(SIGTRAP, on_trap, &lost.before_trap) &&
                          install(SIGSEGV, on_segv, &lost.before_segv);
-    if (!lost.installed || atomic_load(&lost.nr) == MAX_LOST)
-        return;
-    if (!is_lost(page)) {
-        atomic_store(&lost.pages[atomic_load(&lost.nr)], page);
-        atomic_fetch_add(&lost.nr, 1);
+    return lost.installed;
+}
+
+static void lose_page(uintptr_t page)
+{
+    unsigned nr = atomic_load(&lost.nr);
+
+    if (!is_lost(page) && nr < MAX_LOST) {
+        atomic_store(&lost.pages[nr], page);
+        atomic_store(&lost.nr, nr + 1);
     }
-    close_page(page);
+    if (is_lost(page))
+        close_page(page);
+}
+
+/* Other threads, and a child that is being forked, see each page that stays all the time. */
+static void forget_others(const uintptr_t *pages, size_t nr)
+{
+    for (unsigned i = atomic_load(&lost.nr); i-- > 0;) {
+        unsigned last = atomic_load(&lost.nr) - 1;
+        size_t at = 0;
+
+        while (at < nr && pages[at] != atomic_load(&lost.pages[i]))
+            at++;
+        if (at < nr)
+            continue;
+        atomic_store(&lost.pages[i], atomic_load(&lost.pages[last]));
+        atomic_store(&lost.nr, last);
+    }
 }
 
 static bool has_frame(const struct sock_run *frames, size_t nr, uint64_t frame)
@@ -195,12 +233,13 @@ static bool has_frame(const struct sock_run *frames, size_t nr, uint64_t frame)
     return false;
 }
 
-/* Which are not there any more is forgotten. */
+/* Pages that are not there any more are forgotten. */
 static void find_pages(struct sock_client *client, const struct sock_run *frames, size_t nr)
 {
     struct sock_area area = { .end = 0 };
+    uintptr_t pages[MAX_LOST];
+    size_t nr_pages = 0;
 
-    atomic_store(&lost.nr, 0);
     for (uint64_t addr = SOCK_PLACES; addr < END; addr = area.end) {
         bool is_device = sock_area_find(client, addr, &area);
 
@@ -208,10 +247,13 @@ static void find_pages(struct sock_client *client, const struct sock_run *frames
             break;
         if (!is_device || area.is_gntdev || area.start >= END)
             continue;
-        for (uint64_t at = area.start; at < area.end; at += GNT_PAGE_SIZE)
+        for (uint64_t at = area.start; at < area.end && nr_pages < MAX_LOST; at += GNT_PAGE_SIZE)
             if (has_frame(frames, nr, area.page + ((at - area.start) >> GNT_PAGE_SHIFT)))
-                lose_page(at);
+                pages[nr_pages++] = at;
     }
+    forget_others(pages, nr_pages);
+    for (size_t i = 0; have_handlers() && i < nr_pages; i++)
+        lose_page(pages[i]);
 }
 
 /* The frames that the machine names. The caller frees them. NULL: none, or it did not say. */
