@@ -33,7 +33,7 @@
 /* What the handlers need; the library stays loaded (-z nodelete). */
 static struct {
     pthread_mutex_t lock;          /* of those who add pages */
-    _Atomic pid_t closing;         /* the process of the thread that closes a page; 0: none does */
+    _Atomic pid_t changing;        /* whose thread opens or closes a page; 0: nobody does */
     atomic_uint nr;
     atomic_uintptr_t pages[MAX_LOST];
     struct sigaction before_segv, before_trap;
@@ -45,6 +45,7 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     uintptr_t at;                  /* 0: none */
     unsigned nr;
     uintptr_t pages[MAX_OPEN];
+    uintptr_t tried, tried_at;     /* what it accessed once more, and by which instruction */
 } step;
 
 static bool is_lost(uintptr_t page)
@@ -81,24 +82,42 @@ static void put_ones(uintptr_t page)
     }
 }
 
+static void begin_change(void)
+{
+    pid_t own = getpid(), holder = 0;
+
+    /* A thread of the process that forked this one changes nothing here. */
+    while (!atomic_compare_exchange_strong(&lost.changing, &holder, own)) {
+        if (holder == own) {
+            holder = 0;
+            sched_yield();
+        }
+    }
+}
+
+static void end_change(void)
+{
+    atomic_store(&lost.changing, 0);
+}
+
 /*
  * One thread at a time, with its signals blocked: if another one closed the page meanwhile, our own
  * ones would be a fault in a handler.
  */
 static void close_page(uintptr_t page)
 {
-    pid_t own = getpid(), holder = 0;
-
-    /* A thread of the process that forked this one closes none here. */
-    while (!atomic_compare_exchange_strong(&lost.closing, &holder, own)) {
-        if (holder == own) {
-            holder = 0;
-            sched_yield();
-        }
-    }
-    if (!mprotect((void *)page, GNT_PAGE_SIZE, PROT_READ))
+    begin_change();
+    if (is_lost(page) && !mprotect((void *)page, GNT_PAGE_SIZE, PROT_READ))
         put_ones(page);
-    atomic_store(&lost.closing, 0);
+    end_change();
+}
+
+/* The domain has it again, or is another one. */
+static void open_page(uintptr_t page)
+{
+    begin_change();
+    mprotect((void *)page, GNT_PAGE_SIZE, PROT_READ | PROT_WRITE);
+    end_change();
 }
 
 /* ---- Signals --------------------------------------------------------------------------------- */
@@ -131,6 +150,22 @@ static bool note_open(uintptr_t page)
     return true;
 }
 
+/*
+ * Whether the access is to be tried once more: the page may have been lost when it was tried, and
+ * not be now.
+ */
+static bool try_again(uintptr_t addr, uintptr_t instruction)
+{
+    if (addr - SOCK_PLACES >= END - SOCK_PLACES ||
+        (step.tried == addr && step.tried_at == instruction)) {
+        step.tried = 0;
+        return false;
+    }
+    step.tried = addr;
+    step.tried_at = instruction;
+    return true;
+}
+
 static void on_segv(int sig, siginfo_t *info, void *context)
 {
     greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
@@ -139,7 +174,10 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 
     if (info->si_code != SEGV_ACCERR || !is_lost(page) || !note_open(page) ||
         mprotect((void *)page, GNT_PAGE_SIZE, PROT_READ | PROT_WRITE)) {
-        pass_on(&lost.before_segv, sig, info, context);
+        if (info->si_code != SEGV_ACCERR || step.nr == MAX_OPEN ||
+            !try_again((uintptr_t)info->si_addr, (uintptr_t)regs[REG_RIP]))
+            pass_on(&lost.before_segv, sig, info, context);
+        errno = saved_errno;
         return;
     }
     step.at = (uintptr_t)regs[REG_RIP];
@@ -210,19 +248,34 @@ static void lose_page(uintptr_t page)
 }
 
 /* Other threads, and a child that is being forked, see each page that stays all the time. */
+static void forget(unsigned i)
+{
+    unsigned last = atomic_load(&lost.nr) - 1;
+
+    atomic_store(&lost.pages[i], atomic_load(&lost.pages[last]));
+    atomic_store(&lost.nr, last);
+}
+
 static void forget_others(const uintptr_t *pages, size_t nr)
 {
     for (unsigned i = atomic_load(&lost.nr); i-- > 0;) {
-        unsigned last = atomic_load(&lost.nr) - 1;
         size_t at = 0;
 
         while (at < nr && pages[at] != atomic_load(&lost.pages[i]))
             at++;
-        if (at < nr)
-            continue;
-        atomic_store(&lost.pages[i], atomic_load(&lost.pages[last]));
-        atomic_store(&lost.nr, last);
+        if (at == nr)
+            forget(i);
     }
+}
+
+/* A page of a device that is not lost, or not any more. */
+static void give_back(uintptr_t page)
+{
+    for (unsigned i = atomic_load(&lost.nr); i-- > 0;)
+        if (atomic_load(&lost.pages[i]) == page) {
+            forget(i);
+            open_page(page);
+        }
 }
 
 static bool has_frame(const struct sock_run *frames, size_t nr, uint64_t frame)
@@ -247,8 +300,10 @@ static void find_pages(struct sock_client *client, const struct sock_run *frames
             break;
         if (!is_device || area.is_gntdev || area.start >= END)
             continue;
-        for (uint64_t at = area.start; at < area.end && nr_pages < MAX_LOST; at += GNT_PAGE_SIZE)
-            if (has_frame(frames, nr, area.page + ((at - area.start) >> GNT_PAGE_SHIFT)))
+        for (uint64_t at = area.start; at < area.end; at += GNT_PAGE_SIZE)
+            if (!has_frame(frames, nr, area.page + ((at - area.start) >> GNT_PAGE_SHIFT)))
+                give_back(at);
+            else if (nr_pages < MAX_LOST)
                 pages[nr_pages++] = at;
     }
     forget_others(pages, nr_pages);

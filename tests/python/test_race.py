@@ -96,7 +96,7 @@ RUNS = 100 if harness.library_kind() == "dynamic" else 20
 
 
 def traces(place):
-    return [path.read_bytes() for path in sorted((place / "kept").iterdir())]
+    return [path.read_bytes() for path in sorted((place / "kept").glob("*.jsonl"))]
 
 
 def test_run_after_run_of_a_stepped_race_gives_one_trace_byte_for_byte(scenario, place):
@@ -115,7 +115,7 @@ def test_run_after_run_of_a_stepped_race_gives_one_trace_byte_for_byte(scenario,
 def test_another_seed_gives_another_trace(scenario, place):
     for seed in (1, 2):
         assert scenario(RACE, "--seed", seed, "--trace", "kept").returncode == 0
-        (place / "kept" / "story.jsonl").rename(place / "kept" / str(seed))
+        (place / "kept" / "story.jsonl").rename(place / "kept" / ("%d.jsonl" % seed))
     one, other = traces(place)
     assert one != other
 

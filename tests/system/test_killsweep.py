@@ -73,7 +73,7 @@ def test_a_client_killed_at_any_system_call_leaves_nothing(machine, compiled, pr
     # so does Xen.
     if profile != "pvh":
         machine.frames_are_back(free)
-    assert calls_of(machine, *command) == calls, "the domain is as good as new"
+        assert calls_of(machine, *command) == calls, "the domain is as good as new"
 
 
 @pytest.mark.parametrize("delay", DELAYS)

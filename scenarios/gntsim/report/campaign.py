@@ -39,10 +39,10 @@ def are_findings(found: Any) -> bool:
 def findings_of(path: Path) -> list[dict[str, Any]]:
     """What a report of --check has: as --check-format json writes it, or a list."""
     data = load(path)
-    found = data.get("findings") if isinstance(data, dict) else data
+    found: Any = data.get("findings") if isinstance(data, dict) else data
     if not are_findings(found):
         raise BadFile("%s: no findings: write them with --check-report FILE.json" % path)
-    return found
+    return list(found)
 
 
 def case_of(name: str, trace: str = "", findings: Iterable[Any] = ()) -> dict[str, Any]:
