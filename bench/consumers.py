@@ -119,6 +119,10 @@ def vchan(bench, way, ring, chunk, size, rounds):
                 os.close(end)
             ours.close()
             theirs.close()
+            reader, writer = started
+            # Nothing tells a reader of a writer that never came.
+            if writer.wait():
+                reader.kill()
             said = [process.communicate()[0] for process in started]
             if any(process.returncode for process in started):
                 sys.exit("bench: an end of a vchan failed")

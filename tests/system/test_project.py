@@ -58,7 +58,7 @@ def test_the_bench_runs_and_prints_its_ratios():
         pytest.skip("fusermount3 cannot unmount without /etc/mtab (as root: ln -s "
                     "/proc/self/mounts /etc/mtab)")
     done = subprocess.run([SOURCE / "bench" / "run", "--build", BUILD, "--quick", "--json"],
-                          capture_output=True, text=True, timeout=harness.PATIENCE * 8)
+                          capture_output=True, text=True, timeout=harness.PATIENCE * 4)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads(done.stdout)["rows"]
     # A limit is a row that has no target, after the one it is for.
