@@ -12,9 +12,8 @@
 #include "process.h"
 #include "refused_i.h"
 
-#define PAGE 4096u
-#define BESIDE (16u * PAGE)   /* bytes from a mapping: a program that ran over its end */
-#define NEAR_NULL (16u * PAGE) /* bytes of what a NULL points to */
+#define BESIDE (16u * HV_PAGE_SIZE)   /* bytes from a mapping: a program that ran over its end */
+#define NEAR_NULL (16u * HV_PAGE_SIZE) /* bytes of what a NULL points to */
 
 /* A process that cannot go on, and what it made near the address. */
 struct fault {
@@ -30,11 +29,6 @@ struct fault {
 };
 
 /* ---- What is there --------------------------------------------------------------------------- */
-
-static uint64_t length_of(const struct item *item)
-{
-    return (uint64_t)item->count * PAGE;
-}
 
 /* A child has its parents' mappings. */
 static bool is_its(const struct fault *fault, const struct item *item)
@@ -53,7 +47,7 @@ static bool is_its(const struct fault *fault, const struct item *item)
 static uint64_t distance_from(const struct item *item, uint64_t address)
 {
     return address < item->address ? item->address - address
-                                   : address - item->address - length_of(item) + 1;
+                                   : address - item->address - item_length(item) + 1;
 }
 
 static void look_at(void *ctx, struct item *item)
@@ -65,7 +59,7 @@ static void look_at(void *ctx, struct item *item)
         fault->latest = item->made.order;
     if (!item->address || !is_its(fault, item))
         return;
-    if (address >= item->address && address - item->address < length_of(item)) {
+    if (address >= item->address && address - item->address < item_length(item)) {
         if (!fault->at || fault->at->made.order < item->made.order)
             fault->at = item;
     } else if (item->views && distance_from(item, address) < fault->distance) {
@@ -252,9 +246,7 @@ void faults_hear(struct checks *checks, const struct process_saying *saying)
     if (fault.program) {
         fault.when = event_now(checks, saying->witness);
         ledger_each(&checks->ledger, look_at, &fault);
-        for (unsigned i = 0; i < ENDED_ITEMS; i++)
-            if (checks->ledger.ended[i])
-                look_at(&fault, checks->ledger.ended[i]);
+        ledger_each_ended(&checks->ledger, look_at, &fault);
         explain(&fault);
     }
     machine_unlock(checks->machine);
@@ -267,5 +259,5 @@ void faults_placed(struct machine *m, const struct vma *vma, uint64_t addr)
     struct view_key key = { d, vma->id };
 
     if (d)
-        view_placed(&checks_of(m)->ledger, &key, addr - vma->pgoff * PAGE);
+        view_placed(&checks_of(m)->ledger, &key, addr - vma->pgoff * HV_PAGE_SIZE);
 }

@@ -77,6 +77,6 @@ void late_notify_over(struct checks *checks, struct call *call, long result)
         return;
     HASH_ITER(hh, checks->ledger.live, item, next)
         if (item->key.domain == call->key.domain && item->key.file == call->file &&
-            op->index >= item->key.number && op->index - item->key.number < item->count * 4096ull)
+            op->index >= item->key.number && op->index - item->key.number < item_length(item))
             item->notifies = true;
 }

@@ -166,9 +166,8 @@ void leaks_file_over(struct checks *checks, const struct domain *domain, uint64_
 
     ledger_each(&checks->ledger, add_slot, &slots);
     nr = slots.all.nr;
-    for (unsigned i = 0; nr && i < ENDED_ITEMS; i++)
-        if (checks->ledger.ended[i])
-            add_slot(&slots, checks->ledger.ended[i]);
+    if (nr)
+        ledger_each_ended(&checks->ledger, add_slot, &slots);
     if (nr)
         qsort(slots.all.items, slots.all.nr, sizeof *slots.all.items, by_place);
     for (size_t first = 0, end; nr && first < slots.all.nr; first = end) {

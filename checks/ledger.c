@@ -7,7 +7,6 @@
 
 #include <utlist.h>
 
-#define PAGE 4096u
 
 _Static_assert(sizeof(struct item) + sizeof(struct grant) <= 256 && sizeof(struct view) <= 256,
                "a live object takes at most 256 bytes");
@@ -121,13 +120,20 @@ void ledger_each(struct ledger *ledger, void (*fn)(void *ctx, struct item *item)
         fn(ctx, item);
 }
 
+void ledger_each_ended(const struct ledger *ledger, void (*fn)(void *ctx, struct item *item),
+                       void *ctx)
+{
+    for (unsigned i = 0; i < ENDED_ITEMS; i++)
+        if (ledger->ended[i])
+            fn(ctx, ledger->ended[i]);
+}
+
 /* ---- Mappings -------------------------------------------------------------------------------- */
 
 static bool overlaps(const struct item *item, uint64_t offset, uint64_t length)
 {
-    uint64_t size = (uint64_t)item->count * PAGE;
-
-    return item->key.number < offset + length && offset < item->key.number + size;
+    return item->key.number < offset + length &&
+           offset < item->key.number + item_length(item);
 }
 
 static int show(struct view *view, struct item *item)
@@ -155,9 +161,9 @@ int view_add(struct ledger *ledger, const struct view_key *key, enum item_type t
 
     if (!view)
         return -ENOMEM;
-    *view = (struct view){ .key = *key, .pages_left = (length + PAGE - 1) / PAGE };
+    *view = (struct view){ .key = *key, .pages_left = (length + HV_PAGE_SIZE - 1) / HV_PAGE_SIZE };
     HASH_ADD(hh, ledger->views, key, sizeof view->key, view);
-    if (item && (uint64_t)item->count * PAGE >= length)
+    if (item && item_length(item) >= length)
         return show(view, item);
     HASH_ITER(hh, ledger->live, item, next)
         if (!rc && item->key.domain == key->domain && item->key.file == file &&

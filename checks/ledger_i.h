@@ -100,6 +100,11 @@ struct ledger {
     struct view *views;
 };
 
+/* The bytes of its pages. */
+static inline uint64_t item_length(const struct item *item)
+{
+    return (uint64_t)item->count * HV_PAGE_SIZE;
+}
 /* Whether it shares, or maps, this reference of this domain. */
 bool item_grants(const struct item *item, domid_t granter, grant_ref_t ref);
 /* Whether and when it happened; never NULL. */
@@ -136,5 +141,8 @@ void view_shrink(struct ledger *ledger, const struct view_key *key, uint64_t pag
 
 /* Calls fn for each item that is live or lingering. It may give the item back. */
 void ledger_each(struct ledger *ledger, void (*fn)(void *ctx, struct item *item), void *ctx);
+/* The same for those that ended and are remembered. */
+void ledger_each_ended(const struct ledger *ledger, void (*fn)(void *ctx, struct item *item),
+                       void *ctx);
 
 #endif

@@ -26,9 +26,11 @@ struct past_share {
     const struct item *item; /* the latest one, NULL: none is known */
 };
 
-static void look_at_past(struct past_share *past, const struct item *item)
+static void look_at_past(void *ctx, struct item *item)
 {
-    if (item && item->key.type == ITEM_SHARE && item_grants(item, past->domid, past->ref) &&
+    struct past_share *past = ctx;
+
+    if (item->key.type == ITEM_SHARE && item_grants(item, past->domid, past->ref) &&
         (!past->item || past->item->made.order <= item->made.order))
         past->item = item;
 }
@@ -40,8 +42,7 @@ static void add_past(struct checks *checks, domid_t domid, uint32_t ref, FILE *o
     const struct program *program;
     const struct event *end;
 
-    for (unsigned i = 0; i < ENDED_ITEMS; i++)
-        look_at_past(&past, checks->ledger.ended[i]);
+    ledger_each_ended(&checks->ledger, look_at_past, &past);
     if (!past.item)
         return;
     program = program_of(checks, past.item->process);

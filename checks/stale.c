@@ -171,16 +171,14 @@ static void look_at_share(void *ctx, struct item *item)
         found->now = item;
 }
 
-static void find_then(const struct ledger *ledger, struct generations *found)
+static void look_at_past(void *ctx, struct item *item)
 {
-    for (unsigned i = 0; i < ENDED_ITEMS; i++) {
-        const struct item *item = ledger->ended[i];
+    struct generations *found = ctx;
 
-        if (item && item->key.type == ITEM_SHARE && item->made.order < found->told->written &&
-            item_turn(item, TURN_GONE)->order > found->told->written &&
-            item_grants(item, found->told->owner, found->told->value))
-            found->then = item;
-    }
+    if (item->key.type == ITEM_SHARE && item->made.order < found->told->written &&
+        item_turn(item, TURN_GONE)->order > found->told->written &&
+        item_grants(item, found->told->owner, found->told->value))
+        found->then = item;
 }
 
 /* Whether a page that the domain's programs have mapped holds the number. */
@@ -234,7 +232,7 @@ void stale_look(struct checks *checks, const struct call *call)
         if (!found.told)
             continue;
         ledger_each(&checks->ledger, look_at_share, &found);
-        find_then(&checks->ledger, &found);
+        ledger_each_ended(&checks->ledger, look_at_past, &found);
         /* Who shared it knows it without the store. */
         if (found.now && found.then && found.now->process != call->process &&
             !is_in_a_page(checks->machine, d, found.told->value)) {

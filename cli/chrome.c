@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "chrome_i.h"
+#include "client.h"
 
 #define MACHINE 32768       /* a process that no domain is */
 #define SLICE 0.5           /* microseconds that an event lasts to which arrows lead */
@@ -34,15 +35,6 @@ int64_t chrome_number(json_object *object, const char *key, int64_t otherwise)
     return json_object_object_get_ex(object, key, &value) &&
                    json_object_is_type(value, json_type_int)
              ? json_object_get_int64(value) : otherwise;
-}
-
-static const char *text(json_object *object, const char *key)
-{
-    json_object *value;
-
-    return json_object_object_get_ex(object, key, &value) &&
-                   json_object_is_type(value, json_type_string)
-             ? json_object_get_string(value) : NULL;
 }
 
 static void add(json_object *object, const char *key, json_object *value)
@@ -245,7 +237,7 @@ static bool put_call(struct chrome *chrome, const char *op, json_object *event, 
     struct chrome_key key = { .kind = CHROME_CALL, .domain = place->pid,
                               .number = chrome_number(event, "call", -1) };
     struct chrome_span *span = chrome_find(chrome, CHROME_CALL, key.domain, key.number);
-    const char *called = text(args, "op"), *name = text(args, "name");
+    const char *called = client_text(args, "op"), *name = client_text(args, "name");
     bool is_begin = !strcmp(op, "enter") && called;
     size_t size = strlen(op);
 
@@ -264,7 +256,7 @@ static bool put_call(struct chrome *chrome, const char *op, json_object *event, 
 
 void chrome_event(struct chrome *chrome, json_object *event)
 {
-    const char *op = text(event, "op");
+    const char *op = client_text(event, "op");
     json_object *args, *shown, *record;
     struct chrome_place place;
     bool is_slice;
@@ -280,8 +272,8 @@ void chrome_event(struct chrome *chrome, json_object *event)
                                  : (double)chrome_number(event, "time", 0) / 1000;
     chrome->last = place.ts;
     if (place.pid == MACHINE && place.tid) {
-        if (text(args, "name"))
-            keep_name(chrome, place.tid, text(args, "name"));
+        if (client_text(args, "name"))
+            keep_name(chrome, place.tid, client_text(args, "name"));
         place.tid = 0;
     }
     introduce(chrome, &place);

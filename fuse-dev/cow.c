@@ -268,15 +268,8 @@ bool cow_has_fault(const struct space *space, pid_t tid)
 
 void cow_answer(struct space *space, uint64_t addr)
 {
-    struct cow_fault *fault, *next;
-
     machine_lock_only(space->machine);
-    LL_FOREACH_SAFE(space->faults, fault, next) {
-        if (fault->addr != addr)
-            continue;
-        LL_DELETE(space->faults, fault);
-        free(fault);
-    }
+    forget_fault(space, addr);
     machine_unlock_only(space->machine);
 }
 

@@ -15,6 +15,7 @@
 #include "dev_fs_i.h"
 #include "loops.h"
 #include "pin.h"
+#include "proc.h"
 #include "saying.h"
 #include "watch.h"
 
@@ -104,20 +105,9 @@ struct waiting *waiting_create(fuse_req_t req, struct dev_file *file, size_t siz
 /* Whether the thread is dying. */
 static bool is_killed(pid_t tid)
 {
-    unsigned long long pending = 0;
-    char path[32], line[128];
-    bool killed = true;          /* it is gone altogether */
-    FILE *file;
+    struct proc_signals signals;
 
-    snprintf(path, sizeof path, "/proc/%d/status", tid);
-    file = fopen(path, "re");
-    if (!file)
-        return killed;
-    for (killed = false; !killed && fgets(line, sizeof line, file);)
-        if (sscanf(line, "SigPnd: %llx", &pending) == 1 || sscanf(line, "ShdPnd: %llx", &pending) == 1)
-            killed = pending & KILL_BIT;
-    fclose(file);
-    return killed;
+    return !proc_signals(tid, &signals) || signals.pending & KILL_BIT;
 }
 
 /* Whether a call was interrupted and goes on, so that a kill may be overlooked. */

@@ -82,6 +82,29 @@ struct proc_status proc_status(pid_t tid)
                                              theirs.filters > everybody.filters + 1 };
 }
 
+bool proc_signals(pid_t tid, struct proc_signals *signals)
+{
+    unsigned long long set;
+    char path[32], line[128];
+    FILE *file;
+
+    *signals = (struct proc_signals){ 0 };
+    snprintf(path, sizeof path, "/proc/%d/status", tid);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    while (fgets(line, sizeof line, file)) {
+        if (sscanf(line, "SigPnd: %llx", &set) == 1 || sscanf(line, "ShdPnd: %llx", &set) == 1)
+            signals->pending |= set;
+        else if (sscanf(line, "SigIgn: %llx", &set) == 1)
+            signals->ignored = set;
+        else if (sscanf(line, "SigCgt: %llx", &set) == 1)
+            signals->caught = set;
+    }
+    fclose(file);
+    return true;
+}
+
 int proc_calls_open(pid_t tid)
 {
     char path[32];

@@ -24,6 +24,13 @@ struct proc_status {
 };
 struct proc_status proc_status(pid_t tid);
 
+/* Sets of a thread's signals: bit n - 1 is signal n. */
+struct proc_signals {
+    uint64_t pending, ignored, caught;      /* pending: of its process, too */
+};
+/* False: it is gone. */
+bool proc_signals(pid_t tid, struct proc_signals *signals);
+
 /* A system call that a thread is in. */
 struct proc_call {
     pid_t tid;

@@ -93,8 +93,8 @@ void handle_madvise(struct notice *notice);
 void handle_shmat(struct notice *notice);
 
 /* place.c: makes vma appear at addr in the address space of the notice's caller and answers the
- * call. id: its mapping; our_fd: the mapping's link, closed here; told_by_link: nobody needs news of
- * its pages. Without the machine's lock. */
+ * call. id: its mapping; our_fd: the mapping's link, closed here; told_by_link: nobody needs news
+ * of its pages. Without the machine's lock. */
 void place_mapping(struct notice *notice, const struct vma *vma, uint64_t id, uint64_t addr,
                    int our_fd, bool told_by_link);
 /* The same for pages that an ioctl of the caller's filled; addr: of the first. The ioctl's result is answer if all went well. */

@@ -217,8 +217,7 @@ static void client_init(struct sock_client *client)
     pthread_mutex_init(&client->lock, NULL);
 }
 
-/* Connects to the machine. -1 and errno. */
-static int reach(const char *path)
+int sock_connect(const char *path)
 {
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
     int fd;
@@ -274,7 +273,7 @@ int sock_client_open(struct sock_client *client, const char *device, int flags)
     strcpy(request.device, device);
     if (client->is_known || client->is_watched)
         request.flags |= SOCK_OPEN_KNOWN;
-    client->own = sock_fd_of(reach(sock_client_path()));
+    client->own = sock_fd_of(sock_connect(sock_client_path()));
     if (client->own.fd < 0)
         return client->is_known && errno != EMFILE && errno != ENFILE && errno != ENOMEM ? SOCK_UNREACHABLE : -1;
     client->handle = client->own;
@@ -296,7 +295,7 @@ int sock_client_open(struct sock_client *client, const char *device, int flags)
 int sock_client_reach(struct sock_client *client)
 {
     client_init(client);
-    client->own = sock_fd_of(reach(sock_client_path()));
+    client->own = sock_fd_of(sock_connect(sock_client_path()));
     client->handle = client->own;
     return client->own.fd < 0 ? -1 : 0;
 }

@@ -48,6 +48,9 @@ struct sock_answer {
 
 /* The socket that stands for the devices, or NULL: there are device files. */
 const char *sock_client_path(void);
+/* Connects to the machine that listens there. It may be called in a handler of signals: it takes no
+ * memory. -1 and errno. */
+int sock_connect(const char *path);
 /* As open(2) of a device; SOCK_UNREACHABLE: open its file. The event socket is that of a device
  * that has one. */
 int sock_client_open(struct sock_client *client, const char *device, int flags);

@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -19,20 +18,14 @@
 
 #define PATIENCE_S 10       /* for the machine's answer */
 
-/* Without memory of malloc, which may be what is broken. -1: the machine is not there. */
+/* -1: the machine is not there. */
 static int reach(void)
 {
     const struct timeval patience = { .tv_sec = PATIENCE_S };
-    struct sockaddr_un addr = { .sun_family = AF_UNIX };
     const char *path = sock_client_path();
-    int fd;
+    int fd = path ? sock_connect(path) : -1;
 
-    if (!path || strlen(path) >= sizeof addr.sun_path)
-        return -1;
-    strcpy(addr.sun_path, path);
-    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) ||
-                    connect(fd, (const struct sockaddr *)&addr, sizeof addr))) {
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience)) {
         close(fd);
         fd = -1;
     }

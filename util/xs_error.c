@@ -17,18 +17,23 @@ int xs_error_number(const char *name)
     return EINVAL;
 }
 
-const char *xs_error_name(int number)
+/* NULL: the protocol has no name for it. */
+static const char *name_of(int64_t number)
 {
     for (size_t i = 0; i < sizeof xsd_errors / sizeof *xsd_errors; i++)
         if (xsd_errors[i].errnum == number)
             return xsd_errors[i].errstring;
-    return "EINVAL";
+    return NULL;
+}
+
+const char *xs_error_name(int number)
+{
+    const char *name = name_of(number);
+
+    return name ? name : "EINVAL";
 }
 
 bool xs_error_has_name(int64_t number)
 {
-    for (size_t i = 0; i < sizeof xsd_errors / sizeof *xsd_errors; i++)
-        if (xsd_errors[i].errnum == number)
-            return true;
-    return false;
+    return name_of(number);
 }

@@ -79,9 +79,6 @@ uint64_t arch_plt_slot(uint64_t at, const uint8_t *code)
  * Entered with the registers of the mmap, and the advice in rbx. Linux keeps all registers but rax,
  * rcx and r11 over a call.
  */
-#define HIDDEN __attribute__((visibility("hidden")))
-extern const uint8_t stub_begin[] HIDDEN, stub_stop[] HIDDEN, stub_handler[] HIDDEN;
-extern const uint8_t stub_restorer[] HIDDEN, stub_end[] HIDDEN;
 /* Global, because link-time optimisation makes the code below a file of its own. */
 __asm__(".globl stub_begin, stub_stop, stub_handler, stub_restorer, stub_end\n"
         ".hidden stub_begin, stub_stop, stub_handler, stub_restorer, stub_end\n"
@@ -119,14 +116,6 @@ __asm__(".globl stub_begin, stub_stop, stub_handler, stub_restorer, stub_end\n"
 _Static_assert(SYS_madvise == 28 && SYS_close == 3 && ARCH_STUB_IOCTL == 0x47fe &&
                    SYS_ioctl == 16 && SYS_rt_sigreturn == 15,
                "what the code says");
-
-struct arch_stub arch_stub(void)
-{
-    return (struct arch_stub){ stub_begin, (size_t)(stub_end - stub_begin),
-                               (size_t)(stub_stop - stub_begin),
-                               (size_t)(stub_handler - stub_begin),
-                               (size_t)(stub_restorer - stub_begin) };
-}
 
 void arch_stub_advice(struct arch_regs *regs, int advice)
 {
