@@ -38,6 +38,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "measure.h"
+
 #define CALLS 5
 #define SYSCALL_INSN_SIZE 2
 
@@ -55,32 +57,17 @@ enum what { ANSWER, TRACE, QUIT };
 #define AREA  ((void *)0x10000000ul)
 #define PAGE  4096ul
 
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "bench limit: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
-
-static double now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1e9 + t.tv_nsec;
-}
-
 /* ---- The caller ------------------------------------------------------------------------------ */
 
 /* The kernel's old call that nobody makes. */
 static void reported(enum what what)
 {
-    must(!syscall(SYS_remap_file_pages, what, 0, 0, 0, 0));
+    MUST(!syscall(SYS_remap_file_pages, what, 0, 0, 0, 0));
 }
 
 static void null_ioctl(int fd)
 {
-    must(!ioctl(fd, _IO('n', 0), 0));
+    MUST(!ioctl(fd, _IO('n', 0), 0));
 }
 
 static void operation(int fd, int handed)
@@ -93,7 +80,7 @@ static void operation(int fd, int handed)
     null_ioctl(handed);
     reported(TRACE);
     null_ioctl(fd);
-    must(!munmap(AREA, PAGE));
+    MUST(!munmap(AREA, PAGE));
     null_ioctl(fd);
 }
 
@@ -101,7 +88,7 @@ static void caller(const char *path, const char *handed_path, unsigned rounds, u
 {
     int fd = open(path, O_RDWR), handed = handed_path ? open(handed_path, O_RDWR) : -1;
 
-    must(fd >= 0 && (!handed_path || handed >= 0));
+    MUST(fd >= 0 && (!handed_path || handed >= 0));
     for (unsigned i = 0; i <= rounds; i++) {
         double start = now_ns(), nulls;
 
@@ -129,7 +116,7 @@ static int install_filter(void)
     };
     struct sock_fprog program = { sizeof code / sizeof *code, code };
 
-    must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    MUST(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
                         SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV |
                         SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
@@ -139,14 +126,14 @@ static void answer(int listener, uint64_t id)
 {
     struct seccomp_notif_resp resp = { .id = id };
 
-    must(!ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp));
+    MUST(!ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp));
 }
 
 static void wait_stop(pid_t pid)
 {
     int status;
 
-    must(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
+    MUST(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
 }
 
 /* maps: what the thread is made to call. Otherwise that does nothing. */
@@ -154,10 +141,10 @@ static void trace(int listener, uint64_t id, pid_t pid, bool maps)
 {
     struct user_regs_struct regs, call;
 
-    must(!ptrace(PTRACE_SEIZE, pid, NULL, NULL) && !ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
+    MUST(!ptrace(PTRACE_SEIZE, pid, NULL, NULL) && !ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
     answer(listener, id);
     wait_stop(pid);
-    must(!ptrace(PTRACE_GETREGS, pid, NULL, &regs));
+    MUST(!ptrace(PTRACE_GETREGS, pid, NULL, &regs));
     call = regs;
     call.rip -= SYSCALL_INSN_SIZE;
     call.orig_rax = (unsigned long long)-1;
@@ -168,9 +155,9 @@ static void trace(int listener, uint64_t id, pid_t pid, bool maps)
     call.r10 = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
     call.r8 = (unsigned long long)-1;
     call.r9 = 0;
-    must(!ptrace(PTRACE_SETREGS, pid, NULL, &call) && !ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL));
+    MUST(!ptrace(PTRACE_SETREGS, pid, NULL, &call) && !ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL));
     wait_stop(pid);
-    must(!ptrace(PTRACE_SETREGS, pid, NULL, &regs) && !ptrace(PTRACE_DETACH, pid, NULL, NULL));
+    MUST(!ptrace(PTRACE_SETREGS, pid, NULL, &regs) && !ptrace(PTRACE_DETACH, pid, NULL, NULL));
 }
 
 static void serve(int listener, pid_t pid, bool maps)
@@ -181,7 +168,7 @@ static void serve(int listener, pid_t pid, bool maps)
         struct seccomp_notif notif;
 
         memset(&notif, 0, sizeof notif);
-        must(!ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notif));
+        MUST(!ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notif));
         what = (enum what)notif.data.args[0];
         if (what == TRACE)
             trace(listener, notif.id, pid, maps);
@@ -196,21 +183,21 @@ int main(int argc, char **argv)
     int listener, status;
     pid_t pid;
 
-    must(argc == 4 || argc == 5);
+    MUST(argc == 4 || argc == 5);
     CPU_ZERO(&one);
     CPU_SET(sched_getcpu(), &one);
-    must(!sched_setaffinity(0, sizeof one, &one));
+    MUST(!sched_setaffinity(0, sizeof one, &one));
     listener = install_filter();
-    must(listener >= 0);
+    MUST(listener >= 0);
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     pid = fork();
-    must(pid >= 0);
+    MUST(pid >= 0);
     if (!pid) {
-        must(!prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+        MUST(!prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
         caller(argv[1], argv[4], atoi(argv[2]), atoi(argv[3]));
         return 0;
     }
     serve(listener, pid, argc == 5);
-    must(waitpid(pid, &status, 0) == pid && !status);
+    MUST(waitpid(pid, &status, 0) == pid && !status);
     return 0;
 }

@@ -36,25 +36,12 @@
 #include <xen/hvm/params.h>
 #include <xen/vm_event.h>
 
+#include "measure.h"
+
 #define PAGE     4096u
 #define RING_GFN 0x4000u
 #define HEARS    3
 #define SAYS     4
-
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "bench paged: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
-
-static double now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1e9 + t.tv_nsec;
-}
 
 static double write_to(volatile char *page)
 {
@@ -87,16 +74,16 @@ static void serve_null(const struct null_pager *null)
                                     .len = PAGE };
 
         for (int i = 0; null->file >= 0 && i < PAGER_CALLS; i++)
-            must(!ioctl(null->file, _IO('n', 0), 0));
+            MUST(!ioctl(null->file, _IO('n', 0), 0));
         if (msg.event == UFFD_EVENT_PAGEFAULT)
-            must(!ioctl(null->uffd, UFFDIO_COPY, &copy));
+            MUST(!ioctl(null->uffd, UFFDIO_COPY, &copy));
     }
     exit(0);
 }
 
 static double null_fault(const struct null_pager *null)
 {
-    must(!madvise(null->page, PAGE, MADV_DONTNEED));
+    MUST(!madvise(null->page, PAGE, MADV_DONTNEED));
     return write_to(null->page);
 }
 
@@ -108,11 +95,11 @@ static void begin_null(struct null_pager *null, int file)
     null->file = file;
     null->uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
     null->page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    must(null->uffd >= 0 && null->page != MAP_FAILED && !ioctl(null->uffd, UFFDIO_API, &api));
+    MUST(null->uffd >= 0 && null->page != MAP_FAILED && !ioctl(null->uffd, UFFDIO_API, &api));
     area.range.start = (uintptr_t)null->page;
-    must(!ioctl(null->uffd, UFFDIO_REGISTER, &area));
+    MUST(!ioctl(null->uffd, UFFDIO_REGISTER, &area));
     null->pid = fork();
-    must(null->pid >= 0);
+    MUST(null->pid >= 0);
     if (!null->pid)
         serve_null(null);
 }
@@ -123,7 +110,7 @@ static void nulls(const char *path, unsigned rounds)
     double calls;
 
     begin_null(&calling, open(path, O_RDWR | O_CLOEXEC));
-    must(calling.file >= 0);
+    MUST(calling.file >= 0);
     begin_null(&idle, -1);
     for (unsigned i = 0; i < rounds; i++) {
         calls = null_fault(&calling);
@@ -143,21 +130,21 @@ static void writer(unsigned rounds)
     uint32_t ref;
     char *page, byte;
 
-    must(gntshr);
+    MUST(gntshr);
     begin_null(&null, -1);
     page = xengntshr_share_pages(gntshr, 0, 1, &ref, 1);
-    must(page);
+    MUST(page);
     *page = 1;
     printf("%u\n", ref);
     fflush(stdout);
     for (unsigned i = 0; i < rounds; i++) {
-        must(read(HEARS, &byte, 1) == 1);
+        MUST(read(HEARS, &byte, 1) == 1);
         paged = write_to(page);
         printf("%.0f %.0f\n", paged, null_fault(&null));
-        must(write(SAYS, "x", 1) == 1);
+        MUST(write(SAYS, "x", 1) == 1);
     }
     fflush(stdout);
-    must(!xengntshr_unshare(gntshr, page, 1));
+    MUST(!xengntshr_unshare(gntshr, page, 1));
     kill(null.pid, SIGKILL);
 }
 
@@ -179,14 +166,14 @@ static void begin_paging(struct pager *p)
     int error = 0, local;
     void *page;
 
-    must(memory && !xc_hvm_param_set(p->xc, p->domid, HVM_PARAM_PAGING_RING_PFN, gfn));
-    must(!xc_domain_populate_physmap_exact(p->xc, p->domid, 1, 0, 0, &gfn));
+    MUST(memory && !xc_hvm_param_set(p->xc, p->domid, HVM_PARAM_PAGING_RING_PFN, gfn));
+    MUST(!xc_domain_populate_physmap_exact(p->xc, p->domid, 1, 0, 0, &gfn));
     page = xenforeignmemory_map(memory, p->domid, PROT_READ | PROT_WRITE, 1, &gfn, &error);
-    must(page && !error && !xc_mem_paging_enable(p->xc, p->domid, &port));
+    MUST(page && !error && !xc_mem_paging_enable(p->xc, p->domid, &port));
     SHARED_RING_INIT((vm_event_sring_t *)page);
     BACK_RING_INIT(&p->ring, (vm_event_sring_t *)page, PAGE);
     local = xenevtchn_bind_interdomain(p->evtchn, p->domid, port);
-    must(local >= 0);
+    MUST(local >= 0);
     p->port = (evtchn_port_t)local;
 }
 
@@ -196,16 +183,16 @@ static void serve(struct pager *p, void *content)
     vm_event_request_t request;
     int port = xenevtchn_pending(p->evtchn);
 
-    must(port >= 0 && !xenevtchn_unmask(p->evtchn, (evtchn_port_t)port));
+    MUST(port >= 0 && !xenevtchn_unmask(p->evtchn, (evtchn_port_t)port));
     while (RING_HAS_UNCONSUMED_REQUESTS(&p->ring)) {
         request = *RING_GET_REQUEST(&p->ring, p->ring.req_cons);
         p->ring.req_cons++;
         p->ring.sring->req_event = p->ring.req_cons + 1;
-        must(!xc_mem_paging_load(p->xc, p->domid, request.u.mem_paging.gfn, content));
+        MUST(!xc_mem_paging_load(p->xc, p->domid, request.u.mem_paging.gfn, content));
         *RING_GET_RESPONSE(&p->ring, p->ring.rsp_prod_pvt) = request;
         p->ring.rsp_prod_pvt++;
         RING_PUSH_RESPONSES(&p->ring);
-        must(!xenevtchn_notify(p->evtchn, p->port));
+        MUST(!xenevtchn_notify(p->evtchn, p->port));
     }
 }
 
@@ -218,21 +205,21 @@ static void pager(uint32_t domid, uint64_t gfn, unsigned rounds)
     struct pollfd fds[2];
     char byte;
 
-    must(p.xc && p.evtchn);
+    MUST(p.xc && p.evtchn);
     begin_paging(&p);
     fds[0] = (struct pollfd){ .fd = HEARS, .events = POLLIN };
     fds[1] = (struct pollfd){ .fd = xenevtchn_fd(p.evtchn), .events = POLLIN };
     for (unsigned i = 0; i < rounds; i++) {
-        must(!xc_mem_paging_nominate(p.xc, domid, gfn) && !xc_mem_paging_evict(p.xc, domid, gfn));
-        must(write(SAYS, "x", 1) == 1);
+        MUST(!xc_mem_paging_nominate(p.xc, domid, gfn) && !xc_mem_paging_evict(p.xc, domid, gfn));
+        MUST(write(SAYS, "x", 1) == 1);
         do {
-            must(poll(fds, 2, -1) > 0);
+            MUST(poll(fds, 2, -1) > 0);
             if (fds[1].revents)
                 serve(&p, content);
         } while (!fds[0].revents);
-        must(read(HEARS, &byte, 1) == 1);
+        MUST(read(HEARS, &byte, 1) == 1);
     }
-    must(!xc_mem_paging_disable(p.xc, domid));
+    MUST(!xc_mem_paging_disable(p.xc, domid));
 }
 
 int main(int argc, char **argv)

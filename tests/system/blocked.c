@@ -19,14 +19,9 @@
 #include <xen/xen.h>
 #include <xen/sys/gntdev.h>
 
-#define PAGE 4096
+#include "must.h"
 
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "blocked: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
+#define PAGE 4096
 
 static void *userfault_page(void)
 {

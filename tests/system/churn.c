@@ -15,6 +15,8 @@
 #include <xenevtchn.h>
 #include <xengnttab.h>
 
+#include "must.h"
+
 #define PAGE 4096
 #define PAGES 5
 
@@ -23,13 +25,6 @@ struct worker {
     uint32_t domid;
     unsigned rounds, number;
 };
-
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "churn: %s:%d: %s: %m\n", __FILE__, __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
 
 static void share_and_map(struct worker *w, xengntshr_handle *gntshr, xengnttab_handle *gnttab,
                           unsigned round)

@@ -29,15 +29,10 @@
 #include <xen/sys/gntalloc.h>
 #include <xen/sys/gntdev.h>
 
+#include "must.h"
+
 #define PAGE 4096ul
 #define BOTH (PROT_READ | PROT_WRITE)
-
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "gone: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
 
 static int gntdev, gntalloc;
 static uint32_t refs[8];

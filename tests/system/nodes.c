@@ -19,14 +19,9 @@
 #include <xen/xen.h>
 #include <xen/sys/gntdev.h>
 
-#define NODE "/dev/xen/gntdev"
+#include "must.h"
 
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "nodes: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
+#define NODE "/dev/xen/gntdev"
 
 static unsigned rounds;
 

@@ -26,14 +26,9 @@
 #include <xen/sys/gntdev.h>
 #include <xen/sys/privcmd.h>
 
-#define PAGE 4096ul
+#include "must.h"
 
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "pointers: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
+#define PAGE 4096ul
 
 enum { WRITES = 1, IGNORES_ARG = 2, PV_ONLY = 4, NEEDS_RIGHTS = 8, COPY = 16 };
 

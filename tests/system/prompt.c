@@ -15,14 +15,9 @@
 #include <xen/sys/gntalloc.h>
 #include <xen/sys/gntdev.h>
 
-#define PAGE 4096ul
+#include "must.h"
 
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "prompt: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
+#define PAGE 4096ul
 
 static char *map(int fd, uint64_t index)
 {

@@ -19,14 +19,9 @@
 #include <xen/sys/gntalloc.h>
 #include <xen/sys/gntdev.h>
 
-#define PAGE 4096
+#include "must.h"
 
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "raw: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
+#define PAGE 4096
 
 int main(int argc, char **argv)
 {

@@ -36,15 +36,10 @@
 #include <xen/sys/gntalloc.h>
 #include <xen/sys/gntdev.h>
 
+#include "must.h"
+
 #define PAGE 4096
 #define DOMID 1
-
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "signals: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
 
 static int gntalloc, gntdev, evtchn;
 static volatile unsigned long ticks, early;

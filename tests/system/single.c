@@ -18,15 +18,10 @@
 #include <xen/sys/gntalloc.h>
 #include <xen/sys/gntdev.h>
 
+#include "must.h"
+
 #define PAGE 4096ul
 #define BOTH (PROT_READ | PROT_WRITE)
-
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "single: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
 
 static char *map(int fd, uint64_t index)
 {

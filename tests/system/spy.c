@@ -19,16 +19,11 @@
 
 #include <xengnttab.h>
 
+#include "must.h"
+
 #define PAGE 4096
 #define FIRST_FD 3
 #define LAST_FD 24
-
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "spy: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
 
 static atomic_bool stop;
 static atomic_ulong caught, looks;

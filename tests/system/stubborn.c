@@ -28,16 +28,10 @@
 #include <xengnttab.h>
 
 #include "../../util/window.h"
+#include "must.h"
 
 #define PAGE 4096
 #define CODE ((unsigned char *)WINDOW_START - PAGE)
-
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "stubborn: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
 
 static void put_data(void)
 {

@@ -270,6 +270,16 @@ class Connected:
         self.process.stdout.close()
 
 
+def end(front, back, how):
+    """how: which end is killed; else the front end closes the device."""
+    if how == "front":
+        kill(front.process)
+    elif how == "back":
+        kill(back, front.process)
+    else:
+        front.close()
+
+
 def attached_anew(machine, kind, *keys):
     """The back end was killed, so a toolstack takes the device away and attaches it again."""
     machine.must("device", "detach", "1", kind, "1" if kind == "console" else "0", "--force")
@@ -286,19 +296,14 @@ def test_qemus_9pfs_serves_a_directory_whichever_end_is_killed(machine, tmp_path
     machine.must("device", "attach", "1", "9pfs", "path=%s" % shared)
     back = qemu(machine)
     kill(Connected(machine, "p9_front.py", "data", "half").process)    # as it copies
-    for copy in ("first", "second", "third"):
+    for copy, killed in (("first", "front"), ("second", "back"), ("third", None)):
         # Of QEMU 7.2 an assertion fails if a second front end connects to a device.
         kill(back)
         back = attached_anew(machine, "9pfs", "path=%s" % shared)
         front = Connected(machine, "p9_front.py", "data", copy)
         front.hears("copied %d %08x" % (len(data), zlib.crc32(data)))
         assert (shared / copy).read_bytes() == data
-        if copy == "first":
-            kill(front.process)
-        elif copy == "second":
-            kill(back, front.process)
-        else:
-            front.close()
+        end(front, back, killed)
     kill(back)
     machine.must("device", "detach", "1", "9pfs", "--force")
     machine.audit()
@@ -320,12 +325,7 @@ def test_qemus_console_carries_lines_both_ways_whichever_end_is_killed(machine):
             assert terminal.readline().strip() == b"said by the guest"
             terminal.write(b"typed by somebody\n")
             front.hears("typed by somebody")
-        if killed == "front":
-            kill(front.process)
-        elif killed == "back":
-            kill(back, front.process)
-        else:
-            front.close()
+        end(front, back, killed)
     kill(back)
     machine.audit()
 

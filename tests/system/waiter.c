@@ -25,15 +25,10 @@
 
 #include <xenevtchn.h>
 
+#include "must.h"
+
 #define DOMID 1
 #define PATIENCE 30000
-
-#define must(condition) do { \
-    if (!(condition)) { \
-        fprintf(stderr, "waiter: line %d: %s: %m\n", __LINE__, #condition); \
-        exit(1); \
-    } \
-} while (0)
 
 /* A handle that receives at one port what another sends to it. */
 struct channel {
